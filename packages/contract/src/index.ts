@@ -1,0 +1,6 @@
+export { causeCodes, type CauseCode } from './causes.ts'
+export * from './job.ts'
+export { limits } from './limits.ts'
+export { problems, problemUri, type ProblemType } from './problems.ts'
+export type { ImageRecord, PlatformContext, PlatformStats, SessionRecord } from './session.ts'
+export { endedStates, isEnded, jobStates, type JobState } from './states.ts'

@@ -1,0 +1,229 @@
+import Type, { type Static } from 'typebox'
+import { causeCodes } from './causes.ts'
+import { limits } from './limits.ts'
+import { jobStates } from './states.ts'
+
+const Closed = { additionalProperties: false } as const
+
+/** An instant: RFC 3339 in UTC with milliseconds. */
+export const Instant = Type.String({ format: 'date-time', examples: ['2026-11-23T08:37:45.120Z'] })
+
+/** The id of a job: a letter and seven letters or digits, drawn at random (wire contract 2.2). */
+export const JobId = Type.String({ pattern: '^[a-z][a-z0-9]{7}$', examples: ['k3x9a0qz'] })
+
+/** How a job's network looks: outbound only, nothing at all, or the machine's own. */
+export const networks = ['isolated', 'none', 'host'] as const
+/** One of {@link networks}. */
+export type Network = (typeof networks)[number]
+
+/** What a submission asks for: one job, or `replicas` of them. Unknown keys are refused. */
+export const JobRequest = Type.Object(
+  {
+    name: Type.String({
+      minLength: 1,
+      maxLength: limits.nameLength,
+      description: 'Letters, digits and hyphens; starts and ends with a letter or digit; stored in lower case.',
+      examples: ['nightly-reduction'],
+    }),
+    image: Type.String({
+      minLength: 1,
+      maxLength: 512,
+      description: 'The container image: host/project/name:tag, or localhost/name:tag from the local store.',
+      examples: ['images.canfar.net/skaha/astroml:latest'],
+    }),
+    kind: Type.Optional(Type.Literal('headless')),
+    cmd: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          'The program. Several words without args are split by shell rules. Left out: the entry point of the image.',
+      }),
+    ),
+    args: Type.Optional(
+      Type.Union([Type.String(), Type.Array(Type.String())], {
+        description: 'A list is taken as it is, a string is split by shell rules. Left out: the CMD of the image.',
+      }),
+    ),
+    env: Type.Optional(
+      Type.Record(Type.String(), Type.String(), { description: 'Environment variables, any value but NUL.' }),
+    ),
+    cores: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: limits.cores, description: 'Cores. Left out: flexible, 1 up to 8.' }),
+    ),
+    memoryGb: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: limits.memoryGb,
+        description: 'Memory in GiB. Left out: flexible, 1 up to what the context says.',
+      }),
+    ),
+    gpus: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.gpus })),
+    replicas: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: limits.replicas,
+        description: 'Jobs to make, all or none; each has REPLICA_ID (from 1) and REPLICA_COUNT in its environment.',
+      }),
+    ),
+    network: Type.Optional(Type.Union(networks.map((network) => Type.Literal(network)))),
+    timeSeconds: Type.Optional(
+      Type.Integer({ minimum: 1, maximum: limits.timeSeconds, description: 'Longest run time. Default: 14 days.' }),
+    ),
+    graceSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: limits.graceSeconds,
+        description: 'Seconds from SIGTERM to SIGKILL when the job is ended. Default: 30.',
+      }),
+    ),
+  },
+  { ...Closed, $id: 'JobRequest' },
+)
+export type JobRequest = Static<typeof JobRequest>
+
+/** What a job has: `request` is set aside for it, `limit` is what it may use. They differ where the request was left open. */
+export const Resources = Type.Object(
+  {
+    cores: Type.Object({ request: Type.Number(), limit: Type.Number() }),
+    memoryGb: Type.Object({ request: Type.Number(), limit: Type.Number() }),
+    gpus: Type.Integer(),
+    fixed: Type.Boolean({ description: 'Whether the memory was asked for (wire contract 2.6).' }),
+  },
+  { $id: 'Resources' },
+)
+export type Resources = Static<typeof Resources>
+
+/** What an attempt used, read from its control group. Absent where the machine could not tell. */
+export const Usage = Type.Object(
+  {
+    cpuSeconds: Type.Optional(Type.Number({ description: 'CPU time, user and system, all processes.' })),
+    cores: Type.Optional(Type.Number({ description: 'Cores in use: over the last sample while running, the mean after.' })),
+    memoryBytes: Type.Optional(Type.Integer({ description: 'Memory in use now; absent after the end.' })),
+    memoryPeakBytes: Type.Optional(Type.Integer()),
+    oomKills: Type.Optional(Type.Integer({ description: 'Processes the kernel killed for want of memory.' })),
+    readBytes: Type.Optional(Type.Integer({ description: 'Bytes read from block devices.' })),
+    writtenBytes: Type.Optional(Type.Integer({ description: 'Bytes written to block devices.' })),
+  },
+  { $id: 'Usage' },
+)
+export type Usage = Static<typeof Usage>
+
+/** Why an attempt ended: a code for programs, a sentence for people and, where there is one, what to do. */
+export const Cause = Type.Object(
+  {
+    code: Type.Union(causeCodes.map((code) => Type.Literal(code))),
+    message: Type.String(),
+    hint: Type.Optional(Type.String()),
+  },
+  { $id: 'Cause' },
+)
+export type Cause = Static<typeof Cause>
+
+/** One try at running a job. */
+export const Attempt = Type.Object(
+  {
+    number: Type.Integer({ minimum: 1 }),
+    node: Type.String(),
+    placedAt: Instant,
+    startedAt: Type.Optional(Instant),
+    endedAt: Type.Optional(Instant),
+    exitCode: Type.Optional(Type.Integer()),
+    cause: Type.Optional(Cause),
+    usage: Type.Optional(Usage),
+  },
+  { $id: 'Attempt' },
+)
+export type Attempt = Static<typeof Attempt>
+
+/** A job as `/api/v1/jobs` shows it. */
+export const Job = Type.Object(
+  {
+    id: JobId,
+    name: Type.String(),
+    owner: Type.String(),
+    kind: Type.Literal('headless'),
+    state: Type.Union(jobStates.map((state) => Type.Literal(state))),
+    reason: Type.Optional(Type.String({ description: 'Why it is waiting, while it waits.' })),
+    image: Type.String(),
+    imageDigest: Type.Optional(Type.String({ description: 'What the tag meant when the job was first started.' })),
+    cmd: Type.Optional(Type.Array(Type.String())),
+    args: Type.Optional(Type.Array(Type.String())),
+    env: Type.Record(Type.String(), Type.String()),
+    resources: Resources,
+    network: Type.Optional(Type.Union(networks.map((network) => Type.Literal(network)))),
+    array: Type.Optional(
+      Type.Object({ id: Type.String(), index: Type.Integer({ minimum: 1 }), count: Type.Integer({ minimum: 1 }) }),
+    ),
+    submittedAt: Instant,
+    startedAt: Type.Optional(Instant),
+    endedAt: Type.Optional(Instant),
+    deadlineAt: Type.Optional(Instant),
+    exitCode: Type.Optional(Type.Integer({ description: '0 to 255; 128 + N after signal N.' })),
+    cause: Type.Optional(Cause),
+    usage: Type.Optional(Usage),
+    attempts: Type.Array(Attempt),
+  },
+  { $id: 'Job' },
+)
+export type Job = Static<typeof Job>
+
+/** The answer to a submission. */
+export const Submitted = Type.Object({ ids: Type.Array(JobId) }, { $id: 'Submitted' })
+export type Submitted = Static<typeof Submitted>
+
+/** One page of jobs; `next` is the cursor of the following page, absent on the last. */
+export const JobPage = Type.Object(
+  { jobs: Type.Array(Type.Ref('Job')), next: Type.Optional(Type.String()) },
+  { $id: 'JobPage' },
+)
+export type JobPage = { jobs: Job[]; next?: string }
+
+/** The orders a list may have; `-` is newest or last first. */
+export const jobSorts = ['submitted', '-submitted', 'name', '-name'] as const
+export type JobSort = (typeof jobSorts)[number]
+
+/** What `GET /api/v1/jobs` may be narrowed by. */
+export const JobListQuery = Type.Object(
+  {
+    state: Type.Optional(
+      Type.String({ description: 'States, separated by commas.', examples: ['queued,running'] }),
+    ),
+    name: Type.Optional(Type.String({ description: 'Names that start with this.' })),
+    array: Type.Optional(Type.String({ description: 'The id of an array.' })),
+    limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
+    cursor: Type.Optional(Type.String()),
+    sort: Type.Optional(Type.Union(jobSorts.map((sort) => Type.Literal(sort)))),
+  },
+  Closed,
+)
+export type JobListQuery = Static<typeof JobListQuery>
+
+/** Something that happened to a job. */
+export const JobEvent = Type.Object(
+  {
+    at: Instant,
+    type: Type.Union([Type.Literal('Normal'), Type.Literal('Warning')]),
+    reason: Type.String({ examples: ['Queued', 'Started', 'OutOfMemory'] }),
+    message: Type.String(),
+  },
+  { $id: 'JobEvent' },
+)
+export type JobEvent = Static<typeof JobEvent>
+
+/** The events of a job, oldest first. */
+export const JobEvents = Type.Object({ events: Type.Array(Type.Ref('JobEvent')) }, { $id: 'JobEvents' })
+export type JobEvents = { events: JobEvent[] }
+
+/** An error body (RFC 9457) with what would do in `hint`. */
+export const ProblemBody = Type.Object(
+  {
+    type: Type.String(),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String(),
+    hint: Type.Optional(Type.String()),
+    field: Type.Optional(Type.String({ description: 'The field at fault.' })),
+  },
+  { $id: 'Problem' },
+)
+export type ProblemBody = Static<typeof ProblemBody>

@@ -1,0 +1,25 @@
+/** The problems that `/api/v1` answers with (RFC 9457): one row each, `docs/problems.md` in prose. A test holds the two together. */
+export const problems = {
+  'invalid-request': { status: 400, title: 'The request does not fit the schema' },
+  'image-not-allowed': { status: 400, title: 'The image does not come from an allowed registry' },
+  'never-fits': { status: 400, title: 'No node is large enough for this request' },
+  unauthenticated: { status: 401, title: 'A valid token is needed' },
+  forbidden: { status: 403, title: 'The token does not allow this' },
+  'not-found': { status: 404, title: 'There is no such thing' },
+  'job-not-found': { status: 404, title: 'There is no such job' },
+  'method-not-allowed': { status: 405, title: 'This address does not take this method' },
+  'idempotency-conflict': { status: 409, title: 'The Idempotency-Key was used for another request' },
+  'illegal-transition': { status: 409, title: 'The job is in a state that does not allow this' },
+  'range-not-satisfiable': { status: 416, title: 'The log has no such range' },
+  'too-large': { status: 413, title: 'The request is too large' },
+  'unsupported-media-type': { status: 415, title: 'The body is not JSON' },
+  'queue-full': { status: 429, title: 'The queue takes no more jobs now' },
+  internal: { status: 500, title: 'The server failed' },
+  'disk-full': { status: 507, title: 'The server has no room to store this' },
+} as const satisfies Record<string, { readonly status: number; readonly title: string }>
+
+/** The name of a problem; its type URI is `urn:science-platform:problem:NAME`. */
+export type ProblemType = keyof typeof problems
+
+/** The type URI of a problem (RFC 9457, section 3.1.1). */
+export const problemUri = (type: ProblemType): string => `urn:science-platform:problem:${type}`
