@@ -1,0 +1,16 @@
+# shellcheck shell=sh disable=SC2154
+# Read by the launchers in bin/, which set `self` (their own file, links followed) and `entry`
+# (a file of this checkout): runs it with the project's own Node.
+# Exits with 78 (EX_CONFIG of sysexits.h) where the checkout was not set up.
+
+root=$(CDPATH='' cd -- "${self%/*}/.." && pwd -P)
+
+# runc, nft and ip are in the sbin folders, which Debian leaves out of an ordinary user's PATH.
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+
+if [ ! -x "$root/.node/bin/node" ] || [ ! -e "$root/node_modules/.package-lock.json" ]; then
+  echo "${0##*/}: $root is not set up yet; type: npm --prefix $root run setup" >&2
+  exit 78
+fi
+exec "$root/.node/bin/node" "$root/$entry" "$@"
