@@ -65,7 +65,7 @@ export const JobRequest = Type.Object(
         description: 'Jobs to make, all or none; each has REPLICA_ID (from 1) and REPLICA_COUNT in its environment.',
       }),
     ),
-    network: Type.Optional(Type.Union(networks.map((network) => Type.Literal(network)))),
+    network: Type.Optional(Type.Enum([...networks])),
     timeSeconds: Type.Optional(
       Type.Integer({ minimum: 1, maximum: limits.timeSeconds, description: 'Longest run time. Default: 14 days.' }),
     ),
@@ -111,7 +111,7 @@ export type Usage = Static<typeof Usage>
 /** Why an attempt ended: a code for programs, a sentence for people and, where there is one, what to do. */
 export const Cause = Type.Object(
   {
-    code: Type.Union(causeCodes.map((code) => Type.Literal(code))),
+    code: Type.Enum([...causeCodes]),
     message: Type.String(),
     hint: Type.Optional(Type.String()),
   },
@@ -142,7 +142,7 @@ export const Job = Type.Object(
     name: Type.String(),
     owner: Type.String(),
     kind: Type.Literal('headless'),
-    state: Type.Union(jobStates.map((state) => Type.Literal(state))),
+    state: Type.Enum([...jobStates]),
     reason: Type.Optional(Type.String({ description: 'Why it is waiting, while it waits.' })),
     image: Type.String(),
     imageDigest: Type.Optional(Type.String({ description: 'What the tag meant when the job was first started.' })),
@@ -150,7 +150,7 @@ export const Job = Type.Object(
     args: Type.Optional(Type.Array(Type.String())),
     env: Type.Record(Type.String(), Type.String()),
     resources: Resources,
-    network: Type.Optional(Type.Union(networks.map((network) => Type.Literal(network)))),
+    network: Type.Optional(Type.Enum([...networks])),
     array: Type.Optional(
       Type.Object({ id: Type.String(), index: Type.Integer({ minimum: 1 }), count: Type.Integer({ minimum: 1 }) }),
     ),
@@ -192,7 +192,7 @@ export const JobListQuery = Type.Object(
     array: Type.Optional(Type.String({ description: 'The id of an array.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
     cursor: Type.Optional(Type.String()),
-    sort: Type.Optional(Type.Union(jobSorts.map((sort) => Type.Literal(sort)))),
+    sort: Type.Optional(Type.Enum([...jobSorts])),
   },
   Closed,
 )

@@ -1,0 +1,24 @@
+/** The platform's settings as the parts use them: complete, checked, frozen. `configuration/` reads them. */
+export interface Config {
+  readonly listen: { readonly host: string; readonly port: number }
+  /** What capabilities and links say, without trailing slash; absent: derived from the listening address. */
+  readonly publicUrl?: string
+  readonly dataDir: string
+  readonly executor: 'oci'
+  /** What jobs may use of this machine; absent: what it has, less a reserve. */
+  readonly capacity?: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
+  readonly images: {
+    /** Registries that images may come from; `localhost/…` always may. */
+    readonly registries: readonly string[]
+    readonly aliases: Readonly<Record<string, string>>
+    readonly insecure: readonly string[]
+  }
+  readonly network: { readonly default: 'isolated' | 'none' | 'host' }
+  readonly limits: { readonly interactive: number; readonly logMb: number; readonly processes: number }
+  readonly retention: {
+    readonly logsDays: number
+    readonly jobsDays: number
+    /** How long the skaha list shows an ended session. */
+    readonly sessionsHours: number
+  }
+}

@@ -1,0 +1,62 @@
+import { limits } from '@science-platform/contract'
+import { split } from 'shlex'
+import { InvalidRequest, shown } from './invalid.ts'
+
+/** What a container is to run: each part absent where the image decides. */
+export interface Command {
+  /** Replaces the image's entry point. */
+  readonly cmd?: readonly string[]
+  /** Replaces the image's CMD. */
+  readonly args?: readonly string[]
+}
+
+/**
+ * Makes words of `cmd` and `args` as they were submitted.
+ *
+ * `cmd` of several words and no `args` is split by shell rules, as the batch guide writes it
+ * (`--cmd "python /arc/projects/x/reduce.py"`); with `args` beside it, it is one program name. An `args` string is split
+ * by shell rules, a list is taken as it is. Nothing is expanded: `$`, `*` and `~` stay what they are.
+ * Unbalanced quotes in `args` fall back to splitting on single spaces, which is all the reference server knows
+ * (wire contract 3.1); in `cmd` they are an error.
+ * @throws {InvalidRequest}
+ */
+export function parseCommand(cmd: string | undefined, args: string | readonly string[] | undefined): Command {
+  const command: Command = {
+    ...(cmd === undefined ? {} : { cmd: args === undefined || args === '' ? splitCmd(cmd) : [cmd.trim()] }),
+    ...(args === undefined || args === '' ? {} : { args: typeof args === 'string' ? splitArgs(args) : args }),
+  }
+  for (const [field, words] of Object.entries(command) as [string, readonly string[]][]) {
+    const bad = words.find((word) => word.includes('\0'))
+    if (bad !== undefined) throw new InvalidRequest(field, `${field} contains a NUL byte: ${shown(bad)}`, 'Remove the NUL byte.')
+    const long = words.find((word) => Buffer.byteLength(word) >= limits.commandBytes)
+    if (long !== undefined) {
+      throw new InvalidRequest(
+        field,
+        `${field} has a word of ${Buffer.byteLength(long)} bytes; the kernel takes less than ${limits.commandBytes}`,
+        'Put the data in a file under /arc and pass its path.',
+      )
+    }
+  }
+  const program = command.cmd?.[0]
+  if (command.cmd !== undefined && (program === undefined || program === '')) {
+    throw new InvalidRequest('cmd', `cmd names no program; it was ${shown(cmd ?? '')}`, 'Name a program, or leave cmd out to run what the image says.')
+  }
+  return command
+}
+
+function splitCmd(cmd: string): readonly string[] {
+  try {
+    return split(cmd)
+  } catch (error) {
+    throw new InvalidRequest('cmd', `cmd has unbalanced quotes: ${shown(cmd)}`, `Close the quote (${(error as Error).message}).`)
+  }
+}
+
+function splitArgs(args: string): readonly string[] {
+  try {
+    return split(args)
+  } catch {
+    // An apostrophe in ordinary text: the reference server knows no quotes, so what it would do is what was meant.
+    return args.split(' ').filter((word) => word !== '')
+  }
+}

@@ -1,0 +1,72 @@
+import { limits, type Resources } from '@science-platform/contract'
+import { InvalidRequest, shown } from './invalid.ts'
+
+const keyPattern = /^[A-Za-z_][A-Za-z0-9_.-]*$/
+
+/**
+ * Checks a job's environment. Any value is good that the kernel can pass on: `=`, quotes, `$` and nothing at all included.
+ * @throws {InvalidRequest} naming the key.
+ */
+export function checkEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const entries = Object.entries(env)
+  if (entries.length > limits.envEntries) {
+    throw new InvalidRequest('env', `env has ${entries.length} entries, at most ${limits.envEntries} are allowed`, 'Put them in a file under /arc.')
+  }
+  for (const [key, value] of entries) {
+    if (!keyPattern.test(key)) {
+      throw new InvalidRequest(
+        'env',
+        `env has the key ${shown(key)}`,
+        'A key is a letter or underscore, then letters, digits, underscores, dots and hyphens.',
+      )
+    }
+    if (value.includes('\0')) {
+      throw new InvalidRequest('env', `env ${key} contains a NUL byte: ${shown(value)}`, 'Remove the NUL byte.')
+    }
+    if (Buffer.byteLength(key) + Buffer.byteLength(value) + 2 > limits.commandBytes) {
+      throw new InvalidRequest(
+        'env',
+        `env ${key} has ${Buffer.byteLength(value)} bytes; the kernel takes less than ${limits.commandBytes}`,
+        'Put the value in a file under /arc and pass its path.',
+      )
+    }
+  }
+  return env
+}
+
+/**
+ * Parses `KEY=VALUE` as it comes on the wire: the first `=` divides, the rest is the value, which may be empty
+ * (the reference server drops `A=b=c` and `A=` without a word; wire contract 3.1).
+ * @throws {InvalidRequest} where there is no `=`.
+ */
+export function parseEnvironment(items: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    items.map((item) => {
+      const at = item.indexOf('=')
+      if (at < 1) throw new InvalidRequest('env', `env has the entry ${shown(item)}`, 'Write it as KEY=VALUE.')
+      return [item.slice(0, at), item.slice(at + 1)]
+    }),
+  )
+}
+
+/** What the platform tells a job about itself (wire contract 3.1). It goes over whatever the user set. */
+export function platformEnvironment(job: {
+  readonly id: string
+  readonly owner: string
+  readonly hostname: string
+  readonly home: string
+  readonly attempt: number
+  readonly resources: Resources
+}): Record<string, string> {
+  return {
+    skaha_hostname: job.hostname,
+    skaha_username: job.owner,
+    skaha_sessionid: job.id,
+    HOME: job.home,
+    PWD: job.home,
+    USER: job.owner,
+    LOGNAME: job.owner,
+    OMP_NUM_THREADS: String(Math.max(1, Math.floor(job.resources.cores.request))),
+    CANFAR_ATTEMPT: String(job.attempt),
+  }
+}

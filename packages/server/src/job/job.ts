@@ -1,0 +1,59 @@
+import type { Cause, JobState, Network, Resources, Usage } from '@science-platform/contract'
+import type { StopReason } from './cause.ts'
+
+/** A job as the store keeps it. Instants are milliseconds since the epoch. */
+export interface StoredJob {
+  readonly id: string
+  /** Order of submission; grows. */
+  readonly seq: number
+  readonly owner: string
+  readonly name: string
+  readonly image: string
+  readonly imageDigest?: string
+  readonly state: JobState
+  /** Why it waits, in words for its owner. */
+  readonly reason?: string
+  readonly cmd?: readonly string[]
+  readonly args?: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly resources: Resources
+  readonly network?: Network
+  readonly timeSeconds: number
+  readonly graceSeconds: number
+  readonly arrayId?: string
+  /** From 1; what `REPLICA_ID` says. */
+  readonly taskIndex: number
+  /** What `REPLICA_COUNT` says. */
+  readonly taskCount: number
+  readonly submittedAt: number
+  /** When the command of the latest attempt was started. */
+  readonly startedAt?: number
+  readonly endedAt?: number
+  /** When it will be ended for running too long; set when it starts. */
+  readonly deadlineAt?: number
+  readonly exitCode?: number
+  readonly cause?: Cause
+  /** Number of the latest attempt; 0 before the first. */
+  readonly attempt: number
+  readonly stopReason?: StopReason
+  /** Its owner deleted it on the skaha wire: gone from there, still in the history. */
+  readonly removedAt?: number
+}
+
+/** A try at running a job, as the store keeps it. */
+export interface StoredAttempt {
+  /** `JOB-NUMBER`. */
+  readonly id: string
+  readonly jobId: string
+  readonly number: number
+  readonly node: string
+  readonly placedAt: number
+  readonly startedAt?: number
+  readonly endedAt?: number
+  readonly exitCode?: number
+  readonly cause?: Cause
+  readonly usage?: Usage
+}
+
+/** The id of a job's attempt. */
+export const attemptId = (jobId: string, number: number): string => `${jobId}-${number}`

@@ -1,0 +1,56 @@
+import type { JobRequest, PlatformContext } from '@science-platform/contract'
+import { parseCommand } from './command.ts'
+import { checkEnvironment } from './environment.ts'
+import type { StoredJob } from './job.ts'
+import { jobName, replicaName } from './name.ts'
+import { resourcesFor } from './resources.ts'
+
+/** 14 days, as on the reference server (wire contract 2.4). */
+export const defaultTimeSeconds = 1_209_600
+
+/** What Kubernetes gives a pod between SIGTERM and SIGKILL. */
+export const defaultGraceSeconds = 30
+
+/**
+ * The jobs that a request stands for: one, or `replicas` of them, ready to be stored. Pure: ids, numbers and the time
+ * come in. `image` and `memoryGb` and the rest have passed the schema; what the schema cannot say is checked here.
+ * @throws {InvalidRequest} naming the field; then there is nothing to store.
+ */
+export function jobsOf(
+  request: JobRequest,
+  origin: {
+    readonly owner: string
+    readonly context: PlatformContext
+    readonly now: number
+    readonly newId: () => string
+    readonly nextSeq: () => number
+  },
+): StoredJob[] {
+  const { owner, context, now, newId, nextSeq } = origin
+  const name = jobName(request.name)
+  const command = parseCommand(request.cmd, request.args)
+  const env = checkEnvironment(request.env ?? {})
+  const resources = resourcesFor(request, context)
+  const count = request.replicas ?? 1
+  const many = count > 1
+  const arrayId = many ? newId() : undefined
+  return Array.from({ length: count }, (_, i) => ({
+    id: newId(),
+    seq: nextSeq(),
+    owner,
+    name: replicaName(name, i + 1, count),
+    image: request.image,
+    state: 'queued',
+    ...command,
+    env: many ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) } : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+    resources,
+    ...(request.network === undefined ? {} : { network: request.network }),
+    timeSeconds: request.timeSeconds ?? defaultTimeSeconds,
+    graceSeconds: request.graceSeconds ?? defaultGraceSeconds,
+    ...(arrayId === undefined ? {} : { arrayId }),
+    taskIndex: i + 1,
+    taskCount: count,
+    submittedAt: now,
+    attempt: 0,
+  }))
+}

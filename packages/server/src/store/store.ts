@@ -1,0 +1,130 @@
+import type { JobSort, JobState } from '@science-platform/contract'
+import type { StoredAttempt, StoredJob } from '../job/job.ts'
+import type { LifecycleEvent } from '../job/lifecycle.ts'
+
+/** Something that happened to a job, for its owner to read. */
+export interface StoredEvent {
+  readonly jobId: string
+  readonly at: number
+  readonly type: 'Normal' | 'Warning'
+  /** One word in CamelCase. */
+  readonly reason: string
+  readonly message: string
+}
+
+/** A user of the platform. */
+export interface StoredAccount {
+  readonly name: string
+  readonly uid: number
+  readonly gid: number
+  readonly admin: boolean
+  readonly groups: readonly { readonly name: string; readonly gid: number }[]
+}
+
+/** A token as it is kept: never itself, only its hash. */
+export interface StoredToken {
+  readonly id: string
+  readonly prefix: string
+  readonly hash: string
+  readonly account: string
+  readonly name: string
+  readonly scopes: readonly string[]
+  readonly createdAt: number
+  readonly expiresAt?: number
+  readonly revokedAt?: number
+}
+
+/** Which jobs of one owner, and which page of them. */
+export interface JobFilter {
+  readonly owner: string
+  readonly states?: readonly JobState[]
+  readonly namePrefix?: string
+  readonly arrayId?: string
+  /** Jobs deleted on the skaha wire are left out. */
+  readonly notRemoved?: boolean
+  /** Ended jobs that ended before are left out. */
+  readonly endedSince?: number
+  readonly sort: JobSort
+  readonly limit: number
+  /** Continue after the job with this place in the order. */
+  readonly after?: { readonly name: string; readonly seq: number }
+}
+
+/** What to change in a job besides its state. Only the keys given are written. */
+export type JobChange = Partial<
+  Pick<
+    StoredJob,
+    'reason' | 'imageDigest' | 'startedAt' | 'endedAt' | 'deadlineAt' | 'exitCode' | 'cause' | 'attempt' | 'stopReason'
+  >
+>
+
+/** One step of one job: written if the job is still in `from`, left alone otherwise. */
+export interface JobStep {
+  readonly jobId: string
+  readonly from: JobState
+  readonly event: LifecycleEvent
+  readonly change?: JobChange
+  readonly attempt?: StoredAttempt
+  readonly events?: readonly StoredEvent[]
+}
+
+/** An answer to give again to the same request. */
+export interface IdempotencyKey {
+  readonly account: string
+  readonly key: string
+  /** Of the request; another request under the same key is a conflict. */
+  readonly fingerprint: string
+}
+
+/** What came of a submission under an Idempotency-Key. */
+export type SubmitOutcome =
+  | { readonly outcome: 'stored'; readonly ids: readonly string[] }
+  | { readonly outcome: 'repeated'; readonly ids: readonly string[] }
+  | { readonly outcome: 'conflict' }
+
+/**
+ * The port to the database. What a method promises holds when its promise is fulfilled: it is on the disk then.
+ * `store-contract.ts` is the suite that every driver passes.
+ */
+export interface Store {
+  /** Stores jobs, all or none. Submissions that arrive together share one commit. */
+  submit(submission: {
+    readonly jobs: readonly StoredJob[]
+    readonly events: readonly StoredEvent[]
+    readonly secrets?: ReadonlyMap<string, string>
+    readonly idempotency?: IdempotencyKey
+  }): Promise<SubmitOutcome>
+  /** Takes steps, each in the transaction of all; returns the jobs as they are now, without those whose step was too late. */
+  step(steps: readonly JobStep[]): Promise<StoredJob[]>
+  addEvents(events: readonly StoredEvent[]): Promise<void>
+  /** Writes why jobs wait: job id to words. Jobs that no longer wait are left alone. */
+  setReasons(reasons: ReadonlyMap<string, string>): Promise<void>
+  /** Moves the deadline of a running job; false where it does not run. */
+  extendDeadline(jobId: string, deadlineAt: number): Promise<boolean>
+  /** Marks a job as deleted on the skaha wire. */
+  remove(jobId: string, at: number): Promise<void>
+
+  job(id: string): Promise<StoredJob | undefined>
+  jobs(filter: JobFilter): Promise<StoredJob[]>
+  /** Every job that has not ended, in order of submission: what the loop works on. */
+  notEnded(): Promise<StoredJob[]>
+  attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
+  events(jobId: string): Promise<StoredEvent[]>
+  secret(jobId: string): Promise<string | undefined>
+
+  addAccount(account: StoredAccount): Promise<void>
+  account(name: string): Promise<StoredAccount | undefined>
+  accounts(): Promise<StoredAccount[]>
+  /** The group's gid, made with the next free one where it is new. */
+  ensureGroup(name: string, gid: number): Promise<number>
+  groups(): Promise<{ name: string; gid: number }[]>
+  addToken(token: StoredToken): Promise<void>
+  tokenByHash(hash: string): Promise<StoredToken | undefined>
+  tokens(account: string): Promise<StoredToken[]>
+  revokeToken(id: string, at: number): Promise<boolean>
+
+  /** Deletes ended jobs that ended before, with their attempts and events; returns the ids of their attempts. */
+  deleteJobsEndedBefore(at: number, most: number): Promise<string[]>
+  deleteIdempotencyBefore(at: number): Promise<void>
+  close(): Promise<void>
+}
