@@ -44,7 +44,8 @@ export function missingEntries(lock: Lock): Record<string, LockedPackage> {
     for (const [name, version] of Object.entries(parent.optionalDependencies ?? {})) {
       if (`node_modules/${name}` in lock.packages || `${path}/node_modules/${name}` in lock.packages) continue
       const platform = platformOf(name)
-      if (!platform) throw new Error(`package-lock.json lacks ${name} (wanted by ${path}), whose name tells no platform`)
+      if (!platform)
+        throw new Error(`package-lock.json lacks ${name} (wanted by ${path}), whose name tells no platform`)
       if (!/^\d+\.\d+\.\d+$/.test(version)) {
         throw new Error(`package-lock.json lacks ${name}, and ${path} wants ${version}, which is not one version`)
       }
