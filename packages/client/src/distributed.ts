@@ -1,0 +1,62 @@
+/** Which share of the work is meant. Left out: REPLICA_ID and REPLICA_COUNT from the environment, and 1 of 1 without them. */
+export interface Share {
+  /** From 1 to `total`. */
+  readonly replica?: number
+  /** How many shares there are. */
+  readonly total?: number
+}
+
+/**
+ * Every `total`-th item, beginning with the `replica`-th: replica 1 of 3 has items 0, 3, 6, …
+ * A replica below 1 or above `total` has none, as with the published Python client.
+ * Throws RangeError when `total` is below 1, or REPLICA_ID or REPLICA_COUNT is no whole number.
+ */
+export function stripe<T>(items: Iterable<T>, share: Share = {}): Iterable<T> {
+  const { replica, total } = shareOf(share)
+  if (replica < 1) return []
+  if (total < 1) throw new RangeError(`total is ${total}; it must be 1 or more`)
+  return replica > total ? [] : everyNth(items, replica - 1, total)
+}
+
+/**
+ * One contiguous piece: `total` pieces of equal length in the order of the items, the last one also taking what is left
+ * over; with fewer items than pieces, one item each for the first. This is what the published Python client does.
+ * Throws RangeError when `replica` is not between 1 and `total`, or REPLICA_ID or REPLICA_COUNT is no whole number.
+ */
+export function chunk<T>(items: Iterable<T>, share: Share = {}): T[] {
+  const { replica, total } = shareOf(share)
+  if (total < 1) throw new RangeError(`total is ${total}; it must be 1 or more`)
+  if (replica < 1 || replica > total) throw new RangeError(`replica is ${replica}; it must be from 1 to ${total}`)
+  const all = [...items]
+  if (all.length < total) return all.slice(replica - 1, replica)
+  const size = Math.floor(all.length / total)
+  return all.slice((replica - 1) * size, replica === total ? all.length : replica * size)
+}
+
+function* everyNth<T>(items: Iterable<T>, first: number, step: number): Generator<T> {
+  let index = 0
+  for (const item of items) {
+    if (index >= first && (index - first) % step === 0) yield item
+    index += 1
+  }
+}
+
+function shareOf({ replica, total }: Share): { replica: number; total: number } {
+  return {
+    replica: whole('replica', replica) ?? fromEnvironment('REPLICA_ID'),
+    total: whole('total', total) ?? fromEnvironment('REPLICA_COUNT'),
+  }
+}
+
+function whole(name: string, value: number | undefined): number | undefined {
+  if (value !== undefined && !Number.isInteger(value))
+    throw new RangeError(`${name} is ${value}; it must be a whole number`)
+  return value
+}
+
+function fromEnvironment(name: 'REPLICA_ID' | 'REPLICA_COUNT'): number {
+  // Browsers have no `process`.
+  const text = (globalThis as { process?: { env?: Record<string, string | undefined> } }).process?.env?.[name] ?? '1'
+  if (!/^\s*[+-]?\d+\s*$/.test(text)) throw new RangeError(`${name} is '${text}'; it must be a whole number`)
+  return Number(text)
+}

@@ -1,0 +1,11 @@
+/** Who pulls a private image. Sent with every request as the skaha wire wants it (wire contract 1.3), never stored by the SDK. */
+export interface RegistryCredentials {
+  readonly username: string
+  readonly secret: string
+}
+
+/** The value of `X-Skaha-Registry-Auth`: base64 of `username:secret` in UTF-8. */
+export function registryAuthHeader({ username, secret }: RegistryCredentials): string {
+  const bytes = new TextEncoder().encode(`${username}:${secret}`)
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+}

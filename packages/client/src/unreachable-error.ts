@@ -1,0 +1,20 @@
+/** Thrown when no answer came: the server is down, the name does not resolve, the connection broke or nothing came in time. */
+export class UnreachableError extends Error {
+  override readonly name = 'UnreachableError'
+  /** What was asked for. */
+  readonly url: string
+
+  constructor(url: string, why: string, cause?: unknown) {
+    super(`no answer from ${url}: ${why}`, cause === undefined ? undefined : { cause })
+    this.url = url
+  }
+}
+
+/** The innermost reason of a failed fetch in few words, such as `ECONNREFUSED` or `getaddrinfo ENOTFOUND example.org`. */
+export function fetchFailureReason(error: unknown): string {
+  let innermost: unknown = error
+  while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause
+  if (innermost instanceof AggregateError && innermost.errors.length > 0) return fetchFailureReason(innermost.errors[0])
+  if (!(innermost instanceof Error)) return String(innermost)
+  return innermost.message === '' ? innermost.name : innermost.message
+}
