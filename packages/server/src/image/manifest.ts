@@ -1,0 +1,103 @@
+import { createHash } from 'node:crypto'
+import Type, { type Static } from 'typebox'
+import { Compile } from 'typebox/compile'
+
+const Descriptor = Type.Object({
+  digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }),
+  size: Type.Integer({ minimum: 0 }),
+})
+const Platform = Type.Object({ architecture: Type.String(), os: Type.String() })
+
+const imageManifest = Compile(Type.Object({ config: Descriptor, layers: Type.Array(Descriptor) }))
+const imageIndex = Compile(
+  Type.Object({
+    manifests: Type.Array(Type.Intersect([Descriptor, Type.Object({ platform: Type.Optional(Platform) })])),
+  }),
+)
+const Words = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()]))
+const imageConfig = Compile(
+  Type.Object({
+    architecture: Type.Optional(Type.String()),
+    os: Type.Optional(Type.String()),
+    config: Type.Optional(
+      Type.Union([
+        Type.Object({ Entrypoint: Words, Cmd: Words, Env: Words, WorkingDir: Type.Optional(Type.String()) }),
+        Type.Null(),
+      ]),
+    ),
+  }),
+)
+
+/** Digest and bytes of a blob. */
+export type Descriptor = Static<typeof Descriptor>
+/** What an image or one of its variants is made for, in the words of Go: `linux`, `amd64`. */
+export type Platform = Static<typeof Platform>
+
+/** A manifest as a registry gives it: one image, or an index of one image per platform. OCI's and Docker's forms alike. */
+export type Manifest =
+  | { readonly type: 'image'; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
+  | { readonly type: 'index'; readonly images: readonly (Descriptor & { readonly platform?: Platform })[] }
+
+/** What an image's configuration says about running it. */
+export interface ImageConfig {
+  /** Absent where the image does not say. */
+  readonly platform?: Platform
+  readonly entrypoint: readonly string[]
+  readonly cmd: readonly string[]
+  readonly env: readonly string[]
+  readonly workingDir: string
+}
+
+/** The digest under which registries and stores know these bytes. */
+export const digestOf = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
+
+const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' }
+
+/** This machine's architecture as images name it. */
+export const machineArchitecture = architectures[process.arch] ?? process.arch
+
+/** Whether an image for this platform runs on a Linux machine of the given architecture; what it does not say is believed. Pure. */
+export function fits(platform: Platform | undefined, architecture: string): boolean {
+  if (platform === undefined) return true
+  const { os, architecture: its } = platform
+  return (os === 'linux' || os === '') && (its === architecture || its === '')
+}
+
+/** Reads a manifest. Pure. @throws Error that says what is wrong with it. */
+export function readManifest(bytes: Uint8Array): Manifest {
+  const value = parseJson(bytes, 'manifest')
+  if (imageIndex.Check(value)) return { type: 'index', images: value.manifests }
+  if (imageManifest.Check(value)) return { type: 'image', config: value.config, layers: value.layers }
+  const version: unknown =
+    typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined
+  if (version === 1) throw new Error('its manifest has the form that Docker gave up in 2017 (schema 1)')
+  throw new Error('its manifest is neither an image nor an index of images')
+}
+
+/** Reads an image's configuration. Pure. @throws Error that says what is wrong with it. */
+export function readConfig(bytes: Uint8Array): ImageConfig {
+  const value = parseJson(bytes, 'configuration')
+  if (!imageConfig.Check(value)) throw new Error('its configuration does not have the form of an image configuration')
+  const { architecture, os, config } = value
+  return {
+    ...((architecture !== undefined || os !== undefined) && {
+      platform: { architecture: architecture ?? '', os: os ?? '' },
+    }),
+    entrypoint: config?.Entrypoint ?? [],
+    cmd: config?.Cmd ?? [],
+    env: config?.Env ?? [],
+    workingDir: config?.WorkingDir ?? '',
+  }
+}
+
+/** Bytes that the image's configuration and layers take as stored. Pure. */
+export const storedBytes = (manifest: Extract<Manifest, { type: 'image' }>): number =>
+  manifest.layers.reduce((sum, { size }) => sum + size, manifest.config.size)
+
+function parseJson(bytes: Uint8Array, what: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch (error) {
+    throw new Error(`its ${what} is not JSON`, { cause: error })
+  }
+}

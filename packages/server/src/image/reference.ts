@@ -1,0 +1,101 @@
+/** Where an image is: in a registry, or under `localhost` in the local store. */
+export interface ImageReference {
+  /** `host` or `host:port`; `localhost` without a port is the local store. */
+  readonly registry: string
+  /** `project/name`, lower case. */
+  readonly path: string
+  /** `latest` where the reference has neither tag nor digest. */
+  readonly tag?: string
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly digest?: string
+}
+
+/** What is wrong with a reference, and what would do. */
+export interface ReferenceFault {
+  readonly fault: string
+  readonly hint: string
+}
+
+/** The registry name of the local store. */
+export const localRegistry = 'localhost'
+
+/** Longest path of an image, as registries have it (distribution specification; Docker's limit). */
+const pathLimit = 255
+
+const label = '[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?'
+const hostPattern = new RegExp(`^(?:${label}(?:\\.${label})*|\\[[0-9A-Fa-f:.]+\\])(?::([0-9]{1,5}))?$`)
+const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
+const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
+const digestPattern = /^sha256:[0-9a-f]{64}$/
+
+/** Whether a text is a digest as references and the store have them. */
+export const isDigest = (text: string): boolean => digestPattern.test(text)
+
+/** Whether the first part of a reference names a host: Docker's rule, by which `ubuntu:22.04` and `a/b` have none. */
+const namesHost = (part: string): boolean => part === localRegistry || /[.:]/.test(part)
+
+/**
+ * Reads `host[:port]/path[:tag][@digest]`. Pure.
+ *
+ * @example parseReference('images.canfar.net/skaha/astroml:24.07')
+ */
+export function parseReference(text: string): ImageReference | ReferenceFault {
+  const wrong = (what: string, hint: string): ReferenceFault => ({ fault: `image '${shown(text)}' ${what}`, hint })
+  const example = 'An image is written host/project/name:tag, or localhost/name:tag for one in the local store.'
+
+  const at = text.indexOf('@')
+  const digest = at < 0 ? undefined : text.slice(at + 1)
+  const named = at < 0 ? text : text.slice(0, at)
+  if (digest !== undefined && !isDigest(digest)) {
+    return wrong(
+      'has a digest that is not sha256: and 64 hexadecimal digits',
+      'Copy the digest from the registry, or leave out @ and what follows.',
+    )
+  }
+  const slash = named.indexOf('/')
+  const registry = named.slice(0, Math.max(slash, 0))
+  if (slash < 0 || !namesHost(registry)) return wrong('does not say which registry it comes from', example)
+  const host = hostPattern.exec(registry)
+  if (host === null || Number(host[1] ?? 1) < 1 || Number(host[1] ?? 1) > 65_535) {
+    return wrong(`names a registry '${shown(registry)}' that is no host name with an optional port`, example)
+  }
+  const rest = named.slice(slash + 1)
+  const colon = rest.indexOf(':')
+  const path = colon < 0 ? rest : rest.slice(0, colon)
+  const tag = colon < 0 ? (digest === undefined ? 'latest' : undefined) : rest.slice(colon + 1)
+  if (tag !== undefined && !tagPattern.test(tag)) {
+    return wrong(
+      `has a bad tag '${shown(tag)}'`,
+      'A tag is 1 to 128 letters, digits, dots, hyphens and underscores, and starts with none of . and -.',
+    )
+  }
+  if (path === '') return wrong('has no name after the registry', example)
+  if (path.length > pathLimit)
+    return wrong(`has a path of ${path.length} characters`, `The path may have ${pathLimit}.`)
+  const bad = path.split('/').find((part) => !componentPattern.test(part))
+  if (bad !== undefined) {
+    const lower = bad.toLowerCase()
+    return wrong(
+      `has a bad part '${shown(bad)}' in its path`,
+      lower !== bad && componentPattern.test(lower)
+        ? `Names of images are lower case: write '${lower}'.`
+        : 'Parts of the path are lower-case letters and digits, with single dots, underscores or hyphens between them.',
+    )
+  }
+  return { registry, path, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
+}
+
+/** The full text of a reference; what {@link parseReference} reads back as the same. Pure. */
+export function printReference({ registry, path, tag, digest }: ImageReference): string {
+  return `${registry}/${path}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
+}
+
+/** Whether the image is in the local store and no registry knows it. */
+export const isLocal = (reference: ImageReference): boolean => reference.registry === localRegistry
+
+/** A text fit for a message: control characters made visible, long ones cut. */
+function shown(text: string): string {
+  // eslint-disable-next-line no-control-regex -- they are what is looked for
+  const visible = text.replaceAll(/[\u0000-\u001f\u007f]/g, (character) => JSON.stringify(character).slice(1, -1))
+  return visible.length > 100 ? `${visible.slice(0, 100)}…` : visible
+}
