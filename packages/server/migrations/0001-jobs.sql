@@ -61,8 +61,7 @@ create index jobs_by_owner_name on jobs (owner, name, seq);
 -- What the loop works on: everything that has not ended, few among many.
 create index jobs_not_ended on jobs (seq)
   where state in ('held', 'queued', 'starting', 'running', 'stopping');
-create index jobs_of_owner_not_ended on jobs (owner, seq)
-  where state in ('held', 'queued', 'starting', 'running', 'stopping');
+create index jobs_by_owner_state on jobs (owner, state, seq);
 create index jobs_by_array on jobs (array_id, seq) where array_id is not null;
 create index jobs_by_end on jobs (owner, ended_at) where ended_at is not null;
 

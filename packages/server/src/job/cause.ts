@@ -13,7 +13,11 @@ export interface Evidence {
 export type StopReason = 'cancelled' | 'time-limit'
 
 /** What an ending means for its job: the event of the lifecycle, and the cause to keep. Pure. */
-export function judgeEnding(evidence: Evidence, stopReason: StopReason | undefined, timeSeconds: number): { event: LifecycleEvent; cause: Cause } {
+export function judgeEnding(
+  evidence: Evidence,
+  stopReason: StopReason | undefined,
+  timeSeconds: number,
+): { event: LifecycleEvent; cause: Cause } {
   if (stopReason === 'cancelled') {
     return { event: { type: 'cancelled' }, cause: { code: 'cancelled', message: 'It was cancelled by its owner.' } }
   }

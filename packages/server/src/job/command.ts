@@ -27,7 +27,8 @@ export function parseCommand(cmd: string | undefined, args: string | readonly st
   }
   for (const [field, words] of Object.entries(command) as [string, readonly string[]][]) {
     const bad = words.find((word) => word.includes('\0'))
-    if (bad !== undefined) throw new InvalidRequest(field, `${field} contains a NUL byte: ${shown(bad)}`, 'Remove the NUL byte.')
+    if (bad !== undefined)
+      throw new InvalidRequest(field, `${field} contains a NUL byte: ${shown(bad)}`, 'Remove the NUL byte.')
     const long = words.find((word) => Buffer.byteLength(word) >= limits.commandBytes)
     if (long !== undefined) {
       throw new InvalidRequest(
@@ -39,7 +40,11 @@ export function parseCommand(cmd: string | undefined, args: string | readonly st
   }
   const program = command.cmd?.[0]
   if (command.cmd !== undefined && (program === undefined || program === '')) {
-    throw new InvalidRequest('cmd', `cmd names no program; it was ${shown(cmd ?? '')}`, 'Name a program, or leave cmd out to run what the image says.')
+    throw new InvalidRequest(
+      'cmd',
+      `cmd names no program; it was ${shown(cmd ?? '')}`,
+      'Name a program, or leave cmd out to run what the image says.',
+    )
   }
   return command
 }
@@ -48,7 +53,11 @@ function splitCmd(cmd: string): readonly string[] {
   try {
     return split(cmd)
   } catch (error) {
-    throw new InvalidRequest('cmd', `cmd has unbalanced quotes: ${shown(cmd)}`, `Close the quote (${(error as Error).message}).`)
+    throw new InvalidRequest(
+      'cmd',
+      `cmd has unbalanced quotes: ${shown(cmd)}`,
+      `Close the quote (${(error as Error).message}).`,
+    )
   }
 }
 

@@ -10,7 +10,11 @@ const keyPattern = /^[A-Za-z_][A-Za-z0-9_.-]*$/
 export function checkEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(env)
   if (entries.length > limits.envEntries) {
-    throw new InvalidRequest('env', `env has ${entries.length} entries, at most ${limits.envEntries} are allowed`, 'Put them in a file under /arc.')
+    throw new InvalidRequest(
+      'env',
+      `env has ${entries.length} entries, at most ${limits.envEntries} are allowed`,
+      'Put them in a file under /arc.',
+    )
   }
   for (const [key, value] of entries) {
     if (!keyPattern.test(key)) {

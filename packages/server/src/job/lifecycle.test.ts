@@ -5,11 +5,15 @@ import { isEnded, jobStates } from '@science-platform/contract'
 import fc from 'fast-check'
 import { IllegalTransition, nextState, transitions, type LifecycleEvent } from './lifecycle.ts'
 
-const eventTypes = [...new Set(Object.values(transitions).flatMap((row) => Object.keys(row)))] as LifecycleEvent['type'][]
+const eventTypes = [
+  ...new Set(Object.values(transitions).flatMap((row) => Object.keys(row))),
+] as LifecycleEvent['type'][]
 const anyEvent = fc
   .constantFrom(...eventTypes)
   .chain((type): fc.Arbitrary<LifecycleEvent> =>
-    type === 'exited' ? fc.integer({ min: 0, max: 255 }).map((exitCode) => ({ type, exitCode })) : fc.constant({ type }),
+    type === 'exited'
+      ? fc.integer({ min: 0, max: 255 }).map((exitCode) => ({ type, exitCode }))
+      : fc.constant({ type }),
   )
 
 test('an ended job never changes again, and every other state leads on', () => {
@@ -39,7 +43,10 @@ test('every state is reached from queued, and an end from every state', () => {
   const all = reach('queued')
   for (const state of jobStates) assert.ok(all.has(state), `${state} cannot be reached`)
   for (const state of jobStates.filter((state) => !isEnded(state)))
-    assert.ok([...reach(state)].some((to) => to === 'cancelled' || to === 'failed'), state)
+    assert.ok(
+      [...reach(state)].some((to) => to === 'cancelled' || to === 'failed'),
+      state,
+    )
 })
 
 test('the exit code decides between success and failure', () => {
@@ -55,7 +62,9 @@ test('a cancelled job is cancelled even if it was about to exit', () => {
 
 test('docs/job-states.md draws exactly this table', async () => {
   const drawing = await readFile(new URL('../../../../docs/job-states.md', import.meta.url), 'utf8')
-  const drawn = [...drawing.matchAll(/^ {4}(\w+) --> (\w+): (\w+)$/gm)].map(([, from, to, event]) => `${from} ${event} ${to}`)
+  const drawn = [...drawing.matchAll(/^ {4}(\w+) --> (\w+): (\w+)$/gm)].map(
+    ([, from, to, event]) => `${from} ${event} ${to}`,
+  )
   const table = Object.entries(transitions).flatMap(([from, row]) =>
     Object.entries(row).flatMap(([event, to]) =>
       (to === 'by exit code' ? ['succeeded', 'failed'] : [to]).map((state) => `${from} ${event} ${state}`),

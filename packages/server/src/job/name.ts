@@ -7,13 +7,25 @@ import { InvalidRequest, shown } from './invalid.ts'
  */
 export function jobName(name: string): string {
   if (!/^[A-Za-z0-9-]+$/.test(name)) {
-    throw new InvalidRequest('name', `name can only contain alpha-numeric chars and '-'; it was ${shown(name)}`, suggestion(name))
+    throw new InvalidRequest(
+      'name',
+      `name can only contain alpha-numeric chars and '-'; it was ${shown(name)}`,
+      suggestion(name),
+    )
   }
   if (name.length > limits.nameLength) {
-    throw new InvalidRequest('name', `name has ${name.length} characters, at most ${limits.nameLength} are allowed`, suggestion(name))
+    throw new InvalidRequest(
+      'name',
+      `name has ${name.length} characters, at most ${limits.nameLength} are allowed`,
+      suggestion(name),
+    )
   }
   if (name.startsWith('-') || name.endsWith('-')) {
-    throw new InvalidRequest('name', `name must start and end with a letter or digit; it was ${shown(name)}`, suggestion(name))
+    throw new InvalidRequest(
+      'name',
+      `name must start and end with a letter or digit; it was ${shown(name)}`,
+      suggestion(name),
+    )
   }
   return name.toLowerCase()
 }

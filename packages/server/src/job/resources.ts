@@ -18,7 +18,12 @@ export function contextOf(largest: Capacity, maxInteractiveSessions: number): Pl
   const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1)
   return {
     cores: { default: 1, defaultRequest: 1, defaultLimit: Math.min(flexibleLimit.cores, cores), options: upTo(cores) },
-    memoryGB: { default: 1, defaultRequest: 1, defaultLimit: Math.min(flexibleLimit.memoryGb, memory), options: upTo(memory) },
+    memoryGB: {
+      default: 1,
+      defaultRequest: 1,
+      defaultLimit: Math.min(flexibleLimit.memoryGb, memory),
+      options: upTo(memory),
+    },
     gpus: { options: upTo(Math.floor(largest.gpus)) },
     maxInteractiveSessions,
   }
@@ -30,7 +35,11 @@ export function contextOf(largest: Capacity, maxInteractiveSessions: number): Pl
  * @throws {InvalidRequest} where no node could ever hold it.
  */
 export function resourcesFor(
-  asked: { readonly cores?: number | undefined; readonly memoryGb?: number | undefined; readonly gpus?: number | undefined },
+  asked: {
+    readonly cores?: number | undefined
+    readonly memoryGb?: number | undefined
+    readonly gpus?: number | undefined
+  },
   context: PlatformContext,
 ): Resources {
   const gpus = asked.gpus ?? 0

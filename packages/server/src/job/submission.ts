@@ -42,7 +42,9 @@ export function jobsOf(
     image: request.image,
     state: 'queued',
     ...command,
-    env: many ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) } : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+    env: many
+      ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
+      : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
     timeSeconds: request.timeSeconds ?? defaultTimeSeconds,

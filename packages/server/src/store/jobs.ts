@@ -1,0 +1,107 @@
+import { endedStates, type JobState } from '@science-platform/contract'
+import type { Kysely } from 'kysely'
+import type { StoredAttempt, StoredJob } from '../job/job.ts'
+import { attemptOf, jobOf } from './rows.ts'
+import type { Schema } from './schema.ts'
+import type { JobFilter } from './store.ts'
+
+const notEndedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
+
+export async function findJob(db: Kysely<Schema>, id: string): Promise<StoredJob | undefined> {
+  const row = await db.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
+  return row && jobOf(row)
+}
+
+/** One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state or jobs_by_array. */
+export async function listJobs(db: Kysely<Schema>, filter: JobFilter): Promise<StoredJob[]> {
+  const { states, namePrefix, arrayId, after, endedSince } = filter
+  const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
+  const beyond = direction === 'desc' ? '<' : '>'
+  const byName = filter.sort.endsWith('name')
+  let query = db.selectFrom('jobs').selectAll().where('owner', '=', filter.owner)
+  if (states !== undefined) query = query.where('state', 'in', states)
+  if (namePrefix !== undefined) {
+    // A range rather than LIKE, so that the index serves it and `%` means itself.
+    query = query.where('name', '>=', namePrefix).where('name', '<', `${namePrefix}\u{10ffff}`)
+  }
+  if (arrayId !== undefined) query = query.where('array_id', '=', arrayId)
+  if (filter.notRemoved) query = query.where('removed_at', 'is', null)
+  if (endedSince !== undefined) {
+    query = query.where((where) => where.or([where('ended_at', 'is', null), where('ended_at', '>=', endedSince)]))
+  }
+  if (after !== undefined && byName) {
+    query = query.where((where) =>
+      where.or([
+        where('name', beyond, after.name),
+        where.and([where('name', '=', after.name), where('seq', beyond, after.seq)]),
+      ]),
+    )
+  } else if (after !== undefined) {
+    query = query.where('seq', beyond, after.seq)
+  }
+  if (byName) query = query.orderBy('name', direction)
+  const rows = await query.orderBy('seq', direction).limit(filter.limit).execute()
+  return rows.map(jobOf)
+}
+
+/** Served by jobs_not_ended. */
+export async function jobsNotEnded(db: Kysely<Schema>): Promise<StoredJob[]> {
+  const rows = await db.selectFrom('jobs').selectAll().where('state', 'in', notEndedStates).orderBy('seq').execute()
+  return rows.map(jobOf)
+}
+
+/** Served by the unique key on (job_id, number). */
+export async function attemptsOf(db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> {
+  if (jobIds.length === 0) return []
+  const rows = await db
+    .selectFrom('attempts')
+    .selectAll()
+    .where('job_id', 'in', jobIds)
+    .orderBy('job_id')
+    .orderBy('number')
+    .execute()
+  return rows.map(attemptOf)
+}
+
+export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<string | undefined> {
+  const row = await db.selectFrom('job_secrets').select('sealed').where('job_id', '=', jobId).executeTakeFirst()
+  return row?.sealed
+}
+
+export async function markRemoved(db: Kysely<Schema>, jobId: string, at: number): Promise<void> {
+  await db.updateTable('jobs').set({ removed_at: at }).where('id', '=', jobId).where('removed_at', 'is', null).execute()
+}
+
+export async function moveDeadline(db: Kysely<Schema>, jobId: string, deadlineAt: number): Promise<boolean> {
+  const result = await db
+    .updateTable('jobs')
+    .set({ deadline_at: deadlineAt })
+    .where('id', '=', jobId)
+    .where('state', '=', 'running')
+    .executeTakeFirst()
+  return result.numUpdatedRows > 0n
+}
+
+export async function writeReasons(db: Kysely<Schema>, reasons: ReadonlyMap<string, string>): Promise<void> {
+  for (const [id, reason] of reasons) {
+    await db.updateTable('jobs').set({ reason }).where('id', '=', id).where('state', 'in', ['held', 'queued']).execute()
+  }
+}
+
+/** Deletes at most `most` jobs that ended before `at`, and all that belongs to them. */
+export async function deleteEnded(db: Kysely<Schema>, at: number, most: number): Promise<string[]> {
+  const old = await db
+    .selectFrom('jobs')
+    .select('id')
+    .where('state', 'in', endedStates)
+    .where('ended_at', '<', at)
+    .limit(most)
+    .execute()
+  if (old.length === 0) return []
+  const ids = old.map((row) => row.id)
+  const attempts = await db.deleteFrom('attempts').where('job_id', 'in', ids).returning('id').execute()
+  await db.deleteFrom('events').where('job_id', 'in', ids).execute()
+  await db.deleteFrom('job_secrets').where('job_id', 'in', ids).execute()
+  await db.deleteFrom('jobs').where('id', 'in', ids).execute()
+  return attempts.map((row) => row.id)
+}

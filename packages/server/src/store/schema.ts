@@ -1,0 +1,61 @@
+import type { JobState } from '@science-platform/contract'
+
+/** The tables, as `migrations/` makes them. Instants are milliseconds; `_json` columns hold JSON text. */
+export interface Schema {
+  accounts: { name: string; uid: number; gid: number; admin: number; created_at: number }
+  groups: { name: string; gid: number }
+  memberships: { account: string; group_name: string }
+  tokens: {
+    id: string
+    prefix: string
+    hash: string
+    account: string
+    name: string
+    scopes: string
+    created_at: number
+    expires_at: number | null
+    revoked_at: number | null
+  }
+  jobs: JobRow
+  attempts: AttemptRow
+  events: { seq: number; job_id: string; at: number; type: string; reason: string; message: string }
+  idempotency: { account: string; idempotency_key: string; fingerprint: string; answer_json: string; at: number }
+  job_secrets: { job_id: string; sealed: string }
+}
+
+export interface JobRow {
+  id: string
+  seq: number
+  owner: string
+  name: string
+  image: string
+  image_digest: string | null
+  state: JobState
+  reason: string | null
+  spec_json: string
+  array_id: string | null
+  task_index: number
+  task_count: number
+  submitted_at: number
+  started_at: number | null
+  ended_at: number | null
+  deadline_at: number | null
+  exit_code: number | null
+  cause_json: string | null
+  attempt: number
+  stop_reason: string | null
+  removed_at: number | null
+}
+
+export interface AttemptRow {
+  id: string
+  job_id: string
+  number: number
+  node: string
+  placed_at: number
+  started_at: number | null
+  ended_at: number | null
+  exit_code: number | null
+  cause_json: string | null
+  usage_json: string | null
+}

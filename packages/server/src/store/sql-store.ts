@@ -1,0 +1,58 @@
+import type { Kysely } from 'kysely'
+import type { StoredJob } from '../job/job.ts'
+import { sequence } from '../job/sequence.ts'
+import * as accounts from './accounts.ts'
+import { eventsOf, insertEvents } from './events.ts'
+import { GroupCommit } from './group-commit.ts'
+import * as jobs from './jobs.ts'
+import type { Schema } from './schema.ts'
+import { takeStep } from './steps.ts'
+import type { Store } from './store.ts'
+import { deleteIdempotencyBefore, insertSubmission } from './submissions.ts'
+import * as tokens from './tokens.ts'
+
+/** The store over any database that Kysely speaks to; a driver brings the connection and runs the migrations. */
+export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Store {
+  const commit = new GroupCommit(db)
+  const nextSeq = sequence(now)
+  return {
+    submit: (submission) => commit.run((tx) => insertSubmission(tx, submission, nextSeq)),
+    step: (steps) =>
+      commit.run(async (tx) => {
+        const taken: StoredJob[] = []
+        for (const step of steps) {
+          const job = await takeStep(tx, step, nextSeq)
+          if (job !== undefined) taken.push(job)
+        }
+        return taken
+      }),
+    addEvents: (events) => commit.run((tx) => insertEvents(tx, events, nextSeq)),
+    setReasons: (reasons) => commit.run((tx) => jobs.writeReasons(tx, reasons)),
+    extendDeadline: (jobId, deadlineAt) => commit.run((tx) => jobs.moveDeadline(tx, jobId, deadlineAt)),
+    remove: (jobId, at) => commit.run((tx) => jobs.markRemoved(tx, jobId, at)),
+
+    job: (id) => jobs.findJob(db, id),
+    jobs: (filter) => jobs.listJobs(db, filter),
+    notEnded: () => jobs.jobsNotEnded(db),
+    attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
+    events: (jobId) => eventsOf(db, jobId),
+    secret: (jobId) => jobs.sealedSecret(db, jobId),
+
+    addAccount: (account) => commit.run((tx) => accounts.insertAccount(tx, account, now())),
+    account: async (name) => (await accounts.findAccounts(db, name))[0],
+    accounts: () => accounts.findAccounts(db),
+    ensureGroup: (name, gid) => commit.run((tx) => accounts.ensureGroup(tx, name, gid)),
+    groups: () => accounts.allGroups(db),
+    addToken: (token) => commit.run((tx) => tokens.insertToken(tx, token)),
+    tokenByHash: (hash) => tokens.findToken(db, hash),
+    tokens: (account) => tokens.tokensOf(db, account),
+    revokeToken: (id, at) => commit.run((tx) => tokens.revokeToken(tx, id, at)),
+
+    deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most)),
+    deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx, at)),
+    close: async () => {
+      await commit.idle()
+      await db.destroy()
+    },
+  }
+}

@@ -1,0 +1,50 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as wait } from 'node:timers/promises'
+import { Kysely, SqliteDialect } from 'kysely'
+import { migrate } from '../migrate.ts'
+import type { Schema } from '../schema.ts'
+import { sqlStore } from '../sql-store.ts'
+import type { Store } from '../store.ts'
+import { asBetterSqlite } from './statements.ts'
+
+/** How long one process waits for another's write. */
+const patienceMs = 10_000
+
+const migrations = fileURLToPath(new URL('../../../migrations', import.meta.url))
+
+/**
+ * Opens (and makes) the embedded database at `path`.
+ *
+ * Write-ahead log with `synchronous=FULL`: a commit is on the disk when it returns. Other processes (the administrative
+ * commands) may write at the same time; each waits up to ten seconds for the other.
+ */
+export async function openSqliteStore(path: string, now: () => number = Date.now): Promise<Store> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  const database = new DatabaseSync(path, { timeout: patienceMs })
+  await switchToWriteAheadLog(database)
+  database.exec(`
+    pragma synchronous = full;
+    pragma foreign_keys = on;
+    pragma cache_size = -16000;
+  `)
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
+  await migrate(db, migrations)
+  return sqlStore(db, now)
+}
+
+/** The switch does not wait for other processes by itself as other statements do, and only the first process has to make it. */
+async function switchToWriteAheadLog(database: DatabaseSync): Promise<void> {
+  for (const end = Date.now() + patienceMs; ;) {
+    try {
+      database.exec('pragma journal_mode = wal')
+      return
+    } catch (error) {
+      const busy = error instanceof Error && 'errcode' in error && error.errcode === 5
+      if (!busy || Date.now() > end) throw error
+      await wait(20)
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { DatabaseSync } from 'node:sqlite'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { NewerDatabase } from '../migrate.ts'
+import { describeStore } from '../store-contract.ts'
+import { openSqliteStore } from './open.ts'
+
+async function place() {
+  const folder = await mkdtemp(join(tmpdir(), 'sp-sqlite-'))
+  const path = join(folder, 'platform.db')
+  return { path, open: () => openSqliteStore(path), remove: () => rm(folder, { recursive: true }) }
+}
+
+describeStore('sqlite', place)
+
+test('opens from several processes at once, the first time too', async () => {
+  const { path, remove } = await place()
+  const program = `
+    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    const store = await openSqliteStore(${JSON.stringify(path)})
+    for (let i = 0; i < 20; i++) await store.ensureGroup('group' + process.pid + '-' + i, process.pid * 100 + i)
+    await store.close()`
+  const shell = Array.from({ length: 3 }, () => `"$NODE" --input-type=module-typescript -e "$PROGRAM" &`).join('\n')
+  const run = spawnSync('sh', ['-c', `${shell}\nwait`], {
+    env: { ...process.env, NODE: process.execPath, PROGRAM: program },
+    encoding: 'utf8',
+  })
+  assert.equal(run.stderr, '')
+  const store = await openSqliteStore(path)
+  assert.equal((await store.groups()).length, 60)
+  await store.close()
+  await remove()
+})
+
+test('refuses a database of a newer version, and leaves it as it was', async () => {
+  const { path, open, remove } = await place()
+  await (await open()).close()
+  const database = new DatabaseSync(path)
+  database.exec(`insert into migrations values ('9999-later.sql', 1)`)
+  database.close()
+  await assert.rejects(open(), (error: Error) => error instanceof NewerDatabase && /9999-later/.test(error.message))
+  await remove()
+})
+
+test('what was acknowledged is there after kill -9 in the middle of writing', async () => {
+  const { path, open, remove } = await place()
+  const program = `
+    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { someJob } from ${JSON.stringify(new URL('../store-contract.ts', import.meta.url).href)}
+    const store = await openSqliteStore(${JSON.stringify(path)})
+    let told = 0
+    for (;;) {
+      const jobs = Array.from({ length: 5 }, () => someJob())
+      await Promise.all(jobs.map((job) => store.submit({ jobs: [job], events: [] })))
+      process.stdout.write(jobs.map((job) => job.id + '\\n').join(''))
+      if ((told += 5) >= 200) process.kill(process.pid, 'SIGKILL')
+    }`
+  const run = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], { encoding: 'utf8' })
+  assert.equal(run.signal, 'SIGKILL')
+  const acknowledged = run.stdout
+    .trim()
+    .split('\n')
+    .filter((id) => id !== '')
+  assert.ok(acknowledged.length >= 195)
+  const store = await open()
+  const there = new Set((await store.notEnded()).map((job) => job.id))
+  assert.deepEqual(
+    acknowledged.filter((id) => !there.has(id)),
+    [],
+  )
+  await store.close()
+  await remove()
+})

@@ -1,0 +1,49 @@
+import type { Kysely, Updateable } from 'kysely'
+import type { StoredJob } from '../job/job.ts'
+import { isEnded, nextState } from '../job/lifecycle.ts'
+import { insertEvents } from './events.ts'
+import { attemptRow, jobOf } from './rows.ts'
+import type { Schema } from './schema.ts'
+import type { JobChange, JobStep } from './store.ts'
+
+/** Takes one step of one job; undefined where the job is no longer in the state the step starts from. */
+export async function takeStep(
+  db: Kysely<Schema>,
+  step: JobStep,
+  nextSeq: () => number,
+): Promise<StoredJob | undefined> {
+  const state = nextState(step.from, step.event)
+  const row = await db
+    .updateTable('jobs')
+    // A reason is one for waiting: it goes with the state it explained.
+    .set({ state, ...changeColumns(step.change ?? {}), reason: step.change?.reason ?? null })
+    .where('id', '=', step.jobId)
+    .where('state', '=', step.from)
+    .returningAll()
+    .executeTakeFirst()
+  if (row === undefined) return undefined
+  if (step.attempt !== undefined) {
+    const { id, ...attempt } = attemptRow(step.attempt)
+    await db
+      .insertInto('attempts')
+      .values({ id, ...attempt })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet(attempt))
+      .execute()
+  }
+  await insertEvents(db, step.events ?? [], nextSeq)
+  if (isEnded(state)) await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
+  return jobOf(row)
+}
+
+function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
+  return {
+    ...(change.imageDigest === undefined ? {} : { image_digest: change.imageDigest }),
+    ...(change.startedAt === undefined ? {} : { started_at: change.startedAt }),
+    ...(change.endedAt === undefined ? {} : { ended_at: change.endedAt }),
+    ...(change.deadlineAt === undefined ? {} : { deadline_at: change.deadlineAt }),
+    ...(change.exitCode === undefined ? {} : { exit_code: change.exitCode }),
+    ...(change.cause === undefined ? {} : { cause_json: JSON.stringify(change.cause) }),
+    ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
+    ...(change.stopReason === undefined ? {} : { stop_reason: change.stopReason }),
+  }
+}

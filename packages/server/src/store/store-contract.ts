@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, test } from 'node:test'
+import type { StoredJob } from '../job/job.ts'
+import { newJobId } from '../job/ids.ts'
+import { sequence } from '../job/sequence.ts'
+import type { JobFilter, Store, StoredEvent } from './store.ts'
+
+const nextSeq = sequence()
+
+/** A job as a test needs it; any part may be given. */
+export function someJob(parts: Partial<StoredJob> = {}): StoredJob {
+  return {
+    id: newJobId(),
+    seq: nextSeq(),
+    owner: 'ada',
+    name: 'job',
+    image: 'localhost/test:1',
+    state: 'queued',
+    env: { A: 'b=c "d" $e' },
+    resources: { cores: { request: 1, limit: 8 }, memoryGb: { request: 1, limit: 32 }, gpus: 0, fixed: false },
+    timeSeconds: 60,
+    graceSeconds: 5,
+    taskIndex: 1,
+    taskCount: 1,
+    submittedAt: 1_000,
+    attempt: 0,
+    ...parts,
+  }
+}
+
+const queued = (job: StoredJob): StoredEvent => ({
+  jobId: job.id,
+  at: 1,
+  type: 'Normal',
+  reason: 'Queued',
+  message: 'x',
+})
+const submit = (store: Store, ...jobs: StoredJob[]) => store.submit({ jobs, events: jobs.map(queued) })
+const all = (owner: string, parts: Partial<JobFilter> = {}): JobFilter => ({
+  owner,
+  sort: 'submitted',
+  limit: 100,
+  ...parts,
+})
+const ids = (jobs: readonly StoredJob[]): string[] => jobs.map((job) => job.id)
+
+/** The suite that every driver of the {@link Store} port passes. `open` gives a store over the same data each time within one test. */
+export function describeStore(
+  name: string,
+  make: () => Promise<{ open: () => Promise<Store>; remove: () => Promise<void> }>,
+): void {
+  describe(`the store on ${name}`, () => {
+    let place: Awaited<ReturnType<typeof make>>
+    let store: Store
+    beforeEach(async () => {
+      place = await make()
+      store = await place.open()
+    })
+    afterEach(async () => {
+      await store.close()
+      await place.remove()
+    })
+
+    test('gives back what was submitted, also after it was opened again', async () => {
+      const job = someJob({ cmd: ['sh', '-c', 'echo "a  b"'], args: [], network: 'none', arrayId: 'arr', taskCount: 2 })
+      assert.deepEqual(await submit(store, job), { outcome: 'stored', ids: [job.id] })
+      assert.deepEqual(await store.job(job.id), job)
+      await store.close()
+      store = await place.open()
+      assert.deepEqual(await store.job(job.id), job)
+      assert.deepEqual(await store.events(job.id), [queued(job)])
+      assert.equal(await store.job('zzzzzzzz'), undefined)
+    })
+
+    test('stores all jobs of a submission or none, and spares its neighbours', async () => {
+      const [first, twin, other] = [someJob(), someJob(), someJob()]
+      const outcomes = await Promise.allSettled([
+        submit(store, first),
+        submit(store, twin, { ...twin, seq: nextSeq() }),
+        submit(store, other),
+      ])
+      assert.deepEqual(
+        outcomes.map((outcome) => outcome.status),
+        ['fulfilled', 'rejected', 'fulfilled'],
+      )
+      assert.deepEqual(ids(await store.jobs(all('ada'))), ids([first, other]))
+      assert.deepEqual(await store.events(twin.id), [])
+    })
+
+    test('takes a thousand jobs in one submission', async () => {
+      const jobs = Array.from({ length: 1_000 }, (_, i) => someJob({ taskIndex: i + 1, taskCount: 1_000 }))
+      await submit(store, ...jobs)
+      assert.deepEqual(ids(await store.notEnded()), ids(jobs))
+    })
+
+    test('answers a repeated request as before, and refuses another under the same key', async () => {
+      const idempotency = { account: 'ada', key: 'k', fingerprint: 'f' }
+      const [job, again] = [someJob(), someJob()]
+      const answers = await Promise.all([
+        store.submit({ jobs: [job], events: [], idempotency }),
+        store.submit({ jobs: [again], events: [], idempotency }),
+      ])
+      assert.deepEqual(answers, [
+        { outcome: 'stored', ids: [job.id] },
+        { outcome: 'repeated', ids: [job.id] },
+      ])
+      const other = { jobs: [someJob()], events: [], idempotency: { ...idempotency, fingerprint: 'g' } }
+      assert.deepEqual(await store.submit(other), { outcome: 'conflict' })
+      const theirs = { jobs: [someJob()], events: [], idempotency: { ...idempotency, account: 'bob' } }
+      assert.equal((await store.submit(theirs)).outcome, 'stored')
+      assert.equal((await store.notEnded()).length, 2)
+      await store.deleteIdempotencyBefore(2_000)
+      assert.equal((await store.submit(other)).outcome, 'stored')
+    })
+
+    test('takes a step from the state it names and from no other', async () => {
+      const job = someJob({ reason: 'waits' })
+      await submit(store, job)
+      const place = { jobId: job.id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } } as const
+      const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
+      const [placed] = await store.step([{ ...place, attempt, events: [queued(job)] }])
+      assert.equal(placed?.state, 'starting')
+      assert.equal(placed.attempt, 1)
+      assert.equal(placed.reason, undefined)
+      assert.deepEqual(await store.step([{ ...place, events: [queued(job)] }]), [])
+      assert.equal((await store.events(job.id)).length, 2)
+      const started = { jobId: job.id, from: 'starting', event: { type: 'started' } } as const
+      await store.step([
+        { ...started, change: { startedAt: 6, deadlineAt: 66 }, attempt: { ...attempt, startedAt: 6 } },
+      ])
+      const cause = { code: 'exited', message: 'It exited with 3.' } as const
+      const [ended] = await store.step([
+        {
+          jobId: job.id,
+          from: 'running',
+          event: { type: 'exited', exitCode: 3 },
+          change: { endedAt: 9, exitCode: 3, cause },
+          attempt: { ...attempt, startedAt: 6, endedAt: 9, exitCode: 3, cause, usage: { cpuSeconds: 1.5 } },
+        },
+      ])
+      assert.deepEqual(ended, await store.job(job.id))
+      assert.equal(ended?.state, 'failed')
+      assert.deepEqual(ended.cause, cause)
+      assert.deepEqual(await store.attempts([job.id]), [
+        { ...attempt, startedAt: 6, endedAt: 9, exitCode: 3, cause, usage: { cpuSeconds: 1.5 } },
+      ])
+      assert.deepEqual(await store.notEnded(), [])
+    })
+
+    test('lists by state, name, array and end, in any order, page by page', async () => {
+      const jobs = ['b', 'a%', 'a_', 'c', 'ab'].map((name, i) =>
+        someJob({ name, ...(i > 2 ? { arrayId: 'arr' } : {}) }),
+      )
+      await submit(store, ...jobs, someJob({ owner: 'bob', name: 'a' }))
+      const cancelled = jobs[3]
+      assert.ok(cancelled)
+      await store.step([
+        { jobId: cancelled.id, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 500 } },
+      ])
+      const names = async (parts: Partial<JobFilter>) => (await store.jobs(all('ada', parts))).map((job) => job.name)
+      assert.deepEqual(await names({ sort: 'name' }), ['a%', 'a_', 'ab', 'b', 'c'])
+      assert.deepEqual(await names({ sort: '-submitted' }), ['ab', 'c', 'a_', 'a%', 'b'])
+      assert.deepEqual(await names({ namePrefix: 'a%' }), ['a%'])
+      assert.deepEqual(await names({ arrayId: 'arr' }), ['c', 'ab'])
+      assert.deepEqual(await names({ states: ['cancelled'] }), ['c'])
+      assert.deepEqual(await names({ endedSince: 501 }), ['b', 'a%', 'a_', 'ab'])
+      for (const sort of ['submitted', '-submitted', 'name', '-name'] as const) {
+        const paged: StoredJob[] = []
+        for (let after: StoredJob | undefined; ; after = paged.at(-1)) {
+          const page = await store.jobs(all('ada', { sort, limit: 2, ...(after === undefined ? {} : { after }) }))
+          if (page.length === 0) break
+          paged.push(...page)
+        }
+        assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', { sort }))), sort)
+      }
+      await store.remove(cancelled.id, 7)
+      assert.deepEqual(await names({ notRemoved: true, states: ['cancelled'] }), [])
+      assert.equal((await store.job(cancelled.id))?.removedAt, 7)
+    })
+
+    test('writes why jobs wait, while they do', async () => {
+      const [waiting, placed] = [someJob(), someJob()]
+      await submit(store, waiting, placed)
+      await store.step([{ jobId: placed.id, from: 'queued', event: { type: 'placed' } }])
+      await store.setReasons(
+        new Map([
+          [waiting.id, 'full'],
+          [placed.id, 'full'],
+        ]),
+      )
+      assert.equal((await store.job(waiting.id))?.reason, 'full')
+      assert.equal((await store.job(placed.id))?.reason, undefined)
+      assert.equal(await store.extendDeadline(waiting.id, 9), false)
+    })
+
+    test('keeps a secret until its job has ended', async () => {
+      const job = someJob()
+      await store.submit({ jobs: [job], events: [], secrets: new Map([[job.id, 'sealed']]) })
+      assert.equal(await store.secret(job.id), 'sealed')
+      await store.step([{ jobId: job.id, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 1 } }])
+      assert.equal(await store.secret(job.id), undefined)
+    })
+
+    test('deletes old ended jobs with all that is theirs', async () => {
+      const [old, young, waiting] = [someJob(), someJob(), someJob()]
+      await submit(store, old, young, waiting)
+      for (const [job, endedAt] of [
+        [old, 10],
+        [young, 20],
+      ] as const) {
+        const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
+        await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' }, attempt }])
+        await store.step([{ jobId: job.id, from: 'starting', event: { type: 'lost' }, change: { endedAt } }])
+      }
+      assert.deepEqual(await store.deleteJobsEndedBefore(20, 10), [`${old.id}-1`])
+      assert.deepEqual(ids(await store.jobs(all('ada'))), ids([young, waiting]))
+      assert.deepEqual(await store.events(old.id), [])
+    })
+
+    test('knows accounts with their groups, and tokens by their hash', async () => {
+      assert.equal(await store.ensureGroup('survey', 3000), 3000)
+      assert.equal(await store.ensureGroup('survey', 3001), 3000)
+      const ada = { name: 'ada', uid: 2000, gid: 2000, admin: true, groups: [{ name: 'survey', gid: 3000 }] }
+      const bob = { name: 'bob', uid: 2001, gid: 2001, admin: false, groups: [] }
+      await store.addAccount(ada)
+      await store.addAccount(bob)
+      await assert.rejects(store.addAccount(bob))
+      assert.deepEqual(await store.account('ada'), ada)
+      assert.equal(await store.account('eve'), undefined)
+      assert.deepEqual(await store.accounts(), [ada, bob])
+      const token = {
+        id: 't1',
+        prefix: 'sp_abc',
+        hash: 'h',
+        account: 'ada',
+        name: 'laptop',
+        scopes: ['read', 'submit'],
+        createdAt: 1,
+      }
+      await store.addToken({ ...token, expiresAt: 99 })
+      assert.deepEqual(await store.tokenByHash('h'), { ...token, expiresAt: 99 })
+      assert.equal(await store.revokeToken('t1', 50), true)
+      assert.equal(await store.revokeToken('t1', 51), false)
+      assert.deepEqual(await store.tokens('ada'), [{ ...token, expiresAt: 99, revokedAt: 50 }])
+      assert.equal(await store.tokenByHash('g'), undefined)
+    })
+  })
+}

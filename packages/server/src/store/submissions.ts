@@ -1,0 +1,64 @@
+import type { Kysely } from 'kysely'
+import type { StoredJob } from '../job/job.ts'
+import { insertEvents } from './events.ts'
+import { jobRow } from './rows.ts'
+import type { Schema } from './schema.ts'
+import type { Store, SubmitOutcome } from './store.ts'
+
+type Submission = Parameters<Store['submit']>[0]
+
+/** Rows in one INSERT: SQLite takes 32,766 values in a statement, PostgreSQL 65,535. */
+const rowsPerInsert = 500
+
+/** Stores one submission inside a transaction. */
+export async function insertSubmission(
+  db: Kysely<Schema>,
+  submission: Submission,
+  nextSeq: () => number,
+): Promise<SubmitOutcome> {
+  const { jobs, events, secrets, idempotency } = submission
+  const ids = jobs.map((job) => job.id)
+  if (idempotency !== undefined) {
+    // The primary key serves this look-up.
+    const known = await db
+      .selectFrom('idempotency')
+      .select(['fingerprint', 'answer_json'])
+      .where('account', '=', idempotency.account)
+      .where('idempotency_key', '=', idempotency.key)
+      .executeTakeFirst()
+    if (known !== undefined) {
+      if (known.fingerprint !== idempotency.fingerprint) return { outcome: 'conflict' }
+      return { outcome: 'repeated', ids: JSON.parse(known.answer_json) as string[] }
+    }
+    await db
+      .insertInto('idempotency')
+      .values({
+        account: idempotency.account,
+        idempotency_key: idempotency.key,
+        fingerprint: idempotency.fingerprint,
+        answer_json: JSON.stringify(ids),
+        at: jobs[0]?.submittedAt ?? 0,
+      })
+      .execute()
+  }
+  await insertJobs(db, jobs)
+  await insertEvents(db, events, nextSeq)
+  if (secrets !== undefined) {
+    for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()
+  }
+  return { outcome: 'stored', ids }
+}
+
+async function insertJobs(db: Kysely<Schema>, jobs: readonly StoredJob[]): Promise<void> {
+  for (let i = 0; i < jobs.length; i += rowsPerInsert) {
+    await db
+      .insertInto('jobs')
+      .values(jobs.slice(i, i + rowsPerInsert).map(jobRow))
+      .execute()
+  }
+}
+
+/** Forgets answers that nobody will ask for again. Served by idempotency_by_age. */
+export async function deleteIdempotencyBefore(db: Kysely<Schema>, at: number): Promise<void> {
+  await db.deleteFrom('idempotency').where('at', '<', at).execute()
+}
