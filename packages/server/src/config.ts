@@ -6,14 +6,15 @@ export interface Config {
   readonly dataDir: string
   readonly executor: 'oci'
   /** What jobs may use of this machine; absent: what it has, less a reserve. */
-  readonly capacity?: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
+  readonly capacity: { readonly cores?: number; readonly memoryGb?: number; readonly gpus?: number }
   readonly images: {
     /** Registries that images may come from; `localhost/…` always may. */
     readonly registries: readonly string[]
     readonly aliases: Readonly<Record<string, string>>
     readonly insecure: readonly string[]
   }
-  readonly network: { readonly default: 'isolated' | 'none' | 'host' }
+  /** What a job gets that asks for none; absent: isolated as root, host without. */
+  readonly network: { readonly default?: 'isolated' | 'none' | 'host' }
   readonly limits: { readonly interactive: number; readonly logMb: number; readonly processes: number }
   readonly retention: {
     readonly logsDays: number

@@ -1,4 +1,4 @@
-import { isEnded, type JobState } from '@science-platform/contract'
+import type { JobState } from '@science-platform/contract'
 
 /**
  * What may happen to a job.
@@ -81,5 +81,3 @@ export function nextState(from: JobState, event: LifecycleEvent): JobState {
 
 /** The states in which an attempt holds its resources on a node. */
 export const activeStates = ['starting', 'running', 'stopping'] as const satisfies readonly JobState[]
-
-export { isEnded }

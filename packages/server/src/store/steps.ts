@@ -1,6 +1,7 @@
+import { isEnded } from '@science-platform/contract'
 import type { Kysely, Updateable } from 'kysely'
 import type { StoredJob } from '../job/job.ts'
-import { isEnded, nextState } from '../job/lifecycle.ts'
+import { nextState } from '../job/lifecycle.ts'
 import { insertEvents } from './events.ts'
 import { attemptRow, jobOf } from './rows.ts'
 import type { Schema } from './schema.ts'

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { InvalidConfiguration, readConfig } from './read.ts'
+
+let folder: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sp-config-'))
+})
+after(() => rm(folder, { recursive: true }))
+
+async function read(yaml: string | undefined, env: Record<string, string> = {}, flags = {}) {
+  const file = yaml === undefined ? undefined : join(folder, 'config.yaml')
+  if (file !== undefined) await writeFile(file, yaml ?? '')
+  return readConfig({ file, env, flags })
+}
+const refused = (yaml: string | undefined, message: RegExp, env = {}, flags = {}) =>
+  assert.rejects(read(yaml, env, flags), (error: Error) => {
+    assert.ok(error instanceof InvalidConfiguration, String(error))
+    assert.match(error.message, message)
+    return true
+  })
+
+test('defaults are complete but for the data directory', async () => {
+  const config = await read(undefined, {}, { dataDir: '/data' })
+  assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8080 })
+  assert.deepEqual(config.images, { registries: ['images.canfar.net'], aliases: {}, insecure: [] })
+  assert.equal(config.limits.logMb, 64)
+  assert.equal(config.retention.jobsDays, 365)
+  await refused(undefined, /no data directory.*--data DIR/)
+})
+
+test('the command line goes over the environment, that over the file', async () => {
+  const yaml = 'dataDir: /file\nlisten: 127.0.0.1:1\nimages: {registries: [a.org], aliases: {a.org: 127.0.0.1:5000}}\n'
+  const env = { SCIENCE_PLATFORM_LISTEN: '[::1]:2', SCIENCE_PLATFORM_IMAGES_REGISTRIES: 'b.org, c.org' }
+  const config = await read(yaml, env, { dataDir: '/flag' })
+  assert.equal(config.dataDir, '/flag')
+  assert.deepEqual(config.listen, { host: '::1', port: 2 })
+  assert.deepEqual(config.images.registries, ['b.org', 'c.org'])
+  assert.deepEqual(config.images.aliases, { 'a.org': '127.0.0.1:5000' })
+})
+
+test('an unknown key is named with its line and the nearest known one', async () => {
+  await refused(
+    'dataDir: /d\nretention:\n  logDays: 3\n',
+    /line 3: the key retention\.logDays is not known; did you mean retention\.logsDays\?/,
+  )
+  await refused('zzz: 1\n', /line 1: the key zzz is not known; known are listen/)
+  await refused('dataDir: /d\n', /SCIENCE_PLATFORM_LISTN is not known; did you mean SCIENCE_PLATFORM_LISTEN\?/, {
+    SCIENCE_PLATFORM_LISTN: 'x',
+  })
+})
+
+test('a value of the wrong kind is named with what it was', async () => {
+  await refused('dataDir: /d\nlimits: {processes: few}\n', /limits\.processes must be integer; it was "few"/)
+  await refused('dataDir: /d\nlisten: nowhere\n', /listen .*"nowhere"/)
+  await refused('dataDir: /d\nlisten: a:99999\n', /99999/)
+  await refused('dataDir: [\n', /config\.yaml/)
+  await refused('- a\n', /expected keys and values/)
+})

@@ -1,0 +1,177 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import Type from 'typebox'
+import Value from 'typebox/value'
+import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml'
+import type { Config } from '../config.ts'
+import { nearest } from './nearest.ts'
+import { FileConfig } from './schema.ts'
+
+/** Thrown where the configuration cannot be used: says where, what it was, and what would do. */
+export class InvalidConfiguration extends Error {
+  override readonly name = 'InvalidConfiguration'
+}
+
+/** Every environment variable of the platform starts with this; `images.registries` is `SCIENCE_PLATFORM_IMAGES_REGISTRIES`. */
+export const environmentPrefix = 'SCIENCE_PLATFORM_'
+
+/**
+ * The platform's configuration: the command line over the environment over the file over the defaults.
+ * @throws {InvalidConfiguration} naming the key, where it stands, and the nearest known one.
+ */
+export async function readConfig(sources: {
+  readonly file?: string | undefined
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly flags: { readonly dataDir?: string | undefined; readonly listen?: string | undefined }
+}): Promise<Config> {
+  const settings = sources.file === undefined ? {} : await readFileSettings(sources.file)
+  for (const { path, variable } of knownKeys(FileConfig)) {
+    const value = sources.env[variable]
+    if (value !== undefined && value !== '')
+      put(settings, path, fromText(value, `the environment variable ${variable}`, path))
+  }
+  const strange = Object.keys(sources.env).find(
+    (name) => name.startsWith(environmentPrefix) && !knownKeys(FileConfig).some(({ variable }) => variable === name),
+  )
+  if (strange !== undefined) {
+    const near = nearest(
+      strange,
+      knownKeys(FileConfig).map(({ variable }) => variable),
+    )
+    throw new InvalidConfiguration(
+      `the environment variable ${strange} is not known${near === undefined ? '' : `; did you mean ${near}?`}`,
+    )
+  }
+  if (sources.flags.dataDir !== undefined) settings.dataDir = sources.flags.dataDir
+  if (sources.flags.listen !== undefined) settings.listen = sources.flags.listen
+  if (settings.dataDir === undefined) {
+    throw new InvalidConfiguration(
+      'no data directory was given; name one with --data DIR (or dataDir in the configuration file)',
+    )
+  }
+  const complete = Value.Default(FileConfig, settings)
+  const [error] = Value.Errors(FileConfig, complete)
+  if (error !== undefined) {
+    const key = error.instancePath.slice(1).replaceAll('/', '.')
+    throw new InvalidConfiguration(
+      `${key === '' ? 'the configuration' : key} ${error.message}; it was ${JSON.stringify(at(settings, key.split('.')))}`,
+    )
+  }
+  return frozen(complete as FileConfig)
+}
+
+async function readFileSettings(file: string): Promise<Record<string, unknown>> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new InvalidConfiguration(`the configuration file ${file} could not be read: ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  const lines = new LineCounter()
+  const document = parseDocument(text, { lineCounter: lines })
+  const [broken] = document.errors
+  if (broken !== undefined) throw new InvalidConfiguration(`${file}: ${broken.message}`)
+  if (document.contents === null) return {}
+  refuseUnknown(file, document, lines)
+  return document.toJS() as Record<string, unknown>
+}
+
+/** A mistyped key must not be taken for a default. */
+function refuseUnknown(file: string, document: Document.Parsed, lines: LineCounter): void {
+  const visit = (node: unknown, schema: Type.TSchema, path: string): void => {
+    if (!isMap(node) || !Type.IsObject(schema)) return
+    for (const { key, value } of node.items) {
+      const name = isScalar(key) ? String(key.value) : String(key)
+      const known = schema.properties[name]
+      if (known === undefined) {
+        const near = nearest(name, Object.keys(schema.properties))
+        const { line } = lines.linePos(isScalar(key) ? (key.range?.[0] ?? 0) : 0)
+        throw new InvalidConfiguration(
+          `${file}, line ${line}: the key ${path}${name} is not known; ${
+            near === undefined
+              ? `known are ${Object.keys(schema.properties).join(', ')}`
+              : `did you mean ${path}${near}?`
+          }`,
+        )
+      }
+      visit(value, known, `${path}${name}.`)
+    }
+  }
+  if (!isMap(document.contents))
+    throw new InvalidConfiguration(`${file}: expected keys and values, such as listen: 127.0.0.1:8080`)
+  visit(document.contents, FileConfig, '')
+}
+
+function knownKeys(
+  schema: Type.TSchema,
+  path: readonly string[] = [],
+): { path: readonly string[]; variable: string }[] {
+  if (Type.IsObject(schema)) {
+    return Object.entries(schema.properties).flatMap(([name, part]) => knownKeys(part, [...path, name]))
+  }
+  const variable =
+    environmentPrefix +
+    path
+      .join('_')
+      .replace(/([a-z])([A-Z])/g, '$1_$2')
+      .toUpperCase()
+  return [{ path, variable }]
+}
+
+/** Lists are separated by commas, maps are JSON, the rest is as YAML reads it. */
+function fromText(text: string, where: string, path: readonly string[]): unknown {
+  const schema = path.reduce<Type.TSchema>(
+    (part, name) => (Type.IsObject(part) ? (part.properties[name] ?? part) : part),
+    FileConfig,
+  )
+  if (Type.IsArray(schema))
+    return text
+      .split(',')
+      .map((item) => item.trim())
+      .filter((item) => item !== '')
+  if (Type.IsString(schema)) return text
+  const document = parseDocument(text)
+  if (document.errors.length > 0)
+    throw new InvalidConfiguration(`${where} could not be understood: ${JSON.stringify(text)}`)
+  return document.toJS()
+}
+
+function put(settings: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  const [name, ...rest] = path
+  if (name === undefined) return
+  if (rest.length === 0) {
+    settings[name] = value
+    return
+  }
+  const inner = settings[name] ?? {}
+  put(inner as Record<string, unknown>, rest, value)
+  settings[name] = inner
+}
+
+const at = (value: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], value)
+
+function frozen(file: FileConfig): Config {
+  const colon = file.listen.lastIndexOf(':')
+  const port = Number(file.listen.slice(colon + 1))
+  if (port > 65535) throw new InvalidConfiguration(`listen has the port ${port}; ports end at 65535`)
+  const host = file.listen.slice(0, colon).replace(/^\[|\]$/g, '')
+  const { publicUrl, capacity } = file
+  return Object.freeze({
+    listen: { host, port },
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    dataDir: resolve(file.dataDir),
+    executor: file.executor,
+    capacity: { ...capacity },
+    images: {
+      registries: file.images.registries ?? ['images.canfar.net'],
+      aliases: file.images.aliases ?? {},
+      insecure: file.images.insecure ?? [],
+    },
+    network: file.network,
+    limits: file.limits,
+    retention: file.retention,
+  })
+}

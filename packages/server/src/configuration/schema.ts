@@ -1,0 +1,54 @@
+import Type, { type Static } from 'typebox'
+
+const Closed = { additionalProperties: false } as const
+const Hosts = Type.Array(Type.String({ minLength: 1 }))
+
+/** The configuration file (design: every key stays once it is here). `docs/configuration.md` tells what each does. */
+export const FileConfig = Type.Object(
+  {
+    listen: Type.String({ pattern: '^(.+):([0-9]{1,5})$', default: '127.0.0.1:8080' }),
+    publicUrl: Type.Optional(Type.String({ pattern: '^https?://[^/]+$' })),
+    dataDir: Type.String({ minLength: 1 }),
+    executor: Type.Enum(['oci'], { default: 'oci' }),
+    capacity: Type.Optional(
+      Type.Object(
+        {
+          cores: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 4096 })),
+          memoryGb: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 65536 })),
+          gpus: Type.Optional(Type.Integer({ minimum: 0, maximum: 64 })),
+        },
+        Closed,
+      ),
+    ),
+    images: Type.Object(
+      {
+        registries: Type.Optional(Hosts),
+        aliases: Type.Optional(Type.Record(Type.String(), Type.String({ minLength: 1 }))),
+        insecure: Type.Optional(Hosts),
+      },
+      { ...Closed, default: {} },
+    ),
+    network: Type.Object(
+      { default: Type.Optional(Type.Enum(['isolated', 'none', 'host'])) },
+      { ...Closed, default: {} },
+    ),
+    limits: Type.Object(
+      {
+        interactive: Type.Integer({ minimum: 0, default: 5 }),
+        logMb: Type.Integer({ minimum: 1, maximum: 1_048_576, default: 64 }),
+        processes: Type.Integer({ minimum: 16, maximum: 4_194_304, default: 4096 }),
+      },
+      { ...Closed, default: {} },
+    ),
+    retention: Type.Object(
+      {
+        logsDays: Type.Number({ exclusiveMinimum: 0, default: 365 }),
+        jobsDays: Type.Number({ exclusiveMinimum: 0, default: 365 }),
+        sessionsHours: Type.Number({ minimum: 1, default: 24 }),
+      },
+      { ...Closed, default: {} },
+    ),
+  },
+  Closed,
+)
+export type FileConfig = Static<typeof FileConfig>

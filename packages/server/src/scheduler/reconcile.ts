@@ -1,0 +1,147 @@
+import type { Observed } from '../executor/executor.ts'
+import { judgeEnding } from '../job/cause.ts'
+import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
+import type { JobStep } from '../store/store.ts'
+
+/** What must be done to make the store and the executor agree. */
+export interface Agreement {
+  /** What the executor shows and the store does not know yet. */
+  readonly steps: readonly JobStep[]
+  /** Jobs that were placed and of which the executor knows nothing: to be given to it (again). */
+  readonly start: readonly StoredJob[]
+  /** Attempts to be ended, with the seconds they get. */
+  readonly stop: readonly { readonly attemptId: string; readonly graceSeconds: number }[]
+  /** Endings that the store has: the evidence may go. */
+  readonly forget: readonly string[]
+}
+
+/**
+ * Compares what the store says with what the executor shows. Pure. The store is the truth about what was promised, the
+ * executor about what happened.
+ */
+export function reconcile(
+  active: Iterable<StoredJob>,
+  observed: readonly Observed[],
+  attemptOf: (job: StoredJob) => StoredAttempt,
+  now: number,
+): Agreement {
+  const steps: JobStep[] = []
+  const start: StoredJob[] = []
+  const stop: { attemptId: string; graceSeconds: number }[] = []
+  const forget: string[] = []
+  const evidence = new Map(observed.map((one) => [one.attemptId, one]))
+  for (const job of active) {
+    const id = attemptId(job.id, job.attempt)
+    const seen = evidence.get(id)
+    evidence.delete(id)
+    if (seen === undefined) {
+      if (job.state === 'starting') start.push(job)
+      else steps.push(vanished(job, attemptOf(job), now))
+    } else if (seen.ending !== undefined) {
+      steps.push(ended(job, attemptOf(job), seen, seen.ending))
+    } else {
+      if (seen.phase === 'running' && job.state === 'starting') steps.push(started(job, attemptOf(job), seen, now))
+      if (job.state === 'stopping') stop.push({ attemptId: id, graceSeconds: job.graceSeconds })
+    }
+  }
+  // Whatever is left belongs to no active job: its ending is stored already, or its job was given up.
+  for (const [id, seen] of evidence) {
+    if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
+    else forget.push(id)
+  }
+  return { steps, start, stop, forget }
+}
+
+function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: number): JobStep {
+  const startedAt = seen.startedAt ?? now
+  return {
+    jobId: job.id,
+    from: 'starting',
+    event: { type: 'started' },
+    change: {
+      startedAt,
+      deadlineAt: startedAt + job.timeSeconds * 1000,
+      ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),
+    },
+    attempt: { ...attempt, startedAt },
+    events: [
+      {
+        jobId: job.id,
+        at: startedAt,
+        type: 'Normal',
+        reason: 'Started',
+        message: `Its command runs on ${attempt.node}.`,
+      },
+    ],
+  }
+}
+
+function ended(
+  job: StoredJob,
+  attempt: StoredAttempt,
+  seen: Observed,
+  ending: NonNullable<Observed['ending']>,
+): JobStep {
+  const { event, cause } = judgeEnding(
+    ending,
+    job.state === 'stopping' ? (job.stopReason ?? 'cancelled') : undefined,
+    job.timeSeconds,
+  )
+  const { at: endedAt, exitCode, usage } = ending
+  const startedAt = seen.startedAt
+  const outcome = { endedAt, cause, ...(exitCode === undefined ? {} : { exitCode }) }
+  const success = cause.code === 'exited' && exitCode === 0
+  const unseenStart = startedAt !== undefined && job.startedAt === undefined
+  return {
+    jobId: job.id,
+    from: job.state,
+    event,
+    change: {
+      ...outcome,
+      ...(startedAt === undefined ? {} : { startedAt }),
+      ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),
+    },
+    attempt: {
+      ...attempt,
+      ...outcome,
+      ...(startedAt === undefined ? {} : { startedAt }),
+      ...(usage === undefined ? {} : { usage }),
+    },
+    events: [
+      ...(unseenStart
+        ? [
+            {
+              jobId: job.id,
+              at: startedAt,
+              type: 'Normal' as const,
+              reason: 'Started',
+              message: `Its command runs on ${attempt.node}.`,
+            },
+          ]
+        : []),
+      {
+        jobId: job.id,
+        at: endedAt,
+        type: success || cause.code === 'cancelled' ? 'Normal' : 'Warning',
+        reason: success ? 'Completed' : pascal(cause.code),
+        message: cause.message,
+      },
+    ],
+  }
+}
+
+/** The executor knows nothing of an attempt that had been started: its folder is gone. */
+function vanished(job: StoredJob, attempt: StoredAttempt, now: number): JobStep {
+  const ending = {
+    at: now,
+    cause: {
+      code: 'lost' as const,
+      message: 'Nothing is left of it on its node.',
+      hint: 'Look at what it wrote under /arc, and submit it again.',
+    },
+    stopped: job.state === 'stopping',
+  }
+  return ended(job, attempt, { attemptId: attempt.id, phase: 'ended' }, ending)
+}
+
+const pascal = (code: string): string => code.replace(/(?:^|-)(\w)/g, (_, letter: string) => letter.toUpperCase())
