@@ -1,21 +1,23 @@
 import type { Cause } from '@science-platform/contract'
+import { machineArchitecture } from './manifest.ts'
 
 /** What failed: the image as the user wrote it, and the registry that was asked (what stands in for it, if anything does). */
 export interface FailedImage {
   readonly image: string
-  /** Absent for the local store. */
+  /** Absent for what happens on this machine alone. */
   readonly registry?: string
 }
 
 interface Explanation {
+  /** Whether only a registry, or the way to it, can fail so. */
+  readonly remote: boolean
   readonly pattern: RegExp
   readonly code: Cause['code']
   readonly message: (failed: FailedImage) => string
   readonly hint: string
 }
 
-const registryOf = ({ registry }: FailedImage): string =>
-  registry === undefined ? 'The registry' : `The registry ${registry}`
+const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
 
 /**
  * What the words of skopeo and umoci mean; the first row that matches counts. They come from registries, from Go's network
@@ -23,59 +25,68 @@ const registryOf = ({ registry }: FailedImage): string =>
  */
 const explanations: readonly Explanation[] = [
   {
+    remote: false,
     pattern: /no space left on device|disk quota exceeded/i,
     code: 'disk-full',
     message: ({ image }) => `The platform's disk has no room for the image ${image}.`,
     hint: 'Tell the operators of the platform. A smaller image may still fit.',
   },
   {
+    remote: false,
     pattern: /no image found in (manifest list|image index) for architecture|choosing (an )?image from manifest list/i,
     code: 'image-wrong-platform',
     message: ({ image }) => `The image ${image} is not made for this platform's kind of processor.`,
-    hint: 'Build it for linux/amd64, for instance with `docker build --platform linux/amd64`.',
+    hint: `Build it with \`docker build --platform linux/${machineArchitecture}\`, for instance.`,
   },
   {
-    pattern: /too ?many ?requests|\b429\b|rate limit/i,
+    remote: true,
+    pattern: /too ?many ?requests|status[^,]{0,30}\b429\b|rate limit/i,
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} refuses more downloads for now.`,
     hint: 'Submit the job again later, with credentials for the registry if you have an account there.',
   },
   {
+    remote: true,
     pattern:
-      /unauthorized|authentication required|access to the resource is denied|\bdenied\b|\b40[13]\b|invalid username\/password|forbidden/i,
+      /unauthorized|authentication required|access to the resource is denied|\bdenied\b|status[^,]{0,30}\b40[13]\b|invalid username\/password|forbidden/i,
     code: 'image-unauthorized',
     message: (failed) =>
       `${registryOf(failed)} does not hand out the image ${failed.image} without the right credentials.`,
     hint: 'Check the name; if the image is private, give user name and secret of an account that may read it.',
   },
   {
+    remote: true,
     pattern:
-      /manifest unknown|name unknown|repository name not known|name invalid|manifest .*not found|status code 404|\b404\b/i,
+      /manifest unknown|name unknown|repository name not known|name invalid|manifest .*not found|status[^,]{0,30}\b404\b/i,
     code: 'image-not-found',
     message: (failed) => `${registryOf(failed)} has no image ${failed.image}.`,
     hint: 'Check the name and the tag, letter by letter.',
   },
   {
+    remote: true,
     pattern: /no such host/i,
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} is not known: there is no such host.`,
     hint: 'Check the name of the registry.',
   },
   {
+    remote: true,
     pattern: /server gave HTTP response to HTTPS client/i,
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} does not speak https.`,
     hint: 'If plain http is all right there, the operators can list it under images.insecure.',
   },
   {
+    remote: true,
     pattern: /x509:|tls:|certificate/i,
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} could not prove who it is (its TLS certificate is not accepted).`,
     hint: 'Tell the operators of the platform.',
   },
   {
+    remote: true,
     pattern:
-      /connection refused|i\/o timeout|network is unreachable|no route to host|connection reset|connection timed out|TLS handshake timeout|deadline exceeded|timed out|unexpected EOF|: EOF|broken pipe|\b5\d\d (internal|bad|service|gateway)|status( code)?:? 5\d\d|server misbehaving|temporary failure/i,
+      /connection refused|i\/o timeout|network is unreachable|no route to host|connection reset|connection timed out|TLS handshake timeout|deadline exceeded|timed out|unexpected EOF|: EOF|broken pipe|status[^,]{0,30}\b5\d\d\b|server misbehaving|temporary failure/i,
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} could not be reached or broke off while the image was fetched.`,
     hint: 'Submit the job again in a few minutes; if it goes on, tell the operators of the platform.',
@@ -84,7 +95,9 @@ const explanations: readonly Explanation[] = [
 
 /** What skopeo's or umoci's last words mean for the owner of the job. Pure. */
 export function explainFailure(stderr: string, failed: FailedImage): Cause {
-  const row = explanations.find(({ pattern }) => pattern.test(stderr))
+  // What goes wrong on this machine is no registry's doing, though an archive that breaks off is an "unexpected EOF" as well.
+  const rows = failed.registry === undefined ? explanations.filter(({ remote }) => !remote) : explanations
+  const row = rows.find(({ pattern }) => pattern.test(stderr))
   if (row) return { code: row.code, message: row.message(failed), hint: row.hint }
   return {
     code: 'image-invalid',

@@ -20,6 +20,8 @@ export interface BusyboxImage {
   readonly layers?: readonly (readonly TarEntry[])[]
   /** Whether busybox is in it; default true. Without it only `layers` are. */
   readonly busybox?: boolean
+  /** Whether the last layer is a gzip file that breaks off; default false. */
+  readonly brokenLayer?: boolean
   /** Whether the layers are compressed; default true. */
   readonly compressed?: boolean
 }
@@ -55,11 +57,12 @@ export async function busyboxImage(wanted: BusyboxImage): Promise<string> {
   const json = (mediaType: string, value: object) => keep(mediaType, Buffer.from(JSON.stringify(value)))
 
   const archives = [...(wanted.busybox === false ? [] : [busyboxLayer()]), ...(wanted.layers ?? [])].map(tar)
-  const layers = archives.map((bytes) =>
-    wanted.compressed === false
-      ? keep('application/vnd.oci.image.layer.v1.tar', bytes)
-      : keep('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(bytes, { level: 1 })),
-  )
+  const layers = archives.map((bytes, i) => {
+    if (wanted.compressed === false) return keep('application/vnd.oci.image.layer.v1.tar', bytes)
+    const zipped = gzipSync(bytes, { level: 1 })
+    const broken = wanted.brokenLayer === true && i === archives.length - 1
+    return keep('application/vnd.oci.image.layer.v1.tar+gzip', broken ? zipped.subarray(0, zipped.length / 2) : zipped)
+  })
   const images = (wanted.architectures ?? [machineArchitecture]).map((architecture) => {
     const config = json(oci('config.v1'), {
       architecture,

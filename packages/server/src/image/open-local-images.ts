@@ -1,0 +1,249 @@
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { join, resolve as absolute } from 'node:path'
+import type { Logger } from 'pino'
+import { imageSource, isAllowed, notAllowedMessage, type ImagePolicy } from './allowed.ts'
+import { archiveFormat, archiveMembers } from './archive-format.ts'
+import { writeAuthFile } from './auth-file.ts'
+import { fetchImage, wrongPlatform } from './fetch-image.ts'
+import { collectGarbage, usedAtWhenRemoved, type Storage } from './garbage.ts'
+import { explaining, ImageError } from './image-error.ts'
+import { Layouts, readLayout } from './layouts.ts'
+import type { LocalImages } from './local-images.ts'
+import { digestOf, fits, machineArchitecture, readConfig, storedBytes } from './manifest.ts'
+import { ImageRecords } from './records.ts'
+import { isLocal, parseReference, printReference, type ImageReference } from './reference.ts'
+import { Roots, type UnpackedImage } from './roots.ts'
+import { SharedWork } from './shared-work.ts'
+import { fetchManifest, loadLayout } from './skopeo.ts'
+import { Temporaries } from './temporaries.ts'
+
+/** What the local images are made of. */
+export interface LocalImagesOptions {
+  /** DATA/images; made when missing. */
+  readonly folder: string
+  readonly policy: ImagePolicy
+  readonly log: Pick<Logger, 'info'>
+  /** Bytes on the disk above which fetched images are given up, longest unused first. Default: no limit. */
+  readonly limitBytes?: number
+}
+
+/**
+ * Opens the images of this machine. Several processes may have them open at once; what killed ones left half done is removed.
+ *
+ * The digest of an image is that of what its tag means in the registry: where that is an index of several platforms, the
+ * index's own. So a digest means the same on every machine, and the same root on every machine of one kind.
+ */
+export async function openLocalImages(options: LocalImagesOptions): Promise<LocalImages> {
+  const { policy, log, limitBytes } = options
+  const folder = absolute(options.folder)
+  const storage: Storage = {
+    folder,
+    records: new ImageRecords(join(folder, 'records')),
+    layouts: new Layouts(join(folder, 'layouts'), join(folder, 'blobs')),
+    roots: new Roots(join(folder, 'roots')),
+    temporaries: new Temporaries(join(folder, 'temporary')),
+  }
+  const { records, layouts, roots, temporaries } = storage
+  const questions = new SharedWork<string>()
+  const fetches = new SharedWork<number>()
+  const unpackings = new SharedWork<UnpackedImage>()
+
+  await records.open()
+  await layouts.open()
+  await roots.open()
+  await temporaries.open()
+  await collect()
+
+  async function collect(): Promise<void> {
+    const deleted = await collectGarbage(storage, Date.now(), limitBytes)
+    if (deleted.length > 0) log.info({ deleted }, 'images deleted that nobody needed')
+  }
+
+  function read(text: string): ImageReference {
+    const reference = parseReference(text)
+    if ('fault' in reference)
+      throw new ImageError({ code: 'image-not-found', message: reference.fault, hint: reference.hint })
+    if (isAllowed(reference, policy)) return reference
+    const hint = 'Push the image to one of these registries, or ask the operators to allow its registry.'
+    throw new ImageError({ code: 'image-not-found', message: notAllowedMessage(text, policy), hint })
+  }
+
+  /** The digest that the reference means now, and what it says by itself goes before what anybody else says. */
+  async function digestNow(image: string, registryAuth: string | undefined, signal: AbortSignal): Promise<string> {
+    const reference = read(image)
+    if (reference.digest !== undefined) return reference.digest
+    if (isLocal(reference)) return (await localRecord(image, reference)).digest
+    const source = imageSource(reference, policy)
+    return await questions.join(keyOf(printReference(reference), registryAuth), signal, (shared) =>
+      explaining({ image, registry: source.registry }, shared, () =>
+        temporaries.use(async (temporary) => {
+          const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
+          return digestOf(await fetchManifest({ source, version: `:${reference.tag}`, authFile }, shared))
+        }),
+      ),
+    )
+  }
+
+  async function localRecord(image: string, reference: ImageReference) {
+    const record = await records.find(printReference(reference))
+    if (record) return record
+    throw new ImageError({
+      code: 'image-not-found',
+      message: `The local store has no image ${image}.`,
+      hint: 'Check the name, or load it: science-platform image load ARCHIVE.tar --as localhost/NAME:TAG',
+    })
+  }
+
+  async function unpacked(digest: string): Promise<UnpackedImage | undefined> {
+    const root = await roots.find(digest)
+    return root && fits(root.platform, machineArchitecture) ? root : undefined
+  }
+
+  async function fetched(
+    image: string,
+    digest: string,
+    registryAuth: string | undefined,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const reference = read(image)
+    const source = imageSource(reference, policy)
+    // By credentials too: nobody shall fail for another's wrong password.
+    return await fetches.join(keyOf(digest, registryAuth), signal, (shared) =>
+      explaining({ image, registry: source.registry }, shared, () =>
+        temporaries.use(async (temporary) => {
+          const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
+          const sizeBytes = await fetchImage({ image, source, digest, authFile }, layouts, temporary, shared)
+          await records.write(
+            { reference: printReference(reference), digest, sizeBytes, loadedAt: Date.now() },
+            temporary,
+          )
+          return sizeBytes
+        }),
+      ),
+    )
+  }
+
+  const prepare: LocalImages['prepare'] = async (image, { digest: wanted, registryAuth, signal, onProgress }) => {
+    signal.throwIfAborted()
+    const reference = read(image)
+    const digest = wanted ?? (await digestNow(image, registryAuth, signal))
+    const present = await unpacked(digest)
+    if (present) return { ...present.image, reference: image }
+
+    if (!(await layouts.has(digest))) {
+      if (isLocal(reference)) {
+        const message = `The local store no longer has the image ${image} with the digest ${digest}.`
+        throw new ImageError({
+          code: 'image-not-found',
+          message,
+          hint: 'Load it again, or submit the job anew to use what the tag means now.',
+        })
+      }
+      onProgress?.('Pulling', `Pulling image "${image}"`)
+      const started = performance.now()
+      const sizeBytes = await fetched(image, digest, registryAuth, signal)
+      const seconds = ((performance.now() - started) / 1000).toFixed(1)
+      onProgress?.('Pulled', `Pulled image "${image}" in ${seconds} s, ${(sizeBytes / 1e6).toFixed(1)} MB`)
+    }
+    onProgress?.('Unpacking', `Unpacking image "${image}"`)
+    const done = await unpackings.join(digest, signal, (shared) =>
+      explaining({ image }, shared, async () => {
+        const layout = layouts.path(digest)
+        const { platform } = readConfig((await readLayout(layout)).config)
+        if (!fits(platform, machineArchitecture))
+          throw wrongPlatform(image, [`${platform?.os}/${platform?.architecture}`])
+        await temporaries.use((temporary) => roots.unpack(layout, digest, temporary, shared))
+        const root = await roots.find(digest)
+        if (!root) throw new Error(`${roots.path(digest)} vanished as soon as it was made`)
+        if (limitBytes !== undefined) await collect()
+        return root
+      }),
+    )
+    return { ...done.image, reference: image }
+  }
+
+  const load: LocalImages['load'] = async (archive, as, signal) => {
+    const reference = read(as)
+    if (!isLocal(reference) || reference.digest !== undefined) {
+      const message = `An image is loaded as localhost/NAME:TAG, not as '${as}'.`
+      throw new ImageError({
+        code: 'image-invalid',
+        message,
+        hint: `This would do: localhost/${reference.path}:${reference.tag ?? 'latest'}`,
+      })
+    }
+    const path = absolute(archive)
+    // skopeo takes what follows a colon for the name of an image inside the archive.
+    if (path.includes(':')) {
+      throw new ImageError({
+        code: 'image-invalid',
+        message: `The path ${path} has a colon, which skopeo cannot read.`,
+        hint: 'Rename the file or folder.',
+      })
+    }
+    await stat(path).catch((error: unknown) => {
+      throw new ImageError(
+        { code: 'image-not-found', message: `There is no archive ${path}.`, hint: 'Check the path.' },
+        { cause: error },
+      )
+    })
+    return await explaining({ image: archive }, signal, () =>
+      temporaries.use(async (temporary) => {
+        const format = archiveFormat(await archiveMembers(path, signal))
+        if (format === undefined) {
+          const message = `${archive} is not an image archive: it has neither index.json nor manifest.json.`
+          throw new ImageError({
+            code: 'image-invalid',
+            message,
+            hint: 'Make it with `docker save`, `podman save` or `skopeo copy … oci-archive:FILE`.',
+          })
+        }
+        const layout = join(temporary, 'layout')
+        await loadLayout({ format, path }, layout, temporary, signal)
+        const { digest, manifest, config } = await readLayout(layout)
+        const { platform } = readConfig(config)
+        if (!fits(platform, machineArchitecture))
+          throw wrongPlatform(archive, [`${platform?.os}/${platform?.architecture}`])
+        await layouts.finish(layout, digest)
+        const sizeBytes = storedBytes(manifest)
+        await records.write(
+          { reference: printReference(reference), digest, sizeBytes, loadedAt: Date.now() },
+          temporary,
+        )
+        return digest
+      }),
+    )
+  }
+
+  const remove: LocalImages['remove'] = async (image) => {
+    const reference = parseReference(image)
+    const record = 'fault' in reference ? undefined : await records.find(printReference(reference))
+    if (!record) {
+      const hint = 'List the images that there are: science-platform image list'
+      throw new ImageError({ code: 'image-not-found', message: `This platform's disk has no image ${image}.`, hint })
+    }
+    await records.remove(record.reference)
+    const others = (await records.list()).some(({ digest }) => digest === record.digest)
+    if (!others) await roots.setUsedAt(record.digest, usedAtWhenRemoved(Date.now())).catch(ignoreMissing)
+    await collect()
+  }
+
+  return {
+    prepare,
+    resolve: (image, { registryAuth, signal }) => digestNow(image, registryAuth, signal),
+    load,
+    list: () => records.list(),
+    remove,
+  }
+}
+
+/** Tells requests apart that may not share an answer; a digest, so that no password stays in memory as a key. */
+const keyOf = (what: string, registryAuth: string | undefined): string =>
+  createHash('sha256')
+    .update(JSON.stringify([what, registryAuth ?? null]))
+    .digest('hex')
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error
+}
