@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { quote } from 'shlex'
+import type { JobRequest } from '@science-platform/contract'
+import { parseCommand } from './command.ts'
+import { parseEnvironment, platformEnvironment } from './environment.ts'
+import { newJobId } from './ids.ts'
+import { InvalidRequest } from './invalid.ts'
+import { jobName, replicaName } from './name.ts'
+import { contextOf } from './resources.ts'
+import { sequence } from './sequence.ts'
+import { jobsOf } from './submission.ts'
+
+const context = contextOf({ cores: 16, memoryGb: 64, gpus: 1 }, 5)
+const origin = { owner: 'ada', context, now: 1000, newId: newJobId, nextSeq: sequence(() => 1000) }
+const jobs = (request: Partial<JobRequest>) => jobsOf({ name: 'n', image: 'localhost/a:1', ...request }, origin)
+const job = (request: Partial<JobRequest>) => {
+  const [only] = jobs(request)
+  assert.ok(only)
+  return only
+}
+const refused = (request: Partial<JobRequest>, field: string, message: RegExp) => {
+  assert.throws(
+    () => jobs(request),
+    (error) => {
+      assert.ok(error instanceof InvalidRequest)
+      assert.equal(error.field, field)
+      assert.match(error.message, message)
+      assert.notEqual(error.hint, '')
+      return true
+    },
+  )
+}
+
+test('cmd of several words without args is split by shell rules, as the batch guide writes it', () => {
+  assert.deepEqual(job({ cmd: 'python /arc/a.py "two words" \'$HOME\'' }).cmd, [
+    'python',
+    '/arc/a.py',
+    'two words',
+    '$HOME',
+  ])
+  assert.deepEqual(job({ cmd: 'sleep 60' }).cmd, ['sleep', '60'])
+  assert.equal(job({ cmd: 'sleep 60' }).args, undefined)
+  assert.equal(job({}).cmd, undefined)
+})
+
+test('cmd beside args is one program; args as a list are taken as they are, as a string split', () => {
+  assert.deepEqual(parseCommand('my program', ['a  b', '', '$x']), { cmd: ['my program'], args: ['a  b', '', '$x'] })
+  assert.deepEqual(parseCommand('python', '/a.py -n "1 2"'), { cmd: ['python'], args: ['/a.py', '-n', '1 2'] })
+  assert.deepEqual(parseCommand('python', "it's five o'clock"), { cmd: ['python'], args: ['its five oclock'] })
+  assert.deepEqual(parseCommand('echo', "don't  stop"), { cmd: ['echo'], args: ["don't", 'stop'] })
+  assert.deepEqual(parseCommand(undefined, ['x']), { args: ['x'] })
+  assert.deepEqual(parseCommand('python -V', ''), { cmd: ['python', '-V'] })
+})
+
+test('words that were quoted come back as they were, whatever they hold', () => {
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.string().filter((word) => !word.includes('\0')),
+        { minLength: 1 },
+      ),
+      (words) => {
+        assert.deepEqual(parseCommand('p', words.map(quote).join(' ')).args, words)
+      },
+    ),
+  )
+})
+
+test('environment values are kept whole: =, quotes, $, line ends and nothing at all', () => {
+  const items = ['A=b=c', 'EMPTY=', 'Q="x" \'y\'', 'D=$HOME ${B} \\', 'L=one\ntwo', 'U=λ ☉']
+  const env = { A: 'b=c', EMPTY: '', Q: '"x" \'y\'', D: '$HOME ${B} \\', L: 'one\ntwo', U: 'λ ☉' }
+  assert.deepEqual(parseEnvironment(items), env)
+  assert.deepEqual(job({ env }).env, { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env })
+  assert.throws(() => parseEnvironment(['NOVALUE']), InvalidRequest)
+})
+
+test('replicas are named and numbered from 1, and share an array', () => {
+  const three = jobs({ name: 'Study', replicas: 3, env: { REPLICA_ID: 'mine' } })
+  assert.deepEqual(
+    three.map(({ name }) => name),
+    ['study-1', 'study-2', 'study-3'],
+  )
+  assert.deepEqual(
+    three.map(({ env }) => env),
+    ['1', '2', '3'].map((id) => ({ REPLICA_ID: id, REPLICA_COUNT: '3' })),
+  )
+  assert.equal(new Set(three.map(({ arrayId }) => arrayId)).size, 1)
+  assert.equal(new Set(three.map(({ id }) => id)).size, 3)
+  assert.equal(job({}).arrayId, undefined)
+  assert.equal(replicaName('x'.repeat(61), 9, 9), `${'x'.repeat(61)}-9`)
+  refused({ name: 'x'.repeat(60), replicas: 1000 }, 'name', /-1000|exceed/)
+})
+
+test('what was asked for is fixed, what was left out is flexible', () => {
+  assert.deepEqual(job({ cores: 4, memoryGb: 16 }).resources, {
+    cores: { request: 4, limit: 4 },
+    memoryGb: { request: 16, limit: 16 },
+    gpus: 0,
+    fixed: true,
+  })
+  assert.deepEqual(job({}).resources, {
+    cores: { request: 1, limit: 8 },
+    memoryGb: { request: 1, limit: 32 },
+    gpus: 0,
+    fixed: false,
+  })
+  assert.equal(job({ cores: 2 }).resources.fixed, false)
+})
+
+test('what cannot be is refused, with the field and what would do', () => {
+  refused({ name: 'my_job' }, 'name', /alpha-numeric.*"my_job"/)
+  refused({ name: '-x' }, 'name', /start and end/)
+  refused({ name: 'x'.repeat(64) }, 'name', /64 characters/)
+  refused({ cmd: 'echo "x' }, 'cmd', /unbalanced/)
+  refused({ cmd: '   ' }, 'cmd', /no program/)
+  refused({ cmd: 'a', args: ['x\0y'] }, 'args', /NUL/)
+  refused({ args: ['x'.repeat(1_000_000)] }, 'args', /1000000 bytes/)
+  refused({ env: { '1A': 'x' } }, 'env', /"1A"/)
+  refused({ env: { A: 'x\0' } }, 'env', /NUL/)
+  refused({ env: { A: 'x'.repeat(140_000) } }, 'env', /140000 bytes/)
+  refused({ cores: 17 }, 'cores', /17.*16/)
+  refused({ memoryGb: 65 }, 'memoryGb', /65.*64/)
+  refused({ gpus: 2 }, 'gpus', /2.*1/)
+  assert.throws(
+    () => jobName('my_job'),
+    (error: InvalidRequest) => error.hint === 'This would do: my-job',
+  )
+})
+
+test('the platform tells a job about itself', () => {
+  const env = platformEnvironment({
+    id: 'abcdefgh',
+    owner: 'ada',
+    hostname: 'study-1',
+    home: '/arc/home/ada',
+    attempt: 1,
+    resources: job({ cores: 4 }).resources,
+  })
+  assert.deepEqual(env, {
+    skaha_hostname: 'study-1',
+    skaha_username: 'ada',
+    skaha_sessionid: 'abcdefgh',
+    HOME: '/arc/home/ada',
+    PWD: '/arc/home/ada',
+    USER: 'ada',
+    LOGNAME: 'ada',
+    OMP_NUM_THREADS: '4',
+    CANFAR_ATTEMPT: '1',
+  })
+})
+
+test('ids have the form of the wire and do not repeat', () => {
+  const ids = Array.from({ length: 1000 }, () => newJobId())
+  assert.equal(new Set(ids).size, 1000)
+  for (const id of ids) assert.match(id, /^[a-z][a-z0-9]{7}$/)
+})
+
+test('the sequence grows even when the clock stands still or goes back', () => {
+  let time = 5000
+  const next = sequence(() => time)
+  const first = [next(), next()]
+  time = 10
+  assert.ok(first[0]! < first[1]! && first[1]! < next())
+})
