@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openSeal } from './seal.ts'
+
+test('what is sealed can be read with the same key alone, and only unchanged', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sp-seal-'))
+  const [one, other] = [join(folder, 'one'), join(folder, 'other')]
+  const sealed = (await openSeal(one)).seal('user:p=ss word ☉')
+  assert.ok(!sealed.includes('user'))
+  assert.equal((await openSeal(one)).unseal(sealed), 'user:p=ss word ☉')
+  assert.equal((await stat(one)).mode & 0o777, 0o600)
+  const stranger = await openSeal(other)
+  assert.throws(() => stranger.unseal(sealed))
+  const changed = Buffer.from(sealed, 'base64')
+  changed[changed.length - 1]! ^= 1
+  const { unseal } = await openSeal(one)
+  assert.throws(() => unseal(changed.toString('base64')))
+  await rm(folder, { recursive: true })
+})
