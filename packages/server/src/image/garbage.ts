@@ -78,7 +78,7 @@ async function findCandidates({ folder, records }: Storage, now: number): Promis
   const references = Map.groupBy(await records.list(), ({ digest }: ImageRecord) => hexOf(digest))
   const hexes = new Set([...(await readdir(join(folder, 'roots'))), ...(await readdir(join(folder, 'layouts')))])
   const mounts = hexes.size === 0 ? '' : await allMounts()
-  return await Promise.all(
+  return Promise.all(
     [...hexes].map(async (hex) => ({
       hex,
       references: (references.get(hex) ?? []).map(({ reference }) => reference),

@@ -33,7 +33,7 @@ export class Layouts {
   }
 
   async has(digest: string): Promise<boolean> {
-    return await exists(this.path(digest))
+    return exists(this.path(digest))
   }
 
   /** Makes an unfinished layout that already has those of the blobs which another image brought. */
@@ -47,9 +47,19 @@ export class Layouts {
   /** Puts a complete layout in its place, all at once. One that is there already has the same content and stays. */
   async finish(layout: string, digest: string): Promise<void> {
     for (const blob of await readdir(join(layout, 'blobs/sha256'))) {
-      await link(join(layout, 'blobs/sha256', blob), join(this.#pool, blob)).catch(unless('EEXIST'))
+      await this.#share(join(layout, 'blobs/sha256', blob), join(this.#pool, blob))
     }
     await rename(layout, this.path(digest)).catch(unless('ENOTEMPTY', 'EEXIST'))
+  }
+
+  /** Makes a blob and the pool's one file: by giving it to the pool or, where another image brought it first, taking that one. */
+  async #share(own: string, pooled: string): Promise<void> {
+    if ((await link(own, pooled).then(() => true, unless('EEXIST'))) === true) return
+    const [a, b] = [await stat(own), await stat(pooled).catch(unless('ENOENT'))]
+    if (b === undefined || a.ino === b.ino) return
+    const taken = `${own}.taken`
+    // Swept from the pool meanwhile: then this image keeps its own.
+    if ((await link(pooled, taken).then(() => true, unless('ENOENT'))) === true) await rename(taken, own)
   }
 
   /** Removes the blobs that no layout holds. Safe beside fetches: see the class. */
@@ -74,7 +84,7 @@ export async function readLayout(layout: string): Promise<{ digest: string; mani
 }
 
 async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
+  return access(path).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return false

@@ -75,7 +75,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     if (reference.digest !== undefined) return reference.digest
     if (isLocal(reference)) return (await localRecord(image, reference)).digest
     const source = imageSource(reference, policy)
-    return await questions.join(keyOf(printReference(reference), registryAuth), signal, (shared) =>
+    return questions.join(keyOf(printReference(reference), registryAuth), signal, (shared) =>
       explaining({ image, registry: source.registry }, shared, () =>
         temporaries.use(async (temporary) => {
           const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
@@ -109,7 +109,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     const reference = read(image)
     const source = imageSource(reference, policy)
     // By credentials too: nobody shall fail for another's wrong password.
-    return await fetches.join(keyOf(digest, registryAuth), signal, (shared) =>
+    return fetches.join(keyOf(digest, registryAuth), signal, (shared) =>
       explaining({ image, registry: source.registry }, shared, () =>
         temporaries.use(async (temporary) => {
           const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
@@ -188,7 +188,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
         { cause: error },
       )
     })
-    return await explaining({ image: archive }, signal, () =>
+    return explaining({ image: archive }, signal, () =>
       temporaries.use(async (temporary) => {
         const format = archiveFormat(await archiveMembers(path, signal))
         if (format === undefined) {

@@ -28,7 +28,7 @@ export class ImageRecords {
   }
 
   async find(reference: string): Promise<ImageRecord | undefined> {
-    return await readRecord(this.#file(reference))
+    return readRecord(this.#file(reference))
   }
 
   /** @param temporary a private folder on the same file system */

@@ -63,11 +63,17 @@ describe('a reference', () => {
 
   it('never gives an argument that a tool could take for an option, nor a path out of a folder', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...'ab./:@-_ A1\n\0\u00e9'), maxLength: 30 }), (text) => {
-        const result = parseReference(text)
-        if ('fault' in result) return
-        assert.doesNotMatch(printReference(result), /^-|\.\.\/|\/\/|\s|[^\x21-\x7e]/)
-      }),
+      fc.property(
+        fc.string({
+          unit: fc.constantFrom('a', 'b', '.', '/', ':', '@', '-', '_', ' ', 'A', '1', '\n', '\0', 'é'),
+          maxLength: 30,
+        }),
+        (text) => {
+          const result = parseReference(text)
+          if ('fault' in result) return
+          assert.doesNotMatch(printReference(result), /^-|\.\.\/|\/\/|\s|[^\x21-\x7e]/)
+        },
+      ),
     )
   })
 

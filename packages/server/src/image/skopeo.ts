@@ -20,18 +20,18 @@ const address = ({ source, version }: RemoteImage): string => `docker://${source
 
 /** The manifest's own bytes, of which its digest is the sum. */
 export async function fetchManifest(image: RemoteImage, signal: AbortSignal): Promise<Buffer> {
-  return await inspect(image, ['--raw'], signal)
+  return inspect(image, ['--raw'], signal)
 }
 
 /** The bytes of the image's configuration. */
 export async function fetchConfig(image: RemoteImage, signal: AbortSignal): Promise<Buffer> {
-  return await inspect(image, ['--raw', '--config'], signal)
+  return inspect(image, ['--raw', '--config'], signal)
 }
 
 async function inspect(image: RemoteImage, what: readonly string[], signal: AbortSignal): Promise<Buffer> {
   const tls = `--tls-verify=${!image.source.plainHttp}`
   const args = ['inspect', ...what, tls, `--authfile=${image.authFile}`, `--retry-times=${retries}`, address(image)]
-  return await skopeo([`--command-timeout=${questionTimeout}`, ...args], { signal })
+  return skopeo([`--command-timeout=${questionTimeout}`, ...args], { signal })
 }
 
 /** Fetches the image into a layout, less the blobs that are in it already. */
@@ -70,5 +70,5 @@ async function skopeo(args: readonly string[], options: ToolOptions): Promise<Bu
     () => [],
     () => ['--insecure-policy'],
   )
-  return await runTool('skopeo', [...policy, ...args], options)
+  return runTool('skopeo', [...policy, ...args], options)
 }
