@@ -1,6 +1,7 @@
 export { causeCodes, type CauseCode } from './causes.ts'
 export * from './job.ts'
 export { limits } from './limits.ts'
+export { networks, type Network } from './networks.ts'
 export { problems, problemUri, type ProblemType } from './problems.ts'
 export type { ImageRecord, PlatformContext, PlatformStats, SessionRecord } from './session.ts'
 export { endedStates, isEnded, jobStates, type JobState } from './states.ts'

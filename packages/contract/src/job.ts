@@ -1,6 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { causeCodes } from './causes.ts'
 import { limits } from './limits.ts'
+import { networks } from './networks.ts'
 import { jobStates } from './states.ts'
 
 const Closed = { additionalProperties: false } as const
@@ -10,11 +11,6 @@ export const Instant = Type.String({ format: 'date-time', examples: ['2026-11-23
 
 /** The id of a job: a letter and seven letters or digits, drawn at random (wire contract 2.2). */
 export const JobId = Type.String({ pattern: '^[a-z][a-z0-9]{7}$', examples: ['k3x9a0qz'] })
-
-/** How a job's network looks: outbound only, nothing at all, or the machine's own. */
-export const networks = ['isolated', 'none', 'host'] as const
-/** One of {@link networks}. */
-export type Network = (typeof networks)[number]
 
 /** What a submission asks for: one job, or `replicas` of them. Unknown keys are refused. */
 export const JobRequest = Type.Object(
@@ -97,7 +93,9 @@ export type Resources = Static<typeof Resources>
 export const Usage = Type.Object(
   {
     cpuSeconds: Type.Optional(Type.Number({ description: 'CPU time, user and system, all processes.' })),
-    cores: Type.Optional(Type.Number({ description: 'Cores in use: over the last sample while running, the mean after.' })),
+    cores: Type.Optional(
+      Type.Number({ description: 'Cores in use: over the last sample while running, the mean after.' }),
+    ),
     memoryBytes: Type.Optional(Type.Integer({ description: 'Memory in use now; absent after the end.' })),
     memoryPeakBytes: Type.Optional(Type.Integer()),
     oomKills: Type.Optional(Type.Integer({ description: 'Processes the kernel killed for want of memory.' })),
@@ -185,9 +183,7 @@ export type JobSort = (typeof jobSorts)[number]
 /** What `GET /api/v1/jobs` may be narrowed by. */
 export const JobListQuery = Type.Object(
   {
-    state: Type.Optional(
-      Type.String({ description: 'States, separated by commas.', examples: ['queued,running'] }),
-    ),
+    state: Type.Optional(Type.String({ description: 'States, separated by commas.', examples: ['queued,running'] })),
     name: Type.Optional(Type.String({ description: 'Names that start with this.' })),
     array: Type.Optional(Type.String({ description: 'The id of an array.' })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),

@@ -1,0 +1,85 @@
+/** What a completion script knows of a command. */
+export interface CompletedCommand {
+  readonly name: string
+  readonly aliases: readonly string[]
+  readonly summary: string
+  readonly options: readonly { readonly long: string; readonly short?: string; readonly description: string }[]
+  readonly commands: readonly CompletedCommand[]
+  readonly takesIds: boolean
+}
+
+const shared = ['--json', '--output', '--verbose', '--debug', '--help']
+
+/** The words that may follow a command. */
+const wordsOf = ({ options, commands }: CompletedCommand): string =>
+  [...commands.map(({ name }) => name), ...options.map(({ long }) => long), ...shared].join(' ')
+
+const patterns = ({ name, aliases }: CompletedCommand): string => [name, ...aliases].join('|')
+
+/** A completion script for bash. */
+export function bashCompletion(commands: readonly CompletedCommand[]): string {
+  const cases = commands.map(
+    (command) => `    ${patterns(command)}) words="${wordsOf(command)}"${command.takesIds ? '; ids=1' : ''} ;;`,
+  )
+  return [
+    '# bash completion for canfar',
+    '_canfar() {',
+    '  local current="${COMP_WORDS[COMP_CWORD]}" command="" words="" ids="" word',
+    '  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do',
+    '    case "$word" in -*) ;; *) command="$word"; break ;; esac',
+    '  done',
+    '  case "$command" in',
+    `    "") words="${commands.map(({ name }) => name).join(' ')} ${shared.join(' ')}" ;;`,
+    ...cases,
+    '  esac',
+    '  if [ -n "$ids" ] && [ "${current#-}" = "$current" ]; then',
+    '    words="$words $(canfar ps --all --quiet 2>/dev/null)"',
+    '  fi',
+    '  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")',
+    '}',
+    'complete -o default -F _canfar canfar',
+  ].join('\n')
+}
+
+/** A completion script for zsh. */
+export function zshCompletion(commands: readonly CompletedCommand[]): string {
+  const described = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary.replaceAll(':', '\\:')}`)}`)
+  const cases = commands.map(
+    (command) => `    ${patterns(command)}) words=(${wordsOf(command)})${command.takesIds ? '; ids=1' : ''} ;;`,
+  )
+  return [
+    '#compdef canfar',
+    '_canfar() {',
+    '  local -a commands words; local ids=""',
+    '  commands=(',
+    ...described,
+    '  )',
+    '  if (( CURRENT == 2 )); then _describe command commands; return; fi',
+    '  case "${words_before:=${(@)words[2]}}" in',
+    ...cases,
+    '  esac',
+    '  [[ -n "$ids" && "$PREFIX" != -* ]] && words+=(${(f)"$(canfar ps --all --quiet 2>/dev/null)"})',
+    '  compadd -a words',
+    '}',
+    '_canfar "$@"',
+  ].join('\n')
+}
+
+/** A completion script for fish. */
+export function fishCompletion(commands: readonly CompletedCommand[]): string {
+  const lines = commands.flatMap((command) => {
+    const seen = `-n '__fish_seen_subcommand_from ${[command.name, ...command.aliases].join(' ')}'`
+    return [
+      `complete -c canfar -n __fish_use_subcommand -f -a ${command.name} -d ${quote(command.summary)}`,
+      ...command.commands.map(({ name, summary }) => `complete -c canfar ${seen} -f -a ${name} -d ${quote(summary)}`),
+      ...command.options.map(({ long, short, description }) => {
+        const flag = short === undefined ? '' : ` -s ${short.slice(1)}`
+        return `complete -c canfar ${seen} -l ${long.slice(2)}${flag} -d ${quote(description)}`
+      }),
+      ...(command.takesIds ? [`complete -c canfar ${seen} -f -a '(canfar ps --all --quiet 2>/dev/null)'`] : []),
+    ]
+  })
+  return ['# fish completion for canfar', ...lines].join('\n')
+}
+
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

@@ -1,0 +1,33 @@
+import { CommanderError } from 'commander'
+import { reportOf, usageFailure } from './failure.ts'
+import { requestedFormat } from './output/format.ts'
+import { note } from './output/terminal.ts'
+import { createProgram, splitCommandLine } from './program.ts'
+import { reportFailure } from './report.ts'
+
+/** Runs one command line and sets the exit code of the process. */
+async function main(argv: readonly string[]): Promise<void> {
+  const line = splitCommandLine(argv)
+  try {
+    const program = await createProgram(line)
+    if (line.words.length === 0) program.outputHelp()
+    else if (line.command.length > 0 && !line.words.includes('create'))
+      throw usageFailure('only create takes a command after --', 'leave -- out')
+    else await program.parseAsync(line.words, { from: 'user' })
+  } catch (error) {
+    // Help that was asked for comes as an error with code 0.
+    if (error instanceof CommanderError && error.exitCode === 0) return
+    const report = reportOf(error)
+    reportFailure(report, requestedFormat(argv))
+    if (line.words.includes('--debug')) note(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    process.exitCode = report.exitCode
+  }
+}
+
+// A reader that has seen enough, such as head, is no failure of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
+})
+
+await main(process.argv.slice(2))

@@ -1,0 +1,46 @@
+/** A time span in its two largest units: `4 d 3 h`, `2 min 5 s`, `0.4 s`. */
+export function duration(seconds: number): string {
+  if (seconds < 0.95) return `${Math.max(0, seconds).toFixed(1)} s`
+  const units: [number, string][] = [
+    [86_400, 'd'],
+    [3_600, 'h'],
+    [60, 'min'],
+    [1, 's'],
+  ]
+  const whole = Math.round(seconds)
+  const largest = units.findIndex(([size]) => whole >= size)
+  const [size, unit] = units[largest] ?? [1, 's']
+  const [smaller, smallerUnit] = units[largest + 1] ?? [1, '']
+  const count = Math.floor(whole / size)
+  const rest = Math.floor((whole - count * size) / smaller)
+  return rest === 0 || smallerUnit === '' ? `${count} ${unit}` : `${count} ${unit} ${rest} ${smallerUnit}`
+}
+
+/** Bytes in binary units with three figures: `512 B`, `1.50 GiB`. */
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = count
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2
+  return `${value.toFixed(digits)} ${units[unit] ?? ''}`
+}
+
+/** A share in whole per cent. */
+export const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`
+
+/** An instant in UTC to the second: `2026-11-23 08:37:45 UTC`. */
+export const instant = (iso: string): string => `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+
+/**
+ * Seconds from text such as `90`, `90s`, `30m`, `12h` or `2d`; undefined when it is none.
+ */
+export function parseDuration(text: string): number | undefined {
+  const found = /^(\d+(?:\.\d+)?)\s*([smhd]?)$/.exec(text.trim())
+  if (found === null) return undefined
+  const sizes: Record<string, number> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 }
+  return Math.round(Number(found[1]) * (sizes[found[2] ?? ''] ?? 1))
+}

@@ -1,0 +1,77 @@
+import { readFile } from 'node:fs/promises'
+import { hasJobsApi, Jobs, Session } from '@science-platform/client'
+import { loadConfiguration } from './configuration-file.ts'
+import { CommandFailure } from './failure.ts'
+import { isFromEnvironment, loginFrom, type Login } from './login.ts'
+import { note, paint, print } from './output/terminal.ts'
+
+/** The server of a command. */
+export interface Platform {
+  readonly login: Login
+  readonly session: Session
+  /** This platform's own API; undefined on other skaha servers. Asked once, and only when a command needs to know. */
+  readonly jobs: () => Promise<Jobs | undefined>
+}
+
+/** What of a command line matters to talking with the server. */
+export interface PlatformOptions {
+  /** Tell every request on stderr. */
+  readonly verbose: boolean
+  /** Whether the registry's credentials are needed, which may be in the configuration only. */
+  readonly registry?: boolean
+  /** Whether people read the result. */
+  readonly human: boolean
+}
+
+/** The server that the environment or the configuration names. */
+export async function connect({ verbose, registry = false, human }: PlatformOptions): Promise<Platform> {
+  const skipsFile = isFromEnvironment(process.env) && !registry
+  const login = loginFrom(process.env, skipsFile ? undefined : await loadConfiguration(), Date.now())
+  if (login.banner && login.server !== undefined && human && process.stdout.isTTY)
+    print(paint('dim', `@${login.server}`))
+  return platformOf(login, verbose)
+}
+
+/** The clients of a login. */
+export async function platformOf(login: Login, verbose: boolean): Promise<Platform> {
+  await trustPrivateAuthority(process.env['SSL_CERT_FILE'])
+  const options = { ...login, ...(verbose ? { fetch: toldFetch } : {}) }
+  let jobs: Promise<Jobs | undefined> | undefined
+  const detect = async (): Promise<Jobs | undefined> => ((await hasJobsApi(options)) ? new Jobs(options) : undefined)
+  return { login, session: new Session(options), jobs: () => (jobs ??= detect()) }
+}
+
+/** Tells method, address, status and time of every request; never headers, which hold the token. */
+async function toldFetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+  const started = performance.now()
+  const request = `${init?.method ?? 'GET'} ${input instanceof Request ? input.url : String(input)}`
+  const told = (outcome: string): void => {
+    note(`${request} → ${outcome} (${Math.round(performance.now() - started)} ms)`)
+  }
+  try {
+    const response = await fetch(input, init)
+    told(String(response.status))
+    return response
+  } catch (error) {
+    told('no answer')
+    throw error
+  }
+}
+
+/** SSL_CERT_FILE adds an authority, as for the published client; Node itself knows the variable only by a flag. */
+async function trustPrivateAuthority(path: string | undefined): Promise<void> {
+  if (path === undefined || path === '') return
+  try {
+    const authority = await readFile(path, 'utf8')
+    const { getCACertificates, setDefaultCACertificates } = await import('node:tls')
+    setDefaultCACertificates([...getCACertificates('default'), authority])
+  } catch (error) {
+    throw new CommandFailure(
+      'failure',
+      'config.invalid',
+      `SSL_CERT_FILE is '${path}': ${(error as Error).message}`,
+      'name a PEM file with certificates',
+      error,
+    )
+  }
+}
