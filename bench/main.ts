@@ -1,0 +1,109 @@
+/**
+ * `npm run bench`: the platform beside what it is made of and what it is compared with, in one run on this machine.
+ *
+ *     npm run bench                 about six minutes
+ *     npm run bench -- --quick      under a minute, with fewer and shorter rounds
+ *     npm run bench -- --only science-platform,'runc loop'
+ *     npm run bench -- --out FILE   where the JSON goes; default bench/results/local-TIME.json
+ *
+ * Docker and Slurm take part where they are installed and the benchmark runs as root; it starts them itself.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import type { Started } from './contender.ts'
+import { startDocker } from './docker.ts'
+import { startFloor } from './floor.ts'
+import { makeImage } from './image.ts'
+import { endedJobCount, insertEndedJobs, measureListing } from './listing.ts'
+import { describeMachine, memoryOf } from './machine.ts'
+import { startPlatform } from './platform.ts'
+import { report, type Results } from './report.ts'
+import { interleave, jobsPerSecond } from './rounds.ts'
+import { startSlurm } from './slurm.ts'
+import { connectionCount, measureSubmissions } from './submissions.ts'
+
+const { values: options } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, out: { type: 'string' } },
+})
+const sizes = options.quick
+  ? { latencyRounds: 4, rateRounds: 2, jobs: 12, submissionSeconds: 2, listings: 50 }
+  : { latencyRounds: 15, rateRounds: 5, jobs: 60, submissionSeconds: 10, listings: 300 }
+const wanted = options.only?.split(',')
+const say = (words: string): void => console.error(`bench: ${words}…`)
+
+const folder = await mkdtemp(join(tmpdir(), 'science-platform-bench-'))
+const started: Started[] = []
+const stopAll = async (): Promise<void> => {
+  for (const each of started.splice(0).toReversed()) await each.stop()
+}
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(signal)))
+
+async function measure(): Promise<Results> {
+  const machine = await describeMachine()
+  say('making an image and starting everybody')
+  const image = await makeImage(`${folder}/image`)
+  const platform = await startPlatform(`${folder}/platform`, image)
+  started.push(platform)
+  // What a server holds that has nothing to do, after its start has settled.
+  await new Promise((resolve) => setTimeout(resolve, 3000))
+  const idleMb = memoryOf(platform.pid).nowMb
+  started.push(await startFloor(`${folder}/floor`, image.rootFolder))
+  for (const start of [() => startDocker(`${folder}/docker`, image.rootFolder), () => startSlurm(`${folder}/slurm`)]) {
+    const others = await start()
+    if (others) started.push(others)
+  }
+  const contenders = started
+    .flatMap((each) => each.contenders)
+    .filter(({ name }) => wanted === undefined || wanted.includes(name))
+
+  say(`time to the first instruction, ${sizes.latencyRounds} rounds`)
+  // The first job of each pays for what the later ones find in memory.
+  for (const contender of contenders) await contender.firstInstruction()
+  const latency = await interleave(contenders, sizes.latencyRounds, (contender) => {
+    interrupted.signal.throwIfAborted()
+    return contender.firstInstruction()
+  })
+  say(`jobs per second, ${sizes.rateRounds} rounds of ${sizes.jobs} jobs`)
+  const rate = await interleave(contenders, sizes.rateRounds, (contender) => {
+    interrupted.signal.throwIfAborted()
+    return jobsPerSecond(contender, sizes.jobs)
+  })
+  const loadedMb = memoryOf(platform.pid).peakMb
+  await stopAll()
+
+  say(`lists and submissions, with ${endedJobCount} ended jobs`)
+  const full = await startPlatform(`${folder}/full`, image, (dataDir) => insertEndedJobs(dataDir, endedJobCount))
+  started.push(full)
+  const listing = await measureListing(full, sizes.listings)
+  interrupted.signal.throwIfAborted()
+  const submissions = await measureSubmissions(full, sizes.submissionSeconds)
+  const submittedMb = memoryOf(full.pid).peakMb
+  return {
+    at: new Date().toISOString(),
+    quick: options.quick,
+    sizes,
+    machine,
+    latency,
+    rate,
+    listing,
+    submissions: { connections: connectionCount, ...submissions },
+    memory: { idleMb, loadedMb, submittedMb },
+  }
+}
+
+try {
+  const results = await measure()
+  const local = fileURLToPath(new URL(`results/local-${results.at.replaceAll(/[:.]/g, '-')}.json`, import.meta.url))
+  const out = options.out ?? local
+  await mkdir(dirname(out), { recursive: true })
+  await writeFile(out, `${JSON.stringify(results, undefined, 2)}\n`)
+  console.log(report(results))
+  console.log(`\nall values: ${out}`)
+} finally {
+  await stopAll()
+  await rm(folder, { recursive: true, force: true })
+}

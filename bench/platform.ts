@@ -1,0 +1,130 @@
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { type Contender, parallelism, sinceAsked, type Started, tellTime } from './contender.ts'
+import { HttpConnection } from './http-connection.ts'
+import type { BenchImage } from './image.ts'
+import { run, startDaemon, until } from './run-program.ts'
+
+const program = fileURLToPath(new URL('../bin/science-platform', import.meta.url))
+
+/** A platform that was started for the benchmark on a folder of its own. */
+export interface Platform extends Started {
+  readonly url: string
+  readonly token: string
+  readonly pid: number
+}
+
+/** A request for one job of one core that runs the command. */
+export const jobRequest = (name: string, command: readonly string[]) => ({
+  name,
+  image: 'localhost/bench:1',
+  cmd: command[0],
+  args: command.slice(1),
+  cores: 1,
+  memoryGb: 1,
+})
+
+const releaseFile = 'release'
+
+/** Runs until the platform that started it is stopped by {@link Started.stop}; works without a network. */
+export const blockingCommand = ['/bin/sh', '-c', `until [ -e ${releaseFile} ]; do sleep 0.2; done`] as const
+
+/** Whether a process has the folder in its command line: a job of the platform still runs, or is being cleaned up. */
+async function isInUse(folder: string): Promise<boolean> {
+  const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+  const lines = await Promise.all(processes.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
+  return lines.some((line) => line.includes(folder))
+}
+
+/**
+ * Starts the platform as a user would, by its own commands, with room for as many jobs at a time as the others.
+ * `prepare` may fill the data directory before the server starts.
+ */
+export async function startPlatform(
+  folder: string,
+  image: BenchImage,
+  prepare: (dataDir: string) => Promise<void> = async () => {},
+): Promise<Platform> {
+  const dataDir = `${folder}/data`
+  await mkdir(dataDir, { recursive: true })
+  const config = `${folder}/config.yaml`
+  await writeFile(
+    config,
+    `dataDir: ${dataDir}\nlisten: 127.0.0.1:0\ncapacity: {cores: ${parallelism}, memoryGb: ${parallelism}}\n`,
+  )
+  const administer = (...args: string[]): Promise<string> => run(program, [...args, '--config', config])
+  await administer('user', 'add', 'bench')
+  const token = (await administer('token', 'create', 'bench')).trim()
+  await administer('image', 'load', image.archive, '--as', 'localhost/bench:1')
+  await prepare(dataDir)
+
+  const daemon = startDaemon(program, ['serve', '--config', config], `${folder}/log`)
+  const stop = async (): Promise<void> => {
+    connections.forEach((connection) => connection.close())
+    await daemon.stop()
+    // Jobs outlive the server; the one that blocks the machine looks for this file.
+    await mkdir(`${dataDir}/arc/home/bench`, { recursive: true })
+    await writeFile(`${dataDir}/arc/home/bench/${releaseFile}`, '')
+    await until('the end of the last job', 30, async () => ((await isInUse(folder)) ? undefined : true))
+    await rm(folder, { recursive: true, force: true })
+  }
+  let connections: HttpConnection[] = []
+  try {
+    const listening = /listening on (http:\S+)/
+    const url = await until(
+      `science-platform serve (its log: ${folder}/log)`,
+      30,
+      async () => listening.exec(await readFile(`${folder}/log`, 'utf8'))?.[1],
+    )
+    connections = Array.from({ length: parallelism }, () => new HttpConnection(url, token))
+    return { url, token, pid: daemon.pid, contenders: [contender(connections, { url, token })], stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function contender(connections: readonly HttpConnection[], { url, token }: { url: string; token: string }): Contender {
+  const [connection] = connections
+  if (!connection) throw new Error('no connection to the platform')
+
+  const submit = async (over: HttpConnection, command: readonly string[]): Promise<string> => {
+    const answer = await over.expect(201, 'POST', '/api/v1/jobs', jobRequest('bench', command))
+    const [id] = (JSON.parse(answer) as { ids: string[] }).ids
+    if (id === undefined) throw new Error(`no id in ${answer}`)
+    return id
+  }
+  const ended = async (id: string): Promise<void> => {
+    const job = JSON.parse(await connection.expect(200, 'GET', `/api/v1/jobs/${id}/wait?timeout=60`)) as {
+      state: string
+      cause?: { message: string }
+    }
+    if (job.state !== 'succeeded') throw new Error(`job ${id} is ${job.state}: ${job.cause?.message ?? ''}`)
+  }
+
+  const log = async (id: string): Promise<string> => {
+    const answer = await fetch(`${url}/api/v1/jobs/${id}/logs`, { headers: { authorization: `Bearer ${token}` } })
+    return answer.text()
+  }
+
+  return {
+    name: 'science-platform',
+    description: `this platform: jobs submitted one by one over HTTP, isolated network, ${parallelism} at a time, until every exit is recorded`,
+    async runTrue(count) {
+      let left = count
+      const ids: string[] = []
+      await Promise.all(
+        connections.map(async (over) => {
+          while (left-- > 0) ids.push(await submit(over, ['/bin/true']))
+        }),
+      )
+      for (const id of ids) await ended(id)
+    },
+    async firstInstruction() {
+      const askedAt = Date.now()
+      const id = await submit(connection, tellTime)
+      await ended(id)
+      return sinceAsked(askedAt, await log(id))
+    },
+  }
+}

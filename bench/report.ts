@@ -1,0 +1,95 @@
+import type { ListingFigures } from './listing.ts'
+import type { Machine } from './machine.ts'
+import type { Series } from './rounds.ts'
+import type { SubmissionFigures } from './submissions.ts'
+import { digits, table } from './table.ts'
+
+/** What a run of the benchmark found; the JSON it writes. */
+export interface Results {
+  readonly at: string
+  readonly quick: boolean
+  readonly sizes: Readonly<Record<string, number>>
+  readonly machine: Machine
+  /** Milliseconds from asking to the first instruction. */
+  readonly latency: readonly Series[]
+  /** Jobs of `true` per second. */
+  readonly rate: readonly Series[]
+  readonly listing: readonly ListingFigures[]
+  readonly submissions: SubmissionFigures & { readonly connections: number }
+  readonly memory: {
+    /** Of a server that has just been started. */
+    readonly idleMb: number
+    /** The most it held while running jobs. */
+    readonly loadedMb: number
+    /** The most another held that has 100,000 ended jobs and took all the submissions. */
+    readonly submittedMb: number
+  }
+}
+
+const ours = 'science-platform'
+const floor = 'runc loop'
+
+/** The results as text of at most 80 columns, with the figures that the project means to reach. */
+export function report(results: Results): string {
+  const { machine, latency, rate, listing, submissions, memory } = results
+  const of = (series: readonly Series[], name: string): number =>
+    series.find((each) => each.name === name)?.median ?? NaN
+  const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
+
+  const rateOfFloor = of(rate, ours) / of(rate, floor)
+  const behindFloor = of(latency, ours) - of(latency, floor)
+  const slowestList = Math.max(...listing.map((each) => each.median))
+  const aims: [string, string, string, boolean][] = [
+    ['jobs/s, part of the runc loop', digits(rateOfFloor, 2), 'at least 0.8', rateOfFloor >= 0.8],
+    ['first instruction after the runc loop’s', `${digits(behindFloor, 0)} ms`, 'at most 30 ms', behindFloor <= 30],
+    [
+      `submissions/s, ${submissions.connections} connections`,
+      digits(submissions.perSecond, 0),
+      'at least 1500',
+      submissions.perSecond >= 1500,
+    ],
+    [
+      '1,000 replicas in one request',
+      `${digits(submissions.thousandReplicasSeconds, 2)} s`,
+      'under 0.3 s',
+      submissions.thousandReplicasSeconds < 0.3,
+    ],
+    ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
+    ['memory of an idle server', `${digits(memory.idleMb, 0)} MB`, 'under 120 MB', memory.idleMb < 120],
+  ]
+
+  return [
+    `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB,`,
+    `cgroups ${machine.cgroups}, Node ${machine.node}, runc ${machine.runc}; ${results.at}${results.quick ? ' (quick)' : ''}`,
+    '',
+    'Medians of interleaved rounds:',
+    table([
+      ['', 'jobs/s', 'from', 'to', 'first instruction', 'from', 'to'],
+      ...rate.map(({ name, median, values }) => {
+        const first = latency.find((each) => each.name === name)
+        return [
+          name,
+          digits(median, 1),
+          digits(Math.min(...values), 1),
+          digits(Math.max(...values), 1),
+          `${digits(first?.median ?? NaN, 0)} ms`,
+          digits(Math.min(...(first?.values ?? [])), 0),
+          digits(Math.max(...(first?.values ?? [])), 0),
+        ]
+      }),
+    ]),
+    '',
+    ...rate.map(({ name, description }) => `  ${name}: ${description}`),
+    '',
+    'Lists of 50 jobs:',
+    table([
+      ['', 'median', 'p99'],
+      ...listing.map((each) => [each.query, `${digits(each.median, 1)} ms`, `${digits(each.p99, 1)} ms`]),
+    ]),
+    '',
+    `Memory: ${digits(memory.idleMb, 0)} MB idle, ${digits(memory.loadedMb, 0)} MB at most under jobs, ${digits(memory.submittedMb, 0)} MB at most after the submissions.`,
+    '',
+    'Figures to reach:',
+    table(aims.map(([what, value, aim, reached]) => [what, value, aim, verdict(reached)])),
+  ].join('\n')
+}
