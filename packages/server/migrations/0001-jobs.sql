@@ -78,6 +78,7 @@ create table attempts (
   usage_json text,
   unique (job_id, number)
 );
+create index attempts_by_end on attempts (ended_at) where ended_at is not null;
 
 create table events (
   seq bigint primary key,

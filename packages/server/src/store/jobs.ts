@@ -105,3 +105,14 @@ export async function deleteEnded(db: Kysely<Schema>, at: number, most: number):
   await db.deleteFrom('jobs').where('id', 'in', ids).execute()
   return attempts.map((row) => row.id)
 }
+
+/** Served by attempts_by_end. */
+export async function attemptsEndedBetween(db: Kysely<Schema>, from: number, to: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('attempts')
+    .select('id')
+    .where('ended_at', '>=', from)
+    .where('ended_at', '<', to)
+    .execute()
+  return rows.map((row) => row.id)
+}

@@ -49,6 +49,7 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     revokeToken: (id, at) => commit.run((tx) => tokens.revokeToken(tx, id, at)),
 
     deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most)),
+    attemptsEndedBetween: (from, to) => jobs.attemptsEndedBetween(db, from, to),
     deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx, at)),
     close: async () => {
       await commit.idle()

@@ -212,6 +212,7 @@ export function describeStore(
         await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' }, attempt }])
         await store.step([{ jobId: job.id, from: 'starting', event: { type: 'lost' }, change: { endedAt } }])
       }
+      assert.deepEqual(await store.attemptsEndedBetween(10, 20), [])
       assert.deepEqual(await store.deleteJobsEndedBefore(20, 10), [`${old.id}-1`])
       assert.deepEqual(ids(await store.jobs(all('ada'))), ids([young, waiting]))
       assert.deepEqual(await store.events(old.id), [])

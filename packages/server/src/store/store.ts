@@ -123,8 +123,10 @@ export interface Store {
   tokens(account: string): Promise<StoredToken[]>
   revokeToken(id: string, at: number): Promise<boolean>
 
-  /** Deletes ended jobs that ended before, with their attempts and events; returns the ids of their attempts. */
+  /** Deletes at most `most` jobs that ended before, with their attempts and events; returns the ids of their attempts. */
   deleteJobsEndedBefore(at: number, most: number): Promise<string[]>
+  /** Ids of attempts that ended from `from` to before `to`. */
+  attemptsEndedBetween(from: number, to: number): Promise<string[]>
   deleteIdempotencyBefore(at: number): Promise<void>
   close(): Promise<void>
 }

@@ -1,0 +1,45 @@
+import { accountFor } from '../access/accounts.ts'
+import type { Seal } from '../access/seal.ts'
+import type { AttemptSpec } from '../executor/executor.ts'
+import { platformEnvironment } from '../job/environment.ts'
+import { attemptId, type StoredJob } from '../job/job.ts'
+import type { Store } from '../store/store.ts'
+
+/** What the executor must know of a job's latest attempt. */
+export async function attemptSpec(
+  job: StoredJob,
+  {
+    store,
+    seal,
+    defaultNetwork,
+  }: { readonly store: Store; readonly seal: Seal; readonly defaultNetwork?: AttemptSpec['network'] },
+): Promise<AttemptSpec> {
+  const [account, sealed] = await Promise.all([store.account(job.owner), store.secret(job.id)])
+  if (account === undefined) throw new Error(`its owner ${job.owner} is no user of the platform any more`)
+  const network = job.network ?? defaultNetwork
+  return {
+    id: attemptId(job.id, job.attempt),
+    jobId: job.id,
+    name: job.name,
+    account: accountFor(account),
+    image: job.image,
+    ...(job.imageDigest === undefined ? {} : { imageDigest: job.imageDigest }),
+    ...(job.cmd === undefined ? {} : { cmd: job.cmd }),
+    ...(job.args === undefined ? {} : { args: job.args }),
+    env: {
+      ...job.env,
+      ...platformEnvironment({
+        id: job.id,
+        owner: job.owner,
+        hostname: job.name,
+        home: `/arc/home/${job.owner}`,
+        attempt: job.attempt,
+        resources: job.resources,
+      }),
+    },
+    resources: job.resources,
+    ...(network === undefined ? {} : { network }),
+    graceSeconds: job.graceSeconds,
+    ...(sealed === undefined ? {} : { registryAuth: seal.unseal(sealed) }),
+  }
+}

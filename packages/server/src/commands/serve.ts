@@ -1,0 +1,140 @@
+import { mkdir, realpath } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { openSeal } from '../access/seal.ts'
+import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
+import { createOciExecutor } from '../executor/oci/oci.ts'
+import { createApp } from '../http/app.ts'
+import { openLocalImages } from '../image/open-local-images.ts'
+import { requireAllowed } from '../image/require-allowed.ts'
+import { JobChanges } from '../job/changes.ts'
+import { contextOf } from '../job/resources.ts'
+import { machineCapacity } from '../machine-capacity.ts'
+import { startRetention } from '../retention.ts'
+import { Loop } from '../scheduler/loop.ts'
+import { announcing } from '../store/announcing.ts'
+import { openSqliteStore } from '../store/sqlite/open.ts'
+import { attemptSpec } from './attempt-spec.ts'
+import { claimDataDir, freePort, instanceName } from './instance.ts'
+import { configAt, databasePath, type Location } from './open-store.ts'
+
+/**
+ * `serve`: the one place that knows every part. Builds them in order; what was built is closed in reverse, whether by
+ * SIGTERM or because a later part could not be built. Jobs go on running meanwhile.
+ */
+export async function serve(options: Location & { readonly listen?: string }): Promise<void> {
+  const config = await configAt(options)
+  const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, pino.destination({ fd: 2, sync: true }))
+  const asked = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => {
+      asked.abort(signal)
+    })
+
+  await using parts = new AsyncDisposableStack()
+  await mkdir(config.dataDir, { recursive: true })
+  const dataDir = await realpath(config.dataDir)
+  parts.defer(await claimDataDir(dataDir))
+  const instance = instanceName(dataDir)
+  const { host } = config.listen
+  const port = config.listen.port === 0 ? await freePort(host) : config.listen.port
+  const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  const publicUrl = config.publicUrl ?? (isAnyAddress(host) ? `http://${hostname()}:${port}` : address)
+
+  const changes = new JobChanges()
+  const store = announcing(await openSqliteStore(databasePath(dataDir)), changes)
+  parts.defer(() => store.close())
+  const seal = await openSeal(join(dataDir, 'seal.key'))
+  const images = await openLocalImages({ folder: join(dataDir, 'images'), policy: config.images, log })
+
+  const isRoot = process.getuid?.() === 0
+  const defaultNetwork = config.network.default
+  const network = isRoot
+    ? createIsolatedNetwork({ instance, stateDir: join(dataDir, 'network'), apiPort: port, log })
+    : undefined
+  if (network !== undefined) {
+    await network.open()
+    parts.defer(() => network.close())
+  }
+  const capacity = machineCapacity(config.capacity)
+  const executor = await createOciExecutor({
+    dataDir,
+    instance,
+    capacity,
+    images,
+    ...(network === undefined ? {} : { network }),
+    logLimitBytes: config.limits.logMb * 2 ** 20,
+    pidsLimit: config.limits.processes,
+    log,
+  })
+  parts.defer(() => executor.close())
+
+  const specOf = (job: Parameters<typeof attemptSpec>[0]) =>
+    attemptSpec(job, { store, seal, ...(defaultNetwork === undefined ? {} : { defaultNetwork }) })
+  const loop = new Loop({ store, executor, changes, specOf, log })
+  await loop.open()
+  parts.defer(() => loop.close())
+  parts.defer(startRetention(store, executor, config.retention, log))
+
+  const context = contextOf(capacity, config.limits.interactive)
+  const app = await createApp({
+    store,
+    executor,
+    images,
+    changes,
+    config,
+    context: () => context,
+    allocated: () => loop.allocated(),
+    capacity: () => ({ ...capacity, largest: capacity }),
+    reason: (job) => loop.reason(job),
+    checkImage: (reference) => requireAllowed(reference, config.images),
+    seal: seal.seal,
+    wake: () => {
+      loop.wake()
+    },
+    publicUrl: () => publicUrl,
+    now: Date.now,
+    log,
+  })
+  await app.listen({ host, port })
+  parts.defer(() => app.close())
+  if (network !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, network.gateway, port))
+
+  for (const limit of executor.limitsThatHold().missing) process.stderr.write(`science-platform: ${limit}\n`)
+  process.stdout.write(`listening on ${address}\n`)
+  if (!asked.signal.aborted) {
+    await new Promise<void>((resolve) => {
+      asked.signal.addEventListener(
+        'abort',
+        () => {
+          resolve()
+        },
+        { once: true },
+      )
+    })
+  }
+  log.info({ signal: String(asked.signal.reason) }, 'stopping; jobs go on running')
+}
+
+const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'
+
+/** Jobs cannot reach the machine's loopback: the same API answers on the address of their bridge. */
+async function listenForJobs(app: FastifyInstance, gateway: string, port: number): Promise<() => Promise<void>> {
+  const server = createServer((request, response) => {
+    app.routing(request, response)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, gateway, resolve)
+  })
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => {
+        resolve()
+      })
+      server.closeAllConnections()
+    })
+}

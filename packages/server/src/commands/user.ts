@@ -1,0 +1,68 @@
+import { chmod, chown, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { checkAccountName, firstGid, firstUid, nextId } from '../access/accounts.ts'
+import { withStore, type Location } from './open-store.ts'
+import { printTable } from './table.ts'
+
+/** `user add`: the account, its groups, and a project directory for each group. */
+export async function addUser(
+  name: string,
+  options: Location & { readonly group: readonly string[]; readonly admin?: true; readonly uid?: number },
+): Promise<void> {
+  checkAccountName('user', name)
+  for (const group of options.group) checkAccountName('group', group)
+  const { uid: asked } = options
+  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1 && asked < 2 ** 31)) {
+    throw new Error(`--uid takes a whole number from 1 on; 0 would be root, whom no job may be.`)
+  }
+  await withStore(options, async (store, config) => {
+    const accounts = await store.accounts()
+    if (accounts.some((account) => account.name === name)) throw new Error(`There is a user ${name} already.`)
+    const uid =
+      asked ??
+      nextId(
+        firstUid,
+        accounts.map((account) => account.uid),
+      )
+    const other = accounts.find((account) => account.uid === uid)
+    if (other !== undefined)
+      throw new Error(`The id ${uid} is the user ${other.name}'s. Take another, or leave out --uid.`)
+    const groups: { name: string; gid: number }[] = []
+    for (const group of new Set(options.group)) {
+      const used = (await store.groups()).map(({ gid }) => gid)
+      const gid = await store.ensureGroup(group, nextId(firstGid, used))
+      groups.push({ name: group, gid })
+      await makeProject(join(config.dataDir, 'arc', 'projects', group), gid)
+    }
+    await store.addAccount({ name, uid, gid: uid, admin: options.admin === true, groups })
+    process.stderr.write(
+      `added ${name} (uid ${uid}${groups.map((group) => `, ${group.name} ${group.gid}`).join('')})\n`,
+    )
+  })
+}
+
+/** A group's directory: its members write, what they make there stays the group's, others have no way in. */
+async function makeProject(path: string, gid: number): Promise<void> {
+  if ((await mkdir(path, { recursive: true })) === undefined) return
+  // An ordinary user cannot give files away: there, all jobs run as that one user.
+  if (process.getuid?.() === 0) await chown(path, 0, gid)
+  await chmod(path, 0o2770)
+}
+
+/** `user list` */
+export async function listUsers(options: Location & { readonly json?: true }): Promise<void> {
+  const accounts = await withStore(options, (store) => store.accounts())
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(accounts, undefined, 2)}\n`)
+    return
+  }
+  printTable(
+    ['NAME', 'UID', 'GROUPS', 'ADMIN'],
+    accounts.map(({ name, uid, groups, admin }) => [
+      name,
+      String(uid),
+      groups.map((group) => group.name).join(','),
+      admin ? 'yes' : '',
+    ]),
+  )
+}
