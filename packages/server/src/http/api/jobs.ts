@@ -1,0 +1,214 @@
+import {
+  isEnded,
+  Job,
+  JobEvents,
+  jobStates,
+  JobListQuery,
+  JobPage,
+  JobRequest,
+  Submitted,
+  type JobState,
+} from '@science-platform/contract'
+import Type from 'typebox'
+import type { Caller } from '../../access/authenticate.ts'
+import { InvalidRequest, shown } from '../../job/invalid.ts'
+import type { StoredJob } from '../../job/job.ts'
+import type { Cancel } from '../cancel.ts'
+import { formsOf } from '../await-change.ts'
+import { findJob } from '../find-job.ts'
+import { callerOf } from '../guard.ts'
+import { instant, viewJob, viewJobs } from '../job-view.ts'
+import { leaving } from '../leaving.ts'
+import type { HttpParts } from '../parts.ts'
+import { Problem } from '../problem.ts'
+import type { Submit } from '../submit.ts'
+import type { ApiServer } from './api-server.ts'
+import { cursorAfter, readCursor } from './cursor.ts'
+import { idempotencyOf } from './idempotency.ts'
+import { named, problemResponses } from './responses.ts'
+
+/** The longest that one request waits for a job. */
+const longestWaitSeconds = 300
+
+/** The `:id` in the address of a job. */
+export const JobAddress = Type.Object({ id: Type.String({ description: 'The id of a job.', examples: ['k3x9a0qz'] }) })
+
+/** The job of an address. @throws {Problem} where there is none that is the caller's business. */
+export async function jobAt(store: HttpParts['store'], caller: Caller, id: string): Promise<StoredJob> {
+  const job = await findJob(store, caller, id)
+  if (job !== undefined) return job
+  throw new Problem('job-not-found', `There is no job ${shown(id)}, or it is not yours.`, {
+    hint: 'See your jobs with GET /api/v1/jobs, or canfar ps --all.',
+  })
+}
+
+/** `/jobs`: submit, list, look at, wait for and cancel. */
+export function jobRoutes(
+  app: ApiServer,
+  parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'reason'>,
+  submit: Submit,
+  cancel: Cancel,
+): void {
+  const { store } = parts
+
+  app.post(
+    '/jobs',
+    {
+      config: { scope: 'submit' },
+      schema: {
+        operationId: 'submitJobs',
+        summary: 'Submit one job, or several from one request, all or none',
+        description:
+          'With an Idempotency-Key the same request may be sent again, after a broken connection for instance: it answers ' +
+          'with the ids of the first time and Idempotency-Replayed: true.',
+        headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) }),
+        body: JobRequest,
+        response: { 201: named<Submitted>('Submitted'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const owner = callerOf(request).account.name
+      const idempotency = idempotencyOf(request.headers['idempotency-key'], owner, request.body)
+      const outcome = await submit({ owner, request: request.body, idempotency })
+      if (outcome.outcome === 'conflict') {
+        throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {
+          hint: 'Use a new key for each submission, and the same only to send the very same again.',
+          field: 'Idempotency-Key',
+        })
+      }
+      if (outcome.outcome === 'repeated') reply.header('idempotency-replayed', 'true')
+      const [first = ''] = outcome.ids
+      return reply
+        .code(201)
+        .header('location', `/api/v1/jobs/${first}`)
+        .send({ ids: [...outcome.ids] })
+    },
+  )
+
+  app.get(
+    '/jobs',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'listJobs',
+        summary: 'Your jobs, page by page',
+        querystring: JobListQuery,
+        response: { 200: named<JobPage>('JobPage'), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const { state, name, array, limit = 50, cursor, sort = '-submitted' } = request.query
+      const jobs = await store.jobs({
+        owner: callerOf(request).account.name,
+        ...(state === undefined ? {} : { states: readStates(state) }),
+        ...(name === undefined ? {} : { namePrefix: name.toLowerCase() }),
+        ...(array === undefined ? {} : { arrayId: array }),
+        sort,
+        // One more than asked for tells whether there is a next page.
+        limit: limit + 1,
+        ...(cursor === undefined ? {} : { after: readCursor(cursor, sort) }),
+      })
+      const page = jobs.slice(0, limit)
+      const last = page.at(-1)
+      const more = jobs.length > limit && last !== undefined
+      return { jobs: await viewJobs(parts, page), ...(more ? { next: cursorAfter(last, sort) } : {}) }
+    },
+  )
+
+  app.get(
+    '/jobs/:id',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'getJob',
+        summary: 'One job with its attempts, usage and cause',
+        params: JobAddress,
+        response: { 200: named<Job>('Job'), ...problemResponses },
+      },
+    },
+    async (request) => viewJob(parts, await jobAt(store, callerOf(request), request.params.id)),
+  )
+
+  app.post(
+    '/jobs/:id/cancel',
+    {
+      config: { scope: 'manage' },
+      schema: {
+        operationId: 'cancelJob',
+        summary: 'End a job',
+        description: '202: it was asked to end. 200: it had ended already and is left as it was.',
+        params: JobAddress,
+        response: { 200: named<Job>('Job'), 202: named<Job>('Job'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request)
+      const { before, job } = await cancel(await jobAt(store, caller, request.params.id), caller)
+      return reply.code(isEnded(before.state) ? 200 : 202).send(await viewJob(parts, job))
+    },
+  )
+
+  app.get(
+    '/jobs/:id/wait',
+    {
+      config: { scope: 'read' },
+      schema: {
+        operationId: 'waitForJob',
+        summary: 'Wait until a job has ended, or for so many seconds',
+        description: 'Answers the job as it is then. Ask again while its state is not an end.',
+        params: JobAddress,
+        querystring: Type.Object(
+          {
+            timeout: Type.Number({ minimum: 0, maximum: longestWaitSeconds, default: 30, description: 'Seconds.' }),
+          },
+          { additionalProperties: false },
+        ),
+        response: { 200: named<Job>('Job'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      let job = await jobAt(store, callerOf(request), request.params.id)
+      const { signal, release } = leaving(app, reply, request.query.timeout * 1000)
+      try {
+        for await (const form of formsOf(parts, job.id, signal)) {
+          job = form
+          if (isEnded(job.state)) break
+        }
+      } finally {
+        release()
+      }
+      return viewJob(parts, job)
+    },
+  )
+
+  app.get(
+    '/jobs/:id/events',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'listJobEvents',
+        summary: 'What happened to a job, oldest first',
+        params: JobAddress,
+        response: { 200: named<JobEvents>('JobEvents'), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const job = await jobAt(store, callerOf(request), request.params.id)
+      const events = await store.events(job.id)
+      return { events: events.map(({ at, type, reason, message }) => ({ at: instant(at), type, reason, message })) }
+    },
+  )
+}
+
+/** @throws {InvalidRequest} naming the word that is no state. */
+function readStates(text: string): JobState[] {
+  const words = text.split(',').map((word) => word.trim())
+  const wrong = words.find((word) => !jobStates.includes(word as JobState))
+  if (wrong !== undefined) {
+    throw new InvalidRequest('state', `state names ${shown(wrong)}`, `The states are: ${jobStates.join(', ')}.`)
+  }
+  return words as JobState[]
+}

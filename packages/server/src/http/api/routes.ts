@@ -1,0 +1,66 @@
+import {
+  Attempt,
+  Cause,
+  Job,
+  JobEvent,
+  JobEvents,
+  JobPage,
+  ProblemBody,
+  Resources,
+  Submitted,
+  Usage,
+} from '@science-platform/contract'
+import type { FastifyInstance } from 'fastify'
+import type { Authenticator } from '../../access/authenticate.ts'
+import type { Cancel } from '../cancel.ts'
+import { guard } from '../guard.ts'
+import type { HttpParts } from '../parts.ts'
+import { Problem } from '../problem.ts'
+import { pathOf, type RouteTable } from '../route-table.ts'
+import type { Submit } from '../submit.ts'
+import { compileSchema, type TypeBoxProvider } from '../validation.ts'
+import { accountRoutes } from './account.ts'
+import { imageRoutes } from './images.ts'
+import { jobRoutes } from './jobs.ts'
+import { logRoutes } from './logs.ts'
+import { openapiRoute } from './openapi.ts'
+import { sendProblem } from './send-problem.ts'
+
+/** `/api/v1`: our own API. Bodies are strict, errors are problems, and the document is made of the schemas. */
+export async function apiRoutes(
+  server: FastifyInstance,
+  parts: HttpParts,
+  common: {
+    readonly authenticator: Authenticator
+    readonly submit: Submit
+    readonly cancel: Cancel
+    readonly table: RouteTable
+  },
+): Promise<void> {
+  const app = server.withTypeProvider<TypeBoxProvider>()
+  app.setValidatorCompiler(compileSchema)
+  app.setErrorHandler(sendProblem)
+  app.setNotFoundHandler((request, reply) => {
+    const path = pathOf(request.url)
+    const allowed = common.table.allowed(path)
+    const problem =
+      allowed.length === 0
+        ? new Problem('not-found', `There is nothing at ${path}.`, {
+            hint: 'GET /api/v1/openapi.json lists what there is.',
+          })
+        : new Problem('method-not-allowed', `${path} does not take ${request.method}.`, {
+            hint: `It takes ${allowed.join(', ')}.`,
+            headers: { allow: allowed.join(', ') },
+          })
+    return sendProblem(problem, request, reply)
+  })
+  guard(server, common.authenticator)
+  for (const schema of [Attempt, Cause, Job, JobEvent, JobEvents, JobPage, ProblemBody, Resources, Submitted, Usage]) {
+    app.addSchema(schema)
+  }
+  await openapiRoute(app)
+  jobRoutes(app, parts, common.submit, common.cancel)
+  logRoutes(app, parts)
+  accountRoutes(app)
+  imageRoutes(app, parts)
+}

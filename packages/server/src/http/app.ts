@@ -1,0 +1,68 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import { createAuthenticator } from '../access/authenticate.ts'
+import { sequence } from '../job/sequence.ts'
+import { apiRoutes } from './api/routes.ts'
+import { sendProblem } from './api/send-problem.ts'
+import { canceller } from './cancel.ts'
+import { refuseMalformed } from './client-error.ts'
+import { healthRoutes } from './health.ts'
+import type { HttpParts } from './parts.ts'
+import { bodyLimit, headLimit, Problem } from './problem.ts'
+import { RouteTable } from './route-table.ts'
+import { skahaRoutes } from './skaha/routes.ts'
+import { submitter } from './submit.ts'
+
+export type { HttpParts } from './parts.ts'
+
+/**
+ * The HTTP server, not listening yet: `/skaha/v1` and `/skaha/v0` (docs/wire.md), `/api/v1` (docs/api.md), `/healthz`
+ * and `/readyz`. Closing it ends open streams and waits for requests under way.
+ */
+export function createApp(parts: HttpParts): FastifyInstance {
+  const stopping = new AbortController()
+  const table = new RouteTable()
+  const app = Fastify({
+    loggerInstance: parts.log as FastifyBaseLogger,
+    // Addresses hold jobs' environments and arguments: what is logged of a request is told below and in the handlers.
+    disableRequestLogging: true,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
+    exposeHeadRoutes: false,
+    bodyLimit,
+    http: { maxHeaderSize: headLimit },
+    // A request that takes longer than this to arrive is not one.
+    requestTimeout: 120_000,
+    forceCloseConnections: 'idle',
+    clientErrorHandler: refuseMalformed,
+    frameworkErrors: (error, request, reply) => {
+      void sendProblem(error, request, reply)
+    },
+  })
+  app.decorate('stopping', stopping.signal)
+  app.decorateRequest('caller', undefined)
+  app.addHook('onRoute', ({ url, method }) => {
+    table.add(url, method)
+  })
+  app.addHook('preClose', async () => {
+    stopping.abort(new Error('the server is stopping'))
+  })
+  app.setErrorHandler(sendProblem)
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(
+      new Problem('not-found', 'There is nothing at this address.', {
+        hint: 'The platform is at /skaha/v1 and /api/v1.',
+      }),
+      request,
+      reply,
+    ),
+  )
+  const common = {
+    authenticator: createAuthenticator(parts.store, parts.now),
+    submit: submitter(parts, sequence(parts.now)),
+    cancel: canceller(parts),
+    table,
+  }
+  healthRoutes(app, parts)
+  app.register(async (api) => apiRoutes(api, parts, common), { prefix: '/api/v1' })
+  app.register(async (skaha) => skahaRoutes(skaha, parts, common), { prefix: '/skaha' })
+  return app
+}

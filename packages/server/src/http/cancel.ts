@@ -1,0 +1,59 @@
+import { isEnded } from '@science-platform/contract'
+import type { Caller } from '../access/authenticate.ts'
+import type { StoredJob } from '../job/job.ts'
+import { mayHappen, nextState } from '../job/lifecycle.ts'
+import type { JobStep } from '../store/store.ts'
+import type { HttpParts } from './parts.ts'
+
+/** Asks for a job to be ended, and returns it as it was before and as it is now. */
+export type Cancel = (
+  job: StoredJob,
+  caller: Caller,
+) => Promise<{ readonly before: StoredJob; readonly job: StoredJob }>
+
+/** The one way to cancel, whichever API it comes through. A job that has ended, or is ending, is left as it is. */
+export function canceller(parts: Pick<HttpParts, 'store' | 'wake' | 'now'>): Cancel {
+  return async (found, caller) => {
+    let before = found
+    // A step is too late when the job moved on meanwhile. It can do so only a few times before it ends.
+    for (;;) {
+      const step = cancelStep(before, caller.account.name, parts.now())
+      if (step === undefined) return { before, job: before }
+      const [job] = await parts.store.step([step])
+      if (job !== undefined) {
+        parts.wake()
+        return { before, job }
+      }
+      const now = await parts.store.job(before.id)
+      if (now === undefined) return { before, job: before }
+      before = now
+    }
+  }
+}
+
+/** The step that cancels a job; undefined where there is none to take: it has ended, or is ending already. Pure. */
+export function cancelStep(job: StoredJob, by: string, now: number): JobStep | undefined {
+  if (!mayHappen(job.state, 'cancelRequested')) return undefined
+  const who = by === job.owner ? 'its owner' : `the administrator ${by}`
+  const endsNow = isEnded(nextState(job.state, { type: 'cancelRequested' }))
+  return {
+    jobId: job.id,
+    from: job.state,
+    event: { type: 'cancelRequested' },
+    change: {
+      stopReason: 'cancelled',
+      ...(endsNow
+        ? { endedAt: now, cause: { code: 'cancelled', message: `It was cancelled by ${who} before it started.` } }
+        : {}),
+    },
+    events: [
+      {
+        jobId: job.id,
+        at: now,
+        type: 'Normal',
+        reason: endsNow ? 'Cancelled' : 'Stopping',
+        message: endsNow ? `Cancelled by ${who} before it started.` : `Asked to end by ${who}.`,
+      },
+    ],
+  }
+}

@@ -1,0 +1,38 @@
+import type { PlatformContext } from '@science-platform/contract'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import type { Executor } from '../executor/executor.ts'
+import type { LocalImages } from '../image/local-images.ts'
+import type { JobChanges } from '../job/changes.ts'
+import type { StoredJob } from '../job/job.ts'
+import type { Capacity } from '../job/resources.ts'
+import type { Store } from '../store/store.ts'
+
+/** What HTTP is built on. Each route takes of it what it uses. */
+export interface HttpParts {
+  /** Announces what it stores to `changes` (`store/announcing.ts`). */
+  readonly store: Store
+  readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog'>
+  readonly images: Pick<LocalImages, 'list'>
+  readonly changes: JobChanges
+  readonly config: Pick<Config, 'images' | 'retention'>
+  /** What may be asked for. */
+  readonly context: () => PlatformContext
+  /** In use by jobs that start, run or stop. */
+  readonly allocated: () => Capacity
+  /** What all nodes offer together, and the largest one alone. */
+  readonly capacity: () => Capacity & { readonly largest: { readonly cores: number; readonly memoryGb: number } }
+  /** Why a job waits, in words for its owner; undefined where it does not wait. */
+  readonly reason: (job: StoredJob) => string | undefined
+  /** The image reference in full. @throws {InvalidRequest} where it is none, or not allowed. */
+  readonly checkImage: (reference: string) => string
+  /** Encrypts what must not be read in the database. */
+  readonly seal: (secret: string) => string
+  /** Tells the loop that there is something to do. */
+  readonly wake: () => void
+  /** How the world reaches this server: scheme, host and port, without trailing slash. Never taken from a request. */
+  readonly publicUrl: () => string
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly log: Logger
+}

@@ -1,0 +1,37 @@
+/** Methods in the order in which `Allow` names them. */
+const order = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
+
+/** What a parameter and a `*` of a route stand for. */
+const wildcards: Readonly<Record<string, string>> = { ':': '[^/]+', '*': '.*' }
+
+/** Which addresses there are and what methods they take, learnt from the routes as they are declared. */
+export class RouteTable {
+  readonly #methods = new Map<string, Set<string>>()
+  readonly #patterns = new Map<string, RegExp>()
+
+  /** A route was declared. `url` may hold parameters, `:id`, each one part of the path. */
+  add(url: string, methods: string | readonly string[]): void {
+    const known = this.#methods.get(url) ?? new Set()
+    for (const method of typeof methods === 'string' ? [methods] : methods) known.add(method)
+    this.#methods.set(url, known)
+    const parts = url
+      .split('/')
+      .map((part) => wildcards[part.charAt(0)] ?? part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    this.#patterns.set(url, new RegExp(`^${parts.join('/')}/?$`))
+  }
+
+  /** The methods that an address takes, for `Allow`; empty where there is no such address. `path` is without query. */
+  allowed(path: string): string[] {
+    const found = new Set<string>()
+    for (const [url, pattern] of this.#patterns) {
+      if (pattern.test(path)) for (const method of this.#methods.get(url) ?? []) found.add(method)
+    }
+    return order.filter((method) => found.has(method))
+  }
+}
+
+/** The path of a request's address, without its query. */
+export const pathOf = (url: string): string => {
+  const end = url.search(/[?#]/)
+  return end < 0 ? url : url.slice(0, end)
+}

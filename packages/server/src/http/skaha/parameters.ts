@@ -1,0 +1,31 @@
+/** The parameters of a request: their names in any case, each with its values in order (wire contract 1.2). */
+export class Parameters {
+  readonly #values = new Map<string, string[]>()
+
+  /** @param sources the query first, then the form: the first value of a name counts where one is wanted. */
+  constructor(...sources: Iterable<readonly [string, string]>[]) {
+    for (const source of sources) {
+      for (const [name, value] of source) {
+        const values = this.#values.get(name.toLowerCase())
+        if (values === undefined) this.#values.set(name.toLowerCase(), [value])
+        else values.push(value)
+      }
+    }
+  }
+
+  /** The first value; undefined where there is none. */
+  first(name: string): string | undefined {
+    return this.#values.get(name)?.[0]
+  }
+
+  /** The first value that is more than white space; undefined where there is none or it is blank. */
+  text(name: string): string | undefined {
+    const value = this.first(name)
+    return value === undefined || value.trim() === '' ? undefined : value
+  }
+
+  /** All values. */
+  all(name: string): readonly string[] {
+    return this.#values.get(name) ?? []
+  }
+}

@@ -1,0 +1,73 @@
+import type { JobRequest, PlatformContext } from '@science-platform/contract'
+import { parseEnvironment } from '../../job/environment.ts'
+import { shown } from '../../job/invalid.ts'
+import { jobName } from '../../job/name.ts'
+import type { Parameters } from './parameters.ts'
+import { WireError } from './wire-error.ts'
+
+/** Kinds of sessions that the reference server has and that run in a browser. */
+const interactiveKinds = ['desktop', 'notebook', 'carta', 'contributed', 'firefly', 'desktop-app']
+
+/** All kinds that a `type` parameter may name. */
+export const sessionKinds: readonly string[] = ['headless', ...interactiveKinds]
+
+/**
+ * What the parameters of a `POST /session` ask for. Checked in the order of the reference server and told in its words,
+ * with what would do after them (wire contract 6). What remains to be checked, `jobsOf` checks.
+ * @param checkImage the image in full; throws where it is not allowed.
+ * @throws {WireError} or {InvalidRequest}
+ */
+export function sessionRequest(
+  parameters: Parameters,
+  context: PlatformContext,
+  checkImage: (image: string) => string,
+): JobRequest {
+  const image = imageOf(parameters, checkImage)
+  checkKind(parameters.text('type') ?? 'headless')
+  const cores = offered('cores', parameters.text('cores'), context.cores.options)
+  const memoryGb = offered('ram', parameters.text('ram'), context.memoryGB.options)
+  const name = parameters.text('name')
+  if (name === undefined) throw new WireError(400, "Missing parameter 'name'. Name the session, such as my-job-1.")
+  jobName(name)
+  const gpus = offered('gpus', parameters.text('gpus'), [0, ...context.gpus.options])
+  const cmd = parameters.text('cmd')
+  const args = parameters.text('args')
+  const env = parameters.all('env')
+  return {
+    name,
+    image,
+    ...(cores === undefined ? {} : { cores }),
+    ...(memoryGb === undefined ? {} : { memoryGb }),
+    ...(gpus === undefined ? {} : { gpus }),
+    ...(cmd === undefined ? {} : { cmd }),
+    ...(args === undefined ? {} : { args }),
+    ...(env.length === 0 ? {} : { env: parseEnvironment(env) }),
+  }
+}
+
+function imageOf(parameters: Parameters, checkImage: (image: string) => string): string {
+  const example = 'Name a container image, such as images.canfar.net/skaha/astroml:latest.'
+  if (parameters.first('image') === undefined) throw new WireError(400, `Missing parameter 'image'. ${example}`)
+  const image = parameters.text('image')
+  if (image === undefined) throw new WireError(400, `image is required. ${example}`)
+  return checkImage(image.trim())
+}
+
+function checkKind(type: string): void {
+  const kind = type.toLowerCase()
+  if (kind === 'headless') return
+  if (interactiveKinds.includes(kind)) {
+    throw new WireError(400, `Invalid session type: ${kind}. This platform runs headless sessions; use type=headless.`)
+  }
+  throw new WireError(400, `Invalid session type: ${shown(type)}. Use type=headless, or leave type out.`)
+}
+
+/** A whole number that is on offer. The reference server cuts fractions off for its check and uses them after; ours refuses them. */
+function offered(name: string, text: string | undefined, options: readonly number[]): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^\s*\+?\d{1,9}(\.0+)?\s*$/.test(text) ? Number(text) : Number.NaN
+  if (options.includes(value)) return value
+  const [least = 0, most = 0] = [options.at(0), options.at(-1)]
+  const offer = most === 0 ? `this platform has none, leave ${name} out` : `a whole number from ${least} to ${most}`
+  throw new WireError(400, `Invalid value for '${name}': ${text.length > 40 ? shown(text) : text}. On offer: ${offer}.`)
+}

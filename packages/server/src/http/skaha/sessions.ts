@@ -1,0 +1,196 @@
+import { Readable } from 'node:stream'
+import { isEnded, type SessionRecord } from '@science-platform/contract'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../../access/authenticate.ts'
+import { attemptId, type StoredJob } from '../../job/job.ts'
+import type { Cancel } from '../cancel.ts'
+import { findJob } from '../find-job.ts'
+import { callerOf } from '../guard.ts'
+import { usageNow } from '../job-view.ts'
+import type { HttpParts } from '../parts.ts'
+import type { Submit } from '../submit.ts'
+import { isVisible, statesOf, type Dialect } from './dialect.ts'
+import { eventsTable } from './events-table.ts'
+import type { FormFields } from './form-body.ts'
+import { Parameters } from './parameters.ts'
+import { registryAuth } from './registry-auth.ts'
+import { sessionRecord, wireTime } from './session-record.ts'
+import { sessionRequest } from './session-request.ts'
+import { platformStats } from './stats.ts'
+import { noSession, WireError } from './wire-error.ts'
+
+type Session = FastifyRequest<{ Params: { id: string } }>
+
+/** Jobs read at once for a list. */
+const pageSize = 500
+
+/** `/session`: create, list, look at, renew and delete (wire contract 1 and 2). */
+export function sessionRoutes(
+  app: FastifyInstance,
+  parts: HttpParts,
+  dialect: Dialect,
+  common: { readonly submit: Submit; readonly cancel: Cancel },
+): void {
+  const { store, executor } = parts
+
+  app.post('/session', { config: { scope: 'submit' } }, async (request, reply) => {
+    const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
+    const outcome = await common.submit({
+      owner: callerOf(request).account.name,
+      request: job,
+      registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
+    })
+    // Without an Idempotency-Key, which the wire has not, whatever is not refused is stored.
+    const [id] = outcome.outcome === 'conflict' ? [] : outcome.ids
+    if (id === undefined) throw new Error(`a submission without a key ended as ${outcome.outcome}`)
+    return reply.type('text/plain').send(`${id}\n`)
+  })
+
+  app.get('/session', { config: { scope: 'read' } }, async (request, reply) => {
+    const parameters = parametersOf(request)
+    const view = parameters.first('view')
+    if (view === 'stats') return sendJson(reply, platformStats(parts.allocated(), parts.capacity()))
+    const filter = { kind: parameters.text('type'), status: parameters.text('status') }
+    if (view === 'all') return sendJson(reply, await everybodys(filter))
+    const headless = (filter.kind ?? 'headless').toLowerCase() === 'headless'
+    if (!headless || view?.toLowerCase() === 'interactive') return sendJson(reply, [])
+    return sendPages(reply, ownRecords(callerOf(request), filter.status))
+  })
+
+  app.delete('/session', { config: { scope: 'manage' } }, () => {
+    throw new WireError(400, 'Cannot kill all sessions. Name one: DELETE /session/ID.')
+  })
+
+  app.get('/session/:id', { config: { scope: 'read' } }, async (request: Session, reply) => {
+    const caller = callerOf(request)
+    const view = parametersOf(request).first('view')
+    const job = await visibleJob(caller, request.params.id)
+    if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
+    if (view === 'events') return reply.type('text/plain').send(eventsTable(await store.events(job.id)))
+    if (view === 'logs') return sendLog(reply, job)
+    const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
+    return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.reason(job)))
+  })
+
+  app.post('/session/:id', { config: { scope: 'manage' } }, async (request: Session, reply) => {
+    const caller = callerOf(request)
+    const { id } = request.params
+    checkLabel(id)
+    const action = parametersOf(request).first('action')
+    if (action === undefined) throw new WireError(400, 'Cannot modify an existing session. The one action is renew.')
+    if (action.toLowerCase() !== 'renew') throw new WireError(400, 'unrecognized action. The one action is renew.')
+    const job = await visibleJob(caller, id)
+    if (job === undefined || !(await renewed(job))) {
+      throw new WireError(400, `No active job for user ${caller.account.name} with session ${id}`)
+    }
+    return reply.send('')
+  })
+
+  app.delete('/session/:id', { config: { scope: 'manage' } }, async (request: Session, reply) => {
+    const caller = callerOf(request)
+    checkLabel(request.params.id)
+    // As on the reference server it is a success too when there is nothing, or nothing of the caller's.
+    const found = await findJob(store, caller, request.params.id)
+    if (found !== undefined) await removeSession(found, caller)
+    return reply.send('')
+  })
+
+  async function visibleJob(caller: Caller, id: string): Promise<StoredJob | undefined> {
+    checkLabel(id)
+    const job = await findJob(store, caller, id)
+    return job !== undefined && isVisible(job, dialect) ? job : undefined
+  }
+
+  /** A job that has not ended is cancelled, and gone from the wire with that; one that had ended is taken off the wire. */
+  async function removeSession(found: StoredJob, caller: Caller): Promise<void> {
+    const { before, job } = await common.cancel(found, caller)
+    const endsAnyway = job.state === 'stopping' && job.stopReason !== 'cancelled'
+    if (isEnded(before.state) || endsAnyway) await store.remove(job.id, parts.now())
+  }
+
+  /** Its time begins anew, unless it has more left. False where it does not run. */
+  async function renewed(job: StoredJob): Promise<boolean> {
+    // Its time has not begun to run.
+    if (job.state === 'starting') return true
+    if (job.state !== 'running') return false
+    const deadlineAt = parts.now() + job.timeSeconds * 1000
+    return job.deadlineAt !== undefined && job.deadlineAt >= deadlineAt
+      ? true
+      : store.extendDeadline(job.id, deadlineAt)
+  }
+
+  async function* ownRecords(caller: Caller, status: string | undefined): AsyncGenerator<SessionRecord[]> {
+    const states = statesOf(status, dialect)
+    if (states.length === 0) return
+    const endedSince = parts.now() - parts.config.retention.sessionsHours * 3_600_000
+    const filter = { owner: caller.account.name, states, notRemoved: true, endedSince, sort: '-submitted' } as const
+    for (let after: StoredJob | undefined; ;) {
+      const jobs = await store.jobs({ ...filter, limit: pageSize, ...(after === undefined ? {} : { after }) })
+      const usages = await Promise.all(jobs.map((job) => usageNow(parts, job)))
+      yield jobs.map((job, i) => sessionRecord(job, caller.account, dialect, usages[i], parts.reason(job)))
+      after = jobs.at(-1)
+      if (jobs.length < pageSize) return
+    }
+  }
+
+  /** `view=all`: who else runs something, and no more than that. */
+  async function everybodys(filter: { readonly kind: string | undefined; readonly status: string | undefined }) {
+    if ((filter.kind ?? 'headless').toLowerCase() !== 'headless') return []
+    const states = new Set(statesOf(filter.status, dialect))
+    return (await store.notEnded())
+      .filter(({ state }) => states.has(state))
+      .map(({ owner, state, startedAt }) => ({
+        userid: owner,
+        type: 'headless',
+        status: dialect.words[state],
+        ...(startedAt === undefined ? {} : { startTime: wireTime(startedAt) }),
+      }))
+  }
+
+  async function sendLog(reply: FastifyReply, job: StoredJob): Promise<FastifyReply> {
+    const attempt = attemptId(job.id, job.attempt)
+    const size = job.attempt === 0 ? undefined : await executor.logSize(attempt)
+    reply.type('text/plain').header('x-content-type-options', 'nosniff')
+    // Nothing written yet, or not kept any more: the reference server answers as empty.
+    return reply.send(size === undefined || size === 0 ? '' : Readable.from(executor.readLog(attempt, { end: size })))
+  }
+}
+
+/** The parameters of a request, of its address and of its form. */
+export function parametersOf(request: FastifyRequest): Parameters {
+  const url = request.raw.url ?? ''
+  const query = url.indexOf('?')
+  return new Parameters(
+    new URLSearchParams(query < 0 ? '' : url.slice(query + 1)),
+    (request.body as FormFields | undefined) ?? [],
+  )
+}
+
+/** Ids travel as Kubernetes labels on the reference server, which says so where one cannot. @throws {WireError} */
+export function checkLabel(id: string): void {
+  if (id.length > 63) throw new WireError(400, 'canfar.net/id label value exceeds 63 characters')
+  if (!/^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$/.test(id)) {
+    throw new WireError(400, 'canfar.net/id label value must match Kubernetes label value syntax')
+  }
+}
+
+/** JSON as the reference server writes it: for people to read as well. */
+export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
+  reply.type('application/json').send(JSON.stringify(value, null, 2))
+
+/** A list of any length, as one JSON array, without holding it all. */
+async function sendPages(reply: FastifyReply, pages: AsyncGenerator<SessionRecord[]>): Promise<FastifyReply> {
+  // The first page is read before the answer begins, so that what fails at once is told by its status.
+  const first = await pages.next()
+  const records = first.done === true ? [] : first.value
+  if (records.length < pageSize) return sendJson(reply, records)
+  async function* text(): AsyncGenerator<string> {
+    yield `[\n${printed(records)}`
+    for await (const page of pages) if (page.length > 0) yield `,\n${printed(page)}`
+    yield '\n]'
+  }
+  return reply.type('application/json').send(Readable.from(text()))
+}
+
+const printed = (records: readonly SessionRecord[]): string =>
+  records.map((record) => JSON.stringify(record, null, 2)).join(',\n')

@@ -1,0 +1,44 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { asProblem } from '../problem.ts'
+import { pathOf } from '../route-table.ts'
+
+/** An answer of the wire that is no success: a status and one line of text (wire contract 1.5). */
+export class WireError extends Error {
+  override readonly name = 'WireError'
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(status: number, text: string, headers: Readonly<Record<string, string>> = {}) {
+    super(text)
+    this.status = status
+    this.headers = headers
+  }
+}
+
+/** The words of the reference server for a session that is not there, or not the caller's. */
+export const noSession = (id: string, end = ''): WireError => new WireError(404, `session ${id} not found${end}`)
+
+/** Whatever was thrown, as the wire tells it. Pure. */
+export function asWireError(error: unknown): WireError {
+  if (error instanceof WireError) return error
+  const problem = asProblem(error)
+  const { status, headers, message, hint } = problem
+  if (problem.type === 'internal')
+    return new WireError(500, 'unexpected exception: the server failed; its log has the details')
+  return new WireError(status, hint === undefined ? message : `${sentence(message)} ${hint}`, headers)
+}
+
+/** Answers with one line of text. What is the server's fault is logged, with its cause. */
+export function sendWireError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { status, message, headers } = asWireError(error)
+  if (status >= 500) {
+    request.log.error({ err: error, method: request.method, path: pathOf(request.url) }, 'a request failed')
+  }
+  return reply
+    .code(status)
+    .headers(headers)
+    .type('text/plain')
+    .send(`${message.replaceAll(/\s*[\r\n]+\s*/g, ' ')}\n`)
+}
+
+const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)

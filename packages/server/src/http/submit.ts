@@ -1,0 +1,48 @@
+import type { JobRequest } from '@science-platform/contract'
+import { newJobId } from '../job/ids.ts'
+import { jobsOf } from '../job/submission.ts'
+import type { IdempotencyKey, StoredEvent, SubmitOutcome } from '../store/store.ts'
+import type { HttpParts } from './parts.ts'
+
+/** What is to be submitted, and for whom. */
+export interface Submission {
+  readonly owner: string
+  readonly request: JobRequest
+  /** `user:password` for the image's registry. */
+  readonly registryAuth?: string | undefined
+  readonly idempotency?: IdempotencyKey | undefined
+}
+
+/** Stores the jobs of a request, all or none. They are durable when the promise is fulfilled. */
+export type Submit = (submission: Submission) => Promise<SubmitOutcome>
+
+/**
+ * The one way in for jobs, whichever API they come through.
+ * @throws {InvalidRequest} naming the field; then nothing was stored.
+ */
+export function submitter(
+  parts: Pick<HttpParts, 'store' | 'context' | 'checkImage' | 'seal' | 'wake' | 'now'>,
+  nextSeq: () => number,
+): Submit {
+  return async ({ owner, request, registryAuth, idempotency }) => {
+    const now = parts.now()
+    const image = parts.checkImage(request.image)
+    const jobs = jobsOf({ ...request, image }, { owner, context: parts.context(), now, newId: newJobId, nextSeq })
+    const events = jobs.map((job): StoredEvent => ({
+      jobId: job.id,
+      at: now,
+      type: 'Normal',
+      reason: 'Queued',
+      message: 'Accepted; waiting for its turn.',
+    }))
+    const sealed = registryAuth === undefined ? undefined : parts.seal(registryAuth)
+    const outcome = await parts.store.submit({
+      jobs,
+      events,
+      ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
+      ...(idempotency === undefined ? {} : { idempotency }),
+    })
+    if (outcome.outcome === 'stored') parts.wake()
+    return outcome
+  }
+}

@@ -1,0 +1,192 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import { pino } from 'pino'
+import { newToken } from '../../access/tokens.ts'
+import type { Scope } from '../../access/scopes.ts'
+import type { LocalImage } from '../../image/local-images.ts'
+import { JobChanges } from '../../job/changes.ts'
+import { InvalidRequest } from '../../job/invalid.ts'
+import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
+import { contextOf } from '../../job/resources.ts'
+import { announcing } from '../../store/announcing.ts'
+import { openSqliteStore } from '../../store/sqlite/open.ts'
+import type { Store, StoredAccount } from '../../store/store.ts'
+import { createApp, type HttpParts } from '../app.ts'
+import { FakeExecutor } from './fake-executor.ts'
+
+/** A server over a real store, with users and tokens, and an executor that runs nothing. */
+export interface TestApp {
+  readonly app: FastifyInstance
+  readonly store: Store
+  readonly changes: JobChanges
+  readonly executor: FakeExecutor
+  /** Moves only when a test moves it. */
+  readonly clock: { now: number }
+  /** Times that the loop was woken. */
+  readonly woken: () => number
+  /** What was sealed. */
+  readonly sealed: string[]
+  /** Lines of the log, parsed. */
+  readonly logged: Record<string, unknown>[]
+  /** A token of a user, made now. */
+  token(account: string, scopes?: readonly Scope[], change?: { expiresAt?: number }): Promise<string>
+  /** A request with a user's token, unless it brings its own headers. */
+  as(account: string, request: InjectOptions): Promise<Awaited<ReturnType<FastifyInstance['inject']>>>
+  /** Submits a job over HTTP and returns its id. */
+  submit(account: string, change?: Record<string, unknown>): Promise<string>
+  /** What the loop does when it places a job and its command starts. */
+  run(id: string): Promise<StoredJob>
+  /** What the loop does when an attempt has ended. */
+  finish(id: string, exitCode: number): Promise<StoredJob>
+  /** Listens on a free port and returns the address. */
+  listen(): Promise<string>
+}
+
+const accounts: readonly StoredAccount[] = [
+  { name: 'ada', uid: 1001, gid: 1001, admin: false, groups: [{ name: 'survey', gid: 2001 }] },
+  { name: 'bob', uid: 1002, gid: 1002, admin: false, groups: [] },
+  { name: 'root', uid: 1000, gid: 1000, admin: true, groups: [] },
+]
+
+const images: readonly LocalImage[] = [
+  { reference: 'localhost/astro/source-extractor:1', digest: `sha256:${'a'.repeat(64)}`, sizeBytes: 12, loadedAt: 0 },
+]
+
+/** Makes a {@link TestApp} that is closed and removed after the tests of the file or suite. */
+export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp> {
+  const folder = await mkdtemp(join(tmpdir(), 'sp-http-'))
+  const clock = { now: Date.parse('2026-11-23T08:00:00.000Z') }
+  const changes = new JobChanges()
+  const store = announcing(await openSqliteStore(join(folder, 'platform.db')), changes)
+  const executor = new FakeExecutor()
+  const logged: Record<string, unknown>[] = []
+  const sealed: string[] = []
+  let wakes = 0
+  const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
+  const app = createApp({
+    store,
+    executor,
+    changes,
+    images: { list: async () => images },
+    config: {
+      images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
+      retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24 },
+    },
+    context: () => context,
+    allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
+    capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
+    reason: (job) => (job.state === 'queued' ? 'It is next and is about to be placed.' : undefined),
+    checkImage: (reference) => {
+      if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
+      throw new InvalidRequest(
+        'image',
+        `session image '${reference}' must come from one of [images.canfar.net]`,
+        'Use one of those.',
+        'image-not-allowed',
+      )
+    },
+    seal: (secret) => {
+      sealed.push(secret)
+      return `sealed:${Buffer.from(secret).toString('hex')}`
+    },
+    wake: () => {
+      wakes += 1
+    },
+    publicUrl: () => 'https://batch.example.org:8443',
+    now: () => clock.now,
+    log: pino(
+      { level: 'debug' },
+      { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+    ),
+    ...change,
+  })
+  after(async () => {
+    await app.close()
+    await store.close()
+    await rm(folder, { recursive: true })
+  })
+  for (const account of accounts) {
+    for (const group of account.groups) await store.ensureGroup(group.name, group.gid)
+    await store.addAccount(account)
+  }
+  await app.ready()
+
+  const everyScope: readonly Scope[] = ['read', 'submit', 'manage', 'admin']
+  const token: TestApp['token'] = async (account, scopes = everyScope, change = {}) => {
+    const { token, ...kept } = newToken()
+    await store.addToken({ ...kept, account, name: 'test', scopes, createdAt: clock.now, ...change })
+    return token
+  }
+  const tokens = new Map<string, string>()
+  for (const { name } of accounts) tokens.set(name, await token(name))
+  const as: TestApp['as'] = (account, request) =>
+    app.inject({ ...request, headers: { authorization: `Bearer ${tokens.get(account) ?? ''}`, ...request.headers } })
+  const found = async (id: string): Promise<StoredJob> => {
+    const job = await store.job(id)
+    if (job === undefined) throw new Error(`there is no job ${id}`)
+    return job
+  }
+  const attemptOf = (id: string, change: Partial<StoredAttempt> = {}): StoredAttempt => ({
+    id: attemptId(id, 1),
+    jobId: id,
+    number: 1,
+    node: 'here',
+    placedAt: clock.now,
+    ...change,
+  })
+
+  return {
+    app,
+    store,
+    changes,
+    executor,
+    clock,
+    woken: () => wakes,
+    sealed,
+    logged,
+    token,
+    as,
+    submit: async (account, change = {}) => {
+      const payload = { name: 'job', image: 'localhost/test:1', cmd: 'true', ...change }
+      const answer = await as(account, { method: 'POST', url: '/api/v1/jobs', payload })
+      const { ids } = answer.json<{ ids?: string[] }>()
+      if (ids?.[0] === undefined) throw new Error(`it was not submitted: ${answer.body}`)
+      return ids[0]
+    },
+    run: async (id) => {
+      const startedAt = clock.now
+      const placed = { jobId: id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } } as const
+      await store.step([{ ...placed, attempt: attemptOf(id) }])
+      const deadlineAt = startedAt + (await found(id)).timeSeconds * 1000
+      const started = { jobId: id, from: 'starting', event: { type: 'started' } } as const
+      await store.step([{ ...started, change: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
+      executor.write(attemptId(id, 1), '')
+      return found(id)
+    },
+    finish: async (id, exitCode) => {
+      executor.end(attemptId(id, 1))
+      const endedAt = clock.now
+      const { state } = await found(id)
+      const event =
+        state === 'stopping' ? ({ type: 'cancelled' } as const) : ({ type: 'exited', exitCode } as const)
+      const cause = {
+        code: state === 'stopping' ? ('cancelled' as const) : ('exited' as const),
+        message: `The command ended with ${exitCode}.`,
+      }
+      const usage = { cpuSeconds: 1.5, memoryPeakBytes: 110_000_000 }
+      const outcome = { endedAt, exitCode, cause }
+      await store.step([
+        { jobId: id, from: state, event, change: outcome, attempt: attemptOf(id, { ...outcome, usage }) },
+      ])
+      return found(id)
+    },
+    listen: async () => {
+      await app.listen({ host: '127.0.0.1', port: 0 })
+      return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    },
+  }
+}

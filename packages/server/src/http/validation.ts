@@ -1,0 +1,53 @@
+import type { FastifySchemaCompiler, FastifyTypeProvider } from 'fastify'
+import type { Static, TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { InvalidRequest } from '../job/invalid.ts'
+import { schemaFault, type RequestPart } from './schema-fault.ts'
+
+/** Lets Fastify infer what a handler receives from its TypeBox schemas. */
+export interface TypeBoxProvider extends FastifyTypeProvider {
+  validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
+  serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown
+}
+
+const parts: Readonly<Record<string, RequestPart>> = {
+  body: 'body',
+  querystring: 'query',
+  params: 'path',
+  headers: 'header',
+}
+
+type Result = { readonly value: unknown } | { readonly error: InvalidRequest }
+
+/**
+ * Compiles the schema of a part of a request. Bodies are strict: nothing is converted, nothing left out without a word.
+ * Everything else comes as text: numbers and booleans are read from it, and defaults filled in.
+ */
+export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart = 'body' }) => {
+  const validator = Compile(schema)
+  const part = parts[httpPart] ?? 'body'
+  const properties = (schema as { properties?: Readonly<Record<string, TSchema>> }).properties ?? {}
+  return (data: unknown): Result => {
+    const value = part === 'body' ? data : validator.Default(readText(data, properties))
+    if (validator.Check(value)) return { value }
+    return { error: schemaFault(validator.Errors(value), value, part, Object.keys(properties)) }
+  }
+}
+
+/** Texts read as what the schema wants, where they are written so. What is not stays as it is, for the check to refuse. */
+function readText(data: unknown, properties: Readonly<Record<string, TSchema>>): unknown {
+  if (typeof data !== 'object' || data === null) return data
+  return Object.fromEntries(
+    Object.entries(data as Record<string, unknown>).map(([key, value]) => {
+      const type = Object.hasOwn(properties, key) ? (properties[key] as { type?: string }).type : undefined
+      return [key, typeof value === 'string' ? readScalar(value, type) : value]
+    }),
+  )
+}
+
+function readScalar(text: string, type: string | undefined): unknown {
+  if ((type === 'integer' || type === 'number') && /^-?\d{1,15}(\.\d+)?$/.test(text)) return Number(text)
+  if (type === 'boolean' && /^(1|true|)$/i.test(text)) return true
+  if (type === 'boolean' && /^(0|false)$/i.test(text)) return false
+  return text
+}
