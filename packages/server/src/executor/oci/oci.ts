@@ -1,0 +1,507 @@
+import { watch, type FSWatcher } from 'node:fs'
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import type { Cause, Usage } from '@science-platform/contract'
+import type { Logger } from 'pino'
+import { ImageError } from '../../image/image-error.ts'
+import type { LocalImages, PreparedImage } from '../../image/local-images.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
+import { Attempt } from './attempt.ts'
+import {
+  findAttempt,
+  keepOnlyLog,
+  lostEvidence,
+  readEnd,
+  readShortLog,
+  removeAttempt,
+  startOf,
+  unknownRecord,
+  writeAttemptFolder,
+  type ContainerNetwork,
+} from './attempt-folder.ts'
+import { AttemptLogs, type RunningLog } from './attempt-log.ts'
+import { commandOf } from './bundle.ts'
+import { usageFiles } from './cgroups.ts'
+import { diskFull, endingOf, exitCodeOf, stoppedBeforeStart } from './ending.ts'
+import { judge } from './evidence.ts'
+import { ifThere, isDiskFull, readIfThere } from './files.ts'
+import { foldersOf, type Folders } from './folders.ts'
+import { limitsOf, limitsText, readMachine, removeCgroupParents, type Limits, type Machine } from './machine.ts'
+import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
+import type { IsolatedNetwork } from './network/network.ts'
+import { isAlive, parseIdentity, signalSupervisor, spawnSupervisor, writeGrace } from './supervisor.ts'
+import { coresBetween, usageOf } from './usage.ts'
+
+/** Settings of {@link createOciExecutor}. */
+export interface OciExecutorOptions {
+  /** Absolute path of the data folder; see {@link Folders} for what is kept in it. */
+  readonly dataDir: string
+  /** A short name of the data folder, for the control groups: letters, digits and hyphens. */
+  readonly instance: string
+  /** What this machine offers to jobs. */
+  readonly capacity: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
+  readonly images: LocalImages
+  /** For jobs whose network is `isolated`, and then the default. Without it the default is `host`. It must be open. */
+  readonly network?: IsolatedNetwork
+  /** The OCI runtime: a name looked for in PATH, or a path. @defaultValue 'runc' */
+  readonly runtime?: string
+  /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
+  readonly logLimitBytes?: number
+  /** Processes and threads that an attempt may have at once. @defaultValue 4096 */
+  readonly pidsLimit?: number
+  readonly log: Logger
+}
+
+/** The executor for one machine without daemons. */
+export interface OciExecutor extends Executor {
+  /** Which limits hold on this machine, and a sentence for each that does not. Known after `open()`. */
+  limitsThatHold(): Limits & { readonly missing: readonly string[] }
+}
+
+/** Milliseconds after which {@link Executor.list} looks at every attempt itself: hints may be missed, and only this finds a supervisor that was killed. */
+const sweepMilliseconds = 2000
+
+/** Runs attempts in containers of the OCI runtime, each owned by a supervisor process that outlives this one. */
+export function createOciExecutor(options: OciExecutorOptions): OciExecutor {
+  return new Oci(options)
+}
+
+class Oci implements OciExecutor {
+  readonly name = 'oci'
+  readonly #options: OciExecutorOptions
+  readonly #folders: Folders
+  readonly #logs: AttemptLogs
+  readonly #attempts = new Map<string, Attempt>()
+  readonly #changeListeners: (() => void)[] = []
+  readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
+  /** Work that goes on in the background; its failures are logged. */
+  readonly #background = new Set<Promise<void>>()
+  #machine: Machine | undefined
+  #spoolWatcher: FSWatcher | undefined
+  #sweptAt = 0
+  #closed = false
+
+  constructor(options: OciExecutorOptions) {
+    this.#options = options
+    this.#folders = foldersOf(options.dataDir)
+    this.#logs = new AttemptLogs(this.#folders)
+  }
+
+  nodes(): Promise<readonly Node[]> {
+    return Promise.resolve([{ name: hostname(), ...this.#options.capacity }])
+  }
+
+  async open(): Promise<void> {
+    this.#machine = await readMachine(this.#options.instance)
+    const { attempts, logs, spool, scratch, homes, projects } = this.#folders
+    for (const folder of [attempts, logs, spool, scratch]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
+    this.#watchSpool()
+    for (const id of await readdir(attempts)) await this.#recover(id)
+    for (const id of await readdir(spool)) if (!this.#attempts.has(id)) await rm(join(spool, id), { force: true })
+  }
+
+  start(spec: AttemptSpec): Promise<void> {
+    if (this.#attempts.has(spec.id)) return Promise.resolve()
+    const attempt = new Attempt(spec, this.#options.logLimitBytes ?? 64 * 1024 ** 2)
+    const abort = new AbortController()
+    this.#attempts.set(spec.id, attempt)
+    const done = this.#prepare(attempt, abort.signal)
+    attempt.custody = { type: 'preparing', abort, done }
+    this.#own(done, attempt.id)
+    return Promise.resolve()
+  }
+
+  async stop(attemptId: string, graceSeconds: number): Promise<void> {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined || attempt.ended) return
+    attempt.stopAsked = true
+    if (attempt.custody.type === 'preparing') {
+      attempt.custody.abort.abort(new Error('The attempt was told to end.'))
+      await attempt.custody.done
+      if (attempt.ended) return
+    }
+    const folder = this.#folder(attemptId)
+    await writeGrace(folder, graceSeconds)
+    const { bootId } = this.#known()
+    const { custody } = attempt
+    const identity =
+      custody.type === 'adopted'
+        ? custody.identity
+        : parseIdentity((await readIfThere(join(folder, 'supervisor'))) ?? '')
+    if (identity !== undefined) await signalSupervisor(identity, bootId)
+    // It has no handler yet and dies of the signal, or finds the grace period in its folder: either way nothing is started.
+    else if (custody.type === 'child') custody.child.kill('SIGTERM')
+  }
+
+  async list(): Promise<readonly Observed[]> {
+    if (Date.now() - this.#sweptAt >= sweepMilliseconds) {
+      this.#sweptAt = Date.now()
+      await Promise.all([...this.#attempts.values()].map((attempt) => this.#look(attempt)))
+    }
+    return [...this.#attempts.values()].map(({ observed }) => observed)
+  }
+
+  forget(attemptId: string): Promise<void> {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined) return Promise.resolve()
+    if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
+    this.#attempts.delete(attemptId)
+    // Its files may still be being removed; the log is moved when nobody works in the folder any more.
+    this.#own(
+      attempt.settled.then(async () => {
+        if (!this.#closed) await keepOnlyLog(this.#folders, attemptId)
+      }),
+      attemptId,
+    )
+    return Promise.resolve()
+  }
+
+  async usage(attemptId: string): Promise<Usage | undefined> {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined || attempt.observed.phase !== 'running') return undefined
+    const files: Record<string, string> = {}
+    for (const { name, path } of usageFiles(this.#known().cgroups, attemptId, 'now')) {
+      const text = await readIfThere(path)
+      if (text !== undefined) files[name] = text
+    }
+    const usage = usageOf(files)
+    const { cpuSeconds } = usage
+    if (cpuSeconds === undefined) return Object.keys(usage).length === 0 ? undefined : usage
+    const at = Date.now()
+    const before = attempt.sample ?? { at: attempt.observed.startedAt ?? at, cpuSeconds: 0, cores: undefined }
+    const measured = coresBetween(before, { at, cpuSeconds })
+    const cores = measured ?? before.cores
+    if (measured !== undefined) attempt.sample = { at, cpuSeconds, cores }
+    return { ...usage, ...(cores === undefined ? {} : { cores }) }
+  }
+
+  logSize(attemptId: string): Promise<number | undefined> {
+    return this.#logs.size(attemptId, this.#runningLog(attemptId))
+  }
+
+  readLog(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
+    return this.#logs.read(attemptId, range, this.#runningLog(attemptId))
+  }
+
+  followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const running = this.#runningLog(attemptId)
+    return running === undefined
+      ? this.#logs.read(attemptId, { start }, undefined)
+      : this.#logs.follow(attemptId, start, running, signal)
+  }
+
+  deleteLog(attemptId: string): Promise<void> {
+    return this.#logs.delete(attemptId)
+  }
+
+  onChange(listener: () => void): void {
+    this.#changeListeners.push(listener)
+  }
+
+  onEvent(listener: (event: ExecutorEvent) => void): void {
+    this.#eventListeners.push(listener)
+  }
+
+  limitsThatHold(): Limits & { readonly missing: readonly string[] } {
+    const limits = limitsOf(this.#known().cgroups)
+    return { ...limits, missing: limitsText(limits) }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#spoolWatcher?.close()
+    for (const { custody } of this.#attempts.values())
+      if (custody.type === 'preparing') custody.abort.abort(new Error('The platform is stopping.'))
+    const preparing = [...this.#attempts.values()].flatMap(({ custody }) =>
+      custody.type === 'preparing' ? [custody.done] : [],
+    )
+    await Promise.allSettled(preparing)
+    // A forgotten attempt that is not settled yet is found again by the next server, and forgotten again.
+    if (this.#machine !== undefined) await removeCgroupParents(this.#machine.cgroups)
+  }
+
+  /** Decides what an earlier server left of an attempt, and takes it over. */
+  async #recover(id: string): Promise<void> {
+    const { bootId } = this.#known()
+    const found = await findAttempt(this.#folder(id), bootId)
+    const judgement = judge(found)
+    this.#options.log.info({ attemptId: id, judgement, stage: found.stage }, 'found an attempt')
+    this.#options.network?.adopt(id)
+    if (judgement === 'discard') {
+      await this.#discard(id, found.stage !== undefined)
+      return
+    }
+    const record = found.record ?? unknownRecord(id)
+    const attempt = new Attempt(record.spec, record.logLimitBytes)
+    this.#attempts.set(id, attempt)
+    if (found.record !== undefined) attempt.observed = { ...attempt.observed, imageDigest: found.record.imageDigest }
+    if (found.stage === 'started' && found.startedAt !== undefined)
+      attempt.observed = { ...attempt.observed, phase: 'running', startedAt: found.startedAt }
+    if (judgement === 'watch' && found.identity !== undefined) {
+      attempt.custody = { type: 'adopted', identity: found.identity }
+      await this.#look(attempt)
+    } else if (judgement === 'clean') {
+      await this.#look(attempt)
+      this.#supervise(attempt, 'clean')
+    } else {
+      await this.#look(attempt)
+      await this.#settle(attempt)
+    }
+  }
+
+  /** Removes an attempt whose command was never started. A supervisor that is only just starting finds its plan taken. */
+  async #discard(id: string, hasPlan: boolean): Promise<void> {
+    if (hasPlan) {
+      const child = spawnSupervisor('clean', this.#folder(id))
+      await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject))
+    }
+    await this.#options.network?.release(id)
+    await removeAttempt(this.#folders, id)
+  }
+
+  /** From the image to a running supervisor. Whatever fails becomes the attempt's ending. */
+  async #prepare(attempt: Attempt, signal: AbortSignal): Promise<void> {
+    const { spec } = attempt
+    try {
+      requireSafeNames(spec)
+      if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
+        throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
+      const image = await this.#options.images.prepare(spec.image, {
+        ...(spec.imageDigest === undefined ? {} : { digest: spec.imageDigest }),
+        ...(spec.registryAuth === undefined ? {} : { registryAuth: spec.registryAuth }),
+        signal,
+        onProgress: (reason, message) => {
+          this.#tell(spec.id, 'Normal', reason, message)
+        },
+      })
+      attempt.observed = { ...attempt.observed, imageDigest: image.digest }
+      if (commandOf(spec, image).length === 0) {
+        this.#endUnstarted(attempt, nothingToRun(image))
+        return
+      }
+      const machine = this.#known()
+      if (machine.init === undefined)
+        this.#tell(
+          spec.id,
+          'Warning',
+          'NoInit',
+          'The machine has no tini-static: a program without a SIGTERM handler only ends by SIGKILL.',
+        )
+      const network = await this.#networkFor(spec, machine)
+      signal.throwIfAborted()
+      await writeAttemptFolder(spec, image, network, {
+        folders: this.#folders,
+        machine,
+        runtime: this.#options.runtime ?? 'runc',
+        logLimitBytes: attempt.logLimitBytes,
+        pidsLimit: this.#options.pidsLimit ?? 4096,
+      })
+      signal.throwIfAborted()
+      this.#supervise(attempt, 'run')
+    } catch (error) {
+      await this.#options.network?.release(spec.id)
+      await removeAttempt(this.#folders, spec.id)
+      // A closing server leaves it to the next one to begin again.
+      if (!this.#closed || attempt.stopAsked) this.#endUnstarted(attempt, this.#causeOf(attempt, error))
+    }
+  }
+
+  #causeOf(attempt: Attempt, error: unknown): Cause {
+    if (attempt.stopAsked) return stoppedBeforeStart
+    if (error instanceof ImageError) return error.why
+    this.#options.log.warn({ attemptId: attempt.id, err: error }, 'an attempt could not be prepared')
+    const message = error instanceof Error ? error.message : String(error)
+    if (isDiskFull(error)) return diskFull(message)
+    return { code: 'start-failed', message: `The container could not be prepared: ${message}` }
+  }
+
+  #endUnstarted(attempt: Attempt, cause: Cause): void {
+    attempt.settle()
+    attempt.end({ at: Date.now(), cause, stopped: attempt.stopAsked })
+    this.#changed()
+  }
+
+  async #networkFor(spec: AttemptSpec, machine: Machine): Promise<ContainerNetwork> {
+    const { network } = this.#options
+    const type = spec.network ?? (network === undefined ? 'host' : 'isolated')
+    if (type === 'none') return { placement: { type }, resolvConf: '', hosts: noNetworkHosts(spec.name) }
+    if (type === 'host')
+      return { placement: { type }, resolvConf: await hostResolvConf(), hosts: await hostHosts(spec.name) }
+    if (network === undefined || machine.rootless)
+      throw new Error('its network is to be isolated, which takes a platform that runs as root; use none or host')
+    const lease = await network.acquire(spec.id)
+    return {
+      placement: { type, namespacePath: lease.namespacePath },
+      resolvConf: lease.resolvConf,
+      hosts: lease.hosts(spec.name),
+    }
+  }
+
+  /** Starts a supervisor, or one that cleans up after a killed one, and sees it to its end. */
+  #supervise(attempt: Attempt, mode: 'run' | 'clean'): void {
+    const child = spawnSupervisor(mode, this.#folder(attempt.id))
+    attempt.custody = { type: 'child', child }
+    child.once('error', (error) => {
+      this.#options.log.error({ attemptId: attempt.id, err: error }, 'a supervisor could not be started')
+      this.#own(this.#afterSupervisor(attempt, error.message), attempt.id)
+    })
+    child.once('exit', () => {
+      this.#own(this.#afterSupervisor(attempt, undefined), attempt.id)
+    })
+  }
+
+  /** The supervisor is gone: is everything told and tidy, or was it killed? */
+  async #afterSupervisor(attempt: Attempt, spawnFailure: string | undefined): Promise<void> {
+    if (this.#closed) return
+    await this.#look(attempt)
+    const folder = this.#folder(attempt.id)
+    const found = await findAttempt(folder, this.#known().bootId)
+    if (found.supervised && found.identity !== undefined) {
+      attempt.custody = { type: 'adopted', identity: found.identity }
+      return
+    }
+    if (found.stage === 'cleaned' || found.stage === undefined) {
+      if (!attempt.ended) this.#endLost(attempt)
+      await this.#settle(attempt)
+      return
+    }
+    if (found.stage === 'prepared' && !found.ended && !attempt.ended) {
+      const said = spawnFailure ?? ((await readIfThere(join(folder, 'errors'))) ?? '').trim()
+      const cause = attempt.stopAsked ? stoppedBeforeStart : supervisorFailure(said)
+      attempt.end({ at: Date.now(), cause, stopped: attempt.stopAsked })
+      this.#changed()
+    }
+    attempt.cleanings += 1
+    if (attempt.cleanings <= 3) {
+      this.#supervise(attempt, 'clean')
+      return
+    }
+    this.#options.log.error({ attemptId: attempt.id, folder }, 'an attempt could not be cleaned up')
+    if (!attempt.ended) this.#endLost(attempt)
+    await this.#settle(attempt)
+  }
+
+  #endLost(attempt: Attempt): void {
+    const evidence = lostEvidence(Date.now())
+    attempt.end(endingOf(evidence, { spec: attempt.spec, shortLog: '' }), evidence)
+    this.#changed()
+  }
+
+  async #settle(attempt: Attempt): Promise<void> {
+    await this.#options.network?.release(attempt.id)
+    attempt.settle()
+  }
+
+  /** Looks at what the supervisor has written since. */
+  async #look(attempt: Attempt): Promise<void> {
+    const { custody } = attempt
+    if (!attempt.ended && custody.type !== 'preparing') {
+      const folder = this.#folder(attempt.id)
+      const evidence = await readEnd(folder)
+      if (evidence !== undefined) {
+        const exitCode = exitCodeOf(evidence.status)
+        const shortLog = exitCode === undefined || exitCode === 0 ? '' : await readShortLog(folder)
+        if (evidence.startedAt !== undefined) attempt.observed = { startedAt: evidence.startedAt, ...attempt.observed }
+        attempt.end(endingOf(evidence, { spec: attempt.spec, shortLog }), evidence)
+        this.#changed()
+      } else if (attempt.observed.phase === 'preparing') {
+        const startedAt = await startOf(folder)
+        if (startedAt !== undefined && !attempt.ended) {
+          attempt.observed = { ...attempt.observed, phase: 'running', startedAt }
+          attempt.wake()
+          this.#changed()
+        }
+      }
+    }
+    if (
+      custody.type === 'adopted' &&
+      !(await isAlive(custody.identity, this.#known().bootId)) &&
+      attempt.custody === custody
+    ) {
+      attempt.custody = { type: 'settled' } // not twice
+      await this.#afterSupervisor(attempt, undefined)
+    }
+  }
+
+  #watchSpool(): void {
+    const look = (_: unknown, name: string | null): void => {
+      const attempt = name === null ? undefined : this.#attempts.get(name)
+      if (attempt !== undefined) this.#own(this.#look(attempt), attempt.id)
+    }
+    try {
+      this.#spoolWatcher = watch(this.#folders.spool, { persistent: false }, look)
+      this.#spoolWatcher.on('error', (error) => {
+        this.#options.log.warn({ err: error }, 'changes are no longer seen at once, but by looking')
+      })
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'changes are not seen at once, but by looking')
+    }
+  }
+
+  #runningLog(attemptId: string): RunningLog | undefined {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined || attempt.ended) return undefined
+    return {
+      logLimitBytes: attempt.logLimitBytes,
+      get joined() {
+        return attempt.ended ? (attempt.evidence ?? {}) : undefined
+      },
+      changed: attempt.changed,
+      wake: attempt.wake,
+    }
+  }
+
+  #changed(): void {
+    for (const listener of this.#changeListeners) listener()
+  }
+
+  #tell(attemptId: string, type: ExecutorEvent['type'], reason: string, message: string): void {
+    for (const listener of this.#eventListeners) listener({ attemptId, at: Date.now(), type, reason, message })
+  }
+
+  #folder(attemptId: string): string {
+    return join(this.#folders.attempts, attemptId)
+  }
+
+  #known(): Machine {
+    if (this.#machine === undefined) throw new Error('The oci executor must be opened before it is used.')
+    return this.#machine
+  }
+
+  /** Gives a promise that nobody awaits an owner. */
+  #own(work: Promise<void>, attemptId: string): void {
+    const owned = work.catch((error: unknown) => {
+      this.#options.log.error({ attemptId, err: error }, 'work on an attempt failed')
+    })
+    this.#background.add(owned)
+    void owned.finally(() => this.#background.delete(owned))
+  }
+}
+
+/** Ids and names become paths: what is not plain is refused here too, whatever was checked before. */
+function requireSafeNames({ id, account }: AttemptSpec): void {
+  if (!/^[A-Za-z0-9][A-Za-z0-9-]*$/.test(id))
+    throw new Error(`The attempt id ${JSON.stringify(id)} holds more than letters, digits and hyphens.`)
+  if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(account.name))
+    throw new Error(`The account name ${JSON.stringify(account.name)} cannot be a folder's name.`)
+}
+
+const nothingToRun = (image: PreparedImage): Cause => ({
+  code: 'command-not-found',
+  message: `The image ${image.reference} does not say what to run, and neither does the job.`,
+  hint: 'Give a command: --cmd PROGRAM.',
+})
+
+function supervisorFailure(said: string): Cause {
+  if (/no space left|quota exceeded/i.test(said)) return diskFull(said)
+  return {
+    code: 'start-failed',
+    message:
+      said === ''
+        ? 'The supervisor of the attempt was killed before it started the command.'
+        : `The supervisor failed: ${said}`,
+    hint: 'Submit it again. If this happens again, it is for the people who run the platform.',
+  }
+}

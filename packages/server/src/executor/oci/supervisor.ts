@@ -1,0 +1,127 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cgroupFolders, procsFile, usageFiles } from './cgroups.ts'
+import { isDiskFull, isMissing, readIfThere } from './files.ts'
+import type { Machine } from './machine.ts'
+
+const program = fileURLToPath(new URL('supervise.pl', import.meta.url))
+
+/** What a supervisor is told of its attempt. */
+export interface SupervisorPlan {
+  readonly attemptId: string
+  readonly runtime: string
+  readonly rootfs: string
+  readonly logLimitBytes: number
+  readonly graceSeconds: number
+  readonly spoolFolder: string
+  readonly scratchFolder: string
+}
+
+/**
+ * The plan as the supervisor reads it: lines of a key, a blank and a value (perl-base has no JSON).
+ *
+ * @throws Error when a path holds a line break.
+ */
+export function planText(plan: SupervisorPlan, machine: Machine): string {
+  const { cgroups } = machine
+  const procs = procsFile(cgroups, plan.attemptId)
+  const lines: [string, string | number][] = [
+    ['id', plan.attemptId],
+    ['arch', machine.architecture],
+    ['boot', machine.bootId],
+    ['runtime', plan.runtime],
+    ['rootless', machine.rootless ? 1 : 0],
+    // Without control groups the runtime must not insist on them.
+    ['lenient', machine.rootless || cgroups.parent === undefined ? 1 : 0],
+    ['ownRoot', machine.ownRoot ? 1 : 0],
+    ['lowerdir', escapeOverlayPath(plan.rootfs)],
+    ['logLimit', plan.logLimitBytes],
+    ['grace', plan.graceSeconds],
+    ['spool', plan.spoolFolder],
+    ['scratch', plan.scratchFolder],
+    ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
+    ...cgroupFolders(cgroups, plan.attemptId).map((folder): [string, string] => ['cgroup', folder]),
+    ...usageFiles(cgroups, plan.attemptId, 'end').map(({ name, path }): [string, string] => [
+      'final',
+      `${name} ${path}`,
+    ]),
+  ]
+  for (const [key, value] of lines)
+    if (String(value).includes('\n')) throw new Error(`The ${key} ${JSON.stringify(value)} must not hold a line break.`)
+  return lines.map(([key, value]) => `${key} ${value}\n`).join('')
+}
+
+/** In overlayfs' options a colon parts layers and a comma parts options. */
+const escapeOverlayPath = (path: string): string => path.replace(/[\\:,]/g, '\\$&')
+
+/**
+ * Starts the supervisor of the attempt in a folder, or with `clean` what does away with the rest of a killed one. It outlives this process.
+ * Failures to start it are emitted as 'error' on the child.
+ */
+export function spawnSupervisor(mode: 'run' | 'clean', folder: string): ChildProcess {
+  const errors = openSync(join(folder, 'errors'), 'a', 0o600)
+  try {
+    const child = spawn('perl', ['-w', program, mode, folder], {
+      cwd: '/',
+      detached: true,
+      // Nothing of the server's environment: it may hold secrets, and locales would change messages that are matched.
+      env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+      stdio: ['ignore', 'ignore', errors],
+    })
+    child.unref()
+    return child
+  } finally {
+    closeSync(errors)
+  }
+}
+
+/** Which process a supervisor is: a pid alone may be another process's by now. */
+export interface SupervisorIdentity {
+  readonly pid: number
+  /** Clock ticks after boot, field 22 of /proc/PID/stat (proc(5)). */
+  readonly startTime: string
+  readonly bootId: string
+}
+
+/** Reads the identity a supervisor wrote; undefined when there is none or it is not whole. */
+export function parseIdentity(text: string): SupervisorIdentity | undefined {
+  const match = /^(\d+) (\d+) (\S+)\n/.exec(text)
+  return match === null ? undefined : { pid: Number(match[1]), startTime: match[2] ?? '', bootId: match[3] ?? '' }
+}
+
+/** Whether that very process is there and not a zombie, by the text of its /proc/PID/stat. Pure. */
+export function isSameProcess(identity: SupervisorIdentity, bootId: string, stat: string | undefined): boolean {
+  if (stat === undefined || identity.bootId !== bootId) return false
+  // The name in parentheses may hold anything, blanks and parentheses too.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] !== 'Z' && fields[0] !== 'X' && fields[19] === identity.startTime
+}
+
+/** Whether the supervisor is alive. */
+export async function isAlive(identity: SupervisorIdentity, bootId: string): Promise<boolean> {
+  return isSameProcess(identity, bootId, await readIfThere(`/proc/${identity.pid}/stat`))
+}
+
+/** Asks the supervisor to end its attempt; false when it is gone. */
+export async function signalSupervisor(identity: SupervisorIdentity, bootId: string): Promise<boolean> {
+  if (!(await isAlive(identity, bootId))) return false
+  try {
+    process.kill(identity.pid, 'SIGTERM')
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+/** Leaves word of the grace period for the supervisor. Where the disk is full it takes the one of the specification. */
+export async function writeGrace(folder: string, graceSeconds: number): Promise<void> {
+  try {
+    await writeFile(join(folder, 'stop'), `${Math.ceil(graceSeconds)}\n`)
+  } catch (error) {
+    if (!isDiskFull(error) && !isMissing(error)) throw error
+  }
+}
