@@ -13,4 +13,11 @@ if [ ! -x "$root/.node/bin/node" ] || [ ! -e "$root/node_modules/.package-lock.j
   echo "${0##*/}: $root is not set up yet; type: npm --prefix $root run setup" >&2
   exit 78
 fi
+
+# Node keeps what it made of the sources here: `canfar version` takes 65 ms with it and 110 ms without.
+if [ -z "${NODE_COMPILE_CACHE:-}" ]; then
+  NODE_COMPILE_CACHE=$root/.node/compile-cache
+  [ -w "$root/.node" ] || NODE_COMPILE_CACHE=${XDG_CACHE_HOME:-${HOME:-/nonexistent}/.cache}/science-platform
+  export NODE_COMPILE_CACHE
+fi
 exec "$root/.node/bin/node" "$root/$entry" "$@"

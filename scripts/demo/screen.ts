@@ -1,0 +1,49 @@
+/** Columns that the demo's own lines keep within. */
+const columns = 80
+
+/** Prints a heading with the number of the step. */
+export function heading(step: number, steps: number, words: string): void {
+  console.log(`\n[${step}/${steps}] ${words}`)
+}
+
+/** Prints lines below a heading. */
+export function line(...words: readonly string[]): void {
+  for (const word of words) console.log(`      ${word}`)
+}
+
+/** Prints a command as one would type it, broken into lines that fit, so that it can be copied. Words with spaces are quoted. */
+export function command(words: readonly string[]): void {
+  const lines: string[] = []
+  let current = '      $'
+  for (const word of words.map(quoted)) {
+    if (current.length + 1 + word.length + 2 > columns) {
+      lines.push(`${current} \\`)
+      current = `          ${word}`
+    } else {
+      current += ` ${word}`
+    }
+  }
+  console.log([...lines, current].join('\n'))
+}
+
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+
+/**
+ * Shows what is going on while the work lasts, with the seconds it has taken: in one line that is rewritten on a
+ * terminal, in a line now and then elsewhere.
+ */
+export async function showing<T>(words: string, work: Promise<T>): Promise<T> {
+  const startedAt = performance.now()
+  const seconds = (): string => `${Math.round((performance.now() - startedAt) / 1000)} s`
+  const { isTTY } = process.stdout
+  const show = (): void =>
+    void process.stdout.write(isTTY ? `\r      ${words}… ${seconds()}` : `      ${words}… ${seconds()}\n`)
+  show()
+  const timer = setInterval(show, isTTY ? 1000 : 15_000)
+  try {
+    return await work
+  } finally {
+    clearInterval(timer)
+    if (isTTY) process.stdout.write(`\r      ${words}: ${seconds()}   \n`)
+  }
+}
