@@ -1,0 +1,205 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Jobs } from '@science-platform/client'
+import { isEnded, type Job, type JobRequest } from '@science-platform/contract'
+import { busyboxImage, type BusyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
+
+const run = promisify(execFile)
+
+/** The repository, and the programs a user has. */
+export const repository = fileURLToPath(new URL('../..', import.meta.url))
+export const platformProgram = join(repository, 'bin/science-platform')
+export const canfarProgram = join(repository, 'bin/canfar')
+
+/** The image that most tests run: busybox. */
+export const testImage = 'localhost/test/busybox:1'
+
+/** A platform as an operator runs it: the real program, on a data directory of its own. */
+export class Platform {
+  readonly folder: string
+  readonly dataDir: string
+  readonly config: string
+  token = ''
+  url = ''
+  log = ''
+  #server: ChildProcess | undefined
+
+  private constructor(folder: string) {
+    this.folder = folder
+    this.dataDir = join(folder, 'data')
+    this.config = join(folder, 'config.yaml')
+  }
+
+  /** Makes a platform with a user and the test image; it is not started yet. `settings` is YAML. */
+  static async make(settings = '', image: Partial<BusyboxImage> = {}): Promise<Platform> {
+    const platform = new Platform(await mkdtemp(join(tmpdir(), 'sp-e2e-')))
+    await mkdir(platform.dataDir)
+    await writeFile(platform.config, `dataDir: ${platform.dataDir}\nlisten: 127.0.0.1:0\n${settings}`)
+    await platform.admin('user', 'add', 'ada', '--group', 'survey')
+    platform.token = await platform.admin('token', 'create', 'ada')
+    await platform.load(testImage, image)
+    return platform
+  }
+
+  /** Runs an administrative command; returns what it prints. */
+  async admin(...args: string[]): Promise<string> {
+    const { stdout } = await run(platformProgram, [...args, '--config', this.config])
+    return stdout.trim()
+  }
+
+  /** Puts a busybox image into the local store. */
+  async load(as: string, image: Partial<BusyboxImage> = {}): Promise<void> {
+    const archive = join(this.folder, `image-${Date.now()}.tar`)
+    await busyboxImage({ ...image, archive })
+    await this.admin('image', 'load', archive, '--as', as)
+    await rm(archive)
+  }
+
+  /** Starts the server and waits until it listens. After the first time it listens where it did. */
+  async start(): Promise<void> {
+    const args = ['serve', '--config', this.config, ...(this.url === '' ? [] : ['--listen', new URL(this.url).host])]
+    const server = spawn(platformProgram, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    this.#server = server
+    server.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.log += text
+    })
+    this.url = await new Promise<string>((resolve, reject) => {
+      let said = ''
+      server.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+        const url = /listening on (http:\S+)/.exec(said)?.[1]
+        if (url !== undefined) resolve(url)
+      })
+      server.once('exit', (code) => {
+        reject(new Error(`serve exited with ${code}: ${this.log}`))
+      })
+    })
+  }
+
+  /** Ends the server: SIGTERM as an operator does, or SIGKILL as a crash does. Jobs go on. */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
+    const server = this.#server
+    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return null
+    const exited = once(server, 'exit')
+    server.kill(signal)
+    const [code] = (await exited) as [number | null]
+    return code
+  }
+
+  get serverPid(): number {
+    return this.#server?.pid ?? 0
+  }
+
+  /** Stops everything and removes every trace; cancels what still runs first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#server !== undefined) {
+      if (this.#server.exitCode !== null || this.#server.signalCode !== null) await this.start()
+      const jobs = this.jobs()
+      for await (const job of jobs.listAll({ state: 'held,queued,starting,running', limit: 1000 }))
+        await jobs.cancel(job.id)
+      await eventually(
+        'every job to have ended',
+        async () => (await jobs.list({ state: 'held,queued,starting,running,stopping', limit: 1 })).jobs.length === 0,
+      )
+      await eventually('every supervisor to be gone', async () => (await this.processes()).length === 0)
+      await this.stop()
+    }
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  jobs(token = this.token): Jobs {
+    return new Jobs({ url: this.url, token })
+  }
+
+  fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    return fetch(`${this.url}${path}`, {
+      ...init,
+      headers: { authorization: `Bearer ${this.token}`, ...(init.headers as Record<string, string>) },
+    })
+  }
+
+  /** Submits one job that runs a shell line. */
+  async submit(line: string, request: Partial<JobRequest> = {}): Promise<string> {
+    const { ids } = await this.jobs().submit({
+      name: 'test',
+      image: testImage,
+      cmd: 'sh',
+      args: ['-c', line],
+      ...request,
+    })
+    const [id] = ids
+    if (id === undefined) throw new Error('no id came back')
+    return id
+  }
+
+  /** Waits for a job to end. */
+  async ended(id: string): Promise<Job> {
+    const [job] = await this.jobs().wait([id], { signal: AbortSignal.timeout(120_000) })
+    if (job === undefined || !isEnded(job.state)) throw new Error(`job ${id} did not end`)
+    return job
+  }
+
+  /** Submits a shell line, waits for its end, and returns the job with its log. */
+  async run(line: string, request: Partial<JobRequest> = {}): Promise<{ job: Job; log: string }> {
+    const job = await this.ended(await this.submit(line, request))
+    return { job, log: await this.logOf(job.id) }
+  }
+
+  async logOf(id: string): Promise<string> {
+    return (await this.fetch(`/api/v1/jobs/${id}/logs`)).text()
+  }
+
+  /** Waits until a job is in a state. */
+  becomes(id: string, state: Job['state']): Promise<Job> {
+    return eventually(`job ${id} to be ${state}`, async () => {
+      const job = await this.jobs().get(id)
+      if (isEnded(job.state) && job.state !== state) throw new Error(`job ${id} is ${job.state}: ${job.cause?.message}`)
+      return job.state === state ? job : undefined
+    })
+  }
+
+  /** The lines of mounts, and the processes, that belong to this platform's data directory; the server left out. */
+  async mounts(): Promise<string[]> {
+    const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
+    return lines.filter((line) => line.includes(this.dataDir))
+  }
+
+  async processes(): Promise<string[]> {
+    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== this.serverPid)
+    const lines = await Promise.all(
+      pids.map(async (pid) => {
+        const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
+        return `${pid} ${line}`
+      }),
+    )
+    return lines.filter((line) => line.includes(`${this.dataDir}/attempts`))
+  }
+
+  /** Environment for the canfar command against this platform, with a home of its own. */
+  async userEnvironment(): Promise<NodeJS.ProcessEnv> {
+    const home = join(this.folder, 'home')
+    await mkdir(home, { recursive: true })
+    return {
+      PATH: process.env.PATH,
+      HOME: home,
+      CANFAR_URL: `${this.url}/skaha/v1`,
+      CANFAR_TOKEN: this.token,
+      COLUMNS: '80',
+    }
+  }
+}
+
+/** Asks again and again until there is an answer; fails after `seconds`. */
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
+    const answer = await ask()
+    if (answer !== undefined && answer !== false) return answer
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`waited ${seconds} s in vain for ${what}`)
+}
