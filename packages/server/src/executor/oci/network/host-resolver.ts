@@ -1,0 +1,37 @@
+import { readFile, stat } from 'node:fs/promises'
+import { jobResolver, type JobResolver } from './resolver.ts'
+
+const resolvConfPath = '/etc/resolv.conf'
+const upstreamPath = '/run/systemd/resolve/resolv.conf'
+/** Milliseconds for which what was read is taken as still so. */
+const believedFor = 1000
+
+/** The machine's resolver as jobs can use it, read again when the machine has changed it: laptops change networks. */
+export class ResolverOfHost {
+  #resolver: JobResolver | undefined
+  #version = ''
+  #checkedAt = 0
+
+  async read(now = Date.now()): Promise<JobResolver> {
+    if (this.#resolver !== undefined && now - this.#checkedAt < believedFor) return this.#resolver
+    this.#checkedAt = now
+    const version = (await Promise.all([resolvConfPath, upstreamPath].map(versionOf))).join(' ')
+    if (this.#resolver === undefined || version !== this.#version) {
+      const [resolvConf = '', upstream = ''] = await Promise.all([resolvConfPath, upstreamPath].map(contentOf))
+      this.#resolver = jobResolver({ resolvConf, upstream })
+      this.#version = version
+    }
+    return this.#resolver
+  }
+}
+
+async function versionOf(path: string): Promise<string> {
+  const stats = await stat(path).catch(unlessMissing)
+  return stats === undefined ? 'none' : `${stats.ino}-${stats.mtimeMs}-${stats.size}`
+}
+
+const contentOf = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(unlessMissing)
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}

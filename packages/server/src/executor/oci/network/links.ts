@@ -1,0 +1,115 @@
+import { access, readdir, stat, writeFile } from 'node:fs/promises'
+import { runTool } from '../../../tool.ts'
+import type { NetworkPlan, Slot } from './plan.ts'
+import { parseSubnet, type Subnet } from './subnet.ts'
+
+/** Where `ip netns` keeps namespaces by name. */
+const namespaces = '/run/netns'
+
+/** Path of a slot's network namespace. Pure. */
+export const namespacePath = (slot: Pick<Slot, 'name'>): string => `${namespaces}/${slot.name}`
+
+const ip = (args: readonly string[], lines: readonly string[]): Promise<Buffer> =>
+  runTool('ip', [...args, '-batch', '-'], { input: lines.map((line) => `${line}\n`).join('') })
+
+/** Makes sure that the bridge is there and up. Its hardware address is fixed: otherwise it would change with its ports. */
+export async function makeBridge({ bridge, gateway, gatewayMac, subnet }: NetworkPlan): Promise<void> {
+  if (!(await hasBridge(bridge)))
+    await ip([], [`link add ${bridge} address ${gatewayMac} type bridge stp_state 0 mcast_snooping 0`])
+  // Jobs speak IPv4 only; where the kernel has no IPv6 there is nothing to switch off.
+  await writeFile(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '1').catch(unlessMissing)
+  await ip([], [`addr replace ${gateway}/${subnet.prefix} dev ${bridge}`, `link set ${bridge} up`])
+}
+
+export async function hasBridge(bridge: string): Promise<boolean> {
+  return (await access(`/sys/class/net/${bridge}/bridge`).then(() => true, unlessMissing)) === true
+}
+
+export async function removeBridge({ bridge }: NetworkPlan): Promise<void> {
+  if (await hasBridge(bridge)) await ip([], [`link del ${bridge}`])
+}
+
+const attach = ({ name }: Slot, { bridge }: NetworkPlan): readonly string[] => [
+  `link set ${name} master ${bridge} addrgenmode none up`,
+  `link set ${name} type bridge_slave isolated on`,
+]
+
+/** Makes namespaces with a link to the bridge, an address and a route. Not all or none: remove all of them when it fails. */
+export async function makeSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
+  await ip(
+    [],
+    slots.flatMap((slot) => [
+      `netns add ${slot.name}`,
+      `link add ${slot.name} type veth peer name eth0 address ${slot.mac} netns ${slot.name}`,
+      ...attach(slot, plan),
+    ]),
+  )
+  for (const { name, address } of slots) {
+    await ip(
+      ['-netns', name],
+      [
+        'link set lo up',
+        'link set eth0 addrgenmode none',
+        `addr add ${address}/${plan.subnet.prefix} dev eth0`,
+        'link set eth0 up',
+        `route add default via ${plan.gateway}`,
+      ],
+    )
+  }
+}
+
+/** Puts the ends of existing links onto a bridge that was made anew. */
+export async function attachSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
+  await ip(
+    [],
+    slots.flatMap((slot) => attach(slot, plan)),
+  )
+}
+
+/**
+ * Removes links and names of namespaces, whichever of them are there. The links go as one group: one by one, the kernel waits
+ * for all its processors after each. A namespace itself lives on while a process is in it.
+ */
+export async function removeSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
+  const [links, names] = [new Set(await linkNames()), new Set(await namespaceNames())]
+  const doomed = slots.filter(({ name }) => links.has(name))
+  await ip(
+    [],
+    [
+      ...doomed.map(({ name }) => `link set ${name} group ${plan.removalGroup}`),
+      ...(doomed.length > 0 ? [`link del group ${plan.removalGroup}`] : []),
+      ...slots.filter(({ name }) => names.has(name)).map(({ name }) => `netns del ${name}`),
+    ],
+  )
+}
+
+/** The interfaces of this machine. */
+export const linkNames = (): Promise<readonly string[]> => readdir('/sys/class/net')
+
+/** The named network namespaces of this machine. */
+export async function namespaceNames(): Promise<readonly string[]> {
+  return (await readdir(namespaces).catch(unlessMissing)) ?? []
+}
+
+/** What tells a namespace from all others, as `/proc/PID/ns/net` shows it. */
+export async function namespaceId(slot: Slot): Promise<string> {
+  return `net:[${(await stat(namespacePath(slot))).ino}]`
+}
+
+/** The addresses that this machine has or has a route to, but for what is reached by the default route. */
+export async function usedSubnets(): Promise<readonly Subnet[]> {
+  const addresses = JSON.parse((await runTool('ip', ['-json', '-4', 'addr'])).toString()) as {
+    addr_info?: { local?: string; prefixlen?: number }[]
+  }[]
+  const routes = JSON.parse((await runTool('ip', ['-json', '-4', 'route', 'show', 'table', 'all'])).toString()) as {
+    dst?: string
+  }[]
+  return [
+    ...addresses.flatMap(({ addr_info = [] }) => addr_info.map(({ local, prefixlen }) => `${local}/${prefixlen}`)),
+    ...routes.flatMap(({ dst }) => (dst === undefined ? [] : [dst])),
+  ].map(parseSubnet)
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
+}

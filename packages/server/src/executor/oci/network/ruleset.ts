@@ -1,0 +1,76 @@
+import { planSlot, slotLimit, type NetworkPlan } from './plan.ts'
+import { printSubnet } from './subnet.ts'
+
+/** What of the machine jobs may reach in spite of the rules. */
+export interface Openings {
+  /** TCP port of the platform's API on the gateway's address. */
+  readonly apiPort: number
+  /** The machine's name servers, which may be the machine itself or have a link-local address; for DNS only. */
+  readonly nameservers: readonly string[]
+}
+
+/**
+ * The rules of a platform's network, for `nft -f`: replaces both tables in one transaction. Pure.
+ *
+ * The table of the family `bridge` sees the jobs' ports: it lets through IPv4 and ARP with the port's own address and nothing
+ * else. Ports are isolated from each other by the bridge itself. The table of the family `inet` sees what leaves the bridge.
+ * It decides before any address translation, at the priority of mangle, so that ports which Docker or others forward from the
+ * machine's addresses count as the machine's own too. What it refuses it refuses at once: a job that waits for a timeout helps nobody.
+ */
+export function ruleset(plan: NetworkPlan, { apiPort, nameservers }: Openings): string {
+  const table = `sp_${plan.instance}`
+  const { bridge, gateway } = plan
+  const owners = Array.from({ length: slotLimit }, (_, i) => planSlot(plan, i + 1))
+    .map(({ name, address }) => `"${name}" . ${address}`)
+    .join(', ')
+  return `table inet ${table}
+delete table inet ${table}
+table inet ${table} {
+  chain prerouting {
+    type filter hook prerouting priority mangle; policy accept;
+    iifname != "${bridge}" accept
+    ip saddr != ${printSubnet(plan.subnet)} drop
+    meta nfproto != ipv4 drop
+    ct state established,related accept
+    ip daddr ${gateway} tcp dport ${apiPort} accept
+${nameservers.length === 0 ? '' : `    ip daddr { ${nameservers.join(', ')} } meta l4proto { tcp, udp } th dport 53 accept\n`}    ip daddr 169.254.0.0/16 goto refuse
+    fib daddr type != unicast goto refuse
+  }
+  chain forward {
+    type filter hook forward priority filter - 10; policy accept;
+    oifname != "${bridge}" accept
+    ct state established,related accept
+    goto refuse
+  }
+  chain refuse {
+    meta l4proto tcp reject with tcp reset
+    reject with icmpx type admin-prohibited
+  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr ${printSubnet(plan.subnet)} oifname != "${bridge}" masquerade
+  }
+}
+table bridge ${table}
+delete table bridge ${table}
+table bridge ${table} {
+  set owners {
+    type ifname . ipv4_addr
+    elements = { ${owners} }
+  }
+  chain prerouting {
+    type filter hook prerouting priority -300; policy accept;
+    iifname != "${plan.portPrefix}*" accept
+    ether type ip iifname . ip saddr @owners accept
+    ether type arp iifname . arp saddr ip @owners accept
+    drop
+  }
+}
+`
+}
+
+/** Takes the rules away, whether or not they are there. Pure. */
+export function noRuleset(plan: NetworkPlan): string {
+  const table = `sp_${plan.instance}`
+  return ['inet', 'bridge'].map((family) => `table ${family} ${table}\ndelete table ${family} ${table}\n`).join('')
+}
