@@ -6,7 +6,7 @@ import { type Contender, parallelism, sinceAsked, type Started, tellTime } from 
 import { type Daemon, isInstalled, run, startDaemon, until } from './run-program.ts'
 
 /** A port of 127.0.0.1 that is free now. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
   const address = server.address()

@@ -4,7 +4,9 @@
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
 import { type Lock, missingEntries } from './complete-lock.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -17,13 +19,29 @@ const commands: Readonly<Record<string, readonly [string, ...string[]]>> = {
   'dead code': ['node_modules/.bin/knip', '--no-config-hints'],
 }
 
+/** What a package.json, and the lock after it, say of a package's dependencies. */
+interface Manifest {
+  readonly dependencies?: Readonly<Record<string, string>>
+  readonly devDependencies?: Readonly<Record<string, string>>
+}
+const dependenciesOf = ({ dependencies = {}, devDependencies = {} }: Manifest) => ({ dependencies, devDependencies })
+
 /** What is wrong with package-lock.json, a line each. */
 function complaintsAboutLock(lock: Lock): string[] {
   const missing = Object.keys(missingEntries(lock)).map((place) => `${place} is missing: run scripts/complete-lock.ts`)
   const scripted = Object.entries(lock.packages)
     .filter(([, entry]) => entry.hasInstallScript === true && entry.optional !== true)
     .map(([place]) => `${place} has an install script, which scripts/setup does not run: choose another package`)
-  return [...missing, ...scripted]
+  const outOfStep = Object.entries(lock.packages)
+    .filter(([place]) => place === '' || place.startsWith('packages/'))
+    .filter(([place, entry]) => {
+      const wanted = JSON.parse(readFileSync(join(root, place, 'package.json'), 'utf8')) as Manifest
+      return !isDeepStrictEqual(dependenciesOf(wanted), dependenciesOf(entry))
+    })
+    .map(
+      ([place]) => `${join(place, 'package.json')} is out of step with the lock: run npm install --package-lock-only`,
+    )
+  return [...missing, ...scripted, ...outOfStep]
 }
 
 function report(subject: string, failed: boolean, startedAt: number, output = ''): boolean {

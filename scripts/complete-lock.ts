@@ -17,6 +17,8 @@ interface LockedPackage {
   cpu?: string[]
   libc?: string[]
   hasInstallScript?: boolean
+  dependencies?: Record<string, string>
+  devDependencies?: Record<string, string>
   optionalDependencies?: Record<string, string>
 }
 /** The part of package-lock.json (version 3) that matters here. */
