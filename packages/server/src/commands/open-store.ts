@@ -11,8 +11,8 @@ export interface Location {
 }
 
 /** The configuration that `serve` would use there. */
-export const configAt = ({ data, config }: Location): Promise<Config> =>
-  readConfig({ file: config, env: process.env, flags: { dataDir: data } })
+export const configAt = ({ data, config, listen }: Location & { readonly listen?: string }): Promise<Config> =>
+  readConfig({ file: config, env: process.env, flags: { dataDir: data, listen } })
 
 /** Path of the database in a data directory. */
 export const databasePath = (dataDir: string): string => join(dataDir, 'platform.db')
