@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { access, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { runTool } from '../../../tool.ts'
+import { createIsolatedNetwork } from './isolated.ts'
+import type { IsolatedNetwork, NetworkLease } from './network.ts'
+
+const isRoot = process.geteuid?.() === 0
+/** Its own names on the machine, so that runs beside each other are no harm. */
+const unique = process.pid.toString(36).slice(-4)
+const log = { info: () => undefined, warn: () => undefined, error: (facts: object) => console.error(facts) }
+
+/** A link to a namespace that stands for the rest of the world, with addresses nobody has (RFC 5737, and cloud metadata). */
+const outside = { name: `out${unique}`, here: '198.51.100.1', there: '198.51.100.2', metadata: '169.254.169.254' }
+
+describe('the isolated network', { skip: !isRoot && 'only root can make bridges and rules' }, () => {
+  let scratch: string
+  let network: IsolatedNetwork
+  let apiPort: number
+  const servers: Server[] = []
+  const processes: ChildProcess[] = []
+
+  /** Answers who asks with the address it came from. Returns the port. */
+  async function listen(address: string, port = 0): Promise<number> {
+    const server = createServer((socket) =>
+      socket.on('error', () => socket.destroy()).end(`hello ${socket.remoteAddress}`),
+    )
+    servers.push(server.listen(port, address))
+    await once(server, 'listening')
+    const bound = server.address()
+    assert.ok(bound !== null && typeof bound !== 'string')
+    return bound.port
+  }
+
+  /** The same in another network namespace. */
+  async function listenIn(namespacePath: string, address: string, port: number): Promise<void> {
+    const code = `require('net').createServer((s) => s.on('error', () => s.destroy()).end('hello ' + s.remoteAddress)).listen(${port}, '${address}', () => console.log('ready'))`
+    const child = spawn('nsenter', [`--net=${namespacePath}`, process.execPath, '--eval', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    processes.push(child)
+    await Promise.race([
+      once(child.stdout, 'data'),
+      once(child, 'exit').then(([code]) => assert.fail(`the server in ${namespacePath} exited with ${code}`)),
+    ])
+  }
+
+  /** What a job gets to read at an address; the error's code where it gets nothing. */
+  async function ask(
+    { namespacePath }: NetworkLease,
+    address: string,
+    port: number,
+    localAddress?: string,
+  ): Promise<string> {
+    const options = JSON.stringify({ host: address, port, ...(localAddress !== undefined && { localAddress }) })
+    const code = `const s = require('net').connect(${options}); s.setTimeout(1500, () => s.destroy(Object.assign(new Error, {code: 'TIMEOUT'})))
+      s.on('error', (e) => console.log(e.code)).on('data', (d) => console.log(String(d)))`
+    return (await runTool('nsenter', [`--net=${namespacePath}`, process.execPath, '--eval', code])).toString().trim()
+  }
+
+  const make = (instance: string, port: number): IsolatedNetwork =>
+    createIsolatedNetwork({ instance, stateDir: join(scratch, instance), apiPort: port, log })
+  const ip = (...args: string[]) => runTool('ip', args)
+
+  /** Whatever of an instance is left on the machine. */
+  async function traces(instance: string): Promise<readonly string[]> {
+    const names = [...(await readdir('/sys/class/net')), ...(await readdir('/run/netns'))].filter((name) =>
+      name.startsWith(`sp${instance}`),
+    )
+    const tables = (await runTool('nft', ['list', 'tables'])).toString().split('\n')
+    return [...names, ...tables.filter((line) => line.endsWith(`sp_${instance}`))]
+  }
+
+  before(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'isolated-'))
+    await ip('netns', 'add', outside.name)
+    await ip('link', 'add', outside.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.name)
+    await ip('addr', 'add', `${outside.here}/24`, 'dev', outside.name)
+    await ip('link', 'set', outside.name, 'up')
+    await ip('route', 'add', `${outside.metadata}/32`, 'via', outside.there)
+    for (const address of [`${outside.there}/24`, `${outside.metadata}/32`]) {
+      await ip('-n', outside.name, 'addr', 'add', address, 'dev', 'eth0')
+    }
+    await ip('-n', outside.name, 'link', 'set', 'eth0', 'up')
+    const probe = await listen('127.0.0.1')
+    apiPort = probe
+    network = make(`a${unique}`, apiPort)
+    await network.open()
+  })
+  after(async () => {
+    for (const child of processes) child.kill()
+    for (const server of servers) server.close()
+    await network.close()
+    await ip('link', 'del', outside.name)
+    await ip('netns', 'del', outside.name)
+    assert.deepEqual(await traces(`a${unique}`), [])
+    await rm(scratch, { recursive: true })
+  })
+
+  it('lets jobs reach the API, and nothing else of the machine', async () => {
+    const job = await network.acquire('reach-1')
+    await listen(network.gateway, apiPort)
+    const others: (readonly [string, number])[] = [['127.0.0.1', apiPort]]
+    const own = Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal)
+      .map(({ address }) => address)
+    assert.ok(own.includes(outside.here))
+    for (const address of own) others.push([address, await listen(address)])
+    assert.match(await ask(job, network.gateway, apiPort), /^hello 10\./)
+    for (const [address, port] of others)
+      assert.equal(await ask(job, address, port), 'ECONNREFUSED', `${address}:${port}`)
+    await network.release('reach-1')
+  })
+
+  it('lets jobs out under an address of the machine, but not to link-local addresses', async () => {
+    const job = await network.acquire('out-1')
+    const world = `/run/netns/${outside.name}`
+    await listenIn(world, outside.there, 7001)
+    await listenIn(world, outside.metadata, 80)
+    const direct = await ask({ ...job, namespacePath: '/proc/self/ns/net' }, outside.metadata, 80)
+    assert.equal(direct, `hello ${outside.here}`, 'the machine itself reaches it')
+    assert.equal(await ask(job, outside.there, 7001), `hello ${outside.here}`)
+    assert.equal(await ask(job, outside.metadata, 80), 'ECONNREFUSED')
+    await network.release('out-1')
+  })
+
+  it('keeps the world from jobs', async () => {
+    const job = await network.acquire('in-1')
+    const address = addressOf(job)
+    await listenIn(job.namespacePath, '0.0.0.0', 7002)
+    const world: NetworkLease = { ...job, namespacePath: `/run/netns/${outside.name}` }
+    await ip('-n', outside.name, 'route', 'add', `${address}/32`, 'via', outside.here)
+    assert.equal(await ask(world, address, 7002), 'ECONNREFUSED')
+    processes.at(-1)?.kill()
+    await network.release('in-1')
+  })
+
+  it('keeps jobs from each other', async () => {
+    const [one, two] = [await network.acquire('one-1'), await network.acquire('two-1')]
+    await listenIn(one.namespacePath, '0.0.0.0', 7003)
+    assert.match(await ask(one, addressOf(one), 7003), /^hello/)
+    assert.match(await ask(two, addressOf(one), 7003), /^(EHOSTUNREACH|TIMEOUT|ECONNREFUSED)$/)
+    processes.at(-1)?.kill()
+    await network.release('one-1')
+    await network.release('two-1')
+  })
+
+  it('takes nothing from a job that has another address than its own', async () => {
+    const [liar, victim] = [await network.acquire('liar-1'), await network.acquire('victim-1')]
+    assert.match(await ask(liar, network.gateway, apiPort), /^hello/)
+    const inside = ['-n', liar.namespacePath.slice('/run/netns/'.length)]
+    for (const stolen of [addressOf(victim), '198.51.100.77']) {
+      await ip(...inside, 'addr', 'add', `${stolen}/32`, 'dev', 'eth0')
+      assert.equal(await ask(liar, network.gateway, apiPort, stolen), 'TIMEOUT')
+      await ip(...inside, 'addr', 'del', `${stolen}/32`, 'dev', 'eth0')
+    }
+    await network.release('liar-1')
+    await network.release('victim-1')
+  })
+
+  it('gives a job its names and name servers', async () => {
+    const job = await network.acquire('names-1')
+    const again = await network.acquire('names-1')
+    assert.equal(again.namespacePath, job.namespacePath)
+    assert.match(job.hosts('my-job'), /^127\.0\.0\.1 localhost\n(.*\n)*10\.\S+ my-job\n$/)
+    assert.doesNotMatch(job.resolvConf, /nameserver 127\./)
+    await network.release('names-1')
+    await network.release('names-1')
+  })
+
+  it('uses namespaces again, at once and few of them', async () => {
+    const paths = new Set<string>()
+    const times: number[] = []
+    for (let i = 0; i < 60; i++) {
+      const started = performance.now()
+      const { namespacePath } = await network.acquire(`many-${i}`)
+      times.push(performance.now() - started)
+      paths.add(namespacePath)
+      await network.release(`many-${i}`)
+    }
+    assert.ok(paths.size < 40, `${paths.size} namespaces`)
+    const median = times.sort((a, b) => a - b)[30] ?? Infinity
+    assert.ok(median < 5, `${median} ms`)
+  })
+
+  it('beside that of another platform neither disturbs it nor reaches its jobs', async () => {
+    const other = make(`b${unique}`, apiPort)
+    await other.open()
+    const [mine, theirs] = [await network.acquire('mine-1'), await other.acquire('theirs-1')]
+    assert.notEqual(other.gateway, network.gateway)
+    const theirApi = await listen(other.gateway, apiPort)
+    assert.match(await ask(theirs, other.gateway, theirApi), /^hello/)
+    assert.equal(await ask(mine, other.gateway, theirApi), 'ECONNREFUSED')
+    await listenIn(theirs.namespacePath, '0.0.0.0', 7004)
+    assert.equal(await ask(mine, addressOf(theirs), 7004), 'ECONNREFUSED')
+    processes.at(-1)?.kill()
+    await other.release('theirs-1')
+    await other.close()
+    assert.deepEqual(await traces(`b${unique}`), [])
+    assert.match(await ask(mine, network.gateway, apiPort), /^hello/)
+    await network.release('mine-1')
+  })
+
+  it('is found again by the next server, with the leases of attempts that still run', async () => {
+    const instance = `c${unique}`
+    const killed = make(instance, apiPort)
+    await killed.open()
+    const before = await killed.acquire('stays-1')
+    await killed.acquire('gone-1')
+    // Nobody closes it: that server was killed.
+    const next = make(instance, apiPort + 1)
+    await next.open()
+    next.adopt('stays-1')
+    next.adopt('never-heard-of-1')
+    assert.equal(next.gateway, killed.gateway)
+    assert.equal((await next.acquire('stays-1')).namespacePath, before.namespacePath)
+    await listen(next.gateway, apiPort + 1)
+    assert.match(await ask(before, next.gateway, apiPort + 1), /^hello/)
+    const fresh = await next.acquire('fresh-1')
+    assert.notEqual(fresh.namespacePath, before.namespacePath)
+
+    await next.close()
+    await access(before.namespacePath)
+    assert.match(await ask(before, next.gateway, apiPort + 1), /^hello/, 'jobs keep their network while no server runs')
+
+    const last = make(instance, apiPort)
+    await last.open()
+    last.adopt('stays-1')
+    await last.release('stays-1')
+    await last.release('fresh-1')
+    // `gone-1` was never claimed and is empty: it does not keep the network.
+    await last.close()
+    assert.deepEqual(await traces(instance), [])
+    await assert.rejects(access(join(scratch, instance)), { code: 'ENOENT' })
+  })
+
+  it('puts jobs back onto a bridge that somebody deleted', async () => {
+    const instance = `d${unique}`
+    const first = make(instance, apiPort)
+    await first.open()
+    const job = await first.acquire('job-1')
+    await ip('link', 'del', `sp${instance}`)
+    const second = make(instance, apiPort)
+    await second.open()
+    second.adopt('job-1')
+    await listen(second.gateway, apiPort)
+    assert.match(await ask(job, second.gateway, apiPort), /^hello/)
+    await second.release('job-1')
+    await second.close()
+    assert.deepEqual(await traces(instance), [])
+  })
+})
+
+function addressOf(job: NetworkLease): string {
+  const address = / *(10\.\S+) host\n/.exec(job.hosts('host'))?.[1]
+  assert.ok(address)
+  return address
+}

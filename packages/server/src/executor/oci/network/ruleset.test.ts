@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { isInstance, planNetwork, planSlot, slotLimit, slotNumber } from './plan.ts'
+import { noRuleset, ruleset } from './ruleset.ts'
+import { overlaps, parseSubnet, printAddress } from './subnet.ts'
+
+const plan = planNetwork('ab12cd34', parseSubnet('10.208.7.0/24'))
+
+describe('the plan of a network', () => {
+  it('gives every slot names and addresses of its own, inside the block and within what the kernel allows', () => {
+    const slots = Array.from({ length: slotLimit }, (_, i) => planSlot(plan, i + 1))
+    for (const { name, address, number } of slots) {
+      assert.ok(name.length <= 15, name)
+      assert.ok(overlaps(parseSubnet(address), plan.subnet))
+      assert.notEqual(address, plan.gateway)
+      assert.notEqual(address, printAddress(plan.subnet.base + 255))
+      assert.equal(slotNumber(plan, name), number)
+    }
+    assert.equal(new Set(slots.map(({ address }) => address)).size, slotLimit)
+    assert.equal(new Set(slots.map(({ mac }) => mac)).size, slotLimit)
+  })
+
+  it('knows its own names only', () => {
+    const names = [
+      'spab12cd34',
+      'spab12cd34-0',
+      'spab12cd34-251',
+      'spab12cd34-01',
+      'spab12cd34-1x',
+      'eth0',
+      'spother-1',
+    ]
+    for (const name of names) assert.equal(slotNumber(plan, name), undefined, name)
+    for (const text of ['', 'A', 'a-b', 'a b', 'abcdefghi', '$(x)']) assert.equal(isInstance(text), false, text)
+  })
+})
+
+describe('the rules of a network', () => {
+  it('name nothing of another platform', () => {
+    const text = ruleset(plan, { apiPort: 8080, nameservers: ['192.0.2.53'] }) + noRuleset(plan)
+    for (const [, table] of text.matchAll(/table \w+ (\S+)/g)) assert.equal(table, 'sp_ab12cd34')
+    for (const [, name = ''] of text.matchAll(/"([^"]+)"/g)) assert.match(name, /^spab12cd34(-(\d+|\*))?$/)
+  })
+
+  it('open the machine for its API and its name servers alone', () => {
+    const accepted = (nameservers: readonly string[]) =>
+      [...ruleset(plan, { apiPort: 8080, nameservers }).matchAll(/ip daddr .* accept/g)].map(([line]) => line)
+    assert.deepEqual(accepted([]), ['ip daddr 10.208.7.1 tcp dport 8080 accept'])
+    assert.equal(accepted(['127.0.0.1']).length, 2)
+    assert.match(accepted(['192.0.2.53'])[1] ?? '', /192\.0\.2\.53 .* dport 53 accept/)
+  })
+})
