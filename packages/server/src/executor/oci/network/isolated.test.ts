@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { access, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,6 +24,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
   let apiPort: number
   const servers: Server[] = []
   const processes: ChildProcess[] = []
+  const cleaning: (() => Promise<void>)[] = []
 
   /** Answers who asks with the address it came from. Returns the port. */
   async function listen(address: string, port = 0): Promise<number> {
@@ -63,8 +64,16 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     return (await runTool('nsenter', [`--net=${namespacePath}`, process.execPath, '--eval', code])).toString().trim()
   }
 
-  const make = (instance: string, port: number): IsolatedNetwork =>
-    createIsolatedNetwork({ instance, stateDir: join(scratch, instance), apiPort: port, log })
+  /** A network that is taken down after the tests, whatever a failed one forgot. */
+  function make(instance: string, port: number): IsolatedNetwork {
+    const made = createIsolatedNetwork({ instance, stateDir: join(scratch, instance), apiPort: port, log })
+    cleaning.push(async () => {
+      const leases = await readdir(join(scratch, instance, 'leases')).catch(() => [])
+      await Promise.all(leases.map((attemptId) => made.release(attemptId)))
+      await made.close()
+    })
+    return made
+  }
   const ip = (...args: string[]) => runTool('ip', args)
 
   /** Whatever of an instance is left on the machine. */
@@ -95,7 +104,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
   after(async () => {
     for (const child of processes) child.kill()
     for (const server of servers) server.close()
-    await network.close()
+    for (const clean of cleaning) await clean()
     await ip('link', 'del', outside.name)
     await ip('netns', 'del', outside.name)
     assert.deepEqual(await traces(`a${unique}`), [])
@@ -146,22 +155,25 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await listenIn(one.namespacePath, '0.0.0.0', 7003)
     assert.match(await ask(one, addressOf(one), 7003), /^hello/)
     assert.match(await ask(two, addressOf(one), 7003), /^(EHOSTUNREACH|TIMEOUT|ECONNREFUSED)$/)
+    // Where the kernel shows bridged packets to the rules as well, these alone would do; elsewhere it is the bridge's task.
+    const port = one.namespacePath.slice('/run/netns/'.length)
+    assert.equal((await readFile(`/sys/class/net/${port}/brport/isolated`, 'utf8')).trim(), '1')
     processes.at(-1)?.kill()
     await network.release('one-1')
     await network.release('two-1')
   })
 
   it('takes nothing from a job that has another address than its own', async () => {
-    const [liar, victim] = [await network.acquire('liar-1'), await network.acquire('victim-1')]
+    const liar = await network.acquire('liar-1')
     assert.match(await ask(liar, network.gateway, apiPort), /^hello/)
     const inside = ['-n', liar.namespacePath.slice('/run/netns/'.length)]
-    for (const stolen of [addressOf(victim), '198.51.100.77']) {
+    // One that nobody has, so that the answers would come back; and one from elsewhere.
+    for (const stolen of [network.gateway.replace(/1$/, '253'), '198.51.100.77']) {
       await ip(...inside, 'addr', 'add', `${stolen}/32`, 'dev', 'eth0')
       assert.equal(await ask(liar, network.gateway, apiPort, stolen), 'TIMEOUT')
       await ip(...inside, 'addr', 'del', `${stolen}/32`, 'dev', 'eth0')
     }
     await network.release('liar-1')
-    await network.release('victim-1')
   })
 
   it('gives a job its names and name servers', async () => {
