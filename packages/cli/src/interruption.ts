@@ -1,4 +1,4 @@
-import { CommandFailure, type FailureReport } from './failure.ts'
+import { CommandFailure } from './failure.ts'
 import { exitCodes } from './exit-codes.ts'
 
 /** Ctrl-C taken in good order: the first one aborts the signal, the second one ends the program at once. */
@@ -36,6 +36,3 @@ export function takeInterrupts(): Interruption {
     },
   }
 }
-
-/** Whether a report is about an interruption. */
-export const isInterruption = ({ exitCode }: FailureReport): boolean => exitCode === exitCodes.interrupted.code

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { requestedFormat, serialise, type OutputFormat } from './output/format.ts'
 import { print } from './output/terminal.ts'
-import { connect, type Platform } from './platform.ts'
 
 /** What every command is told by the options that all commands share. */
 export interface Invocation {
@@ -24,10 +23,6 @@ export function invocationOf(command: Command): Invocation {
     verbose: verbose === true || logLevel?.toLowerCase() === 'debug',
   }
 }
-
-/** The server for a command. */
-export const platformFor = ({ format, verbose }: Invocation, registry = false): Promise<Platform> =>
-  connect({ verbose, registry, human: format === 'human' })
 
 /** Writes a result: `value` for programs, or what `human` makes of it for people. */
 export async function show<T>({ format }: Invocation, value: T, human: (value: T) => string): Promise<void> {

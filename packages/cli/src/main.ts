@@ -1,9 +1,8 @@
 import { CommanderError } from 'commander'
-import { reportOf, usageFailure } from './failure.ts'
+import { usageFailure } from './failure.ts'
 import { requestedFormat } from './output/format.ts'
 import { note } from './output/terminal.ts'
 import { createProgram, splitCommandLine } from './program.ts'
-import { reportFailure } from './report.ts'
 
 /** Runs one command line and sets the exit code of the process. */
 async function main(argv: readonly string[]): Promise<void> {
@@ -17,6 +16,8 @@ async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     // Help that was asked for comes as an error with code 0.
     if (error instanceof CommanderError && error.exitCode === 0) return
+    // Loaded when it is needed: it brings the whole SDK with it.
+    const { reportFailure, reportOf } = await import('./failure-report.ts')
     const report = reportOf(error)
     reportFailure(report, requestedFormat(argv))
     if (line.words.includes('--debug')) note(error instanceof Error ? (error.stack ?? error.message) : String(error))

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { hasJobsApi, Jobs, Session } from '@science-platform/client'
 import { loadConfiguration } from './configuration-file.ts'
 import { CommandFailure } from './failure.ts'
+import type { Invocation } from './invocation.ts'
 import { isFromEnvironment, loginFrom, type Login } from './login.ts'
 import { note, paint, print } from './output/terminal.ts'
 
@@ -13,21 +14,14 @@ export interface Platform {
   readonly jobs: () => Promise<Jobs | undefined>
 }
 
-/** What of a command line matters to talking with the server. */
-export interface PlatformOptions {
-  /** Tell every request on stderr. */
-  readonly verbose: boolean
-  /** Whether the registry's credentials are needed, which may be in the configuration only. */
-  readonly registry?: boolean
-  /** Whether people read the result. */
-  readonly human: boolean
-}
-
-/** The server that the environment or the configuration names. */
-export async function connect({ verbose, registry = false, human }: PlatformOptions): Promise<Platform> {
+/**
+ * The server that the environment or the configuration names. `registry`: whether the registry's credentials are needed,
+ * which may be in the configuration only.
+ */
+export async function platformFor({ format, verbose }: Invocation, registry = false): Promise<Platform> {
   const skipsFile = isFromEnvironment(process.env) && !registry
   const login = loginFrom(process.env, skipsFile ? undefined : await loadConfiguration(), Date.now())
-  if (login.banner && login.server !== undefined && human && process.stdout.isTTY)
+  if (login.banner && login.server !== undefined && format === 'human' && process.stdout.isTTY)
     print(paint('dim', `@${login.server}`))
   return platformOf(login, verbose)
 }

@@ -93,7 +93,7 @@ export async function createProgram({ words, command }: CommandLine): Promise<Co
     .configureHelp({ showGlobalOptions: true, helpWidth: columns() })
     .helpOption('-h, --help', 'show help')
     .helpCommand(false)
-    .addHelpText('after', '\ncanfar help COMMAND tells more of one command, canfar help exit-codes the exit codes.')
+    .addHelpText('after', '\ncanfar help COMMAND tells more of a command, canfar help exit-codes the codes.')
     // Commands inherit these settings when they are made, so they come before any.
     .exitOverride()
     .configureOutput({ outputError: () => undefined, writeErr: () => undefined, getOutHelpWidth: columns })

@@ -1,10 +1,9 @@
 import { ProblemError } from '@science-platform/client'
 import { isEnded } from '@science-platform/contract/states'
 import type { Command } from 'commander'
-import { reportOf } from '../failure.ts'
-import { invocationOf, platformFor, show, type Invocation } from '../invocation.ts'
-import type { Platform } from '../platform.ts'
-import { reportFailure } from '../report.ts'
+import { reportFailure, reportOf } from '../failure-report.ts'
+import { invocationOf, show, type Invocation } from '../invocation.ts'
+import { platformFor, type Platform } from '../platform.ts'
 
 /** Defines `canfar delete`, also called `cancel`. */
 export function define(program: Command): void {

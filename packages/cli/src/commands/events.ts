@@ -1,10 +1,10 @@
 import { parseSessionEvents } from '@science-platform/client'
 import type { JobEvent } from '@science-platform/contract'
 import type { Command } from 'commander'
-import { invocationOf, platformFor, show } from '../invocation.ts'
+import { invocationOf, show } from '../invocation.ts'
+import { platformFor, type Platform } from '../platform.ts'
 import { wrap } from '../output/fields.ts'
 import { columns } from '../output/terminal.ts'
-import type { Platform } from '../platform.ts'
 
 /** The events of one job. */
 interface EventsOf {

@@ -1,6 +1,7 @@
 import { sessionKinds, type SessionKind } from '@science-platform/client'
 import { Option, type Command } from 'commander'
-import { invocationOf, platformFor, show } from '../invocation.ts'
+import { invocationOf, show } from '../invocation.ts'
+import { platformFor } from '../platform.ts'
 import { table } from '../output/table.ts'
 import { columns, note } from '../output/terminal.ts'
 

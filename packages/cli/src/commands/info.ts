@@ -1,13 +1,12 @@
 import { ProblemError, SessionError } from '@science-platform/client'
 import type { Job, SessionRecord } from '@science-platform/contract'
 import type { Command } from 'commander'
-import { reportOf } from '../failure.ts'
-import { invocationOf, platformFor, show, type Invocation } from '../invocation.ts'
+import { reportFailure, reportOf } from '../failure-report.ts'
+import { invocationOf, show, type Invocation } from '../invocation.ts'
+import { platformFor, type Platform } from '../platform.ts'
 import { jobFields, sessionFields } from '../job-fields.ts'
 import { fields } from '../output/fields.ts'
 import { columns } from '../output/terminal.ts'
-import type { Platform } from '../platform.ts'
-import { reportFailure } from '../report.ts'
 
 /** A session as on the wire, and the job behind it where the server is ours. A cancelled job is no session any more. */
 type Described = Partial<SessionRecord> & { readonly id: string; readonly job?: Job }

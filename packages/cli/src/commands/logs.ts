@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { usageFailure } from '../failure.ts'
 import { followOutput, printPrefixed, printStream } from '../following.ts'
-import { invocationOf, platformFor, show, type Invocation } from '../invocation.ts'
+import { invocationOf, show, type Invocation } from '../invocation.ts'
+import { platformFor, type Platform } from '../platform.ts'
 import { print } from '../output/terminal.ts'
-import type { Platform } from '../platform.ts'
 
 interface LogsOptions {
   readonly follow?: true

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import type { SessionRecord } from '@science-platform/contract'
 import type { Command } from 'commander'
 import { CommandFailure } from '../failure.ts'
-import { invocationOf, platformFor, show } from '../invocation.ts'
+import { invocationOf, show } from '../invocation.ts'
+import { platformFor } from '../platform.ts'
 import { isInteractive } from '../output/terminal.ts'
 
 /** Defines `canfar open`. */

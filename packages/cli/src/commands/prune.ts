@@ -6,7 +6,8 @@ import {
   type SessionStatus,
 } from '@science-platform/client'
 import { Argument, type Command } from 'commander'
-import { invocationOf, platformFor, show } from '../invocation.ts'
+import { invocationOf, show } from '../invocation.ts'
+import { platformFor } from '../platform.ts'
 
 interface PruneOptions {
   readonly dryRun?: true

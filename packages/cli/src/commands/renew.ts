@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
-import { invocationOf, platformFor, show } from '../invocation.ts'
+import { invocationOf, show } from '../invocation.ts'
+import { platformFor } from '../platform.ts'
 
 /** Defines `canfar renew`. */
 export function define(program: Command): void {

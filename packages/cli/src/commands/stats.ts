@@ -1,6 +1,7 @@
 import type { Job, PlatformStats, Resources, SessionRecord, Usage } from '@science-platform/contract'
 import type { Command } from 'commander'
-import { invocationOf, platformFor, show, type Invocation } from '../invocation.ts'
+import { invocationOf, show, type Invocation } from '../invocation.ts'
+import { platformFor } from '../platform.ts'
 import { bytes, duration } from '../output/quantities.ts'
 import { table, type Column } from '../output/table.ts'
 import { columns } from '../output/terminal.ts'
