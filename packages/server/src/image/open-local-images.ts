@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join, resolve as absolute } from 'node:path'
 import type { Logger } from 'pino'
 import { imageSource, isAllowed, notAllowedMessage, type ImagePolicy } from './allowed.ts'
-import { archiveFormat, archiveMembers } from './archive-format.ts'
+import { readableArchive } from './archive.ts'
 import { writeAuthFile } from './auth-file.ts'
 import { fetchImage, wrongPlatform } from './fetch-image.ts'
 import { collectGarbage, usedAtWhenRemoved, type Storage } from './garbage.ts'
@@ -37,6 +37,9 @@ export interface LocalImagesOptions {
 export async function openLocalImages(options: LocalImagesOptions): Promise<LocalImages> {
   const { policy, log, limitBytes } = options
   const folder = absolute(options.folder)
+  // skopeo and umoci take what follows a colon for the name of an image inside the layout.
+  if (folder.includes(':'))
+    throw new Error(`the images' folder ${folder} has a colon in its path: choose another data directory`)
   const storage: Storage = {
     folder,
     records: new ImageRecords(join(folder, 'records')),
@@ -174,14 +177,6 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
       })
     }
     const path = absolute(archive)
-    // skopeo takes what follows a colon for the name of an image inside the archive.
-    if (path.includes(':')) {
-      throw new ImageError({
-        code: 'image-invalid',
-        message: `The path ${path} has a colon, which skopeo cannot read.`,
-        hint: 'Rename the file or folder.',
-      })
-    }
     await stat(path).catch((error: unknown) => {
       throw new ImageError(
         { code: 'image-not-found', message: `There is no archive ${path}.`, hint: 'Check the path.' },
@@ -190,8 +185,8 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     })
     return explaining({ image: archive }, signal, () =>
       temporaries.use(async (temporary) => {
-        const format = archiveFormat(await archiveMembers(path, signal))
-        if (format === undefined) {
+        const readable = await readableArchive(path, temporary, signal)
+        if (readable === undefined) {
           const message = `${archive} is not an image archive: it has neither index.json nor manifest.json.`
           throw new ImageError({
             code: 'image-invalid',
@@ -200,7 +195,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
           })
         }
         const layout = join(temporary, 'layout')
-        await loadLayout({ format, path }, layout, temporary, signal)
+        await loadLayout(readable, layout, temporary, signal)
         const { digest, manifest, config } = await readLayout(layout)
         const { platform } = readConfig(config)
         if (!fits(platform, machineArchitecture))

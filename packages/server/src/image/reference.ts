@@ -28,9 +28,6 @@ const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const digestPattern = /^sha256:[0-9a-f]{64}$/
 
-/** Whether a text is a digest as references and the store have them. */
-export const isDigest = (text: string): boolean => digestPattern.test(text)
-
 /** Whether the first part of a reference names a host: Docker's rule, by which `ubuntu:22.04` and `a/b` have none. */
 const namesHost = (part: string): boolean => part === localRegistry || /[.:]/.test(part)
 
@@ -46,7 +43,7 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
   const at = text.indexOf('@')
   const digest = at < 0 ? undefined : text.slice(at + 1)
   const named = at < 0 ? text : text.slice(0, at)
-  if (digest !== undefined && !isDigest(digest)) {
+  if (digest !== undefined && !digestPattern.test(digest)) {
     return wrong(
       'has a digest that is not sha256: and 64 hexadecimal digits',
       'Copy the digest from the registry, or leave out @ and what follows.',

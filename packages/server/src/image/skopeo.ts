@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
 import { runTool, type ToolOptions } from '../tool.ts'
 import type { ImageSource } from './allowed.ts'
+import type { ReadableArchive } from './archive.ts'
 import { layoutTag } from './layouts.ts'
 
 /** An image in a registry, and what skopeo needs to ask for it. */
@@ -54,12 +55,12 @@ export async function fetchLayout(
  * only cost time. Of a docker archive skopeo 1.9 would then call them compressed all the same, and umoci could not read them.
  */
 export async function loadLayout(
-  archive: { readonly format: 'oci-archive' | 'docker-archive'; readonly path: string },
+  archive: ReadableArchive,
   layout: string,
   temporary: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const asTheyAre = archive.format === 'oci-archive' ? ['--dest-oci-accept-uncompressed-layers'] : []
+  const asTheyAre = archive.format === 'oci' ? ['--dest-oci-accept-uncompressed-layers'] : []
   const args = ['copy', '--quiet', ...asTheyAre, `${archive.format}:${archive.path}`]
   await skopeo([`--tmpdir=${temporary}`, ...args, `oci:${layout}:${layoutTag}`], { signal, env: { TMPDIR: temporary } })
 }

@@ -18,7 +18,7 @@ export interface TestRegistry {
 }
 
 /** A port on 127.0.0.1 that nobody listens on now. */
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -14,7 +14,7 @@ export interface PoolCounts {
 }
 
 /** Free slots that are kept even when nothing happens. */
-export const leastFree = 2
+const leastFree = 2
 /** Slots that are made when the network opens. */
 export const firstSlots = 4
 
