@@ -8,6 +8,7 @@ import { refuseMalformed } from './client-error.ts'
 import { healthRoutes } from './health.ts'
 import type { HttpParts } from './parts.ts'
 import { bodyLimit, headLimit, Problem } from './problem.ts'
+import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { skahaRoutes } from './skaha/routes.ts'
 import { submitter } from './submit.ts'
@@ -19,12 +20,12 @@ export type { HttpParts } from './parts.ts'
  * and `/readyz`. Closing it ends open streams and waits for requests under way.
  */
 export function createApp(parts: HttpParts): FastifyInstance {
+  const log: FastifyBaseLogger = parts.log
   const stopping = new AbortController()
   const table = new RouteTable()
   const app = Fastify({
-    loggerInstance: parts.log as FastifyBaseLogger,
-    // Addresses hold jobs' environments and arguments: what is logged of a request is told below and in the handlers.
-    disableRequestLogging: true,
+    loggerInstance: log,
+    logController: new RequestLog(),
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
     exposeHeadRoutes: false,
     bodyLimit,

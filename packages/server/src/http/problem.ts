@@ -49,58 +49,64 @@ export const bodyLimit = 1_310_720
 /** Bytes of a request line and headers that are read: cmd, args and env ride in the address on the skaha wire. */
 export const headLimit = 1_310_720
 
+/** Codes of errors that are not ours, and what they mean to the caller. */
+const foreign: Readonly<
+  Record<string, { readonly type: ProblemType; readonly detail: string; readonly hint: string }>
+> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    type: 'unsupported-media-type',
+    detail: 'The Content-Type of the body is not application/json.',
+    hint: 'Send JSON and say so: Content-Type: application/json.',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    type: 'too-large',
+    detail: `The body has more than ${bodyLimit} bytes.`,
+    hint: 'Put data into a file under /arc and pass its path; split a large submission into several.',
+  },
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    type: 'invalid-request',
+    detail: 'The body is not JSON.',
+    hint: 'Send one JSON object.',
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { type: 'invalid-request', detail: 'The body is empty.', hint: 'Send one JSON object.' },
+  FST_ERR_BAD_URL: {
+    type: 'not-found',
+    detail: 'The address is not well formed.',
+    hint: 'Encode special characters of the path as %XX (RFC 3986).',
+  },
+  FST_ERR_MAX_PARAM_LENGTH: {
+    type: 'not-found',
+    detail: 'A part of the address is longer than any that there is.',
+    hint: 'Ids have eight characters.',
+  },
+}
+
 /** Whatever was thrown, as a problem. What is not known is `internal`, in words that give nothing away. Pure. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof InvalidRequest) {
     return new Problem(error.problem, error.message, { hint: error.hint, field: error.field, cause: error })
   }
-  const { code, statusCode, errcode, message } = (error ?? {}) as {
-    code?: string
-    statusCode?: number
-    errcode?: number
-    message?: string
+  const { code, statusCode, message } = (error ?? {}) as { code?: string; statusCode?: number; message?: string }
+  const known = foreign[code ?? '']
+  if (known !== undefined) return new Problem(known.type, known.detail, { hint: known.hint, cause: error })
+  if (isDiskFull(error)) {
+    return new Problem('disk-full', 'The server has no room left on its disk; nothing was stored.', {
+      hint: 'Tell the people who run this server, and try again later.',
+      cause: error,
+    })
   }
-  const options = { cause: error }
-  switch (code) {
-    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
-      return new Problem('unsupported-media-type', 'The Content-Type of the body is not application/json.', {
-        hint: 'Send JSON and say so: Content-Type: application/json.',
-        ...options,
-      })
-    case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return new Problem('too-large', `The body has more than ${bodyLimit} bytes.`, {
-        hint: 'Put data into a file under /arc and pass its path; split a large submission into several.',
-        ...options,
-      })
-    case 'FST_ERR_CTP_INVALID_JSON_BODY':
-    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
-      return new Problem('invalid-request', 'The body is not JSON.', { hint: 'Send one JSON object.', ...options })
-    case 'FST_ERR_BAD_URL':
-    case 'FST_ERR_MAX_PARAM_LENGTH':
-      return new Problem('not-found', 'The address is not well formed.', {
-        hint: 'Encode special characters of the path as %XX (RFC 3986).',
-        ...options,
-      })
-    // The disk of the log, or of anything else that goes through the file system.
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return diskFull(error)
-    default:
-  }
-  // SQLITE_FULL, whatever the extended code says (sqlite.org/rescode.html).
-  if (errcode !== undefined && (errcode & 0xff) === 13) return diskFull(error)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return new Problem('invalid-request', message ?? 'The request is not well formed.', options)
+    return new Problem('invalid-request', message ?? 'The request is not well formed.', { cause: error })
   }
   return new Problem('internal', 'The server failed; this is not about your request.', {
     hint: 'Try again; if it stays, tell the people who run this server the time and the address.',
-    ...options,
+    cause: error,
   })
 }
 
-const diskFull = (error: unknown): Problem =>
-  new Problem('disk-full', 'The server has no room left on its disk; nothing was stored.', {
-    hint: 'Tell the people who run this server, and try again later.',
-    cause: error,
-  })
+/** Whether the file system said so, or SQLite: SQLITE_FULL, whatever its extended code adds (sqlite.org/rescode.html). */
+function isDiskFull(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: string; errcode?: number }
+  return code === 'ENOSPC' || code === 'EDQUOT' || (errcode !== undefined && (errcode & 0xff) === 13)
+}

@@ -55,25 +55,20 @@ function missingKey(error: Fault<'required'>, part: RequestPart): InvalidRequest
   return new InvalidRequest(field, `the ${part} has no ${field}`, `Add ${field}.`)
 }
 
-function hintFor(error: TLocalizedValidationError): string {
-  switch (error.keyword) {
-    case 'minimum':
-      return `Use at least ${error.params.limit}.`
-    case 'maximum':
-      return `Use at most ${error.params.limit}.`
-    case 'minLength':
-      return 'Give it a value, or leave it out where it may be left out.'
-    case 'maxLength':
-      return `Use at most ${error.params.limit} characters.`
-    case 'enum':
-      return `Use one of: ${error.params.allowedValues.map(String).join(', ')}.`
-    case 'const':
-      return `Use ${String(error.params.allowedValue)}; nothing else runs here.`
-    case 'type':
-      return error.params.type === 'integer' ? 'Use a whole number.' : `Use a JSON ${String(error.params.type)}.`
-    default:
-      return 'The schema is in the OpenAPI document, /api/v1/openapi.json.'
-  }
+type Keyword = TLocalizedValidationError['keyword']
+
+const hints: { readonly [K in Keyword]?: (params: Fault<K>['params']) => string } = {
+  minimum: ({ limit }) => `Use at least ${limit}.`,
+  maximum: ({ limit }) => `Use at most ${limit}.`,
+  minLength: () => 'Give it a value, or leave it out where it may be left out.',
+  maxLength: ({ limit }) => `Use at most ${limit} characters.`,
+  enum: ({ allowedValues }) => `Use one of: ${allowedValues.map(String).join(', ')}.`,
+  const: ({ allowedValue }) => `Use ${String(allowedValue)}; nothing else runs here.`,
+  type: ({ type }) => (type === 'integer' ? 'Use a whole number.' : `Use a JSON ${String(type)}.`),
+}
+
+function hintFor<K extends Keyword>({ keyword, params }: { keyword: K; params: Fault<K>['params'] }): string {
+  return hints[keyword]?.(params) ?? 'The schema is in the OpenAPI document, /api/v1/openapi.json.'
 }
 
 const depth = ({ instancePath }: TLocalizedValidationError): number => instancePath.split('/').length

@@ -1,13 +1,13 @@
 import {
   isEnded,
-  Job,
-  JobEvents,
   jobStates,
   JobListQuery,
-  JobPage,
   JobRequest,
-  Submitted,
+  type Job,
+  type JobEvents,
+  type JobPage,
   type JobState,
+  type Submitted,
 } from '@science-platform/contract'
 import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'

@@ -22,7 +22,9 @@ export async function openapiRoute(app: ApiServer): Promise<void> {
       },
       security: [{ token: [] }],
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => String(json.$id ?? `schema-${i}`) },
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `schema-${i}`),
+    },
   })
   app.get('/openapi.json', { config: { scope: 'public' }, schema: { hide: true } }, (_request, reply) =>
     reply.type('application/json').send(JSON.stringify(app.swagger(), null, 2)),

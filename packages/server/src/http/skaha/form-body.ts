@@ -20,8 +20,7 @@ export function readForms(app: FastifyInstance): void {
   app.addContentTypeParser(
     'multipart/form-data',
     { parseAs: 'buffer' },
-    async (request: FastifyRequest, body: Buffer) =>
-      multipartFields(body, request.headers['content-type'] ?? ''),
+    async (request: FastifyRequest, body: Buffer) => multipartFields(body, request.headers['content-type'] ?? ''),
   )
   app.addContentTypeParser(
     '*',

@@ -54,7 +54,7 @@ export class FakeExecutor implements Pick<HttpParts['executor'], 'usage' | 'logS
       })
     })
     try {
-      for (let position = start; !signal.aborted; ) {
+      for (let position = start; !signal.aborted;) {
         const changed = this.#wake.promise
         const log = this.#logs.get(attemptId)
         if (log !== undefined && log.bytes.length > position) {

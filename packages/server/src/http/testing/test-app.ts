@@ -30,6 +30,8 @@ export interface TestApp {
   readonly woken: () => number
   /** What was sealed. */
   readonly sealed: string[]
+  /** The routes that are guarded, as they were declared. */
+  readonly routes: { readonly method: string; readonly url: string; readonly scope: string }[]
   /** Lines of the log, parsed. */
   readonly logged: Record<string, unknown>[]
   /** A token of a user, made now. */
@@ -56,7 +58,7 @@ const images: readonly LocalImage[] = [
   { reference: 'localhost/astro/source-extractor:1', digest: `sha256:${'a'.repeat(64)}`, sizeBytes: 12, loadedAt: 0 },
 ]
 
-/** Makes a {@link TestApp} that is closed and removed after the tests of the file or suite. */
+/** Makes a {@link TestApp} that is closed and removed after the test that makes it, or after all of a file. */
 export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'sp-http-'))
   const clock = { now: Date.parse('2026-11-23T08:00:00.000Z') }
@@ -104,6 +106,12 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     ),
     ...change,
   })
+  const routes: TestApp['routes'] = []
+  // Parts of the server are loaded in a later turn of the event loop: their routes are seen from here.
+  app.addHook('onRoute', ({ method, url, config }) => {
+    for (const one of typeof method === 'string' ? [method] : method)
+      routes.push({ method: one, url, scope: config?.scope ?? 'none' })
+  })
   after(async () => {
     await app.close()
     await store.close()
@@ -146,6 +154,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     executor,
     clock,
     woken: () => wakes,
+    routes,
     sealed,
     logged,
     token,
@@ -171,8 +180,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
       executor.end(attemptId(id, 1))
       const endedAt = clock.now
       const { state } = await found(id)
-      const event =
-        state === 'stopping' ? ({ type: 'cancelled' } as const) : ({ type: 'exited', exitCode } as const)
+      const event = state === 'stopping' ? ({ type: 'cancelled' } as const) : ({ type: 'exited', exitCode } as const)
       const cause = {
         code: state === 'stopping' ? ('cancelled' as const) : ('exited' as const),
         message: `The command ended with ${exitCode}.`,

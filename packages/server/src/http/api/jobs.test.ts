@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Job, JobPage, ProblemBody, Submitted } from '@science-platform/contract'
+import { testApp } from '../testing/test-app.ts'
+
+const good = { name: 'reduce', image: 'localhost/test:1', cmd: 'python', args: ['a b', '$c', '"d"'] }
+
+const t = await testApp()
+
+describe('/api/v1/jobs', () => {
+  const post = (payload: object, headers: Record<string, string> = {}) =>
+    t.as('ada', { method: 'POST', url: '/api/v1/jobs', payload, headers })
+  const get = async (id: string): Promise<Job> => (await t.as('ada', { url: `/api/v1/jobs/${id}` })).json<Job>()
+
+  it('takes a job, says where it is, wakes the loop, and shows it as it was asked for', async () => {
+    const before = t.woken()
+    const env = { A: 'b=c', EMPTY: '', QUOTES: `"'$x\n\\`, ÜNI: 'x' }
+    const { ÜNI: _, ...plain } = env
+    const answer = await post({ ...good, env: plain, cores: 2, memoryGb: 8, timeSeconds: 60, network: 'none' })
+    assert.equal(answer.statusCode, 201)
+    const [id = ''] = answer.json<Submitted>().ids
+    assert.equal(answer.headers.location, `/api/v1/jobs/${id}`)
+    assert.equal(t.woken(), before + 1)
+    assert.deepEqual(await get(id), {
+      id,
+      name: 'reduce',
+      owner: 'ada',
+      kind: 'headless',
+      state: 'queued',
+      reason: 'It is next and is about to be placed.',
+      image: 'localhost/test:1',
+      cmd: ['python'],
+      args: ['a b', '$c', '"d"'],
+      env: { REPLICA_ID: '1', REPLICA_COUNT: '1', ...plain },
+      resources: { cores: { request: 2, limit: 2 }, memoryGb: { request: 8, limit: 8 }, gpus: 0, fixed: true },
+      network: 'none',
+      submittedAt: '2026-11-23T08:00:00.000Z',
+      attempts: [],
+    })
+  })
+
+  it('makes replicas from one request', async () => {
+    const { ids } = (await post({ ...good, replicas: 3 })).json<Submitted>()
+    assert.equal(new Set(ids).size, 3)
+    const jobs = await Promise.all(ids.map(get))
+    assert.deepEqual(
+      jobs.map(({ name, env, array }) => [name, env.REPLICA_ID, env.REPLICA_COUNT, array?.index, array?.count]),
+      [1, 2, 3].map((i) => [`reduce-${i}`, String(i), '3', i, 3]),
+    )
+    const listed = (await t.as('ada', { url: `/api/v1/jobs?array=${jobs[0]?.array?.id ?? ''}` })).json<JobPage>()
+    assert.equal(listed.jobs.length, 3)
+  })
+
+  it('takes 1,000 replicas in one request in less than 0.3 s', async () => {
+    await post({ ...good, replicas: 10 })
+    const started = performance.now()
+    const answer = await post({ ...good, replicas: 1000 })
+    const milliseconds = performance.now() - started
+    assert.equal(answer.json<Submitted>().ids.length, 1000)
+    assert.ok(milliseconds < 300, `it took ${milliseconds} ms`)
+  })
+
+  it('answers the same request under the same Idempotency-Key with the same ids', async () => {
+    const headers = { 'idempotency-key': 'key-1' }
+    const first = await post({ ...good, name: 'once' }, headers)
+    assert.equal(first.headers['idempotency-replayed'], undefined)
+    const again = await t.as('ada', {
+      method: 'POST',
+      url: '/api/v1/jobs',
+      headers: { ...headers, 'content-type': 'application/json' },
+      payload: JSON.stringify(Object.fromEntries(Object.entries({ ...good, name: 'once' }).toReversed()), null, 1),
+    })
+    assert.equal(again.statusCode, 201)
+    assert.equal(again.headers['idempotency-replayed'], 'true')
+    assert.deepEqual(again.json(), first.json())
+
+    const other = await post({ ...good, name: 'twice' }, headers)
+    assert.equal(other.statusCode, 409)
+    assert.equal(other.json<ProblemBody>().type, 'urn:science-platform:problem:idempotency-conflict')
+    const bobs = await t.as('bob', { method: 'POST', url: '/api/v1/jobs', payload: { ...good, name: 'once' }, headers })
+    assert.equal(bobs.statusCode, 201)
+    assert.notDeepEqual(bobs.json(), first.json())
+
+    const atOnce = await Promise.all(
+      Array.from({ length: 8 }, () => post({ ...good, name: 'race' }, { 'idempotency-key': 'key-2' })),
+    )
+    assert.equal(new Set(atOnce.map((answer) => answer.body)).size, 1)
+    const listed = (await t.as('ada', { url: '/api/v1/jobs?name=race' })).json<JobPage>()
+    assert.equal(listed.jobs.length, 1)
+  })
+
+  it('lists by pages, each job once, in any order that is offered', async () => {
+    const names = ['page-b', 'page-a', 'page-c', 'page-a', 'page-d']
+    for (const name of names) await t.submit('ada', { name })
+    const all = async (sort: string): Promise<string[]> => {
+      const found: string[] = []
+      for (let cursor: string | undefined = ''; cursor !== undefined;) {
+        const after = cursor === '' ? '' : `&cursor=${cursor}`
+        const answer = await t.as('ada', { url: `/api/v1/jobs?name=Page-&limit=2&sort=${sort}${after}` })
+        const page = answer.json<JobPage>()
+        assert.ok(page.jobs.length <= 2)
+        found.push(...page.jobs.map((job) => job.name))
+        cursor = page.next
+      }
+      return found
+    }
+    assert.deepEqual(await all('submitted'), names)
+    assert.deepEqual(await all('-submitted'), names.toReversed())
+    assert.deepEqual(await all('name'), names.toSorted())
+    assert.deepEqual(await all('-name'), names.toSorted().toReversed())
+  })
+
+  it('lists by state, and refuses a state or a cursor that is none', async () => {
+    const id = await t.submit('ada', { name: 'stated' })
+    await t.run(id)
+    const ask = (query: string) => t.as('ada', { url: `/api/v1/jobs?${query}` })
+    const running = (await ask('state=running,stopping&name=stated')).json<JobPage>()
+    assert.deepEqual(
+      running.jobs.map((job) => job.id),
+      [id],
+    )
+    assert.equal((await ask('state=Running')).json<ProblemBody>().field, 'state')
+    assert.equal((await ask('cursor=abc')).json<ProblemBody>().field, 'cursor')
+    const { next = '' } = (await ask('limit=1')).json<JobPage>()
+    const other = (await ask(`limit=1&sort=name&cursor=${next}`)).json<ProblemBody>()
+    assert.match(other.detail, /sorted by -submitted/)
+    for (const wrong of ['limit=0', 'limit=x', 'limit=1001', 'nonsense=1', 'limit=1&limit=2'])
+      assert.equal((await ask(wrong)).statusCode, 400, wrong)
+  })
+
+  it('shows what a running job uses, and how an ended one ended', async () => {
+    const id = await t.submit('ada')
+    await t.run(id)
+    t.executor.usages.set(`${id}-1`, { cores: 0.5, memoryBytes: 1_000_000 })
+    const running = await get(id)
+    assert.equal(running.state, 'running')
+    assert.deepEqual(running.usage, { cores: 0.5, memoryBytes: 1_000_000 })
+    assert.equal(running.deadlineAt, '2026-12-07T08:00:00.000Z')
+    t.clock.now += 1000
+    await t.finish(id, 3)
+    const ended = await get(id)
+    assert.equal(ended.state, 'failed')
+    assert.equal(ended.exitCode, 3)
+    assert.equal(ended.endedAt, new Date(t.clock.now).toISOString())
+    assert.deepEqual(ended.cause, { code: 'exited', message: 'The command ended with 3.' })
+    assert.deepEqual(ended.usage, { cpuSeconds: 1.5, memoryPeakBytes: 110_000_000 })
+    assert.equal(ended.attempts.length, 1)
+    assert.equal(ended.attempts[0]?.exitCode, 3)
+  })
+
+  it('cancels: a waiting job at once, a running one by asking it, an ended one not at all', async () => {
+    const cancel = (id: string) => t.as('ada', { method: 'POST', url: `/api/v1/jobs/${id}/cancel` })
+    const waiting = await t.submit('ada')
+    const woken = t.woken()
+    const one = await cancel(waiting)
+    assert.equal(one.statusCode, 202)
+    assert.equal(t.woken(), woken + 1)
+    const cancelled = one.json<Job>()
+    assert.equal(cancelled.state, 'cancelled')
+    assert.equal(cancelled.cause?.code, 'cancelled')
+    assert.ok(cancelled.endedAt)
+    assert.equal((await cancel(waiting)).statusCode, 200)
+
+    const running = await t.submit('ada')
+    await t.run(running)
+    const asked = await cancel(running)
+    assert.equal(asked.statusCode, 202)
+    assert.equal(asked.json<Job>().state, 'stopping')
+    assert.equal((await t.store.job(running))?.stopReason, 'cancelled')
+    const again = await cancel(running)
+    assert.deepEqual([again.statusCode, again.json<Job>().state], [202, 'stopping'])
+    await t.finish(running, 143)
+    const after = await cancel(running)
+    assert.deepEqual([after.statusCode, after.json<Job>().state], [200, 'cancelled'])
+
+    const { events } = (await t.as('ada', { url: `/api/v1/jobs/${running}/events` })).json<{
+      events: { reason: string }[]
+    }>()
+    assert.deepEqual(
+      events.map(({ reason }) => reason),
+      ['Queued', 'Stopping'],
+    )
+    // A body of nothing with a Content-Type is nothing.
+    const typed = await t.as('ada', {
+      method: 'POST',
+      url: `/api/v1/jobs/${waiting}/cancel`,
+      headers: { 'content-type': 'application/json' },
+    })
+    assert.equal(typed.statusCode, 200)
+  })
+
+  it('waits until a job has ended, or for so long', async () => {
+    const id = await t.submit('ada')
+    const wait = (timeout: string) => t.as('ada', { url: `/api/v1/jobs/${id}/wait?timeout=${timeout}` })
+    assert.equal((await wait('0')).json<Job>().state, 'queued')
+    assert.equal((await wait('0.05')).json<Job>().state, 'queued')
+    const waiting = wait('60')
+    await t.run(id)
+    await t.finish(id, 0)
+    const ended = (await waiting).json<Job>()
+    assert.deepEqual([ended.state, ended.exitCode], ['succeeded', 0])
+    assert.equal((await wait('300')).json<Job>().state, 'succeeded')
+    for (const wrong of ['301', '-1', 'x']) assert.equal((await wait(wrong)).statusCode, 400, wrong)
+  })
+
+  it('tells wrong addresses and methods apart', async () => {
+    for (const id of ['zzzzzzzz', 'x', '..%2f..%2fetc', '%00', "'%20or%201=1", 'a'.repeat(5000)]) {
+      const answer = await t.as('ada', { url: `/api/v1/jobs/${id}` })
+      assert.equal(answer.statusCode, 404, id)
+      assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8')
+    }
+    const wrong = await t.as('ada', { method: 'DELETE', url: '/api/v1/jobs' })
+    assert.equal(wrong.statusCode, 405)
+    assert.equal(wrong.headers.allow, 'GET, HEAD, POST')
+    assert.equal((await t.as('ada', { url: '/api/v1/jobs/' })).statusCode, 200)
+    assert.equal((await t.as('ada', { url: '/api/v1/job%ZZ' })).statusCode, 404)
+    assert.equal((await t.as('ada', { url: '/api/v2' })).statusCode, 404)
+  })
+
+  it('fails in words that give nothing away, and logs the rest', async () => {
+    const broken = await testApp({ context: () => assert.fail('the secret reason') })
+    const answer = await broken.as('ada', { method: 'POST', url: '/api/v1/jobs', payload: good })
+    assert.equal(answer.statusCode, 500)
+    assert.ok(!answer.body.includes('secret'))
+    assert.ok(JSON.stringify(broken.logged).includes('the secret reason'))
+    const wire = await broken.as('ada', { method: 'POST', url: '/skaha/v1/session?name=a&image=localhost/a:1' })
+    assert.deepEqual([wire.statusCode, wire.body.includes('secret')], [500, false])
+    assert.match(wire.body, /^unexpected exception: .*\n$/)
+  })
+})
+
+describe('what is logged of requests', () => {
+  it('holds no token, no environment and no argument', async () => {
+    const t = await testApp()
+    await t.as('ada', {
+      method: 'POST',
+      url: '/skaha/v1/session?name=a&image=localhost/a:1&env=KEY=planted&args=planted',
+    })
+    await t.as('ada', { method: 'POST', url: '/skaha/v1/session?name=a&image=evil/a:1&env=KEY=planted' })
+    await t.submit('ada', { env: { KEY: 'planted' } })
+    await t.as('ada', { url: '/api/v1/jobs?token=planted' })
+    const text = JSON.stringify(t.logged)
+    assert.ok(text.includes('/skaha/v1/session'))
+    assert.doesNotMatch(text, /planted|sp_/)
+  })
+})

@@ -1,0 +1,202 @@
+import assert from 'node:assert/strict'
+import { connect } from 'node:net'
+import { describe, it } from 'node:test'
+import { testApp } from '../testing/test-app.ts'
+
+const t = await testApp()
+const base = await t.listen()
+const token = await t.token('ada')
+
+const open = (path: string, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> =>
+  fetch(base + path, { headers: { authorization: `Bearer ${token}`, ...headers }, ...(signal && { signal }) })
+
+/** Resolves when a condition holds that something else brings about. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A job that runs and wrote something. */
+async function running(text = ''): Promise<string> {
+  const id = await t.submit('ada')
+  await t.run(id)
+  t.executor.write(`${id}-1`, text)
+  return id
+}
+
+describe('the log of a job', () => {
+  it('is nothing before it started, what was written while it runs, and all of it after', async () => {
+    const id = await t.submit('ada')
+    const log = () => t.as('ada', { url: `/api/v1/jobs/${id}/logs` })
+    const waiting = await log()
+    assert.deepEqual([waiting.statusCode, waiting.body], [200, ''])
+    await t.run(id)
+    assert.equal((await log()).body, '')
+    t.executor.write(`${id}-1`, 'one\n')
+    assert.equal((await log()).body, 'one\n')
+    t.executor.write(`${id}-1`, Buffer.from([0, 255, 10]))
+    await t.finish(id, 0)
+    const ended = await log()
+    assert.deepEqual(ended.rawPayload, Buffer.from('one\n\0\u00ff\n', 'latin1'))
+    assert.equal(ended.headers['content-length'], '7')
+    assert.equal(ended.headers['content-type'], 'text/plain')
+    const head = await t.as('ada', { method: 'HEAD', url: `/api/v1/jobs/${id}/logs` })
+    assert.deepEqual([head.statusCode, head.headers['content-length'], head.body], [200, '7', ''])
+  })
+
+  it('is had in parts', async () => {
+    const id = await running('0123456789')
+    const part = async (range: string) => {
+      const answer = await t.as('ada', { url: `/api/v1/jobs/${id}/logs`, headers: { range } })
+      return [answer.statusCode, answer.body, answer.headers['content-range']]
+    }
+    assert.deepEqual(await part('bytes=2-4'), [206, '234', 'bytes 2-4/10'])
+    assert.deepEqual(await part('bytes=7-'), [206, '789', 'bytes 7-9/10'])
+    assert.deepEqual(await part('bytes=-2'), [206, '89', 'bytes 8-9/10'])
+    assert.deepEqual(await part('bytes=0-1,3-4'), [200, '0123456789', undefined])
+    const [status, body, range] = await part('bytes=10-')
+    assert.deepEqual([status, range], [416, 'bytes */10'])
+    assert.match(String(body), /range-not-satisfiable.*10 bytes/)
+    await t.finish(id, 0)
+    const answer = await t.as('ada', { url: `/api/v1/jobs/${id}/logs`, headers: { range: 'bytes=-4' } })
+    assert.equal(answer.headers['content-length'], '4')
+  })
+
+  it('is that of an attempt, if there is one of that number and it is still kept', async () => {
+    const id = await running('first')
+    const log = (query: string) => t.as('ada', { url: `/api/v1/jobs/${id}/logs?${query}` })
+    assert.equal((await log('attempt=1')).body, 'first')
+    assert.equal((await log('attempt=2')).statusCode, 404)
+    assert.equal((await log('attempt=0')).statusCode, 400)
+    await t.finish(id, 0)
+    t.executor.forgetLog(`${id}-1`)
+    const gone = await log('')
+    assert.equal(gone.statusCode, 404)
+    assert.match(gone.body, /365 days/)
+  })
+
+  it('of 50 MB comes whole', async () => {
+    const id = await running()
+    t.executor.write(`${id}-1`, Buffer.alloc(50_000_000, 'x'))
+    const response = await open(`/api/v1/jobs/${id}/logs`)
+    assert.equal((await response.arrayBuffer()).byteLength, 50_000_000)
+    assert.equal(t.executor.open, 0)
+  })
+})
+
+describe('following a log', () => {
+  it('begins before the job has, says so at once, and ends when it has ended', async () => {
+    const id = await t.submit('ada')
+    // The head comes although there is nothing to read yet: otherwise this would wait for ever.
+    const response = await open(`/api/v1/jobs/${id}/logs?follow=1`)
+    assert.equal(response.status, 200)
+    const reader = response.body?.getReader()
+    assert.ok(reader)
+    const decoder = new TextDecoder()
+    const next = async () => decoder.decode((await reader.read()).value)
+    await t.run(id)
+    t.executor.write(`${id}-1`, 'one\n')
+    assert.equal(await next(), 'one\n')
+    t.executor.write(`${id}-1`, 'two\n')
+    assert.equal(await next(), 'two\n')
+    t.executor.write(`${id}-1`, 'last\n')
+    await t.finish(id, 0)
+    assert.equal(await next(), 'last\n')
+    assert.equal((await reader.read()).done, true)
+    assert.equal(t.executor.open, 0)
+  })
+
+  it('of an ended job is all of it, and of one that never ran nothing', async () => {
+    const id = await running('all\n')
+    await t.finish(id, 1)
+    assert.equal(await (await open(`/api/v1/jobs/${id}/logs?follow=1`)).text(), 'all\n')
+    const never = await t.submit('ada')
+    const following = open(`/api/v1/jobs/${never}/logs?follow=1`)
+    await t.as('ada', { method: 'POST', url: `/api/v1/jobs/${never}/cancel` })
+    assert.equal(await (await following).text(), '')
+  })
+
+  it('goes on from a byte, also from one that is not there yet', async () => {
+    const id = await running('0123')
+    const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, { range: 'bytes=4-' })
+    assert.equal(response.status, 206)
+    assert.equal(response.headers.get('content-range'), 'bytes 4-9007199254740991/*')
+    t.executor.write(`${id}-1`, '4567')
+    await t.finish(id, 0)
+    assert.equal(await response.text(), '4567')
+  })
+
+  it('ends with its client, and lets go of its source', async () => {
+    const id = await running('x')
+    const client = new AbortController()
+    const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, {}, client.signal)
+    await response.body?.getReader().read()
+    assert.equal(t.executor.open, 1)
+    client.abort()
+    await until(() => t.executor.open === 0)
+
+    const waiting = await t.submit('ada')
+    const other = new AbortController()
+    const early = await open(`/api/v1/jobs/${waiting}/logs?follow=1`, {}, other.signal)
+    assert.equal(early.status, 200)
+    other.abort()
+    await assert.rejects(early.text(), { name: 'AbortError' })
+  })
+
+  it('is held up by a slow reader, not gathered for it', async () => {
+    const id = await running()
+    t.executor.write(`${id}-1`, Buffer.alloc(60_000_000, 'x'))
+    const socket = connect(Number(new URL(base).port), '127.0.0.1')
+    socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    await new Promise((resolve) => socket.once('readable', resolve))
+    // Nobody reads on. What the server has read of its source is then bounded by the buffers between.
+    assert.equal(t.executor.open, 1)
+    socket.destroy()
+    await until(() => t.executor.open === 0)
+  })
+})
+
+describe('a server that stops', () => {
+  it('breaks off what it cannot finish, so that it does not look finished, and answers who waits', async () => {
+    const other = await testApp()
+    const address = await other.listen()
+    const authorization = `Bearer ${await other.token('ada')}`
+    const id = await other.submit('ada')
+    await other.run(id)
+    other.executor.write(`${id}-1`, 'half')
+    const follower = await fetch(`${address}/api/v1/jobs/${id}/logs?follow=1`, { headers: { authorization } })
+    const reader = follower.body?.getReader()
+    assert.ok(reader)
+    await reader.read()
+    let watched = 0
+    const watch = other.changes.watch.bind(other.changes)
+    Object.assign(other.changes, {
+      watch: (...args: Parameters<typeof watch>) => {
+        watched += 1
+        return watch(...args)
+      },
+    })
+    const waiter = fetch(`${address}/api/v1/jobs/${id}/wait?timeout=300`, { headers: { authorization } })
+    await until(() => watched > 0)
+    await other.app.close()
+    await assert.rejects(reader.read())
+    const answer = (await (await waiter).json()) as { state: string }
+    assert.equal(answer.state, 'running')
+    assert.equal(other.executor.open, 0)
+  })
+})
+
+describe('a request that is none', () => {
+  const talk = async (text: string): Promise<string> => {
+    const socket = connect(Number(new URL(base).port), '127.0.0.1')
+    socket.end(text)
+    let answer = ''
+    for await (const chunk of socket) answer += String(chunk)
+    return answer
+  }
+
+  it('is told so in a line of text', async () => {
+    assert.match(await talk('nonsense\r\n\r\n'), /^HTTP\/1\.1 400 Bad Request\r\n[^]*not well-formed HTTP\n$/)
+    const long = `GET /skaha/v1/session?args=${'x'.repeat(1_400_000)} HTTP/1.1\r\n\r\n`
+    assert.match(await talk(long), /^HTTP\/1\.1 431 [^]*form body/)
+  })
+})
