@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { InvalidConfiguration, readConfig } from './read.ts'
+import { InvalidConfiguration, knownKeys, readConfig } from './read.ts'
+import { FileConfig } from './schema.ts'
 
 let folder: string
 before(async () => {
@@ -59,4 +60,20 @@ test('a value of the wrong kind is named with what it was', async () => {
   await refused('dataDir: /d\nlisten: a:99999\n', /99999/)
   await refused('dataDir: [\n', /config\.yaml/)
   await refused('- a\n', /expected keys and values/)
+})
+
+test('docs/configuration.md tells of every key, and its example is understood', async () => {
+  const page = await readFile(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8')
+  const told = [...page.matchAll(/^\| `([A-Za-z.]+)` \| `([A-Z_]+)`/gm)].map(
+    ([, key, variable]) => `${key} ${variable}`,
+  )
+  assert.deepEqual(
+    told.toSorted(),
+    knownKeys(FileConfig)
+      .map(({ path, variable }) => `${path.join('.')} ${variable}`)
+      .toSorted(),
+  )
+  const example = /```yaml\n([^]*?)```/.exec(page)?.[1]
+  const config = await read(example)
+  assert.equal(config.publicUrl, 'https://batch.example.org')
 })

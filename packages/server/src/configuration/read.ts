@@ -104,7 +104,8 @@ function refuseUnknown(file: string, document: Document.Parsed, lines: LineCount
   visit(document.contents, FileConfig, '')
 }
 
-function knownKeys(
+/** Every key of a schema, with the environment variable that sets it. Pure. */
+export function knownKeys(
   schema: Type.TSchema,
   path: readonly string[] = [],
 ): { path: readonly string[]; variable: string }[] {
