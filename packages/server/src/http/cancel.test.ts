@@ -18,7 +18,7 @@ describe('cancelling', () => {
   it('holds when the job moves on at the same moment', async () => {
     const t = await testApp()
     const id = await t.submit('ada')
-    const step = t.store.step
+    const step = t.store.step.bind(t.store)
     let raced = false
     // The loop is faster: the job starts between the reading and the step.
     Object.assign(t.store, {

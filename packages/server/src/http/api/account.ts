@@ -4,7 +4,7 @@ import { isAdministrator } from '../../access/may-touch.ts'
 import { callerOf } from '../guard.ts'
 import { instant } from '../job-view.ts'
 import type { ApiServer } from './api-server.ts'
-import { named, problemResponses } from './responses.ts'
+import { answer, problemResponses } from './responses.ts'
 
 const Account = Type.Object(
   {
@@ -30,7 +30,7 @@ export function accountRoutes(app: ApiServer): void {
       schema: {
         operationId: 'getAccount',
         summary: 'Who you are here, and what your token allows',
-        response: { 200: named<Static<typeof Account>>('Account'), ...problemResponses },
+        response: { 200: answer<Static<typeof Account>>('Account', 'You'), ...problemResponses },
       },
     },
     (request) => {

@@ -3,7 +3,7 @@ import Type, { type Static } from 'typebox'
 import { instant } from '../job-view.ts'
 import type { HttpParts } from '../parts.ts'
 import type { ApiServer } from './api-server.ts'
-import { named, problemResponses } from './responses.ts'
+import { answer, problemResponses } from './responses.ts'
 
 const Images = Type.Object(
   {
@@ -30,7 +30,7 @@ export function imageRoutes(app: ApiServer, { images }: Pick<HttpParts, 'images'
       schema: {
         operationId: 'listImages',
         summary: 'Images that are here already',
-        response: { 200: named<Static<typeof Images>>('Images'), ...problemResponses },
+        response: { 200: answer<Static<typeof Images>>('Images', 'The images, by reference'), ...problemResponses },
       },
     },
     async () => ({

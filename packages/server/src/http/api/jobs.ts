@@ -25,7 +25,7 @@ import type { Submit } from '../submit.ts'
 import type { ApiServer } from './api-server.ts'
 import { cursorAfter, readCursor } from './cursor.ts'
 import { idempotencyOf } from './idempotency.ts'
-import { named, problemResponses } from './responses.ts'
+import { answer, problemResponses } from './responses.ts'
 
 /** The longest that one request waits for a job. */
 const longestWaitSeconds = 300
@@ -63,7 +63,10 @@ export function jobRoutes(
           'with the ids of the first time and Idempotency-Replayed: true.',
         headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) }),
         body: JobRequest,
-        response: { 201: named<Submitted>('Submitted'), ...problemResponses },
+        response: {
+          201: answer<Submitted>('Submitted', 'The ids, in the order of REPLICA_ID; Location is the first one'),
+          ...problemResponses,
+        },
       },
     },
     async (request, reply) => {
@@ -94,7 +97,10 @@ export function jobRoutes(
         operationId: 'listJobs',
         summary: 'Your jobs, page by page',
         querystring: JobListQuery,
-        response: { 200: named<JobPage>('JobPage'), ...problemResponses },
+        response: {
+          200: answer<JobPage>('JobPage', 'A page; next is the cursor of the following one'),
+          ...problemResponses,
+        },
       },
     },
     async (request) => {
@@ -125,7 +131,7 @@ export function jobRoutes(
         operationId: 'getJob',
         summary: 'One job with its attempts, usage and cause',
         params: JobAddress,
-        response: { 200: named<Job>('Job'), ...problemResponses },
+        response: { 200: answer<Job>('Job', 'The job'), ...problemResponses },
       },
     },
     async (request) => viewJob(parts, await jobAt(store, callerOf(request), request.params.id)),
@@ -140,7 +146,11 @@ export function jobRoutes(
         summary: 'End a job',
         description: '202: it was asked to end. 200: it had ended already and is left as it was.',
         params: JobAddress,
-        response: { 200: named<Job>('Job'), 202: named<Job>('Job'), ...problemResponses },
+        response: {
+          200: answer<Job>('Job', 'It had ended already'),
+          202: answer<Job>('Job', 'It was asked to end, or has ended with that'),
+          ...problemResponses,
+        },
       },
     },
     async (request, reply) => {
@@ -165,7 +175,7 @@ export function jobRoutes(
           },
           { additionalProperties: false },
         ),
-        response: { 200: named<Job>('Job'), ...problemResponses },
+        response: { 200: answer<Job>('Job', 'The job'), ...problemResponses },
       },
     },
     async (request, reply) => {
@@ -192,7 +202,7 @@ export function jobRoutes(
         operationId: 'listJobEvents',
         summary: 'What happened to a job, oldest first',
         params: JobAddress,
-        response: { 200: named<JobEvents>('JobEvents'), ...problemResponses },
+        response: { 200: answer<JobEvents>('JobEvents', 'The events'), ...problemResponses },
       },
     },
     async (request) => {

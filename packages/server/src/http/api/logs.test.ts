@@ -89,7 +89,7 @@ describe('following a log', () => {
     // The head comes although there is nothing to read yet: otherwise this would wait for ever.
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`)
     assert.equal(response.status, 200)
-    const reader = response.body?.getReader()
+    const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader()
     assert.ok(reader)
     const decoder = new TextDecoder()
     const next = async () => decoder.decode((await reader.read()).value)

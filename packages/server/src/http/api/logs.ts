@@ -20,29 +20,31 @@ const text = (description: string) => ({
 
 /** `/jobs/:id/logs`: what a job wrote, in whole, in part, or as it writes. */
 export function logRoutes(app: ApiServer, parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'config'>): void {
-  app.route({
-    method: ['GET', 'HEAD'],
-    url: '/jobs/:id/logs',
-    config: { scope: 'read' },
-    schema: {
-      operationId: 'readJobLog',
-      summary: 'What a job wrote to stdout and stderr, interleaved as written',
-      description:
-        'With follow=1 the answer goes on until the job has ended, also when it has not started yet. A range of bytes ' +
-        '(RFC 9110) may be asked for; with follow=1 only its start counts, and the answer says the range of a live ' +
-        'document (RFC 8673).',
-      params: JobAddress,
-      querystring: Type.Object(
-        {
-          follow: Type.Optional(Type.Boolean({ description: '1: go on until the job has ended.' })),
-          attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'Which attempt. Default: the latest.' })),
-        },
-        { additionalProperties: false },
-      ),
-      headers: Type.Object({ Range: Type.Optional(Type.String({ examples: ['bytes=-1000'] })) }),
-      response: { 200: text('The log'), 206: text('The part of the log that was asked for'), ...problemResponses },
+  app.get(
+    '/jobs/:id/logs',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'readJobLog',
+        summary: 'What a job wrote to stdout and stderr, interleaved as written',
+        description:
+          'With follow=1 the answer goes on until the job has ended, also when it has not started yet. A range of bytes ' +
+          '(RFC 9110) may be asked for; with follow=1 only its start counts, and the answer says the range of a live ' +
+          'document (RFC 8673).',
+        params: JobAddress,
+        querystring: Type.Object(
+          {
+            follow: Type.Optional(Type.Boolean({ description: '1: go on until the job has ended.' })),
+            attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'Which attempt. Default: the latest.' })),
+          },
+          { additionalProperties: false },
+        ),
+        headers: Type.Object({ Range: Type.Optional(Type.String({ examples: ['bytes=-1000'] })) }),
+        response: { 200: text('The log'), 206: text('The part of the log that was asked for'), ...problemResponses },
+      },
     },
-    handler: async (request, reply) => {
+    async (request, reply) => {
       const job = await jobAt(parts.store, callerOf(request), request.params.id)
       const { follow = false, attempt } = request.query
       if (attempt !== undefined && attempt > job.attempt) throw noAttempt(job, attempt)
@@ -58,13 +60,14 @@ export function logRoutes(app: ApiServer, parts: Pick<HttpParts, 'store' | 'exec
       if (slice.kind === 'part') reply.code(206).header('content-range', contentRange(start, end, size))
       // The log of an ended job stays as it is; of another nobody knows how long it will be when it was sent.
       if (end !== undefined && job.endedAt !== undefined) reply.header('content-length', end - start)
-      if (request.method === 'HEAD') return reply.send('')
+      // A stream, since Fastify would tell the length of a text as that of the log.
+      if (request.method === 'HEAD') return reply.send(Readable.from([]))
       if (end === start) return reply.send('')
       if (end !== undefined) return reply.send(Readable.from(parts.executor.readLog(name, { start, end })))
       const bytes = followJob(parts, job, { start, attempt }, untilSent(app, reply))
       return reply.send(Readable.from(breakOff(app, bytes)))
     },
-  })
+  )
 }
 
 /** The signal for as long as an answer is being sent. */

@@ -22,6 +22,11 @@ export async function openapiRoute(app: ApiServer): Promise<void> {
       },
       security: [{ token: [] }],
     },
+    // The schema that validates is whole; the document names it.
+    transform: ({ schema, url }) => {
+      const { $id } = (schema.body ?? {}) as { $id?: string }
+      return { schema: $id === undefined ? schema : { ...schema, body: { $ref: `${$id}#` } }, url }
+    },
     refResolver: {
       buildLocalReference: (json, _base, _fragment, i) => (typeof json.$id === 'string' ? json.$id : `schema-${i}`),
     },

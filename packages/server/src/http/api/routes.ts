@@ -5,6 +5,7 @@ import {
   JobEvent,
   JobEvents,
   JobPage,
+  JobRequest,
   ProblemBody,
   Resources,
   Submitted,
@@ -61,7 +62,19 @@ export async function apiRoutes(
     return sendProblem(problem, request, reply)
   })
   guard(server, common.authenticator)
-  for (const schema of [Attempt, Cause, Job, JobEvent, JobEvents, JobPage, ProblemBody, Resources, Submitted, Usage]) {
+  for (const schema of [
+    Attempt,
+    Cause,
+    Job,
+    JobEvent,
+    JobEvents,
+    JobPage,
+    JobRequest,
+    ProblemBody,
+    Resources,
+    Submitted,
+    Usage,
+  ]) {
     app.addSchema(schema)
   }
   await openapiRoute(app)
