@@ -1,8 +1,7 @@
 import type { Kysely } from 'kysely'
+import { insertRows } from './insert-rows.ts'
 import type { Schema } from './schema.ts'
 import type { StoredEvent } from './store.ts'
-
-const rowsPerInsert = 1000
 
 /** Adds events in the order given. */
 export async function insertEvents(
@@ -10,21 +9,18 @@ export async function insertEvents(
   events: readonly StoredEvent[],
   nextSeq: () => number,
 ): Promise<void> {
-  for (let i = 0; i < events.length; i += rowsPerInsert) {
-    await db
-      .insertInto('events')
-      .values(
-        events.slice(i, i + rowsPerInsert).map(({ jobId, at, type, reason, message }) => ({
-          seq: nextSeq(),
-          job_id: jobId,
-          at,
-          type,
-          reason,
-          message,
-        })),
-      )
-      .execute()
-  }
+  await insertRows(
+    db,
+    'events',
+    events.map(({ jobId, at, type, reason, message }) => ({
+      seq: nextSeq(),
+      job_id: jobId,
+      at,
+      type,
+      reason,
+      message,
+    })),
+  )
 }
 
 /** A job's events, oldest first. Served by events_by_job. */

@@ -1,14 +1,11 @@
 import type { Kysely } from 'kysely'
-import type { StoredJob } from '../job/job.ts'
 import { insertEvents } from './events.ts'
+import { insertRows } from './insert-rows.ts'
 import { jobRow } from './rows.ts'
 import type { Schema } from './schema.ts'
 import type { Store, SubmitOutcome } from './store.ts'
 
 type Submission = Parameters<Store['submit']>[0]
-
-/** Rows in one INSERT: SQLite takes 32,766 values in a statement, PostgreSQL 65,535. */
-const rowsPerInsert = 500
 
 /** Stores one submission inside a transaction. */
 export async function insertSubmission(
@@ -41,21 +38,12 @@ export async function insertSubmission(
       })
       .execute()
   }
-  await insertJobs(db, jobs)
+  await insertRows(db, 'jobs', jobs.map(jobRow))
   await insertEvents(db, events, nextSeq)
   if (secrets !== undefined) {
     for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()
   }
   return { outcome: 'stored', ids }
-}
-
-async function insertJobs(db: Kysely<Schema>, jobs: readonly StoredJob[]): Promise<void> {
-  for (let i = 0; i < jobs.length; i += rowsPerInsert) {
-    await db
-      .insertInto('jobs')
-      .values(jobs.slice(i, i + rowsPerInsert).map(jobRow))
-      .execute()
-  }
 }
 
 /** Forgets answers that nobody will ask for again. Served by idempotency_by_age. */

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
@@ -23,6 +23,8 @@ const migrations = fileURLToPath(new URL('../../../migrations', import.meta.url)
  */
 export async function openSqliteStore(path: string, now: () => number = Date.now): Promise<Store> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  // Jobs' environments are in it. SQLite gives its other files the mode of this one.
+  await (await open(path, 'a', 0o600)).close()
   const database = new DatabaseSync(path, { timeout: patienceMs })
   await switchToWriteAheadLog(database)
   database.exec(`
