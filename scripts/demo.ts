@@ -115,8 +115,9 @@ function showCatalogue(path: string): boolean {
   const text = readFileSync(path, 'utf8')
   const catalogue = parseCatalogue(text)
   const same = text === readFileSync(join(example, 'catalogues', basename(path)), 'utf8')
-  const verdict = same ? 'just as source-extractor run by hand' : 'NOT as source-extractor run by hand'
-  console.log(`\n${shown(path)}: ${catalogue.rows.length} sources, ${verdict}`)
+  const verdict = same ? 'the same catalogue' : 'NOT the catalogue'
+  console.log(`\n${shown(path)}`)
+  console.log(`  ${catalogue.rows.length} sources, ${verdict} that source-extractor writes when run by hand:`)
   console.log(firstRows(catalogue, 4))
   return same
 }
@@ -162,14 +163,14 @@ function showWhatNext(): void {
   console.log(`
 Everything is in ${shown(folder)}/: delete it when you are done. To go on from here:
 
-  bin/science-platform serve --data ${shown(dataDir)}           # in one terminal
+  bin/science-platform serve --data ${shown(dataDir)}              # and leave it running
   bin/canfar auth login --server http://127.0.0.1:8080 \\
       --token "$(bin/science-platform token create demo --data ${shown(dataDir)})"
-  bin/canfar ps -a                                     # the jobs you just saw
+  bin/canfar ps -a                                         # the jobs you just saw
   bin/canfar create headless ${image} \\
       --follow -- sh -c 'id; nproc; ls -l /arc/projects/demo'
 
-The frames and the script are in examples/source-extractor/, the guide in README.md.`)
+The frames and the script are in examples/source-extractor/; README.md goes on.`)
 }
 
 async function demo(): Promise<boolean> {
