@@ -7,6 +7,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { homedir } from 'node:os'
 import { basename, join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +16,7 @@ import type { Job } from '@science-platform/contract'
 import { Jobs } from '../packages/client/src/index.ts'
 import { demoFolder } from './demo/folder.ts'
 import { firstRows, parseCatalogue, usageTable } from './demo/results.ts'
-import { command, heading, line, showing } from './demo/screen.ts'
+import { command, heading, line, sentence, showing } from './demo/screen.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const example = join(root, 'examples/source-extractor')
@@ -38,10 +39,13 @@ const administer = (...args: readonly string[]): Promise<string> =>
   run(join(root, 'bin/science-platform'), [...args, '--data', dataDir])
 
 /** Path as one would type it from the checkout. */
-const shown = (path: string): string => (path.startsWith(root) ? relative(root, path) : path)
+const shown = (path: string): string =>
+  path.startsWith(root) ? relative(root, path) : path.replace(new RegExp(`^${homedir()}/`), '~/')
 
 async function provideImage(): Promise<void> {
-  const archive = join(folder, 'image.tar')
+  // The checkout may belong to somebody else who has built it already.
+  const beside = join(root, '.demo/image.tar')
+  const archive = existsSync(beside) ? beside : join(folder, 'image.tar')
   if (!existsSync(archive)) {
     const building = run(join(example, 'build-image'), [archive])
     await showing('building it, once, from Debian packages (about 40 s)', building)
@@ -77,7 +81,7 @@ async function startPlatform(): Promise<{ url: string; server: ChildProcess }> {
   const lastWords: string[] = []
   createInterface({ input: server.stderr }).on('line', (words) => {
     // Its log is JSON; what it says plainly is for people: which limits this machine cannot hold, or why it stops.
-    if (!words.startsWith('{')) line(words)
+    if (!words.startsWith('{')) sentence(words)
     lastWords.push(words)
     lastWords.splice(0, lastWords.length - 10)
   })
@@ -152,7 +156,7 @@ function showResults(ended: readonly Job[]): boolean {
   heading(5, steps, 'What came of them, and what they used of what they asked for')
   line(...usageTable(ended).split('\n'))
   for (const { name, state, cause } of ended) {
-    if (state !== 'succeeded') line(`${name}: ${cause?.message ?? ''} ${cause?.hint ?? ''}`)
+    if (state !== 'succeeded') sentence(`${name}: ${cause?.message ?? ''} ${cause?.hint ?? ''}`)
   }
   if (!ended.every((job) => job.state === 'succeeded')) return false
   const catalogues = readdirSync(join(project, 'catalogues')).filter((name) => name.endsWith('.cat'))
@@ -163,10 +167,10 @@ function showWhatNext(): void {
   console.log(`
 Everything is in ${shown(folder)}/: delete it when you are done. To go on from here:
 
-  bin/science-platform serve --data ${shown(dataDir)}              # and leave it running
-  bin/canfar auth login --server http://127.0.0.1:8080 \\
-      --token "$(bin/science-platform token create demo --data ${shown(dataDir)})"
-  bin/canfar ps -a                                         # the jobs you just saw
+  bin/science-platform serve --data ${shown(dataDir)}
+  bin/science-platform token create demo --data ${shown(dataDir)}
+  bin/canfar auth login --server http://127.0.0.1:8080      # asks for that token
+  bin/canfar ps -a                                     # the jobs you just saw
   bin/canfar create headless ${image} \\
       --follow -- sh -c 'id; nproc; ls -l /arc/projects/demo'
 

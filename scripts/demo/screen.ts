@@ -6,9 +6,22 @@ export function heading(step: number, steps: number, words: string): void {
   console.log(`\n[${step}/${steps}] ${words}`)
 }
 
-/** Prints lines below a heading. */
+/** Prints lines below a heading, as they are. */
 export function line(...words: readonly string[]): void {
   for (const word of words) console.log(`      ${word}`)
+}
+
+/** Prints a sentence below a heading, broken where it would not fit. */
+export function sentence(text: string): void {
+  let current = '     '
+  for (const word of text.split(' ')) {
+    if (current.length + 1 + word.length > columns && current.trim() !== '') {
+      console.log(current)
+      current = '       '
+    }
+    current += ` ${word}`
+  }
+  console.log(current)
 }
 
 /** Prints a command as one would type it, broken into lines that fit, so that it can be copied. Words with spaces are quoted. */
@@ -26,7 +39,7 @@ export function command(words: readonly string[]): void {
   console.log([...lines, current].join('\n'))
 }
 
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+const quoted = (word: string): string => (/^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
 /**
  * Shows what is going on while the work lasts, with the seconds it has taken: in one line that is rewritten on a
