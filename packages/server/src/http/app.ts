@@ -17,9 +17,10 @@ export type { HttpParts } from './parts.ts'
 
 /**
  * The HTTP server, not listening yet: `/skaha/v1` and `/skaha/v0` (docs/wire.md), `/api/v1` (docs/api.md), `/healthz`
- * and `/readyz`. Closing it ends open streams and waits for requests under way.
+ * and `/readyz`. Closing it ends streams that are followed, and waits for requests under way, but no longer than
+ * `drainMilliseconds`.
  */
-export function createApp(parts: HttpParts): FastifyInstance {
+export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyInstance {
   const log: FastifyBaseLogger = parts.log
   const stopping = new AbortController()
   const table = new RouteTable()
@@ -45,6 +46,13 @@ export function createApp(parts: HttpParts): FastifyInstance {
   })
   app.addHook('preClose', async () => {
     stopping.abort(new Error('the server is stopping'))
+    // Who does not read on what was sent would hold up the stop for ever.
+    const giveUp = setTimeout(() => {
+      app.server.closeAllConnections()
+    }, drainMilliseconds)
+    app.server.once('close', () => {
+      clearTimeout(giveUp)
+    })
   })
   app.setErrorHandler(sendProblem)
   app.setNotFoundHandler((request, reply) =>

@@ -34,6 +34,7 @@ describe('bad input to /api/v1/jobs', () => {
     ['GPUs where there are none', { ...good, gpus: 1 }, 'gpus', /Leave gpus out/],
     ['less than no GPUs', { ...good, gpus: -1 }, 'gpus', /at least 0/],
     ['no replicas', { ...good, replicas: 0 }, 'replicas', /at least 1/],
+    ['much, many times', { ...good, args: ['x'.repeat(100_000)], replicas: 1000 }, 'replicas', /file under \/arc/],
     ['an env key with a space', { ...good, env: { 'A B': '1' } }, 'env', /letter or underscore/],
     ['an empty env key', { ...good, env: { '': '1' } }, 'env', /letter or underscore/],
     ['an env key with a line break', { ...good, env: { 'A\nB': 1 } }, 'env', /letter or underscore/],

@@ -1,5 +1,6 @@
 import type { JobRequest } from '@science-platform/contract'
 import { newJobId } from '../job/ids.ts'
+import { InvalidRequest } from '../job/invalid.ts'
 import { jobsOf } from '../job/submission.ts'
 import type { IdempotencyKey, StoredEvent, SubmitOutcome } from '../store/store.ts'
 import type { HttpParts } from './parts.ts'
@@ -12,6 +13,9 @@ export interface Submission {
   readonly registryAuth?: string | undefined
   readonly idempotency?: IdempotencyKey | undefined
 }
+
+/** Bytes of cmd, args and env that one request may have stored: each of its replicas has its own. */
+const mostBytes = 64 * 2 ** 20
 
 /** Stores the jobs of a request, all or none. They are durable when the promise is fulfilled. */
 export type Submit = (submission: Submission) => Promise<SubmitOutcome>
@@ -27,6 +31,7 @@ export function submitter(
   return async ({ owner, request, registryAuth, idempotency }) => {
     const now = parts.now()
     const image = parts.checkImage(request.image)
+    checkSize(request)
     const jobs = jobsOf({ ...request, image }, { owner, context: parts.context(), now, newId: newJobId, nextSeq })
     const events = jobs.map((job): StoredEvent => ({
       jobId: job.id,
@@ -45,4 +50,16 @@ export function submitter(
     if (outcome.outcome === 'stored') parts.wake()
     return outcome
   }
+}
+
+/** @throws {InvalidRequest} where few bytes in many replicas would become many. */
+function checkSize({ cmd, args, env, replicas = 1 }: JobRequest): void {
+  if (replicas === 1) return
+  const each = Buffer.byteLength(JSON.stringify([cmd, args, env]))
+  if (each * replicas <= mostBytes) return
+  throw new InvalidRequest(
+    'replicas',
+    `replicas is ${replicas}, each with ${each} bytes of cmd, args and env; together they may have ${mostBytes}`,
+    'Put the data into a file under /arc and pass its path.',
+  )
 }

@@ -185,6 +185,23 @@ describe('a server that stops', () => {
   })
 })
 
+describe('a server that stops while somebody does not read', () => {
+  it('stops all the same', async () => {
+    const other = await testApp()
+    const address = new URL(await other.listen())
+    const token = await other.token('ada')
+    const id = await other.submit('ada')
+    await other.run(id)
+    other.executor.write(`${id}-1`, Buffer.alloc(60_000_000, 'x'))
+    const socket = connect(Number(address.port), '127.0.0.1')
+    socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
+    await new Promise((resolve) => socket.once('readable', resolve))
+    await other.app.close()
+    await until(() => other.executor.open === 0)
+    socket.destroy()
+  })
+})
+
 describe('a request that is none', () => {
   const talk = async (text: string): Promise<string> => {
     const socket = connect(Number(new URL(base).port), '127.0.0.1')

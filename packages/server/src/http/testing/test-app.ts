@@ -69,43 +69,46 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
   const sealed: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
-  const app = createApp({
-    store,
-    executor,
-    changes,
-    images: { list: async () => images },
-    config: {
-      images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
-      retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24 },
+  const app = createApp(
+    {
+      store,
+      executor,
+      changes,
+      images: { list: async () => images },
+      config: {
+        images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
+        retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24 },
+      },
+      context: () => context,
+      allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
+      capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
+      reason: (job) => (job.state === 'queued' ? 'It is next and is about to be placed.' : undefined),
+      checkImage: (reference) => {
+        if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
+        throw new InvalidRequest(
+          'image',
+          `session image '${reference}' must come from one of [images.canfar.net]`,
+          'Use one of those.',
+          'image-not-allowed',
+        )
+      },
+      seal: (secret) => {
+        sealed.push(secret)
+        return `sealed:${Buffer.from(secret).toString('hex')}`
+      },
+      wake: () => {
+        wakes += 1
+      },
+      publicUrl: () => 'https://batch.example.org:8443',
+      now: () => clock.now,
+      log: pino(
+        { level: 'debug' },
+        { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+      ),
+      ...change,
     },
-    context: () => context,
-    allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
-    capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
-    reason: (job) => (job.state === 'queued' ? 'It is next and is about to be placed.' : undefined),
-    checkImage: (reference) => {
-      if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
-      throw new InvalidRequest(
-        'image',
-        `session image '${reference}' must come from one of [images.canfar.net]`,
-        'Use one of those.',
-        'image-not-allowed',
-      )
-    },
-    seal: (secret) => {
-      sealed.push(secret)
-      return `sealed:${Buffer.from(secret).toString('hex')}`
-    },
-    wake: () => {
-      wakes += 1
-    },
-    publicUrl: () => 'https://batch.example.org:8443',
-    now: () => clock.now,
-    log: pino(
-      { level: 'debug' },
-      { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
-    ),
-    ...change,
-  })
+    200,
+  )
   const routes: TestApp['routes'] = []
   // Parts of the server are loaded in a later turn of the event loop: their routes are seen from here.
   app.addHook('onRoute', ({ method, url, config }) => {
