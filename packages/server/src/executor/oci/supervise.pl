@@ -45,8 +45,8 @@ while (my $line = <$plan_file>) {
     else                     { $plan{$key} = $value }
 }
 my %call = $plan{arch} eq 'arm64'
-    ? (mount => 40, umount => 39, unshare => 97, prctl => 167, now => 113)
-    : (mount => 165, umount => 166, unshare => 272, prctl => 157, now => 228);
+    ? (mount => 40, umount => 39, unshare => 97, prctl => 167, now => 113, sigprocmask => 135, signalfd => 74)
+    : (mount => 165, umount => 166, unshare => 272, prctl => 157, now => 228, sigprocmask => 14, signalfd => 289);
 
 # --- what is known of the end ---
 
@@ -76,11 +76,14 @@ sub run {
     close $room or give_up('cannot write ended.tmp');
     open $log, '>>', 'log' or give_up('cannot write log');
 
-    # Handlers only leave a byte: the loop below does the work, and no signal can fall between a check and a wait.
-    pipe my $signals, my $signalled or give_up('cannot make a pipe');
+    # Signals are read from a descriptor (signalfd(2)) and never handled: Perl runs its handlers between two operations,
+    # so that a signal between the last of them and the wait in select would wait for the next one, perhaps for ever.
+    my ($SIG_BLOCK, $SIG_UNBLOCK, $SFD_CLOEXEC, $TERM, $CHLD) = (0, 1, 02000000, 15, 17);
+    my $signal_set = pack 'Q', 1 << $TERM - 1 | 1 << $CHLD - 1;
+    syscall $call{sigprocmask}, $SIG_BLOCK, $signal_set, 0, 8;
+    my $signal_fd = syscall $call{signalfd}, -1, $signal_set, 8, $SFD_CLOEXEC;
+    open my $signals, '<&=', $signal_fd or give_up('cannot make a signalfd');
     my $term = -e 'stop';
-    $SIG{TERM} = sub { $term = 1; syswrite $signalled, '.' };
-    $SIG{CHLD} = sub { syswrite $signalled, '.' };
     $SIG{HUP} = $SIG{INT} = $SIG{PIPE} = 'IGNORE';
 
     if ($term) { $end{stopped} = 1; write_end(); return }
@@ -96,17 +99,18 @@ sub run {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>&', $sink;
         open STDERR, '>&', $sink;
+        syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
         my @how = ('--root', "$dir/state", '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
         { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
         print STDERR "cannot run $plan{runtime}: $!\n";
         exit 127;
     }
     close $sink;
-    # A stop that came before the handler was set has left its file.
+    # A stop that came before the signals were blocked has left its file.
     $term = 1 if -e 'stop';
 
     my ($runc_status, $deadline, $open) = (undef, undef, 1);
-    my ($signal_fd, $output_fd) = (fileno $signals, fileno $output);
+    my $output_fd = fileno $output;
     my ($after, @before) = (0);
     until (defined $init && exists $reaped{$init} && (!$open || $after > 1 << 20)) {
         my $ended = defined $init && exists $reaped{$init};
@@ -116,11 +120,13 @@ sub run {
         my $wait = $ended ? 0 : defined $deadline ? $deadline - now() : undef;
         $wait = 0 if defined $wait && $wait < 0;
         my $found = select $ready, undef, undef, $wait;
-        next if $found < 0;    # interrupted: the signal has left its byte
+        next if $found < 0;    # interrupted
         # The container is gone and the pipe is empty: whoever still holds it is none of ours.
         last if $ended && !($found > 0 && vec $ready, $output_fd, 1);
         if ($found > 0 && vec $ready, $signal_fd, 1) {
-            sysread $signals, my $bytes, 4096;
+            sysread $signals, my $arrived, 4096;
+            # 128 bytes for each, of which the first four are its number.
+            for (my $at = 0; $at < length $arrived; $at += 128) { $term = 1 if unpack('L', substr $arrived, $at, 4) == $TERM }
             while ((my $pid = waitpid -1, $WNOHANG) > 0) { $reaped{$pid} = $? }
         }
         if (!defined $runc_status && exists $reaped{$runc}) {
