@@ -36,7 +36,7 @@ async function attemptsByJob(
 }
 
 /** Pure. `live` is what the job uses now, where it runs. */
-export function jobView(
+function jobView(
   job: StoredJob,
   attempts: readonly StoredAttempt[],
   live: Usage | undefined,

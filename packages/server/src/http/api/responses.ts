@@ -2,7 +2,7 @@ import type { ProblemBody } from '@science-platform/contract'
 import Type, { type TUnsafe } from 'typebox'
 
 /** A schema that was added to the server by its name. */
-export const named = <T>(name: string): TUnsafe<T> => Type.Unsafe<T>(Type.Ref(name))
+const named = <T>(name: string): TUnsafe<T> => Type.Unsafe<T>(Type.Ref(name))
 
 /** A success with a JSON body, whose schema was added by its name. */
 export const answer = <T>(name: string, description: string) => ({

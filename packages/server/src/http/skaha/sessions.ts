@@ -176,7 +176,7 @@ export function checkLabel(id: string): void {
 
 /** JSON as the reference server writes it: for people to read as well. */
 export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
-  reply.type('application/json').send(JSON.stringify(value, null, 2))
+  reply.type('application/json').send(`${JSON.stringify(value, null, 2)}\n`)
 
 /** A list of any length, as one JSON array, without holding it all. */
 async function sendPages(reply: FastifyReply, pages: AsyncGenerator<SessionRecord[]>): Promise<FastifyReply> {
@@ -187,7 +187,7 @@ async function sendPages(reply: FastifyReply, pages: AsyncGenerator<SessionRecor
   async function* text(): AsyncGenerator<string> {
     yield `[\n${printed(records)}`
     for await (const page of pages) if (page.length > 0) yield `,\n${printed(page)}`
-    yield '\n]'
+    yield '\n]\n'
   }
   return reply.type('application/json').send(Readable.from(text()))
 }

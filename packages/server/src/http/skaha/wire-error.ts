@@ -19,7 +19,7 @@ export class WireError extends Error {
 export const noSession = (id: string, end = ''): WireError => new WireError(404, `session ${id} not found${end}`)
 
 /** Whatever was thrown, as the wire tells it. Pure. */
-export function asWireError(error: unknown): WireError {
+function asWireError(error: unknown): WireError {
   if (error instanceof WireError) return error
   const problem = asProblem(error)
   const { status, headers, message, hint } = problem
