@@ -1,22 +1,16 @@
-import { chmod, chown, lstat, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PreparedImage } from '../../image/local-images.ts'
 import type { AttemptSpec } from '../executor.ts'
 import { groupText, passwdText } from './accounts.ts'
 import { ociConfig, type Placement } from './bundle.ts'
-import { parseEndEvidence, type EndEvidence } from './ending.ts'
 import type { Evidence } from './evidence.ts'
-import { ifThere, readIfThere } from './files.ts'
-import { stages, type Folders, type Stage } from './folders.ts'
+import { ifThere } from './files.ts'
+import type { Folders } from './folders.ts'
+import { parseJournal, stages, type Journal } from './journal.ts'
 import type { Machine } from './machine.ts'
-import { isAlive, parseIdentity, planText, type SupervisorIdentity } from './supervisor.ts'
-
-/** What is remembered of an attempt beside what its supervisor writes. */
-export interface AttemptRecord {
-  readonly spec: AttemptSpec
-  readonly imageDigest: string
-  readonly logLimitBytes: number
-}
+import type { SharedFiles } from './shared-files.ts'
+import { isAlive, planText } from './supervisor.ts'
 
 /** What a container sees of the network: a namespace, and who answers to names. */
 export interface ContainerNetwork {
@@ -28,6 +22,7 @@ export interface ContainerNetwork {
 /** Settings of the executor that an attempt's folder depends on. */
 export interface FolderOptions {
   readonly folders: Folders
+  readonly sharedFiles: SharedFiles
   readonly machine: Machine
   readonly runtime: string
   readonly logLimitBytes: number
@@ -35,8 +30,8 @@ export interface FolderOptions {
 }
 
 /**
- * Writes everything the supervisor needs. The last step renames the plan into place: a folder without a plan was never completed, and nothing
- * has run from it.
+ * Writes everything the supervisor needs. The last step renames the journal into place: a folder without one was never completed, and
+ * nothing has run from it.
  */
 export async function writeAttemptFolder(
   spec: AttemptSpec,
@@ -44,7 +39,7 @@ export async function writeAttemptFolder(
   network: ContainerNetwork,
   options: FolderOptions,
 ): Promise<void> {
-  const { folders, machine, logLimitBytes } = options
+  const { folders, sharedFiles, machine, logLimitBytes } = options
   const folder = join(folders.attempts, spec.id)
   const scratchFolder = join(folders.scratch, spec.id)
   const homeFolder = join(folders.homes, spec.account.name)
@@ -58,45 +53,28 @@ export async function writeAttemptFolder(
     await chmod(join(folder, 'tmp'), 0o1777)
   }
   const placement: Placement = {
-    folder,
+    rootfs: folders.rootfs,
     homeFolder,
     projectsFolder: folders.projects,
     scratchFolder,
+    ...(ownTmp ? { tmpFolder: join(folder, 'tmp') } : {}),
+    etc: {
+      passwd: await sharedFiles.path(passwdText(image.passwd, spec.account, machine.rootless)),
+      group: await sharedFiles.path(groupText(image.group, spec.account, machine.rootless)),
+      hosts: await sharedFiles.path(network.hosts),
+      'resolv.conf': await sharedFiles.path(network.resolvConf),
+    },
     network: network.placement,
     pidsLimit: options.pidsLimit,
-    ownTmp,
     programs32Bit,
   }
-  const record: AttemptRecord = { spec: withoutCredentials(spec), imageDigest: image.digest, logLimitBytes }
-  const plan = planText(
-    {
-      attemptId: spec.id,
-      runtime: options.runtime,
-      rootfs: image.rootfs,
-      logLimitBytes,
-      graceSeconds: spec.graceSeconds,
-      spoolFolder: folders.spool,
-      scratchFolder,
-    },
-    machine,
-  )
+  const record = { spec, imageDigest: image.digest, logLimitBytes }
+  const { runtime } = options
+  const plan = planText({ record, runtime, imageRoot: image.rootfs, scratchFolder, folders }, machine)
   const secret = { mode: 0o600 }
-  const readable = { mode: 0o644 } // by the job, whoever it runs as
-  await Promise.all([
-    writeFile(join(folder, 'config.json'), JSON.stringify(ociConfig(spec, image, placement, machine)), secret),
-    writeFile(join(folder, 'attempt.json'), JSON.stringify(record), secret),
-    writeFile(join(folder, 'passwd'), passwdText(image.passwd, spec.account, machine.rootless), readable),
-    writeFile(join(folder, 'group'), groupText(image.group, spec.account, machine.rootless), readable),
-    writeFile(join(folder, 'hosts'), network.hosts, readable),
-    writeFile(join(folder, 'resolv.conf'), network.resolvConf, readable),
-    writeFile(join(folder, 'plan'), plan, secret),
-  ])
+  await writeFile(join(folder, 'config.json'), JSON.stringify(ociConfig(spec, image, placement, machine)), secret)
+  await writeFile(join(folder, 'plan'), plan, secret)
   await rename(join(folder, 'plan'), join(folder, 'prepared'))
-}
-
-function withoutCredentials(spec: AttemptSpec): AttemptSpec {
-  const { registryAuth: _, ...rest } = spec
-  return rest
 }
 
 async function giveTo(path: string, { account }: AttemptSpec, machine: Machine): Promise<void> {
@@ -120,10 +98,18 @@ async function makeHome(path: string, spec: AttemptSpec, machine: Machine): Prom
   }
 }
 
-const looks = new Map<string, Promise<Pick<Placement, 'ownTmp' | 'programs32Bit'>>>()
+/** What of an image's root decides about its containers. */
+interface ImageLook {
+  /** It has no /tmp that anybody may write to. */
+  readonly ownTmp: boolean
+  /** It has a loader for 32-bit programs. */
+  readonly programs32Bit: boolean
+}
 
-/** What of the image's root decides about its containers. Looked at once: a root never changes. Links in it are not followed. */
-function lookInto({ rootfs }: PreparedImage): Promise<Pick<Placement, 'ownTmp' | 'programs32Bit'>> {
+const looks = new Map<string, Promise<ImageLook>>()
+
+/** Looks once: a root never changes. Links in it are not followed. */
+function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
   const known = looks.get(rootfs)
   if (known !== undefined) return known
   const look = (async () => {
@@ -143,51 +129,31 @@ function lookInto({ rootfs }: PreparedImage): Promise<Pick<Placement, 'ownTmp' |
 }
 
 /** What is on disk of an attempt. */
-export interface FoundAttempt extends Evidence {
-  readonly record?: AttemptRecord
-  readonly identity?: SupervisorIdentity
-  /** Milliseconds since the epoch, when the command was started and has not been cleaned away. */
+export interface FoundAttempt extends Evidence, Journal {
+  /** Milliseconds since the epoch, while the command runs: when it was started. */
   readonly startedAt?: number
 }
 
 /** Looks at an attempt's folder. */
 export async function findAttempt(folder: string, bootId: string): Promise<FoundAttempt> {
-  const names = new Set((await ifThere(readdir(folder))) ?? [])
-  const stage = stages.findLast((candidate) => names.has(candidate))
-  const identity = parseIdentity((await readIfThere(join(folder, 'supervisor'))) ?? '')
-  const startedAt = await startOf(folder)
-  const record = parseRecord((await readIfThere(join(folder, 'attempt.json'))) ?? '')
-  return {
-    ended: names.has('ended.json'),
-    supervised: identity !== undefined && (await isAlive(identity, bootId)),
-    ...(stage === undefined ? {} : { stage }),
-    ...(identity === undefined ? {} : { identity }),
-    ...(startedAt === undefined ? {} : { startedAt }),
-    ...(record === undefined ? {} : { record }),
+  // Stages only go on, so a journal that is renamed between two of these looks is found under a later name.
+  for (const stage of stages) {
+    const path = join(folder, stage)
+    const text = await ifThere(readFile(path, 'utf8'))
+    if (text === undefined) continue
+    const journal = parseJournal(text, stage, Date.now())
+    const startedAt = stage === 'started' ? (await ifThere(stat(path)))?.mtimeMs : undefined
+    const supervised = journal.identity !== undefined && (await isAlive(journal.identity, bootId))
+    return {
+      ...journal,
+      stage,
+      told: journal.end !== undefined,
+      supervised,
+      ...(startedAt === undefined ? {} : { startedAt: Math.floor(startedAt) }),
+    }
   }
+  return { stage: undefined, told: false, supervised: false }
 }
-
-/** When the command was started: the supervisor stamps the plan with it. */
-export async function startOf(folder: string): Promise<number | undefined> {
-  return (await ifThere(stat(join(folder, 'started' satisfies Stage))))?.mtimeMs
-}
-
-/** What the supervisor wrote of the end; undefined while there is nothing. A file that is not whole counts as an end that nobody saw. */
-export async function readEnd(folder: string): Promise<EndEvidence | undefined> {
-  const text = await readIfThere(join(folder, 'ended.json'))
-  if (text === undefined) return undefined
-  return parseEndEvidence(text) ?? lostEvidence(Date.now())
-}
-
-/** The evidence of an end of which there is none. */
-export const lostEvidence = (at: number): EndEvidence => ({
-  at,
-  stopped: false,
-  killed: false,
-  lost: true,
-  lostBytes: 0,
-  files: {},
-})
 
 /** The whole log when it is short enough to be nothing but a message of the init, otherwise ''. */
 export async function readShortLog(folder: string): Promise<string> {
@@ -195,32 +161,6 @@ export async function readShortLog(folder: string): Promise<string> {
   const size = (await ifThere(stat(path)))?.size ?? 0
   return size > 0 && size <= 4096 ? await readFile(path, 'utf8') : ''
 }
-
-/** Our own file, written before the plan was renamed into place: whole wherever there is a plan, save after a power failure. */
-function parseRecord(text: string): AttemptRecord | undefined {
-  try {
-    return JSON.parse(text) as AttemptRecord
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
-}
-
-/** Stands for a record that a power failure took: the attempt ran, so it must not run again, and its ending needs words. */
-export const unknownRecord = (attemptId: string): AttemptRecord => ({
-  spec: {
-    id: attemptId,
-    jobId: attemptId,
-    name: attemptId.toLowerCase(),
-    account: { name: 'unknown', uid: 65_534, gid: 65_534, groups: [] },
-    image: 'unknown',
-    env: {},
-    resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: false },
-    graceSeconds: 0,
-  },
-  imageDigest: '',
-  logLimitBytes: 0,
-})
 
 /** Removes an attempt of which nothing runs, and its scratch space. */
 export async function removeAttempt(folders: Folders, attemptId: string): Promise<void> {

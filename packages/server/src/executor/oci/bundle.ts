@@ -50,16 +50,18 @@ export interface OciResources {
 
 /** What one container is given on this machine, beside its specification and image. */
 export interface Placement {
-  /** The attempt's folder, with `passwd`, `group`, `hosts` and `resolv.conf` in it. */
-  readonly folder: string
+  /** Where the supervisor mounts the container's root. */
+  readonly rootfs: string
   readonly homeFolder: string
   readonly projectsFolder: string
   readonly scratchFolder: string
+  /** For an image without a /tmp that anybody may write to. */
+  readonly tmpFolder?: string
+  /** Paths of the files that take the place of those in the image's /etc. */
+  readonly etc: Readonly<Record<'passwd' | 'group' | 'hosts' | 'resolv.conf', string>>
   readonly network: { readonly type: 'host' | 'none' } | { readonly type: 'isolated'; readonly namespacePath: string }
   /** Most processes and threads at once. */
   readonly pidsLimit: number
-  /** The image has no /tmp that anybody may write to, so it gets one. */
-  readonly ownTmp: boolean
   /** See {@link seccompProfile}. */
   readonly programs32Bit: boolean
 }
@@ -87,7 +89,7 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
       // When the whole machine runs out of memory, jobs go before the platform.
       oomScoreAdj: 500,
     },
-    root: { path: 'rootfs', readonly: false },
+    root: { path: placement.rootfs, readonly: false },
     hostname: spec.name,
     mounts: mountsOf(spec, placement, machine),
     linux: {
@@ -157,9 +159,7 @@ export function resourcesOf({ resources }: AttemptSpec, pidsLimit: number, machi
 export const memoryLimitBytes = (memoryGb: number): number => Math.round(memoryGb * 1024 ** 3)
 
 function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): OciMount[] {
-  const { folder } = placement
   const inert = ['nosuid', 'nodev']
-  const file = (name: string): OciMount => bind(`${folder}/${name}`, `/etc/${name}`, ['bind', 'ro', ...inert])
   const shmBytes = memoryLimitBytes(spec.resources.memoryGb.limit)
   return [
     { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
@@ -195,8 +195,8 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
     bind(placement.homeFolder, homeOf(spec.account), ['rbind', ...inert]),
     bind(placement.projectsFolder, '/arc/projects', ['rbind', ...inert]),
     bind(placement.scratchFolder, '/scratch', ['bind', ...inert]),
-    ...['passwd', 'group', 'hosts', 'resolv.conf'].map(file),
-    ...(placement.ownTmp ? [bind(`${folder}/tmp`, '/tmp', ['bind', ...inert])] : []),
+    ...Object.entries(placement.etc).map(([name, path]) => bind(path, `/etc/${name}`, ['bind', 'ro', ...inert])),
+    ...(placement.tmpFolder === undefined ? [] : [bind(placement.tmpFolder, '/tmp', ['bind', ...inert])]),
     ...(machine.init === undefined ? [] : [bind(machine.init, initPath, ['bind', 'ro', ...inert])]),
   ]
 }

@@ -5,7 +5,7 @@ import Value from 'typebox/value'
 import type { AttemptSpec, Ending } from '../executor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
-/** What a supervisor writes into `ended.json`: facts, no judgement. */
+/** What a supervisor writes of the end (journal.ts): facts, no judgement. */
 export const EndEvidence = Type.Object({
   /** Milliseconds since the epoch. */
   at: Type.Number(),
@@ -36,8 +36,9 @@ export const EndEvidence = Type.Object({
 })
 export type EndEvidence = Static<typeof EndEvidence>
 
-/** Reads `ended.json`; undefined when it is not whole, as after a power failure. */
-export function parseEndEvidence(text: string): EndEvidence | undefined {
+/** Reads what the supervisor wrote; undefined when it is not there or not whole, as after a power failure. */
+export function parseEndEvidence(text: string | undefined): EndEvidence | undefined {
+  if (text === undefined) return undefined
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -47,6 +48,16 @@ export function parseEndEvidence(text: string): EndEvidence | undefined {
   }
   return Value.Check(EndEvidence, value) ? value : undefined
 }
+
+/** The evidence of an end that nobody saw. */
+export const lostEvidence = (at: number): EndEvidence => ({
+  at,
+  stopped: false,
+  killed: false,
+  lost: true,
+  lostBytes: 0,
+  files: {},
+})
 
 /** What else must be known to say why an attempt ended. */
 export interface EndContext {

@@ -1,12 +1,12 @@
-import type { Stage } from './folders.ts'
+import type { Stage } from './journal.ts'
 
 /** What is found of an attempt in its folder. */
 export interface Evidence {
   /** Undefined when the folder was never completed. */
-  readonly stage?: Stage
-  /** Whether `ended.json` is there. */
-  readonly ended: boolean
-  /** Whether the process that `supervisor` names is there and is that process. */
+  readonly stage: Stage | undefined
+  /** Whether the journal tells an end. */
+  readonly told: boolean
+  /** Whether the process that the journal names is there and is that process. */
   readonly supervised: boolean
 }
 
@@ -20,11 +20,10 @@ export interface Evidence {
  */
 export type Judgement = 'discard' | 'watch' | 'clean' | 'keep'
 
-/** Pure: no attempt runs twice, and none stays. The lock on the plan has the last word where a supervisor is only just starting. */
-export function judge({ stage, ended, supervised }: Evidence): Judgement {
-  if (stage === undefined) return ended ? 'keep' : 'discard'
-  if (stage === 'cleaned') return ended ? 'keep' : 'discard'
+/** Pure: no attempt runs twice, and none stays. The lock on the journal has the last word where a supervisor is only just starting. */
+export function judge({ stage, told, supervised }: Evidence): Judgement {
+  if (stage === undefined) return 'discard'
+  if (stage === 'cleaned') return told ? 'keep' : 'discard'
   if (supervised) return 'watch'
-  if (stage === 'prepared' && !ended) return 'discard'
-  return 'clean'
+  return stage === 'prepared' ? 'discard' : 'clean'
 }

@@ -74,10 +74,11 @@ export async function findCgroups(
     const own = /^0::(\/.*)$/m.exec(ownCgroups)?.[1] ?? '/'
     return await unifiedCgroups(unified.mountPoint, own, name, rootless)
   }
-  const hierarchies = mounted.filter(({ version, writable }) => version === 1 && writable)
+  const hierarchies = mounted.filter(({ version, writable }) => version === 2 || writable)
   const usable: typeof hierarchies = []
   for (const hierarchy of hierarchies) if (!rootless && (await mayWrite(hierarchy.mountPoint))) usable.push(hierarchy)
-  // The runtime puts a container into all hierarchies or fails; it keeps the list of its devices in one of them.
+  // The runtime puts a container into all hierarchies (also into a unified one beside v1's) or fails; it keeps the list of
+  // its devices in one of them.
   if (usable.length === 0 || usable.length < hierarchies.length) return noCgroups
   if (!usable.some(({ controllers }) => controllers.includes('devices'))) return noCgroups
   return {

@@ -1,5 +1,5 @@
-import { watch, type FSWatcher } from 'node:fs'
-import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, readdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Cause, Usage } from '@science-platform/contract'
@@ -11,26 +11,27 @@ import { Attempt } from './attempt.ts'
 import {
   findAttempt,
   keepOnlyLog,
-  lostEvidence,
-  readEnd,
   readShortLog,
   removeAttempt,
-  startOf,
-  unknownRecord,
   writeAttemptFolder,
   type ContainerNetwork,
+  type FoundAttempt,
 } from './attempt-folder.ts'
 import { AttemptLogs, type RunningLog } from './attempt-log.ts'
 import { commandOf } from './bundle.ts'
 import { usageFiles } from './cgroups.ts'
-import { diskFull, endingOf, exitCodeOf, stoppedBeforeStart } from './ending.ts'
+import { diskFull, endingOf, exitCodeOf, lostEvidence, stoppedBeforeStart, type EndEvidence } from './ending.ts'
 import { judge } from './evidence.ts'
 import { ifThere, isDiskFull, readIfThere } from './files.ts'
 import { foldersOf, type Folders } from './folders.ts'
+import { openHints, type Hints } from './hints.ts'
+import type { Stage } from './journal.ts'
 import { limitsOf, limitsText, readMachine, removeCgroupParents, type Limits, type Machine } from './machine.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
 import type { IsolatedNetwork } from './network/network.ts'
-import { isAlive, parseIdentity, signalSupervisor, spawnSupervisor, writeGrace } from './supervisor.ts'
+import { unknownRecord } from './record.ts'
+import { SharedFiles } from './shared-files.ts'
+import { isAlive, signalSupervisor, spawnSupervisor, writeGrace } from './supervisor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
 /** Settings of {@link createOciExecutor}. */
@@ -72,13 +73,15 @@ class Oci implements OciExecutor {
   readonly #options: OciExecutorOptions
   readonly #folders: Folders
   readonly #logs: AttemptLogs
+  readonly #sharedFiles: SharedFiles
   readonly #attempts = new Map<string, Attempt>()
   readonly #changeListeners: (() => void)[] = []
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   /** Work that goes on in the background; its failures are logged. */
   readonly #background = new Set<Promise<void>>()
   #machine: Machine | undefined
-  #spoolWatcher: FSWatcher | undefined
+  #hints: Hints | undefined
+  #supervisorsLog: number | undefined
   #sweptAt = 0
   #closed = false
 
@@ -86,6 +89,7 @@ class Oci implements OciExecutor {
     this.#options = options
     this.#folders = foldersOf(options.dataDir)
     this.#logs = new AttemptLogs(this.#folders)
+    this.#sharedFiles = new SharedFiles(this.#folders.names)
   }
 
   nodes(): Promise<readonly Node[]> {
@@ -94,12 +98,15 @@ class Oci implements OciExecutor {
 
   async open(): Promise<void> {
     this.#machine = await readMachine(this.#options.instance)
-    const { attempts, logs, spool, scratch, homes, projects } = this.#folders
-    for (const folder of [attempts, logs, spool, scratch]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    const { attempts, logs, scratch, rootfs, homes, projects, hints, supervisorsLog } = this.#folders
+    for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
-    this.#watchSpool()
+    this.#supervisorsLog = openSync(supervisorsLog, 'a', 0o600)
+    this.#hints = await openHints(hints, (attemptId) => {
+      const attempt = this.#attempts.get(attemptId)
+      if (attempt !== undefined) this.#own(this.#look(attempt), attemptId)
+    })
     for (const id of await readdir(attempts)) await this.#recover(id)
-    for (const id of await readdir(spool)) if (!this.#attempts.has(id)) await rm(join(spool, id), { force: true })
   }
 
   start(spec: AttemptSpec): Promise<void> {
@@ -125,14 +132,10 @@ class Oci implements OciExecutor {
     const folder = this.#folder(attemptId)
     await writeGrace(folder, graceSeconds)
     const { bootId } = this.#known()
-    const { custody } = attempt
-    const identity =
-      custody.type === 'adopted'
-        ? custody.identity
-        : parseIdentity((await readIfThere(join(folder, 'supervisor'))) ?? '')
+    const { identity } = await findAttempt(folder, bootId)
     if (identity !== undefined) await signalSupervisor(identity, bootId)
     // It has no handler yet and dies of the signal, or finds the grace period in its folder: either way nothing is started.
-    else if (custody.type === 'child') custody.child.kill('SIGTERM')
+    else if (attempt.custody.type === 'child') attempt.custody.child.kill('SIGTERM')
   }
 
   async list(): Promise<readonly Observed[]> {
@@ -211,7 +214,7 @@ class Oci implements OciExecutor {
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#spoolWatcher?.close()
+    await this.#hints?.close()
     for (const { custody } of this.#attempts.values())
       if (custody.type === 'preparing') custody.abort.abort(new Error('The platform is stopping.'))
     const preparing = [...this.#attempts.values()].flatMap(({ custody }) =>
@@ -220,6 +223,7 @@ class Oci implements OciExecutor {
     await Promise.allSettled(preparing)
     // A forgotten attempt that is not settled yet is found again by the next server, and forgotten again.
     if (this.#machine !== undefined) await removeCgroupParents(this.#machine.cgroups)
+    if (this.#supervisorsLog !== undefined) closeSync(this.#supervisorsLog)
   }
 
   /** Decides what an earlier server left of an attempt, and takes it over. */
@@ -230,32 +234,27 @@ class Oci implements OciExecutor {
     this.#options.log.info({ attemptId: id, judgement, stage: found.stage }, 'found an attempt')
     this.#options.network?.adopt(id)
     if (judgement === 'discard') {
-      await this.#discard(id, found.stage !== undefined)
+      await this.#discard(id, found.stage)
       return
     }
     const record = found.record ?? unknownRecord(id)
     const attempt = new Attempt(record.spec, record.logLimitBytes)
     this.#attempts.set(id, attempt)
-    if (found.record !== undefined) attempt.observed = { ...attempt.observed, imageDigest: found.record.imageDigest }
-    if (found.stage === 'started' && found.startedAt !== undefined)
-      attempt.observed = { ...attempt.observed, phase: 'running', startedAt: found.startedAt }
-    if (judgement === 'watch' && found.identity !== undefined) {
+    if (record.imageDigest !== '') attempt.observed = { ...attempt.observed, imageDigest: record.imageDigest }
+    if (judgement === 'watch' && found.identity !== undefined)
       attempt.custody = { type: 'adopted', identity: found.identity }
-      await this.#look(attempt)
-    } else if (judgement === 'clean') {
-      await this.#look(attempt)
-      this.#supervise(attempt, 'clean')
-    } else {
-      await this.#look(attempt)
-      await this.#settle(attempt)
-    }
+    await this.#learn(attempt, found)
+    if (judgement === 'clean') this.#supervise(attempt, 'clean')
+    if (judgement === 'keep') await this.#settle(attempt)
   }
 
-  /** Removes an attempt whose command was never started. A supervisor that is only just starting finds its plan taken. */
-  async #discard(id: string, hasPlan: boolean): Promise<void> {
-    if (hasPlan) {
-      const child = spawnSupervisor('clean', this.#folder(id))
+  /** Removes an attempt whose command was never started, unless a supervisor that was only just starting was faster. */
+  async #discard(id: string, stage: Stage | undefined): Promise<void> {
+    if (stage === 'prepared') {
+      const child = spawnSupervisor('clean', this.#folder(id), this.#supervisorsLog ?? 2)
       await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject))
+      const found = await findAttempt(this.#folder(id), this.#known().bootId)
+      if (found.stage !== 'cleaned' && found.stage !== 'prepared') return await this.#recover(id)
     }
     await this.#options.network?.release(id)
     await removeAttempt(this.#folders, id)
@@ -293,6 +292,7 @@ class Oci implements OciExecutor {
       signal.throwIfAborted()
       await writeAttemptFolder(spec, image, network, {
         folders: this.#folders,
+        sharedFiles: this.#sharedFiles,
         machine,
         runtime: this.#options.runtime ?? 'runc',
         logLimitBytes: attempt.logLimitBytes,
@@ -341,33 +341,37 @@ class Oci implements OciExecutor {
 
   /** Starts a supervisor, or one that cleans up after a killed one, and sees it to its end. */
   #supervise(attempt: Attempt, mode: 'run' | 'clean'): void {
-    const child = spawnSupervisor(mode, this.#folder(attempt.id))
+    const child = spawnSupervisor(mode, this.#folder(attempt.id), this.#supervisorsLog ?? 2)
     attempt.custody = { type: 'child', child }
     child.once('error', (error) => {
       this.#options.log.error({ attemptId: attempt.id, err: error }, 'a supervisor could not be started')
       this.#own(this.#afterSupervisor(attempt, error.message), attempt.id)
     })
-    child.once('exit', () => {
-      this.#own(this.#afterSupervisor(attempt, undefined), attempt.id)
+    child.once('exit', (code) => {
+      // 0: it has told and cleaned everything, so there is nothing to ask but what it told.
+      this.#own(
+        code === 0 && attempt.ended ? this.#settle(attempt) : this.#afterSupervisor(attempt, undefined),
+        attempt.id,
+      )
     })
   }
 
   /** The supervisor is gone: is everything told and tidy, or was it killed? */
   async #afterSupervisor(attempt: Attempt, spawnFailure: string | undefined): Promise<void> {
     if (this.#closed) return
-    await this.#look(attempt)
     const folder = this.#folder(attempt.id)
     const found = await findAttempt(folder, this.#known().bootId)
+    await this.#learn(attempt, found)
     if (found.supervised && found.identity !== undefined) {
       attempt.custody = { type: 'adopted', identity: found.identity }
       return
     }
     if (found.stage === 'cleaned' || found.stage === undefined) {
-      if (!attempt.ended) this.#endLost(attempt)
+      if (!attempt.ended) this.#end(attempt, lostEvidence(Date.now()), '')
       await this.#settle(attempt)
       return
     }
-    if (found.stage === 'prepared' && !found.ended && !attempt.ended) {
+    if (found.stage === 'prepared' && !attempt.ended) {
       const said = spawnFailure ?? ((await readIfThere(join(folder, 'errors'))) ?? '').trim()
       const cause = attempt.stopAsked ? stoppedBeforeStart : supervisorFailure(said)
       attempt.end({ at: Date.now(), cause, stopped: attempt.stopAsked })
@@ -379,13 +383,13 @@ class Oci implements OciExecutor {
       return
     }
     this.#options.log.error({ attemptId: attempt.id, folder }, 'an attempt could not be cleaned up')
-    if (!attempt.ended) this.#endLost(attempt)
+    if (!attempt.ended) this.#end(attempt, lostEvidence(Date.now()), '')
     await this.#settle(attempt)
   }
 
-  #endLost(attempt: Attempt): void {
-    const evidence = lostEvidence(Date.now())
-    attempt.end(endingOf(evidence, { spec: attempt.spec, shortLog: '' }), evidence)
+  #end(attempt: Attempt, evidence: EndEvidence, shortLog: string): void {
+    if (evidence.startedAt !== undefined) attempt.observed = { startedAt: evidence.startedAt, ...attempt.observed }
+    attempt.end(endingOf(evidence, { spec: attempt.spec, shortLog }), evidence)
     this.#changed()
   }
 
@@ -394,49 +398,27 @@ class Oci implements OciExecutor {
     attempt.settle()
   }
 
-  /** Looks at what the supervisor has written since. */
+  /** Looks at what the supervisor has written since, and whether it still lives. */
   async #look(attempt: Attempt): Promise<void> {
     const { custody } = attempt
-    if (!attempt.ended && custody.type !== 'preparing') {
-      const folder = this.#folder(attempt.id)
-      const evidence = await readEnd(folder)
-      if (evidence !== undefined) {
-        const exitCode = exitCodeOf(evidence.status)
-        const shortLog = exitCode === undefined || exitCode === 0 ? '' : await readShortLog(folder)
-        if (evidence.startedAt !== undefined) attempt.observed = { startedAt: evidence.startedAt, ...attempt.observed }
-        attempt.end(endingOf(evidence, { spec: attempt.spec, shortLog }), evidence)
-        this.#changed()
-      } else if (attempt.observed.phase === 'preparing') {
-        const startedAt = await startOf(folder)
-        if (startedAt !== undefined && !attempt.ended) {
-          attempt.observed = { ...attempt.observed, phase: 'running', startedAt }
-          attempt.wake()
-          this.#changed()
-        }
-      }
-    }
-    if (
-      custody.type === 'adopted' &&
-      !(await isAlive(custody.identity, this.#known().bootId)) &&
-      attempt.custody === custody
-    ) {
-      attempt.custody = { type: 'settled' } // not twice
-      await this.#afterSupervisor(attempt, undefined)
-    }
+    if (this.#closed || custody.type === 'preparing' || custody.type === 'settled') return
+    if (!attempt.ended) await this.#learn(attempt, await findAttempt(this.#folder(attempt.id), this.#known().bootId))
+    if (custody.type !== 'adopted' || (await isAlive(custody.identity, this.#known().bootId))) return
+    if (attempt.custody !== custody) return // somebody else has seen it too
+    attempt.custody = { type: 'settled' }
+    await this.#afterSupervisor(attempt, undefined)
   }
 
-  #watchSpool(): void {
-    const look = (_: unknown, name: string | null): void => {
-      const attempt = name === null ? undefined : this.#attempts.get(name)
-      if (attempt !== undefined) this.#own(this.#look(attempt), attempt.id)
-    }
-    try {
-      this.#spoolWatcher = watch(this.#folders.spool, { persistent: false }, look)
-      this.#spoolWatcher.on('error', (error) => {
-        this.#options.log.warn({ err: error }, 'changes are no longer seen at once, but by looking')
-      })
-    } catch (error) {
-      this.#options.log.warn({ err: error }, 'changes are not seen at once, but by looking')
+  /** Takes over what was found. An attempt only goes on: from preparing to running to ended. */
+  async #learn(attempt: Attempt, found: FoundAttempt): Promise<void> {
+    if (found.end !== undefined) {
+      const exitCode = exitCodeOf(found.end.status)
+      const shortLog = exitCode === undefined || exitCode === 0 ? '' : await readShortLog(this.#folder(attempt.id))
+      if (!attempt.ended) this.#end(attempt, found.end, shortLog)
+    } else if (found.startedAt !== undefined && attempt.observed.phase === 'preparing') {
+      attempt.observed = { ...attempt.observed, phase: 'running', startedAt: found.startedAt }
+      attempt.wake()
+      this.#changed()
     }
   }
 

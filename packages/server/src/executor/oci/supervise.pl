@@ -1,19 +1,19 @@
 #!/usr/bin/perl -w
 # Owns one attempt from its mount to its last trace, and outlives the server that started it.
 #
-#   perl supervise.pl run DIR      prepares the root, starts the container, keeps its log, writes ended.json, cleans up
-#   perl supervise.pl clean DIR    the same end for an attempt whose supervisor was killed: kills what is left, writes what
-#                                  is known, cleans up
+#   perl supervise.pl run DIR      prepares the root, starts the container, keeps its log, tells how it ended, cleans up
+#   perl supervise.pl clean DIR    the same end for an attempt whose supervisor was killed: kills what is left, tells what is
+#                                  known, cleans up
 #
-# DIR is DATA/attempts/ID (attempt-folder.ts lists what is in it). The plan says where the attempt stands by its name:
-# prepared -> launched (runc may have run) -> started (the command runs) -> cleaned. Each step is one rename, so it needs no
-# room on a full disk, and whoever renames `prepared` first decides what becomes of the attempt. The plan is also the
-# lock: flock(2) on its inode tells for certain whether a supervisor lives.
+# DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the stage the attempt has
+# come to: prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one
+# rename, so it needs no room on a full disk, and whoever renames `prepared` first decides what becomes of the attempt.
+# The journal is also the lock: flock(2) on its inode tells for certain whether a supervisor lives.
 #
 # Plain Perl without modules: perl-base, which Debian and Ubuntu always have, starts in 2 ms; `use warnings` and POSIX
 # would add 2 and 10 ms. Numbers below are of Linux, the same on x86_64 and aarch64 unless in %call.
 # Exit codes: 0 done, 75 another supervisor has it, 76 nothing to do, 28 no room, 70 failed before the launch (the reason
-# is on stderr).
+# is in `errors`).
 use strict;
 
 my ($mode, $dir) = @ARGV;
@@ -26,19 +26,24 @@ my ($PR_SET_PDEATHSIG, $PR_SET_CHILD_SUBREAPER) = (1, 36);
 chdir $dir or give_up("cannot enter $dir");
 umask 022;
 
-# --- the plan, which is also the lock ---
+# --- the journal: the server's plan, then this process, then the end ---
 
-my ($plan_file, $stage);
-for my $name (qw(prepared launched started cleaned)) {
-    if (open $plan_file, '+<', $name) { $stage = $name; last }
+my ($journal, $stage);
+for my $name (qw(prepared launched started ended cleaned)) {
+    if (open $journal, '+<', $name) { $stage = $name; last }
 }
 exit 76 unless $stage;
-flock($plan_file, $LOCK) or exit 75;
+flock($journal, $LOCK) or exit 75;
 exit 76 if $mode eq 'run' && $stage ne 'prepared';
 
 my (%plan, @cgroups, @final_files);
-while (my $line = <$plan_file>) {
+my ($plan_size, $end_at, $told, $in_plan) = (0, 0, '', 1);
+while (my $line = <$journal>) {
     chomp $line;
+    $told = $line if $line =~ /^ended /;
+    $in_plan = 0 if $line eq '';
+    next unless $in_plan;
+    $plan_size += 1 + length $line;
     my ($key, $value) = split / /, $line, 2;
     if    ($key eq 'cgroup') { push @cgroups, $value }
     elsif ($key eq 'final')  { push @final_files, [split / /, $value, 2] }
@@ -63,17 +68,13 @@ my ($log, $segment, @segments);    # segments: [first byte, size], oldest first
 my $position = 0;                  # bytes of the stream written so far
 my $lost = 0;                      # bytes the disk had no room for, not yet told
 
+identify();
 if ($mode eq 'run') { run() } else { clean() }
 tidy();
 exit 0;
 
 sub run {
-    identify();
     take_namespace();
-    # Room for the end is taken now, so that a disk that fills up later cannot hide an exit code.
-    open my $room, '>', 'ended.tmp' or give_up('cannot write ended.tmp');
-    defined syswrite $room, ' ' x 16384 or give_up('cannot write ended.tmp');
-    close $room or give_up('cannot write ended.tmp');
     open $log, '>>', 'log' or give_up('cannot write log');
 
     # Signals are read from a descriptor (signalfd(2)) and never handled: Perl runs its handlers between two operations,
@@ -99,8 +100,10 @@ sub run {
         open STDIN, '<', '/dev/null';
         open STDOUT, '>&', $sink;
         open STDERR, '>&', $sink;
+        # What is ignored or blocked here would stay so in the job: `yes | head` would complain, and nothing could be stopped.
+        $SIG{HUP} = $SIG{INT} = $SIG{PIPE} = 'DEFAULT';
         syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
-        my @how = ('--root', "$dir/state", '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
+        my @how = ('--root', $dir, '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
         { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
         print STDERR "cannot run $plan{runtime}: $!\n";
         exit 127;
@@ -182,25 +185,30 @@ sub run {
 
 # The end of an attempt that lost its supervisor. What the container did cannot be known any more.
 sub clean {
-    return if -e 'ended.json' || $stage eq 'prepared' || $stage eq 'cleaned';
+    return unless $stage eq 'launched' || $stage eq 'started';
     kill_container();
     if (open $log, '>>', 'log') { find_log(); finish_log() }
     else                        { report('cannot write log') }
     $end{lost} = 1;
-    $end{startedAt} = 1000 * (stat 'started')[9] if -e 'started';
+    $end{startedAt} = 1000 * (stat 'started')[9] if $stage eq 'started';
     write_end();
 }
 
 # --- identity and namespaces ---
 
-# pid, start time, boot id: what a later server needs to know this process from another one with its number.
+# pid, start time, boot id: what a later server needs to know this process from another one with its number. Behind them
+# the room for the end is taken, so that a disk that fills up later cannot hide an exit code.
 sub identify {
     open my $stat, '<', '/proc/self/stat' or give_up('cannot read /proc/self/stat');
     my ($fields) = <$stat> =~ /\) (.*)/;
     my $start = (split ' ', $fields)[19];
-    open my $file, '>', 'supervisor' or give_up('cannot write supervisor');
-    print $file "$$ $start $plan{boot}\n";
-    close $file or give_up('cannot write supervisor');
+    my $text = "\nsupervisor $$ $start $plan{boot}\n";
+    $end_at = $plan_size + length $text;
+    $text .= "$told\n" if $told ne '';
+    $text .= ' ' x ($end_at + 16384 - $plan_size - length $text);
+    sysseek $journal, $plan_size, 0;
+    my $count = syswrite $journal, $text;
+    give_up('cannot write the journal') unless defined $count && $count == length $text;
 }
 
 # A mount namespace of its own, so that no mount can outlive it; without root a user namespace that allows mounting.
@@ -230,9 +238,10 @@ sub take_namespace {
 
 # The image below, an upper folder of this attempt above. Relative paths: a data folder may have commas and colons in its name.
 sub mount_root {
-    remove($_) for qw(upper work rootfs state);    # of a supervisor killed before its launch
-    mkdir $_ or give_up("cannot make $_") for qw(upper work rootfs);
-    my ($type, $target) = ('overlay', 'rootfs');
+    remove($_) for 'upper', 'work', $plan{id};    # of a supervisor killed before its launch
+    mkdir $_ or give_up("cannot make $_") for qw(upper work);
+    # All containers have their root at the same place, each in a mount namespace of its own.
+    my ($type, $target) = ('overlay', $plan{rootfs});
     my $options = "lowerdir=$plan{lowerdir},upperdir=upper,workdir=work" . ($plan{rootless} ? ',userxattr' : '');
     my $fast = "$options,volatile";    # nothing of it is kept, so nothing need be synced; kernels before 5.10 refuse it
     syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $fast) == 0
@@ -244,28 +253,29 @@ sub mark_started {
     $end{startedAt} = int(now() * 1000);
     utime undef, undef, 'launched';    # the time of this file is the time of the start
     rename 'launched', 'started';
-    open my $hint, '>', "$plan{spool}/$plan{id}";    # a server that watches the spool looks sooner; list() needs it not
+    hint();
 }
 
 # --- ending processes ---
 
+# Pid and start time of the container's first process, which the runtime wrote down before it let it go.
+sub container_init {
+    open my $state, '<', "$plan{id}/state.json" or return;
+    local $/;
+    return <$state> =~ /"init_process_pid":(\d+),"init_process_start":(\d+)/;
+}
+
 # Everything of a container of which only files are known.
 sub kill_container {
-    # runc wrote pid and start time before it let the container go, so another process is never mistaken for it.
-    if (open my $state, '<', "state/$plan{id}/state.json") {
-        local $/;
-        my $text = <$state>;
-        my ($pid) = $text =~ /"init_process_pid":(\d+)/;
-        my ($start) = $text =~ /"init_process_start":(\d+)/;
-        for (1 .. 1000) {
-            last unless $pid && $start && open my $stat, '<', "/proc/$pid/stat";
-            my ($process, $rest) = <$stat> =~ /^(\d+) .*\) (.*)/s;
-            last unless defined $rest && (split ' ', $rest)[19] eq $start;
-            waitpid $pid, $WNOHANG if $rest =~ /^Z/;    # dead; its parent, perhaps this process, has not looked yet
-            last if $rest =~ /^Z/;
-            kill 9, $pid;
-            select undef, undef, undef, 0.005;
-        }
+    my ($pid, $start) = container_init();
+    for (1 .. 1000) {
+        last unless $pid && open my $stat, '<', "/proc/$pid/stat";
+        my ($rest) = <$stat> =~ /\) (.*)/s;
+        last unless defined $rest && (split ' ', $rest)[19] eq $start;
+        waitpid $pid, $WNOHANG if $rest =~ /^Z/;    # dead; its parent, perhaps this process, has not looked yet
+        last if $rest =~ /^Z/;
+        kill 9, $pid;
+        select undef, undef, undef, 0.005;
     }
     kill_cgroup();
 }
@@ -403,7 +413,7 @@ sub fail_start {
     write_end();
 }
 
-# Writes what is known by overwriting the room taken at the start, then one rename.
+# Writes what is known into the room taken at the start, then one rename tells that it is whole.
 sub write_end {
     my @fields = ('"at":' . int(now() * 1000));
     push @fields, map { "\"$_\":" . ($end{$_} ? 'true' : 'false') } qw(stopped killed lost);
@@ -418,34 +428,34 @@ sub write_end {
         push @files, "\"$name\":" . quote($text) if defined $text;
     }
     push @fields, '"files":{' . join(',', @files) . '}';
-    my $text = '{' . join(',', @fields) . '}';
-    my $file;
-    open $file, '+<', 'ended.tmp' or open $file, '>', 'ended.tmp' or give_up('cannot write ended.tmp');
-    my $written = syswrite $file, $text;
-    give_up('cannot write ended.tmp') unless defined $written && $written == length $text;
-    truncate $file, length $text;
-    close $file;
-    rename 'ended.tmp', 'ended.json' or give_up('cannot rename ended.tmp');
-    unlink "$plan{spool}/$plan{id}" or do {
-        # It never started: make the hint so that its removal is seen.
-        open my $hint, '>', "$plan{spool}/$plan{id}" and unlink "$plan{spool}/$plan{id}";
-    };
+    my $text = 'ended {' . join(',', @fields) . "}\n";
+    sysseek $journal, $end_at, 0;
+    my $written = syswrite $journal, $text;
+    give_up('cannot write the journal') unless defined $written && $written == length $text;
+    truncate $journal, $end_at + length $text;
+    rename $_, 'ended' for grep { -e } qw(prepared launched started);
+    hint();
+}
+
+# Tells a server that listens to look at this attempt. Nothing depends on it: list() looks by itself now and then.
+sub hint {
+    return unless sysopen my $hints, $plan{hints}, 1 | 2048;    # O_WRONLY | O_NONBLOCK: fails when nobody listens
+    syswrite $hints, "$plan{id}\n";
 }
 
 # Removes every trace but the log and what was known at the end. May be killed and run again.
 sub tidy {
-    my $target = 'rootfs';
-    syscall $call{umount}, $target, 2;    # MNT_DETACH; EINVAL where nothing is mounted
+    my $target = $plan{rootfs};
+    syscall $call{umount}, $target, 2 if $mode eq 'run';    # MNT_DETACH; a killed supervisor's mount has gone with it
     for my $cgroup (@cgroups) {
         for (1 .. 100) {
             last if rmdir $cgroup or $! != 16;    # EBUSY while the kernel is still reaping
             select undef, undef, undef, 0.005;
         }
     }
-    remove($_) for qw(upper work rootfs root state), $plan{scratch};
-    unlink qw(config.json passwd group hosts resolv.conf init.pid supervisor stop errors);
-    remove('tmp');
-    rename $_, 'cleaned' for grep { -e } qw(prepared launched started);
+    remove($_) for qw(upper work root tmp), $plan{id}, $plan{scratch};
+    unlink qw(config.json init.pid stop);
+    rename $_, 'cleaned' for grep { -e } qw(prepared ended);
 }
 
 # Deletes a file or a folder with all that is in it. Links are removed, never followed.
@@ -483,9 +493,13 @@ sub quote {
     return "\"$text\"";
 }
 
-sub report { print STDERR "$_[0]: $!\n" }
+sub report {
+    my $text = "$_[0]: $!\n";
+    print STDERR "$dir: $text";
+    if (open my $file, '>>', 'errors') { print $file $text }
+}
 
-# Nothing has run yet: say why on stderr, which is the file `errors`, and leave the rest to the server.
+# Nothing has run yet: say why in the file `errors`, and leave the rest to the server.
 sub give_up {
     my $code = $! == $ENOSPC || $! == 122 ? $ENOSPC : 70;    # 122: EDQUOT
     report($_[0]);

@@ -1,23 +1,23 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cgroupFolders, procsFile, usageFiles } from './cgroups.ts'
 import { isDiskFull, isMissing, readIfThere } from './files.ts'
+import type { Folders } from './folders.ts'
 import type { Machine } from './machine.ts'
+import { recordText, type AttemptRecord } from './record.ts'
 
 const program = fileURLToPath(new URL('supervise.pl', import.meta.url))
 
 /** What a supervisor is told of its attempt. */
 export interface SupervisorPlan {
-  readonly attemptId: string
+  readonly record: AttemptRecord
   readonly runtime: string
-  readonly rootfs: string
-  readonly logLimitBytes: number
-  readonly graceSeconds: number
-  readonly spoolFolder: string
+  /** The image's root, below. */
+  readonly imageRoot: string
   readonly scratchFolder: string
+  readonly folders: Pick<Folders, 'hints' | 'rootfs'>
 }
 
 /**
@@ -27,9 +27,10 @@ export interface SupervisorPlan {
  */
 export function planText(plan: SupervisorPlan, machine: Machine): string {
   const { cgroups } = machine
-  const procs = procsFile(cgroups, plan.attemptId)
+  const { spec, logLimitBytes } = plan.record
+  const procs = procsFile(cgroups, spec.id)
   const lines: [string, string | number][] = [
-    ['id', plan.attemptId],
+    ['id', spec.id],
     ['arch', machine.architecture],
     ['boot', machine.bootId],
     ['runtime', plan.runtime],
@@ -37,17 +38,16 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
     // Without control groups the runtime must not insist on them.
     ['lenient', machine.rootless || cgroups.parent === undefined ? 1 : 0],
     ['ownRoot', machine.ownRoot ? 1 : 0],
-    ['lowerdir', escapeOverlayPath(plan.rootfs)],
-    ['logLimit', plan.logLimitBytes],
-    ['grace', plan.graceSeconds],
-    ['spool', plan.spoolFolder],
+    ['lowerdir', escapeOverlayPath(plan.imageRoot)],
+    ['rootfs', plan.folders.rootfs],
+    ['logLimit', logLimitBytes],
+    ['grace', spec.graceSeconds],
+    ['hints', plan.folders.hints],
     ['scratch', plan.scratchFolder],
     ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
-    ...cgroupFolders(cgroups, plan.attemptId).map((folder): [string, string] => ['cgroup', folder]),
-    ...usageFiles(cgroups, plan.attemptId, 'end').map(({ name, path }): [string, string] => [
-      'final',
-      `${name} ${path}`,
-    ]),
+    ...cgroupFolders(cgroups, spec.id).map((folder): [string, string] => ['cgroup', folder]),
+    ...usageFiles(cgroups, spec.id, 'end').map(({ name, path }): [string, string] => ['final', `${name} ${path}`]),
+    ['record', recordText(plan.record)],
   ]
   for (const [key, value] of lines)
     if (String(value).includes('\n')) throw new Error(`The ${key} ${JSON.stringify(value)} must not hold a line break.`)
@@ -60,22 +60,19 @@ const escapeOverlayPath = (path: string): string => path.replace(/[\\:,]/g, '\\$
 /**
  * Starts the supervisor of the attempt in a folder, or with `clean` what does away with the rest of a killed one. It outlives this process.
  * Failures to start it are emitted as 'error' on the child.
+ *
+ * @param stderr file descriptor for what should not be: the supervisor's own failures are in the folder.
  */
-export function spawnSupervisor(mode: 'run' | 'clean', folder: string): ChildProcess {
-  const errors = openSync(join(folder, 'errors'), 'a', 0o600)
-  try {
-    const child = spawn('perl', ['-w', program, mode, folder], {
-      cwd: '/',
-      detached: true,
-      // Nothing of the server's environment: it may hold secrets, and locales would change messages that are matched.
-      env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
-      stdio: ['ignore', 'ignore', errors],
-    })
-    child.unref()
-    return child
-  } finally {
-    closeSync(errors)
-  }
+export function spawnSupervisor(mode: 'run' | 'clean', folder: string, stderr: number): ChildProcess {
+  const child = spawn('perl', ['-w', program, mode, folder], {
+    cwd: '/',
+    detached: true,
+    // Nothing of the server's environment: it may hold secrets, and locales would change messages that are matched.
+    env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+    stdio: ['ignore', 'ignore', stderr],
+  })
+  child.unref()
+  return child
 }
 
 /** Which process a supervisor is: a pid alone may be another process's by now. */
@@ -86,9 +83,9 @@ export interface SupervisorIdentity {
   readonly bootId: string
 }
 
-/** Reads the identity a supervisor wrote; undefined when there is none or it is not whole. */
+/** The identity in what follows the plan of a journal; undefined when there is none or it is not whole. */
 export function parseIdentity(text: string): SupervisorIdentity | undefined {
-  const match = /^(\d+) (\d+) (\S+)\n/.exec(text)
+  const match = /^supervisor (\d+) (\d+) (\S+)\n/.exec(text)
   return match === null ? undefined : { pid: Number(match[1]), startTime: match[2] ?? '', bootId: match[3] ?? '' }
 }
 
