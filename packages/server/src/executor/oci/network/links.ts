@@ -1,4 +1,4 @@
-import { access, readdir, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { runTool } from '../../../tool.ts'
 import type { NetworkPlan, Slot } from './plan.ts'
 import { parseSubnet, type Subnet } from './subnet.ts'
@@ -9,24 +9,29 @@ const namespaces = '/run/netns'
 /** Path of a slot's network namespace. Pure. */
 export const namespacePath = (slot: Pick<Slot, 'name'>): string => `${namespaces}/${slot.name}`
 
-const ip = (args: readonly string[], lines: readonly string[]): Promise<Buffer> =>
-  runTool('ip', [...args, '-batch', '-'], { input: lines.map((line) => `${line}\n`).join('') })
+const batch = (lines: readonly string[]) => ({ input: lines.map((line) => `${line}\n`).join('') })
+
+const ip = (lines: readonly string[]): Promise<Buffer> => runTool('ip', ['-batch', '-'], batch(lines))
+
+/** By nsenter: `ip -netns` would also change the mounts, which fails in a chroot whose root is no mount point. */
+const ipInside = ({ name }: Slot, lines: readonly string[]): Promise<Buffer> =>
+  runTool('nsenter', [`--net=${namespaces}/${name}`, '--', 'ip', '-batch', '-'], batch(lines))
 
 /** Makes sure that the bridge is there and up. Its hardware address is fixed: otherwise it would change with its ports. */
 export async function makeBridge({ bridge, gateway, gatewayMac, subnet }: NetworkPlan): Promise<void> {
   if (!(await hasBridge(bridge)))
-    await ip([], [`link add ${bridge} address ${gatewayMac} type bridge stp_state 0 mcast_snooping 0`])
+    await ip([`link add ${bridge} address ${gatewayMac} type bridge stp_state 0 mcast_snooping 0`])
   // Jobs speak IPv4 only; where the kernel has no IPv6 there is nothing to switch off.
   await writeFile(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '1').catch(unlessMissing)
-  await ip([], [`addr replace ${gateway}/${subnet.prefix} dev ${bridge}`, `link set ${bridge} up`])
+  await ip([`addr replace ${gateway}/${subnet.prefix} dev ${bridge}`, `link set ${bridge} up`])
 }
 
 export async function hasBridge(bridge: string): Promise<boolean> {
-  return (await access(`/sys/class/net/${bridge}/bridge`).then(() => true, unlessMissing)) === true
+  return (await linkNames()).includes(bridge)
 }
 
 export async function removeBridge({ bridge }: NetworkPlan): Promise<void> {
-  if (await hasBridge(bridge)) await ip([], [`link del ${bridge}`])
+  if (await hasBridge(bridge)) await ip([`link del ${bridge}`])
 }
 
 const attach = ({ name }: Slot, { bridge }: NetworkPlan): readonly string[] => [
@@ -37,33 +42,26 @@ const attach = ({ name }: Slot, { bridge }: NetworkPlan): readonly string[] => [
 /** Makes namespaces with a link to the bridge, an address and a route. Not all or none: remove all of them when it fails. */
 export async function makeSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
   await ip(
-    [],
     slots.flatMap((slot) => [
       `netns add ${slot.name}`,
       `link add ${slot.name} type veth peer name eth0 address ${slot.mac} netns ${slot.name}`,
       ...attach(slot, plan),
     ]),
   )
-  for (const { name, address } of slots) {
-    await ip(
-      ['-netns', name],
-      [
-        'link set lo up',
-        'link set eth0 addrgenmode none',
-        `addr add ${address}/${plan.subnet.prefix} dev eth0`,
-        'link set eth0 up',
-        `route add default via ${plan.gateway}`,
-      ],
-    )
+  for (const slot of slots) {
+    await ipInside(slot, [
+      'link set lo up',
+      'link set eth0 addrgenmode none',
+      `addr add ${slot.address}/${plan.subnet.prefix} dev eth0`,
+      'link set eth0 up',
+      `route add default via ${plan.gateway}`,
+    ])
   }
 }
 
 /** Puts the ends of existing links onto a bridge that was made anew. */
 export async function attachSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
-  await ip(
-    [],
-    slots.flatMap((slot) => attach(slot, plan)),
-  )
+  await ip(slots.flatMap((slot) => attach(slot, plan)))
 }
 
 /**
@@ -73,18 +71,18 @@ export async function attachSlots(plan: NetworkPlan, slots: readonly Slot[]): Pr
 export async function removeSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
   const [links, names] = [new Set(await linkNames()), new Set(await namespaceNames())]
   const doomed = slots.filter(({ name }) => links.has(name))
-  await ip(
-    [],
-    [
-      ...doomed.map(({ name }) => `link set ${name} group ${plan.removalGroup}`),
-      ...(doomed.length > 0 ? [`link del group ${plan.removalGroup}`] : []),
-      ...slots.filter(({ name }) => names.has(name)).map(({ name }) => `netns del ${name}`),
-    ],
-  )
+  await ip([
+    ...doomed.map(({ name }) => `link set ${name} group ${plan.removalGroup}`),
+    ...(doomed.length > 0 ? [`link del group ${plan.removalGroup}`] : []),
+    ...slots.filter(({ name }) => names.has(name)).map(({ name }) => `netns del ${name}`),
+  ])
 }
 
-/** The interfaces of this machine. */
-export const linkNames = (): Promise<readonly string[]> => readdir('/sys/class/net')
+/** The interfaces of this machine. Asked of the kernel and not of /sys, which a chroot may lack. */
+export async function linkNames(): Promise<readonly string[]> {
+  const links = JSON.parse((await runTool('ip', ['-json', 'link'])).toString()) as { ifname: string }[]
+  return links.map(({ ifname }) => ifname)
+}
 
 /** The named network namespaces of this machine. */
 export async function namespaceNames(): Promise<readonly string[]> {
