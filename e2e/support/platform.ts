@@ -11,10 +11,9 @@ import { busyboxImage, type BusyboxImage } from '../../packages/server/src/image
 
 const run = promisify(execFile)
 
-/** The repository, and the programs a user has. */
-export const repository = fileURLToPath(new URL('../..', import.meta.url))
-export const platformProgram = join(repository, 'bin/science-platform')
-export const canfarProgram = join(repository, 'bin/canfar')
+/** The repository, and the program an operator has. */
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const platformProgram = join(repository, 'bin/science-platform')
 
 /** The image that most tests run: busybox. */
 export const testImage = 'localhost/test/busybox:1'

@@ -14,8 +14,8 @@ export interface FailureReport {
   readonly exitCode: number
 }
 
-/** What to tell about any error. */
-export function reportOf(error: unknown): FailureReport {
+/** What to tell about any error. `help` is the command that explains a command line. */
+export function reportOf(error: unknown, help = 'canfar help'): FailureReport {
   if (error instanceof CommandFailure) return report(error.reason, error.code, error.message, error.hint)
   if (error instanceof ProblemError) return problemReport(error)
   if (error instanceof SessionRequestError) return requestReport(error)
@@ -28,9 +28,9 @@ export function reportOf(error: unknown): FailureReport {
       'check that the server runs and its address: canfar server ls',
     )
   if (error instanceof CommanderError)
-    return report('usage', 'command.validation_failed', commanderMessage(error), 'canfar help')
+    return report('usage', 'command.validation_failed', commanderMessage(error), commanderHelp(error, help))
   if (error instanceof TypeError || error instanceof RangeError)
-    return report('usage', 'command.validation_failed', error.message)
+    return report('usage', 'command.validation_failed', error.message, help)
   const message = error instanceof Error ? error.message : String(error)
   return report('failure', 'command.failed', message, 'add --debug to see where it happened')
 }
@@ -70,7 +70,7 @@ function defaultHint(status: number): string | undefined {
   const reason = reasonOf(status)
   if (reason === 'unauthorized') return status === 401 ? loginHint : 'ask the people who run the server for access'
   if (reason === 'notFound') return 'canfar ps --all lists what there is'
-  return reason === 'refused' ? undefined : serverHint
+  return reason === 'refused' ? 'canfar info ID tells what the server knows of a job' : serverHint
 }
 
 /** The first failure decides on the exit code; the message names every one. */
@@ -82,7 +82,10 @@ function severalReport(error: SessionError): FailureReport {
   return { ...first, message: told.join('\ncanfar: ') }
 }
 
-const commanderMessage = ({ message }: CommanderError): string => message.replace(/^error: /, '')
+const commanderHelp = ({ code }: CommanderError, help: string): string =>
+  code === 'commander.unknownCommand' ? 'canfar help' : help
+
+const commanderMessage = ({ message }: CommanderError): string => message.replace(/^error: /, '').replaceAll('\n', ' ')
 
 /** Tells a failure on stderr: two lines for people, one object for programs as the published client has it. */
 export function reportFailure({ code, message, hint }: FailureReport, format: OutputFormat): void {

@@ -2,7 +2,7 @@ import { CommanderError } from 'commander'
 import { usageFailure } from './failure.ts'
 import { requestedFormat } from './output/format.ts'
 import { note } from './output/terminal.ts'
-import { createProgram, splitCommandLine } from './program.ts'
+import { chosenCommand, createProgram, splitCommandLine } from './program.ts'
 
 /** Runs one command line and sets the exit code of the process. */
 async function main(argv: readonly string[]): Promise<void> {
@@ -18,7 +18,8 @@ async function main(argv: readonly string[]): Promise<void> {
     if (error instanceof CommanderError && error.exitCode === 0) return
     // Loaded when it is needed: it brings the whole SDK with it.
     const { reportFailure, reportOf } = await import('./failure-report.ts')
-    const report = reportOf(error)
+    const command = chosenCommand(line.words)
+    const report = reportOf(error, command === undefined ? 'canfar help' : `canfar help ${command}`)
     reportFailure(report, requestedFormat(argv))
     if (line.words.includes('--debug')) note(error instanceof Error ? (error.stack ?? error.message) : String(error))
     process.exitCode = report.exitCode

@@ -117,7 +117,7 @@ function stub(program: Command, { name, alias, summary }: LazyCommand): void {
 }
 
 /** The first word that is neither an option nor the value of one; after `help` the next. */
-function chosenCommand(words: readonly string[]): string | undefined {
+export function chosenCommand(words: readonly string[]): string | undefined {
   const plain = words.filter(
     (word, index) => !word.startsWith('-') && !['-o', '--output', '--log-level'].includes(words[index - 1] ?? ''),
   )
@@ -139,7 +139,7 @@ function defineHelp(program: Command): void {
       let command = program
       for (const name of names) {
         const found = command.commands.find((child) => child.name() === name || child.aliases().includes(name))
-        if (found === undefined) command.error(`unknown command '${name}'`)
+        if (found === undefined) command.error(`unknown command '${name}'`, { code: 'commander.unknownCommand' })
         else command = found
       }
       command.outputHelp()

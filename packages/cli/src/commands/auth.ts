@@ -91,7 +91,7 @@ async function showActive(invocation: Invocation): Promise<void> {
       : fields(
           [
             ['Login', summary.idp],
-            ['Mode', summary.mode],
+            ['Mode', modeText(summary.mode)],
             ['Expires', expiryText(summary.expiry)],
             ['Server', summary.server ?? undefined],
           ],
@@ -150,18 +150,21 @@ const loginTable = (logins: readonly LoginSummary[]): string =>
           { title: 'LOGIN' },
           { title: 'MODE' },
           { title: 'EXPIRES', droppable: 1 },
-          { title: 'SERVER', cut: 'start' },
+          { title: 'SERVER' },
         ],
         logins.map(({ active, idp, mode, expiry, server }) => [
           active ? '*' : '',
           idp,
-          mode,
+          modeText(mode),
           expiryText(expiry),
           server ?? '',
         ]),
         columns(),
       )
 
-/** The published client takes a missing expiry for one that is over. */
+/** An x509 login may hold 0, which the published client replaces by the certificate's own. */
 const expiryText = (expiry: number | null): string =>
   expiry === null || expiry === 0 ? 'unknown' : instant(new Date(expiry * 1000).toISOString())
+
+/** In the file a token is called `oidc`, whether it came from such a provider or not. */
+const modeText = (mode: string): string => (mode === 'oidc' ? 'token' : 'certificate')

@@ -55,7 +55,8 @@ async function get(key: string, invocation: Invocation): Promise<void> {
       `there is no setting '${key}'`,
       'canfar config show',
     )
-  const text = isMapping(value) || Array.isArray(value) ? await serialise(value, 'yaml') : String(value)
+  const text =
+    isMapping(value) || Array.isArray(value) ? await serialise(value, 'yaml') : `${value as string | number | boolean}`
   await show(invocation, value, () => text)
 }
 

@@ -50,7 +50,7 @@ const serverTable = (servers: readonly Listed[]): string =>
           { title: 'NAME' },
           { title: 'VERSION' },
           { title: 'LOGIN', droppable: 1 },
-          { title: 'URL', cut: 'end' },
+          { title: 'URL' },
         ],
         servers.map(({ active, name, version, idp, url }) => [
           active ? '*' : '',

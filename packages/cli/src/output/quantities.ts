@@ -1,6 +1,7 @@
-/** A time span in its two largest units: `4 d 3 h`, `2 min 5 s`, `0.4 s`. */
+/** A time span in its two largest units: `4 d 3 h`, `2 min 5 s`, `0.4 s`, `12 ms`. */
 export function duration(seconds: number): string {
-  if (seconds < 0.95) return `${Math.max(0, seconds).toFixed(1)} s`
+  if (seconds < 0.0995) return `${Math.round(Math.max(0, seconds) * 1000)} ms`
+  if (seconds < 0.95) return `${seconds.toFixed(1)} s`
   const units: [number, string][] = [
     [86_400, 'd'],
     [3_600, 'h'],
@@ -29,8 +30,11 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)} ${units[unit] ?? ''}`
 }
 
-/** A share in whole per cent. */
-export const percent = (part: number, whole: number): string => `${Math.round((100 * part) / whole)} %`
+/** A share in whole per cent; what would round to nothing is `<1 %`. */
+export function percent(part: number, whole: number): string {
+  const share = Math.round((100 * part) / whole)
+  return share === 0 && part > 0 ? '<1 %' : `${share} %`
+}
 
 /** An instant in UTC to the second: `2026-11-23 08:37:45 UTC`. */
 export const instant = (iso: string): string => `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`

@@ -9,7 +9,7 @@ export const firstGid = 40_000
 export const nextId = (first: number, used: readonly number[]): number => Math.max(first - 1, ...used) + 1
 
 /** Whether a text can be a user's or a group's name: what POSIX systems take, and safe as a folder. */
-export const isAccountName = (name: string): boolean => /^[a-z][a-z0-9_-]{0,31}$/.test(name)
+const isAccountName = (name: string): boolean => /^[a-z][a-z0-9_-]{0,31}$/.test(name)
 
 /** Throws an error that says what is wrong with a name, and what would do. */
 export function checkAccountName(what: 'user' | 'group', name: string): void {

@@ -8,6 +8,8 @@ import { openSeal } from '../access/seal.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
 import { createApp } from '../http/app.ts'
+import { refuseMalformed } from '../http/client-error.ts'
+import { headLimit } from '../http/problem.ts'
 import { openLocalImages } from '../image/open-local-images.ts'
 import { requireAllowed } from '../image/require-allowed.ts'
 import { JobChanges } from '../job/changes.ts'
@@ -60,7 +62,7 @@ export async function serve(options: Location & { readonly listen?: string }): P
     parts.defer(() => network.close())
   }
   const capacity = machineCapacity(config.capacity)
-  const executor = await createOciExecutor({
+  const executor = createOciExecutor({
     dataDir,
     instance,
     capacity,
@@ -80,7 +82,7 @@ export async function serve(options: Location & { readonly listen?: string }): P
   parts.defer(startRetention(store, executor, config.retention, log))
 
   const context = contextOf(capacity, config.limits.interactive)
-  const app = await createApp({
+  const app = createApp({
     store,
     executor,
     images,
@@ -123,9 +125,10 @@ const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '
 
 /** Jobs cannot reach the machine's loopback: the same API answers on the address of their bridge. */
 async function listenForJobs(app: FastifyInstance, gateway: string, port: number): Promise<() => Promise<void>> {
-  const server = createServer((request, response) => {
+  const server = createServer({ maxHeaderSize: headLimit, requestTimeout: 120_000 }, (request, response) => {
     app.routing(request, response)
   })
+  server.on('clientError', refuseMalformed)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, gateway, resolve)

@@ -13,7 +13,7 @@ export class InvalidConfiguration extends Error {
 }
 
 /** Every environment variable of the platform starts with this; `images.registries` is `SCIENCE_PLATFORM_IMAGES_REGISTRIES`. */
-export const environmentPrefix = 'SCIENCE_PLATFORM_'
+const environmentPrefix = 'SCIENCE_PLATFORM_'
 
 /**
  * The platform's configuration: the command line over the environment over the file over the defaults.

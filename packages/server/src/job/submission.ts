@@ -6,10 +6,10 @@ import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 
 /** 14 days, as on the reference server (wire contract 2.4). */
-export const defaultTimeSeconds = 1_209_600
+const defaultTimeSeconds = 1_209_600
 
 /** What Kubernetes gives a pod between SIGTERM and SIGKILL. */
-export const defaultGraceSeconds = 30
+const defaultGraceSeconds = 30
 
 /**
  * The jobs that a request stands for: one, or `replicas` of them, ready to be stored. Pure: ids, numbers and the time

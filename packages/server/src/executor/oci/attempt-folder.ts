@@ -159,7 +159,7 @@ export async function findAttempt(folder: string, bootId: string): Promise<Found
 export async function readShortLog(folder: string): Promise<string> {
   const path = join(folder, 'log')
   const size = (await ifThere(stat(path)))?.size ?? 0
-  return size > 0 && size <= 4096 ? await readFile(path, 'utf8') : ''
+  return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
 }
 
 /** Removes an attempt of which nothing runs, and its scratch space. */

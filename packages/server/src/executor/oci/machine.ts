@@ -72,7 +72,7 @@ export async function findCgroups(
   const unified = mounted.find(({ version, mountPoint }) => version === 2 && mountPoint === '/sys/fs/cgroup')
   if (unified !== undefined) {
     const own = /^0::(\/.*)$/m.exec(ownCgroups)?.[1] ?? '/'
-    return await unifiedCgroups(unified.mountPoint, own, name, rootless)
+    return unifiedCgroups(unified.mountPoint, own, name, rootless)
   }
   const hierarchies = mounted.filter(({ version, writable }) => version === 2 || writable)
   const usable: typeof hierarchies = []

@@ -254,7 +254,7 @@ class Oci implements OciExecutor {
       const child = spawnSupervisor('clean', this.#folder(id), this.#supervisorsLog ?? 2)
       await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject))
       const found = await findAttempt(this.#folder(id), this.#known().bootId)
-      if (found.stage !== 'cleaned' && found.stage !== 'prepared') return await this.#recover(id)
+      if (found.stage !== 'cleaned' && found.stage !== 'prepared') return this.#recover(id)
     }
     await this.#options.network?.release(id)
     await removeAttempt(this.#folders, id)

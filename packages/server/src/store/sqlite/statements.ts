@@ -7,9 +7,9 @@ import type { SqliteDialect } from 'kysely'
  */
 export function asBetterSqlite(
   database: DatabaseSync,
-): ConstructorParameters<typeof SqliteDialect>[0]['database'] & object {
+): Exclude<ConstructorParameters<typeof SqliteDialect>[0]['database'], () => unknown> {
   const kept = new Map<string, ReturnType<typeof statement>>()
-  return {
+  const adapted = {
     prepare: (text: string) => {
       const known = kept.get(text)
       if (known !== undefined) return known
@@ -23,7 +23,8 @@ export function asBetterSqlite(
     close: () => {
       database.close()
     },
-  } as ConstructorParameters<typeof SqliteDialect>[0]['database'] & object
+  }
+  return adapted
 }
 
 function statement(prepared: StatementSync) {

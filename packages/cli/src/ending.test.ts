@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SessionRecord } from '@science-platform/contract'
+import { endingExitCode, endingLines, endingOfSession, endingsExitCode, type Ending } from './ending.ts'
+
+const ended = (state: Ending['state'], exitCode?: number): Ending => ({
+  id: 'k3x9a0qz',
+  name: 'n',
+  state,
+  ...(exitCode === undefined ? {} : { exitCode }),
+})
+
+test('the exit code is the one of the job, 143 when it was cancelled, 70 when it never had one', () => {
+  assert.equal(endingExitCode(ended('succeeded', 0)), 0)
+  assert.equal(endingExitCode(ended('failed', 137)), 137)
+  assert.equal(endingExitCode(ended('failed')), 70)
+  assert.equal(endingExitCode(ended('cancelled')), 143)
+  assert.equal(endingExitCode(ended('cancelled', 0)), 143)
+})
+
+test('of several jobs the first that is not 0 counts', () => {
+  assert.equal(endingsExitCode([ended('succeeded', 0), ended('failed', 3), ended('failed', 4)]), 3)
+  assert.equal(endingsExitCode([]), 0)
+})
+
+test('an ending is told with its cause and what to do', () => {
+  const cause = { code: 'out-of-memory', message: 'It needed more than 4 GiB.', hint: 'Ask for 6 GiB.' }
+  assert.deepEqual(endingLines({ ...ended('failed', 137), seconds: 125, cause }), [
+    'k3x9a0qz (n) failed after 2 min 5 s, exit code 137: It needed more than 4 GiB.',
+    'fix: Ask for 6 GiB.',
+  ])
+  assert.deepEqual(endingLines(ended('cancelled', 143)), ['k3x9a0qz (n) cancelled'])
+})
+
+test('the words of every version of the skaha wire are understood', () => {
+  const state = (status: string): string | undefined =>
+    endingOfSession({ id: 'x', name: 'n', status } as SessionRecord)?.state
+  assert.deepEqual(
+    ['Completed', 'Succeeded', 'Failed', 'Error', 'Terminated', 'Running', 'Pending', 'Terminating'].map(state),
+    ['succeeded', 'succeeded', 'failed', 'failed', 'cancelled', undefined, undefined, undefined],
+  )
+})

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { bytes, duration, instant, parseDuration, percent } from './quantities.ts'
+
+test('time spans are told in their two largest units', () => {
+  const spans: [number, string][] = [
+    [0, '0 ms'],
+    [0.012, '12 ms'],
+    [0.4, '0.4 s'],
+    [0.99, '1 s'],
+    [59.6, '1 min'],
+    [125, '2 min 5 s'],
+    [7_200, '2 h'],
+    [7_325, '2 h 2 min'],
+    [270_000, '3 d 3 h'],
+  ]
+  for (const [seconds, text] of spans) assert.equal(duration(seconds), text)
+})
+
+test('bytes are told with three figures', () => {
+  assert.deepEqual([0, 1023, 1024, 3_039_232, 17_179_869_184].map(bytes), [
+    '0 B',
+    '1023 B',
+    '1.00 KiB',
+    '2.90 MiB',
+    '16.0 GiB',
+  ])
+})
+
+test('a small share is not nothing', () => {
+  assert.deepEqual([percent(0, 10), percent(1, 1000), percent(1, 3)], ['0 %', '<1 %', '33 %'])
+})
+
+test('instants are in UTC', () => {
+  assert.equal(instant('2026-11-23T08:37:45.120Z'), '2026-11-23 08:37:45 UTC')
+})
+
+test('run times are read with their units', () => {
+  assert.deepEqual(['90', '90s', '30m', '12h', '2d', '1.5h', 'soon', '', '-1', '1w'].map(parseDuration), [
+    90,
+    90,
+    1_800,
+    43_200,
+    172_800,
+    5_400,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ])
+})
