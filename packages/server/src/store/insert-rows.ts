@@ -29,7 +29,7 @@ export async function insertRows<T extends keyof Schema>(
     await db.executeQuery(
       CompiledQuery.raw(
         text,
-        part.flatMap((row) => Object.values<unknown>(row)),
+        part.flatMap((row): unknown[] => Object.values(row as object)),
       ),
     )
     i += count
