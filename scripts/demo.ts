@@ -54,7 +54,7 @@ async function provideImage(): Promise<void> {
   if (!known.some(({ reference }) => reference === image)) {
     await showing('loading it into the local store', administer('image', 'load', archive, '--as', image))
   }
-  line(`${image}: ${shown(archive)}, kept for the next time`)
+  line(image, `(from ${shown(archive)}, kept for the next time)`)
 }
 
 /** A user with a project of the group `demo`, holding the frames and the script. Returns a token for the user. */
@@ -165,11 +165,12 @@ function showResults(ended: readonly Job[]): boolean {
 
 function showWhatNext(): void {
   console.log(`
-Everything is in ${shown(folder)}/: delete it when you are done. To go on from here:
+Everything is in ${shown(folder)}/
+(delete it when you are done). To go on from here:
 
   bin/science-platform serve --data ${shown(dataDir)}
   bin/science-platform token create demo --data ${shown(dataDir)}
-  bin/canfar auth login --server http://127.0.0.1:8080      # asks for that token
+  bin/canfar auth login --server http://127.0.0.1:8080    # asks for that token
   bin/canfar ps -a                                     # the jobs you just saw
   bin/canfar create headless ${image} \\
       --follow -- sh -c 'id; nproc; ls -l /arc/projects/demo'

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { chown, cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('..', import.meta.url))
+
+/** Debian's user without rights, whom every machine has. */
+const nobody = 65_534
+
+/** What the demo prints where all went well. */
+function assertCatalogues(output: string): void {
+  assert.match(output, /28 sources, the same catalogue that source-extractor writes when run by hand/)
+  assert.match(output, /943 sources, the same catalogue that source-extractor writes when run by hand/)
+  assert.equal(output.match(/^ +extract-[12] +succeeded +0 /gm)?.length, 2)
+  // Paths are as long as they are; everything else fits a terminal.
+  const long = output.split('\n').filter((line) => line.length > 80 && !line.includes('science-platform-demo/'))
+  assert.deepEqual(long, [])
+}
+
+test(
+  'the demo shows the catalogues of two frames, and takes seconds the second time',
+  { timeout: 400_000 },
+  async () => {
+    const demo = () => run(join(repository, 'scripts/run'), ['demo'])
+    assertCatalogues((await demo()).stdout)
+    const startedAt = performance.now()
+    assertCatalogues((await demo()).stdout)
+    const seconds = (performance.now() - startedAt) / 1000
+    assert.ok(seconds < 15, `the second run took ${seconds.toFixed(1)} s`)
+  },
+)
+
+test(
+  'the demo runs as an ordinary user',
+  { timeout: 200_000, skip: process.getuid?.() === 0 ? false : 'the test above has run it as an ordinary user' },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sp-demo-'))
+    after(() => rm(folder, { recursive: true, force: true }))
+    await chown(folder, nobody, nobody)
+    const asNobody = (program: string, ...args: string[]) =>
+      run('setpriv', ['--reuid', String(nobody), '--regid', String(nobody), '--clear-groups', program, ...args], {
+        env: { ...process.env, HOME: folder, XDG_CACHE_HOME: join(folder, 'cache') },
+        cwd: folder,
+      })
+    // A checkout in root's own home is out of reach for others: then they get a copy.
+    const reached = await asNobody('test', '-r', join(repository, 'package.json')).then(
+      () => repository,
+      async () => {
+        await cp(repository, join(folder, 'checkout'), { recursive: true, verbatimSymlinks: true, filter: isNeeded })
+        return join(folder, 'checkout')
+      },
+    )
+    const { stdout } = await asNobody(join(reached, 'scripts/run'), 'demo')
+    assertCatalogues(stdout)
+    assert.match(stdout, /jobs are not held to their memory|memory +asked/)
+  },
+)
+
+/** Whether the copy of the checkout needs it: all but the history and the data of the demo that root has run. */
+const isNeeded = (path: string): boolean => !/\/\.git$|\/\.demo\/data$/.test(path)
