@@ -40,7 +40,7 @@ const stopAll = async (): Promise<void> => {
   for (const each of started.splice(0).toReversed()) await each.stop()
 }
 const interrupted = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(signal)))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort(new Error(signal)))
 
 async function measure(): Promise<Results> {
   const machine = await describeMachine()

@@ -27,7 +27,8 @@ const image = 'localhost/astro/source-extractor:1'
 const steps = 5
 
 const stopped = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort(signal))
+// Each time: npm passes Ctrl-C on to us, who have had it from the terminal already.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopped.abort(signal))
 
 /** Runs a program to its end and returns what it printed; Ctrl-C ends it. */
 async function run(program: string, args: readonly string[], env?: Record<string, string>): Promise<string> {
