@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import type { AttemptSpec, Ending, Observed } from '../executor.ts'
 import type { EndEvidence } from './ending.ts'
 import type { SupervisorIdentity } from './supervisor.ts'
@@ -8,7 +7,7 @@ export type Custody =
   /** This process fetches the image and writes the folder; there is no supervisor yet. */
   | { readonly type: 'preparing'; readonly abort: AbortController; readonly done: Promise<void> }
   /** A supervisor of this process has it, or tidies up after it. */
-  | { readonly type: 'child'; readonly child: ChildProcess }
+  | { readonly type: 'child' }
   /** A supervisor that an earlier process started. */
   | { readonly type: 'adopted'; readonly identity: SupervisorIdentity }
   /** Nothing of it runs and nothing is left to tidy up. */

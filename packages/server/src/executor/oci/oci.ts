@@ -29,9 +29,10 @@ import type { Stage } from './journal.ts'
 import { limitsOf, limitsText, readMachine, removeCgroupParents, type Limits, type Machine } from './machine.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
 import type { IsolatedNetwork } from './network/network.ts'
+import { Nursery, type SupervisorExit } from './nursery.ts'
 import { unknownRecord } from './record.ts'
 import { SharedFiles } from './shared-files.ts'
-import { isAlive, signalSupervisor, spawnSupervisor, writeGrace } from './supervisor.ts'
+import { isAlive, signalSupervisor, writeGrace } from './supervisor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
 /** Settings of {@link createOciExecutor}. */
@@ -82,6 +83,7 @@ class Oci implements OciExecutor {
   #machine: Machine | undefined
   #hints: Hints | undefined
   #supervisorsLog: number | undefined
+  #nursery: Nursery | undefined
   #sweptAt = 0
   #closed = false
 
@@ -102,6 +104,7 @@ class Oci implements OciExecutor {
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
     this.#supervisorsLog = openSync(supervisorsLog, 'a', 0o600)
+    this.#nursery = new Nursery(this.#machine.architecture, this.#supervisorsLog)
     this.#hints = await openHints(hints, (attemptId) => {
       const attempt = this.#attempts.get(attemptId)
       if (attempt !== undefined) this.#own(this.#look(attempt), attemptId)
@@ -133,9 +136,8 @@ class Oci implements OciExecutor {
     await writeGrace(folder, graceSeconds)
     const { bootId } = this.#known()
     const { identity } = await findAttempt(folder, bootId)
+    // One that has not told who it is yet finds the grace period in its folder before it starts anything.
     if (identity !== undefined) await signalSupervisor(identity, bootId)
-    // It has no handler yet and dies of the signal, or finds the grace period in its folder: either way nothing is started.
-    else if (attempt.custody.type === 'child') attempt.custody.child.kill('SIGTERM')
   }
 
   async list(): Promise<readonly Observed[]> {
@@ -223,6 +225,7 @@ class Oci implements OciExecutor {
     await Promise.allSettled(preparing)
     // A forgotten attempt that is not settled yet is found again by the next server, and forgotten again.
     if (this.#machine !== undefined) await removeCgroupParents(this.#machine.cgroups)
+    this.#nursery?.close()
     if (this.#supervisorsLog !== undefined) closeSync(this.#supervisorsLog)
   }
 
@@ -251,8 +254,8 @@ class Oci implements OciExecutor {
   /** Removes an attempt whose command was never started, unless a supervisor that was only just starting was faster. */
   async #discard(id: string, stage: Stage | undefined): Promise<void> {
     if (stage === 'prepared') {
-      const child = spawnSupervisor('clean', this.#folder(id), this.#supervisorsLog ?? 2)
-      await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject))
+      const { failure } = await this.#raise('clean', id)
+      if (failure !== undefined) throw new Error(`Attempt ${id} could not be cleaned up: ${failure}`)
       const found = await findAttempt(this.#folder(id), this.#known().bootId)
       if (found.stage !== 'cleaned' && found.stage !== 'prepared') return this.#recover(id)
     }
@@ -341,19 +344,23 @@ class Oci implements OciExecutor {
 
   /** Starts a supervisor, or one that cleans up after a killed one, and sees it to its end. */
   #supervise(attempt: Attempt, mode: 'run' | 'clean'): void {
-    const child = spawnSupervisor(mode, this.#folder(attempt.id), this.#supervisorsLog ?? 2)
-    attempt.custody = { type: 'child', child }
-    child.once('error', (error) => {
-      this.#options.log.error({ attemptId: attempt.id, err: error }, 'a supervisor could not be started')
-      this.#own(this.#afterSupervisor(attempt, error.message), attempt.id)
-    })
-    child.once('exit', (code) => {
+    attempt.custody = { type: 'child' }
+    const seen = async (): Promise<void> => {
+      const { code, failure, unknown } = await this.#raise(mode, attempt.id)
+      if (failure !== undefined)
+        this.#options.log.error({ attemptId: attempt.id, failure }, 'a supervisor could not be started')
+      // A second one ends at once where the first one lives, and does its work where it was never born.
+      if (unknown && !this.#closed) await this.#raise(mode, attempt.id)
       // 0: it has told and cleaned everything, so there is nothing to ask but what it told.
-      this.#own(
-        code === 0 && attempt.ended ? this.#settle(attempt) : this.#afterSupervisor(attempt, undefined),
-        attempt.id,
-      )
-    })
+      if (code === 0 && attempt.ended) await this.#settle(attempt)
+      else await this.#afterSupervisor(attempt, failure)
+    }
+    this.#own(seen(), attempt.id)
+  }
+
+  #raise(mode: 'run' | 'clean', id: string): Promise<SupervisorExit> {
+    if (this.#nursery === undefined) throw new Error('The executor is not open.')
+    return this.#nursery.raise(mode, this.#folder(id))
   }
 
   /** The supervisor is gone: is everything told and tidy, or was it killed? */

@@ -4,6 +4,8 @@
 #   perl supervise.pl run DIR      prepares the root, starts the container, keeps its log, tells how it ended, cleans up
 #   perl supervise.pl clean DIR    the same end for an attempt whose supervisor was killed: kills what is left, tells what is
 #                                  known, cleans up
+#   perl supervise.pl nursery ARCH reads `NUMBER MODE DIR` lines, forks itself for each, and says `NUMBER STATUS` when that
+#                                  one has ended: saves the start of a Perl, and the fork of a large server, for each attempt
 #
 # DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the stage the attempt has
 # come to: prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one
@@ -22,6 +24,8 @@ my ($LOCK, $WNOHANG) = (2 | 4, 1);
 my ($MS_NOSUID, $MS_NODEV, $MS_BIND, $MS_MOVE, $MS_REC, $MS_SLAVE) = (2, 4, 4096, 8192, 16384, 1 << 19);
 my ($CLONE_NEWNS, $CLONE_NEWUSER) = (0x20000, 0x10000000);
 my ($PR_SET_PDEATHSIG, $PR_SET_CHILD_SUBREAPER) = (1, 36);
+
+raise_supervisors() if $mode eq 'nursery';    # returns in a child only, which is a supervisor then
 
 chdir $dir or give_up("cannot enter $dir");
 umask 022;
@@ -192,6 +196,48 @@ sub clean {
     $end{lost} = 1;
     $end{startedAt} = 1000 * (stat 'started')[9] if $stage eq 'started';
     write_end();
+}
+
+# --- the nursery ---
+
+# Ends with the server that asks; the supervisors do not.
+sub raise_supervisors {
+    my ($sigprocmask, $signalfd, $setsid) = $dir eq 'arm64' ? (135, 74, 157) : (14, 289, 112);
+    my ($SIG_BLOCK, $SIG_UNBLOCK, $SFD_CLOEXEC, $CHLD) = (0, 1, 02000000, 17);
+    my $signal_set = pack 'Q', 1 << $CHLD - 1;
+    syscall $sigprocmask, $SIG_BLOCK, $signal_set, 0, 8;
+    my $signal_fd = syscall $signalfd, -1, $signal_set, 8, $SFD_CLOEXEC;
+    open my $signals, '<&=', $signal_fd or exit 70;
+    my ($asked, %number_of) = ('');
+    while (1) {
+        my $ready = '';
+        vec($ready, 0, 1) = vec($ready, $signal_fd, 1) = 1;
+        next unless select($ready, undef, undef, undef) > 0;
+        if (vec $ready, $signal_fd, 1) {
+            sysread $signals, my $arrived, 4096;
+            while ((my $pid = waitpid -1, $WNOHANG) > 0) {
+                my $status = $?;
+                my $number = delete $number_of{$pid};
+                syswrite STDOUT, "$number $status\n";
+            }
+        }
+        next unless vec $ready, 0, 1;
+        my $count = sysread STDIN, $asked, 65536, length $asked;
+        exit 0 if defined $count && $count == 0;
+        while ($asked =~ s/^(\d+) (\w+) (.*)\n//) {
+            my ($number, $what, $where) = ($1, $2, $3);
+            my $pid = fork;
+            if (!defined $pid) { syswrite STDOUT, "$number -1\n"; next }
+            if ($pid) { $number_of{$pid} = $number; next }
+            syscall $setsid;
+            syscall $sigprocmask, $SIG_UNBLOCK, $signal_set, 0, 8;
+            open STDIN, '<', '/dev/null';
+            open STDOUT, '>', '/dev/null';
+            ($mode, $dir) = ($what, $where);
+            $0 = "supervise.pl $mode $dir";
+            return;
+        }
+    }
 }
 
 # --- identity and namespaces ---

@@ -1,14 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { cgroupFolders, procsFile, usageFiles } from './cgroups.ts'
 import { isDiskFull, isMissing, readIfThere } from './files.ts'
 import type { Folders } from './folders.ts'
 import type { Machine } from './machine.ts'
 import { recordText, type AttemptRecord } from './record.ts'
-
-const program = fileURLToPath(new URL('supervise.pl', import.meta.url))
 
 /** What a supervisor is told of its attempt. */
 export interface SupervisorPlan {
@@ -56,24 +52,6 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
 
 /** In overlayfs' options a colon parts layers and a comma parts options. */
 const escapeOverlayPath = (path: string): string => path.replace(/[\\:,]/g, '\\$&')
-
-/**
- * Starts the supervisor of the attempt in a folder, or with `clean` what does away with the rest of a killed one. It outlives this process.
- * Failures to start it are emitted as 'error' on the child.
- *
- * @param stderr file descriptor for what should not be: the supervisor's own failures are in the folder.
- */
-export function spawnSupervisor(mode: 'run' | 'clean', folder: string, stderr: number): ChildProcess {
-  const child = spawn('perl', ['-w', program, mode, folder], {
-    cwd: '/',
-    detached: true,
-    // Nothing of the server's environment: it may hold secrets, and locales would change messages that are matched.
-    env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
-    stdio: ['ignore', 'ignore', stderr],
-  })
-  child.unref()
-  return child
-}
 
 /** Which process a supervisor is: a pid alone may be another process's by now. */
 export interface SupervisorIdentity {
