@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
 import type { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
+import { nextState } from '../job/lifecycle.ts'
 import type { JobStep, Store } from '../store/store.ts'
 import { explain } from './explain.ts'
 import { needs, plan, type Deferral } from './plan.ts'
@@ -132,16 +133,13 @@ export class Loop {
     const observed = await executor.list()
     const agreement = reconcile(this.#roster.active(), observed, (job) => this.#roster.attempt(job), this.#now())
     const steps = [...agreement.steps, ...this.#overdue()]
-    if (steps.length > 0) await this.#take(steps)
-
-    const { placements, deferral } = plan({
-      nodes: this.#nodes,
-      active: this.#activeOnNodes(),
-      queued: this.#roster.queued(),
-    })
+    // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
+    const ending = new Set(steps.filter((step) => isEnded(nextState(step.from, step.event))).map((step) => step.jobId))
+    const active = this.#activeOnNodes().filter(({ job }) => !ending.has(job.id))
+    const { placements, deferral } = plan({ nodes: this.#nodes, active, queued: this.#roster.queued() })
     this.#deferral = deferral
-    const placed =
-      placements.length === 0 ? [] : await this.#take(placements.map(({ job, node }) => this.#placing(job, node)))
+    const all = [...steps, ...placements.map(({ job, node }) => this.#placing(job, node))]
+    const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
 
     for (const id of agreement.forget) {
       this.#told.delete(id)
