@@ -62,7 +62,7 @@ export function readConfiguration(document: unknown): Configuration | string {
 }
 
 /** What names of servers and logins look like. */
-export const configurationKey = /^[A-Za-z][A-Za-z0-9_-]*$/
+const configurationKey = /^[A-Za-z][A-Za-z0-9_-]*$/
 
 function danglingReference({ active, authentication, servers }: Configuration): string | undefined {
   if (authentication[active.authentication] === undefined)

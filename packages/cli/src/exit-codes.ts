@@ -23,10 +23,10 @@ export function exitCodesHelp(): string {
     '',
     ...rows,
     '',
-    'wait and create --wait exit with the code of the job itself: 0 when it succeeded,',
-    '1 to 255 when it failed (128 + N after signal N), 143 when it was cancelled, 70',
-    'when it failed without ever having an exit code (the image could not be had, the',
-    'machine was lost). With several jobs it is the first of these, in the order of',
-    'the ids, that is not 0.',
+    'wait and create --wait exit with the code of the job itself: 0 when it',
+    'succeeded, 1 to 255 when it failed (128 + N after signal N), 143 when it was',
+    'cancelled, 70 when it failed without ever having an exit code (the image could',
+    'not be had, the machine was lost). With several jobs it is the first of these,',
+    'in the order of the ids, that is not 0.',
   ].join('\n')
 }

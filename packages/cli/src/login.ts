@@ -51,10 +51,7 @@ export function loginFrom(environment: Environment, configuration: Configuration
 }
 
 /** The active login of the configuration. Throws a {@link CommandFailure} when there is none that this command line can use. */
-export function savedLogin(
-  configuration: Configuration | undefined,
-  now: number,
-): Pick<Login, 'server' | 'url' | 'token'> {
+function savedLogin(configuration: Configuration | undefined, now: number): Pick<Login, 'server' | 'url' | 'token'> {
   if (configuration === undefined) throw notLoggedIn('you are not logged in', howToLogIn)
   const { active, authentication, servers } = configuration
   const server = active.server == null ? undefined : servers[active.server]

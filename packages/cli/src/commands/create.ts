@@ -110,9 +110,14 @@ async function submit(
         `canfar: interrupted; it is not known whether the jobs were made\nfix: canfar ps, or repeat the command with --idempotency-key ${idempotencyKey}`,
       )
     })
+    const onFirst = (): void => {
+      note('canfar: waiting for the answer of the server; Ctrl-C again gives it up')
+    }
+    interruption.signal.addEventListener('abort', onFirst)
     const { ids } = await jobs.submit(submission.request, { idempotencyKey })
-    await tellIds(ids, name, options, invocation)
+    interruption.signal.removeEventListener('abort', onFirst)
     interruption.onSecond(() => undefined)
+    await tellIds(ids, name, options, invocation)
     if (interruption.signal.aborted) throw goesOn(ids)
     return ids
   }

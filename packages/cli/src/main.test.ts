@@ -1,0 +1,512 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import {
+  recordingServer,
+  type Recorded,
+  type RecordingServer,
+  type Reply,
+} from '@science-platform/client/recording-server'
+import { parse } from 'yaml'
+import { splitWords } from '@science-platform/client'
+import { runCanfar, startCanfar, type Ran } from './run-canfar.ts'
+
+const cleanups: (() => Promise<void>)[] = []
+after(async () => {
+  for (const cleanup of cleanups) await cleanup()
+})
+
+async function temporaryHome(): Promise<string> {
+  const home = await mkdtemp(join(tmpdir(), 'canfar-'))
+  cleanups.push(() => rm(home, { recursive: true }))
+  return home
+}
+
+type Answer = (request: Recorded, response: ServerResponse) => Reply | Promise<Reply>
+
+/** A server, and canfar told of it by the environment. */
+async function platform(answer: Answer): Promise<{
+  canfar: (...words: string[]) => Promise<Ran>
+  start: (...words: string[]) => ReturnType<typeof startCanfar>
+  server: RecordingServer
+}> {
+  const server = await recordingServer(answer)
+  cleanups.push(() => server.close())
+  const home = await temporaryHome()
+  const environment = { CANFAR_URL: `${server.url}/skaha/v1`, CANFAR_TOKEN: 't' }
+  return {
+    canfar: (...words) => runCanfar(home, words, { environment }),
+    start: (...words) => startCanfar(home, words, environment),
+    server,
+  }
+}
+
+const session = (id: string, status: string, more: object = {}): object => ({
+  id,
+  name: `name-of-${id}`,
+  type: 'headless',
+  status,
+  image: 'images.canfar.net/skaha/astroml:latest',
+  connectURL: '',
+  isFixedResources: true,
+  ...more,
+})
+
+const job = (id: string, state: string, more: object = {}): object => ({
+  id,
+  name: `name-of-${id}`,
+  state,
+  image: 'localhost/x:1',
+  env: {},
+  resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 4, limit: 4 }, gpus: 0, fixed: true },
+  submittedAt: '2026-11-23T08:00:00.000Z',
+  startedAt: '2026-11-23T08:00:01.000Z',
+  endedAt: '2026-11-23T08:02:06.000Z',
+  attempts: [],
+  ...more,
+})
+
+/** This platform's own server, with one answer for each route of the test. */
+const own =
+  (routes: Record<string, Answer | Reply>): Answer =>
+  (request, response) => {
+    if (request.url === '/api/v1/openapi.json') return { body: { openapi: '3.1.0' } }
+    const path = `${request.method} ${request.url.split('?')[0]}`
+    const found = routes[path]
+    return typeof found === 'function' ? found(request, response) : (found ?? { status: 404, body: `no ${path}` })
+  }
+
+/** Another skaha server, which has no API of ours. */
+const foreign =
+  (answer: Answer): Answer =>
+  (request, response) =>
+    request.url.startsWith('/api/') ? { status: 404, body: 'not found' } : answer(request, response)
+
+// The lines of the batch guide, spec/batch-jobs.md, as they stand there.
+const guide: [line: string, expected: object][] = [
+  [
+    'canfar create --name "data-reduction-job" --image "images.canfar.net/skaha/astroml:latest" --cores 4 --ram 16 --cmd "python /arc/projects/myproject/scripts/reduce_data.py"',
+    {
+      name: 'data-reduction-job',
+      cores: 4,
+      memoryGb: 16,
+      cmd: 'python /arc/projects/myproject/scripts/reduce_data.py',
+    },
+  ],
+  [
+    'canfar create --name "nightly-reduction-20261123" --image "images.canfar.net/skaha/casa:6.5" --cores 8 --ram 32 --cmd "python /arc/projects/survey/pipelines/reduce_night.py /arc/projects/survey/data/20261123"',
+    { name: 'nightly-reduction-20261123', image: 'images.canfar.net/skaha/casa:6.5', cores: 8, memoryGb: 32 },
+  ],
+  [
+    'canfar create --name "test-small" --cores 2 --ram 4 --image "images.canfar.net/skaha/astroml:latest" --kind "headless" --cmd "python /arc/projects/myproject/test_script.py"',
+    { name: 'test-small', image: 'images.canfar.net/skaha/astroml:latest', cores: 2, memoryGb: 4 },
+  ],
+]
+for (const [line, expected] of guide)
+  test(`the batch guide: ${line.slice(0, 50)}…`, async () => {
+    const { canfar, server } = await platform(
+      own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['k3x9a0qz'] } } }),
+    )
+    const { code, stdout } = await canfar(...(splitWords(line) ?? []).slice(1))
+    assert.equal(code, 0)
+    assert.match(stdout, /^Successfully created session '.*' \(ID: k3x9a0qz\)\n$/)
+    const sent = JSON.parse(server.requests.at(-1)?.body ?? '') as Record<string, unknown>
+    assert.deepEqual({ ...sent, ...expected }, sent)
+  })
+
+test('create sends the words after -- exactly, and --json prints the ids', async () => {
+  const { canfar, server } = await platform(own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1', 'b2'] } } }))
+  const { code, stdout } = await canfar(
+    'create',
+    'headless',
+    'skaha/x',
+    '-r',
+    '2',
+    '-e',
+    'A=b=c',
+    '--json',
+    '--',
+    'sh',
+    '-c',
+    'echo "a  b"',
+    '--json',
+    '',
+  )
+  assert.equal(code, 0)
+  assert.deepEqual(JSON.parse(stdout), ['a1', 'b2'])
+  const { cmd, args, env, replicas } = JSON.parse(server.requests.at(-1)?.body ?? '') as Record<string, unknown>
+  assert.deepEqual([cmd, args, env, replicas], ['sh', ['-c', 'echo "a  b"', '--json', ''], { A: 'b=c' }, 2])
+})
+
+test('create falls back to the skaha wire on another server', async () => {
+  const { canfar, server } = await platform(foreign(() => ({ body: 'k3x9a0qz\n' })))
+  const { code, stdout } = await canfar('create', '--name', 'n', '--image', 'skaha/x', '--cmd', 'python /a.py -n 1')
+  assert.deepEqual([code, stdout], [0, "Successfully created session 'n' (ID: k3x9a0qz)\n"])
+  assert.equal(
+    server.requests.at(-1)?.url,
+    '/skaha/v1/session?name=n&image=images.canfar.net%2Fskaha%2Fx%3Alatest&type=headless&cmd=python&args=%2Fa.py+-n+1&env=REPLICA_ID%3D1&env=REPLICA_COUNT%3D1',
+  )
+  const refused = await canfar('create', 'headless', 'skaha/x', '--time', '1h')
+  assert.equal(refused.code, 2)
+})
+
+test('replicas that another server refuses are told apart from those that were made', async () => {
+  const { canfar } = await platform(
+    foreign(({ url }) => (url.includes('name=n-2&') ? { status: 400, body: 'no more' } : { body: 'made' })),
+  )
+  const { code, stdout, stderr } = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '-r', '3')
+  assert.equal(code, 6)
+  assert.match(stdout, /created 2 sessions/)
+  assert.match(stderr, /^canfar: n-2: no more\nfix: /)
+})
+
+test('create --wait exits with the exit code of the job and tells why it failed', async () => {
+  const cause = { code: 'out-of-memory', message: 'It needed more than its limit of 4 GiB.', hint: 'Ask for 8.' }
+  const { canfar } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      'GET /api/v1/jobs/a1/wait': { body: job('a1', 'failed', { exitCode: 137, cause }) },
+    }),
+  )
+  const { code, stdout } = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '--wait', '--', 'x')
+  assert.equal(code, 137)
+  assert.equal(
+    stdout,
+    [
+      "Successfully created session 'n' (ID: a1)",
+      'a1 (name-of-a1) failed after 2 min 5 s, exit code 137: It needed more than its limit of 4 GiB.',
+      'fix: Ask for 8.\n',
+    ].join('\n'),
+  )
+})
+
+test('create --follow leaves stdout to the job', async () => {
+  const { canfar } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      'GET /api/v1/jobs/a1': { body: job('a1', 'succeeded', { exitCode: 0 }) },
+      'GET /api/v1/jobs/a1/wait': { body: job('a1', 'succeeded', { exitCode: 0 }) },
+      'GET /api/v1/jobs/a1/logs': ({ headers }) =>
+        headers['range'] === undefined ? { body: 'hello\n' } : { status: 206 },
+    }),
+  )
+  const { code, stdout, stderr } = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '--follow', '--', 'x')
+  assert.deepEqual([code, stdout], [0, 'hello\n'])
+  assert.match(stderr, /created session 'n'[^]*succeeded after 2 min 5 s, exit code 0/)
+})
+
+test('create --wait interrupted says that the job goes on', async () => {
+  const { start } = await platform(
+    own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } }, 'GET /api/v1/jobs/a1/wait': () => undefined }),
+  )
+  const running = start('create', 'headless', 'skaha/x', '--wait')
+  await running.said('ID: a1')
+  running.child.kill('SIGINT')
+  const { code, stderr } = await running.ended
+  assert.equal(code, 130)
+  assert.equal(
+    stderr,
+    'canfar: interrupted; job a1 goes on\nfix: follow with canfar logs -f a1, end with canfar cancel a1\n',
+  )
+})
+
+test('create interrupted while the server works still says which jobs were made', async () => {
+  let asked: () => void = () => undefined
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve
+  })
+  let release: () => void = () => undefined
+  const isReleased = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const { start } = await platform(
+    own({
+      'POST /api/v1/jobs': async () => {
+        asked()
+        await isReleased
+        return { status: 201, body: { ids: ['a1', 'b2'] } }
+      },
+    }),
+  )
+  const running = start('create', 'headless', 'skaha/x', '-r', '2', '-v')
+  await isAsked
+  running.child.kill('SIGINT')
+  await running.said('waiting for the answer')
+  release()
+  const { code, stdout, stderr } = await running.ended
+  assert.equal(code, 130)
+  assert.match(stdout, /created 2 sessions[^]*a1[^]*b2/)
+  assert.match(stderr, /interrupted; 2 jobs go on: a1 b2/)
+})
+
+test('ps asks for what waits and runs, and fits 80 columns', async () => {
+  const started = new Date(Date.now() - 125_000).toISOString()
+  const { canfar, server } = await platform(({ url }) => ({
+    body: url.includes('status=Pending')
+      ? [
+          session('aaaaaaaa', 'Pending', { name: 'a-name-that-is-really-far-too-long-for-a-table' }),
+          session('bbbbbbbb', 'Pending'),
+        ]
+      : [session('bbbbbbbb', 'Running', { startTime: started })],
+  }))
+  const { code, stdout } = await canfar('ps')
+  assert.equal(code, 0)
+  assert.deepEqual(
+    server.requests.map(({ url }) => url),
+    ['/skaha/v1/session?status=Pending', '/skaha/v1/session?status=Running'],
+  )
+  assert.equal(
+    stdout,
+    [
+      'ID        NAME                    STATUS   STARTED        IMAGE',
+      'bbbbbbbb  name-of-bbbbbbbb        Running  2 min 5 s ago  …/skaha/astroml:latest',
+      'aaaaaaaa  a-name-that-is-really…  Pending                 …/skaha/astroml:latest',
+      '',
+    ].join('\n'),
+    stdout,
+  )
+  assert.ok(stdout.split('\n').every((line) => line.length <= 80))
+  assert.equal((await canfar('ps', '-q')).stdout, 'bbbbbbbb\naaaaaaaa\n')
+  const listed = JSON.parse((await canfar('ps', '--json')).stdout) as { id: string; startTime?: string }[]
+  assert.deepEqual(
+    listed.map(({ id }) => id),
+    ['bbbbbbbb', 'aaaaaaaa'],
+  )
+  assert.equal(listed[0]?.startTime, started)
+})
+
+test('info tells what was asked and used, and all of it as JSON', async () => {
+  const usage = { cpuSeconds: 120, memoryPeakBytes: 2 * 1024 ** 3 }
+  const { canfar } = await platform(
+    own({
+      'GET /api/v1/jobs/a1': { body: job('a1', 'succeeded', { exitCode: 0, usage, cmd: ['sh'], args: ['-c', 'a b'] }) },
+      'GET /skaha/v1/session/a1': { body: session('a1', 'Completed', { exitCode: 0 }) },
+    }),
+  )
+  const { stdout } = await canfar('info', 'a1')
+  for (const line of [
+    'State      succeeded',
+    "Command    sh -c 'a b'",
+    'Cores      asked 1, CPU time 2 min',
+    'Memory     asked 4 GiB, at most 2.00 GiB (50 %)',
+    'Ended      2026-11-23 08:02:06 UTC (ran 2 min 5 s)',
+  ])
+    assert.ok(stdout.includes(`${line}\n`), stdout)
+  const [described] = JSON.parse((await canfar('info', 'a1', '--json')).stdout) as [
+    { status: string; job: { state: string } },
+  ]
+  assert.deepEqual([described.status, described.job.state], ['Completed', 'succeeded'])
+})
+
+test('info of several jobs shows those that are there and exits with 3 for the others', async () => {
+  const problem = {
+    type: 'urn:science-platform:problem:job-not-found',
+    title: 'T',
+    status: 404,
+    detail: 'No job b2.',
+    hint: 'H',
+  }
+  const { canfar } = await platform(
+    own({
+      'GET /api/v1/jobs/a1': { body: job('a1', 'running') },
+      'GET /api/v1/jobs/b2': { status: 404, body: problem },
+    }),
+  )
+  const { code, stdout, stderr } = await canfar('info', 'b2', 'a1')
+  assert.equal(code, 3)
+  assert.match(stdout, /^Job +a1$/m)
+  assert.equal(stderr, 'canfar: No job b2.\nfix: H\n')
+  const asJson = await canfar('info', 'b2', '--json')
+  assert.deepEqual(JSON.parse(asJson.stderr), { code: 'server.job-not-found', message: 'No job b2.', hint: 'H' })
+})
+
+test('logs are the bytes of the job, whatever they are', async () => {
+  const { start } = await platform(
+    own({
+      'GET /api/v1/jobs/a1/logs': (_, response) => {
+        response.end(Buffer.from([0xff, 0x00, 0x1b, 0x5b, 0x0a]))
+        return undefined
+      },
+    }),
+  )
+  const { child, ended } = start('logs', 'a1')
+  const parts: Buffer[] = []
+  child.stdout?.removeAllListeners('data')
+  child.stdout?.setEncoding('latin1')
+  child.stdout?.on('data', (part: string) => parts.push(Buffer.from(part, 'latin1')))
+  await ended
+  assert.deepEqual(Buffer.concat(parts), Buffer.from([0xff, 0x00, 0x1b, 0x5b, 0x0a]))
+})
+
+test('logs -f on another server shows each byte once and ends with the session', async () => {
+  let looks = 0
+  const { canfar } = await platform(
+    foreign(({ url }) => {
+      if (url.includes('view=logs')) return { body: 'one\ntwo\n'.slice(0, looks * 4) }
+      looks += 1
+      return { body: session('a1', looks < 2 ? 'Running' : 'Completed') }
+    }),
+  )
+  assert.deepEqual(await canfar('logs', '-f', 'a1'), { code: 0, stdout: 'one\ntwo\n', stderr: '' })
+})
+
+test('a reader that goes away is no failure', async () => {
+  const { start } = await platform(own({ 'GET /api/v1/jobs/a1/logs': { body: 'x\n'.repeat(500_000) } }))
+  const { child, ended } = start('logs', 'a1')
+  child.stdout?.once('data', () => child.stdout?.destroy())
+  assert.deepEqual(await ended.then(({ code, stderr }) => [code, stderr]), [0, ''])
+})
+
+test('events, stats, delete, prune, renew, image ls', async () => {
+  const event = { at: '2026-11-23T08:00:00.000Z', type: 'Warning', reason: 'Exited', message: 'The command ended.' }
+  const { canfar, server } = await platform(
+    own({
+      'GET /api/v1/jobs/a1/events': { body: { events: [event] } },
+      'GET /api/v1/jobs/a1': { body: job('a1', 'running', { usage: { cores: 0.5, memoryBytes: 1024 ** 3 } }) },
+      'DELETE /skaha/v1/session/a1': { body: '' },
+      'POST /skaha/v1/session/a1': { body: '' },
+      'GET /skaha/v1/session': ({ url }) => ({
+        body: url.includes('view=stats')
+          ? {
+              cores: { requestedCPUCores: 1, cpuCoresAvailable: 16, maxCPUCores: { cpuCores: 16, withRam: '64G' } },
+              ram: { requestedRAM: '4G', ramAvailable: '64G', maxRAM: { ram: '64G', withCPUCores: 16 } },
+            }
+          : [session('a1', 'Completed', { name: 'study-1' }), session('b2', 'Completed', { name: 'other' })],
+      }),
+      'GET /skaha/v1/image': {
+        body: [{ id: 'localhost/x:1', types: ['headless'], digest: 'sha256:0123456789abcdef' }],
+      },
+    }),
+  )
+  assert.equal((await canfar('events', 'a1')).stdout, '2026-11-23 08:00:00  Exited  warning: The command ended.\n')
+  assert.match((await canfar('stats', 'a1')).stdout, /^a1 +running +0\.50 +1 +- +1\.00 GiB +- +4 GiB$/m)
+  assert.match((await canfar('stats')).stdout, /^Cores +1 +16 +16$/m)
+  assert.equal((await canfar('delete', 'a1')).stdout, 'Cancelled a1 (name-of-a1).\n')
+  assert.equal((await canfar('renew', 'a1')).stdout, 'Renewed a1.\n')
+  assert.equal((await canfar('prune', 'study')).stdout, 'Deleted 1 session.\n')
+  assert.ok(server.requests.some(({ url }) => url === '/skaha/v1/session?type=headless&status=Succeeded'))
+  assert.match((await canfar('image', 'ls', '-k', 'headless')).stdout, /^localhost\/x:1 +headless +0123456789ab$/m)
+  assert.equal((await canfar('image', 'ls', '-k', 'carta')).stdout, '')
+})
+
+test('wait exits with the first exit code that is not 0', async () => {
+  const { canfar } = await platform(
+    own({
+      'GET /api/v1/jobs/a1/wait': { body: job('a1', 'succeeded', { exitCode: 0 }) },
+      'GET /api/v1/jobs/b2/wait': { body: job('b2', 'cancelled') },
+      'GET /api/v1/jobs/c3/wait': { body: job('c3', 'failed', { exitCode: 3 }) },
+    }),
+  )
+  assert.equal((await canfar('wait', 'a1')).code, 0)
+  assert.equal((await canfar('wait', 'a1', 'c3', 'b2')).code, 3)
+  const { code, stdout } = await canfar('wait', 'b2', '--json')
+  assert.equal(code, 143)
+  assert.equal((JSON.parse(stdout) as [{ state: string }])[0].state, 'cancelled')
+})
+
+test('auth login checks the token, saves it for its owner alone, and logs in again without asking', async () => {
+  const { server } = await platform(({ headers }) =>
+    headers.authorization === 'Bearer good'
+      ? { body: [], headers: { 'x-vo-authenticated': 'ada' } }
+      : { status: 401, body: 'token invalid' },
+  )
+  const home = await temporaryHome()
+  const canfar = (words: string[], input = ''): Promise<Ran> => runCanfar(home, words, { input })
+  const file = join(home, '.canfar', 'config.yaml')
+
+  const refused = await canfar(['auth', 'login', '--server', server.url, '--token', '-'], 'bad\n')
+  assert.deepEqual([refused.code, refused.stdout], [4, ''])
+  await assert.rejects(stat(file))
+
+  const done = await canfar(['auth', 'login', '--server', server.url], 'good\n')
+  assert.equal(done.code, 0, done.stderr)
+  assert.match(done.stdout, /^Logged in to server-127-0-0-1-\d+ as ada\.\n/)
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
+  assert.equal((await stat(join(home, '.canfar'))).mode & 0o777, 0o700)
+  const saved = parse(await readFile(file, 'utf8')) as { version: number; servers: Record<string, { url: string }> }
+  assert.deepEqual([saved.version, Object.values(saved.servers)[0]?.url], [2, `${server.url}/skaha`])
+
+  assert.equal((await canfar(['auth', 'login'])).code, 0)
+  assert.equal((await canfar(['ps', '-a'])).code, 0)
+  assert.match((await canfar(['auth', 'show', '--json'])).stdout, /"mode": "oidc"/)
+  assert.match((await canfar(['config', 'show'])).stdout, /access: "\*{8}"/)
+  assert.match((await canfar(['server', 'ls'])).stdout, /^\* +server-127/m)
+  assert.equal((await canfar(['config', 'set', 'console.banner', 'false'])).code, 0)
+  assert.equal((await canfar(['config', 'get', 'console.banner'])).stdout, 'false\n')
+  assert.equal((await canfar(['config', 'set', 'active.server', 'nowhere'])).code, 2)
+  assert.equal((await canfar(['config', 'get', 'console.width'])).code, 3)
+  assert.equal((await canfar(['auth', 'purge'])).code, 1)
+  assert.equal((await canfar(['auth', 'purge', '-f'])).code, 0)
+  assert.equal((await canfar(['ps'])).code, 4)
+})
+
+test('a configuration that cannot be read says which file and what is wrong', async () => {
+  const home = await temporaryHome()
+  await mkdir(join(home, '.canfar'))
+  await writeFile(join(home, '.canfar', 'config.yaml'), 'version: 2\nactive: {}\n')
+  const { code, stderr } = await runCanfar(home, ['ps'])
+  assert.equal(code, 1)
+  assert.match(stderr, /config\.yaml cannot be used: active\.authentication is missing\nfix: /)
+})
+
+const failures: [string, string[], number, RegExp][] = [
+  ['an unknown command', ['pss'], 2, /^canfar: unknown command 'pss' \(Did you mean ps\?\)\nfix: canfar help\n$/],
+  ['an unknown option', ['ps', '--nonsense'], 2, /unknown option '--nonsense'\nfix: canfar help ps\n$/],
+  ['a missing id', ['info'], 2, /missing required argument 'ids'/],
+  [
+    'an error as JSON',
+    ['ps', '--nonsense', '--json'],
+    2,
+    /^\{"code":"command.validation_failed","message":"unknown option/,
+  ],
+  ['quiet and JSON', ['ps', '-q', '--json'], 2, /cannot be combined/],
+  ['a command after -- of another command', ['ps', '--', 'x'], 2, /only create takes a command/],
+  ['no login', ['ps'], 4, /you are not logged in\nfix: canfar auth login --server URL\n$/],
+]
+for (const [what, words, code, stderr] of failures)
+  test(`${what} exits with ${code}`, async () => {
+    const ran = await runCanfar(await temporaryHome(), words)
+    assert.deepEqual([ran.code, ran.stdout], [code, ''])
+    assert.match(ran.stderr, stderr)
+  })
+
+test('a server that is away is told with its address, and --debug shows where', async () => {
+  const closed = await recordingServer(() => ({}))
+  await closed.close()
+  const environment = { CANFAR_URL: closed.url, CANFAR_TOKEN: 't' }
+  const home = await temporaryHome()
+  const { code, stderr } = await runCanfar(home, ['ps'], { environment })
+  assert.equal(code, 5)
+  assert.match(
+    stderr,
+    /^canfar: no answer from http:\/\/127\.0\.0\.1:\d+\/skaha\/v1\/session: .*ECONNREFUSED.*\nfix: .*\n$/,
+  )
+  assert.match((await runCanfar(home, ['ps', '--debug'], { environment })).stderr, /at .*connection\.ts/)
+})
+
+test('help, version and dry runs need no login', async () => {
+  const home = await temporaryHome()
+  for (const words of [
+    [],
+    ['--help'],
+    ['help', 'create'],
+    ['create', '-h'],
+    ['help', 'exit-codes'],
+    ['version'],
+    ['auth', '--help'],
+  ]) {
+    const { code, stdout, stderr } = await runCanfar(home, words)
+    assert.deepEqual([code, stderr], [0, ''], words.join(' '))
+    for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line)
+  }
+  const dry = await runCanfar(home, ['create', 'headless', 'skaha/x', '-n', 'n', '--dry-run', '--json', '--', 'ls'])
+  assert.deepEqual(JSON.parse(dry.stdout), {
+    name: 'n',
+    image: 'images.canfar.net/skaha/x:latest',
+    cmd: 'ls',
+    args: [],
+  })
+})
