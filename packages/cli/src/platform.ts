@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { hasJobsApi, Jobs, Session } from '@science-platform/client'
-import { loadConfiguration } from './configuration-file.ts'
+import { loadConfiguration, saveConfiguration } from './configuration-file.ts'
 import { CommandFailure } from './failure.ts'
 import type { Invocation } from './invocation.ts'
 import { isFromEnvironment, loginFrom, type Login } from './login.ts'
+import { refreshIfExpired } from './token-refresh.ts'
 import { note, paint, print } from './output/terminal.ts'
 
 /** The server of a command. */
@@ -20,7 +21,11 @@ export interface Platform {
  */
 export async function platformFor({ format, verbose }: Invocation, registry = false): Promise<Platform> {
   const skipsFile = isFromEnvironment(process.env) && !registry
-  const login = loginFrom(process.env, skipsFile ? undefined : await loadConfiguration(), Date.now())
+  const configuration = skipsFile ? undefined : await loadConfiguration()
+  const current = isFromEnvironment(process.env)
+    ? configuration
+    : await refreshIfExpired(configuration, saveConfiguration)
+  const login = loginFrom(process.env, current, Date.now())
   if (login.banner && login.server !== undefined && format === 'human' && process.stdout.isTTY)
     print(paint('dim', `@${login.server}`))
   return platformOf(login, verbose)
