@@ -27,6 +27,7 @@ export class Platform {
   url = ''
   log = ''
   #server: ChildProcess | undefined
+  #unmount: () => void = () => undefined
 
   private constructor(folder: string) {
     this.folder = folder
@@ -34,10 +35,15 @@ export class Platform {
     this.config = join(folder, 'config.yaml')
   }
 
-  /** Makes a platform with a user and the test image; it is not started yet. `settings` is YAML. */
-  static async make(settings = '', image: Partial<BusyboxImage> = {}): Promise<Platform> {
+  /** Makes a platform with a user and the test image; it is not started yet. `settings` is YAML; `mount` may put a disk under the data. */
+  static async make(
+    settings = '',
+    image: Partial<BusyboxImage> = {},
+    mount: (dataDir: string) => () => void = () => () => undefined,
+  ): Promise<Platform> {
     const platform = new Platform(await mkdtemp(join(tmpdir(), 'sp-e2e-')))
     await mkdir(platform.dataDir)
+    platform.#unmount = mount(platform.dataDir)
     await writeFile(platform.config, `dataDir: ${platform.dataDir}\nlisten: 127.0.0.1:0\n${settings}`)
     await platform.admin('user', 'add', 'ada', '--group', 'survey')
     platform.token = await platform.admin('token', 'create', 'ada')
@@ -108,6 +114,7 @@ export class Platform {
       await eventually('every supervisor to be gone', async () => (await this.processes()).length === 0)
       await this.stop()
     }
+    this.#unmount()
     await rm(this.folder, { recursive: true, force: true })
   }
 

@@ -40,7 +40,6 @@ create table jobs (
   image_digest text,
   state text not null
     check (state in ('held', 'queued', 'starting', 'running', 'stopping', 'succeeded', 'failed', 'cancelled')),
-  reason text,
   spec_json text not null,
   array_id text,
   task_index integer not null,

@@ -49,7 +49,7 @@ function jobView(
     owner: job.owner,
     kind: 'headless',
     state: job.state,
-    ...known({ reason: reason ?? job.reason }),
+    ...known({ reason }),
     image: job.image,
     ...known({ imageDigest: job.imageDigest }),
     ...(job.cmd === undefined ? {} : { cmd: [...job.cmd] }),

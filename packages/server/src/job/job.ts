@@ -11,8 +11,6 @@ export interface StoredJob {
   readonly image: string
   readonly imageDigest?: string
   readonly state: JobState
-  /** Why it waits, in words for its owner. */
-  readonly reason?: string
   readonly cmd?: readonly string[]
   readonly args?: readonly string[]
   readonly env: Readonly<Record<string, string>>

@@ -8,10 +8,13 @@ export class Roster {
   readonly #active = new Map<string, StoredJob>()
   readonly #attempts = new Map<string, StoredAttempt>()
   #inOrder = true
+  /** Place in the queue by job, made when asked for after the queue has changed. */
+  #places: ReadonlyMap<string, number> | undefined
   #lastSeq = 0
 
   /** These jobs are now as they are here. */
   learn(jobs: readonly StoredJob[]): void {
+    this.#places = undefined
     for (const job of jobs) {
       if (job.state !== 'queued') this.#queued.delete(job.id)
       if ((activeStates as readonly string[]).includes(job.state)) this.#active.set(job.id, job)
@@ -41,24 +44,15 @@ export class Roster {
     return this.#queued.values()
   }
 
-  get queueLength(): number {
-    return this.#queued.size
-  }
-
   /** How many jobs wait before this one. */
   ahead(job: StoredJob): number {
-    let count = 0
-    for (const other of this.#queued.values()) if (other.seq < job.seq) count++
-    return count
+    this.#places ??= new Map(Iterator.from(this.queued()).map(({ id }, place) => [id, place] as const))
+    return this.#places.get(job.id) ?? 0
   }
 
   /** Jobs that hold resources. */
   active(): Iterable<StoredJob> {
     return this.#active.values()
-  }
-
-  activeJob(id: string): StoredJob | undefined {
-    return this.#active.get(id)
   }
 
   /** The latest attempt of an active job. */

@@ -82,12 +82,6 @@ export async function moveDeadline(db: Kysely<Schema>, jobId: string, deadlineAt
   return result.numUpdatedRows > 0n
 }
 
-export async function writeReasons(db: Kysely<Schema>, reasons: ReadonlyMap<string, string>): Promise<void> {
-  for (const [id, reason] of reasons) {
-    await db.updateTable('jobs').set({ reason }).where('id', '=', id).where('state', 'in', ['held', 'queued']).execute()
-  }
-}
-
 /** Deletes at most `most` jobs that ended before `at`, and all that belongs to them. */
 export async function deleteEnded(db: Kysely<Schema>, at: number, most: number): Promise<string[]> {
   const old = await db

@@ -31,7 +31,6 @@ export interface JobRow {
   image: string
   image_digest: string | null
   state: JobState
-  reason: string | null
   spec_json: string
   array_id: string | null
   task_index: number

@@ -27,7 +27,6 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
         return taken
       }),
     addEvents: (events) => commit.run((tx) => insertEvents(tx, events, nextSeq)),
-    setReasons: (reasons) => commit.run((tx) => jobs.writeReasons(tx, reasons)),
     extendDeadline: (jobId, deadlineAt) => commit.run((tx) => jobs.moveDeadline(tx, jobId, deadlineAt)),
     remove: (jobId, at) => commit.run((tx) => jobs.markRemoved(tx, jobId, at)),
 

@@ -16,8 +16,7 @@ export async function takeStep(
   const state = nextState(step.from, step.event)
   const row = await db
     .updateTable('jobs')
-    // A reason is one for waiting: it goes with the state it explained.
-    .set({ state, ...changeColumns(step.change ?? {}), reason: step.change?.reason ?? null })
+    .set({ state, ...changeColumns(step.change ?? {}) })
     .where('id', '=', step.jobId)
     .where('state', '=', step.from)
     .returningAll()

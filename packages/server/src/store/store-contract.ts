@@ -114,14 +114,13 @@ export function describeStore(
     })
 
     test('takes a step from the state it names and from no other', async () => {
-      const job = someJob({ reason: 'waits' })
+      const job = someJob()
       await submit(store, job)
       const place = { jobId: job.id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } } as const
       const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
       const [placed] = await store.step([{ ...place, attempt, events: [queued(job)] }])
       assert.equal(placed?.state, 'starting')
       assert.equal(placed.attempt, 1)
-      assert.equal(placed.reason, undefined)
       assert.deepEqual(await store.step([{ ...place, events: [queued(job)] }]), [])
       assert.equal((await store.events(job.id)).length, 2)
       const started = { jobId: job.id, from: 'starting', event: { type: 'started' } } as const
@@ -178,19 +177,14 @@ export function describeStore(
       assert.equal((await store.job(cancelled.id))?.removedAt, 7)
     })
 
-    test('writes why jobs wait, while they do', async () => {
-      const [waiting, placed] = [someJob(), someJob()]
-      await submit(store, waiting, placed)
-      await store.step([{ jobId: placed.id, from: 'queued', event: { type: 'placed' } }])
-      await store.setReasons(
-        new Map([
-          [waiting.id, 'full'],
-          [placed.id, 'full'],
-        ]),
-      )
-      assert.equal((await store.job(waiting.id))?.reason, 'full')
-      assert.equal((await store.job(placed.id))?.reason, undefined)
-      assert.equal(await store.extendDeadline(waiting.id, 9), false)
+    test('moves the deadline of a job that runs, and of no other', async () => {
+      const job = someJob()
+      await submit(store, job)
+      assert.equal(await store.extendDeadline(job.id, 9), false)
+      await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' } }])
+      await store.step([{ jobId: job.id, from: 'starting', event: { type: 'started' }, change: { deadlineAt: 5 } }])
+      assert.equal(await store.extendDeadline(job.id, 9), true)
+      assert.equal((await store.job(job.id))?.deadlineAt, 9)
     })
 
     test('keeps a secret until its job has ended', async () => {

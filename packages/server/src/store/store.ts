@@ -54,7 +54,7 @@ export interface JobFilter {
 export type JobChange = Partial<
   Pick<
     StoredJob,
-    'reason' | 'imageDigest' | 'startedAt' | 'endedAt' | 'deadlineAt' | 'exitCode' | 'cause' | 'attempt' | 'stopReason'
+    'imageDigest' | 'startedAt' | 'endedAt' | 'deadlineAt' | 'exitCode' | 'cause' | 'attempt' | 'stopReason'
   >
 >
 
@@ -97,8 +97,6 @@ export interface Store {
   /** Takes steps, each in the transaction of all; returns the jobs as they are now, without those whose step was too late. */
   step(steps: readonly JobStep[]): Promise<StoredJob[]>
   addEvents(events: readonly StoredEvent[]): Promise<void>
-  /** Writes why jobs wait: job id to words. Jobs that no longer wait are left alone. */
-  setReasons(reasons: ReadonlyMap<string, string>): Promise<void>
   /** Moves the deadline of a running job; false where it does not run. */
   extendDeadline(jobId: string, deadlineAt: number): Promise<boolean>
   /** Marks a job as deleted on the skaha wire. */

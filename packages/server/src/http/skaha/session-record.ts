@@ -12,7 +12,7 @@ export function sessionRecord(
   reason: string | undefined,
 ): SessionRecord {
   const { resources, startedAt, exitCode, cause } = job
-  const waits = reason ?? job.reason
+  const waits = reason
   const expiresAt = job.deadlineAt ?? (startedAt === undefined ? undefined : startedAt + job.timeSeconds * 1000)
   return {
     id: job.id,
