@@ -45,23 +45,30 @@ export function bashCompletion(commands: readonly CompletedCommand[]): string {
 export function zshCompletion(commands: readonly CompletedCommand[]): string {
   const described = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary.replaceAll(':', '\\:')}`)}`)
   const cases = commands.map(
-    (command) => `    ${patterns(command)}) words=(${wordsOf(command)})${command.takesIds ? '; ids=1' : ''} ;;`,
+    (command) => `    ${patterns(command)}) candidates=(${wordsOf(command)})${command.takesIds ? '; ids=1' : ''} ;;`,
   )
   return [
     '#compdef canfar',
     '_canfar() {',
-    '  local -a commands words; local ids=""',
-    '  commands=(',
+    '  local -a known candidates',
+    '  local ids=""',
+    '  known=(',
     ...described,
     '  )',
-    '  if (( CURRENT == 2 )); then _describe command commands; return; fi',
-    '  case "${words_before:=${(@)words[2]}}" in',
+    '  if (( CURRENT == 2 )); then',
+    '    _describe command known',
+    '    return',
+    '  fi',
+    '  case "$words[2]" in',
     ...cases,
     '  esac',
-    '  [[ -n "$ids" && "$PREFIX" != -* ]] && words+=(${(f)"$(canfar ps --all --quiet 2>/dev/null)"})',
-    '  compadd -a words',
+    '  if [[ -n "$ids" && "$PREFIX" != -* ]]; then',
+    '    candidates+=(${(f)"$(canfar ps --all --quiet 2>/dev/null)"})',
+    '  fi',
+    '  compadd -a candidates',
     '}',
-    '_canfar "$@"',
+    // Read from a folder of completions this is the first call; read by `source` it is a definition.
+    'if [ "$funcstack[1]" = _canfar ]; then _canfar "$@"; else compdef _canfar canfar; fi',
   ].join('\n')
 }
 

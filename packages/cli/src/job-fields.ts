@@ -69,8 +69,9 @@ function commandText(cmd: readonly string[] = [], args: readonly string[] = []):
   return words === '' ? undefined : words
 }
 
-function coresText({ resources: { cores }, usage }: Job): string {
-  const used = usage?.cores === undefined ? [] : [`uses ${Number(usage.cores.toPrecision(3))}`]
+function coresText({ resources: { cores }, usage, endedAt }: Job): string {
+  const verb = endedAt === undefined ? 'uses' : 'used'
+  const used = usage?.cores === undefined ? [] : [`${verb} ${usage.cores.toFixed(2)}`]
   const time = usage?.cpuSeconds === undefined ? [] : [`CPU time ${duration(usage.cpuSeconds)}`]
   return [`asked ${span(cores.request, cores.limit)}`, ...used, ...time].join(', ')
 }
