@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { chown, mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { runTool } from '../tool.ts'
 import type { PreparedImage } from './local-images.ts'
 import { busyboxImage } from './testing/busybox-image.ts'
@@ -19,39 +21,43 @@ const program = (folder: string, archive: string): string => `
   const { removeTree } = await import(${JSON.stringify(new URL('temporaries.ts', import.meta.url).href)})
   await removeTree(${JSON.stringify(join(folder, 'roots'))})`
 
-describe(
-  'images of an ordinary user',
-  { skip: process.geteuid?.() !== 0 && 'all tests run as an ordinary user anyway' },
-  () => {
-    it('are unpacked as far as that user may, and can be removed again', async () => {
-      const scratch = await mkdtemp(join(tmpdir(), 'rootless-'))
-      try {
-        const archive = join(scratch, 'a.tar')
-        await busyboxImage({
-          archive,
-          layers: [
-            [
-              { path: 'closed', type: 'directory', mode: 0o555 },
-              { path: 'closed/file', uid: 1234, gid: 1234, content: 'x' },
-              { path: 'dev/null', type: 'char', major: 1, minor: 3, mode: 0o666 },
-            ],
-          ],
-        })
-        const folder = join(scratch, 'images')
-        await mkdir(folder)
-        await chown(folder, nobody, nobody)
-        await runTool('chmod', ['-R', 'go+rX', scratch])
-        const asNobody = [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups']
-        const node = [process.execPath, '--input-type=module', '--eval', program(folder, archive)]
-        const output = await runTool('setpriv', [...asNobody, ...node], { env: { HOME: folder } })
-        const image = JSON.parse(output.toString()) as PreparedImage
-        assert.match(image.passwd, /^root:/)
-        assert.equal(image.rootfs.startsWith(folder), true)
+const asNobody = [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups']
 
-        await assert.rejects(stat(image.rootfs), { code: 'ENOENT' })
-      } finally {
-        await rm(scratch, { recursive: true })
-      }
-    })
-  },
-)
+/** Why the test cannot be made here; false where it can. */
+function obstacle(): string | false {
+  if (process.geteuid?.() !== 0) return 'all tests run as an ordinary user anyway'
+  const reached = spawnSync('setpriv', [...asNobody, 'test', '-r', fileURLToPath(import.meta.url)]).status === 0
+  return reached ? false : 'the checkout lies in a folder that other users cannot enter'
+}
+
+describe('images of an ordinary user', { skip: obstacle() }, () => {
+  it('are unpacked as far as that user may, and can be removed again', async () => {
+    const scratch = await mkdtemp(join(tmpdir(), 'rootless-'))
+    try {
+      const archive = join(scratch, 'a.tar')
+      await busyboxImage({
+        archive,
+        layers: [
+          [
+            { path: 'closed', type: 'directory', mode: 0o555 },
+            { path: 'closed/file', uid: 1234, gid: 1234, content: 'x' },
+            { path: 'dev/null', type: 'char', major: 1, minor: 3, mode: 0o666 },
+          ],
+        ],
+      })
+      const folder = join(scratch, 'images')
+      await mkdir(folder)
+      await chown(folder, nobody, nobody)
+      await runTool('chmod', ['-R', 'go+rX', scratch])
+      const node = [process.execPath, '--input-type=module', '--eval', program(folder, archive)]
+      const output = await runTool('setpriv', [...asNobody, ...node], { env: { HOME: folder } })
+      const image = JSON.parse(output.toString()) as PreparedImage
+      assert.match(image.passwd, /^root:/)
+      assert.equal(image.rootfs.startsWith(folder), true)
+
+      await assert.rejects(stat(image.rootfs), { code: 'ENOENT' })
+    } finally {
+      await rm(scratch, { recursive: true })
+    }
+  })
+})
