@@ -21,7 +21,7 @@ export function jobFields(job: Job, now: number): Field[] {
     ['Cause', job.state === 'succeeded' ? undefined : cause?.message],
     ['Fix', job.state === 'succeeded' ? undefined : cause?.hint],
     ['Image', image],
-    ['Digest', imageDigest],
+    ['SHA-256', imageDigest?.replace(/^sha256:/, '')],
     ['Command', commandText(job.cmd, job.args)],
     ['Network', job.network],
     ['Cores', coresText(job)],
