@@ -42,6 +42,7 @@ export function fixedImages(rootfs: string, changes: Partial<PreparedImage> = {}
     prepare: (reference, { signal }) =>
       new Promise((resolve, reject) => {
         if (reference === busyboxReference) resolve(image)
+        else if (signal.aborted) reject(signal.reason as Error)
         else if (reference.includes('stalled'))
           signal.addEventListener('abort', () => {
             reject(signal.reason as Error)

@@ -1,0 +1,440 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Observed } from './executor.ts'
+
+/** An executor to be held to the contract, open, and what the suite needs to use it. */
+export interface ExecutorUnderTest {
+  readonly executor: Executor
+  /** An image with a POSIX shell at /bin/sh and the usual small programs; its PATH has them. */
+  readonly image: string
+  /** An image that does not exist. */
+  readonly missingImage: string
+  /** An image whose fetch never ends by itself; undefined where that cannot be had. */
+  readonly stalledImage?: string
+  /** An account that attempts may run as. */
+  readonly account: AttemptSpec['account']
+  /** Closes the executor and opens another one on the same state: a restarted server. */
+  reopen(): Promise<Executor>
+  /** Closes the executor and removes everything, also what runs. */
+  close(): Promise<void>
+}
+
+/** Makes attempts and waits for them, for the suite below and for an executor's own tests. */
+export class AttemptRunner {
+  executor: Executor
+  readonly #base: Pick<AttemptSpec, 'image' | 'account'>
+  readonly #prefix: string
+  #count = 0
+
+  /** @param prefix letters and digits that make attempt ids of this run unlike those of others. */
+  constructor(executor: Executor, base: Pick<AttemptSpec, 'image' | 'account'>, prefix = 'contract') {
+    this.executor = executor
+    this.#base = base
+    this.#prefix = prefix
+  }
+
+  /** The specification of an attempt that runs a shell script. */
+  script(script: string, changes: Partial<AttemptSpec> = {}): AttemptSpec {
+    const jobId = `${this.#prefix}${++this.#count}`
+    return {
+      id: `${jobId}-1`,
+      jobId,
+      name: 'contract-job',
+      ...this.#base,
+      cmd: ['/bin/sh', '-c', script],
+      env: { HOME: `/arc/home/${this.#base.account.name}`, PWD: `/arc/home/${this.#base.account.name}` },
+      resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
+      graceSeconds: 30,
+      ...changes,
+    }
+  }
+
+  /** Starts an attempt and waits for its end. */
+  async run(spec: AttemptSpec): Promise<Observed> {
+    await this.executor.start(spec)
+    return await this.ended(spec.id)
+  }
+
+  /** Waits until an attempt has ended. */
+  ended(attemptId: string): Promise<Observed> {
+    return this.observed(attemptId, ({ phase }) => phase === 'ended')
+  }
+
+  /** Waits until an attempt's command runs. */
+  running(attemptId: string): Promise<Observed> {
+    return this.observed(attemptId, ({ phase }) => phase === 'running')
+  }
+
+  /** Waits until an attempt is as wanted: looks after every change, and now and then without one, as the server does. */
+  async observed(attemptId: string, wanted: (attempt: Observed) => boolean): Promise<Observed> {
+    const deadline = Date.now() + 60_000
+    for (;;) {
+      const changed = this.#change()
+      const found = await this.find(attemptId)
+      if (found !== undefined && wanted(found)) return found
+      if (found?.phase === 'ended') throw new Error(`It ended before it was as wanted: ${JSON.stringify(found)}`)
+      if (Date.now() > deadline) throw new Error(`After a minute it is still ${JSON.stringify(found)}`)
+      await changed
+    }
+  }
+
+  async find(attemptId: string): Promise<Observed | undefined> {
+    return (await this.executor.list()).find((attempt) => attempt.attemptId === attemptId)
+  }
+
+  /** Follows the log until it holds a text: how tests learn that a script has come to a place. */
+  async logHas(attemptId: string, text: string): Promise<void> {
+    const enough = new AbortController()
+    const timeout = setTimeout(() => {
+      enough.abort(new Error(`After a minute the log of ${attemptId} still has no ${JSON.stringify(text)}`))
+    }, 60_000)
+    let log = ''
+    for await (const bytes of this.executor.followLog(attemptId, 0, enough.signal)) {
+      log += Buffer.from(bytes).toString()
+      if (log.includes(text)) break
+    }
+    clearTimeout(timeout)
+    if (!log.includes(text)) throw new Error(`The log of ${attemptId} has no ${JSON.stringify(text)} but: ${log}`)
+  }
+
+  async log(attemptId: string, range: LogRange = {}): Promise<string> {
+    return await text(this.executor.readLog(attemptId, range))
+  }
+
+  /** Resolves at the next change, or after half a second: a missed notification may cost only time. */
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 500)
+      this.executor.onChange(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
+  }
+}
+
+/** All bytes as text. */
+export async function text(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = []
+  for await (const chunk of chunks) pieces.push(chunk)
+  return Buffer.concat(pieces).toString()
+}
+
+/** What every executor must do. Executors differ, the job does not. */
+export function describeExecutor(name: string, make: () => Promise<ExecutorUnderTest>): void {
+  describe(`the executor ${name}`, () => {
+    let tested: ExecutorUnderTest
+    let runner: AttemptRunner
+    const events: ExecutorEvent[] = []
+    const forever = new AbortController().signal
+
+    before(async () => {
+      tested = await make()
+      runner = new AttemptRunner(tested.executor, { image: tested.image, account: tested.account })
+      tested.executor.onEvent((event) => events.push(event))
+    })
+    after(() => tested.close())
+
+    it('offers nodes with capacity', async () => {
+      const nodes = await runner.executor.nodes()
+      assert.ok(nodes.length > 0)
+      for (const node of nodes) assert.ok(node.name !== '' && node.cores > 0 && node.memoryGb > 0)
+    })
+
+    it('tells exit code 0', async () => {
+      const { ending, startedAt, imageDigest } = await runner.run(runner.script('exit 0'))
+      assert.equal(ending?.exitCode, 0)
+      assert.equal(ending.cause.code, 'exited')
+      assert.equal(ending.stopped, false)
+      assert.ok(startedAt !== undefined && startedAt <= ending.at)
+      assert.match(imageDigest ?? '', /^sha256:/)
+    })
+
+    it('tells another exit code', async () => {
+      const { ending } = await runner.run(runner.script('exit 3'))
+      assert.deepEqual([ending?.exitCode, ending?.cause.code], [3, 'exited'])
+      assert.match(ending?.cause.message ?? '', /3/)
+    })
+
+    it('tells a signal as 128 + N', async () => {
+      const { ending } = await runner.run(runner.script('kill -SEGV $$'))
+      assert.deepEqual([ending?.exitCode, ending?.cause.code], [139, 'signalled'])
+      assert.match(ending?.cause.message ?? '', /SIGSEGV/)
+    })
+
+    it('runs what was started twice once', async () => {
+      const spec = runner.script('echo once; echo "$$" >> ran; wc -l < ran; rm ran')
+      await Promise.all([runner.executor.start(spec), runner.executor.start(spec)])
+      await runner.ended(spec.id)
+      await runner.executor.start(spec)
+      assert.equal((await runner.executor.list()).filter(({ attemptId }) => attemptId === spec.id).length, 1)
+      assert.equal(await runner.log(spec.id), 'once\n1\n')
+    })
+
+    it('keeps stdout and stderr in the order they were written', async () => {
+      const spec = runner.script('for i in 1 2 3 4 5; do echo out$i; echo err$i >&2; done')
+      await runner.run(spec)
+      const wanted = [1, 2, 3, 4, 5].map((i) => `out${i}\nerr${i}\n`).join('')
+      assert.equal(await runner.log(spec.id), wanted)
+    })
+
+    it('passes arguments and variables as they are', async () => {
+      const odd = 'a b  "c" $HOME \\ \'d\' \t=é*'
+      const spec = runner.script('', {
+        cmd: ['/bin/sh', '-c'],
+        args: ['printf "%s|" "$@" "$ODD" "$EMPTY"', 'sh', odd, '', 'x'],
+        env: { ODD: odd, EMPTY: '' },
+      })
+      await runner.run(spec)
+      assert.equal(await runner.log(spec.id), `${odd}||x|${odd}||`)
+    })
+
+    it('works in the home folder, as the account, with its name and groups', async () => {
+      const spec = runner.script('pwd; id -un; touch mine && ls -ln mine | wc -l; cat mine; rm mine; hostname')
+      await runner.run(spec)
+      const home = `/arc/home/${tested.account.name}`
+      assert.equal(await runner.log(spec.id), `${home}\n${tested.account.name}\n1\ncontract-job\n`)
+    })
+
+    it('has a scratch folder that is gone afterwards, and a home and projects that stay', async () => {
+      const first = runner.script('echo a > /scratch/a; echo b > b; ls -d /arc/projects; echo c > /tmp/c')
+      const { ending } = await runner.run(first)
+      assert.equal(ending?.exitCode, 0, await runner.log(first.id))
+      const second = runner.script('ls /scratch; cat b; rm b; ls /tmp/c')
+      await runner.run(second)
+      assert.match(await runner.log(second.id), /^b\nls: .*c.*No such file/)
+    })
+
+    it('says that a program is missing', async () => {
+      const { ending } = await runner.run(runner.script('', { cmd: ['no-such-program', 'x'] }))
+      assert.equal(ending?.cause.code, 'command-not-found')
+      assert.match(ending.cause.message, /no-such-program/)
+      assert.ok(ending.cause.hint)
+    })
+
+    it('does not mistake a shell whose script names a missing program for a missing program', async () => {
+      const { ending } = await runner.run(runner.script('no-such-program'))
+      assert.deepEqual([ending?.exitCode, ending?.cause.code], [127, 'exited'])
+    })
+
+    it('says that an image is missing', async () => {
+      const { ending, startedAt } = await runner.run(runner.script('true', { image: tested.missingImage }))
+      assert.equal(ending?.cause.code, 'image-not-found')
+      assert.equal(ending.exitCode, undefined)
+      assert.equal(startedAt, undefined)
+    })
+
+    it('stops a job that lets itself be stopped', async () => {
+      const spec = runner.script('echo up; sleep 600')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      const asked = Date.now()
+      await runner.executor.stop(spec.id, 30)
+      await runner.executor.stop(spec.id, 30)
+      const { ending } = await runner.ended(spec.id)
+      assert.equal(ending?.stopped, true)
+      assert.equal(ending.exitCode, 143)
+      assert.ok(ending.at - asked < 10_000)
+    })
+
+    it('lets a job that hears SIGTERM finish what it does', async () => {
+      const spec = runner.script('trap "echo saved; exit 7" TERM; echo up; while :; do sleep 1; done')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      await runner.executor.stop(spec.id, 30)
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 7])
+      assert.match(await runner.log(spec.id), /saved/)
+    })
+
+    it('kills a job that ignores SIGTERM, and everything it has started', async () => {
+      const spec = runner.script('trap "" TERM; (while :; do sleep 1; done) & echo up; while :; do sleep 1; done')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      const asked = Date.now()
+      await runner.executor.stop(spec.id, 1)
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
+      assert.ok(ending !== undefined && ending.at - asked >= 900 && ending.at - asked < 15_000)
+    })
+
+    it('shortens the grace period of a job that is being stopped', async () => {
+      const spec = runner.script('trap "" TERM; echo up; while :; do sleep 1; done')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      await runner.executor.stop(spec.id, 600)
+      await runner.executor.stop(spec.id, 0)
+      assert.equal((await runner.ended(spec.id)).ending?.exitCode, 137)
+    })
+
+    it('stops a job that was only just started', async () => {
+      const spec = runner.script('sleep 600')
+      await runner.executor.start(spec)
+      await runner.executor.stop(spec.id, 30)
+      const { ending } = await runner.ended(spec.id)
+      assert.equal(ending?.stopped, true)
+    })
+
+    it('stops a job whose image is being fetched', async (context) => {
+      const { stalledImage } = tested
+      if (stalledImage === undefined) {
+        context.skip('this executor has no image whose fetch can be held up')
+        return
+      }
+      const spec = runner.script('true', { image: stalledImage })
+      await runner.executor.start(spec)
+      assert.equal((await runner.find(spec.id))?.phase, 'preparing')
+      await runner.executor.stop(spec.id, 30)
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.stopped, ending?.exitCode], [true, undefined])
+    })
+
+    it('knows nothing of attempts that never were', async () => {
+      await runner.executor.stop('nobody-1', 1)
+      await runner.executor.forget('nobody-1')
+      assert.equal(await runner.executor.usage('nobody-1'), undefined)
+      assert.equal(await runner.executor.logSize('nobody-1'), undefined)
+      assert.equal(await runner.log('nobody-1'), '')
+      assert.equal(await text(runner.executor.followLog('nobody-1', 0, forever)), '')
+      await runner.executor.deleteLog('nobody-1')
+    })
+
+    it('gives ranges of the log', async () => {
+      const spec = runner.script('printf 0123456789')
+      await runner.run(spec)
+      assert.equal(await runner.executor.logSize(spec.id), 10)
+      assert.equal(await runner.log(spec.id, { start: 3 }), '3456789')
+      assert.equal(await runner.log(spec.id, { start: 3, end: 5 }), '34')
+      assert.equal(await runner.log(spec.id, { end: 2 }), '01')
+      assert.equal(await runner.log(spec.id, { start: 10 }), '')
+      assert.equal(await runner.log(spec.id, { start: 8, end: 100 }), '89')
+    })
+
+    it('lets a follower have every line as it is written, and the end', async () => {
+      const spec = runner.script('echo one; while [ ! -e go ]; do sleep 0.1; done; rm go; echo two')
+      const goer = runner.script('touch go')
+      await runner.executor.start(spec)
+      let seen = ''
+      for await (const bytes of runner.executor.followLog(spec.id, 0, forever)) {
+        const before = seen
+        seen += Buffer.from(bytes).toString()
+        if (before === '' && seen !== '') await runner.run(goer)
+      }
+      assert.equal(seen, 'one\ntwo\n')
+      assert.equal(await text(runner.executor.followLog(spec.id, 4, forever)), 'two\n')
+    })
+
+    it('gives the whole log to a follower who comes after the end', async () => {
+      const spec = runner.script('echo quick')
+      await runner.run(spec)
+      assert.equal(await text(runner.executor.followLog(spec.id, 0, forever)), 'quick\n')
+      await runner.executor.forget(spec.id)
+      assert.equal(await text(runner.executor.followLog(spec.id, 0, forever)), 'quick\n')
+    })
+
+    it('lets a follower leave', async () => {
+      const spec = runner.script('echo up; sleep 600')
+      await runner.executor.start(spec)
+      const leaving = new AbortController()
+      let seen = ''
+      for await (const bytes of runner.executor.followLog(spec.id, 0, leaving.signal)) {
+        seen += Buffer.from(bytes).toString()
+        if (seen.includes('up')) leaving.abort()
+      }
+      assert.equal(seen, 'up\n')
+      await runner.executor.stop(spec.id, 0)
+      await runner.ended(spec.id)
+    })
+
+    it('goes on with a job that closes its output', async () => {
+      const spec = runner.script('echo before; exec >&- 2>&-; sleep 0.3; touch closed; exit 5')
+      const { ending } = await runner.run(spec)
+      assert.equal(ending?.exitCode, 5)
+      assert.equal(await runner.log(spec.id), 'before\n')
+      assert.equal((await runner.run(runner.script('rm closed'))).ending?.exitCode, 0)
+    })
+
+    it('ends a job with its first process, whatever that leaves behind', async () => {
+      const spec = runner.script('(sleep 600; echo late) & echo left')
+      const { ending } = await runner.run(spec)
+      assert.equal(ending?.exitCode, 0)
+      assert.equal(await runner.log(spec.id), 'left\n')
+    })
+
+    it('takes bytes of any kind in the log', async () => {
+      const spec = runner.script(`printf '\\000\\377\\200a\\r\\n'`)
+      await runner.run(spec)
+      const chunks: Uint8Array[] = []
+      for await (const chunk of runner.executor.readLog(spec.id, {})) chunks.push(chunk)
+      assert.deepEqual([...Buffer.concat(chunks)], [0, 255, 128, 97, 13, 10])
+    })
+
+    it('forgets all but the log, and then the log', async () => {
+      const spec = runner.script('echo kept')
+      await runner.run(spec)
+      await runner.executor.forget(spec.id)
+      await runner.executor.forget(spec.id)
+      assert.equal(await runner.find(spec.id), undefined)
+      assert.equal(await runner.log(spec.id), 'kept\n')
+      assert.equal(await runner.executor.logSize(spec.id), 5)
+      await runner.executor.deleteLog(spec.id)
+      await runner.executor.deleteLog(spec.id)
+      assert.equal(await runner.executor.logSize(spec.id), undefined)
+    })
+
+    it('finds running attempts after a restart, and their ends', async () => {
+      const running = runner.script(
+        'echo up; while [ ! -e restarted ]; do sleep 0.1; done; rm restarted; echo down; exit 4',
+      )
+      const ended = runner.script('echo short; exit 6')
+      await runner.executor.start(running)
+      await runner.logHas(running.id, 'up')
+      const before = await runner.running(running.id)
+      await runner.run(ended)
+      runner.executor = await tested.reopen()
+      assert.deepEqual((await runner.find(ended.id))?.ending?.exitCode, 6)
+      assert.equal(await runner.log(ended.id), 'short\n')
+      const after = await runner.find(running.id)
+      assert.equal(after?.phase, 'running')
+      assert.equal(after.imageDigest, before.imageDigest)
+      assert.ok(Math.abs((after.startedAt ?? 0) - (before.startedAt ?? 0)) < 1000)
+      await runner.executor.start(running) // a server that is not sure asks again
+      const following = text(runner.executor.followLog(running.id, 0, forever))
+      await runner.run(runner.script('touch restarted'))
+      assert.equal((await runner.ended(running.id)).ending?.exitCode, 4)
+      assert.equal(await following, 'up\ndown\n')
+    })
+
+    it('finds the ends of attempts that ended while no server was there', async () => {
+      const spec = runner.script('echo up; sleep 1; exit 9')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      runner.executor = await tested.reopen()
+      assert.equal((await runner.ended(spec.id)).ending?.exitCode, 9)
+    })
+
+    it('stops after a restart what an earlier server started', async () => {
+      const spec = runner.script('trap "" TERM; echo up; while :; do sleep 1; done')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      runner.executor = await tested.reopen()
+      await runner.executor.stop(spec.id, 1)
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
+    })
+
+    it('tells what a job used', async () => {
+      const spec = runner.script('i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo busy; sleep 600')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'busy')
+      const usage = await runner.executor.usage(spec.id)
+      await runner.executor.stop(spec.id, 0)
+      const { ending } = await runner.ended(spec.id)
+      assert.equal(await runner.executor.usage(spec.id), undefined)
+      if (usage?.cpuSeconds !== undefined) {
+        assert.ok(usage.cpuSeconds > 0.02 && usage.cpuSeconds < 60, String(usage.cpuSeconds))
+        assert.ok((ending?.usage?.cpuSeconds ?? 0) >= usage.cpuSeconds)
+      }
+    })
+  })
+}
