@@ -52,7 +52,7 @@ export class AttemptRunner {
   /** Starts an attempt and waits for its end. */
   async run(spec: AttemptSpec): Promise<Observed> {
     await this.executor.start(spec)
-    return await this.ended(spec.id)
+    return this.ended(spec.id)
   }
 
   /** Waits until an attempt has ended. */
@@ -98,7 +98,7 @@ export class AttemptRunner {
   }
 
   async log(attemptId: string, range: LogRange = {}): Promise<string> {
-    return await text(this.executor.readLog(attemptId, range))
+    return text(this.executor.readLog(attemptId, range))
   }
 
   /** Resolves at the next change, or after half a second: a missed notification may cost only time. */
