@@ -366,7 +366,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       await runner.run(spec)
       const chunks: Uint8Array[] = []
       for await (const chunk of runner.executor.readLog(spec.id, {})) chunks.push(chunk)
-      assert.deepEqual([...Buffer.concat(chunks)], [0, 255, 128, 97, 13, 10])
+      assert.deepEqual(Array.from(Buffer.concat(chunks)), [0, 255, 128, 97, 13, 10])
     })
 
     it('forgets all but the log, and then the log', async () => {
