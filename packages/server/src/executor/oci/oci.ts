@@ -215,6 +215,7 @@ class Oci implements OciExecutor {
   }
 
   async close(): Promise<void> {
+    if (this.#closed) return
     this.#closed = true
     await this.#hints?.close()
     for (const { custody } of this.#attempts.values())

@@ -105,7 +105,7 @@ sub run {
         open STDOUT, '>&', $sink;
         open STDERR, '>&', $sink;
         # What is ignored or blocked here would stay so in the job: `yes | head` would complain, and nothing could be stopped.
-        $SIG{HUP} = $SIG{INT} = $SIG{PIPE} = 'DEFAULT';
+        $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT ALRM PIPE USR1 USR2 TSTP TTIN TTOU);    # some come ignored from a shell
         syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
         my @how = ('--root', $dir, '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
         { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
@@ -500,7 +500,7 @@ sub tidy {
         }
     }
     remove($_) for qw(upper work root tmp), $plan{id}, $plan{scratch};
-    unlink qw(config.json init.pid stop);
+    unlink qw(config.json init.pid .init.pid stop);    # .init.pid: the runtime's, when there was no room for it
     rename $_, 'cleaned' for grep { -e } qw(prepared ended);
 }
 

@@ -90,6 +90,12 @@ export class OciUnderTest {
     return Number(readFileSync(join(this.attemptFolder(attemptId), 'init.pid'), 'utf8'))
   }
 
+  /** Pid of this process's nursery of supervisors. */
+  nurseryPid(): number | undefined {
+    const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
+    return children.map(Number).find((pid) => readQuietly(`/proc/${pid}/cmdline`).includes('\0nursery\0'))
+  }
+
   /** What is left on the machine of all attempts: supervisors, control groups with something in them, mounts. */
   remains(): string[] {
     const processes = globSync('/proc/[0-9]*/cmdline').flatMap((file) => {
@@ -99,7 +105,7 @@ export class OciUnderTest {
     const cgroups = globSync(`/sys/fs/cgroup/{,*/}science-platform-${this.instance}/*/`).map((path) => `cgroup ${path}`)
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
-      .filter((line) => line.includes(this.dataDir))
+      .filter((line) => line.includes(`${this.dataDir}/`))
       .map((line) => `mount ${line}`)
     return [...processes, ...cgroups, ...mounts]
   }

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { AttemptRunner, text } from '../executor-contract.ts'
+import { busyboxReference } from './testing/busybox-root.ts'
+import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+
+const skip = whyNoContainers() ?? false
+const MiB = 1024 ** 2
+
+describe('the limit of logs', { skip }, () => {
+  let tested: OciUnderTest
+  let runner: AttemptRunner
+  const limit = 4 * MiB
+  const forever = new AbortController().signal
+
+  before(async () => {
+    tested = await OciUnderTest.open({ logLimitBytes: limit })
+    runner = new AttemptRunner(tested.executor, { image: busyboxReference, account: ada }, 'loglimit')
+  })
+  afterEach(() => tested.tidy())
+  after(() => tested.close())
+
+  it('keeps beginning and end of a gigabyte, never more than the limit and a piece, and holds up nobody', async () => {
+    const spec = runner.script('echo first; yes 0123456789abcde | head -c 1073741824; echo last')
+    await runner.executor.start(spec)
+    const folder = tested.attemptFolder(spec.id)
+    let most = 0
+    const watch = setInterval(() => {
+      let size = 0
+      for (const name of readdirSync(folder).filter((file) => file.startsWith('log')))
+        size += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+      most = Math.max(most, size)
+    }, 5)
+    const { ending, startedAt } = await runner.ended(spec.id)
+    clearInterval(watch)
+    assert.equal(ending?.exitCode, 0)
+    assert.ok(ending.at - (startedAt ?? 0) < 60_000)
+    assert.ok(most <= limit + limit / 16 + MiB / 2, `${most} bytes`)
+    const log = await runner.log(spec.id)
+    const left = 1073741824 + 6 + 5 - limit
+    assert.ok(log.startsWith('first\n0123456789abcde\n'))
+    assert.ok(log.endsWith('0123456789abcde\nlast\n'))
+    assert.ok(log.includes(`[… ${left} bytes left out: the log is limited to 4 MiB …]\n`))
+    assert.ok(Math.abs(log.length - limit) < 200)
+  })
+
+  it('leaves out nothing of a log as long as the limit, and one byte of a longer one', async () => {
+    const fits = runner.script(`head -c ${limit} /dev/zero | tr '\\0' x`)
+    await runner.run(fits)
+    assert.equal(await runner.log(fits.id), 'x'.repeat(limit))
+    const over = runner.script(`head -c ${limit + 1} /dev/zero | tr '\\0' x`)
+    await runner.run(over)
+    assert.match(await runner.log(over.id), /^x+\n\[… 1 bytes left out: the log is limited to 4 MiB …\]\nx+$/)
+  })
+
+  it('gives a follower who keeps up the end, and one line for what he missed', async () => {
+    const spec = runner.script('yes abcdefghijklmno | head -c 33554432; echo the end')
+    await runner.executor.start(spec)
+    await runner.running(spec.id)
+    const seen = await text(runner.executor.followLog(spec.id, 0, forever))
+    assert.ok(seen.startsWith('abcdefghijklmno\n'))
+    assert.ok(seen.endsWith('abcdefghijklmno\nthe end\n'))
+    const odd = seen
+      .split('\n')
+      .filter((line) => line !== 'abcdefghijklmno' && line !== '' && line !== 'the end' && !line.startsWith('[…'))
+    // Only where something was left out may a line be cut.
+    assert.ok(odd.length <= 2 * seen.split('[…').length, odd.slice(0, 5).join('|'))
+  })
+
+  it("shows a running job's newest lines, also beyond the limit", async () => {
+    const spec = runner.script('yes abcdefghijklmno | head -c 16777216; echo the newest; sleep 600')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'the newest')
+    const log = await runner.log(spec.id)
+    assert.ok(log.endsWith('the newest\n'))
+    assert.match(log, /bytes left out/)
+    assert.equal(Buffer.byteLength(log), await runner.executor.logSize(spec.id))
+    await runner.executor.stop(spec.id, 0)
+    await runner.ended(spec.id)
+  })
+})
+
+describe('a disk that is full', { skip }, () => {
+  it('does not stop a job that writes to its log, and the log says what is missing', async () => {
+    await onSmallDisk('4m', async (tested, runner) => {
+      const spec = runner.script(
+        'echo first; yes 0123456789abcde | head -c 16777216; echo full > /proc/self/fd/1; while [ ! -e /tmp/../scratch/../dev/shm/go ] && [ $((n=n+1)) -lt 3 ]; do sleep 0.1; done; exit 3',
+      )
+      const { ending } = await runner.run(spec)
+      assert.equal(ending?.exitCode, 3)
+      const log = await runner.log(spec.id)
+      assert.ok(log.startsWith('first\n'))
+      await tested.tidy()
+    })
+  })
+
+  it('goes on logging when there is room again, with a line for what was lost', async () => {
+    await onSmallDisk('4m', async (tested, runner) => {
+      execFileSync('/bin/sh', ['-c', `head -c 20m /dev/zero > ${tested.dataDir}/ballast || true`], { stdio: 'ignore' })
+      execFileSync('/bin/sh', ['-c', `truncate -s -200k ${tested.dataDir}/ballast`])
+      const spec = runner.script(
+        'echo first; yes 0123456789abcde | head -c 1048576; echo waiting > /dev/shm/x; read line < gate; echo last',
+      )
+      const home = join(tested.dataDir, 'arc/home/ada')
+      execFileSync('/bin/sh', [
+        '-c',
+        `mkdir -p ${home} && mkfifo ${home}/gate && chmod 666 ${home}/gate && chown -R ${ada.uid} ${home}`,
+      ])
+      await runner.executor.start(spec)
+      await runner.running(spec.id)
+      // The gate opens for writing once the job stands before it, with all its output behind it.
+      execFileSync('/bin/sh', ['-c', `exec 3> ${home}/gate; rm ${tested.dataDir}/ballast; echo go >&3`])
+      const { ending } = await runner.ended(spec.id)
+      assert.equal(ending?.exitCode, 0)
+      assert.match(await runner.log(spec.id), /^first\n[^]*\[… \d+ bytes lost: the disk was full …\]\nlast\n$/)
+    })
+  })
+
+  it('is the cause of an attempt that could not be made, and the next one runs', async () => {
+    await onSmallDisk('2m', async (tested, runner) => {
+      execFileSync('/bin/sh', ['-c', `head -c 20m /dev/zero > ${tested.dataDir}/ballast || true`], { stdio: 'ignore' })
+      const { ending } = await runner.run(runner.script('true'))
+      assert.equal(ending?.cause.code, 'disk-full', JSON.stringify(ending))
+      assert.deepEqual(await readdir(join(tested.dataDir, 'attempts')), [])
+      execFileSync('rm', [`${tested.dataDir}/ballast`])
+      assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
+    })
+  })
+
+  it('does not hide how a job ended that filled it', async () => {
+    await onSmallDisk('4m', async (tested, runner) => {
+      const { ending } = await runner.run(runner.script('head -c 20m /dev/zero > big; exit 5'))
+      assert.equal(ending?.exitCode, 5)
+      // The next one cannot be made; that, too, is told.
+      assert.equal((await runner.run(runner.script('true'))).ending?.cause.code, 'disk-full')
+      await rm(join(tested.dataDir, 'arc/home/ada/big'))
+      assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
+    })
+  })
+
+  async function onSmallDisk(
+    size: string,
+    test: (tested: OciUnderTest, runner: AttemptRunner) => Promise<void>,
+  ): Promise<void> {
+    const dataDir = await mkdtemp(join(tmpdir(), 'oci-small-'))
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'small', dataDir])
+    try {
+      const tested = await OciUnderTest.open({ dataDir })
+      try {
+        await test(tested, new AttemptRunner(tested.executor, { image: busyboxReference, account: ada }, 'small'))
+      } finally {
+        await tested.close()
+      }
+    } finally {
+      execFileSync('umount', [dataDir])
+      await rm(dataDir, { recursive: true })
+    }
+  }
+})

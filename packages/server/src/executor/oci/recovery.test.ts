@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { AttemptRunner } from '../executor-contract.ts'
+import { busyboxReference } from './testing/busybox-root.ts'
+import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+
+const skip = whyNoContainers() ?? false
+
+describe('attempts whose keepers are killed', { skip }, () => {
+  let tested: OciUnderTest
+  let runner: AttemptRunner
+
+  before(async () => {
+    tested = await OciUnderTest.open()
+    runner = new AttemptRunner(tested.executor, { image: busyboxReference, account: ada }, 'recovery')
+  })
+  afterEach(() => tested.tidy())
+  after(() => tested.close())
+
+  const reopen = async (): Promise<void> => {
+    runner.executor = await tested.reopen()
+  }
+
+  it('calls an attempt lost whose supervisor was killed, ends what it ran and keeps its log', async () => {
+    const spec = runner.script('echo up; while :; do sleep 1; done')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    const container = tested.containerPid(spec.id)
+    process.kill(tested.supervisorPid(spec.id), 'SIGKILL')
+    const { ending, startedAt } = await runner.ended(spec.id)
+    assert.equal(ending?.cause.code, 'lost')
+    assert.equal(ending.exitCode, undefined)
+    assert.ok(startedAt !== undefined)
+    assert.ok((ending.usage?.cpuSeconds ?? 0) > 0, 'the control group was read before it was removed')
+    assert.equal(isRunning(container), false)
+    assert.equal(await runner.log(spec.id), 'up\n')
+  })
+
+  it('finds that also when the supervisor was killed while no server was there', async () => {
+    const spec = runner.script('echo up; while :; do sleep 1; done')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    const supervisor = tested.supervisorPid(spec.id)
+    await tested.executor.close()
+    process.kill(supervisor, 'SIGKILL')
+    await reopen()
+    assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'lost')
+  })
+
+  it('finds that also of a supervisor it has adopted', async () => {
+    const spec = runner.script('echo up; while :; do sleep 1; done')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    await reopen()
+    process.kill(tested.supervisorPid(spec.id), 'SIGKILL')
+    assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'lost')
+  })
+
+  it('joins the parts of the log of a lost attempt', async () => {
+    const small = await OciUnderTest.open({ logLimitBytes: 1000 })
+    try {
+      const own = new AttemptRunner(small.executor, { image: busyboxReference, account: ada }, 'lostlog')
+      const spec = own.script(
+        'i=1000; while [ $i -lt 2000 ]; do echo line $i; i=$((i+1)); done; touch written; sleep 600',
+      )
+      await own.executor.start(spec)
+      await own.logHas(spec.id, 'line 1999')
+      process.kill(small.supervisorPid(spec.id), 'SIGKILL')
+      await own.ended(spec.id)
+      const log = await own.log(spec.id)
+      assert.match(
+        log,
+        /^line 1000\n[^]*\n\[… 9000 bytes left out: the log is limited to 1000 bytes …\]\n[^]*line 1999\n$/,
+      )
+    } finally {
+      await small.close()
+    }
+  })
+
+  it('tells the signal when the container was killed from outside', async () => {
+    const spec = runner.script('echo up; while :; do sleep 1; done')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    process.kill(tested.containerPid(spec.id), 'SIGKILL')
+    const { ending } = await runner.ended(spec.id)
+    assert.deepEqual([ending?.exitCode, ending?.cause.code, ending?.stopped], [137, 'signalled', false])
+  })
+
+  it('kills a stopped runtime and its container with the supervisor', async () => {
+    // The supervisor dies at some moment of the start: whatever there is by then must go, and nothing may run twice.
+    for (let i = 0; i < 8; i++) {
+      const spec = runner.script('echo ran >> ran; sleep 600')
+      await runner.executor.start(spec)
+      const deadline = Date.now() + 10_000
+      let pid: number | undefined
+      while (pid === undefined && Date.now() < deadline)
+        try {
+          pid = tested.supervisorPid(spec.id)
+        } catch {
+          await new Promise((resolve) => setImmediate(resolve)) // it is not there yet
+        }
+      assert.ok(pid !== undefined)
+      await new Promise((resolve) => setTimeout(resolve, i * 6)) // eight places in the 50 ms that a start takes
+      process.kill(pid, 'SIGKILL')
+      const { ending } = await runner.ended(spec.id)
+      assert.ok(['lost', 'start-failed'].includes(ending?.cause.code ?? ''), JSON.stringify(ending))
+      await tested.tidy()
+    }
+    const counted = runner.script('wc -l < ran; rm -f ran')
+    await runner.run(counted)
+    assert.ok(Number.parseInt(await runner.log(counted.id)) <= 8 || (await runner.log(counted.id)).includes('ran'))
+  })
+
+  it('goes on when the nursery was killed', async () => {
+    const spec = runner.script('echo up; while [ ! -e go ]; do sleep 0.1; done; rm go; exit 8')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    const nursery = tested.nurseryPid()
+    assert.ok(nursery !== undefined)
+    process.kill(nursery, 'SIGKILL')
+    assert.equal((await runner.run(runner.script('touch go'))).ending?.exitCode, 0)
+    assert.equal((await runner.ended(spec.id)).ending?.exitCode, 8)
+  })
+
+  it('discards folders that were never completed, and plans that were never begun', async () => {
+    await tested.executor.close()
+    const half = tested.attemptFolder('half-1')
+    await mkdir(half)
+    await writeFile(join(half, 'config.json'), '{}')
+    await reopen()
+    assert.equal(await runner.find('half-1'), undefined)
+    assert.equal(existsSync(half), false)
+  })
+
+  it('starts again what was prepared and not begun when the server was killed', async () => {
+    const spec = runner.script('echo once')
+    await runner.executor.start(spec)
+    await runner.ended(spec.id)
+    await tested.tidy()
+    // As if the server had been killed between writing the plan and starting the supervisor.
+    const copy = { ...spec, id: 'again-1' }
+    const { writeAttemptFolder } = await import('./attempt-folder.ts')
+    const { foldersOf } = await import('./folders.ts')
+    const { readMachine } = await import('./machine.ts')
+    const { SharedFiles } = await import('./shared-files.ts')
+    const { fixedImages } = await import('./testing/busybox-root.ts')
+    await tested.executor.close()
+    const folders = foldersOf(tested.dataDir)
+    const image = await fixedImages(tested.rootfs).prepare(spec.image, { signal: new AbortController().signal })
+    await writeAttemptFolder(
+      copy,
+      image,
+      { placement: { type: 'host' }, resolvConf: '', hosts: '' },
+      {
+        folders,
+        sharedFiles: new SharedFiles(folders.names),
+        machine: await readMachine(tested.instance),
+        runtime: 'runc',
+        logLimitBytes: 1 << 20,
+        pidsLimit: 100,
+      },
+    )
+    assert.deepEqual((await readdir(tested.attemptFolder('again-1'))).sort(), ['config.json', 'prepared'])
+    await reopen()
+    assert.equal(await runner.find('again-1'), undefined)
+    assert.equal((await runner.run(copy)).ending?.exitCode, 0)
+    assert.equal(await runner.log('again-1'), 'once\n')
+  })
+
+  it('never runs what was forgotten', async () => {
+    const spec = runner.script('echo ran >> twice')
+    await runner.run(spec)
+    await runner.executor.forget(spec.id)
+    await runner.executor.start(spec)
+    assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'start-failed')
+    const counted = runner.script('wc -l < twice; rm twice')
+    await runner.run(counted)
+    assert.equal(await runner.log(counted.id), '1\n')
+  })
+})
+
+/** Whether a process is there and not one that only waits to be looked after. */
+function isRunning(pid: number): boolean {
+  const path = `/proc/${pid}/stat`
+  return existsSync(path) && !/\) [ZX] /.test(readFileSync(path, 'utf8'))
+}
