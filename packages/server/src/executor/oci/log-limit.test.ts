@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner, text } from '../executor-contract.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
-import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 
-const skip = whyNoContainers() ?? false
+const skip = whyNotAsRoot() ?? false
 const MiB = 1024 ** 2
 
 describe('the limit of logs', { skip }, () => {
@@ -28,6 +28,7 @@ describe('the limit of logs', { skip }, () => {
   it('keeps beginning and end of a gigabyte, never more than the limit and a piece, and holds up nobody', async () => {
     const spec = runner.script('echo first; yes 0123456789abcde | head -c 1073741824; echo last')
     await runner.executor.start(spec)
+    await runner.running(spec.id)
     const folder = tested.attemptFolder(spec.id)
     let most = 0
     const watch = setInterval(() => {
