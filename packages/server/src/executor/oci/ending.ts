@@ -212,7 +212,8 @@ export const diskFull = (message: string): Cause => ({
 
 /** The runtime writes log lines (`time=… level=error msg="…"`) and then the error once more; the last of them says most. */
 function lastMessage(said: string): string {
-  const line = said.trim().split('\n').at(-1) ?? ''
+  const lines = said.trim().split('\n')
+  const line = lines.find((candidate) => candidate.startsWith('panic: ')) ?? lines.at(-1) ?? ''
   const quoted = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
   return quoted === undefined ? line : quoted.replaceAll('\\"', '"')
 }

@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner, text } from '../executor-contract.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
-import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 
-const skip = whyNoContainers() ?? false
+const skip = whyNotAsRoot() ?? false
 const MiB = 1024 ** 2
 
 describe('the limit of logs', { skip }, () => {

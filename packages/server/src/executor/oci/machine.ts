@@ -31,7 +31,7 @@ const initPaths = ['/usr/bin/tini-static', '/usr/sbin/tini-static', '/usr/local/
  * Looks at the machine and makes the parent of the attempts' control groups.
  *
  * @param instance a short name of this platform's data folder: two platforms on one machine keep apart by it.
- * @throws Error on an architecture that the supervisor does not know.
+ * @throws Error on an architecture that the supervisor does not know, and for root where no control groups are mounted.
  */
 export async function readMachine(instance: string): Promise<Machine> {
   const { arch } = process
@@ -45,6 +45,11 @@ export async function readMachine(instance: string): Promise<Machine> {
     readFile('/proc/self/cgroup', 'utf8').catch(absent('')),
     readdir('/dev'),
   ])
+  if (!rootless && mountedHierarchies(mountinfo).length === 0)
+    throw new Error(
+      'No control groups are mounted here, without which runc starts nothing: is this a chroot? ' +
+        'Mount /sys and /sys/fs/cgroup, or start it by scripts/with-sys, which does.',
+    )
   const init = await firstExisting(initPaths)
   return {
     architecture: arch,

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner } from '../executor-contract.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
-import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 
-const skip = whyNoContainers() ?? false
+const skip = whyNotAsRoot() ?? false
 
 describe('attempts whose keepers are killed', { skip }, () => {
   let tested: OciUnderTest

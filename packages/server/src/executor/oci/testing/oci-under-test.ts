@@ -154,14 +154,23 @@ function readQuietly(file: string): string {
   }
 }
 
-/** Why containers cannot be run here as root; undefined when they can. */
+/** Why containers cannot be run here; undefined when they can. */
 export function whyNoContainers(): string | undefined {
-  if (process.geteuid?.() !== 0) return 'this needs root'
   for (const program of ['runc', 'perl', '/bin/busybox'])
     try {
       execFileSync('/bin/sh', ['-c', `command -v ${program}`])
     } catch {
       return `${program} is not installed`
     }
+  if (process.geteuid?.() === 0) return undefined
+  try {
+    execFileSync('unshare', ['-Urm', 'true'], { stdio: 'ignore' })
+  } catch {
+    return 'users may not make user namespaces on this machine'
+  }
   return undefined
 }
+
+/** Why what only root can do cannot be tested here. */
+export const whyNotAsRoot = (): string | undefined =>
+  process.geteuid?.() === 0 ? whyNoContainers() : 'this needs root'
