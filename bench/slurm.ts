@@ -1,19 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { hostname } from 'node:os'
+import { freePort } from '../packages/server/src/free-port.ts'
 import { type Contender, parallelism, sinceAsked, type Started, tellTime } from './contender.ts'
 import { type Daemon, isInstalled, run, startDaemon, until } from './run-program.ts'
-
-/** A port of 127.0.0.1 that is free now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port on 127.0.0.1')
-  await new Promise((resolve) => server.close(resolve))
-  return address.port
-}
 
 /** One node that takes as many jobs at a time as the others, without containers, limits or accounting: Slurm at its quickest. */
 async function configuration(folder: string): Promise<string> {

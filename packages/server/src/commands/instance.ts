@@ -29,15 +29,3 @@ export async function claimDataDir(dataDir: string): Promise<() => Promise<void>
       }),
     )
 }
-
-/** A port of this host that nobody listens on now. */
-export async function freePort(host: string): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject)
-    probe.listen(0, host, resolve)
-  })
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
-}

@@ -11,8 +11,11 @@ describe('cancelling', () => {
     assert.deepEqual(taken, ['held', 'queued', 'starting', 'running'])
     const waiting = cancelStep(someJob({ state: 'held' }), 'ada', 5)?.change
     assert.deepEqual([waiting?.endedAt, waiting?.cause?.code, waiting?.stopReason], [5, 'cancelled', 'cancelled'])
-    const running = cancelStep(someJob({ state: 'running' }), 'ada', 5)?.change
-    assert.deepEqual(running, { stopReason: 'cancelled' })
+    const running = cancelStep(someJob({ state: 'running', owner: 'ada' }), 'grace', 5)?.change
+    assert.deepEqual(running, {
+      stopReason: 'cancelled',
+      cause: { code: 'cancelled', message: 'It was cancelled by the administrator grace.' },
+    })
   })
 
   it('holds when the job moves on at the same moment', async () => {

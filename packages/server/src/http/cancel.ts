@@ -42,9 +42,8 @@ export function cancelStep(job: StoredJob, by: string, now: number): JobStep | u
     event: { type: 'cancelRequested' },
     change: {
       stopReason: 'cancelled',
-      ...(endsNow
-        ? { endedAt: now, cause: { code: 'cancelled', message: `It was cancelled by ${who} before it started.` } }
-        : {}),
+      cause: { code: 'cancelled', message: `It was cancelled by ${who}${endsNow ? ' before it started' : ''}.` },
+      ...(endsNow ? { endedAt: now } : {}),
     },
     events: [
       {

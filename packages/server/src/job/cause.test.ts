@@ -7,18 +7,27 @@ import { judgeEnding } from './cause.ts'
 const exited = (exitCode: number) =>
   ({ exitCode, cause: { code: 'exited', message: `It exited with ${exitCode}.` }, stopped: false }) as const
 
+const running = { state: 'running', timeSeconds: 9 } as const
+const stopping = (stopReason: 'cancelled' | 'time-limit') =>
+  ({ state: 'stopping', stopReason, timeSeconds: 9 }) as const
+
 test('an exit code stands for itself, whatever was asked for counts before it', () => {
-  assert.deepEqual(judgeEnding(exited(3), undefined, 9).event, { type: 'exited', exitCode: 3 })
-  assert.equal(judgeEnding(exited(0), 'cancelled', 9).cause.code, 'cancelled')
-  assert.deepEqual(judgeEnding(exited(0), 'time-limit', 9).event, { type: 'timedOut' })
-  assert.match(judgeEnding(exited(0), 'time-limit', 9).cause.message, /9 seconds/)
+  assert.deepEqual(judgeEnding(exited(3), running).event, { type: 'exited', exitCode: 3 })
+  assert.equal(judgeEnding(exited(0), stopping('cancelled')).cause.code, 'cancelled')
+  assert.deepEqual(judgeEnding(exited(0), stopping('time-limit')).event, { type: 'timedOut' })
+  assert.match(judgeEnding(exited(0), stopping('time-limit')).cause.message, /9 seconds/)
+})
+
+test('a cancelled job keeps the cause that was recorded when it was asked to end, with who asked', () => {
+  const cause = { code: 'cancelled', message: 'It was cancelled by the administrator grace.' } as const
+  assert.deepEqual(judgeEnding(exited(143), { ...stopping('cancelled'), cause }).cause, cause)
 })
 
 test('what nobody asked for is a failure with its own cause', () => {
   const oom = { exitCode: 137, cause: { code: 'out-of-memory', message: 'm' }, stopped: false } as const
-  assert.deepEqual(judgeEnding(oom, undefined, 9), { event: { type: 'failed' }, cause: oom.cause })
+  assert.deepEqual(judgeEnding(oom, running), { event: { type: 'failed' }, cause: oom.cause })
   const lost = { cause: { code: 'lost', message: 'm' }, stopped: false } as const
-  assert.deepEqual(judgeEnding(lost, undefined, 9).event, { type: 'lost' })
+  assert.deepEqual(judgeEnding(lost, running).event, { type: 'lost' })
 })
 
 test('docs/causes.md tells of every cause, and of no other', async () => {

@@ -1,4 +1,5 @@
 import type { Cause } from '@science-platform/contract'
+import type { StoredJob } from './job.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
 
 /** How an attempt ended, as the evidence shows it. */
@@ -12,21 +13,22 @@ export interface Evidence {
 /** Why a job was asked to end. */
 export type StopReason = 'cancelled' | 'time-limit'
 
+/** What of a job decides what its ending means. */
+export type Stopping = Pick<StoredJob, 'state' | 'stopReason' | 'cause' | 'timeSeconds'>
+
 /** What an ending means for its job: the event of the lifecycle, and the cause to keep. Pure. */
-export function judgeEnding(
-  evidence: Evidence,
-  stopReason: StopReason | undefined,
-  timeSeconds: number,
-): { event: LifecycleEvent; cause: Cause } {
+export function judgeEnding(evidence: Evidence, job: Stopping): { event: LifecycleEvent; cause: Cause } {
+  const stopReason = job.state === 'stopping' ? (job.stopReason ?? 'cancelled') : undefined
   if (stopReason === 'cancelled') {
-    return { event: { type: 'cancelled' }, cause: { code: 'cancelled', message: 'It was cancelled by its owner.' } }
+    // Who asked for it was recorded with the request.
+    return { event: { type: 'cancelled' }, cause: job.cause ?? { code: 'cancelled', message: 'It was cancelled.' } }
   }
   if (stopReason === 'time-limit') {
     return {
       event: { type: 'timedOut' },
       cause: {
         code: 'time-limit',
-        message: `It ran longer than its ${timeSeconds} seconds.`,
+        message: `It ran longer than its ${job.timeSeconds} seconds.`,
         hint: 'Ask for more time, or save the state of the work now and then and go on from there.',
       },
     }

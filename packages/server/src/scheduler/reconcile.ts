@@ -82,11 +82,7 @@ function ended(
   seen: Observed,
   ending: NonNullable<Observed['ending']>,
 ): JobStep {
-  const { event, cause } = judgeEnding(
-    ending,
-    job.state === 'stopping' ? (job.stopReason ?? 'cancelled') : undefined,
-    job.timeSeconds,
-  )
+  const { event, cause } = judgeEnding(ending, job)
   const { at: endedAt, exitCode, usage } = ending
   const startedAt = seen.startedAt
   const outcome = { endedAt, cause, ...(exitCode === undefined ? {} : { exitCode }) }

@@ -156,7 +156,7 @@ export function resourcesOf({ resources }: AttemptSpec, pidsLimit: number, machi
 }
 
 /** Gibibytes in bytes. */
-export const memoryLimitBytes = (memoryGb: number): number => Math.round(memoryGb * 1024 ** 3)
+const memoryLimitBytes = (memoryGb: number): number => Math.round(memoryGb * 1024 ** 3)
 
 function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): OciMount[] {
   const inert = ['nosuid', 'nodev']

@@ -73,7 +73,7 @@ export function slicePieces(pieces: readonly Piece[], start: number, end: number
 }
 
 /** Bytes in a piece. */
-export const pieceLength = (piece: Piece): number => (piece.type === 'file' ? piece.length : piece.bytes.length)
+const pieceLength = (piece: Piece): number => (piece.type === 'file' ? piece.length : piece.bytes.length)
 
 /** Bytes in a list of pieces. */
 export const totalLength = (pieces: readonly Piece[]): number =>

@@ -67,12 +67,7 @@ export async function readMachine(instance: string): Promise<Machine> {
  * The control groups that this process may make. v1: as root, in every hierarchy. v2: as root below the top; without
  * root below the nearest ancestor of its own group that was delegated to it (cgroups(7), "Delegating a hierarchy").
  */
-export async function findCgroups(
-  mountinfo: string,
-  ownCgroups: string,
-  name: string,
-  rootless: boolean,
-): Promise<Cgroups> {
+async function findCgroups(mountinfo: string, ownCgroups: string, name: string, rootless: boolean): Promise<Cgroups> {
   const mounted = mountedHierarchies(mountinfo)
   const unified = mounted.find(({ version, mountPoint }) => version === 2 && mountPoint === '/sys/fs/cgroup')
   if (unified !== undefined) {

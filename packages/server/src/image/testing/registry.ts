@@ -2,9 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
+import { freePort } from '../../free-port.ts'
 import { runTool } from '../../tool.ts'
 
 /** A real registry of a test. */
@@ -15,17 +15,6 @@ export interface TestRegistry {
   requests(): Promise<readonly string[]>
   /** Ends the process; its data stay, and {@link startRegistry} may be given the same folder and port again. */
   stop(): Promise<void>
-}
-
-/** A port on 127.0.0.1 that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('the probe for a free port has no address')
-  return address.port
 }
 
 /** Starts Debian's docker-registry over plain http, its data in `folder`; with `account` only that one is let in. */
