@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { StoredAccount, StoredToken } from '../store/store.ts'
 import { createAuthenticator } from './authenticate.ts'
-import { isAdministrator, mayTouch } from './may-touch.ts'
+import { isAdministrator, mayTouchJobsOf } from './may-touch.ts'
 import { newToken } from './tokens.ts'
 
 const ada: StoredAccount = { name: 'ada', uid: 1001, gid: 1001, admin: false, groups: [] }
@@ -127,17 +127,15 @@ describe('authentication', () => {
   })
 })
 
-describe('whose business a job is', () => {
-  it('is its owner, and an administrator whose token says so', () => {
-    const job = { owner: 'ada' }
+describe('whose jobs are whose business', () => {
+  it("is one's own, and everybody's for an administrator whose token says so", () => {
     const caller = (name: string, admin: boolean, ...scopes: ('read' | 'admin')[]) => ({
       account: { ...ada, name, admin },
       scopes: new Set(scopes),
     })
-    assert.equal(mayTouch(caller('ada', false), job), true)
-    assert.equal(mayTouch(caller('bob', false, 'read', 'admin'), job), false)
-    assert.equal(mayTouch(caller('bob', true, 'read'), job), false)
-    assert.equal(mayTouch(caller('bob', true, 'admin'), job), true)
+    assert.equal(mayTouchJobsOf(caller('bob', false, 'read', 'admin')), 'bob')
+    assert.equal(mayTouchJobsOf(caller('bob', true, 'read')), 'bob')
+    assert.equal(mayTouchJobsOf(caller('bob', true, 'admin')), undefined)
     assert.equal(isAdministrator(caller('bob', false, 'admin')), false)
   })
 })

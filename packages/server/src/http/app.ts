@@ -6,8 +6,9 @@ import { sendProblem } from './api/send-problem.ts'
 import { canceller } from './cancel.ts'
 import { refuseMalformed } from './client-error.ts'
 import { healthRoutes } from './health.ts'
+import { nothingThere } from './nothing-there.ts'
 import type { HttpParts } from './parts.ts'
-import { bodyLimit, headLimit, Problem } from './problem.ts'
+import { bodyLimit, headLimit } from './problem.ts'
 import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { skahaRoutes } from './skaha/routes.ts'
@@ -41,8 +42,9 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
   })
   app.decorate('stopping', stopping.signal)
   app.decorateRequest('caller', undefined)
-  app.addHook('onRoute', ({ url, method }) => {
-    table.add(url, method)
+  app.decorate('routeTable', table)
+  app.addHook('onRoute', ({ url, method, config }) => {
+    table.add(url, method, config?.scope)
   })
   app.addHook('preClose', async () => {
     stopping.abort(new Error('the server is stopping'))
@@ -56,13 +58,7 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
   })
   app.setErrorHandler(sendProblem)
   app.setNotFoundHandler((request, reply) =>
-    sendProblem(
-      new Problem('not-found', 'There is nothing at this address.', {
-        hint: 'The platform is at /skaha/v1 and /api/v1.',
-      }),
-      request,
-      reply,
-    ),
+    sendProblem(nothingThere(table, request.method, request.url), request, reply),
   )
   const common = {
     authenticator: createAuthenticator(parts.store, parts.now),

@@ -5,7 +5,7 @@ import { Problem } from './problem.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a caller needs to be allowed in; `public` lets everybody in. Every guarded route says. */
+    /** What a caller needs to be allowed in; `public` lets everybody in. Every route says. */
     readonly scope?: Scope | 'public'
   }
   interface FastifyRequest {
@@ -15,17 +15,14 @@ declare module 'fastify' {
 }
 
 /**
- * Lets in only who the routes of this part of the server are for. A route that does not say for whom it is does not
- * start, so that none is open by oversight. `onCaller` is told of everybody who was recognised.
+ * Lets in only who the routes of this part of the server are for: `config.scope` says (`route-table.ts` wants it of every
+ * route). `onCaller` is told of everybody who was recognised.
  */
 export function guard(
   app: FastifyInstance,
   authenticator: Pick<Authenticator, 'authenticate'>,
   onCaller?: (caller: Caller, setHeader: (name: string, value: string) => void) => void,
 ): void {
-  app.addHook('onRoute', (route) => {
-    if (route.config?.scope === undefined) throw new Error(`The route ${route.url} does not say who may use it.`)
-  })
   app.addHook('onRequest', async (request, reply) => {
     // What a caller reads is for that caller: no cache between may keep it.
     reply.header('cache-control', 'no-store')

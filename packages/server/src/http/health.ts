@@ -3,8 +3,9 @@ import type { HttpParts } from './parts.ts'
 
 /** `/healthz`: the process answers. `/readyz`: it can also reach its store. For probes, without a token. */
 export function healthRoutes(app: FastifyInstance, parts: Pick<HttpParts, 'store' | 'log'>): void {
-  app.get('/healthz', { exposeHeadRoute: true }, (_request, reply) => reply.type('text/plain').send('ok\n'))
-  app.get('/readyz', { exposeHeadRoute: true }, async (_request, reply) => {
+  const open = { config: { scope: 'public' }, exposeHeadRoute: true } as const
+  app.get('/healthz', open, (_request, reply) => reply.type('text/plain').send('ok\n'))
+  app.get('/readyz', open, async (_request, reply) => {
     const fault = await storeFault(parts)
     return fault === undefined
       ? reply.type('text/plain').send('ready\n')

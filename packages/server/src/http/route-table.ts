@@ -1,18 +1,44 @@
+import type { Scope } from '../access/scopes.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readonly routeTable: RouteTable
+  }
+}
+
 /** Methods in the order in which `Allow` names them. */
 const order = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /** What a parameter and a `*` of a route stand for. */
 const wildcards: Readonly<Record<string, string>> = { ':': '[^/]+', '*': '.*' }
 
-/** Which addresses there are and what methods they take, learnt from the routes as they are declared. */
+/** A route as it was declared. */
+export interface DeclaredRoute {
+  readonly method: string
+  /** May hold parameters, `:id`, each one part of the path. */
+  readonly url: string
+  readonly scope: Scope | 'public'
+}
+
+/** Which addresses there are, what methods they take and for whom they are, learnt from the routes as they are declared. */
 export class RouteTable {
+  readonly #routes: DeclaredRoute[] = []
   readonly #methods = new Map<string, Set<string>>()
   readonly #patterns = new Map<string, RegExp>()
 
-  /** A route was declared. `url` may hold parameters, `:id`, each one part of the path. */
-  add(url: string, methods: string | readonly string[]): void {
+  /** Every route there is. */
+  get routes(): readonly DeclaredRoute[] {
+    return this.#routes
+  }
+
+  /** A route was declared. @throws where it does not say for whom it is, so that none is open by oversight. */
+  add(url: string, methods: string | readonly string[], scope: Scope | 'public' | undefined): void {
+    if (scope === undefined) throw new Error(`The route ${url} does not say who may use it.`)
     const known = this.#methods.get(url) ?? new Set()
-    for (const method of typeof methods === 'string' ? [methods] : methods) known.add(method)
+    for (const method of typeof methods === 'string' ? [methods] : methods) {
+      known.add(method)
+      this.#routes.push({ method, url, scope })
+    }
     this.#methods.set(url, known)
     const parts = url
       .split('/')

@@ -7,8 +7,10 @@ import type { JobFilter } from './store.ts'
 
 const notEndedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
 
-export async function findJob(db: Kysely<Schema>, id: string): Promise<StoredJob | undefined> {
-  const row = await db.selectFrom('jobs').selectAll().where('id', '=', id).executeTakeFirst()
+/** Served by the primary key. */
+export async function findJob(db: Kysely<Schema>, id: string, owner?: string): Promise<StoredJob | undefined> {
+  const byId = db.selectFrom('jobs').selectAll().where('id', '=', id)
+  const row = await (owner === undefined ? byId : byId.where('owner', '=', owner)).executeTakeFirst()
   return row && jobOf(row)
 }
 

@@ -30,7 +30,7 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     extendDeadline: (jobId, deadlineAt) => commit.run((tx) => jobs.moveDeadline(tx, jobId, deadlineAt)),
     remove: (jobId, at) => commit.run((tx) => jobs.markRemoved(tx, jobId, at)),
 
-    job: (id) => jobs.findJob(db, id),
+    job: (id, owner) => jobs.findJob(db, id, owner),
     jobs: (filter) => jobs.listJobs(db, filter),
     notEnded: () => jobs.jobsNotEnded(db),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),

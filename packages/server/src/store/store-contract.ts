@@ -72,6 +72,13 @@ export function describeStore(
       assert.equal(await store.job('zzzzzzzz'), undefined)
     })
 
+    test("gives a job by its id and owner, and no other's", async () => {
+      const job = someJob()
+      await submit(store, job)
+      assert.deepEqual(await store.job(job.id, 'ada'), job)
+      assert.equal(await store.job(job.id, 'bob'), undefined)
+    })
+
     test('stores all jobs of a submission or none, and spares its neighbours', async () => {
       const [first, twin, other] = [someJob(), someJob(), someJob()]
       const outcomes = await Promise.allSettled([

@@ -102,7 +102,8 @@ export interface Store {
   /** Marks a job as deleted on the skaha wire. */
   remove(jobId: string, at: number): Promise<void>
 
-  job(id: string): Promise<StoredJob | undefined>
+  /** The job of an id; with `owner` only where it is that user's, so that another's costs what one that is not there costs. */
+  job(id: string, owner?: string): Promise<StoredJob | undefined>
   jobs(filter: JobFilter): Promise<StoredJob[]>
   /** Every job that has not ended, in order of submission: what the loop works on. */
   notEnded(): Promise<StoredJob[]>

@@ -16,8 +16,8 @@ import type { Authenticator } from '../../access/authenticate.ts'
 import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
 import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
-import { pathOf, type RouteTable } from '../route-table.ts'
+import { nothingThere } from '../nothing-there.ts'
+import type { RouteTable } from '../route-table.ts'
 import type { Submit } from '../submit.ts'
 import { compileSchema, type TypeBoxProvider } from '../validation.ts'
 import { accountRoutes } from './account.ts'
@@ -47,20 +47,9 @@ export async function apiRoutes(
     else void parseJson(request, body, done)
   })
   app.setErrorHandler(sendProblem)
-  app.setNotFoundHandler((request, reply) => {
-    const path = pathOf(request.url)
-    const allowed = common.table.allowed(path)
-    const problem =
-      allowed.length === 0
-        ? new Problem('not-found', `There is nothing at ${path}.`, {
-            hint: 'GET /api/v1/openapi.json lists what there is.',
-          })
-        : new Problem('method-not-allowed', `${path} does not take ${request.method}.`, {
-            hint: `It takes ${allowed.join(', ')}.`,
-            headers: { allow: allowed.join(', ') },
-          })
-    return sendProblem(problem, request, reply)
-  })
+  app.setNotFoundHandler((request, reply) =>
+    sendProblem(nothingThere(common.table, request.method, request.url), request, reply),
+  )
   guard(server, common.authenticator)
   for (const schema of [
     Attempt,

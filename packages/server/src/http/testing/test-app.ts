@@ -16,6 +16,7 @@ import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
 import { createApp, type HttpParts } from '../app.ts'
+import type { DeclaredRoute } from '../route-table.ts'
 import { FakeExecutor } from './fake-executor.ts'
 
 /** A server over a real store, with users and tokens, and an executor that runs nothing. */
@@ -30,8 +31,10 @@ export interface TestApp {
   readonly woken: () => number
   /** What was sealed. */
   readonly sealed: string[]
-  /** The routes that are guarded, as they were declared. */
-  readonly routes: { readonly method: string; readonly url: string; readonly scope: string }[]
+  /** Every route of the server, as it was declared. */
+  readonly routes: readonly DeclaredRoute[]
+  /** Names of the methods of the store and the executor that were called, in order. */
+  readonly calls: string[]
   /** Lines of the log, parsed. */
   readonly logged: Record<string, unknown>[]
   /** A token of a user, made now. */
@@ -50,13 +53,36 @@ export interface TestApp {
 
 const accounts: readonly StoredAccount[] = [
   { name: 'ada', uid: 1001, gid: 1001, admin: false, groups: [{ name: 'survey', gid: 2001 }] },
-  { name: 'bob', uid: 1002, gid: 1002, admin: false, groups: [] },
+  { name: 'bob', uid: 1002, gid: 1002, admin: false, groups: [{ name: 'optics', gid: 2002 }] },
+  {
+    name: 'carol',
+    uid: 1003,
+    gid: 1003,
+    admin: false,
+    groups: [
+      { name: 'survey', gid: 2001 },
+      { name: 'optics', gid: 2002 },
+    ],
+  },
   { name: 'root', uid: 1000, gid: 1000, admin: true, groups: [] },
 ]
 
 const images: readonly LocalImage[] = [
   { reference: 'localhost/astro/source-extractor:1', digest: `sha256:${'a'.repeat(64)}`, sizeBytes: 12, loadedAt: 0 },
 ]
+
+/** The same, with the name of each method written to `calls` when it is called. */
+const recorded = <T extends object>(part: T, calls: string[]): T =>
+  new Proxy(part, {
+    get(target, key) {
+      const found: unknown = Reflect.get(target, key)
+      if (typeof found !== 'function') return found
+      return (...args: unknown[]): unknown => {
+        calls.push(String(key))
+        return Reflect.apply(found, target, args)
+      }
+    },
+  })
 
 /** Makes a {@link TestApp} that is closed and removed after the test that makes it, or after all of a file. */
 export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp> {
@@ -67,12 +93,13 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
   const executor = new FakeExecutor()
   const logged: Record<string, unknown>[] = []
   const sealed: string[] = []
+  const calls: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
   const app = createApp(
     {
-      store,
-      executor,
+      store: recorded(store, calls),
+      executor: recorded(executor, calls),
       changes,
       images: { list: async () => images },
       config: {
@@ -109,12 +136,6 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     },
     200,
   )
-  const routes: TestApp['routes'] = []
-  // Parts of the server are loaded in a later turn of the event loop: their routes are seen from here.
-  app.addHook('onRoute', ({ method, url, config }) => {
-    for (const one of typeof method === 'string' ? [method] : method)
-      routes.push({ method: one, url, scope: config?.scope ?? 'none' })
-  })
   after(async () => {
     await app.close()
     await store.close()
@@ -157,7 +178,8 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     executor,
     clock,
     woken: () => wakes,
-    routes,
+    routes: app.routeTable.routes,
+    calls,
     sealed,
     logged,
     token,

@@ -1,0 +1,80 @@
+import type { InjectOptions } from 'fastify'
+import type { Scope } from '../../access/scopes.ts'
+import type { TestApp } from './test-app.ts'
+
+/** What the parameters of an address stand for. */
+export type AddressParts = Readonly<Record<string, string>>
+
+/** Who may use a route, and how to ask it for something that it grants. */
+export interface AccessRule {
+  /** What the token must have been made for. Said here again, so that a change of the route's own word is noticed. */
+  readonly scope: Scope | 'public'
+  /**
+   * Whose the thing of the address is. `anybody`: no token is needed. `callers`: whoever has a token of the scope.
+   * `owner`: one user's, and administrators'; to all others it is as if it were not there. `administrators`: nobody else's;
+   * others are told so.
+   */
+  readonly whose: 'anybody' | 'callers' | 'owner' | 'administrators'
+  /** The status for who may. Default 200. */
+  readonly status?: number
+  /** `owner`: the status where there is no such thing, or it is another's. Default 404. */
+  readonly absent?: number
+  /** Query, headers and payload that the route grants. */
+  readonly request?: (parts: AddressParts) => Omit<InjectOptions, 'method' | 'url'>
+  /** Makes what the address is about, as `owner`'s, and returns the parts of its address. Default: a running job. */
+  readonly make?: (t: TestApp, owner: string) => Promise<AddressParts>
+  /** The parts of an address where nothing is, of the same form as those of `make`. Default: a job that is not there. */
+  readonly missing?: AddressParts
+}
+
+const open = { scope: 'public', whose: 'anybody' } as const satisfies AccessRule
+const everybodysToRead = { scope: 'read', whose: 'callers' } as const satisfies AccessRule
+const ownToRead = { scope: 'read', whose: 'owner' } as const satisfies AccessRule
+const ownToManage = { scope: 'manage', whose: 'owner' } as const satisfies AccessRule
+
+const session = { name: 'a', image: 'localhost/test:1' }
+
+/**
+ * Every route of the server by `METHOD address`, `VERSION` standing for each version of the skaha wire. The test beside
+ * `app.ts` asks each as every kind of caller. HEAD is as GET.
+ */
+export const accessRules: Readonly<Record<string, AccessRule>> = {
+  'GET /healthz': open,
+  'GET /readyz': open,
+
+  'GET /api/v1/openapi.json': open,
+  'GET /api/v1/account': everybodysToRead,
+  'GET /api/v1/images': everybodysToRead,
+  'GET /api/v1/jobs': everybodysToRead,
+  'POST /api/v1/jobs': { scope: 'submit', whose: 'callers', status: 201, request: () => ({ payload: session }) },
+  'GET /api/v1/jobs/:id': ownToRead,
+  'POST /api/v1/jobs/:id/cancel': { ...ownToManage, status: 202 },
+  'GET /api/v1/jobs/:id/wait': { ...ownToRead, request: () => ({ query: { timeout: '0' } }) },
+  'GET /api/v1/jobs/:id/events': ownToRead,
+  'GET /api/v1/jobs/:id/logs': ownToRead,
+
+  'GET /skaha': open,
+  'GET /skaha/availability': open,
+  'GET /skaha/capabilities': open,
+  'GET /skaha/VERSION/availability': open,
+  'GET /skaha/VERSION/capabilities': open,
+  'GET /skaha/VERSION/context': everybodysToRead,
+  'GET /skaha/VERSION/image': everybodysToRead,
+  'GET /skaha/VERSION/repository': everybodysToRead,
+  'GET /skaha/VERSION/session': everybodysToRead,
+  'POST /skaha/VERSION/session': { scope: 'submit', whose: 'callers', request: () => ({ query: session }) },
+  'DELETE /skaha/VERSION/session': { scope: 'manage', whose: 'callers', status: 400 },
+  'GET /skaha/VERSION/session/:id': ownToRead,
+  'POST /skaha/VERSION/session/:id': { ...ownToManage, absent: 400, request: () => ({ query: { action: 'renew' } }) },
+  'DELETE /skaha/VERSION/session/:id': { ...ownToManage, absent: 200 },
+  // Headless sessions hold no applications: only the list, which is empty, tells whether the session is there.
+  'GET /skaha/VERSION/session/:id/:app': ownToRead,
+  'POST /skaha/VERSION/session/:id/:app': { scope: 'submit', whose: 'callers', status: 400 },
+  'DELETE /skaha/VERSION/session/:id/:app': { scope: 'manage', whose: 'callers', status: 400 },
+  'GET /skaha/VERSION/session/:id/:app/:appId': { scope: 'read', whose: 'callers', status: 404 },
+  'POST /skaha/VERSION/session/:id/:app/:appId': { scope: 'manage', whose: 'callers', status: 400 },
+  'DELETE /skaha/VERSION/session/:id/:app/:appId': { scope: 'manage', whose: 'callers', status: 404 },
+  'GET /skaha/VERSION/session/:id/:app/:appId/*': { scope: 'read', whose: 'callers', status: 400 },
+  'POST /skaha/VERSION/session/:id/:app/:appId/*': { scope: 'read', whose: 'callers', status: 400 },
+  'DELETE /skaha/VERSION/session/:id/:app/:appId/*': { scope: 'read', whose: 'callers', status: 400 },
+}
