@@ -1,6 +1,7 @@
 import type { Node } from '../executor/executor.ts'
 import type { StoredJob } from '../job/job.ts'
 import type { Capacity } from '../job/resources.ts'
+import type { Needs } from './snapshot.ts'
 
 /** All that a decision needs to know. */
 export interface Snapshot {
@@ -52,7 +53,7 @@ export function freeCapacity(snapshot: Pick<Snapshot, 'nodes' | 'active'>): Map<
 }
 
 /** What is set aside for a job while it is active. */
-export const needs = ({ resources }: Pick<StoredJob, 'resources'>): Capacity => ({
+export const needs = ({ resources }: Pick<StoredJob, 'resources'>): Needs => ({
   cores: resources.cores.request,
   memoryGb: resources.memoryGb.request,
   gpus: resources.gpus,

@@ -1,0 +1,286 @@
+/**
+ * What the planner is told and what it answers. Instants are milliseconds since the epoch, durations seconds, capacity is
+ * in cores, gibibytes and GPUs, points of the order are hours of waiting. `docs/queue.md` has the rules.
+ */
+import type { Capacity } from '../job/resources.ts'
+
+/** What a job asks for. */
+export interface Needs extends Capacity {
+  /** Kind of GPU, as nodes name theirs. Left out: any kind. */
+  readonly gpuKind?: string
+}
+
+/** A machine with capacity for jobs. It has GPUs of one kind. */
+export interface PlanNode extends Capacity {
+  readonly name: string
+  readonly gpuKind?: string
+}
+
+/** What the planner knows of every job, waiting or running. */
+interface PlannedJob {
+  readonly id: string
+  /** Who submitted it and is charged for it. */
+  readonly user: string
+  /** The group that is charged. Left out: its user is charged as a group of one. */
+  readonly group?: string
+  readonly needs: Needs
+  /** How long it is expected to run: from history, else the limit. The planner caps it by `limitSeconds`. */
+  readonly estimateSeconds: number
+  /** When it is ended at the latest after its start (`--time`). */
+  readonly limitSeconds: number
+  /**
+   * Run times of what ran like it, ascending, a few dozen at most; one array for all jobs alike. What the simulation
+   * draws from; left out: it makes up a spread around the estimate.
+   */
+  readonly history?: readonly number[]
+}
+
+/** A job that waits. A held job is not told to the planner until it is released. */
+export interface QueuedJob extends PlannedJob {
+  /** Order of submission; unique. The last tie-breaker. */
+  readonly seq: number
+  readonly submittedAt: number
+  /** It does not start earlier (`--after`). */
+  readonly notBefore?: number
+  /** It should have ended by then (`--by`): raises its place while that can be met; promises nothing. */
+  readonly by?: number
+  /** It starts in off-peak hours only. Where the policy has none, every hour is off-peak. */
+  readonly offPeak?: true
+}
+
+/** A job that holds capacity: starting, running or stopping. */
+export interface ActiveJob extends PlannedJob {
+  readonly node: string
+  /** When it was placed: from then on it holds capacity and is charged. */
+  readonly placedAt: number
+}
+
+/** What may be held at once. Left out: no limit. Zero: none at all. */
+export interface Limits {
+  readonly cores?: number
+  readonly memoryGb?: number
+  readonly gpus?: number
+  /** Jobs that hold capacity. */
+  readonly running?: number
+  /** Jobs that wait. Kept at submission; the planner does not look at it. */
+  readonly queued?: number
+}
+
+/** Limits by the hour. */
+export interface LimitsByHour extends Limits {
+  /** What replaces them in off-peak hours, value by value; what is left out stays. */
+  readonly offPeak?: Limits
+}
+
+/** What is set for one user or group; what is left out is as the policy says for all. */
+export interface Holder {
+  /** Its part compared with others'. Default 1. Zero: served when nobody else waits. */
+  readonly weight?: number
+  /** Replaces the policy's limits, value by value. */
+  readonly limits?: LimitsByHour
+}
+
+/**
+ * What a user has used in the name of a group (or of nobody) up to the last ending: core-hours, halved every half-life.
+ * `chargedSince` (usage.ts) gives the next one when a job ends; the store keeps it in the commit of the ending.
+ */
+export interface Usage {
+  readonly user: string
+  readonly group?: string
+  /** Core-hours as they count at `at`. */
+  readonly coreHours: number
+  readonly at: number
+}
+
+/** Hours in which other rules hold, by the clock of a time zone. */
+export interface OffPeak {
+  /** Days on whose evening it begins. */
+  readonly days: readonly ('mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun')[]
+  /** `HH:MM` */
+  readonly from: string
+  /** `HH:MM`; on the next day where it is not after `from`. */
+  readonly to: string
+  /** Saturday and Sunday are off-peak throughout, up to `to` on Monday where the window goes over midnight. */
+  readonly weekends: boolean
+  /** IANA name. */
+  readonly timezone: string
+}
+
+/** The rules, as configured. `policyOf` (policy.ts) fills in defaults and refuses nonsense. */
+export interface Policy {
+  /** Small: no more of anything than this. Large: at least this of anything. GPUs make no class. */
+  readonly classes: {
+    readonly small: { readonly cores: number; readonly memoryGb: number }
+    readonly large: { readonly cores: number; readonly memoryGb: number }
+  }
+  /** Points that each term may give at most. A point is worth an hour of waiting. */
+  readonly points: {
+    /** By class. Default 24, 12, 0. */
+    readonly class: { readonly small: number; readonly normal: number; readonly large: number }
+    /** Default 24. */
+    readonly groupShare: number
+    /** Default 24. */
+    readonly userShare: number
+    /** For a job with `by`, growing over the last day before it must start. Default 12. */
+    readonly deadline: number
+  }
+  /** What was used counts half after this many hours. Default 168. */
+  readonly halfLifeHours: number
+  /** What memory and GPUs are worth in cores; a job is charged for the dearest of its three. Default 4 GiB, 16 cores. */
+  readonly charge: { readonly memoryGbPerCore: number; readonly coresPerGpu: number }
+  /** What an off-peak hour is charged, as a part of another. Default 0.5. */
+  readonly offPeakCharge: number
+  readonly offPeak?: OffPeak
+  readonly backfill: {
+    /** How many of the first jobs that lack capacity have some kept for them. Default 4. */
+    readonly reservations: number
+    /** Estimates are multiplied with this before they are trusted. Default 1.5. */
+    readonly safety: number
+    /** A job whose estimate was wrong delays a reservation by this many seconds at most. Default 3600. */
+    readonly maxDelaySeconds: number
+  }
+  readonly limits: { readonly user: LimitsByHour; readonly group: LimitsByHour }
+}
+
+/**
+ * All that a decision needs to know. Collections may come in any sequence.
+ * @public
+ */
+export interface Snapshot {
+  readonly now: number
+  readonly policy: Policy
+  readonly nodes: Iterable<PlanNode>
+  readonly queued: Iterable<QueuedJob>
+  readonly active: Iterable<ActiveJob>
+  readonly usage: Iterable<Usage>
+  /** Users for whom something is set. */
+  readonly users: ReadonlyMap<string, Holder>
+  readonly groups: ReadonlyMap<string, Holder>
+  /**
+   * When a job of a kind (`kindOf(job)`, kind.ts: user, group, size) was last placed. Waiting counts from then, so that a
+   * user's thousand jobs do not all grow old together. What is missing is made up from `active`; a kind of which nothing
+   * is known waits since its submission.
+   */
+  readonly served: ReadonlyMap<string, number>
+}
+
+/** What happened, for a planner that keeps its state. Each may be told twice. */
+export type PlannerEvent =
+  /** It waits; or, where it waited already, is now as it is here. */
+  | { readonly type: 'queued'; readonly job: QueuedJob }
+  /** It was placed: it waits no more, and holds capacity. */
+  | { readonly type: 'placed'; readonly job: ActiveJob }
+  /** It neither waits nor holds anything: ended, cancelled, held. Tell the new `usage` too where it was charged. */
+  | { readonly type: 'gone'; readonly id: string }
+  | { readonly type: 'usage'; readonly usage: Usage }
+  /** A node is there, or has changed. */
+  | { readonly type: 'node'; readonly node: PlanNode }
+  /** Its jobs are gone when they are told to be. */
+  | { readonly type: 'nodeGone'; readonly name: string }
+  /** Undefined: nothing is set any more. */
+  | { readonly type: 'user'; readonly name: string; readonly holder: Holder | undefined }
+  | { readonly type: 'group'; readonly name: string; readonly holder: Holder | undefined }
+  | { readonly type: 'policy'; readonly policy: Policy }
+
+/** A job and the node it is to start on. */
+export interface Placement {
+  readonly job: QueuedJob
+  readonly node: string
+}
+
+/** Capacity kept for a job that is at the head and finds no room. */
+export interface Reservation {
+  readonly jobId: string
+  readonly node: string
+  /** When it is expected to start: enough of what runs there has ended by then, as estimated. */
+  readonly at: number
+}
+
+/** What makes up a job's place in the order: points, of which one is worth an hour of waiting. More is earlier. */
+export interface Priority {
+  readonly class: number
+  /** Hours since its submission, its `notBefore`, or the last start of a job of the same kind: the latest. */
+  readonly age: number
+  /** All of the policy's points where the group has used nothing lately, half where it has used its part, and so on. */
+  readonly groupShare: number
+  /** The same for the user within the group. */
+  readonly userShare: number
+  readonly deadline: number
+  readonly total: number
+}
+
+/** Whose limit, and what it is on. */
+export interface LimitHit {
+  readonly holder: 'user' | 'group'
+  readonly name: string
+  readonly on: 'cores' | 'memoryGb' | 'gpus' | 'running'
+  readonly limit: number
+  readonly held: number
+  readonly asks: number
+  /** The limit is another in off-peak hours, which begin then. */
+  readonly larger?: { readonly limit: number; readonly at: number }
+}
+
+/** Why a job waits. `words` (words.ts) says it to a person. */
+export type Reason =
+  /** Nothing is in its way: it is placed by this plan. */
+  | { readonly kind: 'placed'; readonly node: string }
+  /** Its `--after` has not come. */
+  | { readonly kind: 'not-before'; readonly at: number }
+  /** It waits for off-peak hours. Undefined: they never come. */
+  | { readonly kind: 'window'; readonly opensAt: number | undefined }
+  | ({ readonly kind: 'limit' } & LimitHit)
+  /** No node that is there could hold it even when empty. */
+  | { readonly kind: 'no-node'; readonly asks: Needs; readonly largest: Capacity | undefined }
+  /** It is at the head and has a reservation. */
+  | { readonly kind: 'reservation'; readonly asks: Needs; readonly at: number; readonly node: string }
+  /** Nodes that could hold it are busy. */
+  | { readonly kind: 'resources'; readonly asks: Needs; readonly mostFree: Capacity; readonly ableNodes: number }
+  /** It would fit, and might delay a job that is ahead and has a reservation there. */
+  | { readonly kind: 'backfill'; readonly reservedAt: number; readonly plannedSeconds: number }
+
+/** What to do now. */
+export interface Plan {
+  /** In order. */
+  readonly placements: readonly Placement[]
+  readonly reservations: readonly Reservation[]
+  /** When a plan may come out otherwise although nothing has happened: a `notBefore`, a window's edge, an estimate's end. */
+  readonly again: number | undefined
+  /** Why a job waits; undefined where it does not wait. As of this plan. */
+  readonly reasonOf: (jobId: string) => Reason | undefined
+}
+
+/** When a job is expected to start, as instants: nine in ten later than `p10`, half later than `p50`, one in ten than `p90`. */
+export interface ExpectedStart {
+  readonly p10: number
+  readonly p50: number
+  readonly p90: number
+}
+
+/** What would start a job sooner, tried on the planner. */
+export interface Counterfactual {
+  /** What would have to be otherwise with it. */
+  readonly change: Partial<Pick<QueuedJob, 'needs' | 'estimateSeconds' | 'limitSeconds' | 'offPeak' | 'notBefore'>>
+  /** It would start now, on this node; undefined: not now, but still sooner. */
+  readonly node: string | undefined
+}
+
+/**
+ * A planner that keeps its state between events (planner.ts). `plan(snapshot)` is one that is made, asked once and thrown
+ * away; both give the same plan.
+ * @public
+ */
+export interface EventPlanner {
+  tell(event: PlannerEvent): void
+  plan(now: number): Plan
+  priorityOf(jobId: string, now: number): Priority | undefined
+  /** Waiting jobs that would go first if all could start now. */
+  ahead(
+    jobId: string,
+    now: number,
+  ): { readonly jobs: number; readonly cores: number; readonly memoryGb: number } | undefined
+  /** From running this planner forward on run times drawn from histories; `seed` makes the draws. */
+  expectedStart(jobId: string, now: number, seed: number): ExpectedStart | undefined
+  /** Which of these changes would start the job now or sooner. */
+  counterfactuals(jobId: string, now: number, changes: readonly Counterfactual['change'][]): readonly Counterfactual[]
+}
