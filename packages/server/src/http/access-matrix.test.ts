@@ -174,13 +174,20 @@ describe('who may use a route', () => {
 })
 
 describe('the methods of an address', () => {
-  const verbs = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const
+  const verbs = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'QUERY'] as const
+
+  // A wrong method is refused for itself, and not for what it brings.
+  const body = (method: string) =>
+    method === 'PUT' || method === 'PATCH' ? { payload: '<a/>', headers: { 'content-type': 'text/xml' } } : {}
 
   for (const url of new Set(t.routes.map((route) => route.url))) {
     it(`${url}: others are refused, and Allow names those that are not`, async () => {
       const address = addressOf(url, nojob)
       const answers = await Promise.all(
-        verbs.map(async (method) => ({ method, answer: await t.as('bob', { method, url: address }) })),
+        verbs.map(async (method) => ({
+          method,
+          answer: await t.as('bob', { ...body(method), method, url: address }),
+        })),
       )
       const taken = answers.filter(({ answer }) => answer.statusCode !== 405).map(({ method }) => method)
       for (const route of t.routes.filter((route) => route.url === url))

@@ -6,13 +6,13 @@ import { sendProblem } from './api/send-problem.ts'
 import { canceller } from './cancel.ts'
 import { refuseMalformed } from './client-error.ts'
 import { healthRoutes } from './health.ts'
-import { nothingThere } from './nothing-there.ts'
 import type { HttpParts } from './parts.ts'
 import { bodyLimit, headLimit } from './problem.ts'
 import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { skahaRoutes } from './skaha/routes.ts'
 import { submitter } from './submit.ts'
+import { refuseUnrouted, unrouted } from './unrouted.ts'
 
 export type { HttpParts } from './parts.ts'
 
@@ -57,14 +57,14 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
     })
   })
   app.setErrorHandler(sendProblem)
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(nothingThere(table, request.method, request.url), request, reply),
-  )
+  // In a part of its own: each part has its own words, and would inherit these.
+  app.register(async (elsewhere) => {
+    refuseUnrouted(elsewhere, unrouted)
+  })
   const common = {
     authenticator: createAuthenticator(parts.store, parts.now),
     submit: submitter(parts, sequence(parts.now)),
     cancel: canceller(parts),
-    table,
   }
   healthRoutes(app, parts)
   app.register(async (api) => apiRoutes(api, parts, common), { prefix: '/api/v1' })

@@ -45,8 +45,11 @@ function readText(data: unknown, properties: Readonly<Record<string, TSchema>>):
   )
 }
 
+/** A number as JSON writes it (RFC 8259, section 6). */
+const numeral = /^-?\d{1,15}(\.\d{1,40})?(e[+-]?\d{1,3})?$/i
+
 function readScalar(text: string, type: string | undefined): unknown {
-  if ((type === 'integer' || type === 'number') && /^-?\d{1,15}(\.\d+)?$/.test(text)) return Number(text)
+  if ((type === 'integer' || type === 'number') && numeral.test(text)) return Number(text)
   if (type === 'boolean' && /^(1|true|)$/i.test(text)) return true
   if (type === 'boolean' && /^(0|false)$/i.test(text)) return false
   return text

@@ -16,9 +16,8 @@ import type { Authenticator } from '../../access/authenticate.ts'
 import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
 import type { HttpParts } from '../parts.ts'
-import { nothingThere } from '../nothing-there.ts'
-import type { RouteTable } from '../route-table.ts'
 import type { Submit } from '../submit.ts'
+import { refuseUnrouted, unrouted } from '../unrouted.ts'
 import { compileSchema, type TypeBoxProvider } from '../validation.ts'
 import { accountRoutes } from './account.ts'
 import { imageRoutes } from './images.ts'
@@ -35,7 +34,6 @@ export async function apiRoutes(
     readonly authenticator: Authenticator
     readonly submit: Submit
     readonly cancel: Cancel
-    readonly table: RouteTable
   },
 ): Promise<void> {
   const app = server.withTypeProvider<TypeBoxProvider>()
@@ -47,9 +45,7 @@ export async function apiRoutes(
     else void parseJson(request, body, done)
   })
   app.setErrorHandler(sendProblem)
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(nothingThere(common.table, request.method, request.url), request, reply),
-  )
+  refuseUnrouted(server, unrouted)
   guard(server, common.authenticator)
   for (const schema of [
     Attempt,

@@ -3,8 +3,8 @@ import type { Authenticator } from '../../access/authenticate.ts'
 import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
 import type { HttpParts } from '../parts.ts'
-import { pathOf, type RouteTable } from '../route-table.ts'
 import type { Submit } from '../submit.ts'
+import { refuseUnrouted } from '../unrouted.ts'
 import { desktopAppRoutes } from './desktop-apps.ts'
 import { dialects } from './dialect.ts'
 import { readForms } from './form-body.ts'
@@ -20,19 +20,15 @@ export async function skahaRoutes(
     readonly authenticator: Authenticator
     readonly submit: Submit
     readonly cancel: Cancel
-    readonly table: RouteTable
   },
 ): Promise<void> {
   readForms(app)
   app.setErrorHandler(sendWireError)
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = common.table.allowed(pathOf(request.url))
-    const error =
-      allowed.length === 0
-        ? new WireError(404, `not found: ${pathOf(request.url)}`)
-        : new WireError(405, `unsupported: HTTP ${request.method}`, { allow: allowed.join(', ') })
-    return sendWireError(error, request, reply)
-  })
+  refuseUnrouted(app, ({ method }, path, allowed) =>
+    allowed.length === 0
+      ? new WireError(404, `not found: ${path}`)
+      : new WireError(405, `unsupported: HTTP ${method}`, { allow: allowed.join(', ') }),
+  )
   guard(app, common.authenticator, (caller, setHeader) => {
     setHeader('x-vo-authenticated', caller.account.name)
   })
