@@ -16,5 +16,5 @@ export class CommandFailure extends Error {
 }
 
 /** A command line that cannot be meant. */
-export const usageFailure = (message: string, hint?: string): CommandFailure =>
-  new CommandFailure('usage', 'command.validation_failed', message, hint)
+export const usageFailure = (message: string, hint?: string, cause?: unknown): CommandFailure =>
+  new CommandFailure('usage', 'command.validation_failed', message, hint, cause)

@@ -26,8 +26,16 @@ export function jobFields(job: Job, now: number): Field[] {
     ['Network', job.network],
     ['Cores', coresText(job)],
     ['Memory', memoryText(job)],
-    ['GPUs', job.resources.gpus === 0 ? undefined : String(job.resources.gpus)],
+    [
+      'GPUs',
+      job.resources.gpus === 0
+        ? undefined
+        : `${job.resources.gpus}${job.gpuKind === undefined ? '' : ` (${job.gpuKind})`}`,
+    ],
     ['Disk', diskText(job)],
+    ['Group', job.group],
+    ['To start', startText(job)],
+    ['Wanted by', job.by && instant(job.by)],
     ['Submitted', instant(submittedAt)],
     ['Started', startedAt && `${instant(startedAt)} (waited ${between(submittedAt, startedAt)})`],
     [
@@ -60,6 +68,14 @@ export function sessionFields(session: SessionRecord): Field[] {
     ['URL', session.connectURL],
     ['User', session.userid],
   ]
+}
+
+function startText({ when, after }: Job): string | undefined {
+  const parts = [
+    when === undefined ? [] : ['in the off-peak hours'],
+    after === undefined ? [] : [`after ${instant(after)}`],
+  ]
+  return parts.flat().join(', ') || undefined
 }
 
 const between = (from: string, to: string): string => duration((Date.parse(to) - Date.parse(from)) / 1000)

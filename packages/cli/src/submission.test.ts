@@ -99,3 +99,30 @@ test('on another server a command of several words is split here, because the re
 test('what another server cannot do is refused', () => {
   assert.throws(() => sessionRequestFrom(from({ image, time: '1h' })), /--time means nothing to this server/)
 })
+
+test('wishes for the queue', () => {
+  const now = Temporal.ZonedDateTime.from('2026-11-24T15:00:00-08:00[America/Los_Angeles]')
+  const options = {
+    when: 'off-peak',
+    after: '18:00',
+    by: '2d',
+    group: 'survey',
+    gpuKind: 'a100',
+    time: '1h',
+    signal: 'USR1@60',
+  }
+  const { request } = submissionFrom(options, ['headless', 'skaha/astroml'], [], 'k3x9', now)
+  assert.deepEqual(request, {
+    name: 'astroml-k3x9',
+    image,
+    timeSeconds: 3600,
+    signal: 'USR1@60',
+    when: 'off-peak',
+    after: '2026-11-25T02:00:00Z',
+    by: '2026-11-26T23:00:00Z',
+    group: 'survey',
+    gpuKind: 'a100',
+  })
+  for (const option of [{ when: 'off-peak' }, { group: 'survey' }, { by: '2d' }])
+    assert.throws(() => sessionRequestFrom(from(option, [image])), /means nothing to this server/)
+})

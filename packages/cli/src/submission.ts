@@ -6,9 +6,10 @@ import {
   type SessionKind,
   type SessionRequest,
 } from '@science-platform/client'
-import type { JobRequest, Network } from '@science-platform/contract'
+import type { JobRequest, Network, StartTime } from '@science-platform/contract'
 import { limits } from '@science-platform/contract/limits'
 import { usageFailure } from './failure.ts'
+import { parseInstant } from './instant.ts'
 import { parseDuration } from './output/quantities.ts'
 
 /** The options of `canfar create` that say what to run, as they were typed. */
@@ -28,6 +29,12 @@ export interface SubmissionOptions {
   readonly network?: string
   readonly time?: string
   readonly grace?: string
+  readonly signal?: string
+  readonly when?: string
+  readonly after?: string
+  readonly by?: string
+  readonly group?: string
+  readonly gpuKind?: string
 }
 
 /** What is to be run. */
@@ -38,13 +45,14 @@ export interface Submission {
 
 /**
  * What a command line asks for. `positionals` are the words before `--`, `command` those after it, taken exactly as they
- * are. `suffix` makes a name where none was given.
+ * are. `suffix` makes a name where none was given; `now` is what times of day are told from.
  */
 export function submissionFrom(
   options: SubmissionOptions,
   positionals: readonly string[],
   command: readonly string[],
   suffix: string,
+  now: Temporal.ZonedDateTime = Temporal.Now.zonedDateTimeISO(),
 ): Submission {
   const { kind, image, words } = target(options, positionals)
   const gpus = whole('--gpu', options.gpu, 0, limits.gpus)
@@ -71,16 +79,34 @@ export function submissionFrom(
     ...(options.network === undefined ? {} : { network: options.network as Network }),
     ...(timeSeconds === undefined ? {} : { timeSeconds }),
     ...(graceSeconds === undefined ? {} : { graceSeconds }),
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.when === undefined ? {} : { when: options.when as StartTime }),
+    ...(options.after === undefined ? {} : { after: parseInstant('--after', options.after, now) }),
+    ...(options.by === undefined ? {} : { by: parseInstant('--by', options.by, now) }),
+    ...(options.group === undefined ? {} : { group: options.group }),
+    ...(options.gpuKind === undefined ? {} : { gpuKind: options.gpuKind }),
   }
   return { kind, request }
 }
 
-/** The same for any skaha server. Its wire cannot say a network, a run time or a grace period: those are refused. */
+/** What the wire of other skaha servers cannot say. */
+const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
+  network: '--network',
+  timeSeconds: '--time',
+  graceSeconds: '--grace',
+  signal: '--signal',
+  when: '--when',
+  after: '--after',
+  by: '--by',
+  group: '--group',
+  gpuKind: '--gpu-kind',
+}
+
+/** The same for any skaha server. What its wire cannot say, such as a network or a run time, is refused. */
 export function sessionRequestFrom({ kind, request }: Submission): SessionRequest {
   const { name, image, cmd, args, env, cores, memoryGb, gpus, replicas } = request
-  const ownOnly = (['network', 'timeSeconds', 'graceSeconds'] as const).find((key) => request[key] !== undefined)
-  if (ownOnly !== undefined) {
-    const option = { network: '--network', timeSeconds: '--time', graceSeconds: '--grace' }[ownOnly]
+  const option = Object.entries(ownOptions).find(([key]) => request[key as keyof JobRequest] !== undefined)?.[1]
+  if (option !== undefined) {
     throw usageFailure(`${option} means nothing to this server, or to ${kind} sessions`, `leave ${option} out`)
   }
   // The reference server runs `cmd` as one program and never splits it; ours does. Split here, both run the same.

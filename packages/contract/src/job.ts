@@ -2,6 +2,7 @@ import Type, { type Static } from 'typebox'
 import { causeCodes } from './causes.ts'
 import { limits } from './limits.ts'
 import { networks } from './networks.ts'
+import { startTimes, warningSignals } from './timing.ts'
 import { jobStates } from './states.ts'
 
 const Closed = { additionalProperties: false } as const
@@ -70,6 +71,46 @@ export const JobRequest = Type.Object(
         minimum: 0,
         maximum: limits.graceSeconds,
         description: 'Seconds from SIGTERM to SIGKILL when the job is ended. Default: 30.',
+      }),
+    ),
+    signal: Type.Optional(
+      Type.String({
+        maxLength: 32,
+        description: `A signal (${warningSignals.join(', ')}) to send so many seconds before the longest run time is over, so that the job can save its state. Default: none.`,
+        examples: ['USR1@120'],
+      }),
+    ),
+    when: Type.Optional(
+      Type.Enum([...startTimes], { description: 'off-peak: start in the off-peak hours only. Default: any.' }),
+    ),
+    after: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description: 'Start no earlier than this instant: RFC 3339 with a zone, at most a year ahead.',
+        examples: ['2026-11-24T18:00:00-08:00'],
+      }),
+    ),
+    by: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        description:
+          'Wanted to have ended by this instant: RFC 3339 with a zone. It is no promise; the why of the job tells whether it can be met.',
+        examples: ['2026-11-25T08:00:00-08:00'],
+      }),
+    ),
+    group: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 32,
+        description: 'Which of your groups it is charged to. Left out: your group where you have only one, else none.',
+        examples: ['survey'],
+      }),
+    ),
+    gpuKind: Type.Optional(
+      Type.String({
+        pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
+        description: 'The kind of GPU that would do, with gpus. Left out: any.',
+        examples: ['a100'],
       }),
     ),
   },
@@ -149,6 +190,13 @@ export const Job = Type.Object(
     env: Type.Record(Type.String(), Type.String()),
     resources: Resources,
     network: Type.Optional(Type.Enum([...networks])),
+    timeSeconds: Type.Integer({ description: 'Longest run time.' }),
+    signal: Type.Optional(Type.String({ description: 'Sent before the longest run time is over.' })),
+    when: Type.Optional(Type.Literal('off-peak')),
+    after: Type.Optional(Instant),
+    by: Type.Optional(Instant),
+    group: Type.Optional(Type.String({ description: 'The group it is charged to.' })),
+    gpuKind: Type.Optional(Type.String()),
     array: Type.Optional(
       Type.Object({ id: Type.String(), index: Type.Integer({ minimum: 1 }), count: Type.Integer({ minimum: 1 }) }),
     ),

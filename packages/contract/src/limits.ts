@@ -16,6 +16,8 @@ export const limits = {
   envEntries: 1_000,
   /** Seconds a job may run: 30 days. */
   timeSeconds: 2_592_000,
+  /** Days ahead that a job may be told to wait for. */
+  daysAhead: 366,
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: 3_600,
 } as const

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { SessionError, sessionKinds, type Jobs } from '@science-platform/client'
 import { networks } from '@science-platform/contract/networks'
+import { startTimes } from '@science-platform/contract/timing'
 import { Option, type Command } from 'commander'
 import { endingLines, endingsExitCode } from '../ending.ts'
 import { usageFailure } from '../failure.ts'
@@ -47,6 +48,12 @@ export function define(program: Command, command: readonly string[]): void {
     .addOption(new Option('--network <network>', 'what the job can reach').choices(networks))
     .option('--time <time>', 'longest run time: seconds, or 30m, 12h, 2d')
     .option('--grace <time>', 'time from SIGTERM to SIGKILL when it is ended')
+    .option('--signal <SIGNAL@seconds>', 'a warning before the run time is over, such as USR1@120')
+    .addOption(new Option('--when <time>', 'off-peak: start in the off-peak hours only').choices(startTimes))
+    .option('--after <time>', 'start no earlier: 2h, 18:00, 2026-11-24T18:00-08:00')
+    .option('--by <time>', 'wanted to have ended by then; canfar why tells whether it can be met')
+    .option('--group <group>', 'which of your groups it is charged to')
+    .option('--gpu-kind <kind>', 'the kind of GPU that would do')
     .option('-w, --wait', 'wait for the end and exit with the exit code of the job')
     .option('-f, --follow', 'show the output while it runs, and wait')
     .option('-q, --quiet', 'print the ids alone')

@@ -2,12 +2,12 @@ import type { JobRequest } from '@science-platform/contract'
 import { newJobId } from '../job/ids.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { jobsOf } from '../job/submission.ts'
-import type { IdempotencyKey, StoredEvent, SubmitOutcome } from '../store/store.ts'
+import type { IdempotencyKey, StoredAccount, StoredEvent, SubmitOutcome } from '../store/store.ts'
 import type { HttpParts } from './parts.ts'
 
 /** What is to be submitted, and for whom. */
 export interface Submission {
-  readonly owner: string
+  readonly owner: StoredAccount
   readonly request: JobRequest
   /** `user:password` for the image's registry. */
   readonly registryAuth?: string | undefined

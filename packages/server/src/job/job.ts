@@ -1,4 +1,4 @@
-import type { Cause, JobState, Network, Resources, Usage } from '@science-platform/contract'
+import type { Cause, JobState, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
 import type { StopReason } from './cause.ts'
 
 /** A job as the store keeps it. Instants are milliseconds since the epoch. */
@@ -18,6 +18,20 @@ export interface StoredJob {
   readonly network?: Network
   readonly timeSeconds: number
   readonly graceSeconds: number
+  /** Whether `timeSeconds` was asked for, or is the default, which says nothing about the job. */
+  readonly timeIsAsked?: true
+  /** A signal to send so many seconds before the time is over. */
+  readonly signal?: { readonly name: WarningSignal; readonly secondsBefore: number }
+  /** It is to start in the off-peak hours only. */
+  readonly when?: 'off-peak'
+  /** It is to start no earlier. */
+  readonly after?: number
+  /** It is wanted to have ended by then. */
+  readonly by?: number
+  /** The group it is charged to; absent: none. */
+  readonly group?: string
+  /** The kind of GPU that would do; absent: any. */
+  readonly gpuKind?: string
   readonly arrayId?: string
   /** From 1; what `REPLICA_ID` says. */
   readonly taskIndex: number

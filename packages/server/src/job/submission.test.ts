@@ -13,7 +13,9 @@ import { sequence } from './sequence.ts'
 import { jobsOf } from './submission.ts'
 
 const context = contextOf({ cores: 16, memoryGb: 64, gpus: 1 }, 5)
-const origin = { owner: 'ada', context, now: 1000, newId: newJobId, nextSeq: sequence(() => 1000) }
+const now = Date.parse('2026-11-23T08:00:00Z')
+const ada = { name: 'ada', groups: [{ name: 'survey' }, { name: 'radio' }] }
+const origin = { owner: ada, context, now, newId: newJobId, nextSeq: sequence(() => now) }
 const jobs = (request: Partial<JobRequest>) => jobsOf({ name: 'n', image: 'localhost/a:1', ...request }, origin)
 const job = (request: Partial<JobRequest>) => {
   const [only] = jobs(request)
@@ -127,6 +129,54 @@ test('what cannot be is refused, with the field and what would do', () => {
     () => jobName('my_job'),
     (error: InvalidRequest) => error.hint === 'This would do: my-job',
   )
+})
+
+test('when it may start and should have ended is kept as instants', () => {
+  const asked = job({
+    when: 'off-peak',
+    after: '2026-11-23T18:00:00-08:00',
+    by: '2026-11-25T08:00Z',
+    timeSeconds: 3600,
+    signal: 'USR1@120',
+  })
+  assert.equal(asked.when, 'off-peak')
+  assert.equal(asked.after, Date.parse('2026-11-24T02:00:00Z'))
+  assert.equal(asked.by, Date.parse('2026-11-25T08:00:00Z'))
+  assert.deepEqual(asked.signal, { name: 'USR1', secondsBefore: 120 })
+  assert.equal(asked.timeIsAsked, true)
+  const plain = job({ when: 'any' })
+  for (const key of ['when', 'after', 'by', 'signal', 'timeIsAsked'] as const) assert.equal(plain[key], undefined, key)
+  assert.equal(job({ after: '2026-11-23T07:59:30Z' }).after, now - 30_000, 'clocks differ a little')
+})
+
+test('times that cannot be meant are refused', () => {
+  refused({ after: '2026-11-24T18:00:00' }, 'after', /does not say its time zone/)
+  refused({ after: '2026-11-24' }, 'after', /does not say its time zone/)
+  refused({ after: 'tonight' }, 'after', /"tonight".*no instant/)
+  refused({ after: '2026-02-30T00:00Z' }, 'after', /no instant/)
+  refused({ after: '2026-11-24T18:00+99:00' }, 'after', /no instant/)
+  refused({ after: '2026-11-22T18:00Z' }, 'after', /is past; it is 2026-11-23T08:00:00Z now/)
+  refused({ after: '2036-11-22T18:00Z' }, 'after', /more than 366 days ahead/)
+  refused({ by: '2026-11-23T08:00Z' }, 'by', /is past/)
+  refused({ after: '2026-11-25T00:00Z', by: '2026-11-24T23:00Z' }, 'by', /not later than after/)
+  refused({ signal: 'KILL@120', timeSeconds: 600 }, 'signal', /"KILL@120"/)
+  refused({ signal: 'USR1', timeSeconds: 600 }, 'signal', /"USR1"/)
+  refused({ signal: 'USR1@120' }, 'signal', /no time limit of its own/)
+  refused({ signal: 'USR1@600', timeSeconds: 600 }, 'signal', /600 seconds only/)
+})
+
+test('a job is charged to the group that was asked for, else to the only one of its owner', () => {
+  const groupOf = (groups: readonly string[], group?: string) =>
+    jobsOf(
+      { name: 'n', image: 'localhost/a:1', ...(group === undefined ? {} : { group }) },
+      { ...origin, owner: { name: 'ada', groups: groups.map((name) => ({ name })) } },
+    )[0]?.group
+  assert.equal(groupOf(['survey', 'radio'], 'radio'), 'radio')
+  assert.equal(groupOf(['survey', 'radio']), undefined)
+  assert.equal(groupOf(['survey']), 'survey')
+  assert.equal(groupOf([]), undefined)
+  refused({ group: 'optical' }, 'group', /ada is in survey, radio/)
+  assert.throws(() => groupOf([], 'survey'), /ada is in no group/)
 })
 
 test('the platform tells a job about itself', () => {

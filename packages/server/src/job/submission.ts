@@ -4,6 +4,8 @@ import { checkEnvironment } from './environment.ts'
 import type { StoredJob } from './job.ts'
 import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
+import { timingOf } from './timing.ts'
+import { chargedGroup } from './charged-group.ts'
 
 /** 14 days, as on the reference server (wire contract 2.4). */
 const defaultTimeSeconds = 1_209_600
@@ -19,7 +21,7 @@ const defaultGraceSeconds = 30
 export function jobsOf(
   request: JobRequest,
   origin: {
-    readonly owner: string
+    readonly owner: { readonly name: string; readonly groups: readonly { readonly name: string }[] }
     readonly context: PlatformContext
     readonly now: number
     readonly newId: () => string
@@ -33,11 +35,13 @@ export function jobsOf(
   const resources = resourcesFor(request, context)
   const count = request.replicas ?? 1
   const many = count > 1
+  const timing = timingOf(request, now)
+  const group = chargedGroup(request.group, owner)
   const arrayId = many ? newId() : undefined
   return Array.from({ length: count }, (_, i) => ({
     id: newId(),
     seq: nextSeq(),
-    owner,
+    owner: owner.name,
     name: replicaName(name, i + 1, count),
     image: request.image,
     state: 'queued',
@@ -48,7 +52,11 @@ export function jobsOf(
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
     timeSeconds: request.timeSeconds ?? defaultTimeSeconds,
+    ...(request.timeSeconds === undefined ? {} : { timeIsAsked: true }),
     graceSeconds: request.graceSeconds ?? defaultGraceSeconds,
+    ...timing,
+    ...(group === undefined ? {} : { group }),
+    ...(request.gpuKind === undefined ? {} : { gpuKind: request.gpuKind }),
     ...(arrayId === undefined ? {} : { arrayId }),
     taskIndex: i + 1,
     taskCount: count,

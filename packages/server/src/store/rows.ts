@@ -15,10 +15,25 @@ function present<T extends object>(row: T): Present<T> {
 }
 
 /** The parts of a job that no statement looks into. */
-type Spec = Pick<StoredJob, 'cmd' | 'args' | 'env' | 'resources' | 'network' | 'timeSeconds' | 'graceSeconds'>
+const specKeys = [
+  'cmd',
+  'args',
+  'env',
+  'resources',
+  'network',
+  'timeSeconds',
+  'timeIsAsked',
+  'graceSeconds',
+  'signal',
+  'when',
+  'after',
+  'by',
+  'group',
+  'gpuKind',
+] as const satisfies readonly (keyof StoredJob)[]
+type Spec = Pick<StoredJob, (typeof specKeys)[number]>
 
 export function jobRow(job: StoredJob): JobRow {
-  const { cmd, args, env, resources, network, timeSeconds, graceSeconds } = job
   return {
     id: job.id,
     seq: job.seq,
@@ -27,7 +42,7 @@ export function jobRow(job: StoredJob): JobRow {
     image: job.image,
     image_digest: job.imageDigest ?? null,
     state: job.state,
-    spec_json: JSON.stringify({ cmd, args, env, resources, network, timeSeconds, graceSeconds }),
+    spec_json: JSON.stringify(Object.fromEntries(specKeys.map((key) => [key, job[key]]))),
     array_id: job.arrayId ?? null,
     task_index: job.taskIndex,
     task_count: job.taskCount,

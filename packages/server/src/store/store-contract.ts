@@ -28,6 +28,17 @@ export function someJob(parts: Partial<StoredJob> = {}): StoredJob {
   }
 }
 
+/** Every field of a job that may be left out and that no statement looks for. */
+const wishes = {
+  timeIsAsked: true,
+  signal: { name: 'USR1', secondsBefore: 10 },
+  when: 'off-peak',
+  after: 2_000,
+  by: 3_000,
+  group: 'survey',
+  gpuKind: 'a100',
+} as const satisfies Partial<StoredJob>
+
 const queued = (job: StoredJob): StoredEvent => ({
   jobId: job.id,
   at: 1,
@@ -62,7 +73,14 @@ export function describeStore(
     })
 
     test('gives back what was submitted, also after it was opened again', async () => {
-      const job = someJob({ cmd: ['sh', '-c', 'echo "a  b"'], args: [], network: 'none', arrayId: 'arr', taskCount: 2 })
+      const job = someJob({
+        cmd: ['sh', '-c', 'echo "a  b"'],
+        args: [],
+        network: 'none',
+        arrayId: 'arr',
+        taskCount: 2,
+        ...wishes,
+      })
       assert.deepEqual(await submit(store, job), { outcome: 'stored', ids: [job.id] })
       assert.deepEqual(await store.job(job.id), job)
       await store.close()

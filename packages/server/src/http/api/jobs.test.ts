@@ -34,9 +34,43 @@ describe('/api/v1/jobs', () => {
       env: { REPLICA_ID: '1', REPLICA_COUNT: '1', ...plain },
       resources: { cores: { request: 2, limit: 2 }, memoryGb: { request: 8, limit: 8 }, gpus: 0, fixed: true },
       network: 'none',
+      timeSeconds: 60,
+      group: 'survey',
       submittedAt: '2026-11-23T08:00:00.000Z',
       attempts: [],
     })
+  })
+
+  it('takes wishes for the queue, and refuses those that cannot be meant, with what would do', async () => {
+    const wishes = { when: 'off-peak', after: '2026-11-23T18:00-08:00', by: '2026-11-25T08:00Z', gpuKind: 'a100' }
+    const [id = ''] = (
+      await post({ ...good, ...wishes, group: 'survey', timeSeconds: 600, signal: 'USR1@60' })
+    ).json<Submitted>().ids
+    const { when, after, by, group, gpuKind, signal } = await get(id)
+    assert.deepEqual(
+      { when, after, by, group, gpuKind, signal },
+      {
+        when: 'off-peak',
+        after: '2026-11-24T02:00:00.000Z',
+        by: '2026-11-25T08:00:00.000Z',
+        group: 'survey',
+        gpuKind: 'a100',
+        signal: 'USR1@60',
+      },
+    )
+    for (const [field, wish] of Object.entries({
+      group: { group: 'optical' },
+      after: { after: '2026-11-23 18:00' },
+      by: { by: '2026-11-22T00:00Z' },
+      when: { when: 'night' },
+      signal: { signal: 'KILL@1' },
+    })) {
+      const answer = await post({ ...good, ...wish })
+      assert.equal(answer.statusCode, 400, field)
+      const problem = answer.json<{ field: string; hint: string }>()
+      assert.equal(problem.field, field)
+      assert.notEqual(problem.hint, '')
+    }
   })
 
   it('makes replicas from one request', async () => {

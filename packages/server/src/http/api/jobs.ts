@@ -70,8 +70,8 @@ export function jobRoutes(
       },
     },
     async (request, reply) => {
-      const owner = callerOf(request).account.name
-      const idempotency = idempotencyOf(request.headers['idempotency-key'], owner, request.body)
+      const owner = callerOf(request).account
+      const idempotency = idempotencyOf(request.headers['idempotency-key'], owner.name, request.body)
       const outcome = await submit({ owner, request: request.body, idempotency })
       if (outcome.outcome === 'conflict') {
         throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {

@@ -190,6 +190,27 @@ describe('what a request asks for', () => {
     })
   })
 
+  it('takes wishes for the queue, which no published client sends', () => {
+    const of = (query: string) =>
+      sessionRequest(
+        new Parameters(new URLSearchParams(`name=a&image=a&${query}`)),
+        contextOf({ cores: 4, memoryGb: 4, gpus: 0 }, 5),
+        (image) => image,
+      )
+    assert.deepEqual(of('time=60&when=off-peak&after=2026-11-24T18:00Z&group=survey&gpukind=a100&signal=USR1@5&by='), {
+      name: 'a',
+      image: 'a',
+      timeSeconds: 60,
+      when: 'off-peak',
+      after: '2026-11-24T18:00Z',
+      group: 'survey',
+      gpuKind: 'a100',
+      signal: 'USR1@5',
+    })
+    assert.throws(() => of('time=long'), /timeSeconds must be integer; it was "long"/)
+    assert.throws(() => of('when=night'), /when must be equal/)
+  })
+
   it('may leave out what may be left out, or leave it blank', () => {
     assert.deepEqual(ask('name=n&image=i'), { name: 'n', image: 'i!' })
     assert.deepEqual(ask('name=n&image=i&type=&cores=&ram=+&gpus=&cmd=&args=&unknown=1'), { name: 'n', image: 'i!' })

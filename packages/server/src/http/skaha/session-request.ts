@@ -1,5 +1,6 @@
 import type { JobRequest, PlatformContext } from '@science-platform/contract'
 import { parseEnvironment } from '../../job/environment.ts'
+import { queueWishes } from './queue-wishes.ts'
 import { shown } from '../../job/invalid.ts'
 import { jobName } from '../../job/name.ts'
 import type { Parameters } from './parameters.ts'
@@ -42,6 +43,7 @@ export function sessionRequest(
     ...(cmd === undefined ? {} : { cmd }),
     ...(args === undefined ? {} : { args }),
     ...(env.length === 0 ? {} : { env: parseEnvironment(env) }),
+    ...queueWishes(parameters),
   }
 }
 

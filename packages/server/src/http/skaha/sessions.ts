@@ -36,7 +36,7 @@ export function sessionRoutes(
   app.post('/session', { config: { scope: 'submit' } }, async (request, reply) => {
     const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
     const outcome = await common.submit({
-      owner: callerOf(request).account.name,
+      owner: callerOf(request).account,
       request: job,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
     })
