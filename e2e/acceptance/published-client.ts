@@ -1,0 +1,96 @@
+import { execFile, spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Platform } from '../support/platform.ts'
+
+/** The clients on PyPI that are held to: each with the versions of everything below it in `clients/NAME.txt`. */
+export const clientNames = ['canfar-1.5.2', 'canfar-1.4.1', 'skaha-1.7.0'] as const
+export type ClientName = (typeof clientNames)[number]
+
+const folder = fileURLToPath(new URL('.', import.meta.url))
+
+/** How a program ended, and all that it wrote. */
+export interface Ending {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** A published client, installed. Several tests at a time share one installation. */
+export class PublishedClient {
+  readonly #programs: string
+
+  private constructor(environment: string) {
+    this.#programs = join(environment, 'bin')
+  }
+
+  static async install(name: ClientName): Promise<PublishedClient> {
+    const { stdout } = await promisify(execFile)(join(folder, 'clients/install'), [name])
+    return new PublishedClient(stdout.trim())
+  }
+
+  /** Runs Python: a script of this folder, or whatever `args` say, such as `-c`. */
+  python(args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> {
+    const [script = '', ...rest] = args
+    const path = script.endsWith('.py') ? join(folder, script) : script
+    return run(join(this.#programs, 'python'), [path, ...rest], environment, input)
+  }
+
+  /** Runs the client's own command, `canfar`. */
+  canfar(args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> {
+    return run(join(this.#programs, 'canfar'), args, environment, input)
+  }
+
+  /** Runs a script of a shell in which `canfar` and `python` are this client's. */
+  shell(script: string, environment: NodeJS.ProcessEnv): Promise<Ending> {
+    const PATH = `${this.#programs}:${environment['PATH'] ?? ''}`
+    return run('bash', ['-c', script], { ...environment, PATH })
+  }
+}
+
+/** The whole environment of a user of a published client: a home of their own, and server and token by environment. */
+export async function clientEnvironment(platform: Platform, name: string, version = 'v1'): Promise<NodeJS.ProcessEnv> {
+  return {
+    ...(await emptyEnvironment(platform, name)),
+    CANFAR_URL: `${platform.url}/skaha/${version}`,
+    CANFAR_TOKEN: platform.token,
+  }
+}
+
+/** The environment of a user who has said nothing yet: an empty home, a terminal of 120 columns, no colours. */
+async function emptyEnvironment(platform: Platform, name: string): Promise<NodeJS.ProcessEnv> {
+  const home = join(platform.folder, 'homes', name)
+  await mkdir(home, { recursive: true })
+  return {
+    PATH: process.env['PATH'],
+    HOME: home,
+    COLUMNS: '120',
+    TERM: 'dumb',
+    NO_COLOR: '1',
+    LANG: 'C.UTF-8',
+    TZ: 'UTC',
+  }
+}
+
+/** Runs a program to its end, whatever that is. */
+async function run(
+  program: string,
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  input = '',
+): Promise<Ending> {
+  const child = spawn(program, args, { env: environment, stdio: ['pipe', 'pipe', 'pipe'] })
+  const said = { stdout: '', stderr: '' }
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].setEncoding('utf8').on('data', (text: string) => {
+      said[stream] += text
+    })
+  child.stdin.end(input)
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', resolve)
+  })
+  return { code, ...said }
+}
