@@ -2,6 +2,7 @@ import { mkdir, realpath } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { openSeal } from '../access/seal.ts'
@@ -22,13 +23,22 @@ import { announcing } from '../store/announcing.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import { attemptSpec } from './attempt-spec.ts'
 import { claimDataDir, instanceName } from './instance.ts'
+import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
+
+/** Defines `serve`. */
+export function define(command: Command): void {
+  located(command)
+    .option('--listen <host:port>', 'where to listen (default: 127.0.0.1:8080; port 0: any free one)')
+    .addHelpText('after', '\nExample:\n  science-platform serve --data /var/lib/science-platform')
+    .action(serve)
+}
 
 /**
  * `serve`: the one place that knows every part. Builds them in order; what was built is closed in reverse, whether by
  * SIGTERM or because a later part could not be built. Jobs go on running meanwhile.
  */
-export async function serve(options: Location & { readonly listen?: string }): Promise<void> {
+async function serve(options: Location & { readonly listen?: string }): Promise<void> {
   const config = await configAt(options)
   const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, pino.destination({ fd: 2, sync: true }))
   const asked = new AbortController()

@@ -1,8 +1,31 @@
+import type { Command } from 'commander'
 import { defaultScopes, isScope, scopes } from '../access/scopes.ts'
 import { newToken } from '../access/tokens.ts'
 import type { Store, StoredAccount } from '../store/store.ts'
+import { located } from './located.ts'
 import { withStore, type Location } from './open-store.ts'
 import { printTable } from './table.ts'
+
+/** Defines the commands under `token`. */
+export function define(token: Command): void {
+  located(token.command('create <user>'))
+    .description('make a token and print it, alone, on standard output; it is shown this once')
+    .option('--expires <time>', 'how long it is good for: 12h, 30d, 1y (default: for ever)')
+    .option(
+      '--scope <scopes>',
+      'what it may do: read, submit, manage, admin, separated by commas (default: all of the user)',
+    )
+    .option('--name <name>', 'what it is for, for its owner to recognise', 'token')
+    .addHelpText('after', '\nExample:\n  science-platform token create ada --expires 30d --data DIR')
+    .action(createToken)
+  located(token.command('list <user>'))
+    .description("list a user's tokens by their beginnings")
+    .option('--json', 'as JSON')
+    .action(listTokens)
+  located(token.command('revoke <user> <prefix>'))
+    .description('end the token with this beginning, at once')
+    .action(revokeToken)
+}
 
 const unitMs: Readonly<Record<string, number>> = {
   m: 60_000,
@@ -13,7 +36,7 @@ const unitMs: Readonly<Record<string, number>> = {
 }
 
 /** `token create`: prints the token, and nothing else, on standard output. */
-export async function createToken(
+async function createToken(
   account: string,
   options: Location & { readonly expires?: string; readonly scope?: string; readonly name: string },
 ): Promise<void> {
@@ -43,7 +66,7 @@ export async function createToken(
 }
 
 /** `token list` */
-export async function listTokens(account: string, options: Location & { readonly json?: true }): Promise<void> {
+async function listTokens(account: string, options: Location & { readonly json?: true }): Promise<void> {
   const tokens = await withStore(options, async (store) => {
     await accountNamed(store, account)
     return store.tokens(account)
@@ -73,7 +96,7 @@ export async function listTokens(account: string, options: Location & { readonly
 }
 
 /** `token revoke` */
-export async function revokeToken(account: string, prefix: string, options: Location): Promise<void> {
+async function revokeToken(account: string, prefix: string, options: Location): Promise<void> {
   await withStore(options, async (store) => {
     await accountNamed(store, account)
     const matching = (await store.tokens(account)).filter(

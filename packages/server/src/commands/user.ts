@@ -1,11 +1,30 @@
 import { chmod, chown, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Command } from 'commander'
 import { checkAccountName, firstGid, firstUid, nextId } from '../access/accounts.ts'
+import { located } from './located.ts'
 import { withStore, type Location } from './open-store.ts'
 import { printTable } from './table.ts'
 
+/** Defines the commands under `user`. */
+export function define(user: Command): void {
+  located(user.command('add <name>'))
+    .description('add a user; with --group also the group and its directory under /arc/projects')
+    .option('--group <group>', 'a group to be a member of (repeat for more)', collect, [])
+    .option('--admin', 'may administer the platform')
+    .option('--uid <number>', "the user's POSIX id (default: the next free one)", Number)
+    .addHelpText('after', '\nExample:\n  science-platform user add ada --group survey --data DIR')
+    .action(addUser)
+  located(user.command('list'))
+    .description('list users with their ids and groups')
+    .option('--json', 'as JSON')
+    .action(listUsers)
+}
+
+const collect = (value: string, all: readonly string[]): string[] => [...all, value]
+
 /** `user add`: the account, its groups, and a project directory for each group. */
-export async function addUser(
+async function addUser(
   name: string,
   options: Location & { readonly group: readonly string[]; readonly admin?: true; readonly uid?: number },
 ): Promise<void> {
@@ -50,7 +69,7 @@ async function makeProject(path: string, gid: number): Promise<void> {
 }
 
 /** `user list` */
-export async function listUsers(options: Location & { readonly json?: true }): Promise<void> {
+async function listUsers(options: Location & { readonly json?: true }): Promise<void> {
   const accounts = await withStore(options, (store) => store.accounts())
   if (options.json) {
     process.stdout.write(`${JSON.stringify(accounts, undefined, 2)}\n`)

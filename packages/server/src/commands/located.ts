@@ -1,0 +1,7 @@
+import type { Command } from 'commander'
+
+/** Adds the options that say where the platform is; every command has them. */
+export const located = (command: Command): Command =>
+  command
+    .option('--data <dir>', 'the data directory')
+    .option('--config <file>', 'the configuration file (docs/configuration.md)')
