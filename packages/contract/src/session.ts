@@ -1,54 +1,88 @@
+import Type, { type Static } from 'typebox'
+import { causeCodes } from './causes.ts'
+
+const WireTime = Type.String({ format: 'date-time', examples: ['2026-11-23T08:37:45Z'] })
+
 /** A job as the skaha wire shows it (wire contract 1.6). Numbers travel as strings; what is unknown is absent. */
-export interface SessionRecord {
-  id: string
-  userid: string
-  runAsUID: string
-  runAsGID: string
-  supplementalGroups: number[]
-  image: string
-  type: string
-  status: string
-  name: string
-  /** UTC with `Z`; absent while it waits. */
-  startTime?: string
-  expiryTime?: string
-  /** Empty for headless sessions. */
-  connectURL: string
-  /** Decimal gigabytes without unit; only when fixed. */
-  requestedRAM?: string
-  requestedCPUCores?: string
-  requestedGPUCores: string
-  ramInUse?: string
-  cpuCoresInUse?: string
-  isFixedResources: boolean
-  /** Ours, ignored by the published clients: the exit code and cause of an ended session. */
-  exitCode?: number
-  cause?: { code: string; message: string; hint?: string }
-  /** Ours: why it waits. */
-  reason?: string
-}
+export const SessionRecord = Type.Object(
+  {
+    id: Type.String({ examples: ['k3x9a0qz'] }),
+    userid: Type.String(),
+    runAsUID: Type.String({ description: 'Decimal digits; empty where the user is no longer known.' }),
+    runAsGID: Type.String(),
+    supplementalGroups: Type.Array(Type.Integer()),
+    image: Type.String(),
+    type: Type.String(),
+    status: Type.String(),
+    name: Type.String(),
+    startTime: Type.Optional(WireTime),
+    expiryTime: Type.Optional(WireTime),
+    connectURL: Type.String({ description: 'Empty for headless sessions.' }),
+    requestedRAM: Type.Optional(Type.String({ description: 'Decimal gigabytes without unit; only when fixed.' })),
+    requestedCPUCores: Type.Optional(Type.String()),
+    requestedGPUCores: Type.String(),
+    ramInUse: Type.Optional(Type.String({ description: 'Decimal gigabytes without unit, while it runs.' })),
+    cpuCoresInUse: Type.Optional(Type.String()),
+    isFixedResources: Type.Boolean(),
+    exitCode: Type.Optional(Type.Integer({ description: 'Ours, ignored by the published clients.' })),
+    cause: Type.Optional(
+      Type.Object(
+        { code: Type.Enum([...causeCodes]), message: Type.String(), hint: Type.Optional(Type.String()) },
+        { description: 'Ours: why it ended.' },
+      ),
+    ),
+    reason: Type.Optional(Type.String({ description: 'Ours: why it waits.' })),
+  },
+  { $id: 'SessionRecord' },
+)
+export type SessionRecord = Static<typeof SessionRecord>
+
+/** Somebody's session as everybody may see it: `view=all` (wire contract 1.6). */
+export const SessionGlimpse = Type.Object(
+  { userid: Type.String(), type: Type.String(), status: Type.String(), startTime: Type.Optional(WireTime) },
+  { $id: 'SessionGlimpse' },
+)
 
 /** What the platform has and what of it is in use (wire contract 1.7). */
-export interface PlatformStats {
-  cores: {
-    requestedCPUCores: number
-    cpuCoresAvailable: number
-    maxCPUCores: { cpuCores: number; withRam: string }
-  }
-  ram: { requestedRAM: string; ramAvailable: string; maxRAM: { ram: string; withCPUCores: number } }
-}
+export const PlatformStats = Type.Object(
+  {
+    cores: Type.Object({
+      requestedCPUCores: Type.Number(),
+      cpuCoresAvailable: Type.Number(),
+      maxCPUCores: Type.Object({ cpuCores: Type.Number(), withRam: Type.String() }),
+    }),
+    ram: Type.Object({
+      requestedRAM: Type.String(),
+      ramAvailable: Type.String(),
+      maxRAM: Type.Object({ ram: Type.String(), withCPUCores: Type.Number() }),
+    }),
+  },
+  { $id: 'PlatformStats' },
+)
+export type PlatformStats = Static<typeof PlatformStats>
+
+const Offer = Type.Object({
+  default: Type.Integer(),
+  defaultRequest: Type.Integer(),
+  defaultLimit: Type.Integer(),
+  options: Type.Array(Type.Integer()),
+})
 
 /** What sizes may be asked for (wire contract 1.7). */
-export interface PlatformContext {
-  cores: { default: number; defaultRequest: number; defaultLimit: number; options: number[] }
-  memoryGB: { default: number; defaultRequest: number; defaultLimit: number; options: number[] }
-  gpus: { options: number[] }
-  maxInteractiveSessions: number
-}
+export const PlatformContext = Type.Object(
+  {
+    cores: Offer,
+    memoryGB: Offer,
+    gpus: Type.Object({ options: Type.Array(Type.Integer()) }),
+    maxInteractiveSessions: Type.Integer(),
+  },
+  { $id: 'PlatformContext' },
+)
+export type PlatformContext = Static<typeof PlatformContext>
 
 /** An image that the platform offers (wire contract 1.7). */
-export interface ImageRecord {
-  id: string
-  types: string[]
-  digest: string
-}
+export const ImageRecord = Type.Object(
+  { id: Type.String(), types: Type.Array(Type.String()), digest: Type.String() },
+  { $id: 'ImageRecord' },
+)
+export type ImageRecord = Static<typeof ImageRecord>

@@ -15,6 +15,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
 import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
+import { openapiRoute } from '../openapi.ts'
 import type { HttpParts } from '../parts.ts'
 import type { Submit } from '../submit.ts'
 import { refuseUnrouted, unrouted } from '../unrouted.ts'
@@ -23,7 +24,6 @@ import { accountRoutes } from './account.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
 import { logRoutes } from './logs.ts'
-import { openapiRoute } from './openapi.ts'
 import { sendProblem } from './send-problem.ts'
 
 /** `/api/v1`: our own API. Bodies are strict, errors are problems, and the document is made of the schemas. */
@@ -62,7 +62,12 @@ export async function apiRoutes(
   ]) {
     app.addSchema(schema)
   }
-  await openapiRoute(app)
+  await openapiRoute(server, {
+    title: 'Science platform',
+    description:
+      'Jobs: commands in container images, with what they need. Errors are problems (RFC 9457) with a hint; ' +
+      'docs/problems.md lists them.',
+  })
   jobRoutes(app, parts, common.submit, common.cancel)
   logRoutes(app, parts)
   accountRoutes(app)

@@ -3,7 +3,9 @@ import type { HttpParts } from '../parts.ts'
 import { callerOf } from '../guard.ts'
 import { findJob } from '../find-job.ts'
 import { pathOf } from '../route-table.ts'
-import { checkLabel, sendJson } from './sessions.ts'
+import { checkLabel } from './label.ts'
+import type { Operations } from './operations.ts'
+import { sendJson } from './sessions.ts'
 import { noSession, WireError } from './wire-error.ts'
 
 type App = FastifyRequest<{ Params: { id: string; app: string; appId: string } }>
@@ -12,21 +14,26 @@ type App = FastifyRequest<{ Params: { id: string; app: string; appId: string } }
  * `/session/ID/app`: applications within a desktop session. Headless sessions have none; the addresses answer as the
  * reference server's do (wire contract 1.1 and 6). Any second part of the path means `app` there.
  */
-export function desktopAppRoutes(app: FastifyInstance, { store }: Pick<HttpParts, 'store'>): void {
+export function desktopAppRoutes(
+  app: FastifyInstance,
+  { store }: Pick<HttpParts, 'store'>,
+  operations: Operations,
+): void {
+  const read = { config: { scope: 'read' } } as const
   const manage = { config: { scope: 'manage' } } as const
 
-  app.get('/session/:id/:app', { config: { scope: 'read' } }, async (request: App, reply) => {
+  app.get('/session/:id/:app', { ...read, schema: operations.listApps }, async (request: App, reply) => {
     checkLabel(request.params.id)
     if ((await findJob(store, callerOf(request), request.params.id)) === undefined) throw noSession(request.params.id)
     return sendJson(reply, [])
   })
-  app.post('/session/:id/:app', { config: { scope: 'submit' } }, () => {
+  app.post('/session/:id/:app', { config: { scope: 'submit' }, schema: operations.createApp }, () => {
     throw new WireError(
       400,
       'Invalid session type: desktop-app. This platform runs headless sessions; they hold no applications.',
     )
   })
-  app.delete('/session/:id/:app', manage, () => {
+  app.delete('/session/:id/:app', { ...manage, schema: operations.deleteApps }, () => {
     throw new WireError(400, 'Missing app ID')
   })
 
@@ -35,16 +42,17 @@ export function desktopAppRoutes(app: FastifyInstance, { store }: Pick<HttpParts
     checkLabel(id)
     throw new WireError(404, `desktop app with session ${id} and app ID ${appId} was not found`)
   }
-  app.get('/session/:id/:app/:appId', { config: { scope: 'read' } }, noApp)
-  app.delete('/session/:id/:app/:appId', manage, noApp)
-  app.post('/session/:id/:app/:appId', manage, () => {
+  app.get('/session/:id/:app/:appId', { ...read, schema: operations.getApp }, noApp)
+  app.delete('/session/:id/:app/:appId', { ...manage, schema: operations.deleteApp }, noApp)
+  app.post('/session/:id/:app/:appId', { ...manage, schema: operations.modifyApp }, () => {
     throw new WireError(400, 'Cannot modify an existing app.')
   })
 
   app.route({
     method: ['GET', 'POST', 'DELETE'],
     url: '/session/:id/:app/:appId/*',
-    config: { scope: 'read' },
+    ...read,
+    schema: { hide: true },
     handler: (request) => {
       throw new WireError(400, `Invalid request: ${pathOf(request.url)}`)
     },

@@ -2,14 +2,19 @@ import type { ImageRecord } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import { storeFault } from '../health.ts'
 import type { HttpParts } from '../parts.ts'
+import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
 import { parametersOf, sendJson } from './sessions.ts'
 import { availabilityDocument, capabilitiesDocument } from './vosi.ts'
 import { WireError } from './wire-error.ts'
 
 /** `/image`, `/context` and `/repository`: what one may ask for. */
-export function offerRoutes(app: FastifyInstance, parts: Pick<HttpParts, 'images' | 'context' | 'config'>): void {
-  app.get('/image', { config: { scope: 'read' } }, async (request, reply) => {
+export function offerRoutes(
+  app: FastifyInstance,
+  parts: Pick<HttpParts, 'images' | 'context' | 'config'>,
+  operations: Operations,
+): void {
+  app.get('/image', { config: { scope: 'read' }, schema: operations.listImages }, async (request, reply) => {
     const kind = parametersOf(request).text('type')?.toLowerCase() ?? 'headless'
     if (!sessionKinds.includes(kind)) throw new WireError(400, `unknown type: ${kind}`)
     const images = kind === 'headless' ? await parts.images.list() : []
@@ -19,23 +24,29 @@ export function offerRoutes(app: FastifyInstance, parts: Pick<HttpParts, 'images
     )
   })
 
-  app.get('/context', { config: { scope: 'read' } }, (_request, reply) => sendJson(reply, parts.context()))
+  app.get('/context', { config: { scope: 'read' }, schema: operations.getContext }, (_request, reply) =>
+    sendJson(reply, parts.context()),
+  )
 
-  app.get('/repository', { config: { scope: 'read' } }, (_request, reply) => {
+  app.get('/repository', { config: { scope: 'read' }, schema: operations.listRepositories }, (_request, reply) => {
     const { registries } = parts.config.images
     return sendJson(reply, registries.length === 0 ? ['localhost'] : registries)
   })
 }
 
 /** `/capabilities` and `/availability`: for everybody, since clients ask before they have a token. */
-export function vosiRoutes(app: FastifyInstance, parts: Pick<HttpParts, 'publicUrl' | 'store' | 'log'>): void {
+export function vosiRoutes(
+  app: FastifyInstance,
+  parts: Pick<HttpParts, 'publicUrl' | 'store' | 'log'>,
+  operations: ReturnType<typeof vosiOperations>,
+): void {
   const open = { config: { scope: 'public' }, exposeHeadRoute: true } as const
 
-  app.get('/capabilities', open, (_request, reply) =>
+  app.get('/capabilities', { ...open, schema: operations.getCapabilities }, (_request, reply) =>
     reply.type('text/xml').send(capabilitiesDocument(`${parts.publicUrl()}/skaha`)),
   )
 
-  app.get('/availability', open, async (request, reply) => {
+  app.get('/availability', { ...open, schema: operations.getAvailability }, async (request, reply) => {
     const fault = await storeFault(parts)
     reply.type('text/xml')
     if (parametersOf(request).first('detail') === 'min') return reply.code(fault === undefined ? 200 : 503).send('')

@@ -2,12 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
 import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
+import { openapiRoute } from '../openapi.ts'
 import type { HttpParts } from '../parts.ts'
 import type { Submit } from '../submit.ts'
 import { refuseUnrouted } from '../unrouted.ts'
 import { desktopAppRoutes } from './desktop-apps.ts'
 import { dialects } from './dialect.ts'
 import { readForms } from './form-body.ts'
+import { operationsOf, vosiOperations, wireSchemas } from './operations.ts'
 import { offerRoutes, vosiRoutes } from './platform.ts'
 import { sessionRoutes } from './sessions.ts'
 import { sendWireError, WireError } from './wire-error.ts'
@@ -33,18 +35,29 @@ export async function skahaRoutes(
     setHeader('x-vo-authenticated', caller.account.name)
   })
 
+  // The wire judges its parameters itself: what its routes say of them is for the document.
+  app.setValidatorCompiler(() => () => true)
+  for (const schema of wireSchemas) app.addSchema(schema)
+  await openapiRoute(app, {
+    title: 'skaha',
+    description:
+      'The wire that the published CANFAR clients speak. Parameters are in the address, errors are a line of text. ' +
+      'docs/wire.md tells how it differs from the reference server.',
+  })
+
   // Discovery asks for the base itself, and wants no more than an answer that is no redirect.
-  app.get('/', { config: { scope: 'public' }, exposeHeadRoute: true }, (_request, reply) =>
+  app.get('/', { config: { scope: 'public' }, exposeHeadRoute: true, schema: { hide: true } }, (_request, reply) =>
     reply.type('text/plain').send('The session API is at v1/session; capabilities lists the rest.\n'),
   )
-  vosiRoutes(app, parts)
+  vosiRoutes(app, parts, vosiOperations())
   for (const [version, dialect] of Object.entries(dialects)) {
     await app.register(
       async (versioned) => {
-        sessionRoutes(versioned, parts, dialect, common)
-        desktopAppRoutes(versioned, parts)
-        offerRoutes(versioned, parts)
-        vosiRoutes(versioned, parts)
+        const operations = operationsOf(version, dialect)
+        sessionRoutes(versioned, parts, dialect, operations, common)
+        desktopAppRoutes(versioned, parts, operations)
+        offerRoutes(versioned, parts, operations)
+        vosiRoutes(versioned, parts, operations)
       },
       { prefix: `/${version}` },
     )

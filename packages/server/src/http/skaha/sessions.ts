@@ -12,6 +12,8 @@ import type { Submit } from '../submit.ts'
 import { isVisible, statesOf, type Dialect } from './dialect.ts'
 import { eventsTable } from './events-table.ts'
 import type { FormFields } from './form-body.ts'
+import { checkLabel } from './label.ts'
+import type { Operations } from './operations.ts'
 import { Parameters } from './parameters.ts'
 import { registryAuth } from './registry-auth.ts'
 import { sessionRecord, wireTime } from './session-record.ts'
@@ -29,11 +31,12 @@ export function sessionRoutes(
   app: FastifyInstance,
   parts: HttpParts,
   dialect: Dialect,
+  operations: Operations,
   common: { readonly submit: Submit; readonly cancel: Cancel },
 ): void {
   const { store, executor } = parts
 
-  app.post('/session', { config: { scope: 'submit' } }, async (request, reply) => {
+  app.post('/session', { config: { scope: 'submit' }, schema: operations.createSession }, async (request, reply) => {
     const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
     const outcome = await common.submit({
       owner: callerOf(request).account,
@@ -46,7 +49,7 @@ export function sessionRoutes(
     return reply.type('text/plain').send(`${id}\n`)
   })
 
-  app.get('/session', { config: { scope: 'read' } }, async (request, reply) => {
+  app.get('/session', { config: { scope: 'read' }, schema: operations.listSessions }, async (request, reply) => {
     const parameters = parametersOf(request)
     const view = parameters.first('view')
     if (view === 'stats') return sendJson(reply, platformStats(parts.allocated(), parts.capacity()))
@@ -57,43 +60,55 @@ export function sessionRoutes(
     return sendPages(reply, ownRecords(callerOf(request), filter.status))
   })
 
-  app.delete('/session', { config: { scope: 'manage' } }, () => {
+  app.delete('/session', { config: { scope: 'manage' }, schema: operations.deleteSessions }, () => {
     throw new WireError(400, 'Cannot kill all sessions. Name one: DELETE /session/ID.')
   })
 
-  app.get('/session/:id', { config: { scope: 'read' } }, async (request: Session, reply) => {
-    const caller = callerOf(request)
-    const view = parametersOf(request).first('view')
-    const job = await visibleJob(caller, request.params.id)
-    if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
-    if (view === 'events') return reply.type('text/plain').send(eventsTable(await store.events(job.id)))
-    if (view === 'logs') return sendLog(reply, job)
-    const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
-    return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.reason(job)))
-  })
+  app.get(
+    '/session/:id',
+    { config: { scope: 'read' }, schema: operations.getSession },
+    async (request: Session, reply) => {
+      const caller = callerOf(request)
+      const view = parametersOf(request).first('view')
+      const job = await visibleJob(caller, request.params.id)
+      if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
+      if (view === 'events') return reply.type('text/plain').send(eventsTable(await store.events(job.id)))
+      if (view === 'logs') return sendLog(reply, job)
+      const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
+      return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.reason(job)))
+    },
+  )
 
-  app.post('/session/:id', { config: { scope: 'manage' } }, async (request: Session, reply) => {
-    const caller = callerOf(request)
-    const { id } = request.params
-    checkLabel(id)
-    const action = parametersOf(request).first('action')
-    if (action === undefined) throw new WireError(400, 'Cannot modify an existing session. The one action is renew.')
-    if (action.toLowerCase() !== 'renew') throw new WireError(400, 'unrecognized action. The one action is renew.')
-    const job = await visibleJob(caller, id)
-    if (job === undefined || !(await renewed(job))) {
-      throw new WireError(400, `No active job for user ${caller.account.name} with session ${id}`)
-    }
-    return reply.send('')
-  })
+  app.post(
+    '/session/:id',
+    { config: { scope: 'manage' }, schema: operations.renewSession },
+    async (request: Session, reply) => {
+      const caller = callerOf(request)
+      const { id } = request.params
+      checkLabel(id)
+      const action = parametersOf(request).first('action')
+      if (action === undefined) throw new WireError(400, 'Cannot modify an existing session. The one action is renew.')
+      if (action.toLowerCase() !== 'renew') throw new WireError(400, 'unrecognized action. The one action is renew.')
+      const job = await visibleJob(caller, id)
+      if (job === undefined || !(await renewed(job))) {
+        throw new WireError(400, `No active job for user ${caller.account.name} with session ${id}`)
+      }
+      return reply.send('')
+    },
+  )
 
-  app.delete('/session/:id', { config: { scope: 'manage' } }, async (request: Session, reply) => {
-    const caller = callerOf(request)
-    checkLabel(request.params.id)
-    // As on the reference server it is a success too when there is nothing, or nothing of the caller's.
-    const found = await findJob(store, caller, request.params.id)
-    if (found !== undefined) await removeSession(found, caller)
-    return reply.send('')
-  })
+  app.delete(
+    '/session/:id',
+    { config: { scope: 'manage' }, schema: operations.deleteSession },
+    async (request: Session, reply) => {
+      const caller = callerOf(request)
+      checkLabel(request.params.id)
+      // As on the reference server it is a success too when there is nothing, or nothing of the caller's.
+      const found = await findJob(store, caller, request.params.id)
+      if (found !== undefined) await removeSession(found, caller)
+      return reply.send('')
+    },
+  )
 
   async function visibleJob(caller: Caller, id: string): Promise<StoredJob | undefined> {
     checkLabel(id)
@@ -164,14 +179,6 @@ export function parametersOf(request: FastifyRequest): Parameters {
     new URLSearchParams(query < 0 ? '' : url.slice(query + 1)),
     (request.body as FormFields | undefined) ?? [],
   )
-}
-
-/** Ids travel as Kubernetes labels on the reference server, which says so where one cannot. @throws {WireError} */
-export function checkLabel(id: string): void {
-  if (id.length > 63) throw new WireError(400, 'canfar.net/id label value exceeds 63 characters')
-  if (!/^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$/.test(id)) {
-    throw new WireError(400, 'canfar.net/id label value must match Kubernetes label value syntax')
-  }
 }
 
 /** JSON as the reference server writes it: for people to read as well. */

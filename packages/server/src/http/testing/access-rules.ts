@@ -54,6 +54,7 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /api/v1/jobs/:id/logs': ownToRead,
 
   'GET /skaha': open,
+  'GET /skaha/openapi.json': open,
   'GET /skaha/availability': open,
   'GET /skaha/capabilities': open,
   'GET /skaha/VERSION/availability': open,

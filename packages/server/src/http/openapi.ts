@@ -1,17 +1,21 @@
 import swagger from '@fastify/swagger'
-import type { ApiServer } from './api-server.ts'
+import type { FastifyInstance } from 'fastify'
 
-/** `/openapi.json`: the OpenAPI 3.1 document, made of the schemas that validate. To be called before the routes. */
-export async function openapiRoute(app: ApiServer): Promise<void> {
+/**
+ * `/openapi.json` of a part of the server: the OpenAPI 3.1 document, made of the schemas of its routes. To be called before
+ * they are declared.
+ */
+export async function openapiRoute(
+  app: FastifyInstance,
+  about: { readonly title: string; readonly description: string },
+): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
-        title: 'Science platform',
+        title: about.title,
         version: '1',
-        description:
-          'Jobs: commands in container images, with what they need. Errors are problems (RFC 9457) with a hint; ' +
-          'docs/problems.md lists them.',
+        description: about.description,
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: '/' }],

@@ -1,0 +1,182 @@
+import {
+  ImageRecord,
+  limits,
+  PlatformContext,
+  PlatformStats,
+  SessionGlimpse,
+  SessionRecord,
+} from '@science-platform/contract'
+import Type, { type TSchema } from 'typebox'
+import type { Dialect } from './dialect.ts'
+import { labelPattern } from './label.ts'
+import { sessionKinds } from './session-request.ts'
+
+const described = (type: string, schema: TSchema, description: string) => ({
+  description,
+  content: { [type]: { schema } },
+})
+const json = (description: string, schema: TSchema) => described('application/json', schema, description)
+const text = (description: string) => described('text/plain', Type.String(), description)
+const xml = (description: string) => described('text/xml', Type.String(), description)
+
+const refusals = { '4xx': text('One line of text'), '5xx': text('One line of text') } as const
+
+/** Schemas that the document names. */
+export const wireSchemas = [SessionRecord, SessionGlimpse, PlatformStats, PlatformContext, ImageRecord]
+
+const named = (schema: TSchema): TSchema => Type.Ref(String((schema as { $id?: string }).$id))
+
+const Session = Type.Object({
+  id: Type.String({ pattern: labelPattern.source, maxLength: 63, minLength: 1, examples: ['k3x9a0qz'] }),
+})
+const App = Type.Object({ ...Session.properties, app: Type.String({ minLength: 1, examples: ['app'] }) })
+const AppById = Type.Object({ ...App.properties, appId: Type.String({ minLength: 1 }) })
+
+const kind = Type.Enum([...sessionKinds])
+
+const CreateQuery = Type.Object({
+  name: Type.String({
+    minLength: 1,
+    maxLength: limits.nameLength,
+    description: 'Letters, digits and hyphens; starts and ends with a letter or digit.',
+    examples: ['nightly-reduction'],
+  }),
+  image: Type.String({ minLength: 1, examples: ['images.canfar.net/skaha/astroml:latest'] }),
+  type: Type.Optional(Type.Enum(['headless'], { description: 'The reference server knows others.' })),
+  cores: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: limits.cores, description: 'One of what /context offers.' }),
+  ),
+  ram: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: limits.memoryGb, description: 'GiB, of what /context offers.' }),
+  ),
+  gpus: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.gpus })),
+  cmd: Type.Optional(Type.String({ description: 'The program; left out or empty: the entry point of the image.' })),
+  args: Type.Optional(Type.String({ description: 'Its arguments, split by shell rules.' })),
+  env: Type.Optional(Type.Array(Type.String({ examples: ['THREADS=4'] }), { description: 'KEY=VALUE, each its own.' })),
+})
+
+/**
+ * What each route of one version of the wire takes and answers, for its OpenAPI document. The wire reads its parameters
+ * itself, in the order and the words of the reference server; they may also come as a form, and their names in any case.
+ */
+export const operationsOf = (version: string, dialect: Dialect) => {
+  const words = [...new Set(Object.values(dialect.words).filter((word) => word !== undefined))]
+  const operation = <T extends object>(name: string, summary: string, rest: T) => ({
+    operationId: `${version}.${name}`,
+    summary,
+    ...rest,
+  })
+  return {
+    createSession: operation('createSession', 'Submit a job', {
+      description: 'The parameters may also come as a form, urlencoded or multipart. Unknown ones are ignored.',
+      querystring: CreateQuery,
+      headers: Type.Object({
+        'X-Skaha-Registry-Auth': Type.Optional(
+          Type.String({ description: 'user:secret for the registry of the image, in base64.' }),
+        ),
+      }),
+      response: { 200: text('The id of the session, and a line feed'), ...refusals },
+    }),
+    listSessions: operation('listSessions', 'Your sessions, or what the platform has', {
+      querystring: Type.Object({
+        view: Type.Optional(
+          Type.String({
+            description: 'stats, all or interactive; anything else: your own.',
+            examples: ['stats', 'all'],
+          }),
+        ),
+        type: Type.Optional(Type.String({ examples: ['headless'] })),
+        status: Type.Optional(Type.String({ description: `In any case: ${words.join(', ')}.`, examples: [words[0]] })),
+      }),
+      response: {
+        200: json(
+          'Your sessions; with view=all what is to be seen of everybody’s; with view=stats the platform’s figures',
+          Type.Union([Type.Array(Type.Union([named(SessionRecord), named(SessionGlimpse)])), named(PlatformStats)]),
+        ),
+        ...refusals,
+      },
+      links: {
+        200: {
+          session: { operationId: `${version}.getSession`, parameters: { id: '$response.body#/0/id' } },
+          renew: { operationId: `${version}.renewSession`, parameters: { id: '$response.body#/0/id' } },
+          delete: { operationId: `${version}.deleteSession`, parameters: { id: '$response.body#/0/id' } },
+        },
+      },
+    }),
+    deleteSessions: operation('deleteSessions', 'Refused: a session is to be named', { response: refusals }),
+    getSession: operation('getSession', 'One session, its log or its events', {
+      params: Session,
+      querystring: Type.Object({
+        view: Type.Optional(
+          Type.String({ description: 'logs or events; anything else: the session.', examples: ['logs', 'events'] }),
+        ),
+      }),
+      response: {
+        200: {
+          description: 'The session; with view=logs or view=events text',
+          content: {
+            'application/json': { schema: named(SessionRecord) },
+            'text/plain': { schema: Type.String() },
+          },
+        },
+        ...refusals,
+      },
+    }),
+    renewSession: operation('renewSession', 'Begin the time of a running session anew', {
+      params: Session,
+      querystring: Type.Object({ action: Type.Enum(['renew']) }),
+      response: { 200: { description: 'Done; no body' }, ...refusals },
+    }),
+    deleteSession: operation('deleteSession', 'End a session, and take it off the list', {
+      params: Session,
+      response: { 200: { description: 'It is not there, or not any more; no body' }, ...refusals },
+    }),
+    listApps: operation('listApps', 'Applications in a session: a headless one has none', {
+      params: App,
+      response: { 200: json('None', Type.Array(Type.Unknown(), { maxItems: 0 })), ...refusals },
+    }),
+    createApp: operation('createApp', 'Refused: headless sessions hold no applications', {
+      params: App,
+      response: refusals,
+    }),
+    deleteApps: operation('deleteApps', 'Refused', { params: App, response: refusals }),
+    getApp: operation('getApp', 'Not found', { params: AppById, response: refusals }),
+    modifyApp: operation('modifyApp', 'Refused', { params: AppById, response: refusals }),
+    deleteApp: operation('deleteApp', 'Not found', { params: AppById, response: refusals }),
+    listImages: operation('listImages', 'Images that may be run', {
+      querystring: Type.Object({ type: Type.Optional(kind) }),
+      response: { 200: json('The images', Type.Array(named(ImageRecord))), ...refusals },
+    }),
+    getContext: operation('getContext', 'What sizes may be asked for', {
+      response: { 200: json('The sizes', named(PlatformContext)), ...refusals },
+    }),
+    listRepositories: operation('listRepositories', 'Registries that images may come from', {
+      response: { 200: json('Their hosts', Type.Array(Type.String())), ...refusals },
+    }),
+    ...vosiOperations(version),
+  } as const
+}
+
+/** What VOSI's two routes answer, under a version or without one. */
+export const vosiOperations = (version?: string) => {
+  const id = (name: string) => (version === undefined ? name : `${version}.${name}`)
+  return {
+    getCapabilities: {
+      operationId: id('getCapabilities'),
+      summary: 'What this service can do, and where (VOSI 1.1)',
+      security: [],
+      response: { 200: xml('The document'), ...refusals },
+    },
+    getAvailability: {
+      operationId: id('getAvailability'),
+      summary: 'Whether it can do it now (VOSI 1.1)',
+      security: [],
+      querystring: Type.Object({
+        detail: Type.Optional(Type.String({ description: 'min: the status alone.', examples: ['min'] })),
+      }),
+      response: { 200: xml('The document'), 503: xml('With detail=min: not now'), ...refusals },
+    },
+  } as const
+}
+
+export type Operations = ReturnType<typeof operationsOf>
