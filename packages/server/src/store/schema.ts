@@ -21,6 +21,10 @@ export interface Schema {
   events: { seq: number; job_id: string; at: number; type: string; reason: string; message: string }
   idempotency: { account: string; idempotency_key: string; fingerprint: string; answer_json: string; at: number }
   job_secrets: { job_id: string; sealed: string }
+  holders: { kind: string; name: string; weight: number | null; limits_json: string; set_at: number }
+  shares: { account: string; group_name: string; core_hours: number; at: number }
+  run_histories: { alike: string; runs_json: string; at: number }
+  estimate_scores: { what: string; day: number; inside: number; early: number; late: number }
 }
 
 export interface JobRow {

@@ -3,9 +3,13 @@ import type { StoredJob } from '../job/job.ts'
 import { sequence } from '../job/sequence.ts'
 import * as accounts from './accounts.ts'
 import { eventsOf, insertEvents } from './events.ts'
+import { scoresSince } from './estimate-scores.ts'
 import { GroupCommit } from './group-commit.ts'
+import * as holders from './holders.ts'
 import * as jobs from './jobs.ts'
+import * as runs from './run-histories.ts'
 import type { Schema } from './schema.ts'
+import * as shares from './shares.ts'
 import { takeStep } from './steps.ts'
 import type { Store } from './store.ts'
 import { deleteIdempotencyBefore, insertSubmission } from './submissions.ts'
@@ -36,6 +40,16 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),
+
+    holders: () => holders.allHolders(db),
+    setHolder: (holder) => commit.run((tx) => holders.upsertHolder(tx, holder)),
+    clearHolder: (kind, name) => commit.run((tx) => holders.deleteHolder(tx, kind, name)),
+    shares: () => shares.allShares(db),
+    replaceShares: (all) => commit.run((tx) => shares.replaceShares(tx, all)),
+    runHistories: () => runs.allRunHistories(db),
+    deleteRunHistoriesBefore: (at) => commit.run((tx) => runs.deleteRunHistoriesBefore(tx, at)),
+    estimateScores: (since) => scoresSince(db, since),
+    endedRuns: (after, most) => runs.endedRuns(db, after, most),
 
     addAccount: (account) => commit.run((tx) => accounts.insertAccount(tx, account, now())),
     account: async (name) => (await accounts.findAccounts(db, name))[0],

@@ -2,9 +2,12 @@ import { isEnded } from '@science-platform/contract'
 import type { Kysely, Updateable } from 'kysely'
 import type { StoredJob } from '../job/job.ts'
 import { nextState } from '../job/lifecycle.ts'
+import { countScore } from './estimate-scores.ts'
 import { insertEvents } from './events.ts'
 import { attemptRow, jobOf } from './rows.ts'
+import { upsertRunHistory } from './run-histories.ts'
 import type { Schema } from './schema.ts'
+import { charge } from './shares.ts'
 import type { JobChange, JobStep } from './store.ts'
 
 /** Takes one step of one job; undefined where the job is no longer in the state the step starts from. */
@@ -31,6 +34,9 @@ export async function takeStep(
       .execute()
   }
   await insertEvents(db, step.events ?? [], nextSeq)
+  if (step.charge !== undefined) await charge(db, step.charge)
+  if (step.history !== undefined) await upsertRunHistory(db, step.history)
+  for (const score of step.scores ?? []) await countScore(db, score)
   if (isEnded(state)) await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
   return jobOf(row)
 }

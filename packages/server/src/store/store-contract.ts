@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
 import { sequence } from '../job/sequence.ts'
-import type { JobFilter, Store, StoredEvent } from './store.ts'
+import type { JobFilter, JobStep, Store, StoredEvent } from './store.ts'
 
 const nextSeq = sequence()
 
@@ -235,6 +235,103 @@ export function describeStore(
       assert.deepEqual(await store.deleteJobsEndedBefore(20, 10), [`${old.id}-1`])
       assert.deepEqual(ids(await store.jobs(all('ada'))), ids([young, waiting]))
       assert.deepEqual(await store.events(old.id), [])
+    })
+
+    test('charges with the step that ends a job: once, and not where the step is too late', async () => {
+      const [first, second] = [someJob(), someJob()]
+      await submit(store, first, second)
+      const ends = (job: StoredJob): JobStep => ({
+        jobId: job.id,
+        from: 'starting',
+        event: { type: 'exited', exitCode: 0 },
+        change: { endedAt: 9 },
+        charge: {
+          user: 'ada',
+          next: (before) => ({ user: 'ada', coreHours: (before?.coreHours ?? 0) / 2 + 1.5, at: (before?.at ?? 0) + 1 }),
+        },
+        history: {
+          alike: 'sleep',
+          runs: [
+            { endedAt: 9, seconds: 0.25, peakBytes: 7 },
+            { endedAt: 9, seconds: 3 },
+          ],
+        },
+        scores: [
+          { what: 'start', outcome: 'inside', at: 86_400_000 },
+          { what: 'start', outcome: 'late', at: 86_400_000 },
+          { what: 'run', outcome: 'early', at: 1 },
+        ],
+      })
+      assert.deepEqual(await store.step([ends(first)]), [], 'it has not been placed')
+      assert.deepEqual(await store.shares(), [])
+      for (const job of [first, second]) {
+        await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' } }])
+        await store.step([ends(job), ends(job)])
+      }
+      assert.deepEqual(await store.shares(), [{ user: 'ada', coreHours: 2.25, at: 2 }])
+      assert.deepEqual(await store.runHistories(), [
+        {
+          alike: 'sleep',
+          runs: [
+            { endedAt: 9, seconds: 0.25, peakBytes: 7 },
+            { endedAt: 9, seconds: 3 },
+          ],
+        },
+      ])
+      const none = { inside: 0, early: 0, late: 0 }
+      assert.deepEqual(await store.estimateScores(86_400_001), { start: { inside: 2, early: 0, late: 2 }, run: none })
+      assert.deepEqual((await store.estimateScores(0)).run, { inside: 0, early: 2, late: 0 })
+      await store.replaceShares([{ user: 'bob', group: 'survey', coreHours: 1, at: 3 }])
+      assert.deepEqual(await store.shares(), [{ user: 'bob', group: 'survey', coreHours: 1, at: 3 }])
+      await store.deleteRunHistoriesBefore(10)
+      assert.deepEqual(await store.runHistories(), [])
+    })
+
+    test('gives back the runs that ended, oldest first', async () => {
+      const jobs = [someJob(), someJob(), someJob(), someJob()]
+      await submit(store, ...jobs)
+      for (const [i, job] of jobs.entries()) {
+        const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
+        const endedAt = 100 - i
+        await store.step([
+          { jobId: job.id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 }, attempt },
+        ])
+        if (i < 3)
+          await store.step([
+            {
+              jobId: job.id,
+              from: 'starting',
+              event: { type: 'exited', exitCode: 0 },
+              change: { endedAt },
+              attempt: { ...attempt, endedAt },
+            },
+          ])
+      }
+      const runs = await store.endedRuns(98, 10)
+      assert.deepEqual(ids(runs.map(({ job }) => job)), ids([jobs[1]!, jobs[0]!]))
+      assert.deepEqual(
+        runs.map(({ attempt }) => attempt.endedAt),
+        [99, 100],
+      )
+      assert.equal((await store.endedRuns(0, 2)).length, 2)
+    })
+
+    test('keeps what is set for users and groups until it is cleared', async () => {
+      const ada = {
+        kind: 'user',
+        name: 'ada',
+        weight: 2,
+        limits: { cores: 4, offPeak: { cores: 8 } },
+        setAt: 1,
+      } as const
+      const group = { kind: 'group', name: 'ada', limits: { queued: 0 }, setAt: 2 } as const
+      await store.setHolder({ ...ada, limits: { gpus: 1 } })
+      await store.setHolder(ada)
+      await store.setHolder(group)
+      assert.deepEqual(await store.holders(), [group, ada])
+      assert.equal(await store.clearHolder('user', 'ada'), true)
+      assert.equal(await store.clearHolder('user', 'ada'), false)
+      assert.deepEqual(await store.holders(), [group])
     })
 
     test('knows accounts with their groups, and tokens by their hash', async () => {

@@ -34,6 +34,59 @@ export interface StoredToken {
   readonly revokedAt?: number
 }
 
+/** What one user or group may hold at once, by what it is counted in; zero: none at all. */
+export interface StoredLimits {
+  readonly cores?: number
+  readonly memoryGb?: number
+  readonly gpus?: number
+  readonly running?: number
+  readonly queued?: number
+}
+
+/** What was set for one user or group; what is left out is as the configuration says for all. */
+export interface StoredHolder {
+  readonly kind: 'user' | 'group'
+  readonly name: string
+  readonly weight?: number
+  readonly limits: StoredLimits & { readonly offPeak?: Omit<StoredLimits, 'queued'> }
+  readonly setAt: number
+}
+
+/** Core-hours that a user has used in the name of a group, or of none, as they count at `at`. */
+export interface StoredShare {
+  readonly user: string
+  readonly group?: string
+  readonly coreHours: number
+  readonly at: number
+}
+
+/** One run that has ended. */
+export interface StoredRun {
+  readonly endedAt: number
+  readonly seconds: number
+  /** Absent where the machine could not tell. */
+  readonly peakBytes?: number
+}
+
+/** The last runs of jobs alike, oldest first. */
+export interface StoredRunHistory {
+  readonly alike: string
+  readonly runs: readonly StoredRun[]
+}
+
+/** Whether what happened lay within what was told before, or came earlier or later. */
+export type EstimateOutcome = 'inside' | 'early' | 'late'
+
+/** Of a start or a run time that was told before, what came of it. */
+export interface EstimateScore {
+  readonly what: 'start' | 'run'
+  readonly outcome: EstimateOutcome
+  readonly at: number
+}
+
+/** How many estimates came true. */
+export type EstimateScores = Readonly<Record<EstimateScore['what'], Readonly<Record<EstimateOutcome, number>>>>
+
 /** Which jobs of one owner, and which page of them. */
 export interface JobFilter {
   readonly owner: string
@@ -66,6 +119,15 @@ export interface JobStep {
   readonly change?: JobChange
   readonly attempt?: StoredAttempt
   readonly events?: readonly StoredEvent[]
+  /** What its owner is charged with it: from what they have used so far to what they have used then. */
+  readonly charge?: {
+    readonly user: string
+    readonly group?: string
+    readonly next: (share: StoredShare | undefined) => StoredShare
+  }
+  /** What is known of jobs alike then. */
+  readonly history?: StoredRunHistory
+  readonly scores?: readonly EstimateScore[]
 }
 
 /** An answer to give again to the same request. */
@@ -110,6 +172,22 @@ export interface Store {
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
   events(jobId: string): Promise<StoredEvent[]>
   secret(jobId: string): Promise<string | undefined>
+
+  /** Everything that was set for users and groups. */
+  holders(): Promise<StoredHolder[]>
+  /** Sets it, instead of what was set before. */
+  setHolder(holder: StoredHolder): Promise<void>
+  /** Whether there was something set. */
+  clearHolder(kind: StoredHolder['kind'], name: string): Promise<boolean>
+  shares(): Promise<StoredShare[]>
+  /** Writes all shares anew, from endings that are stored. */
+  replaceShares(shares: readonly StoredShare[]): Promise<void>
+  runHistories(): Promise<StoredRunHistory[]>
+  deleteRunHistoriesBefore(at: number): Promise<void>
+  /** Since an instant, to the day. */
+  estimateScores(since: number): Promise<EstimateScores>
+  /** At most `most` jobs with their last attempts, of those that ran and ended after, oldest ending first. */
+  endedRuns(after: number, most: number): Promise<{ readonly job: StoredJob; readonly attempt: StoredAttempt }[]>
 
   addAccount(account: StoredAccount): Promise<void>
   account(name: string): Promise<StoredAccount | undefined>
