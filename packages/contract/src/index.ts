@@ -1,3 +1,4 @@
+export { AuditEntry, AuditPage, AuditQuery } from './audit.ts'
 export { causeCodes, type CauseCode } from './causes.ts'
 export * from './job.ts'
 export { limits } from './limits.ts'

@@ -21,5 +21,7 @@ export interface Config {
     readonly jobsDays: number
     /** How long the skaha list shows an ended session. */
     readonly sessionsHours: number
+    /** How long the audit trail is kept. */
+    readonly auditDays: number
   }
 }

@@ -14,6 +14,7 @@ const commands: Readonly<Record<string, LazyCommand>> = {
   },
   user: { summary: 'manage users', load: () => import('./commands/user.ts') },
   token: { summary: 'manage tokens', load: () => import('./commands/token.ts') },
+  audit: { summary: 'who did what, and how it came out', load: () => import('./commands/audit.ts') },
   image: { summary: 'manage the local image store', load: () => import('./commands/image.ts') },
 }
 

@@ -22,6 +22,7 @@ export function startRetention(
 
   async function deleteOld(): Promise<void> {
     await store.deleteIdempotencyBefore(now() - idempotencyMs)
+    await store.deleteAuditBefore(now() - config.auditDays * dayMs)
     const logsEnd = now() - config.logsDays * dayMs
     for (const id of await store.attemptsEndedBetween(logsDeletedUntil, logsEnd)) await executor.deleteLog(id)
     logsDeletedUntil = logsEnd

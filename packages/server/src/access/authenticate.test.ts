@@ -132,6 +132,7 @@ describe('whose jobs are whose business', () => {
     const caller = (name: string, admin: boolean, ...scopes: ('read' | 'admin')[]) => ({
       account: { ...ada, name, admin },
       scopes: new Set(scopes),
+      tokenPrefix: 'sp_000000',
     })
     assert.equal(mayTouchJobsOf(caller('bob', false, 'read', 'admin')), 'bob')
     assert.equal(mayTouchJobsOf(caller('bob', true, 'read')), 'bob')

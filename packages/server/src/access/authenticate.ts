@@ -6,6 +6,8 @@ import { hashToken, isTokenShaped, sameHash } from './tokens.ts'
 export interface Caller {
   readonly account: StoredAccount
   readonly scopes: ReadonlySet<Scope>
+  /** The beginning of the token, as `token list` shows it. */
+  readonly tokenPrefix: string
   /** Milliseconds since the epoch; absent: the token does not expire. */
   readonly tokenExpiresAt?: number
 }
@@ -91,5 +93,6 @@ export function createAuthenticator(
 const callerOf = (token: StoredToken, account: StoredAccount): Caller => ({
   account,
   scopes: new Set(token.scopes.filter(isScope)),
+  tokenPrefix: token.prefix,
   ...(token.expiresAt === undefined ? {} : { tokenExpiresAt: token.expiresAt }),
 })

@@ -6,6 +6,9 @@ const mark = 'sp_'
 /** Crockford's base 32: no i, l, o and u, so that a token read aloud or from paper is not mistaken. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
+/** Characters of a token that are shown, stored and told in lists: its mark and six letters. */
+export const prefixLength = mark.length + 6
+
 /** 256 bits in five-bit letters. */
 const letters = 52
 
@@ -29,7 +32,7 @@ export function newToken(random: (bytes: number) => Uint8Array = randomBytes): N
   return {
     token,
     id: readable(random(8)).slice(0, 12),
-    prefix: token.slice(0, mark.length + 6),
+    prefix: token.slice(0, prefixLength),
     hash: hashToken(token),
   }
 }

@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import type { LocalImages } from '../image/local-images.ts'
 import { openLocalImages } from '../image/open-local-images.ts'
 import { located } from './located.ts'
-import { configAt, type Location } from './open-store.ts'
+import { changeStore, configAt, type Location } from './open-store.ts'
 import { printTable } from './table.ts'
 
 /** Defines the commands under `image`. */
@@ -29,12 +29,14 @@ const openImages = (config: Config): Promise<LocalImages> =>
 
 /** `image load`: prints the digest. */
 async function loadImage(archive: string, options: Location & { readonly as: string }): Promise<void> {
-  const images = await openImages(await configAt(options))
   const interrupted = new AbortController()
   process.once('SIGINT', () => {
     interrupted.abort(new Error('interrupted; nothing was loaded'))
   })
-  process.stdout.write(`${await images.load(archive, options.as, interrupted.signal)}\n`)
+  await changeStore(options, { action: 'image load', subject: options.as }, async (_store, config) => {
+    const images = await openImages(config)
+    process.stdout.write(`${await images.load(archive, options.as, interrupted.signal)}\n`)
+  })
 }
 
 /** `image list` */

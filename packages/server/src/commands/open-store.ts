@@ -1,4 +1,6 @@
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import type { Outcome } from '../audit/entry.ts'
 import type { Config } from '../config.ts'
 import { readConfig } from '../configuration/read.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
@@ -25,5 +27,41 @@ export async function withStore<T>(location: Location, work: (store: Store, conf
     return await work(store, config)
   } finally {
     await store.close()
+  }
+}
+
+/**
+ * Does `work`, which changes something, with the store of a platform, and writes to the audit trail who did what and how
+ * it came out.
+ */
+export function changeStore<T>(
+  location: Location,
+  { action, subject }: { readonly action: string; readonly subject: string },
+  work: (store: Store, config: Config) => Promise<T>,
+): Promise<T> {
+  return withStore(location, async (store, config) => {
+    const record = (outcome: Outcome): Promise<void> =>
+      store.addAudit([{ at: Date.now(), actor: operator(), via: 'command', action, subject, outcome, count: 1 }])
+    let result: T
+    try {
+      result = await work(store, config)
+    } catch (error) {
+      await record('refused')
+      throw error
+    }
+    await record('done')
+    return result
+  })
+}
+
+/** Who runs this command: the user behind sudo, or the process's own. */
+function operator(): string {
+  const { SUDO_USER } = process.env
+  if (SUDO_USER !== undefined && SUDO_USER !== '') return SUDO_USER
+  try {
+    return userInfo().username
+  } catch {
+    // A user id without a name.
+    return `uid ${process.getuid?.() ?? '?'}`
   }
 }

@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { openSeal } from '../access/seal.ts'
+import { openAuditTrail } from '../audit/trail.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
 import { freePort } from '../free-port.ts'
@@ -92,12 +93,15 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   parts.defer(() => loop.close())
   parts.defer(startRetention(store, executor, config.retention, log))
 
+  const audit = openAuditTrail(store, log, Date.now)
+  parts.defer(() => audit.close())
   const context = contextOf(capacity, config.limits.interactive)
   const app = createApp({
     store,
     executor,
     images,
     changes,
+    audit,
     config,
     context: () => context,
     allocated: () => loop.allocated(),

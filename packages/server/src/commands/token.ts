@@ -3,7 +3,7 @@ import { defaultScopes, isScope, scopes } from '../access/scopes.ts'
 import { newToken } from '../access/tokens.ts'
 import type { Store, StoredAccount } from '../store/store.ts'
 import { located } from './located.ts'
-import { withStore, type Location } from './open-store.ts'
+import { changeStore, withStore, type Location } from './open-store.ts'
 import { printTable } from './table.ts'
 
 /** Defines the commands under `token`. */
@@ -40,7 +40,7 @@ async function createToken(
   account: string,
   options: Location & { readonly expires?: string; readonly scope?: string; readonly name: string },
 ): Promise<void> {
-  await withStore(options, async (store) => {
+  await changeStore(options, { action: 'token create', subject: account }, async (store) => {
     const { admin } = await accountNamed(store, account)
     const wanted = options.scope?.split(',').map((scope) => scope.trim()) ?? [
       ...defaultScopes,
@@ -97,7 +97,7 @@ async function listTokens(account: string, options: Location & { readonly json?:
 
 /** `token revoke` */
 async function revokeToken(account: string, prefix: string, options: Location): Promise<void> {
-  await withStore(options, async (store) => {
+  await changeStore(options, { action: 'token revoke', subject: `${account}/${prefix}` }, async (store) => {
     await accountNamed(store, account)
     const matching = (await store.tokens(account)).filter(
       (token) => token.prefix.startsWith(prefix) && token.revokedAt === undefined,

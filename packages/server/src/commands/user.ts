@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { checkAccountName, firstGid, firstUid, nextId } from '../access/accounts.ts'
 import { located } from './located.ts'
-import { withStore, type Location } from './open-store.ts'
+import { changeStore, withStore, type Location } from './open-store.ts'
 import { printTable } from './table.ts'
 
 /** Defines the commands under `user`. */
@@ -34,7 +34,7 @@ async function addUser(
   if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1 && asked < 2 ** 31)) {
     throw new Error(`--uid takes a whole number from 1 on; 0 would be root, whom no job may be.`)
   }
-  await withStore(options, async (store, config) => {
+  await changeStore(options, { action: 'user add', subject: name }, async (store, config) => {
     const accounts = await store.accounts()
     if (accounts.some((account) => account.name === name)) throw new Error(`There is a user ${name} already.`)
     const uid =

@@ -3,6 +3,7 @@ import { createAuthenticator } from '../access/authenticate.ts'
 import { sequence } from '../job/sequence.ts'
 import { apiRoutes } from './api/routes.ts'
 import { sendProblem } from './api/send-problem.ts'
+import { actionOf, auditRequests } from './audit.ts'
 import { canceller } from './cancel.ts'
 import { refuseMalformed } from './client-error.ts'
 import { healthRoutes } from './health.ts'
@@ -43,9 +44,12 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
   app.decorate('stopping', stopping.signal)
   app.decorateRequest('caller', undefined)
   app.decorate('routeTable', table)
-  app.addHook('onRoute', ({ url, method, config }) => {
-    table.add(url, method, config?.scope)
+  app.decorateRequest('subject', undefined)
+  app.decorateRequest('problem', undefined)
+  app.addHook('onRoute', (route) => {
+    table.add(route.url, route.method, { scope: route.config?.scope, action: actionOf(route) })
   })
+  auditRequests(app, parts)
   app.addHook('preClose', async () => {
     stopping.abort(new Error('the server is stopping'))
     // Who does not read on what was sent would hold up the stop for ever.

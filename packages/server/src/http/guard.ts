@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Authenticator, Caller, Refusal } from '../access/authenticate.ts'
+import { isAdministrator } from '../access/may-touch.ts'
 import type { Scope } from '../access/scopes.ts'
 import { Problem } from './problem.ts'
 
@@ -30,8 +31,10 @@ export function guard(
     if (scope === undefined || scope === 'public') return
     const caller = await authenticator.authenticate(request.headers.authorization)
     if (typeof caller === 'string') throw unauthenticated(caller)
-    if (!caller.scopes.has(scope)) throw outOfScope(scope)
+    // Known from here on, also to the audit trail where he is refused.
     request.caller = caller
+    if (!caller.scopes.has(scope)) throw outOfScope(scope)
+    if (scope === 'admin' && !isAdministrator(caller)) throw outOfScope(scope)
     onCaller?.(caller, (name, value) => void reply.header(name, value))
   })
 }

@@ -1,5 +1,6 @@
 import type { PlatformContext } from '@science-platform/contract'
 import type { Logger } from 'pino'
+import type { AuditTrail } from '../audit/trail.ts'
 import type { Config } from '../config.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { LocalImages } from '../image/local-images.ts'
@@ -15,6 +16,7 @@ export interface HttpParts {
   readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog'>
   readonly images: Pick<LocalImages, 'list'>
   readonly changes: JobChanges
+  readonly audit: AuditTrail
   readonly config: Pick<Config, 'images' | 'retention'>
   /** What may be asked for. */
   readonly context: () => PlatformContext

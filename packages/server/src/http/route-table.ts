@@ -18,7 +18,18 @@ export interface DeclaredRoute {
   /** May hold parameters, `:id`, each one part of the path. */
   readonly url: string
   readonly scope: Scope | 'public'
+  /** What the audit trail calls it. */
+  readonly action: string
 }
+
+/** What a route says of itself besides its address. */
+interface Declaration {
+  readonly scope?: Scope | 'public' | undefined
+  readonly action?: string | undefined
+}
+
+/** Whether a method changes nothing (RFC 9110, section 9.2.1). Pure. */
+export const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD'
 
 /** Which addresses there are, what methods they take and for whom they are, learnt from the routes as they are declared. */
 export class RouteTable {
@@ -31,13 +42,21 @@ export class RouteTable {
     return this.#routes
   }
 
-  /** A route was declared. @throws where it does not say for whom it is, so that none is open by oversight. */
-  add(url: string, methods: string | readonly string[], scope: Scope | 'public' | undefined): void {
+  /**
+   * A route was declared.
+   * @throws where it does not say for whom it is, so that none is open by oversight; and where it changes something and
+   * does not say what the audit trail shall call that.
+   */
+  add(url: string, methods: string | readonly string[], { scope, action }: Declaration): void {
     if (scope === undefined) throw new Error(`The route ${url} does not say who may use it.`)
     const known = this.#methods.get(url) ?? new Set()
     for (const method of typeof methods === 'string' ? [methods] : methods) {
+      if (action === undefined && !isSafe(method))
+        throw new Error(
+          `The route ${method} ${url} has neither an operationId nor a config.action, for the audit trail.`,
+        )
       known.add(method)
-      this.#routes.push({ method, url, scope })
+      this.#routes.push({ method, url, scope, action: action ?? `${method} ${url}` })
     }
     this.#methods.set(url, known)
     const parts = url

@@ -29,7 +29,8 @@ export async function migrate(db: Kysely<Schema>, folder: string): Promise<void>
   for (const name of files.filter((file) => !done.has(file))) {
     const statements = (await readFile(join(folder, name), 'utf8'))
       .replace(/^\s*--.*$/gm, '')
-      .split(';')
+      // A trigger has statements of its own, indented, up to its end.
+      .split(/;\s*$(?!\s+end;)/m)
       .map((statement) => statement.trim())
       .filter((statement) => statement !== '')
     await db.transaction().execute(async (transaction) => {

@@ -8,7 +8,8 @@ type Present<T> = { [K in keyof T as null extends T[K] ? K : never]?: NonNullabl
   [K in keyof T as null extends T[K] ? never : K]: T[K]
 }
 
-function present<T extends object>(row: T): Present<T> {
+/** See {@link Present}. */
+export function present<T extends object>(row: T): Present<T> {
   const result: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(row)) if (value !== null) result[key] = value
   return result as Present<T>

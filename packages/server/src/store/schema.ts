@@ -1,4 +1,5 @@
 import type { JobState } from '@science-platform/contract'
+import type { Door, Outcome } from '../audit/entry.ts'
 
 /** The tables, as `migrations/` makes them. Instants are milliseconds; `_json` columns hold JSON text. */
 export interface Schema {
@@ -25,6 +26,8 @@ export interface Schema {
   shares: { account: string; group_name: string; core_hours: number; at: number }
   run_histories: { alike: string; runs_json: string; at: number }
   estimate_scores: { what: string; day: number; inside: number; early: number; late: number }
+  audit: AuditRow
+  audit_retention: { before: number }
 }
 
 export interface JobRow {
@@ -61,4 +64,21 @@ export interface AttemptRow {
   exit_code: number | null
   cause_json: string | null
   usage_json: string | null
+}
+
+export interface AuditRow {
+  seq: number
+  at: number
+  actor: string | null
+  via: Door
+  token_prefix: string | null
+  token_job: string | null
+  action: string
+  subject: string | null
+  address: string | null
+  outcome: Outcome
+  status: number | null
+  problem: string | null
+  count: number
+  hash: string
 }

@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import type { StoredJob } from '../job/job.ts'
 import { sequence } from '../job/sequence.ts'
 import * as accounts from './accounts.ts'
+import * as audit from './audit.ts'
 import { eventsOf, insertEvents } from './events.ts'
 import { scoresSince } from './estimate-scores.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -60,6 +61,10 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     tokenByHash: (hash) => tokens.findToken(db, hash),
     tokens: (account) => tokens.tokensOf(db, account),
     revokeToken: (id, at) => commit.run((tx) => tokens.revokeToken(tx, id, at)),
+
+    addAudit: (entries) => commit.run((tx) => audit.appendAudit(tx, entries)),
+    audit: (filter) => audit.listAudit(db, filter),
+    deleteAuditBefore: (at) => commit.run((tx) => audit.deleteAuditBefore(tx, at)),
 
     deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most)),
     attemptsEndedBetween: (from, to) => jobs.attemptsEndedBetween(db, from, to),

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
+import type { AuditEntry } from '../audit/entry.ts'
+import { verifyTrail } from '../audit/verify.ts'
 import type { StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
 import { sequence } from '../job/sequence.ts'
-import type { JobFilter, JobStep, Store, StoredEvent } from './store.ts'
+import type { AuditFilter, JobFilter, JobStep, Store, StoredEvent } from './store.ts'
 
 const nextSeq = sequence()
 
@@ -39,6 +42,15 @@ const wishes = {
   gpuKind: 'a100',
 } as const satisfies Partial<StoredJob>
 
+const audited = (change: Partial<AuditEntry> = {}): AuditEntry => ({
+  at: 1,
+  actor: 'ada',
+  via: 'api',
+  action: 'submitJobs',
+  outcome: 'done',
+  count: 1,
+  ...change,
+})
 const queued = (job: StoredJob): StoredEvent => ({
   jobId: job.id,
   at: 1,
@@ -360,6 +372,53 @@ export function describeStore(
       assert.equal(await store.revokeToken('t1', 51), false)
       assert.deepEqual(await store.tokens('ada'), [{ ...token, expiresAt: 99, revokedAt: 50 }])
       assert.equal(await store.tokenByHash('g'), undefined)
+    })
+
+    test('appends to the audit trail, each entry chained to the one before, from several at once too', async () => {
+      const other = await place.open()
+      await Promise.all(
+        Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? store : other).addAudit([audited(), audited({ at: 5 })])),
+      )
+      await other.close()
+      const trail = await store.audit({ order: 'oldest-first', limit: 100 })
+      assert.equal(trail.length, 40)
+      assert.equal((await verifyTrail(Readable.from(trail))).whole, true)
+      assert.deepEqual(
+        trail.map(({ seq }) => seq),
+        Array.from({ length: 40 }, (_, i) => i + 1),
+      )
+    })
+
+    test('gives audit entries back as they were, by who, what and when', async () => {
+      const entries = [
+        audited({ at: 1 }),
+        audited({ at: 2, actor: 'bob', subject: 'k3x9a0qz', tokenPrefix: 'sp_abcdef', tokenJob: 'a0000000' }),
+        audited({ at: 3, action: 'cancelJob', address: '::1', status: 404, problem: 'job-not-found', count: 7 }),
+      ]
+      await store.addAudit(entries)
+      const ask = async (filter: Partial<AuditFilter>) =>
+        (await store.audit({ order: 'newest-first', limit: 10, ...filter })).map(
+          ({ seq: _, hash: __, ...entry }) => entry,
+        )
+      assert.deepEqual(await ask({}), entries.toReversed())
+      assert.deepEqual(await ask({ actor: 'bob' }), [entries[1]])
+      assert.deepEqual(await ask({ subject: 'k3x9a0qz' }), [entries[1]])
+      assert.deepEqual(await ask({ action: 'cancelJob' }), [entries[2]])
+      assert.deepEqual(await ask({ since: 2, until: 3 }), [entries[1]])
+      assert.deepEqual(await ask({ after: 2 }), [entries[0]])
+    })
+
+    test('deletes old audit entries, and what stays still follows on the newest of them', async () => {
+      await store.addAudit([1, 2, 3, 2, 5, 6].map((at) => audited({ at })))
+      await store.deleteAuditBefore(5)
+      const trail = await store.audit({ order: 'oldest-first', limit: 10 })
+      assert.deepEqual(
+        trail.map(({ seq }) => seq),
+        [4, 5, 6],
+      )
+      assert.equal((await verifyTrail(Readable.from(trail))).whole, true)
+      await store.deleteAuditBefore(100)
+      assert.equal((await store.audit({ order: 'oldest-first', limit: 10 })).length, 1)
     })
   })
 }

@@ -1,4 +1,5 @@
 import type { JobSort, JobState } from '@science-platform/contract'
+import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 
@@ -103,6 +104,21 @@ export interface JobFilter {
   readonly after?: { readonly name: string; readonly seq: number }
 }
 
+/** Which entries of the audit trail, and which page of them. */
+export interface AuditFilter {
+  readonly actor?: string
+  readonly action?: string
+  readonly subject?: string
+  /** Milliseconds since the epoch; entries from then on. */
+  readonly since?: number
+  /** Entries from before then. */
+  readonly until?: number
+  readonly order: 'newest-first' | 'oldest-first'
+  /** Continue after the entry with this number. */
+  readonly after?: number
+  readonly limit: number
+}
+
 /** What to change in a job besides its state. Only the keys given are written. */
 export type JobChange = Partial<
   Pick<
@@ -199,6 +215,12 @@ export interface Store {
   tokenByHash(hash: string): Promise<StoredToken | undefined>
   tokens(account: string): Promise<StoredToken[]>
   revokeToken(id: string, at: number): Promise<boolean>
+
+  /** Appends to the audit trail; each entry is chained to the one before. */
+  addAudit(entries: readonly AuditEntry[]): Promise<void>
+  audit(filter: AuditFilter): Promise<StoredAuditEntry[]>
+  /** Deletes entries from before, all but the newest of them, which those that stay follow on. */
+  deleteAuditBefore(at: number): Promise<void>
 
   /** Deletes at most `most` jobs that ended before, with their attempts and events; returns the ids of their attempts. */
   deleteJobsEndedBefore(at: number, most: number): Promise<string[]>

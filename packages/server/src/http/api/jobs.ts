@@ -81,6 +81,7 @@ export function jobRoutes(
       }
       if (outcome.outcome === 'repeated') reply.header('idempotency-replayed', 'true')
       const [first = ''] = outcome.ids
+      request.subject = first
       return reply
         .code(201)
         .header('location', `/api/v1/jobs/${first}`)

@@ -1,5 +1,7 @@
 import {
   Attempt,
+  AuditEntry,
+  AuditPage,
   Cause,
   Job,
   JobEvent,
@@ -21,6 +23,7 @@ import type { Submit } from '../submit.ts'
 import { refuseUnrouted, unrouted } from '../unrouted.ts'
 import { compileSchema, type TypeBoxProvider } from '../validation.ts'
 import { accountRoutes } from './account.ts'
+import { auditRoutes } from './audit.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
 import { logRoutes } from './logs.ts'
@@ -49,6 +52,8 @@ export async function apiRoutes(
   guard(server, common.authenticator)
   for (const schema of [
     Attempt,
+    AuditEntry,
+    AuditPage,
     Cause,
     Job,
     JobEvent,
@@ -71,5 +76,6 @@ export async function apiRoutes(
   jobRoutes(app, parts, common.submit, common.cancel)
   logRoutes(app, parts)
   accountRoutes(app)
+  auditRoutes(app, parts)
   imageRoutes(app, parts)
 }

@@ -5,6 +5,7 @@ import { pathOf } from '../route-table.ts'
 /** Answers with a problem (RFC 9457), whatever was thrown. What is the server's fault is logged, with its cause. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = asProblem(error)
+  request.problem = problem.type
   if (problem.status >= 500) {
     request.log.error(
       { err: problem.cause ?? problem, method: request.method, path: pathOf(request.url) },

@@ -51,7 +51,7 @@ export function desktopAppRoutes(
   app.route({
     method: ['GET', 'POST', 'DELETE'],
     url: '/session/:id/:app/:appId/*',
-    ...read,
+    config: { ...read.config, action: 'askApp' },
     schema: { hide: true },
     handler: (request) => {
       throw new WireError(400, `Invalid request: ${pathOf(request.url)}`)

@@ -46,6 +46,7 @@ export function sessionRoutes(
     // Without an Idempotency-Key, which the wire has not, whatever is not refused is stored.
     const [id] = outcome.outcome === 'conflict' ? [] : outcome.ids
     if (id === undefined) throw new Error(`a submission without a key ended as ${outcome.outcome}`)
+    request.subject = id
     return reply.type('text/plain').send(`${id}\n`)
   })
 

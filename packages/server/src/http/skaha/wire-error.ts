@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { asProblem } from '../problem.ts'
+import { asProblem, type Problem } from '../problem.ts'
 import { pathOf } from '../route-table.ts'
 
 /** An answer of the wire that is no success: a status and one line of text (wire contract 1.5). */
@@ -18,10 +18,8 @@ export class WireError extends Error {
 /** The words of the reference server for a session that is not there, or not the caller's. */
 export const noSession = (id: string, end = ''): WireError => new WireError(404, `session ${id} not found${end}`)
 
-/** Whatever was thrown, as the wire tells it. Pure. */
-function asWireError(error: unknown): WireError {
-  if (error instanceof WireError) return error
-  const problem = asProblem(error)
+/** A problem as the wire tells it. Pure. */
+function asWireError(problem: Problem): WireError {
   const { status, headers, message, hint } = problem
   if (problem.type === 'internal')
     return new WireError(500, 'unexpected exception: the server failed; its log has the details')
@@ -30,7 +28,9 @@ function asWireError(error: unknown): WireError {
 
 /** Answers with one line of text. What is the server's fault is logged, with its cause. */
 export function sendWireError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { status, message, headers } = asWireError(error)
+  const problem = error instanceof WireError ? undefined : asProblem(error)
+  request.problem = problem?.type
+  const { status, message, headers } = problem === undefined ? (error as WireError) : asWireError(problem)
   if (status >= 500) {
     request.log.error({ err: error, method: request.method, path: pathOf(request.url) }, 'a request failed')
   }

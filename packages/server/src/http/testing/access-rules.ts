@@ -44,6 +44,7 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
 
   'GET /api/v1/openapi.json': open,
   'GET /api/v1/account': everybodysToRead,
+  'GET /api/v1/audit': { scope: 'admin', whose: 'administrators' },
   'GET /api/v1/images': everybodysToRead,
   'GET /api/v1/jobs': everybodysToRead,
   'POST /api/v1/jobs': { scope: 'submit', whose: 'callers', status: 201, request: () => ({ payload: session }) },

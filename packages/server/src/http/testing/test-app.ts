@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { pino } from 'pino'
+import { openAuditTrail, type AuditTrail } from '../../audit/trail.ts'
 import { newToken } from '../../access/tokens.ts'
 import type { Scope } from '../../access/scopes.ts'
 import type { LocalImage } from '../../image/local-images.ts'
@@ -24,6 +25,7 @@ export interface TestApp {
   readonly app: FastifyInstance
   readonly store: Store
   readonly changes: JobChanges
+  readonly audit: AuditTrail
   readonly executor: FakeExecutor
   /** Moves only when a test moves it. */
   readonly clock: { now: number }
@@ -96,15 +98,21 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
   const calls: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
+  const log = pino(
+    { level: 'debug' },
+    { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+  )
+  const audit = openAuditTrail(store, log, () => clock.now)
   const app = createApp(
     {
       store: recorded(store, calls),
       executor: recorded(executor, calls),
       changes,
+      audit,
       images: { list: async () => images },
       config: {
         images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
-        retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24 },
+        retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
       },
       context: () => context,
       allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
@@ -128,16 +136,14 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
       },
       publicUrl: () => 'https://batch.example.org:8443',
       now: () => clock.now,
-      log: pino(
-        { level: 'debug' },
-        { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
-      ),
+      log,
       ...change,
     },
     200,
   )
   after(async () => {
     await app.close()
+    await audit.close()
     await store.close()
     await rm(folder, { recursive: true })
   })
@@ -175,6 +181,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     app,
     store,
     changes,
+    audit,
     executor,
     clock,
     woken: () => wakes,

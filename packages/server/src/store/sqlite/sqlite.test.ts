@@ -75,3 +75,15 @@ test('what was acknowledged is there after kill -9 in the middle of writing', as
   await store.close()
   await remove()
 })
+
+test('refuses to change or delete an audit entry, whoever asks the database', async () => {
+  const { path, open, remove } = await place()
+  const store = await open()
+  await store.addAudit([{ at: 1, actor: 'ada', via: 'api', action: 'a', outcome: 'done', count: 1 }])
+  await store.close()
+  const database = new DatabaseSync(path)
+  assert.throws(() => database.exec(`update audit set actor = 'bob'`), /never changed/)
+  assert.throws(() => database.exec(`delete from audit`), /kept until/)
+  database.close()
+  await remove()
+})

@@ -1,0 +1,58 @@
+import { AuditQuery, type AuditEntry, type AuditPage } from '@science-platform/contract'
+import type { StoredAuditEntry } from '../../audit/entry.ts'
+import { InvalidRequest } from '../../job/invalid.ts'
+import { instant } from '../job-view.ts'
+import type { HttpParts } from '../parts.ts'
+import type { ApiServer } from './api-server.ts'
+import { answer, problemResponses } from './responses.ts'
+
+/** `/audit`: the audit trail, for administrators to read. There is no way to change it. */
+export function auditRoutes(app: ApiServer, { store }: Pick<HttpParts, 'store'>): void {
+  app.get(
+    '/audit',
+    {
+      config: { scope: 'admin' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'listAudit',
+        summary: 'Who did what, when, from where, and how it came out, newest first',
+        querystring: AuditQuery,
+        response: {
+          200: answer<AuditPage>('AuditPage', 'A page; next is the cursor of the following one'),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request) => {
+      const { user, action, subject, since, until, limit = 50, cursor } = request.query
+      const entries = await store.audit({
+        ...(user === undefined ? {} : { actor: user }),
+        ...(action === undefined ? {} : { action }),
+        ...(subject === undefined ? {} : { subject }),
+        ...(since === undefined ? {} : { since: millisecondsOf('since', since) }),
+        ...(until === undefined ? {} : { until: millisecondsOf('until', until) }),
+        ...(cursor === undefined ? {} : { after: Number(cursor) }),
+        order: 'newest-first',
+        // One more than asked for tells whether there is a next page.
+        limit: limit + 1,
+      })
+      const page = entries.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        entries: page.map(auditView),
+        ...(entries.length > limit && last !== undefined ? { next: String(last.seq) } : {}),
+      }
+    },
+  )
+}
+
+/** An entry as it is shown. Pure. */
+const auditView = ({ at, ...entry }: StoredAuditEntry): AuditEntry => ({ ...entry, at: instant(at) })
+
+/** @throws {InvalidRequest} where the text has the form of an instant and is none, such as a leap second. */
+function millisecondsOf(field: string, text: string): number {
+  const at = Date.parse(text)
+  if (Number.isNaN(at))
+    throw new InvalidRequest(field, `${field} is ${text}`, 'Use an instant such as 2026-11-23T08:00:00Z.')
+  return at
+}
