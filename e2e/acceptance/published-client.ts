@@ -60,7 +60,7 @@ export async function clientEnvironment(platform: Platform, name: string, versio
 }
 
 /** The environment of a user who has said nothing yet: an empty home, a terminal of 120 columns, no colours. */
-async function emptyEnvironment(platform: Platform, name: string): Promise<NodeJS.ProcessEnv> {
+export async function emptyEnvironment(platform: Platform, name: string): Promise<NodeJS.ProcessEnv> {
   const home = join(platform.folder, 'homes', name)
   await mkdir(home, { recursive: true })
   return {
@@ -73,6 +73,10 @@ async function emptyEnvironment(platform: Platform, name: string): Promise<NodeJ
     TZ: 'UTC',
   }
 }
+
+/** Runs our own command line. */
+export const ourCanfar = (args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> =>
+  run(join(folder, '../../bin/canfar'), args, environment, input)
 
 /** Runs a program to its end, whatever that is. */
 async function run(

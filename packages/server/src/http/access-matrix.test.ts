@@ -51,6 +51,9 @@ async function expiredToken(): Promise<string> {
   return t.token('ada', everyScope, { expiresAt: t.clock.now - 1 })
 }
 
+/** Whether a route is of the wire, whose errors are lines of text. */
+const speaksText = (url: string): boolean => /^\/(skaha|arc)(\/|$)/.test(url)
+
 /** Where a route's rule is in the table. */
 const ruleName = ({ method, url }: DeclaredRoute): string =>
   `${method === 'HEAD' ? 'GET' : method} ${url.replace(/^\/skaha\/v[01]/, '/skaha/VERSION')}`
@@ -89,7 +92,7 @@ type Answer = Awaited<ReturnType<typeof ask>>
 function checkRefusal(route: DeclaredRoute, answer: Answer, what: string): void {
   if (route.method === 'HEAD') {
     assert.equal(answer.body, '', what)
-  } else if (route.url.startsWith('/skaha')) {
+  } else if (speaksText(route.url)) {
     assert.equal(answer.headers['content-type'], 'text/plain', what)
     assert.match(answer.body, /^[^\n]+\n$/, what)
   } else {
@@ -194,7 +197,7 @@ describe('the methods of an address', () => {
         assert.ok(taken.includes(route.method as 'GET'), route.method)
       for (const { method, answer } of answers.filter(({ answer }) => answer.statusCode === 405)) {
         assert.equal(answer.headers.allow, taken.join(', '), method)
-        if (url.startsWith('/skaha') && method !== 'HEAD') assert.equal(answer.body, `unsupported: HTTP ${method}\n`)
+        if (speaksText(url) && method !== 'HEAD') assert.equal(answer.body, `unsupported: HTTP ${method}\n`)
         else if (method !== 'HEAD') assert.equal(answer.json<ProblemBody>().type, problemUri('method-not-allowed'))
       }
       assert.ok(taken.length < verbs.length)

@@ -12,14 +12,15 @@ import { bodyLimit, headLimit } from './problem.ts'
 import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { skahaRoutes } from './skaha/routes.ts'
+import { storageRoutes } from './skaha/storage.ts'
 import { submitter } from './submit.ts'
 import { refuseUnrouted, unrouted } from './unrouted.ts'
 
 export type { HttpParts } from './parts.ts'
 
 /**
- * The HTTP server, not listening yet: `/skaha/v1` and `/skaha/v0` (docs/wire.md), `/api/v1` (docs/api.md), `/healthz`
- * and `/readyz`. Closing it ends streams that are followed, and waits for requests under way, but no longer than
+ * The HTTP server, not listening yet: `/skaha/v1`, `/skaha/v0` and `/arc` (docs/wire.md), `/api/v1` (docs/api.md),
+ * `/healthz` and `/readyz`. Closing it ends streams that are followed, and waits for requests under way, but no longer than
  * `drainMilliseconds`.
  */
 export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyInstance {
@@ -73,5 +74,6 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
   healthRoutes(app, parts)
   app.register(async (api) => apiRoutes(api, parts, common), { prefix: '/api/v1' })
   app.register(async (skaha) => skahaRoutes(skaha, parts, common), { prefix: '/skaha' })
+  app.register(async (arc) => storageRoutes(arc, parts), { prefix: '/arc' })
   return app
 }

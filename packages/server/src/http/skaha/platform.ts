@@ -5,7 +5,7 @@ import type { HttpParts } from '../parts.ts'
 import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
 import { parametersOf, sendJson } from './sessions.ts'
-import { availabilityDocument, capabilitiesDocument } from './vosi.ts'
+import { availabilityDocument } from './vosi.ts'
 import { WireError } from './wire-error.ts'
 
 /** `/image`, `/context` and `/repository`: what one may ask for. */
@@ -38,12 +38,13 @@ export function offerRoutes(
 export function vosiRoutes(
   app: FastifyInstance,
   parts: Pick<HttpParts, 'publicUrl' | 'store' | 'log'>,
+  capabilities: (publicUrl: string) => string,
   operations: ReturnType<typeof vosiOperations>,
 ): void {
   const open = { config: { scope: 'public' }, exposeHeadRoute: true } as const
 
   app.get('/capabilities', { ...open, schema: operations.getCapabilities }, (_request, reply) =>
-    reply.type('text/xml').send(capabilitiesDocument(`${parts.publicUrl()}/skaha`)),
+    reply.type('text/xml').send(capabilities(parts.publicUrl())),
   )
 
   app.get('/availability', { ...open, schema: operations.getAvailability }, async (request, reply) => {

@@ -12,7 +12,8 @@ import { readForms } from './form-body.ts'
 import { operationsOf, vosiOperations, wireSchemas } from './operations.ts'
 import { offerRoutes, vosiRoutes } from './platform.ts'
 import { sessionRoutes } from './sessions.ts'
-import { sendWireError, WireError } from './wire-error.ts'
+import { capabilitiesDocument, sessionCapabilities } from './vosi.ts'
+import { sendWireError, unroutedOnWire } from './wire-error.ts'
 
 /** `/skaha`: the wire that the published clients speak, in both of its versions (docs/wire.md). */
 export async function skahaRoutes(
@@ -26,11 +27,7 @@ export async function skahaRoutes(
 ): Promise<void> {
   readForms(app)
   app.setErrorHandler(sendWireError)
-  refuseUnrouted(app, ({ method }, path, allowed) =>
-    allowed.length === 0
-      ? new WireError(404, `not found: ${path}`)
-      : new WireError(405, `unsupported: HTTP ${method}`, { allow: allowed.join(', ') }),
-  )
+  refuseUnrouted(app, unroutedOnWire)
   guard(app, common.authenticator, (caller, setHeader) => {
     setHeader('x-vo-authenticated', caller.account.name)
   })
@@ -49,7 +46,8 @@ export async function skahaRoutes(
   app.get('/', { config: { scope: 'public' }, exposeHeadRoute: true, schema: { hide: true } }, (_request, reply) =>
     reply.type('text/plain').send('The session API is at v1/session; capabilities lists the rest.\n'),
   )
-  vosiRoutes(app, parts, vosiOperations())
+  const capabilities = (publicUrl: string): string => capabilitiesDocument(`${publicUrl}/skaha`, sessionCapabilities)
+  vosiRoutes(app, parts, capabilities, vosiOperations())
   for (const [version, dialect] of Object.entries(dialects)) {
     await app.register(
       async (versioned) => {
@@ -57,7 +55,7 @@ export async function skahaRoutes(
         sessionRoutes(versioned, parts, dialect, operations, common)
         desktopAppRoutes(versioned, parts, operations)
         offerRoutes(versioned, parts, operations)
-        vosiRoutes(versioned, parts, operations)
+        vosiRoutes(versioned, parts, capabilities, operations)
       },
       { prefix: `/${version}` },
     )

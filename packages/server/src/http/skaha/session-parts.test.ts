@@ -10,7 +10,7 @@ import { registryAuth } from './registry-auth.ts'
 import { sessionRecord } from './session-record.ts'
 import { sessionRequest } from './session-request.ts'
 import { platformStats } from './stats.ts'
-import { availabilityDocument, capabilitiesDocument } from './vosi.ts'
+import { availabilityDocument, capabilitiesDocument, sessionCapabilities } from './vosi.ts'
 
 const ada = { uid: 1001, gid: 1002, groups: [{ name: 'survey', gid: 2001 }] }
 
@@ -225,7 +225,7 @@ describe('what a request asks for', () => {
 
 describe('documents about the server', () => {
   it('name it by scheme, host and port, and stay well formed', () => {
-    const document = capabilitiesDocument('http://127.0.0.1:8080/a&b/skaha')
+    const document = capabilitiesDocument('http://127.0.0.1:8080/a&b/skaha', sessionCapabilities)
     assert.match(document, /<accessURL use="base">http:\/\/127\.0\.0\.1:8080\/a&amp;b\/skaha\/v1\/session<\/accessURL>/)
     assert.match(document, /platform#session-1/)
     assert.match(document, /<securityMethod standardID="ivo:\/\/ivoa\.net\/sso#token"\/>/)

@@ -6,9 +6,14 @@ interface Capability {
   readonly open?: boolean
 }
 
-const capabilities: readonly Capability[] = [
+const vosi: readonly Capability[] = [
   { standard: 'ivo://ivoa.net/std/VOSI#capabilities', path: '/capabilities', use: 'full', open: true },
   { standard: 'ivo://ivoa.net/std/VOSI#availability', path: '/availability', use: 'full', open: true },
+]
+
+/** What is under `/skaha`. */
+export const sessionCapabilities: readonly Capability[] = [
+  ...vosi,
   { standard: 'http://www.opencadc.org/std/platform#session-1', path: '/v1/session', use: 'base' },
   { standard: 'http://www.opencadc.org/std/platform#context-1', path: '/v1/context', use: 'base' },
   { standard: 'http://www.opencadc.org/std/platform#image-1', path: '/v1/image', use: 'base' },
@@ -17,11 +22,17 @@ const capabilities: readonly Capability[] = [
   { standard: 'vos://cadc.nrc.ca~vospace/CADC/std/Proc#sessions-1.0', path: '/v0/session', use: 'base' },
 ]
 
+/** What is under `/arc`: `storage.ts` says why nodes are named there. */
+export const storageCapabilities: readonly Capability[] = [
+  ...vosi,
+  { standard: 'ivo://ivoa.net/std/VOSpace/v2.0#nodes', path: '/nodes', use: 'base' },
+]
+
 /**
  * The capabilities document (VOSI 1.1). Clients take the address found in it for the server's own from then on: scheme,
  * host and port must be right. Pure. @param base such as `https://batch.example.org/skaha`.
  */
-export function capabilitiesDocument(base: string): string {
+export function capabilitiesDocument(base: string, capabilities: readonly Capability[]): string {
   const entries = capabilities.map(({ standard, path, use, open = false }) =>
     [
       ` <capability standardID="${standard}">`,

@@ -18,6 +18,12 @@ export class WireError extends Error {
 /** The words of the reference server for a session that is not there, or not the caller's. */
 export const noSession = (id: string, end = ''): WireError => new WireError(404, `session ${id} not found${end}`)
 
+/** That an address or its method is wrong, in the words of the reference server. Pure. @param allowed methods it takes. */
+export const unroutedOnWire = ({ method }: { method: string }, path: string, allowed: readonly string[]): WireError =>
+  allowed.length === 0
+    ? new WireError(404, `not found: ${path}`)
+    : new WireError(405, `unsupported: HTTP ${method}`, { allow: allowed.join(', ') })
+
 /** A problem as the wire tells it. Pure. */
 function asWireError(problem: Problem): WireError {
   const { status, headers, message, hint } = problem

@@ -54,6 +54,9 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /api/v1/jobs/:id/events': ownToRead,
   'GET /api/v1/jobs/:id/logs': ownToRead,
 
+  'GET /arc/availability': open,
+  'GET /arc/capabilities': open,
+
   'GET /skaha': open,
   'GET /skaha/openapi.json': open,
   'GET /skaha/availability': open,

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { Platform, testImage } from '../support/platform.ts'
+import { clientEnvironment, PublishedClient, type Ending } from './published-client.ts'
+
+/** What a command is to do, with all that it writes. Every human output begins with a line that names the server. */
+interface Expected {
+  readonly code?: number
+  readonly stdout?: RegExp | string
+  readonly stderr?: RegExp | string
+}
+
+function assertEnding(what: string, ending: Ending, { code = 0, stdout = '@canfar\n', stderr = '' }: Expected): void {
+  const all = `${what}\n${ending.stdout}\n${ending.stderr}`
+  assert.equal(ending.code, code, all)
+  for (const [stream, wanted] of Object.entries({ stdout, stderr }) as ['stdout' | 'stderr', RegExp | string][]) {
+    if (typeof wanted === 'string') assert.equal(ending[stream], wanted, all)
+    else assert.match(ending[stream], wanted, all)
+  }
+}
+
+/** The commands that `--help` lists in the panels about sessions, the platform and its images. */
+function sessionCommands(help: string): string[] {
+  const panels = help.split('╭─ ').slice(1)
+  return panels
+    .filter((panel) => /^(Session Management|Cluster Information|Image Management|Aliases)/.test(panel))
+    .flatMap((panel) =>
+      [...panel.matchAll(/^│ ([a-z]+(?: \| [a-z]+)*) {2,}/gm)].flatMap(([, names]) => names?.split(' | ') ?? []),
+    )
+}
+
+// Two at a time: a command of these clients takes half a second to start, on one core.
+describe('the session commands of the published clients', { concurrency: 2 }, () => {
+  for (const name of ['canfar-1.5.2', 'canfar-1.4.1'] as const)
+    describe(name, () => {
+      const isNew = name === 'canfar-1.5.2'
+      // The older one writes its complaints to stdout, and the server's words with them.
+      const complaint = (words: RegExp): Expected => (isNew ? { stderr: words } : { stdout: words })
+      const used = new Set<string>()
+      let platform: Platform
+      let client: PublishedClient
+      let environment: NodeJS.ProcessEnv
+      let sleeper = ''
+
+      before(async () => {
+        platform = await Platform.make('capacity: {cores: 4, memoryGb: 8}\n')
+        await platform.start()
+        client = await PublishedClient.install(name)
+        environment = await clientEnvironment(platform, name)
+      })
+      after(() => platform[Symbol.asyncDispose]())
+
+      async function canfar(args: readonly string[], expected: Expected): Promise<Ending> {
+        used.add(args[0] ?? '')
+        const ending = await client.canfar(args, environment)
+        assertEnding(`canfar ${args.join(' ')}`, ending, expected)
+        return ending
+      }
+      const create = async (args: readonly string[]): Promise<string> => {
+        const { stdout } = await canfar(['create', ...args], {
+          stdout: /^@canfar\nSuccessfully created session '[a-z-]+' \(ID: [a-z][a-z0-9]{7}\)\n$/,
+        })
+        return /ID: (\w+)/.exec(stdout)?.[1] ?? ''
+      }
+
+      it('create runs a command with its environment, and logs shows what it wrote', async () => {
+        const options = ['-n', 'talker', '-c', '1', '-m', '1', '-e', 'EQUALS=b=c d', '-e', 'EMPTY=']
+        const id = await create(['headless', testImage, ...options, '--', 'env'])
+        const job = await platform.ended(id)
+        assert.deepEqual([job.state, job.name, job.exitCode], ['succeeded', 'talker', 0])
+        const { stdout } = await canfar(['logs', id], {
+          stdout: new RegExp(`^@canfar\n\n Logs for session ${id} \n\n`),
+        })
+        for (const line of ['EQUALS=b=c d', 'EMPTY=', 'REPLICA_ID=1', 'REPLICA_COUNT=1', `skaha_sessionid=${id}`])
+          assert.ok(stdout.split('\n').includes(line), stdout)
+      })
+
+      it('create makes replicas, and says of a wrong request that there is none', async () => {
+        const { stdout } = await canfar(['create', 'headless', testImage, '-n', 'many', '-r', '3', '--', 'true'], {
+          stdout: /^@canfar\nSuccessfully created 3 sessions named 'many':\n( {2}- [a-z][a-z0-9]{7}\n){3}$/,
+        })
+        const ids = [...stdout.matchAll(/- (\w+)/g)].map(([, id = '']) => id)
+        const ended = await Promise.all(ids.map((id) => platform.ended(id)))
+        assert.deepEqual(ended.map((job) => job.name).sort(), ['many-1', 'many-2', 'many-3'])
+        const wrong = ['create', 'headless', 'images.example.org/a/b:1', '--', 'true']
+        await canfar(wrong, { code: 1, ...complaint(/Failed to create session\(s\)\./) })
+        const none = isNew
+          ? { code: 2, stdout: '', stderr: /Invalid value for/ }
+          : { code: 1, stdout: /should be greater than or equal to 1/ }
+        await canfar(['create', 'headless', testImage, '-r', '0'], none)
+        await canfar(['create', 'headless', testImage, '--dry-run', '--', 'true'], {
+          stdout: /^@canfar\n[^]*Command: true\n[^]*Dry run complete\.\n$/,
+        })
+      })
+
+      it('ps lists what waits and runs, and with -a what has ended', async () => {
+        sleeper = await create(['headless', testImage, '-n', 'sleeper', '-c', '1', '-m', '1', '--', 'sleep', '600'])
+        await platform.becomes(sleeper, 'running')
+        const row = (id: string, called: string, status: string): RegExp =>
+          new RegExp(`\n +${id} +${called} +headless +${status} +${testImage} +[a-z0-9 ]+\n`)
+        await canfar(['ps'], { stdout: row(sleeper, 'sleeper', 'Running') })
+        await canfar(['ps', '-q'], { stdout: `@canfar\n${sleeper}\n` })
+        const { stdout } = await canfar(['ps', '-a'], { stdout: row('\\w{8}', 'talker', 'Completed') })
+        assert.match(stdout, row('\\w{8}', 'many-3', 'Completed'))
+        await canfar(['ps', '-a', '-k', 'headless', '-s', 'Running', '-q'], { stdout: `@canfar\n${sleeper}\n` })
+        await canfar(['ps', '-a', '-k', 'notebook', '-q'], {})
+      })
+
+      if (isNew)
+        it('create and ps write JSON and YAML for programs', async () => {
+          const bare = (args: readonly string[], stdout: RegExp): Promise<Ending> => canfar(args, { stdout })
+          const create = ['create', 'headless', testImage, '-n', 'program', '-o', 'json', '--', 'true']
+          const [id = ''] = JSON.parse((await bare(create, /^\[\n {2}"\w{8}"\n\]\n$/)).stdout) as string[]
+          await platform.ended(id)
+          const { stdout } = await bare(['ps', '-a', '-o', 'json'], /^\[/)
+          const found = (JSON.parse(stdout) as { id: string; status: string; startTime: string }[]).find(
+            (one) => one.id === id,
+          )
+          assert.equal(found?.status, 'Completed')
+          assert.match(found.startTime, /Z$/)
+          await bare(['ps', '-a', '-o', 'yaml'], new RegExp(`^- id: [^]*\n- id: ${id}\n|^- id: ${id}\n`))
+          await canfar(['ps', '-q', '-o', 'json'], { code: 2, stdout: '', stderr: /Incompatible flags/ })
+          await canfar(['create', 'headless', 'images.example.org/a/b:1', '-o', 'json', '--', 'true'], {
+            code: 1,
+            stdout: '',
+            stderr: /"code": "transport\.failure"/,
+          })
+        })
+
+      it('info and events tell about a session, and about none where there is none', async () => {
+        const { stdout } = await canfar(['info', sleeper], { stdout: new RegExp(`CANFAR Session Info for ${sleeper}`) })
+        for (const [title, value] of [
+          ['Session ID', sleeper],
+          ['Name', 'sleeper'],
+          ['Status', 'Running'],
+          ['Type', 'headless'],
+          ['Image', testImage],
+          ['User ID', 'ada'],
+          ['Start Time', '.+ (ago|now)|now'],
+          ['Expiry Time', '1[34] days.*'],
+          ['CPU Usage', '\\d+% of 1 core\\(s\\)'],
+          ['RAM Usage', '\\d+% of 1.07 GB'],
+          ['GPU Usage', 'Not Requested'],
+        ] as const)
+          assert.match(stdout, new RegExp(`^ +${title} +(${value}) *$`, 'm'))
+        const events = await canfar(['events', sleeper], { stdout: new RegExp(`Server events for ${sleeper}`) })
+        assert.match(events.stdout, /^ +Normal +Queued +Accepted; waiting for its turn\. +\S+Z +\S+Z +$/m)
+        assert.match(events.stdout, /^ +Normal +Started +Its command runs on \S+\. +\S+Z +\S+Z +$/m)
+        for (const command of ['info', 'events', 'logs'])
+          await canfar([command, 'zzzzzzzz'], complaint(/found for the specified session\(s\)/))
+      })
+
+      it('stats tells the load of the platform', async () => {
+        const { stdout } = await canfar(['stats'], { stdout: /CANFAR Platform Load/ })
+        assert.match(stdout, /Usage │ \d+ +Usage │ [\d.]+G/)
+        assert.match(stdout, /Total │ 4 +Total │ 8\.59G/)
+      })
+
+      it('image ls lists the images', async () => {
+        const { stdout } = await canfar(['image', 'ls'], { stdout: /CANFAR Registry Server: localhost/ })
+        assert.match(stdout, /^ +test\/busybox:1 +[0-9a-f]{12} +headless +$/m)
+        await canfar(['image', 'ls', '-k', 'notebook'], complaint(/^No images found\.$/m))
+      })
+
+      it('open says that a headless session has no page', async () => {
+        await canfar(['open', sleeper], complaint(new RegExp(`^No connectURL found for session ${sleeper}\\.$`, 'm')))
+      })
+
+      if (isNew)
+        it('renew gives a running session more time, and fails for one that is not there', async () => {
+          await canfar(['renew', sleeper], { stdout: '@canfar\nSuccessfully renewed 1 session(s).\n' })
+          await canfar(['renew', 'zzzzzzzz'], { stderr: /Failed to renew 1 session\(s\): zzzzzzzz/ })
+        })
+
+      it('delete ends a session, after asking', async () => {
+        const asked = await client.canfar(['delete', sleeper], environment, 'n\n')
+        assert.equal((await platform.jobs().get(sleeper)).state, 'running', asked.stdout)
+        await canfar(['delete', sleeper], { code: 1, stdout: /Confirm deletion of 1 session\(s\)\?/, stderr: /Abort/ })
+        await canfar(['delete', '-f', sleeper], {
+          stdout: `@canfar\nSuccessfully deleted {'${sleeper}': True} session(s).\n`,
+        })
+        assert.equal((await platform.ended(sleeper)).state, 'cancelled')
+      })
+
+      it('prune deletes by name what has ended', async () => {
+        await canfar(['prune', 'many'], { stdout: / Deleted 3 sessions\.\n$/ })
+        await canfar(['prune', 'many'], { stdout: / Deleted 0 sessions\.\n$/ })
+        await canfar(['prune', '.*', 'headless', 'Completed'], { stdout: / Deleted [1-9] sessions\.\n$/ })
+        await canfar(['ps', '-a', '-q'], {})
+      })
+
+      if (!isNew)
+        it('run, launch and del are create and delete by other names', async () => {
+          for (const alias of ['run', 'launch']) {
+            const { stdout } = await canfar([alias, 'headless', testImage, '-n', alias, '--', 'true'], {
+              stdout: /Successfully created session/,
+            })
+            const id = /ID: (\w+)/.exec(stdout)?.[1] ?? ''
+            await platform.ended(id)
+            await canfar(['del', '-f', id], { stdout: new RegExp(`Successfully deleted {'${id}': True} session`) })
+          }
+        })
+
+      it('a token that is not accepted is a failure that says so', async () => {
+        const wrong = { ...environment, CANFAR_TOKEN: `${platform.token}x` }
+        const ps = await client.canfar(['ps'], wrong)
+        assert.equal(ps.code, 1, ps.stdout)
+        const verbose = await client.canfar(isNew ? ['-vv', 'ps'] : ['ps', '--debug'], wrong)
+        assert.match(verbose.stdout + verbose.stderr, /401/)
+      })
+
+      it('and there is no other', async () => {
+        const commands = sessionCommands((await client.canfar(['--help'], environment)).stdout)
+        assert.ok(
+          commands.includes('create') && commands.includes('stats') && commands.includes('image'),
+          commands.join(),
+        )
+        assert.deepEqual(
+          commands.filter((command) => !used.has(command)),
+          [],
+        )
+      })
+    })
+})

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { Platform } from '../support/platform.ts'
+import { clientEnvironment, emptyEnvironment, ourCanfar, PublishedClient, type Ending } from './published-client.ts'
+
+let platform: Platform
+
+before(async () => {
+  platform = await Platform.make('capacity: {cores: 4, memoryGb: 8}\n')
+  await platform.start()
+})
+after(() => platform[Symbol.asyncDispose]())
+
+const farFuture = 4_102_444_800
+
+/** A configuration of the published client: one login and one server, both called `key`. JSON is YAML too. */
+const configuration = (version: 1 | 2, key: string, login: object = {}, server: object = {}): object => ({
+  version,
+  active: { authentication: key, server: key },
+  authentication: {
+    [key]: { mode: 'oidc', token: { access: platform.token }, expiry: { access: farFuture }, ...login },
+  },
+  servers: { [key]: { idp: key, url: `${platform.url}/skaha`, version: 'v1', auths: ['oidc'], ...server } },
+})
+
+/** A login that its issuer can renew. */
+const oidcLogin = (issuer: string, token: { access: string; refresh: string }, expiresAt: number): object => ({
+  endpoints: { discovery: `${issuer}/.well-known/openid-configuration`, token: `${issuer}/token` },
+  client: { identity: 'cli', secret: 'of-the-client' },
+  token,
+  expiry: { access: expiresAt, refresh: farFuture },
+})
+
+/** A home with that configuration. */
+async function home(name: string, document: object): Promise<NodeJS.ProcessEnv> {
+  const environment = await emptyEnvironment(platform, name)
+  await mkdir(join(environment['HOME'] ?? '', '.canfar'), { recursive: true })
+  await writeFile(configurationFile(environment), JSON.stringify(document))
+  return environment
+}
+
+const configurationFile = (environment: NodeJS.ProcessEnv): string =>
+  join(environment['HOME'] ?? '', '.canfar/config.yaml')
+
+/** The user's sessions, as a script sees them that says nothing of a server. */
+const fetchScript = 'import json; from canfar.sessions import Session; print(json.dumps(Session().fetch()))'
+
+async function assertWorks(client: PublishedClient, environment: NodeJS.ProcessEnv): Promise<void> {
+  const id = await platform.submit('sleep 600', { name: 'configured' })
+  await platform.becomes(id, 'running')
+  const library = succeeded(await client.python(['-c', fetchScript], environment))
+  const sessions = JSON.parse(library.split('\n').at(-2) ?? '') as { id: string; status: string }[]
+  assert.deepEqual(
+    sessions.filter(({ status }) => status === 'Running').map((session) => session.id),
+    [id],
+  )
+  assert.match(succeeded(await client.canfar(['ps', '-q'], environment)), new RegExp(`^@\\w+\n${id}\n$`))
+  succeeded(await client.canfar(['delete', '-f', id], environment))
+  assert.equal((await platform.ended(id)).state, 'cancelled')
+}
+
+function succeeded({ code, stdout, stderr }: Ending): string {
+  assert.equal(code, 0, stdout + stderr)
+  return stdout
+}
+
+describe('how a published client is told of a server', () => {
+  let recent: PublishedClient
+  let older: PublishedClient
+  before(async () => {
+    recent = await PublishedClient.install('canfar-1.5.2')
+    older = await PublishedClient.install('canfar-1.4.1')
+  })
+
+  it('by the environment alone, and no file is written', async () => {
+    for (const client of [recent, older]) {
+      const environment = await clientEnvironment(platform, 'environment')
+      await assertWorks(client, environment)
+      await assert.rejects(stat(configurationFile(environment)), { code: 'ENOENT' })
+    }
+  })
+
+  it('by a configuration with a key of its own', async () => {
+    await assertWorks(recent, await home('own-key', configuration(2, 'mysite')))
+    // The older one takes no login that it could not renew, whether it must or not.
+    const renewable = oidcLogin('http://127.0.0.1:9', { access: platform.token, refresh: 'never' }, farFuture)
+    await assertWorks(older, await home('own-key-1', configuration(1, 'mysite', renewable)))
+  })
+
+  it('by a configuration of version 1, which 1.5.2 makes one of version 2', async () => {
+    const environment = await home('upgraded', configuration(1, 'mysite'))
+    await assertWorks(recent, environment)
+    assert.match(await readFile(configurationFile(environment), 'utf8'), /^version: 2$/m)
+  })
+
+  it('by the key srcnet with a storage entry: auth, server ls and server use work without the Internet', async () => {
+    const storage = { srcnet: { uri: 'ivo://example.org/arc', url: `${platform.url}/arc` } }
+    const environment = await home(
+      'srcnet',
+      configuration(2, 'srcnet', {}, { uri: 'ivo://example.org/skaha', storage }),
+    )
+    const canfar = async (...args: string[]): Promise<string> => succeeded(await recent.canfar(args, environment))
+
+    assert.match(await canfar('auth', 'show'), /srcnet/)
+    const [login] = JSON.parse(await canfar('auth', 'ls', '-o', 'json')) as {
+      idp: string
+      mode: string
+      active: boolean
+    }[]
+    assert.deepEqual([login?.idp, login?.mode, login?.active], ['srcnet', 'oidc', true])
+    assert.match(await canfar('server', 'ls'), /srcnet/)
+    assert.match(await canfar('server', 'use', 'srcnet'), /Active server set to srcnet/)
+
+    const [server] = JSON.parse(await canfar('server', 'ls', '-o', 'json')) as {
+      url: string
+      version: string
+      auths: string[]
+      resources: object
+    }[]
+    assert.deepEqual([server?.url, server?.version, server?.auths], [`${platform.url}/skaha`, 'v1', ['oidc']])
+    assert.deepEqual(server?.resources, {
+      flexible: { cores: { min: 1, max: 4 }, ram: { min: 1, max: 8 } },
+      fixed: { cores: { min: 1, max: 4 }, ram: { min: 1, max: 8 } },
+      gpus: { min: 0, max: 0 },
+      sessions: 5,
+    })
+    const tooMany = await recent.canfar(['create', 'headless', 'localhost/test/busybox:1', '-c', '5'], environment)
+    assert.deepEqual([tooMany.code, /5 is not in the range 1<=x<=4/.test(tooMany.stderr)], [2, true], tooMany.stderr)
+    await assertWorks(recent, environment)
+  })
+
+  it('and an access token that has expired is renewed by its issuer', async () => {
+    await using issuer = await startIssuer(platform.token)
+    const login = oidcLogin(issuer.url, { access: 'sp_expired', refresh: 'refresh-1' }, 1)
+    const environment = await home('refresh', configuration(2, 'mysite', login))
+    await assertWorks(recent, environment)
+    assert.deepEqual(issuer.requests, [
+      `Basic ${Buffer.from('cli:of-the-client').toString('base64')} grant_type=refresh_token refresh_token=refresh-1`,
+    ])
+    const saved = await readFile(configurationFile(environment), 'utf8')
+    assert.ok(saved.includes(platform.token) && saved.includes('refresh-2') && !saved.includes('sp_expired'), saved)
+
+    // The older one reads the new token's end out of it, and takes none that is no JSON web token.
+    const { code, stderr } = await older.python(
+      ['-c', fetchScript],
+      await home('refresh-1', configuration(1, 'mysite', login)),
+    )
+    assert.equal(code, 1)
+    assert.match(stderr, /Failed to decode JWT token/)
+  })
+
+  it('by a login of our command line, and ours by a configuration that a published client wrote', async () => {
+    const environment = await emptyEnvironment(platform, 'both')
+    const login = ['auth', 'login', '--server', platform.url, '--name', 'mine', '--token', '-']
+    assert.match(succeeded(await ourCanfar(login, environment, `${platform.token}\n`)), /^Logged in to mine as ada\.$/m)
+    await assertWorks(recent, environment)
+
+    // What the published client does to the file, ours goes on to read; and the reverse.
+    succeeded(await recent.canfar(['config', 'set', 'console.width', '100'], environment))
+    const id = await platform.submit('true', { name: 'ours' })
+    await platform.ended(id)
+    assert.match(succeeded(await ourCanfar(['ps', '--all', '--json'], environment)), new RegExp(`"id": "${id}"`))
+    succeeded(await ourCanfar(['config', 'set', 'console.banner', 'false'], environment))
+    assert.equal(succeeded(await recent.canfar(['config', 'get', 'console.width'], environment)).trim(), '100')
+    await assert.rejects(assertWorks(recent, environment), /\^@/, 'the banner is off')
+
+    for (const [version, key] of [
+      [1, 'mysite'],
+      [2, 'srcnet'],
+    ] as const) {
+      const theirs = await home(`theirs-${version}`, configuration(version, key))
+      assert.match(succeeded(await ourCanfar(['ps', '--all', '--json'], theirs)), new RegExp(`"id": "${id}"`))
+    }
+  })
+})
+
+/** An identity provider that knows one client and one refresh token, and gives `token` for it (RFC 6749, section 6). */
+async function startIssuer(token: string) {
+  const requests: string[] = []
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text
+    })
+    request.on('end', () => {
+      const form = [...new URLSearchParams(body)].map((pair) => pair.join('=')).sort()
+      requests.push([request.headers.authorization, ...form].join(' '))
+      response.setHeader('content-type', 'application/json')
+      response.end(
+        JSON.stringify({ access_token: token, token_type: 'Bearer', expires_in: 3600, refresh_token: 'refresh-2' }),
+      )
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    async [Symbol.asyncDispose](): Promise<void> {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
