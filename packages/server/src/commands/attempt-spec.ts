@@ -1,5 +1,5 @@
 import { accountFor } from '../access/accounts.ts'
-import type { Seal } from '../access/seal.ts'
+import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { AttemptSpec } from '../executor/executor.ts'
 import { platformEnvironment } from '../job/environment.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
@@ -10,11 +10,15 @@ export async function attemptSpec(
   job: StoredJob,
   {
     store,
-    seal,
+    logins,
     defaultNetwork,
-  }: { readonly store: Store; readonly seal: Seal; readonly defaultNetwork?: AttemptSpec['network'] },
+  }: {
+    readonly store: Pick<Store, 'account'>
+    readonly logins: Pick<RegistryLogins, 'ofJob'>
+    readonly defaultNetwork?: AttemptSpec['network']
+  },
 ): Promise<AttemptSpec> {
-  const [account, sealed] = await Promise.all([store.account(job.owner), store.secret(job.id)])
+  const [account, registryAuth] = await Promise.all([store.account(job.owner), logins.ofJob(job)])
   if (account === undefined) throw new Error(`its owner ${job.owner} is no user of the platform any more`)
   const network = job.network ?? defaultNetwork
   return {
@@ -40,6 +44,6 @@ export async function attemptSpec(
     resources: job.resources,
     ...(network === undefined ? {} : { network }),
     graceSeconds: job.graceSeconds,
-    ...(sealed === undefined ? {} : { registryAuth: seal.unseal(sealed) }),
+    ...(registryAuth === undefined ? {} : { registryAuth }),
   }
 }

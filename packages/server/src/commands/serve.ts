@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
+import { registryLogins } from '../access/registry-logins.ts'
 import { openSeal } from '../access/seal.ts'
 import { openAuditTrail } from '../audit/trail.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
@@ -61,7 +62,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const changes = new JobChanges()
   const store = announcing(await openSqliteStore(databasePath(dataDir)), changes)
   parts.defer(() => store.close())
-  const seal = await openSeal(join(dataDir, 'seal.key'))
+  const logins = registryLogins(store, await openSeal(join(dataDir, 'seal.key')), config.images)
   const images = await openLocalImages({ folder: join(dataDir, 'images'), policy: config.images, log })
 
   const isRoot = process.getuid?.() === 0
@@ -87,7 +88,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   parts.defer(() => executor.close())
 
   const specOf = (job: Parameters<typeof attemptSpec>[0]) =>
-    attemptSpec(job, { store, seal, ...(defaultNetwork === undefined ? {} : { defaultNetwork }) })
+    attemptSpec(job, { store, logins, ...(defaultNetwork === undefined ? {} : { defaultNetwork }) })
   const loop = new Loop({ store, executor, changes, specOf, log })
   await loop.open()
   parts.defer(() => loop.close())
@@ -108,7 +109,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     capacity: () => ({ ...capacity, largest: capacity }),
     reason: (job) => loop.reason(job),
     checkImage: (reference) => requireAllowed(reference, config.images),
-    seal: seal.seal,
+    logins,
     wake: () => {
       loop.wake()
     },

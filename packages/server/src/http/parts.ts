@@ -1,5 +1,6 @@
 import type { PlatformContext } from '@science-platform/contract'
 import type { Logger } from 'pino'
+import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { AuditTrail } from '../audit/trail.ts'
 import type { Config } from '../config.ts'
 import type { Executor } from '../executor/executor.ts'
@@ -28,8 +29,8 @@ export interface HttpParts {
   readonly reason: (job: StoredJob) => string | undefined
   /** The image reference in full. @throws {InvalidRequest} where it is none, or not allowed. */
   readonly checkImage: (reference: string) => string
-  /** Encrypts what must not be read in the database. */
-  readonly seal: (secret: string) => string
+  /** Users' credentials for registries. */
+  readonly logins: RegistryLogins
   /** Tells the loop that there is something to do. */
   readonly wake: () => void
   /** How the world reaches this server: scheme, host and port, without trailing slash. Never taken from a request. */

@@ -25,7 +25,7 @@ export type Submit = (submission: Submission) => Promise<SubmitOutcome>
  * @throws {InvalidRequest} naming the field; then nothing was stored.
  */
 export function submitter(
-  parts: Pick<HttpParts, 'store' | 'context' | 'checkImage' | 'seal' | 'wake' | 'now'>,
+  parts: Pick<HttpParts, 'store' | 'context' | 'checkImage' | 'logins' | 'wake' | 'now'>,
   nextSeq: () => number,
 ): Submit {
   return async ({ owner, request, registryAuth, idempotency }) => {
@@ -40,7 +40,7 @@ export function submitter(
       reason: 'Queued',
       message: 'Accepted; waiting for its turn.',
     }))
-    const sealed = registryAuth === undefined ? undefined : parts.seal(registryAuth)
+    const sealed = registryAuth === undefined ? undefined : parts.logins.sealFor(image, registryAuth)
     const outcome = await parts.store.submit({
       jobs,
       events,

@@ -8,6 +8,8 @@ export interface ImagePolicy {
   readonly aliases: Readonly<Record<string, string>>
   /** Registries that are spoken to over plain http. */
   readonly insecure: readonly string[]
+  /** Registry → hosts that may hand out its tokens, where that is not the registry itself. @defaultValue none */
+  readonly tokenHosts?: Readonly<Record<string, readonly string[]>>
 }
 
 /** The address an image is really fetched from. */

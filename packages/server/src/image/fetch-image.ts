@@ -1,17 +1,11 @@
 import { join } from 'node:path'
-import { ImageError } from './image-error.ts'
 import type { ImageSource } from './allowed.ts'
+import { writeAuthFile } from './auth-file.ts'
+import { ImageError } from './image-error.ts'
 import type { Layouts } from './layouts.ts'
-import {
-  digestOf,
-  fits,
-  machineArchitecture,
-  readConfig,
-  readManifest,
-  storedBytes,
-  type Manifest,
-} from './manifest.ts'
-import { fetchConfig, fetchLayout, fetchManifest } from './skopeo.ts'
+import { fits, machineArchitecture, readConfig, readManifest, storedBytes, type Manifest } from './manifest.ts'
+import { RegistryClient } from './registry/registry-client.ts'
+import { fetchLayout } from './skopeo.ts'
 
 /** Which image is wanted of a registry. */
 export interface WantedImage {
@@ -20,7 +14,10 @@ export interface WantedImage {
   readonly source: ImageSource
   /** Of its manifest or index. */
   readonly digest: string
-  readonly authFile: string
+  /** `user:password`; undefined where anybody may have it. */
+  readonly registryAuth: string | undefined
+  /** See {@link ImagePolicy}. */
+  readonly tokenHosts: Readonly<Record<string, readonly string[]>> | undefined
 }
 
 /**
@@ -30,25 +27,21 @@ export interface WantedImage {
  * @param temporary private to this fetch
  */
 export async function fetchImage(
-  { image, source, digest, authFile }: WantedImage,
+  { image, source, digest, registryAuth, tokenHosts = {} }: WantedImage,
   layouts: Layouts,
   temporary: string,
   signal: AbortSignal,
 ): Promise<number> {
-  const at = (version: string) => ({ source, authFile, version: `@${version}` })
-  const manifest = async (of: string): Promise<Manifest> => {
-    const bytes = await fetchManifest(at(of), signal)
-    if (digestOf(bytes) !== of)
-      throw new Error(`the registry sent a manifest that is not the one with the digest ${of}`)
-    return readManifest(bytes)
-  }
+  const registry = new RegistryClient({ source, credentials: registryAuth, tokenHosts, signal })
+  const manifest = async (of: string): Promise<Manifest> =>
+    readManifest((await registry.manifest(source.path, of)).bytes)
 
   const top = await manifest(digest)
   const chosen = top.type === 'image' ? digest : chooseImage(image, top)
   const single = top.type === 'image' ? top : await manifest(chosen)
   if (single.type !== 'image') throw new Error('its index lists another index')
   if (top.type === 'image') {
-    const { platform } = readConfig(await fetchConfig(at(digest), signal))
+    const { platform } = readConfig((await registry.blob(source.path, top.config.digest)).bytes)
     if (!fits(platform, machineArchitecture)) throw wrongPlatform(image, [platformName(platform)])
   }
 
@@ -57,7 +50,8 @@ export async function fetchImage(
     layout,
     single.layers.map((layer) => layer.digest),
   )
-  await fetchLayout(at(chosen), layout, temporary, signal)
+  const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
+  await fetchLayout({ source, digest: chosen, authFile }, layout, temporary, signal)
   await layouts.finish(layout, digest)
   return storedBytes(single)
 }

@@ -38,7 +38,8 @@ export function leastNeeded(candidates: readonly Candidate[], now: number): Cand
 /** The time that makes an image garbage as soon as it can no longer be about to be mounted. Pure. */
 export const usedAtWhenRemoved = (now: number): number => now - keptForQueuedJobs + justUsed
 
-function isLoaded(reference: string): boolean {
+/** Whether a reference is that of an image which was loaded by hand, and which no registry can bring back. Pure. */
+export function isLoaded(reference: string): boolean {
   const parsed = parseReference(reference)
   return !('fault' in parsed) && isLocal(parsed)
 }

@@ -1,6 +1,7 @@
 import type { Cause } from '@science-platform/contract'
 import { ToolError } from '../tool.ts'
-import { explainFailure, type FailedImage } from './explain-failure.ts'
+import { explainFailure, explainRegistryError, type FailedImage } from './explain-failure.ts'
+import { RegistryError } from './registry/registry-error.ts'
 
 /** Thrown when an image cannot be had. `why` is what the job's owner is told: a code, a sentence and what to do. */
 export class ImageError extends Error {
@@ -27,6 +28,7 @@ export async function explaining<T>(failed: FailedImage, signal: AbortSignal, wo
 
 function explained(error: unknown, failed: FailedImage): unknown {
   if (error instanceof ImageError || !(error instanceof Error)) return error
+  if (error instanceof RegistryError) return new ImageError(explainRegistryError(error, failed), { cause: error })
   if (error instanceof ToolError) {
     if (error.exitCode !== undefined) return new ImageError(explainFailure(error.stderr, failed), { cause: error })
     const hint = 'Tell the operators of the platform.'

@@ -4,18 +4,19 @@ import { join, resolve as absolute } from 'node:path'
 import type { Logger } from 'pino'
 import { imageSource, isAllowed, notAllowedMessage, type ImagePolicy } from './allowed.ts'
 import { readableArchive } from './archive.ts'
-import { writeAuthFile } from './auth-file.ts'
 import { fetchImage, wrongPlatform } from './fetch-image.ts'
-import { collectGarbage, usedAtWhenRemoved, type Storage } from './garbage.ts'
+import { collectGarbage, isLoaded, usedAtWhenRemoved, type Storage } from './garbage.ts'
 import { explaining, ImageError } from './image-error.ts'
+import { Grants } from './grants.ts'
 import { Layouts, readLayout } from './layouts.ts'
 import type { LocalImages } from './local-images.ts'
-import { digestOf, fits, machineArchitecture, readConfig, storedBytes } from './manifest.ts'
+import { fits, machineArchitecture, readConfig, storedBytes } from './manifest.ts'
+import { permissionFor, type Permission } from './permission.ts'
 import { ImageRecords } from './records.ts'
 import { isLocal, parseReference, printReference, type ImageReference } from './reference.ts'
 import { Roots, type UnpackedImage } from './roots.ts'
 import { SharedWork } from './shared-work.ts'
-import { fetchManifest, loadLayout } from './skopeo.ts'
+import { loadLayout } from './skopeo.ts'
 import { Temporaries } from './temporaries.ts'
 
 /** What the local images are made of. */
@@ -48,7 +49,8 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     temporaries: new Temporaries(join(folder, 'temporary')),
   }
   const { records, layouts, roots, temporaries } = storage
-  const questions = new SharedWork<string>()
+  const grants = new Grants(join(folder, 'grants'))
+  const questions = new SharedWork<Permission>()
   const fetches = new SharedWork<number>()
   const unpackings = new SharedWork<UnpackedImage>()
 
@@ -56,6 +58,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
   await layouts.open()
   await roots.open()
   await temporaries.open()
+  await grants.open()
   await collect()
 
   async function collect(): Promise<void> {
@@ -72,30 +75,43 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     throw new ImageError({ code: 'image-not-found', message: notAllowedMessage(text, policy), hint })
   }
 
-  /** The digest that the reference means now, and what it says by itself goes before what anybody else says. */
-  async function digestNow(image: string, registryAuth: string | undefined, signal: AbortSignal): Promise<string> {
+  /**
+   * The digest that the reference means now, or `wanted`, if whoever holds these credentials may have it. The local store is
+   * open to all; of what is there by way of a registry only that registry says who may have it.
+   */
+  async function permission(
+    image: string,
+    wanted: string | undefined,
+    registryAuth: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Permission> {
     const reference = read(image)
-    if (reference.digest !== undefined) return reference.digest
-    if (isLocal(reference)) return (await localRecord(image, reference)).digest
+    if (isLocal(reference)) return { digest: wanted ?? (await localDigest(image, reference)), registryAuth: undefined }
     const source = imageSource(reference, policy)
-    return questions.join(keyOf(printReference(reference), registryAuth), signal, (shared) =>
+    const digest = wanted ?? reference.digest
+    const version = digest === undefined ? { tag: reference.tag ?? 'latest' } : { digest }
+    const key = keyOf(JSON.stringify([printReference(reference), version]), registryAuth)
+    return questions.join(key, signal, (shared) =>
       explaining({ image, registry: source.registry }, shared, () =>
-        temporaries.use(async (temporary) => {
-          const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
-          return digestOf(await fetchManifest({ source, version: `:${reference.tag}`, authFile }, shared))
-        }),
+        permissionFor({ source, version, registryAuth }, policy, grants, shared),
       ),
     )
+  }
+
+  /** A digest alone opens nothing: it must be that of an image which was loaded, not one that came from a registry. */
+  async function localDigest(image: string, reference: ImageReference): Promise<string> {
+    if (reference.digest === undefined) return (await localRecord(image, reference)).digest
+    const loaded = (await records.list()).some(
+      (record) => record.digest === reference.digest && isLoaded(record.reference),
+    )
+    if (loaded) return reference.digest
+    throw notInLocalStore(image)
   }
 
   async function localRecord(image: string, reference: ImageReference) {
     const record = await records.find(printReference(reference))
     if (record) return record
-    throw new ImageError({
-      code: 'image-not-found',
-      message: `The local store has no image ${image}.`,
-      hint: 'Check the name, or load it: science-platform image load ARCHIVE.tar --as localhost/NAME:TAG',
-    })
+    throw notInLocalStore(image)
   }
 
   async function unpacked(digest: string): Promise<UnpackedImage | undefined> {
@@ -115,8 +131,8 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     return fetches.join(keyOf(digest, registryAuth), signal, (shared) =>
       explaining({ image, registry: source.registry }, shared, () =>
         temporaries.use(async (temporary) => {
-          const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
-          const sizeBytes = await fetchImage({ image, source, digest, authFile }, layouts, temporary, shared)
+          const wanted = { image, source, digest, registryAuth, tokenHosts: policy.tokenHosts }
+          const sizeBytes = await fetchImage(wanted, layouts, temporary, shared)
           await records.write(
             { reference: printReference(reference), digest, sizeBytes, loadedAt: Date.now() },
             temporary,
@@ -130,7 +146,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
   const prepare: LocalImages['prepare'] = async (image, { digest: wanted, registryAuth, signal, onProgress }) => {
     signal.throwIfAborted()
     const reference = read(image)
-    const digest = wanted ?? (await digestNow(image, registryAuth, signal))
+    const { digest, registryAuth: needed } = await permission(image, wanted, registryAuth, signal)
     const present = await unpacked(digest)
     if (present) return { ...present.image, reference: image }
 
@@ -145,7 +161,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
       }
       onProgress?.('Pulling', `Pulling image "${image}"`)
       const started = performance.now()
-      const sizeBytes = await fetched(image, digest, registryAuth, signal)
+      const sizeBytes = await fetched(image, digest, needed, signal)
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
       onProgress?.('Pulled', `Pulled image "${image}" in ${seconds} s, ${(sizeBytes / 1e6).toFixed(1)} MB`)
     }
@@ -226,12 +242,20 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
 
   return {
     prepare,
-    resolve: (image, { registryAuth, signal }) => digestNow(image, registryAuth, signal),
+    resolve: async (image, { registryAuth, signal }) =>
+      (await permission(image, undefined, registryAuth, signal)).digest,
     load,
     list: () => records.list(),
     remove,
   }
 }
+
+const notInLocalStore = (image: string): ImageError =>
+  new ImageError({
+    code: 'image-not-found',
+    message: `The local store has no image ${image}.`,
+    hint: 'Check the name, or load it: science-platform image load ARCHIVE.tar --as localhost/NAME:TAG',
+  })
 
 /** Tells requests apart that may not share an answer; a digest, so that no password stays in memory as a key. */
 const keyOf = (what: string, registryAuth: string | undefined): string =>

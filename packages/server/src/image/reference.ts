@@ -29,7 +29,7 @@ const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const digestPattern = /^sha256:[0-9a-f]{64}$/
 
 /** Whether the first part of a reference names a host: Docker's rule, by which `ubuntu:22.04` and `a/b` have none. */
-const namesHost = (part: string): boolean => part === localRegistry || /[.:]/.test(part)
+const namesHost = (part: string): boolean => part.toLowerCase() === localRegistry || /[.:]/.test(part)
 
 /**
  * Reads `host[:port]/path[:tag][@digest]`. Pure.
@@ -79,7 +79,13 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
         : 'Parts of the path are lower-case letters and digits, with single dots, underscores or hyphens between them.',
     )
   }
-  return { registry, path, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) }
+  // Hosts are the same in upper and lower case (RFC 4343), and are compared with the operators' lists.
+  return {
+    registry: registry.toLowerCase(),
+    path,
+    ...(tag !== undefined && { tag }),
+    ...(digest !== undefined && { digest }),
+  }
 }
 
 /** The full text of a reference; what {@link parseReference} reads back as the same. Pure. */

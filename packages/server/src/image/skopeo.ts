@@ -7,44 +7,24 @@ import { layoutTag } from './layouts.ts'
 /** An image in a registry, and what skopeo needs to ask for it. */
 export interface RemoteImage {
   readonly source: ImageSource
-  /** `:tag` or `@sha256:…` */
-  readonly version: string
+  readonly digest: string
   readonly authFile: string
 }
 
-/** How long one question to a registry may take; a fetch may take as long as it wants. */
-const questionTimeout = '60s'
 /** How often skopeo tries again, after 1 and 2 seconds, what may pass by itself, such as a broken connection. */
 const retries = 2
 
-const address = ({ source, version }: RemoteImage): string => `docker://${source.registry}/${source.path}${version}`
-
-/** The manifest's own bytes, of which its digest is the sum. */
-export async function fetchManifest(image: RemoteImage, signal: AbortSignal): Promise<Buffer> {
-  return inspect(image, ['--raw'], signal)
-}
-
-/** The bytes of the image's configuration. */
-export async function fetchConfig(image: RemoteImage, signal: AbortSignal): Promise<Buffer> {
-  return inspect(image, ['--raw', '--config'], signal)
-}
-
-async function inspect(image: RemoteImage, what: readonly string[], signal: AbortSignal): Promise<Buffer> {
-  const tls = `--tls-verify=${!image.source.plainHttp}`
-  const args = ['inspect', ...what, tls, `--authfile=${image.authFile}`, `--retry-times=${retries}`, address(image)]
-  return skopeo([`--command-timeout=${questionTimeout}`, ...args], { signal })
-}
-
 /** Fetches the image into a layout, less the blobs that are in it already. */
 export async function fetchLayout(
-  image: RemoteImage,
+  { source, digest, authFile }: RemoteImage,
   layout: string,
   temporary: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const tls = `--src-tls-verify=${!image.source.plainHttp}`
-  const args = ['copy', '--quiet', tls, `--src-authfile=${image.authFile}`, `--retry-times=${retries}`]
-  await skopeo([`--tmpdir=${temporary}`, ...args, address(image), `oci:${layout}:${layoutTag}`], {
+  const tls = `--src-tls-verify=${!source.plainHttp}`
+  const args = ['copy', '--quiet', tls, `--src-authfile=${authFile}`, `--retry-times=${retries}`]
+  const address = `docker://${source.registry}/${source.path}@${digest}`
+  await skopeo([`--tmpdir=${temporary}`, ...args, address, `oci:${layout}:${layoutTag}`], {
     signal,
     env: { TMPDIR: temporary },
   })

@@ -28,6 +28,14 @@ export interface Schema {
   estimate_scores: { what: string; day: number; inside: number; early: number; late: number }
   audit: AuditRow
   audit_retention: { before: number }
+  registry_logins: {
+    account: string
+    registry: string
+    address: string
+    username: string
+    sealed: string
+    created_at: number
+  }
 }
 
 export interface JobRow {

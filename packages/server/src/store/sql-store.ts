@@ -7,7 +7,9 @@ import { eventsOf, insertEvents } from './events.ts'
 import { scoresSince } from './estimate-scores.ts'
 import { GroupCommit } from './group-commit.ts'
 import * as holders from './holders.ts'
+import { imagesInUse, imageUses } from './image-uses.ts'
 import * as jobs from './jobs.ts'
+import * as registryLogins from './registry-logins.ts'
 import * as runs from './run-histories.ts'
 import type { Schema } from './schema.ts'
 import * as shares from './shares.ts'
@@ -65,6 +67,13 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     addAudit: (entries) => commit.run((tx) => audit.appendAudit(tx, entries)),
     audit: (filter) => audit.listAudit(db, filter),
     deleteAuditBefore: (at) => commit.run((tx) => audit.deleteAuditBefore(tx, at)),
+    putRegistryLogin: (login) => commit.run((tx) => registryLogins.putRegistryLogin(tx, login)),
+    registryLogin: (account, registry) => registryLogins.findRegistryLogin(db, account, registry),
+    registryLogins: (account) => registryLogins.registryLoginsOf(db, account),
+    deleteRegistryLogin: (account, registry) =>
+      commit.run((tx) => registryLogins.deleteRegistryLogin(tx, account, registry)),
+    imageUses: (of) => imageUses(db, of),
+    imagesInUse: () => imagesInUse(db),
 
     deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most)),
     attemptsEndedBetween: (from, to) => jobs.attemptsEndedBetween(db, from, to),

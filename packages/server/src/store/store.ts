@@ -88,6 +88,26 @@ export interface EstimateScore {
 /** How many estimates came true. */
 export type EstimateScores = Readonly<Record<EstimateScore['what'], Readonly<Record<EstimateOutcome, number>>>>
 
+/** A user's credentials for a registry. */
+export interface StoredRegistryLogin {
+  readonly account: string
+  /** As images name it. */
+  readonly registry: string
+  /** The one host they may be sent to. */
+  readonly address: string
+  readonly username: string
+  readonly sealed: string
+  readonly createdAt: number
+}
+
+/** When an account last ran an image. */
+export interface ImageUse {
+  readonly account: string
+  /** The reference of its job, in full. */
+  readonly image: string
+  readonly at: number
+}
+
 /** Which jobs of one owner, and which page of them. */
 export interface JobFilter {
   readonly owner: string
@@ -221,6 +241,17 @@ export interface Store {
   audit(filter: AuditFilter): Promise<StoredAuditEntry[]>
   /** Deletes entries from before, all but the newest of them, which those that stay follow on. */
   deleteAuditBefore(at: number): Promise<void>
+  /** Keeps credentials in place of those that the account had for the registry. */
+  putRegistryLogin(login: StoredRegistryLogin): Promise<void>
+  registryLogin(account: string, registry: string): Promise<StoredRegistryLogin | undefined>
+  /** All of an account, by registry. */
+  registryLogins(account: string): Promise<StoredRegistryLogin[]>
+  /** False where there are none. */
+  deleteRegistryLogin(account: string, registry: string): Promise<boolean>
+  /** Who ran which image when last, latest first; of one image, one account, or all. */
+  imageUses(of: { readonly image?: string; readonly account?: string }): Promise<ImageUse[]>
+  /** Images of jobs that start, run or stop, and of waiting ones that know their digest. */
+  imagesInUse(): Promise<readonly { readonly image: string; readonly digest: string | undefined }[]>
 
   /** Deletes at most `most` jobs that ended before, with their attempts and events; returns the ids of their attempts. */
   deleteJobsEndedBefore(at: number, most: number): Promise<string[]>

@@ -66,8 +66,11 @@ describe('POST /session', () => {
     const id = await create('name=a&image=images.canfar.net/private/a:1', {
       headers: { ...form, 'X-Skaha-Registry-Auth': secret },
     })
-    assert.equal(t.sealed.at(-1), 'ada:se:cret')
-    assert.match((await t.store.secret(id)) ?? '', /^sealed:/)
+    const job = { id, owner: 'ada', image: 'images.canfar.net/private/a:1' }
+    assert.equal(await t.logins.ofJob(job), 'ada:se:cret')
+    assert.doesNotMatch((await t.store.secret(id)) ?? 'missing', /se:cret|missing/)
+    const local = await create('name=a&image=localhost/a:1', { headers: { ...form, 'X-Skaha-Registry-Auth': secret } })
+    assert.equal(await t.store.secret(local), undefined, 'the local store asks for none, so none is kept')
     await destroy(id)
     assert.equal(await t.store.secret(id), undefined)
   })

@@ -6,6 +6,8 @@ import { after } from 'node:test'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { pino } from 'pino'
 import { openAuditTrail, type AuditTrail } from '../../audit/trail.ts'
+import { registryLogins, type RegistryLogins } from '../../access/registry-logins.ts'
+import { openSeal } from '../../access/seal.ts'
 import { newToken } from '../../access/tokens.ts'
 import type { Scope } from '../../access/scopes.ts'
 import type { LocalImage } from '../../image/local-images.ts'
@@ -31,8 +33,7 @@ export interface TestApp {
   readonly clock: { now: number }
   /** Times that the loop was woken. */
   readonly woken: () => number
-  /** What was sealed. */
-  readonly sealed: string[]
+  readonly logins: RegistryLogins
   /** Every route of the server, as it was declared. */
   readonly routes: readonly DeclaredRoute[]
   /** Names of the methods of the store and the executor that were called, in order. */
@@ -94,7 +95,8 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
   const store = announcing(await openSqliteStore(join(folder, 'platform.db')), changes)
   const executor = new FakeExecutor()
   const logged: Record<string, unknown>[] = []
-  const sealed: string[] = []
+  const policy = { registries: ['images.canfar.net'], aliases: {}, insecure: [] }
+  const logins = registryLogins(store, await openSeal(join(folder, 'seal.key')), policy)
   const calls: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
@@ -111,7 +113,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
       audit,
       images: { list: async () => images },
       config: {
-        images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
+        images: policy,
         retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
       },
       context: () => context,
@@ -127,10 +129,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
           'image-not-allowed',
         )
       },
-      seal: (secret) => {
-        sealed.push(secret)
-        return `sealed:${Buffer.from(secret).toString('hex')}`
-      },
+      logins,
       wake: () => {
         wakes += 1
       },
@@ -187,7 +186,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     woken: () => wakes,
     routes: app.routeTable.routes,
     calls,
-    sealed,
+    logins,
     logged,
     token,
     as,

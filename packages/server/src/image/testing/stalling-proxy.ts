@@ -11,27 +11,26 @@ export interface StallingProxy {
   stop(): Promise<void>
 }
 
-/** Passes requests on to a registry, but answers those for blobs only after {@link StallingProxy.letThrough}. */
+/** Passes requests on to a registry, but holds back the layers until {@link StallingProxy.letThrough}. */
 export async function startStallingProxy(registry: string): Promise<StallingProxy> {
   const { promise: stalled, resolve: onStalled } = Promise.withResolvers<void>()
   const { promise: open, resolve: letThrough } = Promise.withResolvers<void>()
   const server = createServer((asked, answer) => {
-    const pass = (): void => {
-      const onward = request(
-        `http://${registry}${asked.url ?? '/'}`,
-        { method: asked.method, headers: asked.headers },
-        (got) => {
-          answer.writeHead(got.statusCode ?? 502, got.headers)
-          got.pipe(answer)
-        },
-      )
-      onward.on('error', () => answer.destroy())
-      asked.pipe(onward)
-    }
-    // The configuration is a blob too, but a small one that is asked for before the layers: by an earlier question.
-    if (asked.method !== 'GET' || !asked.url?.includes('/blobs/')) return pass()
-    onStalled()
-    void open.then(pass)
+    const onward = request(
+      `http://${registry}${asked.url ?? '/'}`,
+      { method: asked.method, headers: asked.headers },
+      (got) => {
+        answer.writeHead(got.statusCode ?? 502, got.headers)
+        // A configuration is a blob too, but a small one.
+        const isLayer = asked.url?.includes('/blobs/') === true && Number(got.headers['content-length']) > 10_000
+        if (asked.method !== 'GET' || !isLayer) return void got.pipe(answer)
+        answer.flushHeaders()
+        onStalled()
+        void open.then(() => got.pipe(answer))
+      },
+    )
+    onward.on('error', () => answer.destroy())
+    asked.pipe(onward)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -1,0 +1,196 @@
+import Type from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { ImageSource } from '../allowed.ts'
+import { digestOf } from '../manifest.ts'
+import { apiHost, isRealmOf, readChallenge, type Challenge } from './challenge.ts'
+import { exchange, shown, type Answer } from './exchange.ts'
+import { failureOf, RegistryError } from './registry-error.ts'
+
+/** Which registry is asked, and as whom. */
+export interface RegistryClientOptions {
+  readonly source: Pick<ImageSource, 'registry' | 'plainHttp'>
+  /** `user:password`, sent to this registry and its token service alone. Without it one asks as anybody. */
+  readonly credentials?: string | undefined
+  /** Registry → hosts that may hand out its tokens; see {@link isRealmOf}. */
+  readonly tokenHosts?: Readonly<Record<string, readonly string[]>>
+  readonly signal: AbortSignal
+}
+
+/** Bytes under their digest. */
+export interface Content {
+  readonly digest: string
+  readonly bytes: Buffer
+}
+
+const manifestTypes = [
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.oci.image.manifest.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+  'application/vnd.docker.distribution.manifest.v2+json',
+].join(', ')
+
+const Token = Compile(Type.Object({ token: Type.Optional(Type.String()), access_token: Type.Optional(Type.String()) }))
+/** Redirections that are followed, one after the other. */
+const mostRedirections = 5
+
+/**
+ * Asks one registry by the distribution specification. Credentials go to that registry, when it has asked for them, and to
+ * the service that it says hands out its tokens, if that is its own; never along a redirection to another address.
+ * Every method throws {@link RegistryError}, or the signal's reason.
+ */
+export class RegistryClient {
+  readonly #options: RegistryClientOptions
+  readonly #origin: string
+  /** What was given for an earlier challenge, by its scope. */
+  readonly #authorization = new Map<string, string>()
+
+  constructor(options: RegistryClientOptions) {
+    this.#options = options
+    this.#origin = `${options.source.plainHttp ? 'http' : 'https'}://${apiHost(options.source.registry)}`
+  }
+
+  /**
+   * The digest of a manifest, which proves that it may be read.
+   * @param version a tag or a digest
+   */
+  async digest(path: string, version: string): Promise<string> {
+    const answer = await this.#ask('HEAD', this.#manifest(path, version), { accept: manifestTypes })
+    const digest = answer.headers['docker-content-digest']
+    if (typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest)) return digest
+    return (await this.manifest(path, version)).digest
+  }
+
+  /** A manifest; by its digest it is what the digest says. */
+  async manifest(path: string, version: string): Promise<Content> {
+    const { body } = await this.#ask('GET', this.#manifest(path, version), { accept: manifestTypes })
+    return verified(body, version)
+  }
+
+  /** A small blob, such as the configuration of an image. */
+  async blob(path: string, digest: string): Promise<Content> {
+    const { body } = await this.#ask('GET', new URL(`/v2/${this.#path(path)}/blobs/${digest}`, this.#origin))
+    return verified(body, digest)
+  }
+
+  /** Asks for nothing but to be let in. Returns whether the credentials were asked for: only then they have been proved right. */
+  async logIn(): Promise<boolean> {
+    await this.#ask('GET', new URL('/v2/', this.#origin))
+    return this.#authorization.size > 0
+  }
+
+  /** JSON of any address of this registry; undefined where there is none. */
+  async json(path: string): Promise<{ readonly value: unknown; readonly next: string | undefined } | undefined> {
+    const answer = await this.#ask('GET', new URL(path, this.#origin), { accept: 'application/json' }).catch(ifMissing)
+    if (answer === undefined) return undefined
+    const next = /<([^>]*)>\s*;\s*rel="?next"?/i.exec(header(answer, 'link') ?? '')?.[1]
+    const url = next === undefined ? null : URL.parse(next, this.#origin)
+    return {
+      value: parsed(answer.body, path),
+      next: url === null || url.origin !== this.#origin ? undefined : `${url.pathname}${url.search}`,
+    }
+  }
+
+  #manifest(path: string, version: string): URL {
+    return new URL(`/v2/${this.#path(path)}/manifests/${version}`, this.#origin)
+  }
+
+  /** Docker Hub keeps images without a project under `library`. */
+  #path(path: string): string {
+    return this.#options.source.registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path
+  }
+
+  async #ask(method: 'GET' | 'HEAD', url: URL, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    const scope = url.pathname
+    const first = await this.#send(method, url, { ...headers, ...this.#authorized(scope) })
+    if (first.answer.status !== 401 || first.url.origin !== this.#origin)
+      return successful(first.answer, method, first.url)
+    const challenge = readChallenge(header(first.answer, 'www-authenticate'))
+    const authorization = challenge === undefined ? undefined : await this.#answerTo(challenge)
+    if (authorization === undefined) return successful(first.answer, method, url)
+    this.#authorization.set(scope, authorization)
+    const { answer, url: last } = await this.#send(method, url, { ...headers, authorization })
+    return successful(answer, method, last)
+  }
+
+  #authorized(scope: string): Record<string, string> {
+    const authorization = this.#authorization.get(scope)
+    return authorization === undefined ? {} : { authorization }
+  }
+
+  async #answerTo(challenge: Challenge): Promise<string | undefined> {
+    const { credentials, source, tokenHosts = {}, signal } = this.#options
+    const basic = credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`
+    if (challenge.scheme === 'basic') return basic
+    if (basic !== undefined && !isRealmOf(source, challenge.realm, tokenHosts)) {
+      const host = URL.parse(challenge.realm)?.host ?? 'an address that is none'
+      const hint = 'the operators can allow that host under images.tokenHosts'
+      throw new RegistryError(
+        'untrusted',
+        `${source.registry} wants credentials to be sent to ${host}, which is not its own; ${hint}`,
+      )
+    }
+    const url = URL.parse(challenge.realm)
+    if (url === null) throw new RegistryError('invalid', `${source.registry} names a token service that is no address`)
+    if (challenge.service !== undefined) url.searchParams.set('service', challenge.service)
+    for (const scope of challenge.scope?.split(' ') ?? []) url.searchParams.append('scope', scope)
+    const headers = { accept: 'application/json', ...(basic === undefined ? {} : { authorization: basic }) }
+    const answer = successful(await exchange({ method: 'GET', url, headers, signal }), 'GET', url)
+    const value = parsed(answer.body, url.pathname)
+    const token = Token.Check(value) ? (value.token ?? value.access_token) : undefined
+    if (token === undefined) throw new RegistryError('invalid', `${shown(url)} answered without a token`)
+    return `Bearer ${token}`
+  }
+
+  /** Follows redirections; who is asked there is not told who asks here, and never over less than https after https. */
+  async #send(
+    method: 'GET' | 'HEAD',
+    url: URL,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<{ answer: Answer; url: URL }> {
+    let at = url
+    for (let i = 0; i <= mostRedirections; i++) {
+      const { authorization: _, ...anonymous } = headers
+      const sent = at.origin === this.#origin ? headers : anonymous
+      const answer = await exchange({ method, url: at, headers: sent, signal: this.#options.signal })
+      const location = header(answer, 'location')
+      if (answer.status < 300 || answer.status >= 400 || location === undefined) return { answer, url: at }
+      const next = URL.parse(location, at)
+      if (next === null || !/^https?:$/.test(next.protocol) || (at.protocol === 'https:' && next.protocol === 'http:'))
+        throw new RegistryError('invalid', `${shown(at)} redirects to where nothing may be followed`)
+      at = next
+    }
+    throw new RegistryError('invalid', `${shown(url)} redirects more than ${mostRedirections} times`)
+  }
+}
+
+function successful(answer: Answer, method: string, url: URL): Answer {
+  if (answer.status >= 200 && answer.status < 300) return answer
+  throw new RegistryError(
+    failureOf(answer.status),
+    `${method} ${shown(url)}: the registry answered with status ${answer.status}`,
+  )
+}
+
+function header({ headers }: Answer, name: string): string | undefined {
+  const value = headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+function parsed(body: Buffer, path: string): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch (error) {
+    throw new RegistryError('invalid', `the answer to ${path.split('?')[0]} is not JSON`, { cause: error })
+  }
+}
+
+function verified(bytes: Buffer, version: string): Content {
+  const digest = digestOf(bytes)
+  if (version.startsWith('sha256:') && version !== digest)
+    throw new RegistryError('invalid', `the registry sent content that is not the one with the digest ${version}`)
+  return { digest, bytes }
+}
+
+function ifMissing(error: unknown): undefined {
+  if (!(error instanceof RegistryError) || error.failure !== 'missing') throw error
+}
