@@ -23,7 +23,7 @@ export interface Answer {
 /** Bytes that an answer may have: registries and their clients agree on 4 MiB for manifests, lists are paged. */
 const answerLimit = 16 * 2 ** 20
 /** How long one question to a registry may take, connection included. Milliseconds. */
-export const questionMilliseconds = 30_000
+const questionMilliseconds = 30_000
 
 const proxyEnv = process.env
 const plain = new HttpAgent({ keepAlive: true, proxyEnv })
