@@ -44,7 +44,7 @@ describe('a hostile layer', () => {
       throw error
     })
     assert.deepEqual(await everything(scratch, folder), before, 'something outside the store changed')
-    assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'layouts', 'records', 'roots', 'temporary'])
+    assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'grants', 'layouts', 'records', 'roots', 'temporary'])
     assert.deepEqual(await readdir(join(folder, 'temporary')), [])
     if (image) assert.ok((await lstat(image.rootfs)).isDirectory())
     return image
