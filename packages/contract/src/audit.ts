@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { Instant } from './job.ts'
+import { Instant } from './instant.ts'
 
 /** One line of the audit trail. */
 export const AuditEntry = Type.Object(

@@ -1,5 +1,7 @@
 export { AuditEntry, AuditPage, AuditQuery } from './audit.ts'
 export { causeCodes, type CauseCode } from './causes.ts'
+export * from './directory.ts'
+export { Instant } from './instant.ts'
 export * from './job.ts'
 export { limits } from './limits.ts'
 export { networks, type Network } from './networks.ts'

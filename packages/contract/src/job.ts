@@ -1,14 +1,12 @@
 import Type, { type Static } from 'typebox'
 import { causeCodes } from './causes.ts'
+import { Instant } from './instant.ts'
 import { limits } from './limits.ts'
 import { networks } from './networks.ts'
 import { startTimes, warningSignals } from './timing.ts'
 import { jobStates } from './states.ts'
 
 const Closed = { additionalProperties: false } as const
-
-/** An instant: RFC 3339 in UTC with milliseconds. */
-export const Instant = Type.String({ format: 'date-time', examples: ['2026-11-23T08:37:45.120Z'] })
 
 /** The id of a job: a letter and seven letters or digits, drawn at random (wire contract 2.2). */
 export const JobId = Type.String({ pattern: '^[a-z][a-z0-9]{7}$', examples: ['k3x9a0qz'] })

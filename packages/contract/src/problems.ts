@@ -8,6 +8,7 @@ export const problems = {
   'not-found': { status: 404, title: 'There is no such thing' },
   'job-not-found': { status: 404, title: 'There is no such job' },
   'method-not-allowed': { status: 405, title: 'This address does not take this method' },
+  conflict: { status: 409, title: 'What is there already stands against this' },
   'idempotency-conflict': { status: 409, title: 'The Idempotency-Key was used for another request' },
   'illegal-transition': { status: 409, title: 'The job is in a state that does not allow this' },
   'range-not-satisfiable': { status: 416, title: 'The log has no such range' },

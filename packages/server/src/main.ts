@@ -13,6 +13,8 @@ const commands: Readonly<Record<string, LazyCommand>> = {
     load: () => import('./commands/serve.ts'),
   },
   user: { summary: 'manage users', load: () => import('./commands/user.ts') },
+  group: { summary: 'manage groups of users', load: () => import('./commands/group.ts') },
+  project: { summary: 'manage project directories', load: () => import('./commands/project.ts') },
   token: { summary: 'manage tokens', load: () => import('./commands/token.ts') },
   audit: { summary: 'who did what, and how it came out', load: () => import('./commands/audit.ts') },
   image: { summary: 'manage the local image store', load: () => import('./commands/image.ts') },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
+import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { registryLogins } from '../access/registry-logins.ts'
 import { openSeal } from '../access/seal.ts'
 import { openAuditTrail } from '../audit/trail.ts'
@@ -62,6 +63,8 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const changes = new JobChanges()
   const store = announcing(await openSqliteStore(databasePath(dataDir)), changes)
   parts.defer(() => store.close())
+  const projects = projectFolders(join(dataDir, 'arc', 'projects'))
+  await ensureProjects(projects, await store.directory())
   const logins = registryLogins(store, await openSeal(join(dataDir, 'seal.key')), config.images)
   const images = await openLocalImages({ folder: join(dataDir, 'images'), policy: config.images, log })
 

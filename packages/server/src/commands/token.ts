@@ -53,7 +53,7 @@ async function createToken(
       throw new Error(`The user ${account} is no administrator, so no token of theirs can be.`)
     const now = Date.now()
     const { token, ...kept } = newToken()
-    await store.addToken({
+    const stored = await store.addToken({
       ...kept,
       account,
       name: options.name,
@@ -61,6 +61,8 @@ async function createToken(
       createdAt: now,
       ...(options.expires === undefined ? {} : { expiresAt: now + durationMs(options.expires) }),
     })
+    if (!stored)
+      throw new Error(`The user ${account} is disabled. Enable them first: science-platform user enable ${account}`)
     process.stdout.write(`${token}\n`)
   })
 }

@@ -1,87 +1,140 @@
-import { chmod, chown, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Command } from 'commander'
-import { checkAccountName, firstGid, firstUid, nextId } from '../access/accounts.ts'
+import { Option, type Command } from 'commander'
+import {
+  addGroup,
+  addProject,
+  addUser,
+  disableUser,
+  enableUser,
+  inTurn,
+  setUser,
+  userNamed,
+} from '../access/directory.ts'
+import { ensureProjects, projectFolders } from '../access/project-folders.ts'
+import { viewUser } from '../access/views.ts'
+import type { Store, StoredAccount } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printTable } from './table.ts'
+import { printList, tell, printJson, type OutputOptions } from './output.ts'
+
+type Options = Location & OutputOptions
 
 /** Defines the commands under `user`. */
 export function define(user: Command): void {
   located(user.command('add <name>'))
-    .description('add a user; with --group also the group and its directory under /arc/projects')
-    .option('--group <group>', 'a group to be a member of (repeat for more)', collect, [])
+    .description('add a user; with --group also groups that are new, each with its directory under /arc/projects')
+    .option('--group <group>', 'a group to be a member of (repeat for more)', collect)
     .option('--admin', 'may administer the platform')
     .option('--uid <number>', "the user's POSIX id (default: the next free one)", Number)
+    .option('--json', 'print the user as JSON')
     .addHelpText('after', '\nExample:\n  science-platform user add ada --group survey --data DIR')
-    .action(addUser)
+    .action(add)
   located(user.command('list'))
     .description('list users with their ids and groups')
     .option('--json', 'as JSON')
-    .action(listUsers)
+    .action(list)
+  located(user.command('show <name>')).description('show one user').option('--json', 'as JSON').action(show)
+  located(user.command('set <name>'))
+    .description('change a user; what is left out stays')
+    .addOption(new Option('--admin <yes|no>', 'whether the user may administer the platform').choices(['yes', 'no']))
+    .option('--group <group>', 'the groups from now on, these and no others (repeat for more)', collect)
+    .option('--json', 'print the user as JSON')
+    .addHelpText('after', '\nExample:\n  science-platform user set ada --admin yes --data DIR')
+    .action(set)
+  located(user.command('disable <name>'))
+    .description('end all tokens of a user and make no more; accepted jobs go on unless they are cancelled too')
+    .option('--cancel-jobs', 'end the jobs, those that wait and those that run')
+    .option('--json', 'print the user as JSON')
+    .addHelpText('after', '\nExample:\n  science-platform user disable ada --cancel-jobs --data DIR')
+    .action(disable)
+  located(user.command('enable <name>'))
+    .description('let a disabled user have tokens again; those of before stay ended')
+    .option('--json', 'print the user as JSON')
+    .action(enable)
 }
 
-const collect = (value: string, all: readonly string[]): string[] => [...all, value]
+const collect = (value: string, all: readonly string[] = []): string[] => [...all, value]
 
-/** `user add`: the account, its groups, and a project directory for each group. */
-async function addUser(
+/** Groups that are new are made with a project of their name: for most sites that is all there is to it. */
+async function add(
   name: string,
-  options: Location & { readonly group: readonly string[]; readonly admin?: true; readonly uid?: number },
+  options: Options & { readonly group?: readonly string[]; readonly admin?: true; readonly uid?: number },
 ): Promise<void> {
-  checkAccountName('user', name)
-  for (const group of options.group) checkAccountName('group', group)
-  const { uid: asked } = options
-  if (asked !== undefined && !(Number.isInteger(asked) && asked >= 1 && asked < 2 ** 31)) {
-    throw new Error(`--uid takes a whole number from 1 on; 0 would be root, whom no job may be.`)
-  }
+  const { uid, admin, group: groups = [] } = options
   await changeStore(options, { action: 'user add', subject: name }, async (store, config) => {
-    const accounts = await store.accounts()
-    if (accounts.some((account) => account.name === name)) throw new Error(`There is a user ${name} already.`)
-    const uid =
-      asked ??
-      nextId(
-        firstUid,
-        accounts.map((account) => account.uid),
-      )
-    const other = accounts.find((account) => account.uid === uid)
-    if (other !== undefined)
-      throw new Error(`The id ${uid} is the user ${other.name}'s. Take another, or leave out --uid.`)
-    const groups: { name: string; gid: number }[] = []
-    for (const group of new Set(options.group)) {
-      const used = (await store.groups()).map(({ gid }) => gid)
-      const gid = await store.ensureGroup(group, nextId(firstGid, used))
-      groups.push({ name: group, gid })
-      await makeProject(join(config.dataDir, 'arc', 'projects', group), gid)
-    }
-    await store.addAccount({ name, uid, gid: uid, admin: options.admin === true, groups })
-    process.stderr.write(
-      `added ${name} (uid ${uid}${groups.map((group) => `, ${group.name} ${group.gid}`).join('')})\n`,
-    )
+    await store.changeDirectory((directory) => {
+      const fresh = [...new Set(groups)].filter((group) => !directory.groups.has(group))
+      const projects = fresh.filter((group) => !directory.projects.has(group))
+      return inTurn(
+        ...fresh.map((group) => addGroup({ name: group })),
+        ...projects.map((group) => addProject({ name: group, group })),
+        addUser({ name, uid, admin, groups }),
+      )(directory)
+    })
+    const directory = await store.directory()
+    const user = userNamed(directory, name)
+    await ensureProjects(projectFolders(join(config.dataDir, 'arc', 'projects')), directory)
+    const ids = [`uid ${user.uid}`, ...user.groups.map((group) => `${group.name} ${group.gid}`)]
+    tell(viewUser(user), options, `added ${name} (${ids.join(', ')})`)
   })
 }
 
-/** A group's directory: its members write, what they make there stays the group's, others have no way in. */
-async function makeProject(path: string, gid: number): Promise<void> {
-  if ((await mkdir(path, { recursive: true })) === undefined) return
-  // An ordinary user cannot give files away: there, all jobs run as that one user.
-  if (process.getuid?.() === 0) await chown(path, 0, gid)
-  await chmod(path, 0o2770)
+async function list(options: Options): Promise<void> {
+  const { users } = await withStore(options, (store) => store.directory())
+  printList([...users.values()].map(viewUser), options, {
+    NAME: (user) => user.name,
+    UID: (user) => String(user.uid),
+    GROUPS: (user) => user.groups.map((group) => group.name).join(','),
+    ADMIN: (user) => (user.admin ? 'yes' : ''),
+    DISABLED: (user) => user.disabledAt?.slice(0, 10) ?? '',
+  })
 }
 
-/** `user list` */
-async function listUsers(options: Location & { readonly json?: true }): Promise<void> {
-  const accounts = await withStore(options, (store) => store.accounts())
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify(accounts, undefined, 2)}\n`)
-    return
+async function show(name: string, options: Options): Promise<void> {
+  const user = viewUser(await withStore(options, (store) => storedUser(store, name)))
+  if (options.json) return printJson(user)
+  const lines: Readonly<Record<string, string>> = {
+    Name: user.name,
+    Uid: String(user.uid),
+    Gid: String(user.gid),
+    Groups: user.groups.map((group) => `${group.name} (${group.gid})`).join(', '),
+    Admin: user.admin ? 'yes' : 'no',
+    ...(user.disabledAt === undefined ? {} : { Disabled: `since ${user.disabledAt}` }),
+    ...(user.cancelJobs === true ? { Jobs: 'are cancelled' } : {}),
   }
-  printTable(
-    ['NAME', 'UID', 'GROUPS', 'ADMIN'],
-    accounts.map(({ name, uid, groups, admin }) => [
-      name,
-      String(uid),
-      groups.map((group) => group.name).join(','),
-      admin ? 'yes' : '',
-    ]),
-  )
+  for (const [key, value] of Object.entries(lines)) process.stdout.write(`${key.padEnd(9)} ${value}`.trimEnd() + '\n')
 }
+
+async function set(
+  name: string,
+  options: Options & { readonly admin?: 'yes' | 'no'; readonly group?: readonly string[] },
+): Promise<void> {
+  const { group: groups } = options
+  const admin = options.admin === undefined ? undefined : options.admin === 'yes'
+  if (admin === undefined && groups === undefined)
+    throw new Error('There is nothing to change: give --admin or --group.')
+  await changeStore(options, { action: 'user set', subject: name }, async (store) => {
+    await store.changeDirectory(setUser(name, { admin, groups }))
+    tell(viewUser(await storedUser(store, name)), options, `changed ${name}`)
+  })
+}
+
+async function disable(name: string, options: Options & { readonly cancelJobs?: true }): Promise<void> {
+  const cancelJobs = options.cancelJobs === true
+  await changeStore(options, { action: 'user disable', subject: name }, async (store) => {
+    await store.changeDirectory(disableUser(name, { cancelJobs, now: Date.now() }))
+    const jobs = cancelJobs ? '; the server cancels the jobs, now or when it starts' : '; jobs that were accepted go on'
+    tell(viewUser(await storedUser(store, name)), options, `disabled ${name}; the tokens have ended${jobs}`)
+  })
+}
+
+async function enable(name: string, options: Options): Promise<void> {
+  await changeStore(options, { action: 'user enable', subject: name }, async (store) => {
+    await store.changeDirectory(enableUser(name))
+    const hint = `tokens of before stay ended; make one: science-platform token create ${name}`
+    tell(viewUser(await storedUser(store, name)), options, `enabled ${name}; ${hint}`)
+  })
+}
+
+const storedUser = async (store: Store, name: string): Promise<StoredAccount> =>
+  userNamed(await store.directory(), name)

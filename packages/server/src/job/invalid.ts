@@ -1,17 +1,14 @@
+type InvalidRequestProblem = 'invalid-request' | 'image-not-allowed' | 'never-fits' | 'not-found' | 'conflict'
+
 /** A request that cannot be accepted. `field` names what is wrong, the message says what it was, `hint` what would do. */
 export class InvalidRequest extends Error {
   override readonly name = 'InvalidRequest'
   readonly field: string
   readonly hint: string
   /** Which problem it is on `/api/v1`; everything else is told apart by the field. */
-  readonly problem: 'invalid-request' | 'image-not-allowed' | 'never-fits'
+  readonly problem: InvalidRequestProblem
 
-  constructor(
-    field: string,
-    message: string,
-    hint: string,
-    problem: 'invalid-request' | 'image-not-allowed' | 'never-fits' = 'invalid-request',
-  ) {
+  constructor(field: string, message: string, hint: string, problem: InvalidRequestProblem = 'invalid-request') {
     super(message)
     this.field = field
     this.hint = hint

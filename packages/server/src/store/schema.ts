@@ -3,8 +3,18 @@ import type { Door, Outcome } from '../audit/entry.ts'
 
 /** The tables, as `migrations/` makes them. Instants are milliseconds; `_json` columns hold JSON text. */
 export interface Schema {
-  accounts: { name: string; uid: number; gid: number; admin: number; created_at: number }
+  accounts: {
+    name: string
+    uid: number
+    gid: number
+    admin: number
+    created_at: number
+    disabled_at: number | null
+    cancel_jobs: number
+  }
   groups: { name: string; gid: number }
+  projects: { name: string; group_name: string; created_at: number }
+  given_ids: { kind: 'user' | 'group'; id: number; name: string }
   memberships: { account: string; group_name: string }
   tokens: {
     id: string
@@ -16,6 +26,9 @@ export interface Schema {
     created_at: number
     expires_at: number | null
     revoked_at: number | null
+    last_used_at: number | null
+    made_with: string | null
+    job_id: string | null
   }
   jobs: JobRow
   attempts: AttemptRow

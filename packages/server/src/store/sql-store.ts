@@ -54,15 +54,21 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     estimateScores: (since) => scoresSince(db, since),
     endedRuns: (after, most) => runs.endedRuns(db, after, most),
 
-    addAccount: (account) => commit.run((tx) => accounts.insertAccount(tx, account, now())),
     account: async (name) => (await accounts.findAccounts(db, name))[0],
-    accounts: () => accounts.findAccounts(db),
-    ensureGroup: (name, gid) => commit.run((tx) => accounts.ensureGroup(tx, name, gid)),
-    groups: () => accounts.allGroups(db),
+    directory: () => accounts.readDirectory(db),
+    changeDirectory: (decide) =>
+      commit.run(async (tx) => {
+        const changes = decide(await accounts.readDirectory(tx))
+        for (const change of changes) await accounts.writeChange(tx, change, now())
+        return changes
+      }),
+    usersToCancel: () => accounts.usersToCancel(db),
     addToken: (token) => commit.run((tx) => tokens.insertToken(tx, token)),
     tokenByHash: (hash) => tokens.findToken(db, hash),
     tokens: (account) => tokens.tokensOf(db, account),
     revokeToken: (id, at) => commit.run((tx) => tokens.revokeToken(tx, id, at)),
+    rotateToken: (id, successor, endsAt) => commit.run((tx) => tokens.rotateToken(tx, id, successor, endsAt)),
+    noteTokenUse: (uses) => commit.run((tx) => tokens.noteUse(tx, uses)),
 
     addAudit: (entries) => commit.run((tx) => audit.appendAudit(tx, entries)),
     audit: (filter) => audit.listAudit(db, filter),

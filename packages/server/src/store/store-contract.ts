@@ -6,7 +6,7 @@ import { verifyTrail } from '../audit/verify.ts'
 import type { StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
 import { sequence } from '../job/sequence.ts'
-import type { AuditFilter, JobFilter, JobStep, Store, StoredEvent } from './store.ts'
+import type { AuditFilter, DirectoryChange, JobFilter, JobStep, Store, StoredEvent, StoredToken } from './store.ts'
 
 const nextSeq = sequence()
 
@@ -346,32 +346,128 @@ export function describeStore(
       assert.deepEqual(await store.holders(), [group])
     })
 
-    test('knows accounts with their groups, and tokens by their hash', async () => {
-      assert.equal(await store.ensureGroup('survey', 3000), 3000)
-      assert.equal(await store.ensureGroup('survey', 3001), 3000)
-      const ada = { name: 'ada', uid: 2000, gid: 2000, admin: true, groups: [{ name: 'survey', gid: 3000 }] }
-      const bob = { name: 'bob', uid: 2001, gid: 2001, admin: false, groups: [] }
-      await store.addAccount(ada)
-      await store.addAccount(bob)
-      await assert.rejects(store.addAccount(bob))
+    const survey = { name: 'survey', gid: 3000 }
+    const ada = { name: 'ada', uid: 2000, gid: 2000, admin: true, groups: [survey] }
+    const bob = { name: 'bob', uid: 2001, gid: 2001, admin: false, groups: [] }
+    const people: readonly DirectoryChange[] = [
+      { type: 'group', group: survey },
+      { type: 'user', user: ada },
+      { type: 'user', user: bob },
+      { type: 'project', project: { name: 'night', group: 'survey' } },
+    ]
+
+    test('knows users, groups and projects, and whose every id is or was', async () => {
+      assert.deepEqual(await store.changeDirectory(() => people), people)
       assert.deepEqual(await store.account('ada'), ada)
       assert.equal(await store.account('eve'), undefined)
-      assert.deepEqual(await store.accounts(), [ada, bob])
-      const token = {
-        id: 't1',
-        prefix: 'sp_abc',
-        hash: 'h',
-        account: 'ada',
-        name: 'laptop',
-        scopes: ['read', 'submit'],
-        createdAt: 1,
-      }
-      await store.addToken({ ...token, expiresAt: 99 })
-      assert.deepEqual(await store.tokenByHash('h'), { ...token, expiresAt: 99 })
-      assert.equal(await store.revokeToken('t1', 50), true)
-      assert.equal(await store.revokeToken('t1', 51), false)
-      assert.deepEqual(await store.tokens('ada'), [{ ...token, expiresAt: 99, revokedAt: 50 }])
+      const directory = await store.directory()
+      assert.deepEqual([...directory.users.values()], [ada, bob])
+      assert.deepEqual([...directory.groups.values()], [survey])
+      assert.deepEqual([...directory.projects.values()], [{ name: 'night', group: 'survey' }])
+      assert.deepEqual(Object.fromEntries(directory.uids), { 2000: 'ada', 2001: 'bob' })
+      assert.deepEqual(Object.fromEntries(directory.gids), { 2000: 'ada', 2001: 'bob', 3000: 'survey' })
+      const changed = { ...bob, admin: true, groups: [survey], disabledAt: 7, cancelJobs: true as const }
+      await store.changeDirectory(({ users }) => [
+        { type: 'user', user: { ...ada, groups: [] } },
+        { type: 'user', user: { ...changed, uid: users.get('bob')?.uid ?? 0 } },
+      ])
+      assert.deepEqual(await store.account('ada'), { ...ada, groups: [] })
+      assert.deepEqual(await store.account('bob'), changed)
+      assert.deepEqual(await store.usersToCancel(), ['bob'])
+    })
+
+    test('writes nothing of a change that is decided against, or that fails half-way', async () => {
+      await assert.rejects(
+        store.changeDirectory(() => {
+          throw new Error('no')
+        }),
+        /no/,
+      )
+      const half = [...people, { type: 'user', user: { ...bob, name: 'eve' } }] as const
+      await assert.rejects(store.changeDirectory(() => half))
+      assert.equal((await store.directory()).users.size, 0)
+      assert.equal((await store.directory()).gids.size, 0)
+    })
+
+    const token = (id: string, change: Partial<StoredToken> = {}): StoredToken => ({
+      id,
+      prefix: `sp_${id}`,
+      hash: `hash of ${id}`,
+      account: 'ada',
+      name: 'laptop',
+      scopes: ['read', 'submit'],
+      createdAt: 1,
+      ...change,
+    })
+    const good = async (): Promise<string[]> =>
+      (await store.tokens('ada')).filter(({ revokedAt }) => revokedAt === undefined).map(({ id }) => id)
+
+    test('knows tokens by their hash, and when they were used', async () => {
+      await store.changeDirectory(() => people)
+      assert.equal(await store.addToken(token('a', { expiresAt: 99 })), true)
+      assert.deepEqual(await store.tokenByHash('hash of a'), token('a', { expiresAt: 99 }))
       assert.equal(await store.tokenByHash('g'), undefined)
+      await store.noteTokenUse(
+        new Map([
+          ['a', 20],
+          ['gone', 21],
+        ]),
+      )
+      assert.equal(await store.revokeToken('a', 50), true)
+      assert.equal(await store.revokeToken('a', 51), false)
+      assert.deepEqual(await store.tokens('ada'), [token('a', { expiresAt: 99, lastUsedAt: 20, revokedAt: 50 })])
+      assert.equal(await store.addToken(token('b', { account: 'eve' })), false)
+    })
+
+    test('ends with a token what was made with it, and nothing else', async () => {
+      await store.changeDirectory(() => people)
+      await store.addToken(token('a'))
+      await store.addToken(token('b', { madeWith: 'a' }))
+      await store.addToken(token('c', { madeWith: 'b' }))
+      await store.addToken(token('d'))
+      assert.equal(await store.revokeToken('b', 5), true)
+      assert.deepEqual(await good(), ['a', 'd'])
+      assert.equal(await store.addToken(token('e', { madeWith: 'b' })), false)
+      assert.equal(await store.addToken(token('f', { madeWith: 'nothing' })), false)
+    })
+
+    test('stores no token that would outlive the one it was made with', async () => {
+      await store.changeDirectory(() => people)
+      await store.addToken(token('a', { expiresAt: 100 }))
+      assert.equal(await store.addToken(token('b', { madeWith: 'a' })), false)
+      assert.equal(await store.addToken(token('c', { madeWith: 'a', expiresAt: 101 })), false)
+      assert.equal(await store.addToken(token('d', { madeWith: 'a', expiresAt: 100, createdAt: 100 })), false)
+      assert.equal(await store.addToken(token('e', { madeWith: 'a', expiresAt: 100 })), true)
+    })
+
+    test('puts a successor into the place of a token, which ends after the overlap', async () => {
+      await store.changeDirectory(() => people)
+      await store.addToken(token('a'))
+      await store.addToken(token('b', { madeWith: 'a' }))
+      assert.equal(await store.rotateToken('a', token('c', { createdAt: 10 }), 30), true)
+      assert.equal((await store.tokenByHash('hash of a'))?.expiresAt, 30)
+      assert.equal((await store.tokenByHash('hash of b'))?.madeWith, 'c')
+      await store.revokeToken('a', 11)
+      assert.deepEqual(await good(), ['b', 'c'])
+      assert.equal(await store.rotateToken('a', token('d'), 30), false)
+      assert.equal(await store.rotateToken('nothing', token('d'), 30), false)
+      await store.rotateToken('c', token('e', { createdAt: 12, expiresAt: 40 }), 12)
+      assert.equal(await store.rotateToken('c', token('f', { createdAt: 12 }), 13), false)
+      assert.equal(await store.tokenByHash('hash of f'), undefined)
+    })
+
+    test('ends all tokens of a user who is disabled, for good, and takes no more', async () => {
+      await store.changeDirectory(() => people)
+      await store.addToken(token('a'))
+      await store.addToken(token('b', { madeWith: 'a' }))
+      await store.addToken(token('c', { account: 'bob' }))
+      await store.changeDirectory(() => [{ type: 'user', user: { ...ada, disabledAt: 7 } }])
+      assert.deepEqual(await good(), [])
+      assert.equal((await store.tokenByHash('hash of c'))?.revokedAt, undefined)
+      assert.equal(await store.addToken(token('d')), false)
+      await store.changeDirectory(() => [{ type: 'user', user: ada }])
+      assert.deepEqual(await good(), [])
+      assert.equal(await store.addToken(token('d')), true)
     })
 
     test('appends to the audit trail, each entry chained to the one before, from several at once too', async () => {

@@ -13,14 +13,48 @@ export interface StoredEvent {
   readonly message: string
 }
 
+/** A group of users, with the POSIX id that decides what its members may read and write. */
+export interface StoredGroup {
+  readonly name: string
+  readonly gid: number
+}
+
 /** A user of the platform. */
 export interface StoredAccount {
   readonly name: string
   readonly uid: number
+  /** The primary group: the user's own, with the number of the uid, unless the account was imported with another. */
   readonly gid: number
   readonly admin: boolean
-  readonly groups: readonly { readonly name: string; readonly gid: number }[]
+  readonly groups: readonly StoredGroup[]
+  /** Since when nobody gets in as this user; such an account has no good tokens. */
+  readonly disabledAt?: number
+  /** The jobs of a disabled user are to end; the server sees to it for as long as this is set. */
+  readonly cancelJobs?: true
 }
+
+/** A directory under `/arc/projects`, and the group that it belongs to. */
+export interface StoredProject {
+  readonly name: string
+  readonly group: string
+}
+
+/** All users, groups and projects by name, and every id that was ever given. */
+export interface Directory {
+  readonly users: ReadonlyMap<string, StoredAccount>
+  readonly groups: ReadonlyMap<string, StoredGroup>
+  readonly projects: ReadonlyMap<string, StoredProject>
+  /** Whose an id is or was. */
+  readonly uids: ReadonlyMap<number, string>
+  /** The primary groups of users among them, under the users' names. */
+  readonly gids: ReadonlyMap<number, string>
+}
+
+/** Something to write into the directory: it is so from now on, whether there was something of that name or not. */
+export type DirectoryChange =
+  | { readonly type: 'user'; readonly user: StoredAccount }
+  | { readonly type: 'group'; readonly group: StoredGroup }
+  | { readonly type: 'project'; readonly project: StoredProject }
 
 /** A token as it is kept: never itself, only its hash. */
 export interface StoredToken {
@@ -33,6 +67,12 @@ export interface StoredToken {
   readonly createdAt: number
   readonly expiresAt?: number
   readonly revokedAt?: number
+  /** Not before this, and at most some minutes after it (`access/token-use.ts`). */
+  readonly lastUsedAt?: number
+  /** The id of the token that it was made with; when that one is revoked, so is this. */
+  readonly madeWith?: string
+  /** The job that carries it; when that ends, the token is revoked. */
+  readonly jobId?: string
 }
 
 /** What one user or group may hold at once, by what it is counted in; zero: none at all. */
@@ -225,16 +265,31 @@ export interface Store {
   /** At most `most` jobs with their last attempts, of those that ran and ended after, oldest ending first. */
   endedRuns(after: number, most: number): Promise<{ readonly job: StoredJob; readonly attempt: StoredAttempt }[]>
 
-  addAccount(account: StoredAccount): Promise<void>
   account(name: string): Promise<StoredAccount | undefined>
-  accounts(): Promise<StoredAccount[]>
-  /** The group's gid, made with the next free one where it is new. */
-  ensureGroup(name: string, gid: number): Promise<number>
-  groups(): Promise<{ name: string; gid: number }[]>
-  addToken(token: StoredToken): Promise<void>
+  directory(): Promise<Directory>
+  /**
+   * Changes users, groups and projects: `decide` sees them as they are and says what to write, in one transaction that no
+   * other process comes between. What it throws is thrown, and nothing is written. The tokens of users who are disabled
+   * are revoked with that. Returns what was written.
+   */
+  changeDirectory(decide: (directory: Directory) => readonly DirectoryChange[]): Promise<readonly DirectoryChange[]>
+  /** Names of users whose jobs are to end. */
+  usersToCancel(): Promise<string[]>
+
+  /** False, and nothing is stored, where the user is disabled or unknown, or it would outlive the token it was made with. */
+  addToken(token: StoredToken): Promise<boolean>
   tokenByHash(hash: string): Promise<StoredToken | undefined>
+  /** A user's tokens, oldest first; without those of jobs that have ended. */
   tokens(account: string): Promise<StoredToken[]>
+  /** Revokes a token and those that were made with it; false where it was revoked already, or is none. */
   revokeToken(id: string, at: number): Promise<boolean>
+  /**
+   * Stores `successor` in the place of a token, which ends at `endsAt`: what was made with the one ends with the other from
+   * now on. False, and nothing is stored, where the token is no longer good.
+   */
+  rotateToken(id: string, successor: StoredToken, endsAt: number): Promise<boolean>
+  /** Notes when tokens were last used, by their ids. */
+  noteTokenUse(uses: ReadonlyMap<string, number>): Promise<void>
 
   /** Appends to the audit trail; each entry is chained to the one before. */
   addAudit(entries: readonly AuditEntry[]): Promise<void>

@@ -146,10 +146,10 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
     await store.close()
     await rm(folder, { recursive: true })
   })
-  for (const account of accounts) {
-    for (const group of account.groups) await store.ensureGroup(group.name, group.gid)
-    await store.addAccount(account)
-  }
+  await store.changeDirectory(() => [
+    ...accounts.flatMap(({ groups }) => groups.map((group) => ({ type: 'group' as const, group }))),
+    ...accounts.map((user) => ({ type: 'user' as const, user })),
+  ])
   await app.ready()
 
   const everyScope: readonly Scope[] = ['read', 'submit', 'manage', 'admin']

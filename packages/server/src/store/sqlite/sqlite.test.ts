@@ -17,12 +17,13 @@ async function place() {
 
 describeStore('sqlite', place)
 
-test('opens from several processes at once, the first time too', async () => {
+test('opens from several processes at once, the first time too, and gives each user an id of its own', async () => {
   const { path, remove } = await place()
   const program = `
     import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { addUser } from ${JSON.stringify(new URL('../../access/directory.ts', import.meta.url).href)}
     const store = await openSqliteStore(${JSON.stringify(path)})
-    for (let i = 0; i < 20; i++) await store.ensureGroup('group' + process.pid + '-' + i, process.pid * 100 + i)
+    for (let i = 0; i < 20; i++) await store.changeDirectory(addUser({ name: 'user' + process.pid + '-' + i }))
     await store.close()`
   const shell = Array.from({ length: 3 }, () => `"$NODE" --input-type=module-typescript -e "$PROGRAM" &`).join('\n')
   const run = spawnSync('sh', ['-c', `${shell}\nwait`], {
@@ -31,7 +32,12 @@ test('opens from several processes at once, the first time too', async () => {
   })
   assert.equal(run.stderr, '')
   const store = await openSqliteStore(path)
-  assert.equal((await store.groups()).length, 60)
+  const { users } = await store.directory()
+  const uids = [...users.values()].map(({ uid }) => uid).toSorted((a, b) => a - b)
+  assert.deepEqual(
+    uids,
+    Array.from({ length: 60 }, (_, i) => 20_000 + i),
+  )
   await store.close()
   await remove()
 })
