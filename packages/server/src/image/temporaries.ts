@@ -60,10 +60,10 @@ export async function removeTree(path: string): Promise<void> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'EACCES' && code !== 'EPERM') throw error
+    // What the first attempt still had under way may vanish under chmod, which says so: the second attempt decides.
     await runTool('chmod', ['-R', 'u+rwX', '--', path]).catch((reason: unknown) => {
       if (!(reason instanceof ToolError)) throw reason
-      throw new Error(`${path} cannot be removed`, { cause: error })
     })
-    await rm(path, { recursive: true, force: true })
+    await rm(path, { recursive: true, force: true, maxRetries: 3 })
   }
 }
