@@ -1,9 +1,9 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import type { Platform } from '../support/platform.ts'
+import { pythonPrograms } from '../support/python-environment.ts'
 
 /** The clients on PyPI that are held to: each with the versions of everything below it in `clients/NAME.txt`. */
 export const clientNames = ['canfar-1.5.2', 'canfar-1.4.1', 'skaha-1.7.0'] as const
@@ -22,13 +22,12 @@ export interface Ending {
 export class PublishedClient {
   readonly #programs: string
 
-  private constructor(environment: string) {
-    this.#programs = join(environment, 'bin')
+  private constructor(programs: string) {
+    this.#programs = programs
   }
 
   static async install(name: ClientName): Promise<PublishedClient> {
-    const { stdout } = await promisify(execFile)(join(folder, 'clients/install'), [name])
-    return new PublishedClient(stdout.trim())
+    return new PublishedClient(await pythonPrograms(join(folder, 'clients', `${name}.txt`)))
   }
 
   /** Runs Python: a script of this folder, or whatever `args` say, such as `-c`. */

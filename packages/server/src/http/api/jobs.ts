@@ -172,7 +172,9 @@ export function jobRoutes(
         params: JobAddress,
         querystring: Type.Object(
           {
-            timeout: Type.Number({ minimum: 0, maximum: longestWaitSeconds, default: 30, description: 'Seconds.' }),
+            timeout: Type.Optional(
+              Type.Number({ minimum: 0, maximum: longestWaitSeconds, default: 30, description: 'Seconds.' }),
+            ),
           },
           { additionalProperties: false },
         ),
@@ -181,7 +183,7 @@ export function jobRoutes(
     },
     async (request, reply) => {
       let job = await jobAt(store, callerOf(request), request.params.id)
-      const { signal, release } = leaving(app, reply, request.query.timeout * 1000)
+      const { signal, release } = leaving(app, reply, (request.query.timeout ?? 30) * 1000)
       try {
         for await (const form of formsOf(parts, job.id, signal)) {
           job = form

@@ -125,11 +125,11 @@ export const operationsOf = (version: string, dialect: Dialect) => {
     renewSession: operation('renewSession', 'Begin the time of a running session anew', {
       params: Session,
       querystring: Type.Object({ action: Type.Enum(['renew']) }),
-      response: { 200: { description: 'Done; no body' }, ...refusals },
+      response: { 200: text('Done; no body'), ...refusals },
     }),
     deleteSession: operation('deleteSession', 'End a session, and take it off the list', {
       params: Session,
-      response: { 200: { description: 'It is not there, or not any more; no body' }, ...refusals },
+      response: { 200: text('It is not there, or not any more; no body'), ...refusals },
     }),
     listApps: operation('listApps', 'Applications in a session: a headless one has none', {
       params: App,
