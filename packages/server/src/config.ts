@@ -4,6 +4,8 @@ export interface Config {
   /** What capabilities and links say, without trailing slash; absent: derived from the listening address. */
   readonly publicUrl?: string
   readonly dataDir: string
+  /** Addresses and ranges of proxies whose X-Forwarded-For is believed. */
+  readonly trustedProxies: readonly string[]
   readonly executor: 'oci'
   /** What jobs may use of this machine; absent: what it has, less a reserve. */
   readonly capacity: { readonly cores?: number; readonly memoryGb?: number; readonly gpus?: number }
@@ -15,7 +17,15 @@ export interface Config {
   }
   /** What a job gets that asks for none; absent: isolated as root, host without. */
   readonly network: { readonly default?: 'isolated' | 'none' | 'host' }
-  readonly limits: { readonly interactive: number; readonly logMb: number; readonly processes: number }
+  readonly limits: {
+    readonly interactive: number
+    readonly logMb: number
+    readonly processes: number
+    /** How fast each account may read and change, and each address be refused: at once, and a second after that. */
+    readonly requests: Readonly<
+      Record<'reads' | 'changes' | 'unauthenticated', { readonly perSecond: number; readonly burst: number }>
+    >
+  }
   readonly retention: {
     readonly logsDays: number
     readonly jobsDays: number

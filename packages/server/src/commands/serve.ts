@@ -14,7 +14,7 @@ import { createOciExecutor } from '../executor/oci/oci.ts'
 import { freePort } from '../free-port.ts'
 import { createApp } from '../http/app.ts'
 import { refuseMalformed } from '../http/client-error.ts'
-import { headLimit } from '../http/problem.ts'
+import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http/request-limits.ts'
 import { openLocalImages } from '../image/open-local-images.ts'
 import { requireAllowed } from '../image/require-allowed.ts'
 import { JobChanges } from '../job/changes.ts'
@@ -144,9 +144,17 @@ const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '
 
 /** Jobs cannot reach the machine's loopback: the same API answers on the address of their bridge. */
 async function listenForJobs(app: FastifyInstance, gateway: string, port: number): Promise<() => Promise<void>> {
-  const server = createServer({ maxHeaderSize: headLimit, requestTimeout: 120_000 }, (request, response) => {
-    app.routing(request, response)
-  })
+  const server = createServer(
+    {
+      maxHeaderSize: readHeadLimit,
+      requestTimeout: arrivalMs,
+      headersTimeout: headArrivalMs,
+      connectionsCheckingInterval: arrivalCheckMs(arrivalMs),
+    },
+    (request, response) => {
+      app.routing(request, response)
+    },
+  )
   server.on('clientError', refuseMalformed)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

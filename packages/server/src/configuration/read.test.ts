@@ -62,6 +62,13 @@ test('a value of the wrong kind is named with what it was', async () => {
   await refused('- a\n', /expected keys and values/)
 })
 
+test('a proxy is an address or a range', async () => {
+  const config = await read('dataDir: /d\ntrustedProxies: [10.0.0.7, 10.0.0.0/8, "fd00::/8"]')
+  assert.deepEqual(config.trustedProxies, ['10.0.0.7', '10.0.0.0/8', 'fd00::/8'])
+  for (const proxy of ['proxy.example.org', '10.0.0.0/33', '10.0.0.0/8/8', '10.0.0.0/', 'loopback'])
+    await refused(`dataDir: /d\ntrustedProxies: ["${proxy}"]`, /trustedProxies has .*; it takes addresses/)
+})
+
 test('docs/configuration.md tells of every key, and its example is understood', async () => {
   const page = await readFile(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8')
   const told = [...page.matchAll(/^\| `([A-Za-z.]+)` \| `([A-Z_]+)`/gm)].map(

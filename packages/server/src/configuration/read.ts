@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import Type from 'typebox'
 import Value from 'typebox/value'
@@ -159,11 +160,17 @@ function frozen(file: FileConfig): Config {
   const port = Number(file.listen.slice(colon + 1))
   if (port > 65535) throw new InvalidConfiguration(`listen has the port ${port}; ports end at 65535`)
   const host = file.listen.slice(0, colon).replace(/^\[|\]$/g, '')
+  const strange = file.trustedProxies?.find((proxy) => !isAddressOrRange(proxy))
+  if (strange !== undefined)
+    throw new InvalidConfiguration(
+      `trustedProxies has ${strange}; it takes addresses and ranges: 10.0.0.7, 10.0.0.0/8, fd00::/8`,
+    )
   const { publicUrl, capacity } = file
   return Object.freeze({
     listen: { host, port },
     ...(publicUrl === undefined ? {} : { publicUrl }),
     dataDir: resolve(file.dataDir),
+    trustedProxies: file.trustedProxies ?? [],
     executor: file.executor,
     capacity: { ...capacity },
     images: {
@@ -175,4 +182,11 @@ function frozen(file: FileConfig): Config {
     limits: file.limits,
     retention: file.retention,
   })
+}
+
+/** An IP address, or a range in the notation of RFC 4632. Pure. */
+function isAddressOrRange(text: string): boolean {
+  const [address = '', bits = '0', ...more] = text.split('/')
+  const version = isIP(address)
+  return version !== 0 && more.length === 0 && /^[0-9]{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)
 }

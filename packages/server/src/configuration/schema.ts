@@ -3,12 +3,23 @@ import Type, { type Static } from 'typebox'
 const Closed = { additionalProperties: false } as const
 const Hosts = Type.Array(Type.String({ minLength: 1 }))
 
+/** Requests at once, and how many a second after that. */
+const Allowance = (preset: { readonly perSecond: number; readonly burst: number }) =>
+  Type.Object(
+    {
+      perSecond: Type.Number({ exclusiveMinimum: 0, maximum: 1_000_000, default: preset.perSecond }),
+      burst: Type.Integer({ minimum: 1, maximum: 1_000_000_000, default: preset.burst }),
+    },
+    { ...Closed, default: {} },
+  )
+
 /** The configuration file (design: every key stays once it is here). `docs/configuration.md` tells what each does. */
 export const FileConfig = Type.Object(
   {
     listen: Type.String({ pattern: '^(.+):([0-9]{1,5})$', default: '127.0.0.1:8080' }),
     publicUrl: Type.Optional(Type.String({ pattern: '^https?://[^/]+$' })),
     dataDir: Type.String({ minLength: 1 }),
+    trustedProxies: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
     executor: Type.Enum(['oci'], { default: 'oci' }),
     capacity: Type.Optional(
       Type.Object(
@@ -37,6 +48,14 @@ export const FileConfig = Type.Object(
         interactive: Type.Integer({ minimum: 0, default: 5 }),
         logMb: Type.Integer({ minimum: 1, maximum: 1_048_576, default: 64 }),
         processes: Type.Integer({ minimum: 16, maximum: 4_194_304, default: 4096 }),
+        requests: Type.Object(
+          {
+            reads: Allowance({ perSecond: 200, burst: 4000 }),
+            changes: Allowance({ perSecond: 100, burst: 4000 }),
+            unauthenticated: Allowance({ perSecond: 10, burst: 1000 }),
+          },
+          { ...Closed, default: {} },
+        ),
       },
       { ...Closed, default: {} },
     ),

@@ -5,10 +5,12 @@ import { apiRoutes } from './api/routes.ts'
 import { sendProblem } from './api/send-problem.ts'
 import { actionOf, auditRequests } from './audit.ts'
 import { canceller } from './cancel.ts'
-import { refuseMalformed } from './client-error.ts'
+import { refuseMalformed, rememberArriving } from './client-error.ts'
 import { healthRoutes } from './health.ts'
+import { limitHeads } from './limit-heads.ts'
 import type { HttpParts } from './parts.ts'
-import { bodyLimit, headLimit } from './problem.ts'
+import { rateLimits } from './rate-limits.ts'
+import { arrivalCheckMs, arrivalMs, headArrivalMs, bodyLimit, pathPartLimit, readHeadLimit } from './request-limits.ts'
 import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { skahaRoutes } from './skaha/routes.ts'
@@ -21,21 +23,26 @@ export type { HttpParts } from './parts.ts'
 /**
  * The HTTP server, not listening yet: `/skaha/v1`, `/skaha/v0` and `/arc` (docs/wire.md), `/api/v1` (docs/api.md),
  * `/healthz` and `/readyz`. Closing it ends streams that are followed, and waits for requests under way, but no longer than
- * `drainMilliseconds`.
+ * `drainMs` milliseconds. `arrival` is how long a request may take to arrive.
  */
-export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyInstance {
+export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrivalMs } = {}): FastifyInstance {
   const log: FastifyBaseLogger = parts.log
   const stopping = new AbortController()
   const table = new RouteTable()
   const app = Fastify({
     loggerInstance: log,
     logController: new RequestLog(),
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: pathPartLimit },
     exposeHeadRoutes: false,
     bodyLimit,
-    http: { maxHeaderSize: headLimit },
-    // A request that takes longer than this to arrive is not one.
-    requestTimeout: 120_000,
+    http: {
+      maxHeaderSize: readHeadLimit,
+      headersTimeout: Math.min(headArrivalMs, arrival),
+      connectionsCheckingInterval: arrivalCheckMs(arrival),
+    },
+    requestTimeout: arrival,
+    // Who the client is by X-Forwarded-For counts only where one of these says so.
+    trustProxy: [...parts.config.trustedProxies],
     forceCloseConnections: 'idle',
     clientErrorHandler: refuseMalformed,
     frameworkErrors: (error, request, reply) => {
@@ -51,12 +58,14 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
     table.add(route.url, route.method, { scope: route.config?.scope, action: actionOf(route) })
   })
   auditRequests(app, parts)
+  limitHeads(app)
+  rememberArriving(app)
   app.addHook('preClose', async () => {
     stopping.abort(new Error('the server is stopping'))
     // Who does not read on what was sent would hold up the stop for ever.
     const giveUp = setTimeout(() => {
       app.server.closeAllConnections()
-    }, drainMilliseconds)
+    }, drainMs)
     app.server.once('close', () => {
       clearTimeout(giveUp)
     })
@@ -68,6 +77,7 @@ export function createApp(parts: HttpParts, drainMilliseconds = 5_000): FastifyI
   })
   const common = {
     authenticator: createAuthenticator(parts.store, parts.now),
+    rates: rateLimits(parts.config.limits.requests, parts.now),
     submit: submitter(parts, sequence(parts.now)),
     cancel: canceller(parts),
   }

@@ -1,24 +1,58 @@
 import type { Socket } from 'node:net'
-import { headLimit } from './problem.ts'
+import type { FastifyInstance } from 'fastify'
+import { Problem, problemBody } from './problem.ts'
+import { readHeadLimit } from './request-limits.ts'
 
-/** What a request is answered that could not even be read, by the code that Node's parser gives. */
-const answers: Readonly<Record<string, readonly [status: string, text: string]>> = {
-  HPE_HEADER_OVERFLOW: [
-    '431 Request Header Fields Too Large',
-    `the address and headers have more than ${headLimit} bytes: send the parameters as a form body, or put data into a file under /arc`,
-  ],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request took too long to arrive'],
+/** What a request is answered that could not be read to its end, by the code that Node's parser gives. */
+const answers: Readonly<Record<string, () => Problem>> = {
+  HPE_HEADER_OVERFLOW: () =>
+    new Problem('headers-too-large', `The address and headers have more than ${readHeadLimit} bytes.`, {
+      hint: 'Send parameters in the body, and put data into a file under /arc.',
+    }),
+  ERR_HTTP_REQUEST_TIMEOUT: () =>
+    new Problem('request-timeout', 'The request took too long to arrive.', { hint: 'Send it again, in one go.' }),
 }
 
-/** Answers what is not a request of HTTP, in one line of text, and lets go of the connection. */
-export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+const malformed = (): Problem =>
+  new Problem('invalid-request', 'The request is not well-formed HTTP.', { hint: 'See RFC 9112.' })
+
+/** The last address that was asked for over a connection, while its body arrives. */
+const arriving = new WeakMap<Socket, string>()
+
+/** Remembers which part of the server a body is for, so that what is said of it is said in the words of that part. */
+export function rememberArriving(app: FastifyInstance): void {
+  app.addHook('onRequest', (request, _reply, done) => {
+    const { headers, socket, url } = request.raw
+    if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+      arriving.set(socket, url ?? '')
+    done()
+  })
+}
+
+/** Answers what is not a request of HTTP, and lets go of the connection. */
+export function refuseMalformed(
+  error: Pick<NodeJS.ErrnoException, 'code'> & { readonly rawPacket?: unknown },
+  socket: Socket,
+): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()
     return
   }
-  const [status, text] = answers[error.code ?? ''] ?? ['400 Bad Request', 'the request is not well-formed HTTP']
-  const body = `${text}\n`
+  const problem = (answers[error.code ?? ''] ?? malformed)()
+  const { rawPacket } = error
+  const begun = rawPacket instanceof Buffer ? rawPacket.toString('latin1', 0, 100) : ''
+  const address = /^[A-Z]+ (\S+)/.exec(begun)?.[1] ?? arriving.get(socket)
+  const [type, body] = address?.startsWith('/api/')
+    ? ['application/problem+json', JSON.stringify(problemBody(problem))]
+    : ['text/plain', `${problem.message} ${problem.hint ?? ''}\n`]
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${problem.status} ${reasons[problem.status] ?? ''}\r\nContent-Type: ${type}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   )
+}
+
+const reasons: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
 }

@@ -3,6 +3,7 @@ import type { Authenticator, Caller, Refusal } from '../access/authenticate.ts'
 import { isAdministrator } from '../access/may-touch.ts'
 import type { Scope } from '../access/scopes.ts'
 import { Problem } from './problem.ts'
+import type { RateLimits } from './rate-limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -21,7 +22,7 @@ declare module 'fastify' {
  */
 export function guard(
   app: FastifyInstance,
-  authenticator: Pick<Authenticator, 'authenticate'>,
+  { authenticator, rates }: { readonly authenticator: Pick<Authenticator, 'authenticate'>; readonly rates: RateLimits },
   onCaller?: (caller: Caller, setHeader: (name: string, value: string) => void) => void,
 ): void {
   app.addHook('onRequest', async (request, reply) => {
@@ -30,9 +31,13 @@ export function guard(
     const { scope } = request.routeOptions.config
     if (scope === undefined || scope === 'public') return
     const caller = await authenticator.authenticate(request.headers.authorization)
-    if (typeof caller === 'string') throw unauthenticated(caller)
+    if (typeof caller === 'string') {
+      rates.refuse(request)
+      throw unauthenticated(caller)
+    }
     // Known from here on, also to the audit trail where he is refused.
     request.caller = caller
+    rates.admit(caller, request, reply)
     if (!caller.scopes.has(scope)) throw outOfScope(scope)
     if (scope === 'admin' && !isAdministrator(caller)) throw outOfScope(scope)
     onCaller?.(caller, (name, value) => void reply.header(name, value))

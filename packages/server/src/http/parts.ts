@@ -18,7 +18,7 @@ export interface HttpParts {
   readonly images: Pick<LocalImages, 'list'>
   readonly changes: JobChanges
   readonly audit: AuditTrail
-  readonly config: Pick<Config, 'images' | 'retention'>
+  readonly config: Pick<Config, 'images' | 'limits' | 'retention' | 'trustedProxies'>
   /** What may be asked for. */
   readonly context: () => PlatformContext
   /** In use by jobs that start, run or stop. */

@@ -1,5 +1,6 @@
 import { problems, problemUri, type ProblemBody, type ProblemType } from '@science-platform/contract'
 import { InvalidRequest } from '../job/invalid.ts'
+import { bodyLimit } from './request-limits.ts'
 
 /** What goes with a {@link Problem} besides its kind and its words. */
 export interface ProblemOptions {
@@ -42,12 +43,6 @@ export const problemBody = (problem: Problem): ProblemBody => ({
   ...(problem.hint === undefined ? {} : { hint: problem.hint }),
   ...(problem.field === undefined ? {} : { field: problem.field }),
 })
-
-/** Bytes of a body that are read. A word of 1 MiB still arrives, so that it can be refused by its name. */
-export const bodyLimit = 1_310_720
-
-/** Bytes of a request line and headers that are read: cmd, args and env ride in the address on the skaha wire. */
-export const headLimit = 1_310_720
 
 /** Codes of errors that are not ours, and what they mean to the caller. */
 const foreign: Readonly<

@@ -19,6 +19,7 @@ import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
 import { openapiRoute } from '../openapi.ts'
 import type { HttpParts } from '../parts.ts'
+import type { RateLimits } from '../rate-limits.ts'
 import type { Submit } from '../submit.ts'
 import { refuseUnrouted, unrouted } from '../unrouted.ts'
 import { compileSchema, type TypeBoxProvider } from '../validation.ts'
@@ -35,6 +36,7 @@ export async function apiRoutes(
   parts: HttpParts,
   common: {
     readonly authenticator: Authenticator
+    readonly rates: RateLimits
     readonly submit: Submit
     readonly cancel: Cancel
   },
@@ -49,7 +51,7 @@ export async function apiRoutes(
   })
   app.setErrorHandler(sendProblem)
   refuseUnrouted(server, unrouted)
-  guard(server, common.authenticator)
+  guard(server, common)
   for (const schema of [
     Attempt,
     AuditEntry,

@@ -4,6 +4,7 @@ import type { Cancel } from '../cancel.ts'
 import { guard } from '../guard.ts'
 import { openapiRoute } from '../openapi.ts'
 import type { HttpParts } from '../parts.ts'
+import type { RateLimits } from '../rate-limits.ts'
 import type { Submit } from '../submit.ts'
 import { refuseUnrouted } from '../unrouted.ts'
 import { desktopAppRoutes } from './desktop-apps.ts'
@@ -21,6 +22,7 @@ export async function skahaRoutes(
   parts: HttpParts,
   common: {
     readonly authenticator: Authenticator
+    readonly rates: RateLimits
     readonly submit: Submit
     readonly cancel: Cancel
   },
@@ -28,7 +30,7 @@ export async function skahaRoutes(
   readForms(app)
   app.setErrorHandler(sendWireError)
   refuseUnrouted(app, unroutedOnWire)
-  guard(app, common.authenticator, (caller, setHeader) => {
+  guard(app, common, (caller, setHeader) => {
     setHeader('x-vo-authenticated', caller.account.name)
   })
 

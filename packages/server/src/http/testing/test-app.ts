@@ -54,6 +54,18 @@ export interface TestApp {
   listen(): Promise<string>
 }
 
+/** Tests ask more than anybody would. */
+const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
+const unlimited = { reads: plenty, changes: plenty, unauthenticated: plenty }
+
+/** The configuration of a {@link TestApp}. */
+export const testConfig: HttpParts['config'] = {
+  images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
+  limits: { interactive: 5, logMb: 64, processes: 4096, requests: unlimited },
+  trustedProxies: [],
+  retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
+}
+
 const accounts: readonly StoredAccount[] = [
   { name: 'ada', uid: 1001, gid: 1001, admin: false, groups: [{ name: 'survey', gid: 2001 }] },
   { name: 'bob', uid: 1002, gid: 1002, admin: false, groups: [{ name: 'optics', gid: 2002 }] },
@@ -88,15 +100,17 @@ const recorded = <T extends object>(part: T, calls: string[]): T =>
   })
 
 /** Makes a {@link TestApp} that is closed and removed after the test that makes it, or after all of a file. */
-export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp> {
+export async function testApp(
+  change: Partial<HttpParts> = {},
+  options: Parameters<typeof createApp>[1] = {},
+): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'sp-http-'))
   const clock = { now: Date.parse('2026-11-23T08:00:00.000Z') }
   const changes = new JobChanges()
   const store = announcing(await openSqliteStore(join(folder, 'platform.db')), changes)
   const executor = new FakeExecutor()
   const logged: Record<string, unknown>[] = []
-  const policy = { registries: ['images.canfar.net'], aliases: {}, insecure: [] }
-  const logins = registryLogins(store, await openSeal(join(folder, 'seal.key')), policy)
+  const logins = registryLogins(store, await openSeal(join(folder, 'seal.key')), testConfig.images)
   const calls: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
@@ -112,10 +126,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
       changes,
       audit,
       images: { list: async () => images },
-      config: {
-        images: policy,
-        retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
-      },
+      config: testConfig,
       context: () => context,
       allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
       capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
@@ -138,7 +149,7 @@ export async function testApp(change: Partial<HttpParts> = {}): Promise<TestApp>
       log,
       ...change,
     },
-    200,
+    { drainMs: 200, ...options },
   )
   after(async () => {
     await app.close()
