@@ -160,6 +160,13 @@ describe('bad input to /skaha/v1/session', () => {
       const answer = await t.as('ada', { method: 'POST', url, headers: { 'x-skaha-registry-auth': value } })
       assert.equal(answer.statusCode, 400)
       assert.ok(answer.body.startsWith('Invalid input.  Must be in form of username:secret'), answer.body)
+      const api = await t.as('ada', {
+        method: 'POST',
+        url: '/api/v1/jobs',
+        headers: { 'x-skaha-registry-auth': value },
+        payload: { name: 'a', image: 'images.canfar.net/a/b:1' },
+      })
+      assert.deepEqual([api.statusCode, api.json<{ field: string }>().field], [400, 'X-Skaha-Registry-Auth'])
     }
     await nothingStored()
   })

@@ -21,6 +21,7 @@ import { instant, viewJob, viewJobs } from '../job-view.ts'
 import { leaving } from '../leaving.ts'
 import type { HttpParts } from '../parts.ts'
 import { Problem } from '../problem.ts'
+import { registryAuth } from '../registry-auth.ts'
 import type { Submit } from '../submit.ts'
 import type { ApiServer } from './api-server.ts'
 import { cursorAfter, readCursor } from './cursor.ts'
@@ -61,7 +62,14 @@ export function jobRoutes(
         description:
           'With an Idempotency-Key the same request may be sent again, after a broken connection for instance: it answers ' +
           'with the ids of the first time and Idempotency-Replayed: true.',
-        headers: Type.Object({ 'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })) }),
+        headers: Type.Object({
+          'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })),
+          'X-Skaha-Registry-Auth': Type.Optional(
+            Type.String({
+              description: 'user:secret for the registry of a private image, in base64, for this job alone.',
+            }),
+          ),
+        }),
         body: JobRequest,
         response: {
           201: answer<Submitted>('Submitted', 'The ids, in the order of REPLICA_ID; Location is the first one'),
@@ -72,7 +80,12 @@ export function jobRoutes(
     async (request, reply) => {
       const owner = callerOf(request).account
       const idempotency = idempotencyOf(request.headers['idempotency-key'], owner.name, request.body)
-      const outcome = await submit({ owner, request: request.body, idempotency })
+      const outcome = await submit({
+        owner,
+        request: request.body,
+        registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
+        idempotency,
+      })
       if (outcome.outcome === 'conflict') {
         throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {
           hint: 'Use a new key for each submission, and the same only to send the very same again.',

@@ -6,7 +6,6 @@ import { someJob } from '../../store/store-contract.ts'
 import { dialects, isVisible, statesOf } from './dialect.ts'
 import { eventsTable } from './events-table.ts'
 import { Parameters } from './parameters.ts'
-import { registryAuth } from './registry-auth.ts'
 import { sessionRecord } from './session-record.ts'
 import { sessionRequest } from './session-request.ts'
 import { platformStats } from './stats.ts'
@@ -155,17 +154,6 @@ describe('the table of events', () => {
         },
       ),
     )
-  })
-})
-
-describe('registry credentials', () => {
-  it('are divided at the first colon', () => {
-    const header = (text: string) => Buffer.from(text).toString('base64')
-    assert.equal(registryAuth(header('ada:se:cret')), 'ada:se:cret')
-    assert.equal(registryAuth(header('robot$ada:gehéim')), 'robot$ada:gehéim')
-    assert.equal(registryAuth(undefined), undefined)
-    for (const wrong of ['%%%', header('ada'), header(':x'), header('ada:'), header('a:b\n'), 'YTpi YTpi'])
-      assert.throws(() => registryAuth(wrong), /Must be in form of username:secret/)
   })
 })
 

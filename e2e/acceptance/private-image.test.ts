@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { busyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
+import { pushImage, startRegistry, type TestRegistry } from '../../packages/server/src/image/testing/registry.ts'
+import { Platform } from '../support/platform.ts'
+import { clientEnvironment, clientNames, ourCanfar, PublishedClient } from './published-client.ts'
+
+/** The reference server refuses a secret with a colon. */
+const account = { user: 'ada', password: 'se:cr:et' }
+
+let folder: string
+let registry: TestRegistry
+let platform: Platform
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sp-private-'))
+  registry = await startRegistry(join(folder, 'registry'), { account })
+  // An image for each test: what one may read is not fetched again for a while.
+  for (const [number, name] of ['none', 'ours', ...clientNames].entries()) {
+    const archive = join(folder, 'image.tar')
+    await busyboxImage({ archive, env: [`NUMBER=${number}`] })
+    await pushImage(archive, registry, `private/${name}:1`, { account })
+    await rm(archive)
+  }
+  platform = await Platform.make(
+    `images: {registries: [images.canfar.net], aliases: {images.canfar.net: '${registry.host}'}, insecure: ['${registry.host}']}\n`,
+  )
+  await platform.start()
+})
+after(async () => {
+  await platform[Symbol.asyncDispose]()
+  await registry.stop()
+  await rm(folder, { recursive: true })
+})
+
+/** What the script tells of the session that it ran. */
+interface Told {
+  readonly status: string
+  readonly cause?: { readonly code: string; readonly hint?: string }
+  readonly log: string
+}
+
+async function runPrivate(
+  name: (typeof clientNames)[number],
+  image: string,
+  credentials?: { readonly user: string; readonly password: string },
+): Promise<Told> {
+  const client = await PublishedClient.install(name)
+  const given = credentials ?? { user: '', password: '' }
+  const environment = {
+    ...(await clientEnvironment(platform, name)),
+    ACCEPTANCE_IMAGE: image,
+    ...(credentials && { CANFAR_REGISTRY__USERNAME: given.user, CANFAR_REGISTRY__SECRET: given.password }),
+  }
+  const args = credentials && name === 'skaha-1.7.0' ? [given.user, given.password] : []
+  const { code, stdout, stderr } = await client.python(['private_image.py', image, ...args], environment)
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout.split('\n').at(-2) ?? '') as Told
+}
+
+describe('a private image', () => {
+  for (const name of clientNames) {
+    it(`runs for ${name} with the credentials of its registry, and for nobody without`, async () => {
+      const image = `images.canfar.net/private/${name}:1`
+      const refused = await runPrivate(name, image)
+      assert.deepEqual([refused.status, refused.cause?.code], ['Failed', 'image-unauthorized'])
+      const wrong = await runPrivate(name, image, { user: 'ada', password: 'se:cr' })
+      assert.deepEqual([wrong.status, wrong.cause?.code], ['Failed', 'image-unauthorized'])
+      const { status, log } = await runPrivate(name, image, account)
+      assert.deepEqual([status, log], [name === 'skaha-1.7.0' ? 'Succeeded' : 'Completed', 'ran\n'])
+    })
+  }
+
+  it('runs for our command line by the same variables', async () => {
+    const environment = {
+      ...(await clientEnvironment(platform, 'ours')),
+      CANFAR_REGISTRY__USERNAME: account.user,
+      CANFAR_REGISTRY__SECRET: account.password,
+    }
+    const create = ['create', '--follow', '-n', 'ours', 'headless', 'private/ours:1', '--', 'echo', 'ran']
+    const { code, stdout, stderr } = await ourCanfar(create, environment)
+    assert.deepEqual([code, stdout], [0, 'ran\n'], stderr)
+  })
+
+  it('leaves its secret in no log', async () => {
+    await runPrivate('canfar-1.5.2', 'images.canfar.net/private/none:1', account)
+    assert.ok(platform.log.length > 0)
+    for (const secret of [account.password, Buffer.from(`${account.user}:${account.password}`).toString('base64')])
+      assert.ok(!platform.log.includes(secret))
+  })
+})
