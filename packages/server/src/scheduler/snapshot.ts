@@ -17,7 +17,7 @@ export interface PlanNode extends Capacity {
 }
 
 /** What the planner knows of every job, waiting or running. */
-interface PlannedJob {
+export interface PlannedJob {
   readonly id: string
   /** Who submitted it and is charged for it. */
   readonly user: string
@@ -33,6 +33,10 @@ interface PlannedJob {
    * draws from; left out: it makes up a spread around the estimate.
    */
   readonly history?: readonly number[]
+  /** It starts in off-peak hours only (`--when off-peak`). Where the policy has none, every hour is off-peak. */
+  readonly offPeak?: true
+  /** It should have ended by then (`--by`): raises its place while that can be met; promises nothing. */
+  readonly by?: number
 }
 
 /** A job that waits. A held job is not told to the planner until it is released. */
@@ -42,10 +46,6 @@ export interface QueuedJob extends PlannedJob {
   readonly submittedAt: number
   /** It does not start earlier (`--after`). */
   readonly notBefore?: number
-  /** It should have ended by then (`--by`): raises its place while that can be met; promises nothing. */
-  readonly by?: number
-  /** It starts in off-peak hours only. Where the policy has none, every hour is off-peak. */
-  readonly offPeak?: true
 }
 
 /** A job that holds capacity: starting, running or stopping. */
@@ -74,7 +74,7 @@ export interface LimitsByHour extends Limits {
 
 /** What is set for one user or group; what is left out is as the policy says for all. */
 export interface Holder {
-  /** Its part compared with others'. Default 1. Zero: served when nobody else waits. */
+  /** Its part compared with others'. Default 1. Zero: no points for its share. */
   readonly weight?: number
   /** Replaces the policy's limits, value by value. */
   readonly limits?: LimitsByHour
@@ -142,10 +142,7 @@ export interface Policy {
   readonly limits: { readonly user: LimitsByHour; readonly group: LimitsByHour }
 }
 
-/**
- * All that a decision needs to know. Collections may come in any sequence.
- * @public
- */
+/** All that a decision needs to know. Collections may come in any sequence. */
 export interface Snapshot {
   readonly now: number
   readonly policy: Policy
@@ -157,11 +154,13 @@ export interface Snapshot {
   readonly users: ReadonlyMap<string, Holder>
   readonly groups: ReadonlyMap<string, Holder>
   /**
-   * When a job of a kind (`kindOf(job)`, kind.ts: user, group, size) was last placed. Waiting counts from then, so that a
-   * user's thousand jobs do not all grow old together. What is missing is made up from `active`; a kind of which nothing
-   * is known waits since its submission.
+   * When a job of a lane (`laneOf(job, policy).key`, lane.ts: user, group, size, run time) was last placed. Waiting counts
+   * from then, so that a user's thousand jobs do not all grow old together. May be empty: what is missing is made up from
+   * `active`, and the jobs of a lane of which nothing is known wait since their submission.
    */
   readonly served: ReadonlyMap<string, number>
+  /** What the last plan promised. May be empty: then nodes are chosen afresh. */
+  readonly reservations: Iterable<Reservation>
 }
 
 /** What happened, for a planner that keeps its state. Each may be told twice. */
@@ -194,12 +193,14 @@ export interface Reservation {
   readonly node: string
   /** When it is expected to start: enough of what runs there has ended by then, as estimated. */
   readonly at: number
+  /** When that was said first of this node. It is given up when `at` slips past this by more than the policy's delay. */
+  readonly promisedAt: number
 }
 
 /** What makes up a job's place in the order: points, of which one is worth an hour of waiting. More is earlier. */
 export interface Priority {
   readonly class: number
-  /** Hours since its submission, its `notBefore`, or the last start of a job of the same kind: the latest. */
+  /** Hours since its submission, its `notBefore`, or the last start of a job of its lane: the latest. */
   readonly age: number
   /** All of the policy's points where the group has used nothing lately, half where it has used its part, and so on. */
   readonly groupShare: number
@@ -236,6 +237,8 @@ export type Reason =
   | { readonly kind: 'reservation'; readonly asks: Needs; readonly at: number; readonly node: string }
   /** Nodes that could hold it are busy. */
   | { readonly kind: 'resources'; readonly asks: Needs; readonly mostFree: Capacity; readonly ableNodes: number }
+  /** A plan starts only so many at once; it goes on with the next. */
+  | { readonly kind: 'turn' }
   /** It would fit, and might delay a job that is ahead and has a reservation there. */
   | { readonly kind: 'backfill'; readonly reservedAt: number; readonly plannedSeconds: number }
 
@@ -250,37 +253,7 @@ export interface Plan {
   readonly reasonOf: (jobId: string) => Reason | undefined
 }
 
-/** When a job is expected to start, as instants: nine in ten later than `p10`, half later than `p50`, one in ten than `p90`. */
-export interface ExpectedStart {
-  readonly p10: number
-  readonly p50: number
-  readonly p90: number
-}
-
-/** What would start a job sooner, tried on the planner. */
-export interface Counterfactual {
-  /** What would have to be otherwise with it. */
-  readonly change: Partial<Pick<QueuedJob, 'needs' | 'estimateSeconds' | 'limitSeconds' | 'offPeak' | 'notBefore'>>
-  /** It would start now, on this node; undefined: not now, but still sooner. */
-  readonly node: string | undefined
-}
-
-/**
- * A planner that keeps its state between events (planner.ts). `plan(snapshot)` is one that is made, asked once and thrown
- * away; both give the same plan.
- * @public
- */
-export interface EventPlanner {
-  tell(event: PlannerEvent): void
-  plan(now: number): Plan
-  priorityOf(jobId: string, now: number): Priority | undefined
-  /** Waiting jobs that would go first if all could start now. */
-  ahead(
-    jobId: string,
-    now: number,
-  ): { readonly jobs: number; readonly cores: number; readonly memoryGb: number } | undefined
-  /** From running this planner forward on run times drawn from histories; `seed` makes the draws. */
-  expectedStart(jobId: string, now: number, seed: number): ExpectedStart | undefined
-  /** Which of these changes would start the job now or sooner. */
-  counterfactuals(jobId: string, now: number, changes: readonly Counterfactual['change'][]): readonly Counterfactual[]
+/** Waiting jobs that go before one: how many, and what they ask for together. */
+export interface Ahead extends Capacity {
+  readonly jobs: number
 }

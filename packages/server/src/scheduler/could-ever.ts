@@ -1,0 +1,31 @@
+import { limitsOf } from './ledger.ts'
+import { isAble, NodeState } from './node-state.ts'
+import { fits, sizeOfOffer, sizeOfRequest } from './size.ts'
+import type { Holder, LimitHit, LimitsByHour, Needs, PlanNode } from './snapshot.ts'
+
+/** Whether one of these nodes could hold a job, were it empty. A job for which none could is refused when it is submitted. */
+export function couldEverFit(needs: Needs, nodes: Iterable<PlanNode>): boolean {
+  const asks = { size: sizeOfRequest(needs), gpuKind: needs.gpus > 0 ? needs.gpuKind : undefined }
+  return Iterator.from(nodes).some((node) => isAble(new NodeState(node), asks))
+}
+
+/**
+ * Which limit would never let a job start, even if its user or group held nothing and at any hour; undefined where it
+ * could start. Such a job is refused when it is submitted.
+ */
+export function couldNeverStart(
+  needs: Needs,
+  whose: { readonly holder: 'user' | 'group'; readonly name: string; readonly set?: Holder | undefined },
+  forAll: LimitsByHour,
+): LimitHit | undefined {
+  const always = limitsOf(forAll, whose.set?.limits, false)
+  const offPeak = limitsOf(forAll, whose.set?.limits, true)
+  for (const on of ['running', 'cores', 'memoryGb', 'gpus'] as const) {
+    const limit = Math.max(always[on] ?? Infinity, offPeak[on] ?? Infinity)
+    const none = { cores: Infinity, memoryGb: Infinity, gpus: Infinity }
+    const asks = on === 'running' ? 1 : needs[on]
+    const isWithin = on === 'running' ? limit >= 1 : fits(sizeOfRequest(needs), sizeOfOffer({ ...none, [on]: limit }))
+    if (asks > 0 && !isWithin) return { holder: whose.holder, name: whose.name, on, limit, held: 0, asks }
+  }
+  return undefined
+}

@@ -1,0 +1,206 @@
+import { Heap } from './heap.ts'
+import { ageHours, type Entry, type Lane, type LaneGroup, type Shape } from './lane.ts'
+import { Holding, isAble, type NodeState } from './node-state.ts'
+import type { QueueState } from './queue-state.ts'
+import { earliestRoom, type Kept, keep, mayBackfill, shareNode } from './reservations.ts'
+import type { Reservation } from './snapshot.ts'
+
+/** What a cycle decides. */
+export interface Decision {
+  readonly placed: readonly { readonly entry: Entry; readonly node: NodeState }[]
+  readonly kept: ReadonlyMap<NodeState, Kept>
+  /** It ended because it had placed as many as it may. */
+  readonly isCut: boolean
+}
+
+/**
+ * Goes through the lanes in order: starts what fits and may, keeps a node for the first few that find no room, and lets
+ * later ones start where they do not stand in the way. Leaves the state as it was, but for which nodes are promised.
+ */
+export function decide(state: QueueState, now: number, most: number): Decision {
+  const cycle = new Cycle(state, now)
+  try {
+    return cycle.run(most)
+  } finally {
+    cycle.undo()
+  }
+}
+
+let cycles = 0
+
+class Cycle {
+  readonly #state: QueueState
+  readonly #now: number
+  readonly #isOffPeak: boolean
+  readonly #number = ++cycles
+  readonly #queue = new Heap<Candidate>(goesBefore)
+  readonly #placed: { readonly entry: Entry; readonly node: NodeState; readonly holding: Holding }[] = []
+  readonly #kept = new Map<NodeState, Kept>()
+  readonly #promised: Reservation[] = []
+  /** Lanes to be looked at whose jobs may still find room. */
+  #hopeful = 0
+
+  constructor(state: QueueState, now: number) {
+    this.#state = state
+    this.#now = now
+    this.#isOffPeak = state.isOffPeak(now)
+  }
+
+  run(most: number): Decision {
+    const { policy } = this.#state
+    this.#lineUp()
+    let isCut = false
+    while (this.#hopeful > 0 || this.#kept.size < policy.backfill.reservations) {
+      const candidate = this.#queue.pop()
+      if (candidate === undefined) break
+      if (this.#placed.length >= most) {
+        isCut = this.#hopeful > 0
+        break
+      }
+      this.#see(candidate)
+    }
+    this.#state.reservations.clear()
+    for (const reservation of this.#promised) this.#state.reservations.set(reservation.jobId, reservation)
+    return { placed: this.#placed, kept: this.#kept, isCut }
+  }
+
+  undo(): void {
+    for (const { entry, node, holding } of this.#placed) {
+      this.#state.giveBack(node, holding)
+      const { account } = entry.lane.group
+      account.user.add(holding.size, -1)
+      account.group?.add(holding.size, -1)
+      entry.lane.rewind()
+    }
+  }
+
+  #lineUp(): void {
+    const { shapes, groups, free, ledger } = this.#state
+    this.#state.settle()
+    for (const shape of shapes.values()) {
+      shape.toSee = 0
+      if (free.best(shape.size, shape.gpuKind) === undefined) shape.blockedIn = this.#number
+    }
+    ledger.share(this.#now, this.#state.capacity / 100)
+    for (const group of groups.values()) {
+      if (this.#state.mayStart(group, this.#now)) this.#enqueueFrom(group, 0)
+    }
+  }
+
+  /** The lane at this place of its group is to be looked at, and when it was, the next. */
+  #enqueueFrom(group: LaneGroup, place: number): void {
+    const lane = group.lanes[place]
+    if (lane === undefined) return
+    const { since, seq } = place === 0 ? group : lane
+    this.#enqueue({ lane, score: group.pointsWithoutAge(lane, this.#now) + ageHours(since, this.#now), seq, place })
+  }
+
+  #enqueue(candidate: Candidate): void {
+    const { shape } = candidate.lane.group
+    this.#queue.push(candidate)
+    shape.toSee++
+    if (shape.blockedIn !== this.#number) this.#hopeful++
+  }
+
+  #see({ lane, place }: Candidate): void {
+    const { group } = lane
+    const { shape, account } = group
+    const { policy, free } = this.#state
+    shape.toSee--
+    const isBlocked = shape.blockedIn === this.#number
+    if (!isBlocked) this.#hopeful--
+    if (
+      account.user.isFull(shape.size, policy, this.#isOffPeak) ||
+      account.group?.isFull(shape.size, policy, this.#isOffPeak) === true
+    )
+      return
+    if (place !== undefined) this.#enqueueFrom(group, place + 1)
+    const node = isBlocked
+      ? undefined
+      : free.best(shape.size, shape.gpuKind, (one) => {
+          const kept = this.#kept.get(one)
+          return kept === undefined || mayBackfill(kept, lane, this.#now, policy)
+        })
+    if (node !== undefined) {
+      this.#start(lane, node)
+      return
+    }
+    if (!isBlocked && free.best(shape.size, shape.gpuKind) === undefined) {
+      shape.blockedIn = this.#number
+      this.#hopeful -= shape.toSee
+    }
+    if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane)
+  }
+
+  #start(lane: Lane, node: NodeState): void {
+    const { group } = lane
+    const entry = lane.first() as Entry
+    const holding = new Holding({ ...entry.job, node: node.name, placedAt: this.#now }, group.shape.size)
+    const kept = this.#kept.get(node)
+    if (kept !== undefined) shareNode(kept, lane, this.#now, this.#state.policy)
+    this.#state.hold(node, holding)
+    group.account.user.add(holding.size, 1)
+    group.account.group?.add(holding.size, 1)
+    this.#placed.push({ entry, node, holding })
+    lane.step()
+    const next = lane.first()
+    // The next of the lane has not waited: what waited was the lane, and it was served.
+    if (next !== undefined)
+      this.#enqueue({ lane, score: group.pointsWithoutAge(lane, this.#now), seq: next.job.seq, place: undefined })
+  }
+
+  #keepFor(lane: Lane): void {
+    const { job } = lane.first() as Entry
+    const promise = this.#state.reservations.get(job.id)
+    const found = this.#promisedRoom(lane, promise) ?? this.#soonestRoom(lane.group.shape)
+    if (found === undefined) return
+    const { node, room } = found
+    this.#kept.set(node, keep(job.id, node, lane.group.shape.size, room))
+    const promisedAt = promise?.node === node.name && found.isPromised ? promise.promisedAt : room.at
+    this.#promised.push({ jobId: job.id, node: node.name, at: room.at, promisedAt })
+  }
+
+  /** The room that the last plan promised, unless it comes too late now. */
+  #promisedRoom(lane: Lane, promise: Reservation | undefined): Found | undefined {
+    const node = promise === undefined ? undefined : this.#state.nodes.get(promise.node)
+    if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, lane.group.shape))
+      return undefined
+    const latest = promise.promisedAt + this.#state.policy.backfill.maxDelaySeconds * 1000
+    const room = earliestRoom(node, lane.group.shape.size, this.#now, latest + 1)
+    return room === undefined ? undefined : { node, room, isPromised: true }
+  }
+
+  #soonestRoom(shape: Shape): Found | undefined {
+    let best: Found | undefined
+    let tried = 0
+    for (const node of this.#state.free.fromEmptiest()) {
+      if (!isAble(node, shape) || this.#kept.has(node)) continue
+      if (++tried > nodesTried) break
+      const room = earliestRoom(node, shape.size, this.#now, best === undefined ? Infinity : best.room.at + 1)
+      if (room === undefined) continue
+      if (best === undefined || room.at < best.room.at) best = { node, room, isPromised: false }
+    }
+    return best
+  }
+}
+
+/** So many of the nodes that could hold a job, those with the most free cores, are asked when they will have room. */
+const nodesTried = 256
+
+interface Found {
+  readonly node: NodeState
+  readonly room: NonNullable<ReturnType<typeof earliestRoom>>
+  readonly isPromised: boolean
+}
+
+/** A lane to be looked at. */
+interface Candidate {
+  readonly lane: Lane
+  /** Points of its first job. */
+  readonly score: number
+  readonly seq: number
+  /** Its place in its group, after which the next comes; undefined where it was served in this cycle and comes again. */
+  readonly place: number | undefined
+}
+
+const goesBefore = (a: Candidate, b: Candidate): boolean => a.score > b.score || (a.score === b.score && a.seq < b.seq)

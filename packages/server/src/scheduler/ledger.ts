@@ -1,0 +1,255 @@
+import { chargedCores, chargedHours, decayed } from './usage.ts'
+import type { OffPeakHours } from './off-peak.ts'
+import type { ActiveJob, Holder, LimitHit, Limits, LimitsByHour, Policy, Usage } from './snapshot.ts'
+import { sizeOfOffer, type Size } from './size.ts'
+import { countBefore } from './sorted.ts'
+
+/** A user or a group, and what it holds. */
+export class HolderState {
+  readonly kind: 'user' | 'group'
+  readonly name: string
+  set: Holder | undefined
+  milliCores = 0
+  mib = 0
+  gpus = 0
+  running = 0
+  #limits:
+    | { readonly policy: Policy; readonly open: boolean; readonly set: Holder | undefined; readonly now: Most }
+    | undefined
+
+  constructor(kind: 'user' | 'group', name: string) {
+    this.kind = kind
+    this.name = name
+  }
+
+  get weight(): number {
+    return this.set?.weight ?? 1
+  }
+
+  add(size: Size, sign: 1 | -1): void {
+    this.milliCores += sign * size.milliCores
+    this.mib += sign * size.mib
+    this.gpus += sign * size.gpus
+    this.running += sign
+  }
+
+  /** Whether one job more of this size is too much. */
+  isFull(size: Size, policy: Policy, open: boolean): boolean {
+    const most = this.#most(policy, open)
+    return (
+      this.running + 1 > most.running ||
+      this.milliCores + size.milliCores > most.milliCores ||
+      this.mib + size.mib > most.mib ||
+      // Nobody is kept from a job without GPUs by a limit on GPUs that was lowered below what he holds; the same for the others below.
+      (size.gpus > 0 && this.gpus + size.gpus > most.gpus)
+    )
+  }
+
+  /** Which limit one job more of this size meets. */
+  hit(size: Size, policy: Policy, open: boolean, opensAt: number | undefined): LimitHit | undefined {
+    const most = this.#most(policy, open)
+    const meets = (
+      on: LimitHit['on'],
+      unit: number,
+      held: number,
+      asks: number,
+      limit: number,
+    ): LimitHit | undefined => {
+      if (asks === 0 || held + asks <= limit) return undefined
+      const offPeak = open ? undefined : limitsOf(policy.limits[this.kind], this.set?.limits, true)[on]
+      const now = limitsOf(policy.limits[this.kind], this.set?.limits, open)[on] ?? 0
+      const larger = offPeak !== undefined && opensAt !== undefined && offPeak > now
+      return {
+        holder: this.kind,
+        name: this.name,
+        on,
+        limit: now,
+        held: held / unit,
+        asks: asks / unit,
+        ...(larger ? { larger: { limit: offPeak, at: opensAt } } : {}),
+      }
+    }
+    return (
+      meets('running', 1, this.running, 1, most.running) ??
+      meets('cores', 1000, this.milliCores, size.milliCores, most.milliCores) ??
+      meets('memoryGb', 1024, this.mib, size.mib, most.mib) ??
+      meets('gpus', 1, this.gpus, size.gpus, most.gpus)
+    )
+  }
+
+  #most(policy: Policy, open: boolean): Most {
+    const known = this.#limits
+    if (known !== undefined && known.policy === policy && known.open === open && known.set === this.set)
+      return known.now
+    const now = mostOf(limitsOf(policy.limits[this.kind], this.set?.limits, open))
+    this.#limits = { policy, open, set: this.set, now }
+    return now
+  }
+}
+
+interface Most extends Size {
+  readonly running: number
+}
+
+const mostOf = ({ cores = Infinity, memoryGb = Infinity, gpus = Infinity, running = Infinity }: Limits): Most => ({
+  ...sizeOfOffer({ cores, memoryGb, gpus }),
+  running,
+})
+
+/** The limits that hold now: what is set for one before what holds for all, off-peak before always. */
+export function limitsOf(forAll: LimitsByHour, forOne: LimitsByHour | undefined, offPeakNow: boolean): Limits {
+  const { offPeak: allOffPeak, ...all } = forAll
+  const { offPeak: oneOffPeak, ...one } = forOne ?? {}
+  return offPeakNow ? { ...all, ...allOffPeak, ...one, ...oneOffPeak } : { ...all, ...one }
+}
+
+/** What a user has used and holds in the name of one group, or of nobody. */
+export class Account {
+  readonly user: HolderState
+  readonly group: HolderState | undefined
+  readonly contender: Contender
+  usage: Usage | undefined
+  /** Jobs that wait or hold capacity. */
+  jobs = 0
+  /** Parts of the policy's points, from 0 to 1: as of the last {@link Ledger.share}. */
+  groupShare = 1
+  userShare = 1
+  /** Charged cores held now, in hundredths, and the sum of each with the time when it began: whole numbers, so sums are exact. */
+  #rate = 0
+  #rateTimesStart = 0
+
+  constructor(user: HolderState, group: HolderState | undefined, contender: Contender) {
+    this.user = user
+    this.group = group
+    this.contender = contender
+  }
+
+  hold(rate: number, start: number, sign: 1 | -1): void {
+    this.#rate += sign * rate
+    this.#rateTimesStart += sign * rate * start
+  }
+
+  /** Core-hours as they count now. */
+  used(now: number, clock: number, halfLifeHours: number): number {
+    const past = this.usage === undefined ? 0 : decayed(this.usage, now, halfLifeHours)
+    const held = Math.max(0, this.#rate * clock - this.#rateTimesStart)
+    return past + (held / 100) * (clockStepMs / 3_600_000)
+  }
+}
+
+/** Whoever competes with others for the platform: a group, or a user who charges none. */
+class Contender {
+  readonly key: string
+  /** In order of the user's name. */
+  readonly accounts: Account[] = []
+
+  constructor(key: string) {
+    this.key = key
+  }
+}
+
+const clockStepMs = 10_000
+
+/** Who holds and has used what. */
+export class Ledger {
+  readonly users = new Map<string, HolderState>()
+  readonly groups = new Map<string, HolderState>()
+  readonly #accounts = new Map<string, Account>()
+  /** In order of their keys, so that sums come out the same whatever came first. */
+  readonly #contenders: Contender[] = []
+  readonly #policy: Policy
+  readonly #offPeak: OffPeakHours | undefined
+
+  constructor(policy: Policy, offPeak: OffPeakHours | undefined) {
+    this.#policy = policy
+    this.#offPeak = offPeak
+  }
+
+  user(name: string): HolderState {
+    return holderIn(this.users, 'user', name)
+  }
+
+  group(name: string): HolderState {
+    return holderIn(this.groups, 'group', name)
+  }
+
+  account(user: string, group: string | undefined): Account {
+    const key = accountKey(user, group)
+    let account = this.#accounts.get(key)
+    if (account === undefined) {
+      const contender = this.#contender(group === undefined ? `user ${user}` : `group ${group}`)
+      account = new Account(this.user(user), group === undefined ? undefined : this.group(group), contender)
+      this.#accounts.set(key, account)
+      const place = countBefore(contender.accounts, ({ user: { name } }) => name < user)
+      contender.accounts.splice(place, 0, account)
+    }
+    return account
+  }
+
+  accounts(): Iterable<Account> {
+    return this.#accounts.values()
+  }
+
+  /** A job takes or gives back what it holds. */
+  hold(job: ActiveJob, size: Size, sign: 1 | -1): void {
+    const account = this.account(job.user, job.group)
+    account.user.add(size, sign)
+    account.group?.add(size, sign)
+    account.hold(Math.round(chargedCores(job.needs, this.#policy) * 100), this.#clock(job.placedAt), sign)
+    account.jobs += sign
+  }
+
+  /** Works out everybody's share. `capacity` is the platform's, in charged cores. */
+  share(now: number, capacity: number): void {
+    const { halfLifeHours } = this.#policy
+    const clock = this.#clock(now)
+    // Who uses all of the platform for ever has used this much, with what is long ago decayed.
+    const all = (capacity * halfLifeHours) / Math.LN2
+    const present = this.#contenders.filter(({ accounts }) => accounts.some(({ jobs }) => jobs > 0))
+    const weights = present.reduce((sum, contender) => sum + weightOf(contender), 0)
+    for (const contender of present) {
+      const used = contender.accounts.map((account) => account.used(now, clock, halfLifeHours))
+      const fair = (all * weightOf(contender)) / weights
+      const groupShare = shareLeft(
+        used.reduce((sum, each) => sum + each, 0),
+        fair,
+      )
+      const members = contender.accounts.reduce((sum, { jobs, user }) => (jobs > 0 ? sum + user.weight : sum), 0)
+      contender.accounts.forEach((account, i) => {
+        account.groupShare = groupShare
+        account.userShare =
+          account.group === undefined ? groupShare : shareLeft(used[i] ?? 0, (fair * account.user.weight) / members)
+      })
+    }
+  }
+
+  /** The time as it is charged, in steps: it goes slower in off-peak hours. */
+  #clock(at: number): number {
+    return Math.floor((chargedHours(0, at, this.#policy, this.#offPeak) * 3_600_000) / clockStepMs)
+  }
+
+  #contender(key: string): Contender {
+    const place = countBefore(this.#contenders, (other) => other.key < key)
+    const found = this.#contenders[place]
+    if (found?.key === key) return found
+    const contender = new Contender(key)
+    this.#contenders.splice(place, 0, contender)
+    return contender
+  }
+}
+
+const accountKey = (user: string, group: string | undefined): string => `${user}\n${group ?? ''}`
+
+const weightOf = ({ accounts }: Contender): number => accounts[0]?.group?.weight ?? accounts[0]?.user.weight ?? 1
+
+/** 1 where nothing was used, a half where the fair part was, a quarter where twice as much; 0 without a part. */
+const shareLeft = (used: number, fair: number): number => (fair > 0 ? 2 ** (-used / fair) : 0)
+
+function holderIn(holders: Map<string, HolderState>, kind: 'user' | 'group', name: string): HolderState {
+  let holder = holders.get(name)
+  if (holder === undefined) {
+    holder = new HolderState(kind, name)
+    holders.set(name, holder)
+  }
+  return holder
+}

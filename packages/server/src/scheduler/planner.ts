@@ -1,0 +1,176 @@
+import { decide } from './cycle.ts'
+import type { Entry, Lane, LaneGroup, Shape } from './lane.ts'
+import { isAble, type NodeState } from './node-state.ts'
+import { QueueState } from './queue-state.ts'
+import { type Kept, mayBackfill } from './reservations.ts'
+import { capacityOf } from './size.ts'
+import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
+
+/**
+ * Decides which waiting jobs start where, and why the others wait. Keeps its state between plans: it is told what happens
+ * and then decides afresh. It reads no clock and does nothing; what it plans becomes true when it is told so.
+ */
+export class Planner {
+  #state: QueueState
+  #kept: ReadonlyMap<NodeState, Kept> = new Map()
+  #isCut = false
+  #placed = new Map<string, string>()
+
+  constructor(snapshot: Snapshot) {
+    this.#state = new QueueState(snapshot)
+  }
+
+  /** Something happened. */
+  tell(event: PlannerEvent): void {
+    if (event.type === 'policy') this.#state = new QueueState({ ...this.#state.snapshot(), policy: event.policy })
+    else this.#state.take(event)
+  }
+
+  /**
+   * What to do now.
+   * @param most - How many jobs it starts at most. Default: as many as can be.
+   */
+  plan(now: number, most = Infinity): Plan {
+    const state = this.#state
+    state.advance(now)
+    const { placed, kept, isCut } = decide(state, now, most)
+    this.#kept = kept
+    this.#isCut = isCut
+    this.#placed = new Map(placed.map(({ entry, node }) => [entry.job.id, node.name]))
+    const reservations = [...state.reservations.values()]
+    const instants = [state.nextStart(), state.offPeak?.nextEdge(now), ...reservations.map(({ at }) => at + 1)]
+    const again = instants.filter((at) => at !== undefined && at > now) as number[]
+    return {
+      placements: placed.map(({ entry, node }) => ({ job: entry.job, node: node.name })),
+      reservations,
+      again: isCut ? now : again.length === 0 ? undefined : Math.min(...again),
+      reasonOf: (jobId) => this.reasonOf(jobId, now),
+    }
+  }
+
+  /** Why a job waits; undefined where it does not. As of the last plan and of what was told since. */
+  reasonOf(jobId: string, now: number): Reason | undefined {
+    const state = this.#state
+    const later = state.notYet(jobId)
+    if (later?.notBefore !== undefined) return { kind: 'not-before', at: later.notBefore }
+    const entry = state.entries.get(jobId)
+    if (entry === undefined) return undefined
+    const { lane, job } = entry
+    const { group } = lane
+    const { shape } = group
+    const node = this.#placed.get(jobId)
+    if (node !== undefined) return { kind: 'placed', node }
+    if (!state.mayStart(group, now)) return { kind: 'window', opensAt: state.offPeak?.nextOpening(now) }
+    const limit = this.#limitHit(group, now)
+    if (limit !== undefined) return { kind: 'limit', ...limit }
+    const ableNodes = state.ableNodes(shape)
+    const asks = job.needs
+    if (ableNodes === 0) return { kind: 'no-node', asks, largest: this.#largest((one) => one.total) }
+    const reservation = state.reservations.get(jobId)
+    if (reservation !== undefined) return { kind: 'reservation', asks, at: reservation.at, node: reservation.node }
+    const room = state.free.best(shape.size, shape.gpuKind)
+    if (room === undefined) {
+      const mostFree = this.#largest((one) => one.free, shape) ?? { cores: 0, memoryGb: 0, gpus: 0 }
+      return { kind: 'resources', asks, ableNodes, mostFree }
+    }
+    const keeps = this.#keepsOff(lane, now)
+    if (this.#isCut || keeps === undefined) return { kind: 'turn' }
+    return { kind: 'backfill', reservedAt: keeps.at, plannedSeconds: lane.plannedSeconds }
+  }
+
+  /** What makes up a job's place in the order; undefined where it does not wait. */
+  priorityOf(jobId: string, now: number): Priority | undefined {
+    const entry = this.#entry(jobId)
+    if (entry === undefined) return undefined
+    this.#state.ledger.share(now, this.#state.capacity / 100)
+    return entry.lane.group.priorityOf(entry, now)
+  }
+
+  /**
+   * The jobs that would go first if capacity came free now and nothing else changed: of its own lane those before it; of
+   * another the first, if that goes before it, and all, if they would even without having waited.
+   */
+  ahead(jobId: string, now: number): Ahead | undefined {
+    const state = this.#state
+    const entry = this.#entry(jobId)
+    if (entry === undefined) return undefined
+    state.ledger.share(now, state.capacity / 100)
+    state.settle()
+    const own = entry.lane.countBeforeEntry(entry)
+    const fresh = entry.lane.group.pointsWithoutAge(entry.lane, now)
+    const score = own > 0 ? fresh : fresh + entry.lane.ageHours(entry, now)
+    const sum = { jobs: 0, cores: 0, memoryGb: 0, gpus: 0 }
+    for (const group of state.groups.values()) {
+      if (!state.mayStart(group, now)) continue
+      const { lanes, shape } = group
+      let jobs = 0
+      for (const lane of lanes) jobs += lane === entry.lane ? own : countAhead(lane, { score, seq: entry.job.seq, now })
+      sum.jobs += jobs
+      sum.cores += jobs * shape.needs.cores
+      sum.memoryGb += jobs * shape.needs.memoryGb
+      sum.gpus += jobs * shape.needs.gpus
+    }
+    return sum
+  }
+
+  /** The state as a snapshot: what a planner made of it would decide is what this one does. */
+  snapshot(): Snapshot {
+    return this.#state.snapshot()
+  }
+
+  #entry(jobId: string): Entry | undefined {
+    return this.#state.entries.get(jobId)
+  }
+
+  #limitHit({ account, shape }: LaneGroup, now: number): LimitHit | undefined {
+    const { policy, offPeak } = this.#state
+    const isOffPeak = this.#state.isOffPeak(now)
+    const opensAt = offPeak?.nextOpening(now)
+    return (
+      account.user.hit(shape.size, policy, isOffPeak, opensAt) ??
+      account.group?.hit(shape.size, policy, isOffPeak, opensAt)
+    )
+  }
+
+  /** The most that a node has of what is asked for: by cores, then memory. */
+  #largest(of: (node: NodeState) => NodeState['total'], able?: Shape) {
+    let most: NodeState['total'] | undefined
+    for (const node of this.#state.nodes.values()) {
+      if (able !== undefined && !isAble(node, able)) continue
+      const size = of(node)
+      if (
+        most === undefined ||
+        size.milliCores > most.milliCores ||
+        (size.milliCores === most.milliCores && size.mib > most.mib)
+      )
+        most = size
+    }
+    return most === undefined ? undefined : capacityOf(most)
+  }
+
+  /** What keeps a lane off the nodes that have room; undefined where one of them is free for it. */
+  #keepsOff(lane: Lane, now: number): Kept | undefined {
+    let keeps: Kept | undefined
+    const { shape } = lane.group
+    const free = this.#state.free.best(shape.size, shape.gpuKind, (node) => {
+      const kept = this.#kept.get(node)
+      if (kept === undefined || mayBackfill(kept, lane, now, this.#state.policy)) return true
+      if (keeps === undefined || kept.at < keeps.at) keeps = kept
+      return false
+    })
+    return free === undefined ? keeps : undefined
+  }
+}
+
+/** Decides once: the plan of a planner that knows this and nothing else. */
+export const planOnce = (snapshot: Snapshot): Plan => new Planner(snapshot).plan(snapshot.now)
+
+function countAhead(lane: Lane, than: { readonly score: number; readonly seq: number; readonly now: number }): number {
+  const first = lane.first()
+  if (first === undefined) return 0
+  const fresh = lane.group.pointsWithoutAge(lane, than.now)
+  if (fresh > than.score) return lane.size
+  if (fresh === than.score) return lane.countBefore(than.seq)
+  const score = fresh + lane.ageHours(first, than.now)
+  return score > than.score || (score === than.score && first.job.seq < than.seq) ? 1 : 0
+}

@@ -1,0 +1,69 @@
+import type { Lane } from './lane.ts'
+import type { Holding, NodeState } from './node-state.ts'
+import { fits, minus, type Size } from './size.ts'
+import type { Policy } from './snapshot.ts'
+
+/** A node kept for a job from an instant on. */
+export interface Kept {
+  readonly jobId: string
+  readonly node: NodeState
+  readonly at: number
+  /** What is left of the node at that instant beside the job: what runs longer must do with it. */
+  spare: Size
+}
+
+/** When enough of a node has ended for a job of this size, and what is free then. Undefined: not before `until`. */
+export function earliestRoom(
+  node: NodeState,
+  asks: Size,
+  now: number,
+  until = Infinity,
+): { readonly at: number; readonly free: Size } | undefined {
+  if (fits(asks, node.free)) return { at: now, free: node.free }
+  const holdings = node.holdings(now)
+  let { milliCores, mib, gpus } = node.free
+  for (let i = 0; i < holdings.length; i++) {
+    const { end, size } = holdings[i] as Holding
+    if (end >= until) return undefined
+    milliCores += size.milliCores
+    mib += size.mib
+    gpus += size.gpus
+    if (milliCores < asks.milliCores || mib < asks.mib || gpus < asks.gpus) continue
+    // What ends at the same instant is free then too.
+    if (holdings[i + 1]?.end !== end) return { at: end, free: { milliCores, mib, gpus } }
+  }
+  return undefined
+}
+
+/** Keeps the node for a job whose room comes then. */
+export const keep = (
+  jobId: string,
+  node: NodeState,
+  asks: Size,
+  room: { readonly at: number; readonly free: Size },
+): Kept => ({
+  jobId,
+  node,
+  at: room.at,
+  spare: minus(room.free, asks),
+})
+
+/**
+ * Whether a job may start on a node that is kept for another: it ends before, as far as it is trusted, and even at its
+ * limit delays the other by no more than the policy says; or it leaves enough.
+ */
+export function mayBackfill(kept: Kept, lane: Lane, now: number, { backfill }: Policy): boolean {
+  return endsBefore(kept, lane, now, backfill.maxDelaySeconds) || fits(lane.group.shape.size, kept.spare)
+}
+
+/** A job was started beside what is kept: where it will still run then, it has its part of what is spare. */
+export function shareNode(kept: Kept, lane: Lane, now: number, { backfill }: Policy): void {
+  if (!endsBefore(kept, lane, now, backfill.maxDelaySeconds)) kept.spare = minus(kept.spare, lane.group.shape.size)
+}
+
+const endsBefore = (
+  { at }: Kept,
+  { plannedSeconds, limitSeconds }: Lane,
+  now: number,
+  maxDelaySeconds: number,
+): boolean => now + plannedSeconds * 1000 <= at && now + limitSeconds * 1000 <= at + maxDelaySeconds * 1000

@@ -1,0 +1,50 @@
+import type { Capacity } from '../job/resources.ts'
+
+/**
+ * Capacity in whole numbers: sums of them are exact, so a planner that adds and takes away for months has the same as one
+ * that counts afresh.
+ */
+export interface Size {
+  readonly milliCores: number
+  readonly mib: number
+  readonly gpus: number
+}
+
+/** What a request takes: rounded up. */
+export const sizeOfRequest = ({ cores, memoryGb, gpus }: Capacity): Size => ({
+  milliCores: Math.ceil(cores * 1000 - rounding),
+  mib: Math.ceil(memoryGb * 1024 - rounding),
+  gpus,
+})
+
+/** What a node or a limit gives: rounded down. */
+export const sizeOfOffer = ({ cores, memoryGb, gpus }: Capacity): Size => ({
+  milliCores: Math.floor(cores * 1000 + rounding),
+  mib: Math.floor(memoryGb * 1024 + rounding),
+  gpus: Math.floor(gpus),
+})
+
+/** So that 0.29 cores are 290 thousandths, though 0.29 × 1000 is 289.99999999999994. */
+const rounding = 1e-6
+
+/** In the units that people ask in. */
+export const capacityOf = ({ milliCores, mib, gpus }: Size): Capacity => ({
+  cores: milliCores / 1000,
+  memoryGb: mib / 1024,
+  gpus,
+})
+
+export const fits = (asks: Size, free: Size): boolean =>
+  asks.milliCores <= free.milliCores && asks.mib <= free.mib && asks.gpus <= free.gpus
+
+export const plus = (a: Size, b: Size): Size => ({
+  milliCores: a.milliCores + b.milliCores,
+  mib: a.mib + b.mib,
+  gpus: a.gpus + b.gpus,
+})
+
+export const minus = (a: Size, b: Size): Size => ({
+  milliCores: a.milliCores - b.milliCores,
+  mib: a.mib - b.mib,
+  gpus: a.gpus - b.gpus,
+})

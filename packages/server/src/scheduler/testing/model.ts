@@ -1,0 +1,107 @@
+import { laneOf } from '../lane.ts'
+import type { ActiveJob, Plan, PlannerEvent, PlanNode, QueuedJob, Reservation, Snapshot, Usage } from '../snapshot.ts'
+
+/** What a planner has been told, kept the plainest way: what it should know is what this has as a snapshot. */
+export class Model {
+  #base: Snapshot
+  readonly #nodes: Map<string, PlanNode>
+  readonly #queued: Map<string, QueuedJob>
+  readonly #active: Map<string, ActiveJob>
+  readonly #usage: Map<string, Usage>
+  readonly #served: Map<string, number>
+  #reservations: readonly Reservation[]
+
+  constructor(snapshot: Snapshot) {
+    this.#base = snapshot
+    this.#nodes = new Map(Iterator.from(snapshot.nodes).map((node) => [node.name, node]))
+    this.#queued = new Map(Iterator.from(snapshot.queued).map((job) => [job.id, job]))
+    this.#active = new Map(Iterator.from(snapshot.active).map((job) => [job.id, job]))
+    this.#usage = new Map(Iterator.from(snapshot.usage).map((usage) => [keyOf(usage), usage]))
+    this.#served = new Map(snapshot.served)
+    this.#reservations = [...snapshot.reservations]
+  }
+
+  tell(event: PlannerEvent): void {
+    switch (event.type) {
+      case 'queued':
+        this.#drop(event.job.id)
+        this.#queued.set(event.job.id, event.job)
+        break
+      case 'placed': {
+        const known = this.#queued.get(event.job.id) ?? event.job
+        const key = laneOf(known, this.#base.policy).key
+        this.#drop(event.job.id)
+        this.#active.set(event.job.id, event.job)
+        this.#served.set(key, Math.max(event.job.placedAt, this.#served.get(key) ?? 0))
+        break
+      }
+      case 'gone':
+        this.#drop(event.id)
+        break
+      case 'usage':
+        this.#usage.set(keyOf(event.usage), event.usage)
+        break
+      case 'node':
+        this.#nodes.set(event.node.name, event.node)
+        break
+      case 'nodeGone':
+        this.#nodes.delete(event.name)
+        break
+      case 'user':
+        this.#base = { ...this.#base, users: withHolder(this.#base.users, event) }
+        break
+      case 'group':
+        this.#base = { ...this.#base, groups: withHolder(this.#base.groups, event) }
+        break
+      case 'policy':
+        this.#base = { ...this.#base, policy: event.policy }
+        break
+    }
+  }
+
+  /** The plan's promises are known to the next plan. */
+  planned(plan: Plan): void {
+    this.#reservations = plan.reservations
+  }
+
+  active(): readonly ActiveJob[] {
+    return [...this.#active.values()]
+  }
+
+  queued(): readonly QueuedJob[] {
+    return [...this.#queued.values()]
+  }
+
+  nodes(): readonly PlanNode[] {
+    return [...this.#nodes.values()]
+  }
+
+  /** With rows in this sequence. */
+  snapshot(now: number, arrange: <T>(rows: readonly T[]) => readonly T[] = (rows) => rows): Snapshot {
+    return {
+      ...this.#base,
+      now,
+      nodes: arrange([...this.#nodes.values()]),
+      queued: arrange([...this.#queued.values()]),
+      active: arrange([...this.#active.values()]),
+      usage: arrange([...this.#usage.values()]),
+      served: new Map(arrange([...this.#served])),
+      reservations: this.#reservations,
+    }
+  }
+
+  #drop(id: string): void {
+    this.#queued.delete(id)
+    this.#active.delete(id)
+    this.#reservations = this.#reservations.filter(({ jobId }) => jobId !== id)
+  }
+}
+
+const keyOf = ({ user, group }: Usage): string => `${user} ${group ?? ''}`
+
+function withHolder(holders: Snapshot['users'], { name, holder }: Extract<PlannerEvent, { type: 'user' | 'group' }>) {
+  const next = new Map(holders)
+  if (holder === undefined) next.delete(name)
+  else next.set(name, holder)
+  return next
+}

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Reason } from './snapshot.ts'
+import { duration, words } from './words.ts'
+
+const asks = { cores: 8, memoryGb: 64, gpus: 0 }
+const say = (reason: Reason): string => words(reason, (at) => `at ${at}`)
+
+test('each reason says what is waited for, with its numbers', () => {
+  assert.equal(say({ kind: 'not-before', at: 5 }), 'It was asked not to start before at 5.')
+  assert.match(say({ kind: 'window', opensAt: 7 }), /off-peak hours, which begin at 7/)
+  assert.match(say({ kind: 'window', opensAt: undefined }), /has none. Submit it again without/)
+  assert.match(
+    say({ kind: 'resources', asks, ableNodes: 3, mostFree: { cores: 4, memoryGb: 12.25, gpus: 0 } }),
+    /8 cores and 64 GB of memory: all 3 nodes that could hold it are busy; at most 4 cores and 12.3 GB of memory/,
+  )
+  assert.match(say({ kind: 'reservation', asks, at: 9, node: 'n1' }), /kept for it on n1.*by at 9/)
+  assert.match(say({ kind: 'backfill', reservedAt: 9, plannedSeconds: 7200 }), /from at 9 on.*run for 2 hours/)
+  assert.match(say({ kind: 'no-node', asks, largest: undefined }), /none is there now/)
+  assert.match(
+    say({ kind: 'no-node', asks: { ...asks, gpus: 1, gpuKind: 'a100' }, largest: { cores: 4, memoryGb: 8, gpus: 0 } }),
+    /8 cores, 64 GB of memory and 1 GPU \(a100\); the largest has 4 cores, 8 GB of memory and 0 GPUs/,
+  )
+})
+
+test('a limit says whose it is, what is held, and when it is larger', () => {
+  const limit = { kind: 'limit', holder: 'user', name: 'ada', on: 'cores', limit: 64, held: 60, asks: 8 } as const
+  assert.equal(say(limit), 'Its owner holds 60 cores of at most 64 cores, and it asks for 8.')
+  assert.match(say({ ...limit, larger: { limit: 128, at: 3 } }), /Off-peak, from at 3, 128 cores may be held/)
+  assert.equal(
+    say({ ...limit, holder: 'group', name: 'sky', on: 'running', limit: 1, held: 1, asks: 1 }),
+    'Its group, sky, has 1 job running, of 1 allowed at once.',
+  )
+})
+
+test('durations are said in the unit that fits', () => {
+  assert.deepEqual([1, 60, 90, 5400, 200_000].map(duration), [
+    '1 second',
+    '60 seconds',
+    '2 minutes',
+    '1.5 hours',
+    '2.3 days',
+  ])
+})

@@ -1,0 +1,88 @@
+import type { Capacity } from '../job/resources.ts'
+import type { LimitHit, Needs, Reason } from './snapshot.ts'
+
+/** How instants are written; the caller knows the reader's zone. */
+export type WriteInstant = (at: number) => string
+
+/** Why a job waits, as a person would say it: one or two sentences, with what to do where something can be done. */
+export function words(reason: Reason, writeInstant: WriteInstant): string {
+  switch (reason.kind) {
+    case 'placed':
+      return `It starts on ${reason.node} now.`
+    case 'turn':
+      return 'It is about to be placed: so many jobs start now that it comes with the next.'
+    case 'not-before':
+      return `It was asked not to start before ${writeInstant(reason.at)}.`
+    case 'window':
+      return reason.opensAt === undefined
+        ? 'It waits for off-peak hours, and the platform has none. Submit it again without `--when off-peak`.'
+        : `It waits for off-peak hours, which begin ${writeInstant(reason.opensAt)}.`
+    case 'limit':
+      return limitWords(reason, writeInstant)
+    case 'no-node':
+      return reason.largest === undefined
+        ? 'It waits for a node: none is there now.'
+        : `No node that is there now could hold ${ask(reason.asks)}; the largest has ${have(reason.largest, reason.asks)}.`
+    case 'reservation':
+      return `It is next: ${ask(reason.asks)} are kept for it on ${reason.node}, where enough is expected to end by ${writeInstant(reason.at)}.`
+    case 'resources':
+      return (
+        `It waits for ${ask(reason.asks)}: ` +
+        (reason.ableNodes === 1
+          ? 'the one node that could hold it is busy'
+          : `all ${reason.ableNodes} nodes that could hold it are busy`) +
+        `; at most ${have(reason.mostFree, reason.asks)} are free on one.`
+      )
+    case 'backfill':
+      return (
+        `There is room for it, kept from ${writeInstant(reason.reservedAt)} on for a job that is ahead of it, and it may run ` +
+        `for ${duration(reason.plannedSeconds)}. With a shorter \`--time\` it may start sooner.`
+      )
+  }
+}
+
+function limitWords({ holder, name, on, limit, held, asks, larger }: LimitHit, writeInstant: WriteInstant): string {
+  const whose = holder === 'user' ? 'Its owner' : `Its group, ${name},`
+  const later =
+    larger === undefined ? '' : ` Off-peak, from ${writeInstant(larger.at)}, ${amount(larger.limit, on)} may be held.`
+  const now =
+    on === 'running'
+      ? `${whose} has ${count(held, 'job')} running, of ${number(limit)} allowed at once.`
+      : `${whose} holds ${amount(held, on)} of at most ${amount(limit, on)}, and it asks for ${number(asks)}.`
+  return now + later
+}
+
+const units = {
+  cores: ['core', 'cores'],
+  memoryGb: ['GB of memory', 'GB of memory'],
+  gpus: ['GPU', 'GPUs'],
+  running: ['running job', 'running jobs'],
+} as const
+
+const amount = (value: number, on: keyof typeof units): string => `${number(value)} ${units[on][value === 1 ? 0 : 1]}`
+
+const count = (value: number, noun: string): string => `${number(value)} ${noun}${value === 1 ? '' : 's'}`
+
+function ask({ cores, memoryGb, gpus, gpuKind }: Needs): string {
+  const parts = [amount(cores, 'cores'), amount(memoryGb, 'memoryGb')]
+  if (gpus > 0) parts.push(amount(gpus, 'gpus') + (gpuKind === undefined ? '' : ` (${gpuKind})`))
+  return list(parts)
+}
+
+function have({ cores, memoryGb, gpus }: Capacity, asks: Needs): string {
+  const parts = [amount(cores, 'cores'), amount(memoryGb, 'memoryGb')]
+  if (asks.gpus > 0) parts.push(amount(gpus, 'gpus'))
+  return list(parts)
+}
+
+const list = (parts: readonly string[]): string => `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`
+
+const number = (value: number): string => String(Math.max(0, Math.round(value * 10) / 10))
+
+/** A duration in the largest unit that says it well. */
+export function duration(seconds: number): string {
+  if (seconds < 90) return count(Math.round(seconds), 'second')
+  if (seconds < 5400) return count(Math.round(seconds / 60), 'minute')
+  if (seconds < 172_800) return count(Math.round(seconds / 360) / 10, 'hour')
+  return count(Math.round(seconds / 8640) / 10, 'day')
+}
