@@ -1,6 +1,12 @@
+/** Where to listen. */
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
 /** The platform's settings as the parts use them: complete, checked, frozen. `configuration/` reads them. */
 export interface Config {
-  readonly listen: { readonly host: string; readonly port: number }
+  readonly listen: Address
   /** What capabilities and links say, without trailing slash; absent: derived from the listening address. */
   readonly publicUrl?: string
   readonly dataDir: string
@@ -17,6 +23,8 @@ export interface Config {
   }
   /** What a job gets that asks for none; absent: isolated as root, host without. */
   readonly network: { readonly default?: 'isolated' | 'none' | 'host' }
+  /** Where Prometheus may read the metrics without a token; absent: nowhere. */
+  readonly metrics: { readonly listen?: Address }
   readonly limits: {
     readonly interactive: number
     readonly logMb: number

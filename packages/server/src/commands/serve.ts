@@ -21,11 +21,14 @@ import { JobChanges } from '../job/changes.ts'
 import { contextOf } from '../job/resources.ts'
 import { machineCapacity } from '../machine-capacity.ts'
 import { startRetention } from '../retention.ts'
+import { createMetrics } from '../metrics/metrics.ts'
 import { Loop } from '../scheduler/loop.ts'
 import { announcing } from '../store/announcing.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import { attemptSpec } from './attempt-spec.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { claimDataDir, instanceName } from './instance.ts'
+import { listenForScrapes } from './listen-for-scrapes.ts'
 import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
 
@@ -61,8 +64,22 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const publicUrl = config.publicUrl ?? (isAnyAddress(host) ? `http://${hostname()}:${port}` : address)
 
   const changes = new JobChanges()
-  const store = announcing(await openSqliteStore(databasePath(dataDir)), changes)
+  const metrics = createMetrics({
+    jobsByState: () => store.jobsByState(),
+    auditFault: () => audit.fault() !== undefined,
+  })
+  changes.watchAll((jobs) => {
+    metrics.jobs(jobs)
+  })
+  const opened = await openSqliteStore(databasePath(dataDir), {
+    onCommit: (seconds) => {
+      metrics.commit(seconds)
+    },
+  })
+  const store = announcing(opened, changes)
   parts.defer(() => store.close())
+  const audit = openAuditTrail(store, log, Date.now)
+  parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
   await ensureProjects(projects, await store.directory())
   const logins = registryLogins(store, await openSeal(join(dataDir, 'seal.key')), config.images)
@@ -92,13 +109,25 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
 
   const specOf = (job: Parameters<typeof attemptSpec>[0]) =>
     attemptSpec(job, { store, logins, ...(defaultNetwork === undefined ? {} : { defaultNetwork }) })
-  const loop = new Loop({ store, executor, changes, specOf, log })
+  executor.onEvent((event) => {
+    metrics.event(event)
+  })
+  const heart = new Heartbeat()
+  const loop = new Loop({
+    store,
+    executor,
+    changes,
+    specOf,
+    log,
+    onCycle: (seconds, outcome) => {
+      metrics.cycle(seconds, outcome)
+      if (outcome === 'done') heart.beat()
+    },
+  })
   await loop.open()
   parts.defer(() => loop.close())
   parts.defer(startRetention(store, executor, config.retention, log))
 
-  const audit = openAuditTrail(store, log, Date.now)
-  parts.defer(() => audit.close())
   const context = contextOf(capacity, config.limits.interactive)
   const app = createApp({
     store,
@@ -106,6 +135,19 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     images,
     changes,
     audit,
+    metrics,
+    vitals: {
+      store: () => store.checkWritable(),
+      loop: async () => {
+        heart.check()
+      },
+      executor: async () => {
+        await executor.list()
+      },
+      audit: async () => {
+        if (audit.fault() !== undefined) throw new Error(audit.fault())
+      },
+    },
     config,
     context: () => context,
     allocated: () => loop.allocated(),
@@ -123,6 +165,8 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   await app.listen({ host, port })
   parts.defer(() => app.close())
   if (network !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, network.gateway, port))
+
+  if (config.metrics.listen !== undefined) parts.defer(await listenForScrapes(metrics, config.metrics.listen))
 
   for (const limit of executor.limitsThatHold().missing) process.stderr.write(`science-platform: ${limit}\n`)
   process.stdout.write(`listening on ${address}\n`)

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import Type from 'typebox'
 import Value from 'typebox/value'
 import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml'
-import type { Config } from '../config.ts'
+import type { Address, Config } from '../config.ts'
 import { nearest } from './nearest.ts'
 import { FileConfig } from './schema.ts'
 
@@ -156,10 +156,6 @@ const at = (value: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], value)
 
 function frozen(file: FileConfig): Config {
-  const colon = file.listen.lastIndexOf(':')
-  const port = Number(file.listen.slice(colon + 1))
-  if (port > 65535) throw new InvalidConfiguration(`listen has the port ${port}; ports end at 65535`)
-  const host = file.listen.slice(0, colon).replace(/^\[|\]$/g, '')
   const strange = file.trustedProxies?.find((proxy) => !isAddressOrRange(proxy))
   if (strange !== undefined)
     throw new InvalidConfiguration(
@@ -167,7 +163,7 @@ function frozen(file: FileConfig): Config {
     )
   const { publicUrl, capacity } = file
   return Object.freeze({
-    listen: { host, port },
+    listen: addressOf('listen', file.listen),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     dataDir: resolve(file.dataDir),
     trustedProxies: file.trustedProxies ?? [],
@@ -179,6 +175,7 @@ function frozen(file: FileConfig): Config {
       insecure: file.images.insecure ?? [],
     },
     network: file.network,
+    metrics: file.metrics.listen === undefined ? {} : { listen: addressOf('metrics.listen', file.metrics.listen) },
     limits: file.limits,
     retention: file.retention,
   })
@@ -189,4 +186,12 @@ function isAddressOrRange(text: string): boolean {
   const [address = '', bits = '0', ...more] = text.split('/')
   const version = isIP(address)
   return version !== 0 && more.length === 0 && /^[0-9]{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)
+}
+
+/** `HOST:PORT`, IPv6 addresses in brackets. @throws {InvalidConfiguration} */
+function addressOf(key: string, text: string): Address {
+  const colon = text.lastIndexOf(':')
+  const port = Number(text.slice(colon + 1))
+  if (port > 65535) throw new InvalidConfiguration(`${key} has the port ${port}; ports end at 65535`)
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port }
 }

@@ -39,6 +39,10 @@ export const FileConfig = Type.Object(
       },
       { ...Closed, default: {} },
     ),
+    metrics: Type.Object(
+      { listen: Type.Optional(Type.String({ pattern: '^(.+):([0-9]{1,5})$' })) },
+      { ...Closed, default: {} },
+    ),
     network: Type.Object(
       { default: Type.Optional(Type.Enum(['isolated', 'none', 'host'])) },
       { ...Closed, default: {} },

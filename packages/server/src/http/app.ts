@@ -6,8 +6,9 @@ import { sendProblem } from './api/send-problem.ts'
 import { actionOf, auditRequests } from './audit.ts'
 import { canceller } from './cancel.ts'
 import { refuseMalformed, rememberArriving } from './client-error.ts'
-import { healthRoutes } from './health.ts'
+import { findFaults, healthRoutes } from './health.ts'
 import { limitHeads } from './limit-heads.ts'
+import { measureRequests, metricsRoute } from './metrics.ts'
 import type { HttpParts } from './parts.ts'
 import { rateLimits } from './rate-limits.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, bodyLimit, pathPartLimit, readHeadLimit } from './request-limits.ts'
@@ -52,11 +53,13 @@ export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrival
   app.decorate('stopping', stopping.signal)
   app.decorateRequest('caller', undefined)
   app.decorate('routeTable', table)
+  app.decorate('findFaults', findFaults(parts))
   app.decorateRequest('subject', undefined)
   app.decorateRequest('problem', undefined)
   app.addHook('onRoute', (route) => {
     table.add(route.url, route.method, { scope: route.config?.scope, action: actionOf(route) })
   })
+  measureRequests(app, parts)
   auditRequests(app, parts)
   limitHeads(app)
   rememberArriving(app)
@@ -81,7 +84,8 @@ export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrival
     submit: submitter(parts, sequence(parts.now)),
     cancel: canceller(parts),
   }
-  healthRoutes(app, parts)
+  healthRoutes(app)
+  metricsRoute(app, parts, common)
   app.register(async (api) => apiRoutes(api, parts, common), { prefix: '/api/v1' })
   app.register(async (skaha) => skahaRoutes(skaha, parts, common), { prefix: '/skaha' })
   app.register(async (arc) => storageRoutes(arc, parts), { prefix: '/arc' })

@@ -8,7 +8,9 @@ import type { LocalImages } from '../image/local-images.ts'
 import type { JobChanges } from '../job/changes.ts'
 import type { StoredJob } from '../job/job.ts'
 import type { Capacity } from '../job/resources.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import type { Store } from '../store/store.ts'
+import type { Vitals } from './health.ts'
 
 /** What HTTP is built on. Each route takes of it what it uses. */
 export interface HttpParts {
@@ -18,6 +20,8 @@ export interface HttpParts {
   readonly images: Pick<LocalImages, 'list'>
   readonly changes: JobChanges
   readonly audit: AuditTrail
+  readonly metrics: Metrics
+  readonly vitals: Vitals
   readonly config: Pick<Config, 'images' | 'limits' | 'retention' | 'trustedProxies'>
   /** What may be asked for. */
   readonly context: () => PlatformContext

@@ -23,6 +23,8 @@ export interface LoopParts {
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
   readonly log: Logger
   readonly now?: () => number
+  /** Called after every cycle, with how long it took. */
+  readonly onCycle?: (seconds: number, outcome: 'done' | 'failed') => void
 }
 
 /**
@@ -113,9 +115,14 @@ export class Loop {
       await new Promise((resolve) => setImmediate(resolve))
       if (this.#state === 'closed') return
       this.#state = 'working'
+      const begun = performance.now()
+      const tell = (outcome: 'done' | 'failed'): void =>
+        this.#parts.onCycle?.((performance.now() - begun) / 1000, outcome)
       try {
         await this.#once()
+        tell('done')
       } catch (error) {
+        tell('failed')
         this.#parts.log.error({ err: error }, 'a cycle of the loop failed; it is tried again')
         break
       }

@@ -13,11 +13,13 @@ type Write = {
  */
 export class GroupCommit {
   readonly #db: Kysely<Schema>
+  readonly #onCommit: (seconds: number) => void
   #waiting: Write[] = []
   #flushing: Promise<void> | undefined
 
-  constructor(db: Kysely<Schema>) {
+  constructor(db: Kysely<Schema>, onCommit: (seconds: number) => void = () => {}) {
     this.#db = db
+    this.#onCommit = onCommit
   }
 
   /** Runs `write` in the next transaction; fulfilled when it is durable. */
@@ -46,6 +48,7 @@ export class GroupCommit {
   async #flush(): Promise<void> {
     const batch = this.#waiting
     this.#waiting = []
+    const begun = performance.now()
     try {
       const outcomes = await this.#db.transaction().execute(async (transaction) => {
         const [only] = batch
@@ -63,6 +66,7 @@ export class GroupCommit {
         for (const write of batch) settled.push(await runApart(transaction, write))
         return settled
       })
+      this.#onCommit((performance.now() - begun) / 1000)
       for (const outcome of outcomes) outcome.settle()
     } catch (error) {
       for (const write of batch) write.reject(error)

@@ -1,11 +1,12 @@
 import { endedStates, type JobState } from '@science-platform/contract'
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import type { Schema } from './schema.ts'
 import type { JobFilter } from './store.ts'
 
-const notEndedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
+/** As literals: SQLite serves no bound values from an index over some of the rows. */
+const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
 
 /** Served by the primary key. */
 export async function findJob(db: Kysely<Schema>, id: string, owner?: string): Promise<StoredJob | undefined> {
@@ -46,9 +47,20 @@ export async function listJobs(db: Kysely<Schema>, filter: JobFilter): Promise<S
   return rows.map(jobOf)
 }
 
+/** Served by jobs_not_ended_by_state alone. */
+export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobState, number>> {
+  const rows = await db
+    .selectFrom('jobs')
+    .select((select) => ['state', select.fn.countAll<number>().as('count')])
+    .where(notEnded)
+    .groupBy('state')
+    .execute()
+  return new Map(rows.map(({ state, count }) => [state, Number(count)]))
+}
+
 /** Served by jobs_not_ended. */
 export async function jobsNotEnded(db: Kysely<Schema>): Promise<StoredJob[]> {
-  const rows = await db.selectFrom('jobs').selectAll().where('state', 'in', notEndedStates).orderBy('seq').execute()
+  const rows = await db.selectFrom('jobs').selectAll().where(notEnded).orderBy('seq').execute()
   return rows.map(jobOf)
 }
 

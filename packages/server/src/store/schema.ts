@@ -41,6 +41,7 @@ export interface Schema {
   estimate_scores: { what: string; day: number; inside: number; early: number; late: number }
   audit: AuditRow
   audit_retention: { before: number }
+  probe: { at: number }
   registry_logins: {
     account: string
     registry: string

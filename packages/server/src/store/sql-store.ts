@@ -18,9 +18,17 @@ import type { Store } from './store.ts'
 import { deleteIdempotencyBefore, insertSubmission } from './submissions.ts'
 import * as tokens from './tokens.ts'
 
+/** What a store is told besides where its database is. */
+export interface StoreOptions {
+  /** Milliseconds since the epoch. Default: the system's clock. */
+  readonly now?: () => number
+  /** Called with the seconds of every transaction that was committed. */
+  readonly onCommit?: (seconds: number) => void
+}
+
 /** The store over any database that Kysely speaks to; a driver brings the connection and runs the migrations. */
-export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Store {
-  const commit = new GroupCommit(db)
+export function sqlStore(db: Kysely<Schema>, { now = Date.now, onCommit }: StoreOptions = {}): Store {
+  const commit = new GroupCommit(db, onCommit)
   const nextSeq = sequence(now)
   return {
     submit: (submission) => commit.run((tx) => insertSubmission(tx, submission, nextSeq)),
@@ -84,6 +92,10 @@ export function sqlStore(db: Kysely<Schema>, now: () => number = Date.now): Stor
     deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most)),
     attemptsEndedBetween: (from, to) => jobs.attemptsEndedBetween(db, from, to),
     deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx, at)),
+    jobsByState: () => jobs.countByState(db),
+    checkWritable: async () => {
+      await commit.run((tx) => tx.updateTable('probe').set({ at: now() }).execute())
+    },
     close: async () => {
       await commit.idle()
       await db.destroy()

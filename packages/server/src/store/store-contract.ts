@@ -516,5 +516,18 @@ export function describeStore(
       await store.deleteAuditBefore(100)
       assert.equal((await store.audit({ order: 'oldest-first', limit: 10 })).length, 1)
     })
+
+    test('counts the jobs of each state that is not an end, and says whether it can be written', async () => {
+      assert.deepEqual(await store.jobsByState(), new Map())
+      await submit(store, someJob(), someJob(), someJob({ state: 'running' }), someJob({ state: 'failed' }))
+      assert.deepEqual(
+        await store.jobsByState(),
+        new Map([
+          ['queued', 2],
+          ['running', 1],
+        ]),
+      )
+      await store.checkWritable()
+    })
   })
 }

@@ -313,5 +313,9 @@ export interface Store {
   /** Ids of attempts that ended from `from` to before `to`. */
   attemptsEndedBetween(from: number, to: number): Promise<string[]>
   deleteIdempotencyBefore(at: number): Promise<void>
+  /** How many jobs are in each state that is not an end. */
+  jobsByState(): Promise<ReadonlyMap<JobState, number>>
+  /** Writes something to the disk. @throws where the store cannot be written. */
+  checkWritable(): Promise<void>
   close(): Promise<void>
 }

@@ -1,6 +1,5 @@
 import type { ImageRecord } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
-import { storeFault } from '../health.ts'
 import type { HttpParts } from '../parts.ts'
 import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
@@ -37,7 +36,7 @@ export function offerRoutes(
 /** `/capabilities` and `/availability`: for everybody, since clients ask before they have a token. */
 export function vosiRoutes(
   app: FastifyInstance,
-  parts: Pick<HttpParts, 'publicUrl' | 'store' | 'log'>,
+  parts: Pick<HttpParts, 'publicUrl'>,
   capabilities: (publicUrl: string) => string,
   operations: ReturnType<typeof vosiOperations>,
 ): void {
@@ -48,7 +47,8 @@ export function vosiRoutes(
   )
 
   app.get('/availability', { ...open, schema: operations.getAvailability }, async (request, reply) => {
-    const fault = await storeFault(parts)
+    const faults = await app.findFaults()
+    const fault = faults.length === 0 ? undefined : faults.join('; ')
     reply.type('text/xml')
     if (parametersOf(request).first('detail') === 'min') return reply.code(fault === undefined ? 200 : 503).send('')
     return reply.send(availabilityDocument(fault))

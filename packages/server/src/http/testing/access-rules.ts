@@ -41,6 +41,7 @@ const session = { name: 'a', image: 'localhost/test:1' }
 export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /healthz': open,
   'GET /readyz': open,
+  'GET /metrics': { scope: 'admin', whose: 'administrators' },
 
   'GET /api/v1/openapi.json': open,
   'GET /api/v1/account': everybodysToRead,

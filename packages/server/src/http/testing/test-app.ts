@@ -15,6 +15,7 @@ import { JobChanges } from '../../job/changes.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import { contextOf } from '../../job/resources.ts'
+import { createMetrics } from '../../metrics/metrics.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
@@ -26,6 +27,8 @@ import { FakeExecutor } from './fake-executor.ts'
 export interface TestApp {
   readonly app: FastifyInstance
   readonly store: Store
+  /** Where its database is. */
+  readonly databasePath: string
   readonly changes: JobChanges
   readonly audit: AuditTrail
   readonly executor: FakeExecutor
@@ -53,6 +56,8 @@ export interface TestApp {
   /** Listens on a free port and returns the address. */
   listen(): Promise<string>
 }
+
+const well = async (): Promise<void> => {}
 
 /** Tests ask more than anybody would. */
 const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
@@ -105,9 +110,10 @@ export async function testApp(
   options: Parameters<typeof createApp>[1] = {},
 ): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'sp-http-'))
+  const databasePath = join(folder, 'platform.db')
   const clock = { now: Date.parse('2026-11-23T08:00:00.000Z') }
   const changes = new JobChanges()
-  const store = announcing(await openSqliteStore(join(folder, 'platform.db')), changes)
+  const store = announcing(await openSqliteStore(databasePath), changes)
   const executor = new FakeExecutor()
   const logged: Record<string, unknown>[] = []
   const logins = registryLogins(store, await openSeal(join(folder, 'seal.key')), testConfig.images)
@@ -125,6 +131,8 @@ export async function testApp(
       executor: recorded(executor, calls),
       changes,
       audit,
+      metrics: createMetrics({ jobsByState: () => store.jobsByState(), auditFault: () => audit.fault() !== undefined }),
+      vitals: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
       images: { list: async () => images },
       config: testConfig,
       context: () => context,
@@ -190,6 +198,7 @@ export async function testApp(
   return {
     app,
     store,
+    databasePath,
     changes,
     audit,
     executor,

@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Kysely, SqliteDialect } from 'kysely'
 import { migrate } from '../migrate.ts'
 import type { Schema } from '../schema.ts'
-import { sqlStore } from '../sql-store.ts'
+import { sqlStore, type StoreOptions } from '../sql-store.ts'
 import type { Store } from '../store.ts'
 import { asBetterSqlite } from './statements.ts'
 
@@ -21,7 +21,7 @@ const migrations = fileURLToPath(new URL('../../../migrations', import.meta.url)
  * Write-ahead log with `synchronous=FULL`: a commit is on the disk when it returns. Other processes (the administrative
  * commands) may write at the same time; each waits up to ten seconds for the other.
  */
-export async function openSqliteStore(path: string, now: () => number = Date.now): Promise<Store> {
+export async function openSqliteStore(path: string, options: StoreOptions = {}): Promise<Store> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   // Jobs' environments are in it. SQLite gives its other files the mode of this one.
   await (await open(path, 'a', 0o600)).close()
@@ -34,7 +34,7 @@ export async function openSqliteStore(path: string, now: () => number = Date.now
   `)
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
   await migrate(db, migrations)
-  return sqlStore(db, now)
+  return sqlStore(db, options)
 }
 
 /** The switch does not wait for other processes by itself as other statements do, and only the first process has to make it. */

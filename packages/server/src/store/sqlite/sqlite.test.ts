@@ -93,3 +93,22 @@ test('refuses to change or delete an audit entry, whoever asks the database', as
   database.close()
   await remove()
 })
+
+test('answers what is asked of jobs that have not ended by their indexes', async () => {
+  const { path, open, remove } = await place()
+  await (await open()).close()
+  const database = new DatabaseSync(path)
+  const states = `('held', 'queued', 'starting', 'running', 'stopping')`
+  for (const [query, index] of [
+    [`select * from jobs where state in ${states} order by seq`, 'jobs_not_ended'],
+    [`select state, count(*) from jobs where state in ${states} group by state`, 'jobs_not_ended_by_state'],
+  ]) {
+    const plan = database.prepare(`explain query plan ${query}`).all()
+    assert.ok(
+      plan.some(({ detail }) => String(detail).includes(`INDEX ${index}`)),
+      JSON.stringify(plan),
+    )
+  }
+  database.close()
+  await remove()
+})

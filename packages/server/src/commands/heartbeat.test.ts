@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Heartbeat } from './heartbeat.ts'
+
+test('what happens again and again is well, until it has not for too long', () => {
+  let now = 0
+  const heart = new Heartbeat(() => now)
+  now = 30_000
+  heart.check()
+  now = 30_001
+  assert.throws(() => heart.check(), /nothing for 30 s/)
+  heart.beat()
+  heart.check()
+})

@@ -1,0 +1,28 @@
+import { createServer } from 'node:http'
+import type { Address } from '../config.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+
+/** Answers `GET /metrics` at an address of its own, to whoever can reach it. Returns how to stop. */
+export async function listenForScrapes(metrics: Metrics, { host, port }: Address): Promise<() => Promise<void>> {
+  const server = createServer((request, response) => {
+    if (request.method !== 'GET' || request.url !== '/metrics') {
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('Here is GET /metrics and nothing else.\n')
+      return
+    }
+    metrics.text().then(
+      (text) => response.writeHead(200, { 'content-type': metrics.contentType }).end(text),
+      () => response.writeHead(500, { 'content-type': 'text/plain' }).end('the metrics could not be read\n'),
+    )
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return () =>
+    new Promise((resolve) => {
+      server.close(() => {
+        resolve()
+      })
+      server.closeAllConnections()
+    })
+}
