@@ -32,7 +32,10 @@ const Session = Type.Object({
 const App = Type.Object({ ...Session.properties, app: Type.String({ minLength: 1, examples: ['app'] }) })
 const AppById = Type.Object({ ...App.properties, appId: Type.String({ minLength: 1 }) })
 
-const kind = Type.Enum([...sessionKinds])
+/** A blank value is none. */
+const orBlank = (schema: TSchema): TSchema => Type.Union([schema, Type.String({ pattern: '^\\s*$' })])
+
+const kind = orBlank(Type.Enum([...sessionKinds]))
 
 const CreateQuery = Type.Object({
   name: Type.String({
@@ -42,14 +45,14 @@ const CreateQuery = Type.Object({
     examples: ['nightly-reduction'],
   }),
   image: Type.String({ minLength: 1, examples: ['images.canfar.net/skaha/astroml:latest'] }),
-  type: Type.Optional(Type.Enum(['headless'], { description: 'The reference server knows others.' })),
+  type: Type.Optional(orBlank(Type.Enum(['headless'], { description: 'The reference server knows others.' }))),
   cores: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: limits.cores, description: 'One of what /context offers.' }),
+    orBlank(Type.Integer({ minimum: 1, maximum: limits.cores, description: 'One of what /context offers.' })),
   ),
   ram: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: limits.memoryGb, description: 'GiB, of what /context offers.' }),
+    orBlank(Type.Integer({ minimum: 1, maximum: limits.memoryGb, description: 'GiB, of what /context offers.' })),
   ),
-  gpus: Type.Optional(Type.Integer({ minimum: 0, maximum: limits.gpus })),
+  gpus: Type.Optional(orBlank(Type.Integer({ minimum: 0, maximum: limits.gpus }))),
   cmd: Type.Optional(Type.String({ description: 'The program; left out or empty: the entry point of the image.' })),
   args: Type.Optional(Type.String({ description: 'Its arguments, split by shell rules.' })),
   env: Type.Optional(Type.Array(Type.String({ examples: ['THREADS=4'] }), { description: 'KEY=VALUE, each its own.' })),
