@@ -1,3 +1,5 @@
+import type { Network } from '@science-platform/contract'
+
 /** Where to listen. */
 export interface Address {
   readonly host: string
@@ -21,8 +23,8 @@ export interface Config {
     readonly aliases: Readonly<Record<string, string>>
     readonly insecure: readonly string[]
   }
-  /** What a job gets that asks for none; absent: isolated as root, host without. */
-  readonly network: { readonly default?: 'isolated' | 'none' | 'host' }
+  /** What a job gets that asks for none, absent: isolated as root, host without; and what it may ask for. */
+  readonly network: { readonly default?: Network; readonly allowed?: readonly Network[] }
   /** Where Prometheus may read the metrics without a token; absent: nowhere. */
   readonly metrics: { readonly listen?: Address }
   readonly limits: {

@@ -18,6 +18,7 @@ import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http
 import { openLocalImages } from '../image/open-local-images.ts'
 import { requireAllowed } from '../image/require-allowed.ts'
 import { JobChanges } from '../job/changes.ts'
+import { offeredNetworks } from '../job/offered-networks.ts'
 import { contextOf } from '../job/resources.ts'
 import { machineCapacity } from '../machine-capacity.ts'
 import { startRetention } from '../retention.ts'
@@ -150,6 +151,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     },
     config,
     context: () => context,
+    networks: offeredNetworks(config.network, isRoot),
     allocated: () => loop.allocated(),
     capacity: () => ({ ...capacity, largest: capacity }),
     reason: (job) => loop.reason(job),

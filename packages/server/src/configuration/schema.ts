@@ -1,3 +1,4 @@
+import { networks } from '@science-platform/contract'
 import Type, { type Static } from 'typebox'
 
 const Closed = { additionalProperties: false } as const
@@ -44,7 +45,10 @@ export const FileConfig = Type.Object(
       { ...Closed, default: {} },
     ),
     network: Type.Object(
-      { default: Type.Optional(Type.Enum(['isolated', 'none', 'host'])) },
+      {
+        default: Type.Optional(Type.Enum([...networks])),
+        allowed: Type.Optional(Type.Array(Type.Enum([...networks]))),
+      },
       { ...Closed, default: {} },
     ),
     limits: Type.Object(

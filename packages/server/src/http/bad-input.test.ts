@@ -48,6 +48,7 @@ describe('bad input to /api/v1/jobs', () => {
     ['a cmd of nothing', { ...good, cmd: '   ' }, 'cmd', /Name a program/],
     ['a cmd with an open quote', { ...good, cmd: 'sh -c "echo' }, 'cmd', /quote/],
     ['a time of nothing', { ...good, timeSeconds: 0 }, 'timeSeconds', /at least 1/],
+    ["the machine's network", { ...good, network: 'host' }, 'network', /isolated, none/],
     ['an unknown network', { ...good, network: 'vpn' }, 'network', /isolated, none, host/],
   ]
   for (const [what, payload, field, hint] of cases) {

@@ -1,4 +1,4 @@
-import type { PlatformContext } from '@science-platform/contract'
+import type { Network, PlatformContext } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { AuditTrail } from '../audit/trail.ts'
@@ -25,6 +25,8 @@ export interface HttpParts {
   readonly config: Pick<Config, 'images' | 'limits' | 'retention' | 'trustedProxies'>
   /** What may be asked for. */
   readonly context: () => PlatformContext
+  /** The networks that a job may ask for. */
+  readonly networks: readonly Network[]
   /** In use by jobs that start, run or stop. */
   readonly allocated: () => Capacity
   /** What all nodes offer together, and the largest one alone. */

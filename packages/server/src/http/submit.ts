@@ -1,6 +1,7 @@
 import type { JobRequest } from '@science-platform/contract'
 import { newJobId } from '../job/ids.ts'
 import { InvalidRequest } from '../job/invalid.ts'
+import { checkNetwork } from '../job/offered-networks.ts'
 import { jobsOf } from '../job/submission.ts'
 import type { IdempotencyKey, StoredAccount, StoredEvent, SubmitOutcome } from '../store/store.ts'
 import type { HttpParts } from './parts.ts'
@@ -25,12 +26,13 @@ export type Submit = (submission: Submission) => Promise<SubmitOutcome>
  * @throws {InvalidRequest} naming the field; then nothing was stored.
  */
 export function submitter(
-  parts: Pick<HttpParts, 'store' | 'context' | 'checkImage' | 'logins' | 'wake' | 'now'>,
+  parts: Pick<HttpParts, 'store' | 'context' | 'networks' | 'checkImage' | 'logins' | 'wake' | 'now'>,
   nextSeq: () => number,
 ): Submit {
   return async ({ owner, request, registryAuth, idempotency }) => {
     const now = parts.now()
     const image = parts.checkImage(request.image)
+    checkNetwork(request.network, parts.networks)
     checkSize(request)
     const jobs = jobsOf({ ...request, image }, { owner, context: parts.context(), now, newId: newJobId, nextSeq })
     const events = jobs.map((job): StoredEvent => ({

@@ -136,6 +136,7 @@ export async function testApp(
       images: { list: async () => images },
       config: testConfig,
       context: () => context,
+      networks: ['isolated', 'none'],
       allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
       capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
       reason: (job) => (job.state === 'queued' ? 'It is next and is about to be placed.' : undefined),
