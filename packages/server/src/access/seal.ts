@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { link, readFile, unlink, writeFile } from 'node:fs/promises'
 
 const algorithm = 'aes-256-gcm'
 const nonceBytes = 12
@@ -17,11 +18,7 @@ export interface Seal {
  * database and not in it, so that a copy of the database gives no secret away.
  */
 export async function openSeal(file: string): Promise<Seal> {
-  try {
-    await writeFile(file, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
+  if (!existsSync(file)) await makeKey(file)
   const key = Buffer.from(await readFile(file, 'utf8'), 'base64')
   if (key.length !== 32) throw new Error(`${file} does not hold a key of 32 bytes in base64.`)
   return {
@@ -37,5 +34,19 @@ export async function openSeal(file: string): Promise<Seal> {
       decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
       return Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()]).toString('utf8')
     },
+  }
+}
+
+/** Written whole or not at all: another process that opens the same key at the same moment never sees half of it. */
+async function makeKey(file: string): Promise<void> {
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`
+  await writeFile(temporary, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx', flush: true })
+  try {
+    await link(temporary, file)
+  } catch (error) {
+    // Another process was faster, and its key is the key.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    await unlink(temporary)
   }
 }

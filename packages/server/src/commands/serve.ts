@@ -25,7 +25,7 @@ import { startRetention } from '../retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { Loop } from '../scheduler/loop.ts'
 import { announcing } from '../store/announcing.ts'
-import { openSqliteStore } from '../store/sqlite/open.ts'
+import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { attemptSpec } from './attempt-spec.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { claimDataDir, instanceName } from './instance.ts'
@@ -83,7 +83,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
   await ensureProjects(projects, await store.directory())
-  const logins = registryLogins(store, await openSeal(join(dataDir, 'seal.key')), config.images)
+  const logins = registryLogins(store, await openSeal(join(dataDir, sealFile)), config.images)
   const images = await openLocalImages({ folder: join(dataDir, 'images'), policy: config.images, log })
 
   const isRoot = process.getuid?.() === 0

@@ -1,5 +1,6 @@
 import { endedStates, type JobState } from '@science-platform/contract'
 import { sql, type Kysely } from 'kysely'
+import type { Seal } from '../access/seal.ts'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import type { Schema } from './schema.ts'
@@ -9,14 +10,19 @@ import type { JobFilter } from './store.ts'
 const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
 
 /** Served by the primary key. */
-export async function findJob(db: Kysely<Schema>, id: string, owner?: string): Promise<StoredJob | undefined> {
+export async function findJob(
+  db: Kysely<Schema>,
+  seal: Seal,
+  id: string,
+  owner?: string,
+): Promise<StoredJob | undefined> {
   const byId = db.selectFrom('jobs').selectAll().where('id', '=', id)
   const row = await (owner === undefined ? byId : byId.where('owner', '=', owner)).executeTakeFirst()
-  return row && jobOf(row)
+  return row && jobOf(row, seal)
 }
 
 /** One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state or jobs_by_array. */
-export async function listJobs(db: Kysely<Schema>, filter: JobFilter): Promise<StoredJob[]> {
+export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
   const { states, namePrefix, arrayId, after, endedSince } = filter
   const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
   const beyond = direction === 'desc' ? '<' : '>'
@@ -44,7 +50,7 @@ export async function listJobs(db: Kysely<Schema>, filter: JobFilter): Promise<S
   }
   if (byName) query = query.orderBy('name', direction)
   const rows = await query.orderBy('seq', direction).limit(filter.limit).execute()
-  return rows.map(jobOf)
+  return rows.map((row) => jobOf(row, seal))
 }
 
 /** Served by jobs_not_ended_by_state alone. */
@@ -59,9 +65,9 @@ export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobS
 }
 
 /** Served by jobs_not_ended. */
-export async function jobsNotEnded(db: Kysely<Schema>): Promise<StoredJob[]> {
+export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal): Promise<StoredJob[]> {
   const rows = await db.selectFrom('jobs').selectAll().where(notEnded).orderBy('seq').execute()
-  return rows.map(jobOf)
+  return rows.map((row) => jobOf(row, seal))
 }
 
 /** Served by the unique key on (job_id, number). */

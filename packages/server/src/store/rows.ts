@@ -1,4 +1,5 @@
 import type { Cause, Usage } from '@science-platform/contract'
+import type { Seal } from '../access/seal.ts'
 import type { StopReason } from '../job/cause.ts'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import type { AttemptRow, JobRow } from './schema.ts'
@@ -34,7 +35,8 @@ const specKeys = [
 ] as const satisfies readonly (keyof StoredJob)[]
 type Spec = Pick<StoredJob, (typeof specKeys)[number]>
 
-export function jobRow(job: StoredJob): JobRow {
+/** What a job asks for is sealed: its command, its arguments and above all its environment are nobody's to read in a copy of the database. */
+export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
   return {
     id: job.id,
     seq: job.seq,
@@ -43,7 +45,7 @@ export function jobRow(job: StoredJob): JobRow {
     image: job.image,
     image_digest: job.imageDigest ?? null,
     state: job.state,
-    spec_json: JSON.stringify(Object.fromEntries(specKeys.map((key) => [key, job[key]]))),
+    spec_sealed: seal(JSON.stringify(Object.fromEntries(specKeys.map((key) => [key, job[key]])))),
     array_id: job.arrayId ?? null,
     task_index: job.taskIndex,
     task_count: job.taskCount,
@@ -59,8 +61,11 @@ export function jobRow(job: StoredJob): JobRow {
   }
 }
 
-export function jobOf(row: JobRow): StoredJob {
-  const spec = JSON.parse(row.spec_json) as Spec
+/** Versions before specifications were sealed left JSON. */
+const isSealed = (text: string): boolean => !text.startsWith('{')
+
+export function jobOf(row: JobRow, { unseal }: Pick<Seal, 'unseal'>): StoredJob {
+  const spec = JSON.parse(isSealed(row.spec_sealed) ? unseal(row.spec_sealed) : row.spec_sealed) as Spec
   return present({
     ...spec,
     id: row.id,

@@ -1,5 +1,6 @@
 import { endedStates } from '@science-platform/contract'
 import type { Kysely } from 'kysely'
+import type { Seal } from '../access/seal.ts'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import { attemptsOf } from './jobs.ts'
 import { jobOf } from './rows.ts'
@@ -43,6 +44,7 @@ export async function endedRuns(
   db: Kysely<Schema>,
   after: number,
   most: number,
+  seal: Seal,
 ): Promise<{ job: StoredJob; attempt: StoredAttempt }[]> {
   const rows = await db
     .selectFrom('attempts')
@@ -64,6 +66,6 @@ export async function endedRuns(
   )
   return rows.flatMap((row) => {
     const attempt = attempts.get(`${row.id} ${row.attempt}`)
-    return attempt === undefined ? [] : [{ job: jobOf(row), attempt }]
+    return attempt === undefined ? [] : [{ job: jobOf(row, seal), attempt }]
   })
 }

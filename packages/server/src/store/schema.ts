@@ -60,7 +60,7 @@ export interface JobRow {
   image: string
   image_digest: string | null
   state: JobState
-  spec_json: string
+  spec_sealed: string
   array_id: string | null
   task_index: number
   task_count: number

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import type { Seal } from '../access/seal.ts'
 import type { StoredJob } from '../job/job.ts'
 import { sequence } from '../job/sequence.ts'
 import * as accounts from './accounts.ts'
@@ -26,17 +27,20 @@ export interface StoreOptions {
   readonly onCommit?: (seconds: number) => void
 }
 
-/** The store over any database that Kysely speaks to; a driver brings the connection and runs the migrations. */
-export function sqlStore(db: Kysely<Schema>, { now = Date.now, onCommit }: StoreOptions = {}): Store {
+/**
+ * The store over any database that Kysely speaks to; a driver brings the connection and runs the migrations. What jobs ask
+ * for is sealed in it.
+ */
+export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCommit }: StoreOptions = {}): Store {
   const commit = new GroupCommit(db, onCommit)
   const nextSeq = sequence(now)
   return {
-    submit: (submission) => commit.run((tx) => insertSubmission(tx, submission, nextSeq)),
+    submit: (submission) => commit.run((tx) => insertSubmission(tx, submission, nextSeq, seal)),
     step: (steps) =>
       commit.run(async (tx) => {
         const taken: StoredJob[] = []
         for (const step of steps) {
-          const job = await takeStep(tx, step, nextSeq)
+          const job = await takeStep(tx, step, nextSeq, seal)
           if (job !== undefined) taken.push(job)
         }
         return taken
@@ -45,9 +49,9 @@ export function sqlStore(db: Kysely<Schema>, { now = Date.now, onCommit }: Store
     extendDeadline: (jobId, deadlineAt) => commit.run((tx) => jobs.moveDeadline(tx, jobId, deadlineAt)),
     remove: (jobId, at) => commit.run((tx) => jobs.markRemoved(tx, jobId, at)),
 
-    job: (id, owner) => jobs.findJob(db, id, owner),
-    jobs: (filter) => jobs.listJobs(db, filter),
-    notEnded: () => jobs.jobsNotEnded(db),
+    job: (id, owner) => jobs.findJob(db, seal, id, owner),
+    jobs: (filter) => jobs.listJobs(db, seal, filter),
+    notEnded: () => jobs.jobsNotEnded(db, seal),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),
@@ -60,7 +64,7 @@ export function sqlStore(db: Kysely<Schema>, { now = Date.now, onCommit }: Store
     runHistories: () => runs.allRunHistories(db),
     deleteRunHistoriesBefore: (at) => commit.run((tx) => runs.deleteRunHistoriesBefore(tx, at)),
     estimateScores: (since) => scoresSince(db, since),
-    endedRuns: (after, most) => runs.endedRuns(db, after, most),
+    endedRuns: (after, most) => runs.endedRuns(db, after, most, seal),
 
     account: async (name) => (await accounts.findAccounts(db, name))[0],
     directory: () => accounts.readDirectory(db),

@@ -1,5 +1,6 @@
 import { isEnded } from '@science-platform/contract'
 import type { Kysely, Updateable } from 'kysely'
+import type { Seal } from '../access/seal.ts'
 import type { StoredJob } from '../job/job.ts'
 import { nextState } from '../job/lifecycle.ts'
 import { countScore } from './estimate-scores.ts'
@@ -15,6 +16,7 @@ export async function takeStep(
   db: Kysely<Schema>,
   step: JobStep,
   nextSeq: () => number,
+  seal: Seal,
 ): Promise<StoredJob | undefined> {
   const state = nextState(step.from, step.event)
   const row = await db
@@ -38,7 +40,7 @@ export async function takeStep(
   if (step.history !== undefined) await upsertRunHistory(db, step.history)
   for (const score of step.scores ?? []) await countScore(db, score)
   if (isEnded(state)) await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
-  return jobOf(row)
+  return jobOf(row, seal)
 }
 
 function changeColumns(change: JobChange): Updateable<Schema['jobs']> {

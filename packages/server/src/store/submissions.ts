@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import type { Seal } from '../access/seal.ts'
 import { insertEvents } from './events.ts'
 import { insertRows } from './insert-rows.ts'
 import { jobRow } from './rows.ts'
@@ -12,6 +13,7 @@ export async function insertSubmission(
   db: Kysely<Schema>,
   submission: Submission,
   nextSeq: () => number,
+  seal: Seal,
 ): Promise<SubmitOutcome> {
   const { jobs, events, secrets, idempotency } = submission
   const ids = jobs.map((job) => job.id)
@@ -38,7 +40,11 @@ export async function insertSubmission(
       })
       .execute()
   }
-  await insertRows(db, 'jobs', jobs.map(jobRow))
+  await insertRows(
+    db,
+    'jobs',
+    jobs.map((job) => jobRow(job, seal)),
+  )
   await insertEvents(db, events, nextSeq)
   if (secrets !== undefined) {
     for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()

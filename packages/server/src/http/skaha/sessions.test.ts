@@ -278,7 +278,7 @@ describe('what else there is', () => {
 
   it('says so when the store is away', async () => {
     const other = await testApp()
-    Object.assign(other.store, { job: () => Promise.reject(new Error('away')) })
+    Object.assign(other.store, { checkWritable: () => Promise.reject(new Error('away')) })
     assert.match((await other.app.inject('/skaha/availability')).body, /<vosi:available>false</)
     assert.equal((await other.app.inject('/skaha/availability?detail=min')).statusCode, 503)
     assert.deepEqual(

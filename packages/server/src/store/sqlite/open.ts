@@ -1,14 +1,19 @@
+import { existsSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Kysely, SqliteDialect } from 'kysely'
+import { openSeal, type Seal } from '../../access/seal.ts'
 import { migrate } from '../migrate.ts'
 import type { Schema } from '../schema.ts'
 import { sqlStore, type StoreOptions } from '../sql-store.ts'
 import type { Store } from '../store.ts'
 import { asBetterSqlite } from './statements.ts'
+
+/** The key's file, beside the database. A copy of the database alone gives no job's environment and no credential away. */
+export const sealFile = 'seal.key'
 
 /** How long one process waits for another's write. */
 const patienceMs = 10_000
@@ -16,14 +21,15 @@ const patienceMs = 10_000
 const migrations = fileURLToPath(new URL('../../../migrations', import.meta.url))
 
 /**
- * Opens (and makes) the embedded database at `path`.
+ * Opens (and makes) the embedded database at `path`, and the key of what is sealed in it beside it.
  *
  * Write-ahead log with `synchronous=FULL`: a commit is on the disk when it returns. Other processes (the administrative
  * commands) may write at the same time; each waits up to ten seconds for the other.
  */
 export async function openSqliteStore(path: string, options: StoreOptions = {}): Promise<Store> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  // Jobs' environments are in it. SQLite gives its other files the mode of this one.
+  const seal = await openKey(path)
+  // SQLite gives its other files the mode of this one.
   await (await open(path, 'a', 0o600)).close()
   const database = new DatabaseSync(path, { timeout: patienceMs })
   await switchToWriteAheadLog(database)
@@ -34,7 +40,18 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   `)
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
   await migrate(db, migrations)
-  return sqlStore(db, options)
+  return sqlStore(db, seal, options)
+}
+
+/** The key is made before its database. @throws where it is not there any more: a new one would open nothing. */
+async function openKey(path: string): Promise<Seal> {
+  const file = join(dirname(path), sealFile)
+  if (existsSync(path) && !existsSync(file)) {
+    throw new Error(
+      `${file} is missing: it holds the key of what is sealed in ${path}. Put it back from where it is kept; without it jobs and credentials cannot be read.`,
+    )
+  }
+  return openSeal(file)
 }
 
 /** The switch does not wait for other processes by itself as other statements do, and only the first process has to make it. */

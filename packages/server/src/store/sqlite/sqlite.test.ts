@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { NewerDatabase } from '../migrate.ts'
-import { describeStore } from '../store-contract.ts'
-import { openSqliteStore } from './open.ts'
+import { describeStore, someJob } from '../store-contract.ts'
+import { openSqliteStore, sealFile } from './open.ts'
 
 async function place() {
   const folder = await mkdtemp(join(tmpdir(), 'sp-sqlite-'))
@@ -20,7 +20,7 @@ describeStore('sqlite', place)
 test('opens from several processes at once, the first time too, and gives each user an id of its own', async () => {
   const { path, remove } = await place()
   const program = `
-    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { openSqliteStore, sealFile } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
     import { addUser } from ${JSON.stringify(new URL('../../access/directory.ts', import.meta.url).href)}
     const store = await openSqliteStore(${JSON.stringify(path)})
     for (let i = 0; i < 20; i++) await store.changeDirectory(addUser({ name: 'user' + process.pid + '-' + i }))
@@ -55,7 +55,7 @@ test('refuses a database of a newer version, and leaves it as it was', async () 
 test('what was acknowledged is there after kill -9 in the middle of writing', async () => {
   const { path, open, remove } = await place()
   const program = `
-    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { openSqliteStore, sealFile } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
     import { someJob } from ${JSON.stringify(new URL('../store-contract.ts', import.meta.url).href)}
     const store = await openSqliteStore(${JSON.stringify(path)})
     let told = 0
@@ -110,5 +110,29 @@ test('answers what is asked of jobs that have not ended by their indexes', async
     )
   }
   database.close()
+  await remove()
+})
+
+test('holds nothing of what jobs ask for in clear, and reads what an earlier version left so', async () => {
+  const { path, open, remove } = await place()
+  const secret = 'hunter2-hunter2'
+  const store = await open()
+  const job = someJob({ cmd: ['login', secret], args: [`--password=${secret}`], env: { PASSWORD: secret } })
+  await store.submit({ jobs: [job], events: [] })
+  for (const file of await readdir(dirname(path)))
+    assert.ok(!(await readFile(join(dirname(path), file), 'latin1')).includes(secret), file)
+  const database = new DatabaseSync(path)
+  database.prepare('update jobs set spec_sealed = ?').run(JSON.stringify({ ...job }))
+  database.close()
+  assert.deepEqual((await store.job(job.id))?.env, job.env)
+  await store.close()
+  await remove()
+})
+
+test('does not make a new key where that of an old database is missing', async () => {
+  const { path, open, remove } = await place()
+  await (await open()).close()
+  await rm(join(dirname(path), sealFile))
+  await assert.rejects(open(), /seal\.key is missing: it holds the key/)
   await remove()
 })
