@@ -3,6 +3,7 @@ import { causeCodes } from './causes.ts'
 import { Instant } from './instant.ts'
 import { limits } from './limits.ts'
 import { networks } from './networks.ts'
+import { jobScopes } from './scopes.ts'
 import { startTimes, warningSignals } from './timing.ts'
 import { jobStates } from './states.ts'
 
@@ -69,6 +70,14 @@ export const JobRequest = Type.Object(
         minimum: 0,
         maximum: limits.graceSeconds,
         description: 'Seconds from SIGTERM to SIGKILL when the job is ended. Default: 30.',
+      }),
+    ),
+    jobToken: Type.Optional(
+      Type.Union([Type.Boolean(), Type.Array(Type.Enum([...jobScopes]), { minItems: 1, uniqueItems: true })], {
+        description:
+          'Whether the job has a token of yours, in CANFAR_TOKEN with CANFAR_URL, which ends with the job. true: read, ' +
+          'submit and manage, as far as the token you use has them; a list: these. Default: none.',
+        examples: [true],
       }),
     ),
     signal: Type.Optional(
@@ -188,6 +197,9 @@ export const Job = Type.Object(
     env: Type.Record(Type.String(), Type.String()),
     resources: Resources,
     network: Type.Optional(Type.Enum([...networks])),
+    jobToken: Type.Optional(
+      Type.Array(Type.Enum([...jobScopes]), { description: 'What the token of the job may be used for.' }),
+    ),
     timeSeconds: Type.Integer({ description: 'Longest run time.' }),
     signal: Type.Optional(Type.String({ description: 'Sent before the longest run time is over.' })),
     when: Type.Optional(Type.Literal('off-peak')),

@@ -20,4 +20,6 @@ export const limits = {
   daysAhead: 366,
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: 3_600,
+  /** Seconds for which a token may be asked, and for which it may stay good after it was replaced: ten years. */
+  tokenSeconds: 315_360_000,
 } as const

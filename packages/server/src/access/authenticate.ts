@@ -1,4 +1,5 @@
 import type { StoredAccount, StoredToken, Store } from '../store/store.ts'
+import type { TokenUse } from './token-use.ts'
 import { isScope, type Scope } from './scopes.ts'
 import { hashToken, isTokenShaped, sameHash } from './tokens.ts'
 
@@ -8,6 +9,11 @@ export interface Caller {
   readonly scopes: ReadonlySet<Scope>
   /** The beginning of the token, as `token list` shows it. */
   readonly tokenPrefix: string
+  readonly tokenId: string
+  /** The id of the token that it was made with. */
+  readonly tokenMadeWith?: string
+  /** The job whose own token it is. */
+  readonly tokenJob?: string
   /** Milliseconds since the epoch; absent: the token does not expire. */
   readonly tokenExpiresAt?: number
 }
@@ -19,8 +25,8 @@ export type Refusal = 'missing' | 'malformed' | 'unknown' | 'expired' | 'revoked
 export interface Authenticator {
   /** Who the `Authorization` header says the caller is. A token seen within the last second costs no query. */
   authenticate(header: string | undefined): Promise<Caller | Refusal>
-  /** Revokes a token; requests that come after the promise is fulfilled are refused. False where there is none to revoke. */
-  revoke(tokenId: string): Promise<boolean>
+  /** What was revoked or disabled in the store until now counts for every request that comes after. */
+  forget(): void
 }
 
 /** How long a token is trusted without asking the store: what another process revokes counts after that time. */
@@ -36,8 +42,9 @@ interface Known {
 
 /** Makes an {@link Authenticator} over the store's tokens and accounts. */
 export function createAuthenticator(
-  store: Pick<Store, 'tokenByHash' | 'account' | 'revokeToken'>,
+  store: Pick<Store, 'tokenByHash' | 'account'>,
   now: () => number,
+  use?: Pick<TokenUse, 'note'>,
 ): Authenticator {
   const remembered = new Map<string, { readonly until: number; readonly known: Promise<Known | undefined> }>()
 
@@ -79,20 +86,23 @@ export function createAuthenticator(
       if (known === undefined) return 'unknown'
       if (known.token.revokedAt !== undefined) return 'revoked'
       if (known.token.expiresAt !== undefined && known.token.expiresAt <= now()) return 'expired'
+      use?.note(known.token.id, known.token.lastUsedAt)
       return known.caller
     },
 
-    async revoke(tokenId) {
-      const revoked = await store.revokeToken(tokenId, now())
+    forget() {
       remembered.clear()
-      return revoked
     },
   }
 }
 
 const callerOf = (token: StoredToken, account: StoredAccount): Caller => ({
   account,
-  scopes: new Set(token.scopes.filter(isScope)),
+  // The word alone makes nobody an administrator, nor one who is one no more.
+  scopes: new Set(token.scopes.filter(isScope).filter((scope) => scope !== 'admin' || account.admin)),
   tokenPrefix: token.prefix,
+  tokenId: token.id,
+  ...(token.madeWith === undefined ? {} : { tokenMadeWith: token.madeWith }),
+  ...(token.jobId === undefined ? {} : { tokenJob: token.jobId }),
   ...(token.expiresAt === undefined ? {} : { tokenExpiresAt: token.expiresAt }),
 })

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { link, readFile, unlink, writeFile } from 'node:fs/promises'
 
@@ -11,6 +11,8 @@ export interface Seal {
   readonly seal: (secret: string) => string
   /** @throws where the text was not sealed with this key, or was changed. */
   readonly unseal: (sealed: string) => string
+  /** Bytes that nobody can tell without the key: the same for the same purpose, and for no other (HKDF, RFC 5869). */
+  readonly derive: (purpose: string, bytes: number) => Uint8Array
 }
 
 /**
@@ -22,6 +24,7 @@ export async function openSeal(file: string): Promise<Seal> {
   const key = Buffer.from(await readFile(file, 'utf8'), 'base64')
   if (key.length !== 32) throw new Error(`${file} does not hold a key of 32 bytes in base64.`)
   return {
+    derive: (purpose, bytes) => new Uint8Array(hkdfSync('sha256', key, '', purpose, bytes)),
     seal: (secret) => {
       const nonce = randomBytes(nonceBytes)
       const cipher = createCipheriv(algorithm, key, nonce)

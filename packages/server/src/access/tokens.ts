@@ -12,6 +12,9 @@ export const prefixLength = mark.length + 6
 /** 256 bits in five-bit letters. */
 const letters = 52
 
+/** Bytes that a token is made of: at least its letters hold. */
+export const tokenBytes = 33
+
 const pattern = new RegExp(`^${mark}[${alphabet}]{${letters}}$`)
 
 /** A token at the moment it is made, the only one at which it is known. */
@@ -27,15 +30,19 @@ export interface NewToken {
 }
 
 /** Makes a token of 256 random bits. @defaultValue random: the system's secure source */
-export function newToken(random: (bytes: number) => Uint8Array = randomBytes): NewToken {
-  const token = mark + readable(random(33)).slice(0, letters)
-  return {
-    token,
-    id: readable(random(8)).slice(0, 12),
-    prefix: token.slice(0, prefixLength),
-    hash: hashToken(token),
-  }
-}
+export const newToken = (random: (bytes: number) => Uint8Array = randomBytes): NewToken =>
+  identified(tokenOf(random(tokenBytes)), random)
+
+/** The token that these bytes stand for, {@link tokenBytes} of them. */
+export const tokenOf = (bytes: Uint8Array): string => mark + readable(bytes).slice(0, letters)
+
+/** A token with what it is known by. */
+export const identified = (token: string, random: (bytes: number) => Uint8Array = randomBytes): NewToken => ({
+  token,
+  id: readable(random(8)).slice(0, 12),
+  prefix: token.slice(0, prefixLength),
+  hash: hashToken(token),
+})
 
 /** SHA-256, in hexadecimal. A token has 256 bits of its own, so that neither salt nor a slow hash would add anything. */
 export const hashToken = (token: string): string => hash('sha256', token)

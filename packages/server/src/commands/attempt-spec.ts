@@ -11,10 +11,16 @@ export async function attemptSpec(
   {
     store,
     logins,
+    jobToken,
+    platformUrl,
     defaultNetwork,
   }: {
     readonly store: Pick<Store, 'account'>
     readonly logins: Pick<RegistryLogins, 'ofJob'>
+    /** The token that a job carries. */
+    readonly jobToken: (jobId: string) => string
+    /** Where a job on a network reaches the platform: scheme, host and port. */
+    readonly platformUrl: (network: AttemptSpec['network']) => string
     readonly defaultNetwork?: AttemptSpec['network']
   },
 ): Promise<AttemptSpec> {
@@ -39,6 +45,8 @@ export async function attemptSpec(
         home: `/arc/home/${job.owner}`,
         attempt: job.attempt,
         resources: job.resources,
+        token:
+          job.jobToken === undefined ? undefined : { token: jobToken(job.id), url: `${platformUrl(network)}/skaha/v1` },
       }),
     },
     resources: job.resources,

@@ -8,11 +8,14 @@ import { pino } from 'pino'
 import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { registryLogins } from '../access/registry-logins.ts'
 import { openSeal } from '../access/seal.ts'
+import { openTokenUse } from '../access/token-use.ts'
+import { tokenBytes, tokenOf } from '../access/tokens.ts'
 import { openAuditTrail } from '../audit/trail.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
 import { freePort } from '../free-port.ts'
 import { createApp } from '../http/app.ts'
+import { startCancellingDisabled } from '../http/cancel-disabled.ts'
 import { refuseMalformed } from '../http/client-error.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http/request-limits.ts'
 import { openLocalImages } from '../image/open-local-images.ts'
@@ -83,7 +86,11 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
   await ensureProjects(projects, await store.directory())
-  const logins = registryLogins(store, await openSeal(join(dataDir, sealFile)), config.images)
+  const seal = await openSeal(join(dataDir, sealFile))
+  const logins = registryLogins(store, seal, config.images)
+  const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))
+  const tokenUse = openTokenUse(store, log)
+  parts.defer(() => tokenUse.close())
   const images = await openLocalImages({ folder: join(dataDir, 'images'), policy: config.images, log })
 
   const isRoot = process.getuid?.() === 0
@@ -108,8 +115,23 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   })
   parts.defer(() => executor.close())
 
+  /** An isolated job reaches the machine on the bridge alone; on the machine's own network the loopback will do. */
+  const platformUrl: Parameters<typeof attemptSpec>[1]['platformUrl'] = (asked) => {
+    const bridge = asked === 'host' ? undefined : network?.gateway
+    return bridge === undefined
+      ? isAnyAddress(host)
+        ? `http://127.0.0.1:${port}`
+        : address
+      : `http://${bridge}:${port}`
+  }
   const specOf = (job: Parameters<typeof attemptSpec>[0]) =>
-    attemptSpec(job, { store, logins, ...(defaultNetwork === undefined ? {} : { defaultNetwork }) })
+    attemptSpec(job, {
+      store,
+      logins,
+      jobToken,
+      platformUrl,
+      ...(defaultNetwork === undefined ? {} : { defaultNetwork }),
+    })
   executor.onEvent((event) => {
     metrics.event(event)
   })
@@ -128,6 +150,9 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   await loop.open()
   parts.defer(() => loop.close())
   parts.defer(startRetention(store, executor, config.retention, log))
+
+  const cancelDisabled = startCancellingDisabled(store, log)
+  parts.defer(() => cancelDisabled.close())
 
   const context = contextOf(capacity, config.limits.interactive)
   const app = createApp({
@@ -157,6 +182,10 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     reason: (job) => loop.reason(job),
     checkImage: (reference) => requireAllowed(reference, config.images),
     logins,
+    jobToken,
+    tokenUse,
+    projects,
+    cancelJobsOfDisabled: () => cancelDisabled.now(),
     wake: () => {
       loop.wake()
     },

@@ -70,6 +70,7 @@ function expectedStatus(rule: AccessRule, { account, scopes }: Caller): number {
   const administrator = account === 'root' && scopes.includes('admin')
   if (rule.whose === 'administrators') return administrator ? granted : 403
   if (rule.whose === 'owner') return administrator || account === 'ada' ? granted : (rule.absent ?? 404)
+  if (rule.whose === 'user') return account === 'ada' ? granted : (rule.absent ?? 404)
   return granted
 }
 
@@ -142,7 +143,7 @@ describe('who may use a route', () => {
     it(`${route.method} ${route.url}: ${rule.whose}`, async () => {
       assert.equal(route.scope, rule.scope)
       for (const caller of callers) {
-        const parts = rule.whose === 'owner' ? await make(t, 'ada') : {}
+        const parts = rule.whose === 'owner' || rule.make !== undefined ? await make(t, 'ada') : {}
         const answer = await ask(route, rule, parts, caller)
         const status = expectedStatus(rule, caller)
         const what = `${route.method} ${route.url} as ${caller.who}: ${answer.statusCode} ${answer.body.slice(0, 200)}`
@@ -151,7 +152,7 @@ describe('who may use a route', () => {
       }
     })
 
-    if (rule.whose !== 'owner') continue
+    if (rule.whose !== 'owner' && rule.whose !== 'user') continue
     it(`${route.method} ${route.url}: another's is as none`, async () => {
       const [others, none] = [await make(t, 'ada'), rule.missing ?? nojob]
       for (const caller of callers.filter(({ who }) =>

@@ -1,3 +1,4 @@
+import { isEnded } from '@science-platform/contract'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { createAuthenticator } from '../access/authenticate.ts'
 import { sequence } from '../job/sequence.ts'
@@ -78,8 +79,16 @@ export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrival
   app.register(async (elsewhere) => {
     refuseUnrouted(elsewhere, unrouted)
   })
+  const authenticator = createAuthenticator(parts.store, parts.now, parts.tokenUse)
+  // The token of a job has ended with it when others are told of the end.
+  const unwatch = parts.changes.watchAll((jobs) => {
+    if (jobs.some((job) => job.jobToken !== undefined && isEnded(job.state))) authenticator.forget()
+  })
+  app.addHook('onClose', async () => {
+    unwatch()
+  })
   const common = {
-    authenticator: createAuthenticator(parts.store, parts.now),
+    authenticator,
     rates: rateLimits(parts.config.limits.requests, parts.now),
     submit: submitter(parts, sequence(parts.now)),
     cancel: canceller(parts),

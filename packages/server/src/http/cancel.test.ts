@@ -7,11 +7,11 @@ import { testApp } from './testing/test-app.ts'
 
 describe('cancelling', () => {
   it('is a step for what has not ended and is not ending, and with it a waiting job has ended', () => {
-    const taken = jobStates.filter((state) => cancelStep(someJob({ state }), 'ada', 5) !== undefined)
+    const taken = jobStates.filter((state) => cancelStep(someJob({ state }), 'its owner', 5) !== undefined)
     assert.deepEqual(taken, ['held', 'queued', 'starting', 'running'])
-    const waiting = cancelStep(someJob({ state: 'held' }), 'ada', 5)?.change
+    const waiting = cancelStep(someJob({ state: 'held' }), 'its owner', 5)?.change
     assert.deepEqual([waiting?.endedAt, waiting?.cause?.code, waiting?.stopReason], [5, 'cancelled', 'cancelled'])
-    const running = cancelStep(someJob({ state: 'running', owner: 'ada' }), 'grace', 5)?.change
+    const running = cancelStep(someJob({ state: 'running', owner: 'ada' }), 'the administrator grace', 5)?.change
     assert.deepEqual(running, {
       stopReason: 'cancelled',
       cause: { code: 'cancelled', message: 'It was cancelled by the administrator grace.' },

@@ -17,7 +17,7 @@ export function canceller(parts: Pick<HttpParts, 'store' | 'wake' | 'now'>): Can
     let before = found
     // A step is too late when the job moved on meanwhile. It can do so only a few times before it ends.
     for (;;) {
-      const step = cancelStep(before, caller.account.name, parts.now())
+      const step = cancelStep(before, who(before, caller.account.name), parts.now())
       if (step === undefined) return { before, job: before }
       const [job] = await parts.store.step([step])
       if (job !== undefined) {
@@ -31,10 +31,14 @@ export function canceller(parts: Pick<HttpParts, 'store' | 'wake' | 'now'>): Can
   }
 }
 
-/** The step that cancels a job; undefined where there is none to take: it has ended, or is ending already. Pure. */
-export function cancelStep(job: StoredJob, by: string, now: number): JobStep | undefined {
+const who = (job: StoredJob, by: string): string => (by === job.owner ? 'its owner' : `the administrator ${by}`)
+
+/**
+ * The step that cancels a job, by `who` in words for its owner; undefined where there is none to take: it has ended, or is
+ * ending already. Pure.
+ */
+export function cancelStep(job: StoredJob, who: string, now: number): JobStep | undefined {
   if (!mayHappen(job.state, 'cancelRequested')) return undefined
-  const who = by === job.owner ? 'its owner' : `the administrator ${by}`
   const endsNow = isEnded(nextState(job.state, { type: 'cancelRequested' }))
   return {
     jobId: job.id,

@@ -57,6 +57,7 @@ function jobView(
     env: { ...job.env },
     resources: job.resources,
     ...known({ network: job.network }),
+    ...(job.jobToken === undefined ? {} : { jobToken: [...job.jobToken] }),
     timeSeconds: job.timeSeconds,
     ...(job.signal === undefined ? {} : { signal: `${job.signal.name}@${job.signal.secondsBefore}` }),
     ...known({ when: job.when, group: job.group, gpuKind: job.gpuKind }),

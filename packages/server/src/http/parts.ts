@@ -1,6 +1,8 @@
 import type { Network, PlatformContext } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { RegistryLogins } from '../access/registry-logins.ts'
+import type { ProjectFolders } from '../access/project-folders.ts'
+import type { TokenUse } from '../access/token-use.ts'
 import type { AuditTrail } from '../audit/trail.ts'
 import type { Config } from '../config.ts'
 import type { Executor } from '../executor/executor.ts'
@@ -37,6 +39,14 @@ export interface HttpParts {
   readonly checkImage: (reference: string) => string
   /** Users' credentials for registries. */
   readonly logins: RegistryLogins
+  /** The token that a job carries. */
+  readonly jobToken: (jobId: string) => string
+  /** Notes which tokens are used. */
+  readonly tokenUse: Pick<TokenUse, 'note'>
+  /** The directories of projects. */
+  readonly projects: ProjectFolders
+  /** Ends the jobs of users who are disabled and were to have them cancelled; fulfilled when each was asked to end. */
+  readonly cancelJobsOfDisabled: () => Promise<void>
   /** Tells the loop that there is something to do. */
   readonly wake: () => void
   /** How the world reaches this server: scheme, host and port, without trailing slash. Never taken from a request. */

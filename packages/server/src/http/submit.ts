@@ -1,14 +1,16 @@
 import type { JobRequest } from '@science-platform/contract'
+import type { Caller } from '../access/authenticate.ts'
+import { jobTokenScopes, tokensOfJobs } from '../access/token-rules.ts'
 import { newJobId } from '../job/ids.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
 import { jobsOf } from '../job/submission.ts'
-import type { IdempotencyKey, StoredAccount, StoredEvent, SubmitOutcome } from '../store/store.ts'
+import type { IdempotencyKey, StoredEvent, SubmitOutcome } from '../store/store.ts'
 import type { HttpParts } from './parts.ts'
 
 /** What is to be submitted, and for whom. */
 export interface Submission {
-  readonly owner: StoredAccount
+  readonly caller: Caller
   readonly request: JobRequest
   /** `user:password` for the image's registry. */
   readonly registryAuth?: string | undefined
@@ -26,15 +28,25 @@ export type Submit = (submission: Submission) => Promise<SubmitOutcome>
  * @throws {InvalidRequest} naming the field; then nothing was stored.
  */
 export function submitter(
-  parts: Pick<HttpParts, 'store' | 'context' | 'networks' | 'checkImage' | 'logins' | 'wake' | 'now'>,
+  parts: Pick<HttpParts, 'store' | 'context' | 'networks' | 'checkImage' | 'logins' | 'jobToken' | 'wake' | 'now'>,
   nextSeq: () => number,
 ): Submit {
-  return async ({ owner, request, registryAuth, idempotency }) => {
+  return async ({ caller, request, registryAuth, idempotency }) => {
     const now = parts.now()
     const image = parts.checkImage(request.image)
     checkNetwork(request.network, parts.networks)
     checkSize(request)
-    const jobs = jobsOf({ ...request, image }, { owner, context: parts.context(), now, newId: newJobId, nextSeq })
+    const jobs = jobsOf(
+      { ...request, image },
+      {
+        owner: caller.account,
+        context: parts.context(),
+        now,
+        jobToken: jobTokenScopes(request, caller),
+        newId: newJobId,
+        nextSeq,
+      },
+    )
     const events = jobs.map((job): StoredEvent => ({
       jobId: job.id,
       at: now,
@@ -43,9 +55,11 @@ export function submitter(
       message: 'Accepted; waiting for its turn.',
     }))
     const sealed = registryAuth === undefined ? undefined : parts.logins.sealFor(image, registryAuth)
+    const tokens = tokensOfJobs(jobs, caller, parts.jobToken)
     const outcome = await parts.store.submit({
       jobs,
       events,
+      ...(tokens.length === 0 ? {} : { tokens }),
       ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
       ...(idempotency === undefined ? {} : { idempotency }),
     })

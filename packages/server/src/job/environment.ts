@@ -61,6 +61,8 @@ export function platformEnvironment(job: {
   readonly home: string
   readonly attempt: number
   readonly resources: Resources
+  /** The job's own token, and where it is good (wire contract 4.2). */
+  readonly token?: { readonly token: string; readonly url: string } | undefined
 }): Record<string, string> {
   return {
     skaha_hostname: job.hostname,
@@ -72,5 +74,6 @@ export function platformEnvironment(job: {
     LOGNAME: job.owner,
     OMP_NUM_THREADS: String(Math.max(1, Math.floor(job.resources.cores.request))),
     CANFAR_ATTEMPT: String(job.attempt),
+    ...(job.token === undefined ? {} : { CANFAR_TOKEN: job.token.token, CANFAR_URL: job.token.url }),
   }
 }

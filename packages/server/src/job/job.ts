@@ -1,4 +1,4 @@
-import type { Cause, JobState, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
+import type { Cause, JobState, Network, Resources, Usage, WarningSignal, JobScope } from '@science-platform/contract'
 import type { StopReason } from './cause.ts'
 
 /** A job as the store keeps it. Instants are milliseconds since the epoch. */
@@ -16,6 +16,8 @@ export interface StoredJob {
   readonly env: Readonly<Record<string, string>>
   readonly resources: Resources
   readonly network?: Network
+  /** What its own token may be used for; absent: it has none. */
+  readonly jobToken?: readonly JobScope[]
   readonly timeSeconds: number
   readonly graceSeconds: number
   /** Whether `timeSeconds` was asked for, or is the default, which says nothing about the job. */

@@ -1,4 +1,4 @@
-import type { JobRequest, PlatformContext } from '@science-platform/contract'
+import type { JobRequest, PlatformContext, JobScope } from '@science-platform/contract'
 import { parseCommand } from './command.ts'
 import { checkEnvironment } from './environment.ts'
 import type { StoredJob } from './job.ts'
@@ -24,11 +24,13 @@ export function jobsOf(
     readonly owner: { readonly name: string; readonly groups: readonly { readonly name: string }[] }
     readonly context: PlatformContext
     readonly now: number
+    /** What the jobs' own tokens may be used for; absent: they have none. */
+    readonly jobToken?: readonly JobScope[] | undefined
     readonly newId: () => string
     readonly nextSeq: () => number
   },
 ): StoredJob[] {
-  const { owner, context, now, newId, nextSeq } = origin
+  const { owner, context, now, jobToken, newId, nextSeq } = origin
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
@@ -51,6 +53,7 @@ export function jobsOf(
       : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
+    ...(jobToken === undefined ? {} : { jobToken }),
     timeSeconds: request.timeSeconds ?? defaultTimeSeconds,
     ...(request.timeSeconds === undefined ? {} : { timeIsAsked: true }),
     graceSeconds: request.graceSeconds ?? defaultGraceSeconds,

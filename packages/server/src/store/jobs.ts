@@ -116,6 +116,7 @@ export async function deleteEnded(db: Kysely<Schema>, at: number, most: number):
   const attempts = await db.deleteFrom('attempts').where('job_id', 'in', ids).returning('id').execute()
   await db.deleteFrom('events').where('job_id', 'in', ids).execute()
   await db.deleteFrom('job_secrets').where('job_id', 'in', ids).execute()
+  await db.deleteFrom('tokens').where('job_id', 'in', ids).execute()
   await db.deleteFrom('jobs').where('id', 'in', ids).execute()
   return attempts.map((row) => row.id)
 }

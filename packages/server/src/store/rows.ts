@@ -23,6 +23,7 @@ const specKeys = [
   'env',
   'resources',
   'network',
+  'jobToken',
   'timeSeconds',
   'timeIsAsked',
   'graceSeconds',

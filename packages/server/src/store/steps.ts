@@ -5,6 +5,7 @@ import type { StoredJob } from '../job/job.ts'
 import { nextState } from '../job/lifecycle.ts'
 import { countScore } from './estimate-scores.ts'
 import { insertEvents } from './events.ts'
+import { revokeTokenOfJob } from './tokens.ts'
 import { attemptRow, jobOf } from './rows.ts'
 import { upsertRunHistory } from './run-histories.ts'
 import type { Schema } from './schema.ts'
@@ -39,8 +40,12 @@ export async function takeStep(
   if (step.charge !== undefined) await charge(db, step.charge)
   if (step.history !== undefined) await upsertRunHistory(db, step.history)
   for (const score of step.scores ?? []) await countScore(db, score)
-  if (isEnded(state)) await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
-  return jobOf(row, seal)
+  const job = jobOf(row, seal)
+  if (isEnded(state)) {
+    await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
+    if (job.jobToken !== undefined) await revokeTokenOfJob(db, job.id, job.endedAt ?? job.submittedAt)
+  }
+  return job
 }
 
 function changeColumns(change: JobChange): Updateable<Schema['jobs']> {

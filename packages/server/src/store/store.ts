@@ -230,6 +230,8 @@ export interface Store {
     readonly jobs: readonly StoredJob[]
     readonly events: readonly StoredEvent[]
     readonly secrets?: ReadonlyMap<string, string>
+    /** Stored as they are, or revoked where the token that they were made with is no longer good. */
+    readonly tokens?: readonly StoredToken[]
     readonly idempotency?: IdempotencyKey
   }): Promise<SubmitOutcome>
   /** Takes steps, each in the transaction of all; returns the jobs as they are now, without those whose step was too late. */

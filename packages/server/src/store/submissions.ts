@@ -5,6 +5,7 @@ import { insertRows } from './insert-rows.ts'
 import { jobRow } from './rows.ts'
 import type { Schema } from './schema.ts'
 import type { Store, SubmitOutcome } from './store.ts'
+import { insertTokensOfJobs } from './tokens.ts'
 
 type Submission = Parameters<Store['submit']>[0]
 
@@ -15,7 +16,7 @@ export async function insertSubmission(
   nextSeq: () => number,
   seal: Seal,
 ): Promise<SubmitOutcome> {
-  const { jobs, events, secrets, idempotency } = submission
+  const { jobs, events, secrets, tokens, idempotency } = submission
   const ids = jobs.map((job) => job.id)
   if (idempotency !== undefined) {
     // The primary key serves this look-up.
@@ -49,6 +50,7 @@ export async function insertSubmission(
   if (secrets !== undefined) {
     for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()
   }
+  if (tokens !== undefined) await insertTokensOfJobs(db, tokens)
   return { outcome: 'stored', ids }
 }
 

@@ -1,4 +1,5 @@
 import type { Kysely, Selectable } from 'kysely'
+import { insertRows } from './insert-rows.ts'
 import type { Schema } from './schema.ts'
 import type { StoredToken } from './store.ts'
 
@@ -14,6 +15,15 @@ export async function insertToken(db: Kysely<Schema>, token: StoredToken): Promi
   if (token.madeWith !== undefined && !(await isOutlived(db, token, token.madeWith))) return false
   await db.insertInto('tokens').values(rowOf(token)).execute()
   return true
+}
+
+/** Stores the tokens of jobs that were submitted together; revoked already where the token they were made with has ended. */
+export async function insertTokensOfJobs(db: Kysely<Schema>, tokens: readonly StoredToken[]): Promise<void> {
+  const [first] = tokens
+  if (first === undefined) return
+  const isDead = first.madeWith !== undefined && !(await isOutlived(db, first, first.madeWith))
+  const rows = tokens.map((token) => rowOf(isDead ? { ...token, revokedAt: token.createdAt } : token))
+  await insertRows(db, 'tokens', rows)
 }
 
 /** Whether the token that another is made with is good, and stays so for as long as that other. */
@@ -57,6 +67,11 @@ export async function tokensOf(db: Kysely<Schema>, account: string): Promise<Sto
 
 export async function revokeToken(db: Kysely<Schema>, id: string, at: number): Promise<boolean> {
   return (await revokeWithDescendants(db, 'id', id, at)) > 0
+}
+
+/** Revokes the token that a job carries. Served by tokens_by_job. */
+export async function revokeTokenOfJob(db: Kysely<Schema>, jobId: string, at: number): Promise<void> {
+  await revokeWithDescendants(db, 'job_id', jobId, at)
 }
 
 /** Revokes all tokens of a user. Served by tokens_by_account. */

@@ -78,10 +78,10 @@ export function jobRoutes(
       },
     },
     async (request, reply) => {
-      const owner = callerOf(request).account
-      const idempotency = idempotencyOf(request.headers['idempotency-key'], owner.name, request.body)
+      const caller = callerOf(request)
+      const idempotency = idempotencyOf(request.headers['idempotency-key'], caller.account.name, request.body)
       const outcome = await submit({
-        owner,
+        caller,
         request: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
         idempotency,

@@ -12,6 +12,23 @@ import {
   Resources,
   Submitted,
   Usage,
+  DisableRequest,
+  Group,
+  GroupRequest,
+  Groups,
+  NewToken,
+  Project,
+  ProjectChange,
+  ProjectRequest,
+  Projects,
+  RotateRequest,
+  Token,
+  TokenRequest,
+  Tokens,
+  User,
+  UserChange,
+  UserRequest,
+  Users,
 } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
@@ -28,7 +45,11 @@ import { auditRoutes } from './audit.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
 import { logRoutes } from './logs.ts'
+import { groupRoutes } from './groups.ts'
+import { projectRoutes } from './projects.ts'
 import { sendProblem } from './send-problem.ts'
+import { tokenRoutes } from './tokens.ts'
+import { userRoutes } from './users.ts'
 
 /** `/api/v1`: our own API. Bodies are strict, errors are problems, and the document is made of the schemas. */
 export async function apiRoutes(
@@ -66,6 +87,23 @@ export async function apiRoutes(
     Resources,
     Submitted,
     Usage,
+    DisableRequest,
+    Group,
+    GroupRequest,
+    Groups,
+    NewToken,
+    Project,
+    ProjectChange,
+    ProjectRequest,
+    Projects,
+    RotateRequest,
+    Token,
+    TokenRequest,
+    Tokens,
+    User,
+    UserChange,
+    UserRequest,
+    Users,
   ]) {
     app.addSchema(schema)
   }
@@ -80,4 +118,8 @@ export async function apiRoutes(
   accountRoutes(app)
   auditRoutes(app, parts)
   imageRoutes(app, parts)
+  tokenRoutes(app, parts, common.authenticator)
+  userRoutes(app, parts, common.authenticator)
+  groupRoutes(app, parts, common.authenticator)
+  projectRoutes(app, parts)
 }

@@ -1,4 +1,4 @@
-import type { JobRequest, PlatformContext } from '@science-platform/contract'
+import { jobScopes, type JobRequest, type JobScope, type PlatformContext } from '@science-platform/contract'
 import { parseEnvironment } from '../../job/environment.ts'
 import { queueWishes } from './queue-wishes.ts'
 import { shown } from '../../job/invalid.ts'
@@ -43,8 +43,20 @@ export function sessionRequest(
     ...(cmd === undefined ? {} : { cmd }),
     ...(args === undefined ? {} : { args }),
     ...(env.length === 0 ? {} : { env: parseEnvironment(env) }),
+    ...jobTokenOf(parameters.text('jobtoken')),
     ...queueWishes(parameters),
   }
+}
+
+/** Ours: `true`, or scopes separated by commas (docs/wire.md). */
+function jobTokenOf(text: string | undefined): Pick<JobRequest, 'jobToken'> {
+  if (text === undefined) return {}
+  const word = text.trim().toLowerCase()
+  if (word === 'true' || word === 'false') return { jobToken: word === 'true' }
+  const scopes = word.split(',').map((scope) => scope.trim())
+  const isJobScope = (scope: string): scope is JobScope => (jobScopes as readonly string[]).includes(scope)
+  if (scopes.every(isJobScope)) return { jobToken: scopes }
+  throw new WireError(400, `Invalid value for 'jobtoken'. Use true, or some of ${jobScopes.join(',')}.`)
 }
 
 function imageOf(parameters: Parameters, checkImage: (image: string) => string): string {

@@ -39,7 +39,7 @@ export function sessionRoutes(
   app.post('/session', { config: { scope: 'submit' }, schema: operations.createSession }, async (request, reply) => {
     const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
     const outcome = await common.submit({
-      owner: callerOf(request).account,
+      caller: callerOf(request),
       request: job,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
     })

@@ -1,5 +1,7 @@
 import type { InjectOptions } from 'fastify'
+import { addProject, addUser, type DirectoryStep } from '../../access/directory.ts'
 import type { Scope } from '../../access/scopes.ts'
+import { newToken } from '../../access/tokens.ts'
 import type { TestApp } from './test-app.ts'
 
 /** What the parameters of an address stand for. */
@@ -12,12 +14,12 @@ export interface AccessRule {
   /**
    * Whose the thing of the address is. `anybody`: no token is needed. `callers`: whoever has a token of the scope.
    * `owner`: one user's, and administrators'; to all others it is as if it were not there. `administrators`: nobody else's;
-   * others are told so.
+   * others are told so. `user`: one user's, to administrators too as if it were not there.
    */
-  readonly whose: 'anybody' | 'callers' | 'owner' | 'administrators'
+  readonly whose: 'anybody' | 'callers' | 'owner' | 'administrators' | 'user'
   /** The status for who may. Default 200. */
   readonly status?: number
-  /** `owner`: the status where there is no such thing, or it is another's. Default 404. */
+  /** `owner` and `user`: the status where there is no such thing, or it is another's. Default 404. */
   readonly absent?: number
   /** Query, headers and payload that the route grants. */
   readonly request?: (parts: AddressParts) => Omit<InjectOptions, 'method' | 'url'>
@@ -31,6 +33,33 @@ const open = { scope: 'public', whose: 'anybody' } as const satisfies AccessRule
 const everybodysToRead = { scope: 'read', whose: 'callers' } as const satisfies AccessRule
 const ownToRead = { scope: 'read', whose: 'owner' } as const satisfies AccessRule
 const ownToManage = { scope: 'manage', whose: 'owner' } as const satisfies AccessRule
+
+const administrators = { scope: 'admin', whose: 'administrators' } as const satisfies AccessRule
+
+/** Names that nobody has had yet. */
+const fresh = (letter: string): string => `${letter}${Math.random().toString(36).slice(2, 12)}`
+
+const make =
+  (step: (name: string) => DirectoryStep) =>
+  async (t: TestApp): Promise<AddressParts> => {
+    const name = fresh('n')
+    await t.store.changeDirectory(step(name))
+    return { name }
+  }
+const aProject = make((name) => addProject({ name, group: 'survey' }))
+const aUser: AccessRule = { ...administrators, make: make((name) => addUser({ name })) }
+const aMember: AccessRule = { ...administrators, make: async () => ({ name: 'survey', user: 'carol' }) }
+
+const ownToken: AccessRule = {
+  scope: 'manage',
+  whose: 'user',
+  make: async (t, owner) => {
+    const { token: _, ...kept } = newToken()
+    await t.store.addToken({ ...kept, account: owner, name: 'test', scopes: ['read'], createdAt: t.clock.now })
+    return { id: kept.id }
+  },
+  missing: { id: 'zzzzzzzzzzzz' },
+}
 
 const session = { name: 'a', image: 'localhost/test:1' }
 
@@ -54,6 +83,34 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /api/v1/jobs/:id/wait': { ...ownToRead, request: () => ({ query: { timeout: '0' } }) },
   'GET /api/v1/jobs/:id/events': ownToRead,
   'GET /api/v1/jobs/:id/logs': ownToRead,
+
+  'GET /api/v1/tokens': everybodysToRead,
+  'POST /api/v1/tokens': { scope: 'manage', whose: 'callers', status: 201, request: () => ({ payload: {} }) },
+  // It was not made with the token that asks.
+  'POST /api/v1/tokens/:id/rotate': { ...ownToken, status: 403, request: () => ({ payload: {} }) },
+  'DELETE /api/v1/tokens/:id': ownToken,
+
+  'GET /api/v1/users': administrators,
+  'POST /api/v1/users': { ...administrators, status: 201, request: () => ({ payload: { name: fresh('u') } }) },
+  'GET /api/v1/users/:name': aUser,
+  'PATCH /api/v1/users/:name': { ...aUser, request: () => ({ payload: {} }) },
+  'POST /api/v1/users/:name/disable': { ...aUser, request: () => ({ payload: {} }) },
+  'POST /api/v1/users/:name/enable': aUser,
+  'GET /api/v1/groups': administrators,
+  'POST /api/v1/groups': { ...administrators, status: 201, request: () => ({ payload: { name: fresh('g') } }) },
+  'PUT /api/v1/groups/:name/members/:user': aMember,
+  'DELETE /api/v1/groups/:name/members/:user': aMember,
+  'GET /api/v1/projects': administrators,
+  'POST /api/v1/projects': {
+    ...administrators,
+    status: 201,
+    request: () => ({ payload: { name: fresh('p'), group: 'survey' } }),
+  },
+  'PATCH /api/v1/projects/:name': {
+    ...administrators,
+    make: aProject,
+    request: () => ({ payload: { group: 'optics' } }),
+  },
 
   'GET /arc/availability': open,
   'GET /arc/capabilities': open,

@@ -6,9 +6,11 @@ import { after } from 'node:test'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { pino } from 'pino'
 import { openAuditTrail, type AuditTrail } from '../../audit/trail.ts'
+import { projectFolders } from '../../access/project-folders.ts'
 import { registryLogins, type RegistryLogins } from '../../access/registry-logins.ts'
 import { openSeal } from '../../access/seal.ts'
-import { newToken } from '../../access/tokens.ts'
+import { openTokenUse } from '../../access/token-use.ts'
+import { newToken, tokenBytes, tokenOf } from '../../access/tokens.ts'
 import type { Scope } from '../../access/scopes.ts'
 import type { LocalImage } from '../../image/local-images.ts'
 import { JobChanges } from '../../job/changes.ts'
@@ -19,6 +21,7 @@ import { createMetrics } from '../../metrics/metrics.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
+import { startCancellingDisabled } from '../cancel-disabled.ts'
 import { createApp, type HttpParts } from '../app.ts'
 import type { DeclaredRoute } from '../route-table.ts'
 import { FakeExecutor } from './fake-executor.ts'
@@ -37,6 +40,8 @@ export interface TestApp {
   /** Times that the loop was woken. */
   readonly woken: () => number
   readonly logins: RegistryLogins
+  /** The token that a job carries. */
+  readonly jobToken: (jobId: string) => string
   /** Every route of the server, as it was declared. */
   readonly routes: readonly DeclaredRoute[]
   /** Names of the methods of the store and the executor that were called, in order. */
@@ -116,7 +121,9 @@ export async function testApp(
   const store = announcing(await openSqliteStore(databasePath), changes)
   const executor = new FakeExecutor()
   const logged: Record<string, unknown>[] = []
-  const logins = registryLogins(store, await openSeal(join(folder, 'seal.key')), testConfig.images)
+  const seal = await openSeal(join(folder, 'seal.key'))
+  const logins = registryLogins(store, seal, testConfig.images)
+  const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))
   const calls: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
@@ -125,6 +132,8 @@ export async function testApp(
     { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
   )
   const audit = openAuditTrail(store, log, () => clock.now)
+  const tokenUse = openTokenUse(store, log, () => clock.now)
+  const cancelDisabled = startCancellingDisabled(store, log, () => clock.now)
   const app = createApp(
     {
       store: recorded(store, calls),
@@ -150,6 +159,10 @@ export async function testApp(
         )
       },
       logins,
+      jobToken,
+      tokenUse,
+      projects: projectFolders(join(folder, 'arc', 'projects')),
+      cancelJobsOfDisabled: () => cancelDisabled.now(),
       wake: () => {
         wakes += 1
       },
@@ -162,7 +175,7 @@ export async function testApp(
   )
   after(async () => {
     await app.close()
-    await audit.close()
+    await Promise.all([audit.close(), tokenUse.close(), cancelDisabled.close()])
     await store.close()
     await rm(folder, { recursive: true })
   })
@@ -208,6 +221,7 @@ export async function testApp(
     routes: app.routeTable.routes,
     calls,
     logins,
+    jobToken,
     logged,
     token,
     as,

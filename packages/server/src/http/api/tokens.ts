@@ -1,0 +1,154 @@
+import {
+  RotateRequest,
+  TokenRequest,
+  type NewToken,
+  type Scope,
+  type Token,
+  type Tokens,
+} from '@science-platform/contract'
+import Type from 'typebox'
+import type { Authenticator, Caller } from '../../access/authenticate.ts'
+import { isScope } from '../../access/scopes.ts'
+import { mayRotate, successorOf, tokenMadeBy } from '../../access/token-rules.ts'
+import { newToken } from '../../access/tokens.ts'
+import { shown } from '../../job/invalid.ts'
+import type { StoredToken } from '../../store/store.ts'
+import { callerOf } from '../guard.ts'
+import { instant } from '../job-view.ts'
+import type { HttpParts } from '../parts.ts'
+import { Problem } from '../problem.ts'
+import type { ApiServer } from './api-server.ts'
+import { answer, problemResponses } from './responses.ts'
+
+const TokenAddress = Type.Object({ id: Type.String({ description: 'The id of a token.', examples: ['6fk0w2m9x1ap'] }) })
+
+/** `/tokens`: one's own, to make, list, rotate and revoke. */
+export function tokenRoutes(
+  app: ApiServer,
+  { store, now }: Pick<HttpParts, 'store' | 'now'>,
+  authenticator: Pick<Authenticator, 'forget'>,
+): void {
+  app.get(
+    '/tokens',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'listTokens',
+        summary: 'Your tokens by their beginnings, oldest first',
+        response: { 200: answer<Tokens>('Tokens', 'The tokens, without their secrets'), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request)
+      const tokens = await store.tokens(caller.account.name)
+      return { tokens: tokens.map((token) => viewToken(token, caller)) }
+    },
+  )
+
+  app.post(
+    '/tokens',
+    {
+      config: { scope: 'manage' },
+      schema: {
+        operationId: 'createToken',
+        summary: 'Make a token, which can do no more than yours and ends with it',
+        body: TokenRequest,
+        response: { 201: answer<NewToken>('NewToken', 'The token, shown this once'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request)
+      const made = newToken()
+      const token = tokenMadeBy(caller, request.body, made, now())
+      request.subject = token.prefix
+      if (!(await store.addToken(token))) throw endedMeanwhile()
+      return reply.code(201).send({ ...viewToken(token, caller), token: made.token })
+    },
+  )
+
+  app.post(
+    '/tokens/:id/rotate',
+    {
+      config: { scope: 'manage' },
+      schema: {
+        operationId: 'rotateToken',
+        summary: 'Replace a token by a new one, which can do the same and ends when the old one would have ended',
+        description:
+          'The token you use may be rotated, and those that were made with it. The old one ends at once, or after an overlap.',
+        params: TokenAddress,
+        body: RotateRequest,
+        response: { 201: answer<NewToken>('NewToken', 'The new token, shown this once'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request)
+      const tokens = await store.tokens(caller.account.name)
+      const old = tokenAt(tokens, request.params.id)
+      if (old.jobId !== undefined || !mayRotate(caller, old, tokens)) {
+        throw new Problem('forbidden', `The token ${old.prefix}… is not the one you use, nor was it made with that.`, {
+          hint: 'Rotate it with itself, or revoke it and make another.',
+          headers: { 'www-authenticate': 'Bearer realm="science-platform", error="insufficient_scope"' },
+        })
+      }
+      const made = newToken()
+      const successor = successorOf(old, made, now())
+      const endsAt = now() + (request.body.overlapSeconds ?? 0) * 1000
+      if (!(await store.rotateToken(old.id, successor, endsAt))) throw endedMeanwhile()
+      authenticator.forget()
+      return reply.code(201).send({ ...viewToken(successor, caller), token: made.token })
+    },
+  )
+
+  app.delete(
+    '/tokens/:id',
+    {
+      config: { scope: 'manage' },
+      schema: {
+        operationId: 'revokeToken',
+        summary: 'End a token, and those that were made with it, at once',
+        description: 'A token that has ended already is left as it is.',
+        params: TokenAddress,
+        response: { 200: answer<Token>('Token', 'The token as it is now'), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request)
+      const token = tokenAt(await store.tokens(caller.account.name), request.params.id)
+      const revokedAt = token.revokedAt ?? now()
+      await store.revokeToken(token.id, revokedAt)
+      authenticator.forget()
+      return viewToken({ ...token, revokedAt }, caller)
+    },
+  )
+}
+
+/** @throws {Problem} where there is no such token among one's own. */
+function tokenAt(tokens: readonly StoredToken[], id: string): StoredToken {
+  const token = tokens.find((one) => one.id === id)
+  if (token !== undefined) return token
+  throw new Problem('not-found', `There is no token ${shown(id)}, or it is not yours.`, {
+    hint: 'See yours with GET /api/v1/tokens, or canfar auth token list.',
+  })
+}
+
+const endedMeanwhile = (): Problem =>
+  new Problem('unauthenticated', 'The token ended meanwhile.', {
+    hint: 'Ask for a new one: science-platform token create NAME.',
+    headers: { 'www-authenticate': 'Bearer realm="science-platform", error="invalid_token"' },
+  })
+
+/** A token without its secret. Pure. */
+const viewToken = (token: StoredToken, caller: Caller): Token => ({
+  id: token.id,
+  prefix: token.prefix,
+  name: token.name,
+  scopes: token.scopes.filter((scope): scope is Scope => isScope(scope)),
+  createdAt: instant(token.createdAt),
+  ...(token.expiresAt === undefined ? {} : { expiresAt: instant(token.expiresAt) }),
+  ...(token.lastUsedAt === undefined ? {} : { lastUsedAt: instant(token.lastUsedAt) }),
+  ...(token.revokedAt === undefined ? {} : { revokedAt: instant(token.revokedAt) }),
+  ...(token.madeWith === undefined ? {} : { madeWith: token.madeWith }),
+  ...(token.jobId === undefined ? {} : { jobId: token.jobId }),
+  ...(token.id === caller.tokenId ? { current: true as const } : {}),
+})

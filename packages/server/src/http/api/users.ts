@@ -1,0 +1,127 @@
+import { DisableRequest, UserChange, UserRequest, type User, type Users } from '@science-platform/contract'
+import Type from 'typebox'
+import type { Authenticator } from '../../access/authenticate.ts'
+import { addUser, disableUser, enableUser, setUser, userNamed, type DirectoryStep } from '../../access/directory.ts'
+import { viewUser } from '../../access/views.ts'
+import type { HttpParts } from '../parts.ts'
+import type { ApiServer } from './api-server.ts'
+import { answer, problemResponses } from './responses.ts'
+
+const UserAddress = Type.Object({ name: Type.String({ description: 'The name of a user.', examples: ['ada'] }) })
+
+/** `/users`: for administrators, to add, look at and change. */
+export function userRoutes(
+  app: ApiServer,
+  { store, now, cancelJobsOfDisabled }: Pick<HttpParts, 'store' | 'now' | 'cancelJobsOfDisabled'>,
+  authenticator: Pick<Authenticator, 'forget'>,
+): void {
+  const change = async (name: string, step: DirectoryStep): Promise<User> => {
+    await store.changeDirectory(step)
+    // What the user may do is part of what is remembered of the tokens.
+    authenticator.forget()
+    return viewUser(userNamed(await store.directory(), name))
+  }
+  const config = { scope: 'admin' } as const
+
+  app.get(
+    '/users',
+    {
+      config,
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'listUsers',
+        summary: 'All users',
+        response: { 200: answer<Users>('Users', 'The users, by name'), ...problemResponses },
+      },
+    },
+    async () => ({ users: [...(await store.directory()).users.values()].map(viewUser) }),
+  )
+
+  app.post(
+    '/users',
+    {
+      config,
+      schema: {
+        operationId: 'addUser',
+        summary: 'Add a user',
+        body: UserRequest,
+        response: { 201: answer<User>('User', 'The user'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const { name } = request.body
+      request.subject = name
+      const user = await change(name, addUser(request.body))
+      return reply.code(201).header('location', `/api/v1/users/${name}`).send(user)
+    },
+  )
+
+  app.get(
+    '/users/:name',
+    {
+      config,
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'getUser',
+        summary: 'One user',
+        params: UserAddress,
+        response: { 200: answer<User>('User', 'The user'), ...problemResponses },
+      },
+    },
+    async (request) => viewUser(userNamed(await store.directory(), request.params.name)),
+  )
+
+  app.patch(
+    '/users/:name',
+    {
+      config,
+      schema: {
+        operationId: 'setUser',
+        summary: 'Change what a user may do, and the groups; what is left out stays',
+        description: "Groups count from the user's next job on. The last administrator stays one.",
+        params: UserAddress,
+        body: UserChange,
+        response: { 200: answer<User>('User', 'The user as it is now'), ...problemResponses },
+      },
+    },
+    (request) => change(request.params.name, setUser(request.params.name, request.body)),
+  )
+
+  app.post(
+    '/users/:name/disable',
+    {
+      config,
+      schema: {
+        operationId: 'disableUser',
+        summary: 'End all tokens of a user, and where asked the jobs',
+        description:
+          'Requests that come after the answer are refused. Jobs that were accepted run, those that wait too, unless ' +
+          'cancelJobs asks them to end.',
+        params: UserAddress,
+        body: DisableRequest,
+        response: { 200: answer<User>('User', 'The user as it is now'), ...problemResponses },
+      },
+    },
+    async (request) => {
+      const { name } = request.params
+      const cancelJobs = request.body.cancelJobs ?? false
+      const user = await change(name, disableUser(name, { cancelJobs, now: now() }))
+      if (cancelJobs) await cancelJobsOfDisabled()
+      return user
+    },
+  )
+
+  app.post(
+    '/users/:name/enable',
+    {
+      config,
+      schema: {
+        operationId: 'enableUser',
+        summary: 'Let a disabled user have tokens again; those of before stay ended',
+        params: UserAddress,
+        response: { 200: answer<User>('User', 'The user as it is now'), ...problemResponses },
+      },
+    },
+    (request) => change(request.params.name, enableUser(request.params.name)),
+  )
+}
