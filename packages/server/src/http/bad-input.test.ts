@@ -64,7 +64,13 @@ describe('bad input to /api/v1/jobs', () => {
     })
   }
 
-  const bodies: readonly (readonly [string, string, string, number])[] = [
+  const bodies: readonly (readonly [string, string | Buffer, string, number])[] = [
+    [
+      'text that is no UTF-8',
+      Buffer.from(JSON.stringify({ ...good, env: { A: '\u00e9' } }), 'latin1'),
+      'application/json',
+      400,
+    ],
     ['text that is no JSON', '{"name":', 'application/json', 400],
     ['nothing', '', 'application/json', 400],
     ['a list', '[]', 'application/json', 400],

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import {
   Attempt,
   AuditEntry,
@@ -38,6 +39,7 @@ import { openapiRoute } from '../openapi.ts'
 import type { HttpParts } from '../parts.ts'
 import type { RateLimits } from '../rate-limits.ts'
 import type { Submit } from '../submit.ts'
+import { Problem } from '../problem.ts'
 import { refuseUnrouted, unrouted } from '../unrouted.ts'
 import { compileSchema, type TypeBoxProvider } from '../validation.ts'
 import { accountRoutes } from './account.ts'
@@ -65,10 +67,12 @@ export async function apiRoutes(
   const app = server.withTypeProvider<TypeBoxProvider>()
   app.setValidatorCompiler(compileSchema)
   const parseJson = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     // Clients put a Content-Type to everything: an empty body is none, for the schema to judge.
-    if (body === '') done(null, undefined)
-    else void parseJson(request, body, done)
+    if (body.length === 0) done(null, undefined)
+    // Read as it is, every byte that is no UTF-8 would become U+FFFD without a word.
+    else if (!isUtf8(body)) done(notUtf8())
+    else void parseJson(request, body.toString(), done)
   })
   app.setErrorHandler(sendProblem)
   refuseUnrouted(server, unrouted)
@@ -123,3 +127,6 @@ export async function apiRoutes(
   groupRoutes(app, parts, common.authenticator)
   projectRoutes(app, parts)
 }
+
+const notUtf8 = (): Problem =>
+  new Problem('invalid-request', 'The body is not UTF-8.', { hint: 'Send JSON in UTF-8 (RFC 8259, section 8.1).' })
