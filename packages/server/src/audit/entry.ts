@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { masked } from '../access/mask.ts'
 
 /** How an audited action came out: it happened; it was not allowed or made no sense; the server failed. */
 export type Outcome = 'done' | 'refused' | 'failed'
@@ -39,6 +40,12 @@ export interface StoredAuditEntry extends AuditEntry {
   /** {@link chainHash} of the entry before and of this one. */
   readonly hash: string
 }
+
+/** Characters of a subject that are kept. */
+const subjectLimit = 200
+
+/** What an entry says that it was about: what was asked for, without a secret that somebody took for an id or a name. Pure. */
+export const subjectOf = (text: string): string => masked(text).slice(0, subjectLimit)
 
 /** What the first entry of a trail follows on. */
 export const trailStart = { seq: 0, hash: '' } as const

@@ -46,7 +46,7 @@ export function openAuditTrail(store: Pick<Store, 'addAudit'>, log: Logger, now:
     } catch (error) {
       fault = 'the audit trail cannot be written'
       const lost = Math.max(0, entries.length + waiting.length - mostHeld)
-      log.error({ err: error, entries: entries.length, lost, oldest: entries[0] }, fault)
+      log.error({ err: error, entries: entries.length, lost }, fault)
       waiting = [...entries.slice(lost), ...waiting]
     }
   }

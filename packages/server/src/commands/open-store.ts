@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
-import type { Outcome } from '../audit/entry.ts'
+import { subjectOf, type Outcome } from '../audit/entry.ts'
 import type { Config } from '../config.ts'
 import { readConfig } from '../configuration/read.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
@@ -41,7 +41,9 @@ export function changeStore<T>(
 ): Promise<T> {
   return withStore(location, async (store, config) => {
     const record = (outcome: Outcome): Promise<void> =>
-      store.addAudit([{ at: Date.now(), actor: operator(), via: 'command', action, subject, outcome, count: 1 }])
+      store.addAudit([
+        { at: Date.now(), actor: operator(), via: 'command', action, subject: subjectOf(subject), outcome, count: 1 },
+      ])
     let result: T
     try {
       result = await work(store, config)

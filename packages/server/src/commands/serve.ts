@@ -21,6 +21,7 @@ import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http
 import { openLocalImages } from '../image/open-local-images.ts'
 import { requireAllowed } from '../image/require-allowed.ts'
 import { JobChanges } from '../job/changes.ts'
+import { createLog } from '../log.ts'
 import { offeredNetworks } from '../job/offered-networks.ts'
 import { contextOf } from '../job/resources.ts'
 import { machineCapacity } from '../machine-capacity.ts'
@@ -50,7 +51,7 @@ export function define(command: Command): void {
  */
 async function serve(options: Location & { readonly listen?: string }): Promise<void> {
   const config = await configAt(options)
-  const log = pino({ level: process.env.LOG_LEVEL ?? 'info' }, pino.destination({ fd: 2, sync: true }))
+  const log = createLog(process.env.LOG_LEVEL ?? 'info', pino.destination({ fd: 2, sync: true }))
   const asked = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {

@@ -1,7 +1,7 @@
 import type { ProblemType } from '@science-platform/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
 import { isTokenShaped, prefixLength } from '../access/tokens.ts'
-import type { AuditEntry } from '../audit/entry.ts'
+import { subjectOf, type AuditEntry } from '../audit/entry.ts'
 import type { HttpParts } from './parts.ts'
 import { isSafe, pathOf } from './route-table.ts'
 
@@ -17,9 +17,6 @@ declare module 'fastify' {
     problem: ProblemType | undefined
   }
 }
-
-/** Characters of a subject that are kept. */
-const subjectLimit = 200
 
 /** What the audit trail calls a route: the skaha wire has each operation once for each of its versions. Pure. */
 export const actionOf = ({
@@ -61,7 +58,7 @@ function entryOf(request: FastifyRequest, reply: FastifyReply, at: number): Audi
     via: pathOf(request.url).startsWith('/skaha') ? 'skaha' : 'api',
     ...(tokenPrefix === undefined ? {} : { tokenPrefix }),
     action: actionOf(request.routeOptions) ?? `${request.method} ${request.routeOptions.url ?? ''}`,
-    ...(subject === '' ? {} : { subject: subject.slice(0, subjectLimit) }),
+    ...(subject === '' ? {} : { subject: subjectOf(subject) }),
     address: request.ip,
     outcome: status < 400 ? 'done' : status < 500 ? 'refused' : 'failed',
     status,

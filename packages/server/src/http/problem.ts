@@ -1,4 +1,5 @@
 import { problems, problemUri, type ProblemBody, type ProblemType } from '@science-platform/contract'
+import { masked } from '../access/mask.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { bodyLimit } from './request-limits.ts'
 
@@ -39,9 +40,9 @@ export const problemBody = (problem: Problem): ProblemBody => ({
   type: problemUri(problem.type),
   title: problems[problem.type].title,
   status: problem.status,
-  detail: problem.message,
-  ...(problem.hint === undefined ? {} : { hint: problem.hint }),
-  ...(problem.field === undefined ? {} : { field: problem.field }),
+  detail: masked(problem.message),
+  ...(problem.hint === undefined ? {} : { hint: masked(problem.hint) }),
+  ...(problem.field === undefined ? {} : { field: masked(problem.field) }),
 })
 
 /** Codes of errors that are not ours, and what they mean to the caller. */

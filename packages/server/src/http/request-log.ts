@@ -1,5 +1,4 @@
 import { LogController, type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
-import { pathOf } from './route-table.ts'
 
 /**
  * What is logged of requests. Never their addresses in full nor their headers: environments, arguments, tokens and
@@ -37,9 +36,10 @@ export class RequestLog extends LogController {
   }
 }
 
-const factsOf = (request: FastifyRequest): { method: string; path: string } => ({
+/** The route as it was declared and not the address: people put secrets there too. */
+export const factsOf = (request: FastifyRequest): { method: string; route: string } => ({
   method: request.method,
-  path: pathOf(request.url),
+  route: request.routeOptions.url ?? 'none',
 })
 
 const isDebugging = (log: FastifyBaseLogger): boolean => log.level === 'debug' || log.level === 'trace'

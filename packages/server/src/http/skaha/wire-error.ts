@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { masked } from '../../access/mask.ts'
 import { asProblem, type Problem } from '../problem.ts'
-import { pathOf } from '../route-table.ts'
+import { factsOf } from '../request-log.ts'
 
 /** An answer of the wire that is no success: a status and one line of text (wire contract 1.5). */
 export class WireError extends Error {
@@ -38,13 +39,13 @@ export function sendWireError(error: unknown, request: FastifyRequest, reply: Fa
   request.problem = problem?.type
   const { status, message, headers } = problem === undefined ? (error as WireError) : asWireError(problem)
   if (status >= 500) {
-    request.log.error({ err: error, method: request.method, path: pathOf(request.url) }, 'a request failed')
+    request.log.error({ err: error, ...factsOf(request) }, 'a request failed')
   }
   return reply
     .code(status)
     .headers(headers)
     .type('text/plain')
-    .send(`${message.replaceAll(/\s*[\r\n]+\s*/g, ' ')}\n`)
+    .send(`${masked(message).replaceAll(/\s*[\r\n]+\s*/g, ' ')}\n`)
 }
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)

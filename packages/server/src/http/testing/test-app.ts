@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import type { FastifyInstance, InjectOptions } from 'fastify'
-import { pino } from 'pino'
 import { openAuditTrail, type AuditTrail } from '../../audit/trail.ts'
 import { projectFolders } from '../../access/project-folders.ts'
 import { registryLogins, type RegistryLogins } from '../../access/registry-logins.ts'
@@ -17,6 +16,7 @@ import { JobChanges } from '../../job/changes.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import { contextOf } from '../../job/resources.ts'
+import { createLog } from '../../log.ts'
 import { createMetrics } from '../../metrics/metrics.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
@@ -127,10 +127,9 @@ export async function testApp(
   const calls: string[] = []
   let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
-  const log = pino(
-    { level: 'debug' },
-    { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
-  )
+  const log = createLog('debug', {
+    write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>),
+  })
   const audit = openAuditTrail(store, log, () => clock.now)
   const tokenUse = openTokenUse(store, log, () => clock.now)
   const cancelDisabled = startCancellingDisabled(store, log, () => clock.now)
