@@ -9,6 +9,7 @@
  * - `command-not-found`: the program to run is not in the image, or may not be executed.
  * - `image-not-found`, `image-unauthorized`, `image-wrong-platform`, `image-unreachable`, `image-invalid`: the image could not be had.
  * - `disk-full`: the platform's disk had no room for the image or the job's files.
+ * - `evicted`: the cluster, or somebody with rights on it, ended it: its node was emptied or short of something, or a more urgent job came.
  * - `lost`: the supervisor, the container or the machine went away without telling.
  * - `start-failed`: the container could not be made for another reason, which the message gives.
  */
@@ -25,6 +26,7 @@ export const causeCodes = [
   'image-unreachable',
   'image-invalid',
   'disk-full',
+  'evicted',
   'lost',
   'start-failed',
 ] as const

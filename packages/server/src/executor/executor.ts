@@ -29,6 +29,8 @@ export interface AttemptSpec {
   /** Absent: the executor's default. */
   readonly network?: Network
   readonly graceSeconds: number
+  /** The node that the plan chose; an executor with a scheduler of its own may choose another. */
+  readonly node?: string
   /** `user:password` for the image's registry, for this attempt only. Never written to disk in clear. */
   readonly registryAuth?: string
 }
@@ -51,6 +53,10 @@ export interface Observed {
   readonly attemptId: string
   /** `preparing`: fetching the image or making the container. */
   readonly phase: 'preparing' | 'running' | 'ended'
+  /** Where it is, once that is known. */
+  readonly node?: string
+  /** While it prepares: what it waits for, in a sentence for its owner. */
+  readonly waiting?: string
   readonly imageDigest?: string
   /** Milliseconds since the epoch, once the command was started. */
   readonly startedAt?: number
@@ -78,7 +84,7 @@ export interface LogRange {
 /** Where attempts run. Every method may be called twice for one attempt and must then do no more. */
 export interface Executor {
   readonly name: string
-  /** Whole capacity offered to jobs on each node. */
+  /** Whole capacity offered to jobs on each node, as it is now. Cheap: it is asked in every cycle. */
   nodes(): Promise<readonly Node[]>
   /** Finds again what an earlier server started. Called once, before anything else. */
   open(): Promise<void>
@@ -113,4 +119,6 @@ export interface Node {
   readonly cores: number
   readonly memoryGb: number
   readonly gpus: number
+  /** The most that one job may have, where the node takes on more jobs than it runs at once and queues them by itself. */
+  readonly largestJob?: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
 }

@@ -23,7 +23,7 @@ interface Explanation {
 const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
 
 /**
- * What the words of skopeo and umoci mean; the first row that matches counts. They come from registries, from Go's network
+ * What the words of skopeo, umoci and containerd mean; the first row that matches counts. They come from registries, from Go's network
  * and TLS code and from the kernel, so no program's exit code tells them apart.
  */
 const explanations: readonly Explanation[] = [
@@ -36,7 +36,7 @@ const explanations: readonly Explanation[] = [
   },
   {
     remote: false,
-    pattern: /no image found in (manifest list|image index) for architecture|choosing (an )?image from manifest list/i,
+    pattern: /no image found in (manifest list|image index) for architecture|no match for platform in manifest|choosing (an )?image from manifest list/i,
     code: 'image-wrong-platform',
     message: ({ image }) => `The image ${image} is not made for this platform's kind of processor.`,
     hint: `Build it with \`docker build --platform linux/${machineArchitecture}\`, for instance.`,
@@ -62,7 +62,7 @@ const explanations: readonly Explanation[] = [
   {
     remote: true,
     pattern:
-      /manifest unknown|name unknown|repository name not known|name invalid|manifest .*not found|status[^,]{0,30}\b404\b/i,
+      /manifest unknown|name unknown|repository name not known|name invalid|manifest .*not found|failed to resolve reference .*: not found|status[^,]{0,30}\b404\b/i,
     failure: 'missing',
     code: 'image-not-found',
     message: (failed) => `${registryOf(failed)} has no image ${failed.image}.`,

@@ -2,10 +2,12 @@ import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } fro
 import { join } from 'node:path'
 import type { PreparedImage } from '../../image/local-images.ts'
 import type { AttemptSpec } from '../executor.ts'
-import { groupText, passwdText } from './accounts.ts'
+import { groupText, passwdText } from '../accounts.ts'
 import { ociConfig, type Placement } from './bundle.ts'
 import type { Evidence } from './evidence.ts'
-import { ifThere } from './files.ts'
+import { ifThere } from '../files.ts'
+import { makeHome } from '../home.ts'
+import { keepLog } from '../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
 import { parseJournal, stages, type Journal } from './journal.ts'
 import type { Machine } from './machine.ts'
@@ -46,7 +48,7 @@ export async function writeAttemptFolder(
   await mkdir(folder, { mode: 0o700 })
   await mkdir(scratchFolder, { mode: 0o700 })
   await giveTo(scratchFolder, spec, machine)
-  await makeHome(homeFolder, spec, machine)
+  await makeHome(homeFolder, spec.id, machine.rootless ? undefined : spec.account)
   const { ownTmp, programs32Bit } = await lookInto(image)
   if (ownTmp) {
     await mkdir(join(folder, 'tmp'))
@@ -79,23 +81,6 @@ export async function writeAttemptFolder(
 
 async function giveTo(path: string, { account }: AttemptSpec, machine: Machine): Promise<void> {
   if (!machine.rootless) await chown(path, account.uid, account.gid)
-}
-
-/** The home is made on first use; later its owner may do with it what they like, but not replace it: its parent is not theirs. */
-async function makeHome(path: string, spec: AttemptSpec, machine: Machine): Promise<void> {
-  if ((await ifThere(lstat(path)))?.isDirectory()) return
-  const made = `${path}.${spec.id}`
-  await rm(made, { recursive: true, force: true })
-  await mkdir(made, { mode: 0o700 })
-  await giveTo(made, spec, machine)
-  try {
-    // Renamed into place, so that no attempt started at the same time finds a home that is not its owner's yet.
-    await rename(made, path)
-  } catch (error) {
-    await rm(made, { recursive: true, force: true })
-    // Another attempt was first, and something is in it already.
-    if (!(await ifThere(lstat(path)))?.isDirectory()) throw error
-  }
 }
 
 /** What of an image's root decides about its containers. */
@@ -170,6 +155,6 @@ export async function removeAttempt(folders: Folders, attemptId: string): Promis
 
 /** Puts the log of an ended attempt where it outlives the attempt, and removes the rest. May be interrupted and done again. */
 export async function keepOnlyLog(folders: Folders, attemptId: string): Promise<void> {
-  await ifThere(rename(join(folders.attempts, attemptId, 'log'), join(folders.logs, `${attemptId}.log`)))
+  await keepLog(folders, attemptId)
   await removeAttempt(folders, attemptId)
 }

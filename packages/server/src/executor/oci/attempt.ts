@@ -1,3 +1,4 @@
+import { WakeUps } from '../wake-ups.ts'
 import type { AttemptSpec, Ending, Observed } from '../executor.ts'
 import type { EndEvidence } from './ending.ts'
 import type { SupervisorIdentity } from './supervisor.ts'
@@ -14,7 +15,7 @@ export type Custody =
   | { readonly type: 'settled' }
 
 /** An attempt that this executor knows. */
-export class Attempt {
+export class Attempt extends WakeUps {
   readonly spec: AttemptSpec
   readonly logLimitBytes: number
   custody: Custody = { type: 'settled' }
@@ -26,10 +27,10 @@ export class Attempt {
   sample: { readonly at: number; readonly cpuSeconds: number; readonly cores: number | undefined } | undefined
   /** Supervisors that were started to clean up after it. */
   cleanings = 0
-  readonly #waiting = new Set<() => void>()
   readonly #settled = Promise.withResolvers<undefined>()
 
   constructor(spec: AttemptSpec, logLimitBytes: number) {
+    super()
     this.spec = spec
     this.logLimitBytes = logLimitBytes
     this.observed = { attemptId: spec.id, phase: 'preparing' }
@@ -60,26 +61,4 @@ export class Attempt {
     this.observed = { ...this.observed, phase: 'ended', ending }
     this.wake()
   }
-
-  /** Something changed: lets followers look again. */
-  wake = (): void => {
-    for (const resolve of this.#waiting) resolve()
-  }
-
-  /** Resolves at the next {@link wake}, or after a second in case there was a change without one; rejects when aborted. */
-  changed = (signal: AbortSignal): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const finish = (): void => {
-        clearTimeout(timer)
-        this.#waiting.delete(finish)
-        signal.removeEventListener('abort', finish)
-        if (signal.aborted) reject(signal.reason as Error)
-        else resolve()
-      }
-      const timer = setTimeout(finish, 1000)
-      timer.unref()
-      this.#waiting.add(finish)
-      signal.addEventListener('abort', finish)
-      if (signal.aborted) finish()
-    })
 }

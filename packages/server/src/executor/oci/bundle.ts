@@ -1,6 +1,6 @@
 import type { PreparedImage } from '../../image/local-images.ts'
 import type { AttemptSpec } from '../executor.ts'
-import { containerIds, homeOf } from './accounts.ts'
+import { containerIds, homeOf } from '../accounts.ts'
 import { cgroupsPath } from './cgroups.ts'
 import type { Machine } from './machine.ts'
 import { seccompProfile, type SeccompProfile } from './seccomp.ts'

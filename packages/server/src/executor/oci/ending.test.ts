@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { endingOf, exitCodeOf, initFailure, parseEndEvidence, runtimeFailure, type EndEvidence } from './ending.ts'
+import { runtimeFailure } from '../causes.ts'
+import { endingOf, exitCodeOf, initFailure, parseEndEvidence, type EndEvidence } from './ending.ts'
 
 const spec = {
   image: 'images.example/astro:1',

@@ -3,7 +3,7 @@ import { constants, openSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { Socket } from 'node:net'
 import { promisify } from 'node:util'
-import { ifThere } from './files.ts'
+import { ifThere } from '../files.ts'
 
 /** A named pipe in which supervisors tell whose stage has changed. */
 export interface Hints {

@@ -1,4 +1,4 @@
-import { readIfThere } from './files.ts'
+import { readIfThere } from '../files.ts'
 
 /** Names of the local host, and the container's own name on a loopback address, as Debian has it. */
 const local = (hostname: string): string =>

@@ -17,12 +17,13 @@ import {
   type ContainerNetwork,
   type FoundAttempt,
 } from './attempt-folder.ts'
-import { AttemptLogs, type RunningLog } from './attempt-log.ts'
+import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
 import { commandOf } from './bundle.ts'
 import { usageFiles } from './cgroups.ts'
-import { diskFull, endingOf, exitCodeOf, lostEvidence, stoppedBeforeStart, type EndEvidence } from './ending.ts'
+import { diskFull, stoppedBeforeStart } from '../causes.ts'
+import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from './ending.ts'
 import { judge } from './evidence.ts'
-import { ifThere, isDiskFull, readIfThere } from './files.ts'
+import { ifThere, isDiskFull, readIfThere } from '../files.ts'
 import { foldersOf, type Folders } from './folders.ts'
 import { openHints, type Hints } from './hints.ts'
 import type { Stage } from './journal.ts'

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cgroupFolders, procsFile, usageFiles } from './cgroups.ts'
-import { isDiskFull, isMissing, readIfThere } from './files.ts'
+import { isDiskFull, isMissing, readIfThere } from '../files.ts'
 import type { Folders } from './folders.ts'
 import type { Machine } from './machine.ts'
 import { recordText, type AttemptRecord } from './record.ts'

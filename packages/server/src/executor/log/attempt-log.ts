@@ -1,9 +1,8 @@
 import { watch, type FSWatcher } from 'node:fs'
-import { open, readdir, rm, stat } from 'node:fs/promises'
+import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LogRange } from '../executor.ts'
-import { ifThere, isMissing } from './files.ts'
-import type { Folders } from './folders.ts'
+import { ifThere, isMissing } from '../files.ts'
 import {
   finishedOffset,
   livePieces,
@@ -15,6 +14,12 @@ import {
   type Piece,
   type Segment,
 } from './log-view.ts'
+
+/** Where logs are: those of attempts in a folder each, those of forgotten ones beside each other. */
+export interface LogFolders {
+  readonly attempts: string
+  readonly logs: string
+}
 
 /** What a reader must know of a running attempt to read its log. */
 export interface RunningLog {
@@ -30,9 +35,9 @@ export interface RunningLog {
 
 /** The logs of all attempts, running, ended and forgotten. */
 export class AttemptLogs {
-  readonly #folders: Folders
+  readonly #folders: LogFolders
 
-  constructor(folders: Folders) {
+  constructor(folders: LogFolders) {
     this.#folders = folders
   }
 
@@ -168,6 +173,11 @@ export class AttemptLogs {
       return
     }
   }
+}
+
+/** Puts the log of an ended attempt where it outlives the attempt's folder. May be interrupted and done again. */
+export async function keepLog(folders: LogFolders, attemptId: string): Promise<void> {
+  await ifThere(rename(join(folders.attempts, attemptId, 'log'), join(folders.logs, `${attemptId}.log`)))
 }
 
 /** Watches a folder that may not be there yet, or be one too many for the kernel: then the reader looks every second. */

@@ -1,0 +1,248 @@
+import type { V1Job, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
+import { imageSource } from '../../image/allowed.ts'
+import { isLocal, localRegistry, parseReference } from '../../image/reference.ts'
+import { groupText, homeOf, passwdText } from '../accounts.ts'
+import type { AttemptSpec } from '../executor.ts'
+import { attemptLabel, containerName, finalizer, imageAnnotation, instanceLabel, objectName } from './names.ts'
+import { coresQuantity, gibibytesQuantity } from './quantity.ts'
+import type { ClusterSettings, Volume } from './settings.ts'
+
+/** Accounts that programs expect beside the job's own: an image's own list is not known here. */
+const usualPasswd = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n'
+const usualGroup = 'root:x:0:\nnogroup:x:65534:\n'
+
+/** Thrown where an attempt cannot be run on the cluster as it is asked for. */
+export class CannotRun extends Error {
+  override readonly name = 'CannotRun'
+  readonly hint: string
+
+  constructor(message: string, hint: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+/**
+ * The Job of an attempt. Pure. One with credentials comes suspended and without a queue; {@link releaseOf} lets it go on once its Secret
+ * is there.
+ * @throws {CannotRun}
+ */
+export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
+  if (spec.network === 'host')
+    throw new CannotRun('The network "host" is not offered on a cluster.', 'Use isolated, or none.')
+  const name = objectName(settings.instance, spec.id)
+  const labels = labelsOf(spec, settings)
+  const { volumes, mounts } = volumesOf(spec, settings)
+  const { cores, memoryGb, gpus } = spec.resources
+  const gpu = gpus > 0 ? { [settings.gpuResource]: String(gpus) } : {}
+  const held = spec.registryAuth !== undefined
+  const unreachable = { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: settings.lossSeconds } as const
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name,
+      labels: { ...labels, ...(held ? {} : queueLabels(settings)) },
+      annotations: { [imageAnnotation]: spec.image },
+      finalizers: [finalizer],
+    },
+    spec: {
+      parallelism: 1,
+      completions: 1,
+      // Nothing runs twice: no second pod, whatever becomes of the first.
+      backoffLimit: 0,
+      podReplacementPolicy: 'Failed',
+      suspend: held || settings.queue !== undefined,
+      template: {
+        metadata: {
+          labels,
+          annotations: {
+            'canfar.net/passwd': passwdText(usualPasswd, spec.account, false),
+            'canfar.net/group': groupText(usualGroup, spec.account, false),
+          },
+          finalizers: [finalizer],
+        },
+        spec: {
+          restartPolicy: 'Never',
+          hostname: spec.name,
+          // The command is not the first process then: signals without a handler end it, and what it leaves behind is reaped.
+          shareProcessNamespace: true,
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          dnsPolicy: settings.dnsPolicy,
+          terminationGracePeriodSeconds: Math.max(1, Math.ceil(spec.graceSeconds)),
+          nodeSelector: { ...settings.nodeSelector },
+          ...(spec.node === undefined || settings.queue !== undefined ? {} : { affinity: preferring(spec.node) }),
+          tolerations: [
+            { ...unreachable, key: 'node.kubernetes.io/not-ready' },
+            { ...unreachable, key: 'node.kubernetes.io/unreachable' },
+            ...settings.tolerations,
+          ],
+          ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
+          ...(held ? { imagePullSecrets: [{ name }] } : {}),
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: spec.account.uid,
+            runAsGroup: spec.account.gid,
+            supplementalGroups: spec.account.groups.map(({ gid }) => gid),
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          containers: [
+            {
+              name: containerName,
+              image: pulledImage(spec, settings),
+              imagePullPolicy: settings.imagePullPolicy,
+              ...(spec.cmd === undefined ? {} : { command: spec.cmd.map(literal) }),
+              ...(spec.args === undefined ? {} : { args: spec.args.map(literal) }),
+              env: Object.entries(spec.env).map(([key, value]) => ({ name: key, value: literal(value) })),
+              workingDir: homeOf(spec.account),
+              resources: {
+                requests: {
+                  cpu: coresQuantity(cores.request),
+                  memory: gibibytesQuantity(memoryGb.request),
+                  'ephemeral-storage': gibibytesQuantity(settings.scratchGb.request),
+                  ...gpu,
+                },
+                limits: {
+                  cpu: coresQuantity(cores.limit),
+                  memory: gibibytesQuantity(memoryGb.limit),
+                  'ephemeral-storage': gibibytesQuantity(settings.scratchGb.limit),
+                  ...gpu,
+                },
+              },
+              securityContext: {
+                privileged: false,
+                allowPrivilegeEscalation: false,
+                capabilities: { drop: ['ALL'] },
+              },
+              volumeMounts: mounts,
+            },
+          ],
+          volumes,
+        },
+      },
+    },
+  }
+}
+
+/** The patch that lets a Job go on that was held back for its Secret. Pure. */
+export const releaseOf = (settings: ClusterSettings): object =>
+  settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(settings) } }
+
+/** The credentials for an attempt's image; the API removes them with their Job. Pure. */
+export function secretObject(
+  spec: AttemptSpec,
+  settings: ClusterSettings,
+  job: { name: string; uid: string },
+): V1Secret {
+  const { registry } = sourceOf(spec, settings)
+  const auth = Buffer.from(spec.registryAuth ?? '').toString('base64')
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: job.name,
+      labels: labelsOf(spec, settings),
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: job.name, uid: job.uid }],
+    },
+    type: 'kubernetes.io/dockerconfigjson',
+    immutable: true,
+    stringData: { '.dockerconfigjson': JSON.stringify({ auths: { [registry]: { auth } } }) },
+  }
+}
+
+/** Labels of the form that the reference server uses, so that its operators' queries go on working. */
+const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<string, string> => ({
+  'canfar.net/id': spec.jobId,
+  'canfar.net/username': spec.account.name,
+  'canfar.net/name': spec.name,
+  'canfar.net/kind': 'headless',
+  'canfar.net/job': objectName(instance, spec.id),
+  'canfar.net/flavor': spec.resources.fixed ? 'fixed' : 'flexible',
+  'canfar.net/accelerator': spec.resources.gpus > 0 ? 'gpu' : 'none',
+  'canfar.net/community': 'default',
+  'canfar.net/project': 'default',
+  'canfar.net/network': spec.network ?? 'isolated',
+  [instanceLabel]: instance,
+  [attemptLabel]: spec.id,
+  'app.kubernetes.io/managed-by': 'science-platform',
+  'app.kubernetes.io/part-of': 'canfar',
+})
+
+function queueLabels({ queue }: ClusterSettings): Record<string, string> {
+  if (queue === undefined) return {}
+  return {
+    'kueue.x-k8s.io/queue-name': queue.localQueue,
+    ...(queue.priorityClass === undefined ? {} : { 'kueue.x-k8s.io/priority-class': queue.priorityClass }),
+  }
+}
+
+/** The node of the plan if it can be had: the scheduler knows better, but the plan counts on it. */
+const preferring = (node: string) => ({
+  nodeAffinity: {
+    preferredDuringSchedulingIgnoredDuringExecution: [
+      {
+        weight: 100,
+        preference: { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] },
+      },
+    ],
+  },
+})
+
+/** Kubernetes replaces `$(NAME)` in commands and variables; `$$` is a dollar to it, always. */
+const literal = (text: string): string => text.replaceAll('$', '$$$$')
+
+function volumesOf(
+  { account }: AttemptSpec,
+  { volumes: { home, projects }, scratchGb }: ClusterSettings,
+): { volumes: V1Volume[]; mounts: V1VolumeMount[] } {
+  const limit = { sizeLimit: gibibytesQuantity(scratchGb.limit) }
+  const own = (path: string) => ({ path, fieldRef: { fieldPath: `metadata.annotations['canfar.net/${path}']` } })
+  const volumes: V1Volume[] = [
+    { name: 'scratch', emptyDir: limit },
+    { name: 'tmp', emptyDir: limit },
+    { name: 'accounts', downwardAPI: { items: [own('passwd'), own('group')] } },
+    source('home', home),
+    source('projects', projects),
+  ]
+  const mounts: V1VolumeMount[] = [
+    { name: 'scratch', mountPath: '/scratch' },
+    { name: 'tmp', mountPath: '/tmp' },
+    { name: 'accounts', mountPath: '/etc/passwd', subPath: 'passwd', readOnly: true },
+    { name: 'accounts', mountPath: '/etc/group', subPath: 'group', readOnly: true },
+    { name: 'home', mountPath: homeOf(account), ...below(home, home === undefined ? undefined : account.name) },
+    { name: 'projects', mountPath: '/arc/projects', ...below(projects) },
+  ]
+  return { volumes, mounts }
+}
+
+function source(name: string, volume: Volume | undefined): V1Volume {
+  if (volume === undefined) return { name, emptyDir: {} }
+  if ('claim' in volume) return { name, persistentVolumeClaim: { claimName: volume.claim } }
+  return { name, hostPath: { path: volume.hostPath, type: 'Directory' } }
+}
+
+function below(volume: Volume | undefined, folder?: string): { subPath?: string } {
+  const within = volume !== undefined && 'claim' in volume ? volume.subPath : undefined
+  const path = [within, folder].filter((part) => part !== undefined).join('/')
+  return path === '' ? {} : { subPath: path }
+}
+
+/** What the nodes are told to pull: by digest where it is known, from the registry that stands in for the image's. */
+function pulledImage(spec: AttemptSpec, settings: ClusterSettings): string {
+  const { registry, path, tag, digest } = sourceOf(spec, settings)
+  const wanted = spec.imageDigest ?? digest
+  return `${registry}/${path}${wanted === undefined ? `:${tag ?? 'latest'}` : `@${wanted}`}`
+}
+
+function sourceOf(spec: AttemptSpec, { images }: ClusterSettings) {
+  const reference = parseReference(spec.image)
+  if ('fault' in reference) throw new CannotRun(reference.fault, reference.hint)
+  if (isLocal(reference) && images.aliases[localRegistry] === undefined)
+    throw new CannotRun(
+      `The image ${spec.image} is in the server's own store, which the nodes of the cluster cannot read.`,
+      `Push it to a registry; the operators can name one that stands in for ${localRegistry}/ under images.aliases.`,
+    )
+  const { registry, path } = imageSource(reference, images)
+  return { registry, path, tag: reference.tag, digest: reference.digest }
+}

@@ -1,0 +1,535 @@
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { KubeConfig, V1Job } from '@kubernetes/client-node'
+import type { Cause, Usage } from '@science-platform/contract'
+import type { Logger } from 'pino'
+import { homeOf } from '../accounts.ts'
+import { stoppedBeforeStart } from '../causes.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
+import { ifThere } from '../files.ts'
+import { makeHome } from '../home.ts'
+import { AttemptLogs, keepLog, type LogFolders, type RunningLog } from '../log/attempt-log.ts'
+import { ApiError, isGone, KubernetesApi } from './api.ts'
+import { Attempt } from './attempt.ts'
+import { shownBy, type Shown } from './attempt-state.ts'
+import { nodesOf } from './capacity.ts'
+import { CannotRun, jobObject, releaseOf, secretObject } from './job-object.ts'
+import { LogCopier } from './log-copier.ts'
+import { Mirror } from './mirror.ts'
+import { causeAnnotation, objectName, stopAnnotation } from './names.ts'
+import type { JobRecord } from './records.ts'
+import { requireRights } from './rights.ts'
+import type { ClusterSettings } from './settings.ts'
+import { UsageSampler, type UsageSource } from './usage.ts'
+
+/** Settings of {@link createKubernetesExecutor}. */
+export interface KubernetesOptions extends ClusterSettings {
+  /** The cluster, and who one is there. */
+  readonly kubeConfig: KubeConfig
+  /** Absolute path of the data folder: `attempts/ID` holds the log of one under way, `logs/ID.log` that of one forgotten. */
+  readonly dataDir: string
+  /** Where this process sees the volume of the homes, to make missing ones; undefined: somebody else makes them. */
+  readonly homesFolder?: string
+  /** Where the figures of running attempts come from. */
+  readonly usage: UsageSource
+  /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
+  readonly logLimitBytes?: number
+  /** Logs that are followed at once; the rest is fetched every ten seconds. @defaultValue 500 */
+  readonly followedLogs?: number
+  /** Seconds from one listing of the cluster to the next. @defaultValue 10 */
+  readonly listSeconds?: number
+  readonly log: Logger
+}
+
+/** Runs attempts as Jobs of a Kubernetes cluster. */
+export function createKubernetesExecutor(options: KubernetesOptions): Executor {
+  return new Kubernetes(options)
+}
+
+/** Milliseconds after which an attempt that waits is looked at again although nothing changed: patience runs out. */
+const lookAgainMs = 2_000
+
+class Kubernetes implements Executor {
+  readonly name = 'kubernetes'
+  readonly #options: KubernetesOptions
+  readonly #api: KubernetesApi
+  readonly #mirror: Mirror
+  readonly #usage: UsageSampler
+  readonly #folders: LogFolders
+  readonly #logs: AttemptLogs
+  readonly #attempts = new Map<string, Attempt>()
+  /** Attempts whose objects are being removed: what is still seen of them is of no interest. */
+  readonly #leaving = new Set<string>()
+  readonly #changeListeners: (() => void)[] = []
+  readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
+  readonly #background = new Set<Promise<void>>()
+  readonly #closing = new AbortController()
+  #looking: NodeJS.Timeout | undefined
+  #followed = 0
+
+  constructor(options: KubernetesOptions) {
+    const { kubeConfig, namespace, instance, gpuResource, listSeconds = 10, log } = options
+    this.#options = options
+    this.#api = new KubernetesApi(kubeConfig, { log })
+    this.#folders = { attempts: join(options.dataDir, 'attempts'), logs: join(options.dataDir, 'logs') }
+    this.#logs = new AttemptLogs(this.#folders)
+    this.#mirror = new Mirror({
+      api: this.#api,
+      namespace,
+      instance,
+      gpuResource,
+      listSeconds,
+      log,
+      onChange: (ids) => {
+        this.#lookAt(ids)
+      },
+    })
+    this.#usage = new UsageSampler({
+      api: this.#api,
+      source: options.usage,
+      namespace,
+      pods: () => [...this.#mirror.pods.values()].filter(({ phase }) => phase === 'Running'),
+      signal: this.#closing.signal,
+      log,
+    })
+  }
+
+  nodes(): Promise<readonly Node[]> {
+    return Promise.resolve(nodesOf(this.#mirror.nodes.values(), this.#mirror.tenants.values(), this.#options))
+  }
+
+  async open(): Promise<void> {
+    const { attempts, logs } = this.#folders
+    for (const folder of [attempts, logs]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    const { namespace } = this.#options
+    await requireRights(this.#api, namespace, this.#closing.signal)
+    await this.#requireQueue()
+    await this.#mirror.open()
+    for (const job of this.#mirror.jobs.values()) await this.#adopt(job)
+    for (const id of await readdir(attempts)) if (!this.#attempts.has(id)) await this.#adoptFolder(id)
+    this.#lookAt([...this.#attempts.keys()])
+    // Endings that are there already are told from the beginning on.
+    const settling = [...this.#attempts.values()].flatMap((attempt) => attempt.settling ?? [])
+    await Promise.race([Promise.allSettled(settling), new Promise((resolve) => setTimeout(resolve, 20_000).unref())])
+    this.#looking = setInterval(() => {
+      this.#lookAt([...this.#attempts.values()].filter(({ ended }) => !ended).map(({ id }) => id))
+    }, lookAgainMs)
+    this.#usage.start()
+  }
+
+  start(spec: AttemptSpec): Promise<void> {
+    if (this.#attempts.has(spec.id)) return Promise.resolve()
+    const attempt = new Attempt(spec.id, objectName(this.#options.instance, spec.id))
+    this.#attempts.set(spec.id, attempt)
+    this.#own(
+      attempt.inTurn(() => this.#make(attempt, spec)),
+      spec.id,
+    )
+    return Promise.resolve()
+  }
+
+  stop(attemptId: string, graceSeconds: number): Promise<void> {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined || attempt.ended) return Promise.resolve()
+    attempt.stopAsked = true
+    attempt.making.abort(new Error('The attempt was told to end.'))
+    this.#own(
+      attempt.inTurn(() => this.#end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds)),
+      attemptId,
+    )
+    return Promise.resolve()
+  }
+
+  list(): Promise<readonly Observed[]> {
+    return Promise.resolve([...this.#attempts.values()].map(({ observed }) => observed))
+  }
+
+  forget(attemptId: string): Promise<void> {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined) return Promise.resolve()
+    if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
+    this.#attempts.delete(attemptId)
+    this.#leaving.add(attemptId)
+    this.#usage.forget(attemptId)
+    // The log is moved first, so that there is none of a moment in which nobody finds it.
+    const moved = this.#keepOnlyLog(attemptId)
+    this.#own(
+      attempt.inTurn(async () => {
+        await moved
+        await this.#remove(attempt)
+        this.#leaving.delete(attemptId)
+        this.#mirror.forget(attemptId)
+      }),
+      attemptId,
+    )
+    return moved
+  }
+
+  usage(attemptId: string): Promise<Usage | undefined> {
+    const running = this.#attempts.get(attemptId)?.observed.phase === 'running'
+    return Promise.resolve(running ? this.#usage.now(attemptId) : undefined)
+  }
+
+  logSize(attemptId: string): Promise<number | undefined> {
+    return this.#logs.size(attemptId, this.#runningLog(attemptId))
+  }
+
+  readLog(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
+    return this.#logs.read(attemptId, range, this.#runningLog(attemptId))
+  }
+
+  followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const running = this.#runningLog(attemptId)
+    return running === undefined
+      ? this.#logs.read(attemptId, { start }, undefined)
+      : this.#logs.follow(attemptId, start, running, signal)
+  }
+
+  deleteLog(attemptId: string): Promise<void> {
+    return this.#logs.delete(attemptId)
+  }
+
+  onChange(listener: () => void): void {
+    this.#changeListeners.push(listener)
+  }
+
+  onEvent(listener: (event: ExecutorEvent) => void): void {
+    this.#eventListeners.push(listener)
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#looking)
+    this.#closing.abort(new Error('The platform is stopping.'))
+    await this.#mirror.close()
+    await Promise.allSettled(this.#background)
+    this.#api.close()
+  }
+
+  /** A queue that is configured must be there, as on the reference server: jobs would wait in it for ever. */
+  async #requireQueue(): Promise<void> {
+    const { queue, namespace } = this.#options
+    if (queue === undefined) return
+    const path = `/apis/kueue.x-k8s.io/v1beta1/namespaces/${namespace}/localqueues/${queue.localQueue}`
+    try {
+      await this.#api.getPatiently(path, { signal: this.#closing.signal })
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      throw new Error(
+        `kubernetes.queue.localQueue is ${queue.localQueue}, which cannot be read in the namespace ${namespace}: ${error.message}. Is Kueue installed, and the LocalQueue made?`,
+        { cause: error },
+      )
+    }
+  }
+
+  /** Takes over an attempt of an earlier server. */
+  async #adopt(job: JobRecord): Promise<void> {
+    const attempt = new Attempt(job.attemptId, job.name)
+    attempt.made = true
+    // Its Secret was not made, and only those who start it anew have what is in it. Nothing of it has run.
+    if (job.suspended && !job.queued && job.stopSeconds === undefined && !job.deleting) {
+      await this.#remove(attempt)
+      await this.#removeFolder(attempt.id)
+      return
+    }
+    this.#attempts.set(attempt.id, attempt)
+  }
+
+  /** A folder whose attempt is not in the cluster: it was never made, or somebody has removed every trace. */
+  async #adoptFolder(id: string): Promise<void> {
+    const wasMade = (await ifThere(stat(join(this.#folders.attempts, id, 'made')))) !== undefined
+    if (!wasMade) {
+      await this.#removeFolder(id)
+      return
+    }
+    const attempt = new Attempt(id, objectName(this.#options.instance, id))
+    attempt.made = true
+    this.#attempts.set(id, attempt)
+  }
+
+  /** Makes an attempt's objects. Whatever cannot be tried again becomes its ending. */
+  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
+    const signal = AbortSignal.any([attempt.making.signal, this.#closing.signal])
+    try {
+      if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
+        throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
+      signal.throwIfAborted()
+      await this.#makeHome(spec)
+      const job = await this.#makeJob(attempt, spec, signal)
+      attempt.made = true
+      await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
+      await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
+      if (spec.registryAuth !== undefined) await this.#makeSecret(attempt, spec, job, signal)
+      this.#mirror.learnJob(job)
+    } catch (error) {
+      // A closing server leaves it to the next one; one that was told to end is ended next.
+      if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
+      this.#finish(attempt, {
+        phase: 'ended',
+        ending: { at: Date.now(), cause: this.#causeOf(attempt, error), stopped: attempt.stopAsked },
+      })
+    }
+  }
+
+  /** Where a quota leaves no room for a Job, room is waited for. */
+  async #makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<V1Job> {
+    const jobs = this.#path('batch', 'jobs')
+    const object = jobObject(spec, this.#options)
+    for (;;) {
+      try {
+        return await this.#api.create<V1Job>(jobs, object, signal)
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        // An earlier try was answered by nobody, and has succeeded.
+        if (error.status === 409) return this.#api.get<V1Job>(`${jobs}/${attempt.name}`, { signal })
+        if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
+        this.#show(attempt, { phase: 'preparing', waiting: `The cluster takes no more jobs now: ${error.message}.` })
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, 10_000)
+          signal.addEventListener('abort', () => {
+            clearTimeout(timer)
+            resolve()
+          })
+        })
+      }
+    }
+  }
+
+  async #makeSecret(attempt: Attempt, spec: AttemptSpec, job: V1Job, signal: AbortSignal): Promise<void> {
+    const secret = secretObject(spec, this.#options, { name: attempt.name, uid: job.metadata?.uid ?? '' })
+    try {
+      await this.#api.create(this.#path('', 'secrets'), secret, signal)
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 409) throw error
+    }
+    await this.#api.patch(`${this.#path('batch', 'jobs')}/${attempt.name}`, releaseOf(this.#options), signal)
+  }
+
+  async #makeHome({ account, id }: AttemptSpec): Promise<void> {
+    const { homesFolder } = this.#options
+    if (homesFolder === undefined) return
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(account.name))
+      throw new Error(`the account name ${JSON.stringify(account.name)} cannot be a folder's name`)
+    try {
+      await makeHome(join(homesFolder, account.name), id, account)
+    } catch (error) {
+      throw new Error(`its home ${homeOf(account)} could not be made: ${(error as Error).message}`, { cause: error })
+    }
+  }
+
+  #causeOf(attempt: Attempt, error: unknown): Cause {
+    if (attempt.stopAsked) return stoppedBeforeStart
+    if (error instanceof CannotRun) return { code: 'start-failed', message: error.message, hint: error.hint }
+    this.#options.log.warn({ attemptId: attempt.id, err: error }, 'an attempt could not be made')
+    const message = error instanceof Error ? error.message : String(error)
+    return {
+      code: 'start-failed',
+      message: `The cluster did not take it: ${message}`,
+      hint: 'If this happens again, it is for the people who run the platform.',
+    }
+  }
+
+  /**
+   * Ends whatever there is of an attempt: first its Job, so that no pod is made any more, then its pod. The annotations tell later servers
+   * why.
+   */
+  async #end(attempt: Attempt, annotations: Readonly<Record<string, string>>, graceSeconds: number): Promise<void> {
+    if (attempt.ended && this.#mirror.jobs.get(attempt.name) === undefined) return
+    const signal = this.#closing.signal
+    const job = `${this.#path('batch', 'jobs')}/${attempt.name}`
+    try {
+      await this.#api.patch(job, { metadata: { annotations } }, signal)
+    } catch (error) {
+      if (!isGone(error)) throw error
+    }
+    await this.#api.delete(job, { propagationPolicy: 'Background' }, signal)
+    attempt.deletingSince ??= Date.now()
+    await this.#endPod(attempt.id, graceSeconds)
+  }
+
+  async #endPod(attemptId: string, graceSeconds: number): Promise<void> {
+    const pod = this.#podOf(attemptId)
+    if (pod === undefined) return
+    // 0 would mean not to wait for the node: a pod that goes on running unseen.
+    const body = { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }
+    await this.#api.delete(`${this.#path('', 'pods')}/${pod.name}`, body, this.#closing.signal)
+  }
+
+  /** Removes the objects of an attempt that has ended, or has never begun. */
+  async #remove(attempt: Attempt): Promise<void> {
+    const signal = this.#closing.signal
+    const letGo = { metadata: { finalizers: null } }
+    const job = `${this.#path('batch', 'jobs')}/${attempt.name}`
+    const pod = this.#podOf(attempt.id)
+    const quietly = async (path: string): Promise<void> => {
+      try {
+        await this.#api.patch(path, letGo, signal)
+      } catch (error) {
+        if (!isGone(error)) throw error
+      }
+    }
+    await this.#api.delete(job, { propagationPolicy: 'Background' }, signal)
+    if (pod !== undefined) {
+      const path = `${this.#path('', 'pods')}/${pod.name}`
+      await this.#api.delete(path, { gracePeriodSeconds: 1 }, signal)
+      await quietly(path)
+    }
+    await quietly(job)
+  }
+
+  /** Decides anew about attempts. */
+  #lookAt(ids: readonly string[]): void {
+    if (this.#closing.signal.aborted) return
+    for (const id of ids) {
+      const attempt = this.#attempts.get(id)
+      if (attempt !== undefined) this.#look(attempt)
+    }
+    this.#changed()
+  }
+
+  #look(attempt: Attempt): void {
+    if (!attempt.made || attempt.ended || attempt.settling !== undefined) return
+    const { imageSeconds } = this.#options
+    const job = this.#mirror.jobs.get(attempt.name)
+    const pod = this.#podOf(attempt.id)
+    if (job?.deleting === true) attempt.deletingSince ??= Date.now()
+    const now = Date.now()
+    const shown = shownBy({
+      job,
+      pod,
+      node: pod?.node === undefined ? undefined : this.#mirror.nodes.get(pod.node),
+      stopAsked: attempt.stopAsked,
+      deletingForMs: attempt.deletingSince === undefined ? 0 : now - attempt.deletingSince,
+      warning: this.#mirror.warning(attempt.id),
+      imageSeconds,
+      now,
+    })
+    if (shown.failure !== undefined) this.#giveUp(attempt, shown.failure)
+    else if (shown.phase === 'ended') {
+      attempt.settling = this.#settle(attempt, shown)
+      this.#own(attempt.settling, attempt.id)
+    } else {
+      if (shown.phase === 'running') this.#copyLog(attempt)
+      this.#show(attempt, shown)
+    }
+  }
+
+  #show(attempt: Attempt, { failure: _, ...shown }: Shown): void {
+    const { waiting } = shown
+    if (attempt.waits(waiting, Date.now())) this.#tell(attempt.id, 'Warning', 'Waiting', waiting ?? '')
+    attempt.observed = { attemptId: attempt.id, ...shown }
+  }
+
+  /** It will not run: it ends now, and its objects are taken away from the cluster's hands. */
+  #giveUp(attempt: Attempt, cause: Cause): void {
+    const at = Date.now()
+    const annotations = { [causeAnnotation]: JSON.stringify({ cause, at }) }
+    this.#own(
+      attempt.inTurn(() => this.#end(attempt, annotations, 1)),
+      attempt.id,
+    )
+    this.#finish(attempt, { phase: 'ended', ending: { at, cause, stopped: attempt.stopAsked } })
+  }
+
+  /** Fetches the rest of the log; only then has the attempt ended for all to see. */
+  async #settle(attempt: Attempt, shown: Shown): Promise<void> {
+    const pod = this.#podOf(attempt.id)
+    if (pod?.container.startedAt !== undefined) {
+      const node = pod.node === undefined ? undefined : this.#mirror.nodes.get(pod.node)
+      attempt.copier ??= this.#copierOf(attempt, pod.name)
+      const { joined, complete } = await attempt.copier.finish(node?.ready === true, pod.deletingUntil !== undefined)
+      attempt.joined = joined
+      if (!complete)
+        this.#tell(attempt.id, 'Warning', 'LogIncomplete', 'The end of its log could not be fetched from its node.')
+    }
+    this.#finish(attempt, shown)
+  }
+
+  #finish(attempt: Attempt, { ending, phase: _, waiting: __, ...facts }: Shown): void {
+    if (ending === undefined) throw new Error('It has not ended.')
+    const usage = this.#usage.total(attempt.id)
+    attempt.joined ??= {}
+    attempt.end({ ...ending, ...(usage === undefined ? {} : { usage }) }, facts)
+    this.#changed()
+  }
+
+  #copyLog(attempt: Attempt): void {
+    const pod = this.#podOf(attempt.id)
+    if (pod === undefined) return
+    attempt.copier ??= this.#copierOf(attempt, pod.name)
+    attempt.copier.follow(() => this.#followLease())
+  }
+
+  #copierOf(attempt: Attempt, pod: string): LogCopier {
+    const { namespace, logLimitBytes } = this.#options
+    return new LogCopier({
+      api: this.#api,
+      namespace,
+      pod,
+      folder: join(this.#folders.attempts, attempt.id),
+      limitBytes: logLimitBytes ?? 64 * 2 ** 20,
+      wake: attempt.wake,
+      signal: this.#closing.signal,
+    })
+  }
+
+  /** A place among the logs that are followed; undefined when all are taken. */
+  #followLease(): Disposable | undefined {
+    if (this.#followed >= (this.#options.followedLogs ?? 500)) return undefined
+    this.#followed++
+    let given = true
+    return {
+      [Symbol.dispose]: () => {
+        if (given) this.#followed--
+        given = false
+      },
+    }
+  }
+
+  #runningLog(attemptId: string): RunningLog | undefined {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined || attempt.ended) return undefined
+    return {
+      logLimitBytes: this.#options.logLimitBytes ?? 64 * 2 ** 20,
+      get joined() {
+        return attempt.ended ? attempt.joined : undefined
+      },
+      changed: attempt.changed,
+      wake: attempt.wake,
+    }
+  }
+
+  async #keepOnlyLog(attemptId: string): Promise<void> {
+    await keepLog(this.#folders, attemptId)
+    await this.#removeFolder(attemptId)
+  }
+
+  async #removeFolder(attemptId: string): Promise<void> {
+    await rm(join(this.#folders.attempts, attemptId), { recursive: true, force: true })
+  }
+
+  #podOf(attemptId: string) {
+    return this.#mirror.podOf(attemptId)
+  }
+
+  #path(group: '' | 'batch', resource: string): string {
+    const { namespace } = this.#options
+    return `${group === '' ? '/api/v1' : '/apis/batch/v1'}/namespaces/${namespace}/${resource}`
+  }
+
+  #changed(): void {
+    for (const listener of this.#changeListeners) listener()
+  }
+
+  #tell(attemptId: string, type: ExecutorEvent['type'], reason: string, message: string): void {
+    for (const listener of this.#eventListeners) listener({ attemptId, at: Date.now(), type, reason, message })
+  }
+
+  /** Gives a promise that nobody awaits an owner. */
+  #own(work: Promise<void>, attemptId: string): void {
+    const owned = work.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) this.#options.log.error({ attemptId, err: error }, 'work on an attempt failed')
+    })
+    this.#background.add(owned)
+    void owned.finally(() => this.#background.delete(owned))
+  }
+}

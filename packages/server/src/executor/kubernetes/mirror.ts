@@ -1,0 +1,286 @@
+import type { CoreV1Event, V1Job, V1ListMeta, V1Node, V1Pod } from '@kubernetes/client-node'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { ApiError, isPassing, type KubernetesApi } from './api.ts'
+import { Collection } from './collection.ts'
+import { instanceLabel, ownSelector } from './names.ts'
+import {
+  jobRecord,
+  nodeRecord,
+  podRecord,
+  tenant,
+  type JobRecord,
+  type NodeRecord,
+  type PodRecord,
+  type Tenant,
+} from './records.ts'
+
+/** Settings of {@link Mirror}. */
+export interface MirrorOptions {
+  readonly api: KubernetesApi
+  readonly namespace: string
+  readonly instance: string
+  readonly gpuResource: string
+  /** Seconds from one listing to the next, of whatever kind. */
+  readonly listSeconds: number
+  /** Something changed about these attempts; without any: about nodes. */
+  readonly onChange: (attemptIds: readonly string[]) => void
+  readonly log: Logger
+}
+
+/** What the cluster warned of last about an attempt. */
+export interface ClusterWarning {
+  readonly reason: string
+  readonly message: string
+}
+
+/** A kind of objects: where they are listed, and what is remembered of them. */
+interface Kind {
+  readonly name: string
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** Whether it is watched between listings. */
+  readonly watched: boolean
+  readonly replace: (objects: readonly object[], version: number) => void
+  readonly put: (object: object) => void
+  readonly remove: (object: object) => void
+}
+
+/** Objects in one answer: a listing of all at once would have to fit the memory of both sides. */
+const pageSize = 500
+
+/**
+ * What there is in the cluster: one listing at a time in turn, and watches between them. A watch that falls silent, or storms, costs no
+ * more than time: each listing begins a new one.
+ */
+export class Mirror {
+  readonly jobs = new Collection<JobRecord>()
+  readonly pods = new Collection<PodRecord>()
+  readonly nodes = new Collection<NodeRecord>()
+  /** Pods of others on the nodes. */
+  readonly tenants = new Collection<Tenant>()
+  readonly #options: MirrorOptions
+  /** Names of an attempt's pods: one, but for hands that make more. */
+  readonly #podNames = new Map<string, Set<string>>()
+  readonly #warnings = new Map<string, ClusterWarning>()
+  readonly #watches = new Map<string, AbortController>()
+  readonly #closing = new AbortController()
+  readonly #kinds: Readonly<Record<'jobs' | 'pods' | 'nodes' | 'tenants', Kind>>
+  #background: Promise<void>[] = []
+
+  constructor(options: MirrorOptions) {
+    this.#options = options
+    const { namespace, instance, gpuResource } = options
+    const own = { labelSelector: ownSelector(instance) }
+    const aboutAttempts = (records: readonly { readonly attemptId: string }[]): void => {
+      if (records.length > 0) options.onChange(records.map(({ attemptId }) => attemptId))
+    }
+    this.#kinds = {
+      jobs: kind('jobs', `/apis/batch/v1/namespaces/${namespace}/jobs`, own, this.jobs, jobRecord, aboutAttempts),
+      pods: kind('pods', `/api/v1/namespaces/${namespace}/pods`, own, this.pods, podRecord, (records) => {
+        for (const record of records) this.#index(record)
+        aboutAttempts(records)
+      }),
+      nodes: kind(
+        'nodes',
+        '/api/v1/nodes',
+        {},
+        this.nodes,
+        (node: V1Node) => nodeRecord(node, gpuResource),
+        () => {
+          options.onChange([])
+        },
+      ),
+      tenants: {
+        ...kind(
+          'pods of others',
+          '/api/v1/pods',
+          {
+            labelSelector: `${instanceLabel}!=${instance}`,
+            fieldSelector: 'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed',
+          },
+          this.tenants,
+          (pod: V1Pod) => tenant(pod, gpuResource),
+          () => {
+            options.onChange([])
+          },
+        ),
+        watched: false,
+      },
+    }
+  }
+
+  /** Lists everything once, waiting for the API server where it does not answer, and goes on looking. */
+  async open(): Promise<void> {
+    for (const one of Object.values(this.#kinds)) await this.#list(one, true)
+    this.#background = [this.#lookInTurn(), this.#listenForWarnings()]
+  }
+
+  /** The pod of an attempt: the one that has run, where there are several. */
+  podOf(attemptId: string): PodRecord | undefined {
+    const pods = [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
+    return pods.find(({ container }) => container.startedAt !== undefined) ?? pods[0]
+  }
+
+  /** The latest warning about an attempt's objects. */
+  warning(attemptId: string): ClusterWarning | undefined {
+    return this.#warnings.get(attemptId)
+  }
+
+  /** Takes over an object that was just made or changed. */
+  learnJob(job: V1Job): void {
+    this.#kinds.jobs.put(job)
+  }
+
+  /** The attempt is of no interest any more. */
+  forget(attemptId: string): void {
+    this.#warnings.delete(attemptId)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new Error('The platform is stopping.'))
+    await Promise.allSettled(this.#background)
+  }
+
+  /** Pods and Jobs every third time each, nodes and what others use in the turns left over. */
+  async #lookInTurn(): Promise<void> {
+    const { jobs, pods, nodes, tenants } = this.#kinds
+    const turns = [pods, jobs, nodes, pods, jobs, tenants]
+    for (let turn = 0; await this.#rest(this.#options.listSeconds * 1000); turn++) {
+      const one = turns[turn % turns.length] ?? pods
+      try {
+        await this.#list(one, false)
+      } catch (error) {
+        if (this.#closing.signal.aborted) return
+        this.#options.log.warn({ err: error, kind: one.name }, 'the cluster could not be listed; it is tried again')
+      }
+    }
+  }
+
+  async #list(one: Kind, patiently: boolean): Promise<void> {
+    const { api } = this.#options
+    const signal = this.#closing.signal
+    const objects: object[] = []
+    let version = 0
+    let from: string | undefined
+    do {
+      const request = {
+        query: { ...one.query, limit: pageSize, ...(from === undefined ? {} : { continue: from }) },
+        signal,
+      }
+      type Page = { metadata: V1ListMeta; items: object[] }
+      const page: Page = patiently ? await api.getPatiently(one.path, request) : await api.get(one.path, request)
+      const { resourceVersion, _continue } = page.metadata as V1ListMeta & { continue?: string }
+      version = Number(resourceVersion)
+      from = (page.metadata as { continue?: string }).continue ?? _continue
+      objects.push(...page.items)
+    } while (from !== undefined && from !== '')
+    one.replace(objects, version)
+    if (one.watched) this.#watchFrom(one, version)
+  }
+
+  #watchFrom(one: Kind, version: number): void {
+    this.#watches.get(one.name)?.abort(new Error('A newer listing begins a new watch.'))
+    const ending = new AbortController()
+    this.#watches.set(one.name, ending)
+    void this.#watch(one, version, AbortSignal.any([ending.signal, this.#closing.signal]))
+  }
+
+  async #watch(one: Kind, version: number, signal: AbortSignal): Promise<void> {
+    for (let from = version; !signal.aborted;) {
+      try {
+        const query = { ...one.query, resourceVersion: String(from), allowWatchBookmarks: true, timeoutSeconds: 300 }
+        for await (const { type, object } of this.#options.api.watch<V1Pod>(one.path, { query, signal })) {
+          if (type === 'ERROR') return // it asks for a listing, which comes in its turn
+          from = Number(object.metadata?.resourceVersion ?? from)
+          if (type === 'DELETED') one.remove(object)
+          else if (type !== 'BOOKMARK') one.put(object)
+        }
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof ApiError && !isPassing(error)) return
+        this.#options.log.debug({ err: error, kind: one.name }, 'a watch broke off')
+      }
+      await sleep(1000, undefined, { signal }).catch(() => undefined)
+    }
+  }
+
+  /** Warnings explain what the objects themselves do not: why a Job gets no pod, a pod no volume. Those missed are only unexplained. */
+  async #listenForWarnings(): Promise<void> {
+    const { api, namespace, log } = this.#options
+    const signal = this.#closing.signal
+    do {
+      try {
+        const query = { fieldSelector: 'type=Warning', timeoutSeconds: 300 }
+        for await (const { type, object } of api.watch<CoreV1Event>(`/api/v1/namespaces/${namespace}/events`, {
+          query,
+          signal,
+        }))
+          if (type === 'ADDED' || type === 'MODIFIED') this.#warn(object)
+      } catch (error) {
+        if (!signal.aborted) log.debug({ err: error }, 'the watch of warnings broke off')
+      }
+    } while (await this.#rest(2000))
+  }
+
+  #index({ attemptId, name }: PodRecord): void {
+    const names = this.#podNames.get(attemptId) ?? new Set()
+    if (this.pods.get(name) === undefined) names.delete(name)
+    else names.add(name)
+    if (names.size === 0) this.#podNames.delete(attemptId)
+    else this.#podNames.set(attemptId, names)
+  }
+
+  #warn({ involvedObject, reason = '', message = '' }: CoreV1Event): void {
+    const { kind: of, name = '' } = involvedObject
+    const attemptId =
+      of === 'Job' ? this.jobs.get(name)?.attemptId : of === 'Pod' ? this.pods.get(name)?.attemptId : undefined
+    if (attemptId === undefined) return
+    this.#warnings.set(attemptId, { reason, message })
+    this.#options.onChange([attemptId])
+  }
+
+  /** False when it was closed meanwhile. */
+  async #rest(milliseconds: number): Promise<boolean> {
+    try {
+      await sleep(milliseconds, undefined, { signal: this.#closing.signal })
+      return true
+    } catch (error) {
+      if (this.#closing.signal.aborted) return false
+      throw error
+    }
+  }
+}
+
+function kind<Raw extends object, Known extends { readonly name: string; readonly version: number }>(
+  name: string,
+  path: string,
+  query: Readonly<Record<string, string>>,
+  collection: Collection<Known>,
+  recordOf: (object: Raw) => Known,
+  changed: (records: readonly Known[]) => void,
+): Kind {
+  return {
+    name,
+    path,
+    query,
+    watched: true,
+    replace: (objects, version) => {
+      changed(
+        collection.replace(
+          objects.map((object) => recordOf(object as Raw)),
+          version,
+        ),
+      )
+    },
+    put: (object) => {
+      const record = recordOf(object as Raw)
+      if (collection.put(record)) changed([record])
+    },
+    remove: (object) => {
+      const record = recordOf(object as Raw)
+      collection.remove(record.name)
+      changed([record])
+    },
+  }
+}

@@ -1,0 +1,159 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { KubeConfig, type V1Namespace } from '@kubernetes/client-node'
+import { pino } from 'pino'
+import { busyboxImage } from '../../../image/testing/busybox-image.ts'
+import { runTool } from '../../../tool.ts'
+import type { Account, Executor } from '../../executor.ts'
+import { KubernetesApi } from '../api.ts'
+import { createKubernetesExecutor, type KubernetesOptions } from '../kubernetes.ts'
+
+/** The registry that the nodes of the test cluster fetch from (scripts/test-cluster starts it). */
+export const clusterRegistry = '127.0.0.1:5000'
+/** The image that most tests run, as their jobs write it. */
+export const busybox = `${clusterRegistry}/test/busybox:1`
+
+/** An account of no machine, so that nothing else belongs to it. */
+export const ada: Account = {
+  name: 'ada',
+  uid: 52_001,
+  gid: 52_001,
+  groups: [
+    { name: 'stars', gid: 53_001 },
+    { name: 'comets', gid: 53_002 },
+  ],
+}
+
+/** Why nothing can be tested on a real cluster here; undefined when it can. */
+export const whyNoCluster = (): string | undefined =>
+  process.env['TEST_KUBECONFIG'] === undefined
+    ? 'there is no test cluster: EXECUTOR=kubernetes npm run e2e starts one'
+    : undefined
+
+/** A namespace of the real test cluster with a platform's data folder, and executors on it. */
+export class TestCluster {
+  readonly namespace: string
+  readonly folder: string
+  readonly api: KubernetesApi
+  readonly kubeConfig: KubeConfig
+  executor: Executor
+  readonly #options: Partial<KubernetesOptions>
+  readonly #signal = AbortSignal.timeout(3_600_000)
+
+  private constructor(folder: string, kubeConfig: KubeConfig, options: Partial<KubernetesOptions>) {
+    this.folder = folder
+    this.namespace = `test-${folder
+      .slice(-6)
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]/g, '0')}`
+    this.kubeConfig = kubeConfig
+    this.api = new KubernetesApi(kubeConfig, { log: pino({ level: 'silent' }) })
+    this.#options = options
+    this.executor = this.#make()
+  }
+
+  static async open(options: Partial<KubernetesOptions> = {}): Promise<TestCluster> {
+    const kubeConfig = new KubeConfig()
+    kubeConfig.loadFromFile(process.env['TEST_KUBECONFIG'] ?? '')
+    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'kubernetes-test-')), kubeConfig, options)
+    const { folder } = cluster
+    for (const path of ['data', 'home', 'projects']) await mkdir(join(folder, path))
+    const namespace: V1Namespace = { metadata: { name: cluster.namespace } }
+    await cluster.api.create('/api/v1/namespaces', namespace, cluster.#signal)
+    await pushBusybox(folder)
+    await cluster.executor.open()
+    return cluster
+  }
+
+  #make(): Executor {
+    return createKubernetesExecutor({
+      kubeConfig: this.kubeConfig,
+      namespace: this.namespace,
+      instance: 'test',
+      dataDir: join(this.folder, 'data'),
+      volumes: { home: { hostPath: join(this.folder, 'home') }, projects: { hostPath: join(this.folder, 'projects') } },
+      homesFolder: join(this.folder, 'home'),
+      scratchGb: { request: 0, limit: 2 },
+      imagePullPolicy: 'Always',
+      imageSeconds: 600,
+      dnsPolicy: 'Default',
+      nodeSelector: {},
+      tolerations: [],
+      gpuResource: 'nvidia.com/gpu',
+      lossSeconds: 300,
+      images: { registries: [clusterRegistry], aliases: {}, insecure: [clusterRegistry] },
+      usage: 'kubelet',
+      log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
+      ...this.#options,
+    })
+  }
+
+  /** A second server on the same data and cluster; the first one has let go. */
+  async reopen(): Promise<Executor> {
+    await this.executor.close()
+    this.executor = this.#make()
+    await this.executor.open()
+    return this.executor
+  }
+
+  /** Ends everything and removes it. Fails when something had to be ended by force. */
+  async close(): Promise<void> {
+    const deadline = Date.now() + 60_000
+    for (;;) {
+      const attempts = await this.executor.list()
+      if (attempts.length === 0 || Date.now() > deadline) break
+      for (const { attemptId, phase } of attempts) {
+        if (phase === 'ended') await this.executor.forget(attemptId)
+        else await this.executor.stop(attemptId, 0)
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+    await this.executor.close()
+    const left = await this.#left()
+    await this.api.delete(`/api/v1/namespaces/${this.namespace}`, undefined, this.#signal)
+    await rm(this.folder, { recursive: true, force: true })
+    this.api.close()
+    if (left.length > 0) throw new Error(`still there: ${left.join(', ')}`)
+  }
+
+  /** Jobs of the platform that are still in the namespace. */
+  async #left(): Promise<string[]> {
+    type Named = { metadata: { name: string } }
+    const path = `/apis/batch/v1/namespaces/${this.namespace}/jobs`
+    for (const deadline = Date.now() + 30_000; ;) {
+      const { items } = await this.api.get<{ items: Named[] }>(path, { signal: this.#signal })
+      if (items.length === 0 || Date.now() > deadline) return items.map(({ metadata }) => `Job ${metadata.name}`)
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+let pushed: Promise<void> | undefined
+
+/** Pushes the test image where the nodes find it; the same image as often as one likes. */
+function pushBusybox(folder: string): Promise<void> {
+  pushed ??= (async () => {
+    const archive = join(folder, 'busybox.tar')
+    await busyboxImage({ archive })
+    const options = ['copy', '--quiet', '--insecure-policy', '--dest-tls-verify=false']
+    await runTool('skopeo', [...options, `oci-archive:${archive}`, `docker://${busybox}`])
+  })()
+  return pushed
+}
+
+/** A server that lets itself be connected to and never says anything, as a registry from which a fetch never ends. */
+export async function silentServer(): Promise<{ host: string; close: () => void }> {
+  const server = createServer(() => undefined)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server.unref()
+  return {
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: () => {
+      server.close()
+    },
+  }
+}

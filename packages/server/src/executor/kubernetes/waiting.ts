@@ -1,0 +1,100 @@
+import type { Cause } from '@science-platform/contract'
+import { explainFailure } from '../../image/explain-failure.ts'
+import { runtimeFailure } from '../causes.ts'
+import type { JobRecord, PodRecord } from './records.ts'
+
+/** Why an attempt's command does not run yet. */
+export interface Waiting {
+  /** For its owner; undefined while everything takes its usual course. */
+  readonly text?: string
+  /** It will not run: why. */
+  readonly failure?: Cause
+}
+
+/** What else is known of an attempt that waits. */
+export interface WaitingContext {
+  /** The latest warning of the cluster about its Job or pod. */
+  readonly warning: { readonly reason: string; readonly message: string } | undefined
+  /** Seconds in which a registry that does not answer may come back. */
+  readonly imageSeconds: number
+  /** Milliseconds since the epoch. */
+  readonly now: number
+}
+
+const imageReasons = [
+  'ErrImagePull',
+  'ImagePullBackOff',
+  'InvalidImageName',
+  'ErrImageNeverPull',
+  'RegistryUnavailable',
+]
+
+/** What a Job and its pod, if there is one, wait for, in plain words. Pure. */
+export function waitingFor(job: JobRecord, pod: PodRecord | undefined, context: WaitingContext): Waiting {
+  if (pod === undefined) return withoutPod(job, context)
+  if (pod.unschedulable !== undefined) return { text: unschedulable(pod.unschedulable) }
+  const { waiting } = pod.container
+  if (waiting !== undefined && imageReasons.includes(waiting.reason)) return withoutImage(job, pod, waiting, context)
+  if (waiting?.reason === 'CreateContainerConfigError')
+    return { text: `Its container cannot be made yet: ${waiting.message}. It is tried again.` }
+  if (waiting !== undefined && ['CreateContainerError', 'RunContainerError'].includes(waiting.reason))
+    return { failure: runtimeFailure(waiting.message, { image: job.image, account: { name: job.account } }) }
+  const { warning } = context
+  if (warning?.reason === 'FailedMount' || warning?.reason === 'FailedAttachVolume')
+    return { text: `Its storage is not there yet: ${firstSentence(warning.message)}. It is tried again.` }
+  if (warning?.reason === 'FailedCreatePodSandBox')
+    return {
+      text: `Its node ${pod.node ?? ''} could not set it up: ${firstSentence(warning.message)}. It is tried again.`,
+    }
+  return {}
+}
+
+function withoutPod(job: JobRecord, { warning }: WaitingContext): Waiting {
+  if (job.suspended && job.queued) return { text: 'It waits for its turn in the queue of the cluster (Kueue).' }
+  if (warning?.reason !== 'FailedCreate') return {}
+  const { message } = warning
+  const quota = /exceeded quota: (\S+), requested: (.*), used: (.*), limited: (.*)/.exec(message)
+  if (quota !== null)
+    return {
+      text: `The cluster's quota ${quota[1]} is used up: this asks for ${quota[2]}; ${quota[3]} of ${quota[4]} are in use. It starts when some becomes free.`,
+    }
+  return {
+    text: `The cluster does not let it start: ${firstSentence(message)}. It is tried again; the operators may have to change something.`,
+  }
+}
+
+function withoutImage(
+  job: JobRecord,
+  pod: PodRecord,
+  { reason, message }: { readonly reason: string; readonly message: string },
+  { imageSeconds, now }: WaitingContext,
+): Waiting {
+  if (reason === 'InvalidImageName')
+    return { failure: { code: 'image-invalid', message: `${job.image} is no name of an image: ${message}` } }
+  // A node says no more than that it waits before the next try; the reason was told with the last one.
+  if (/^Back-off pulling image "[^"]*"$/.test(message) || message === '') return {}
+  const cause = explainFailure(message, { image: job.image, registry: job.image.split('/', 1)[0] ?? '' })
+  if (cause.code !== 'image-unreachable' && cause.code !== 'image-invalid') return { failure: cause }
+  const left = Math.ceil(imageSeconds - (now - pod.createdAt) / 1000)
+  if (left <= 0) return { failure: cause }
+  return { text: `${cause.message} It is tried again for ${left} more seconds.` }
+}
+
+/** `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint {x: }. preemption: …` in plain words. */
+function unschedulable(message: string): string {
+  const reasons = /nodes are available: (.*?)\.(?: |$)/.exec(message)?.[1]
+  if (reasons === undefined) return `No node of the cluster takes it now: ${firstSentence(message)}.`
+  const words = reasons
+    .replaceAll(/Insufficient cpu/g, 'without enough free cores')
+    .replaceAll(/Insufficient memory/g, 'without enough free memory')
+    .replaceAll(/Insufficient ephemeral-storage/g, 'without enough free disk')
+    .replaceAll(/Insufficient \S*gpu/g, 'without a free GPU')
+    .replaceAll(/Too many pods/g, 'with as many pods as they take')
+    .replaceAll(/node\(s\) were unschedulable/g, 'closed for new work')
+    .replaceAll(/node\(s\) had untolerated taint(?:\(s\))? ?/g, 'kept for other work ')
+    .replaceAll(/node\(s\) didn't match Pod's node affinity\/selector/g, 'not meant for jobs')
+  return `No node of the cluster takes it now: ${words.trim()}. It starts when one does.`
+}
+
+const firstSentence = (message: string): string =>
+  (message.split('\n', 1)[0] ?? '').replace(/[.:]? *$/, '').slice(0, 500)

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import fc from 'fast-check'
+import { text } from '../executor-contract.ts'
+import { AttemptLogs } from './attempt-log.ts'
+import { LogWriter } from './log-writer.ts'
+
+describe('LogWriter', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'log-writer-'))
+  })
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  const bytes = (content: string): Buffer => Buffer.from(content)
+  const readable = () => {
+    const logs = new AttemptLogs({ attempts: folder, logs: join(folder, 'logs') })
+    const running = { logLimitBytes: 64, joined: undefined, changed: () => Promise.resolve(), wake: () => {} }
+    return text(logs.read('a', {}, running))
+  }
+  const open = () => LogWriter.open(join(folder, 'a'), 64)
+
+  it('writes what is given to it, readable at once', async () => {
+    const writer = await open()
+    await writer.write(bytes('one\n'), '1', 4)
+    assert.equal(await readable(), 'one\n')
+    await writer.write(bytes('two\n'), '2', 4)
+    await writer.finish()
+    await writer.close()
+    assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
+  })
+
+  it('goes on at the last place it was told, cutting off what came after', async () => {
+    const first = await open()
+    await first.write(bytes('one\ntw'), '1', 4)
+    await first.close()
+    const second = await open()
+    assert.equal(second.place, '1')
+    await second.write(bytes('two\n'), '2', 4)
+    await second.finish()
+    await second.close()
+    assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
+  })
+
+  it('begins again when what was noted is not whole', async () => {
+    const first = await open()
+    await first.write(bytes('one\n'), '1', 4)
+    await first.close()
+    await appendFile(join(folder, 'a/copied'), '{')
+    const second = await open()
+    assert.equal(second.place, '')
+    await second.close()
+  })
+
+  it('keeps the beginning and the end of what is too long, and says what is left out, however it is cut and interrupted', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 30 }), fc.nat(30), async (sizes, at) => {
+        await rm(join(folder, 'a'), { recursive: true, force: true })
+        let writer = await open()
+        let whole = ''
+        for (const [i, size] of sizes.entries()) {
+          const piece = String.fromCodePoint(97 + (i % 26)).repeat(size)
+          if (i === at) {
+            await writer.write(bytes('not noted'), writer.place, 0)
+            await writer.close()
+            writer = await open()
+          }
+          await writer.write(bytes(piece), `${i}`, size)
+          whole += piece
+        }
+        const joined = await writer.finish()
+        await writer.close()
+        const again = await open()
+        assert.deepEqual(await again.finish(), joined)
+        await again.close()
+        const log = await readFile(join(folder, 'a/log'), 'utf8')
+        const left = /\[… (\d+) bytes left out: the log is over its limit …\]\n/.exec(log)
+        if (left === null) assert.equal(log, whole)
+        else {
+          const [head = '', tail = ''] = log.split(left[0])
+          assert.equal(head, whole.slice(0, 32))
+          assert.equal(head.length + Number(left[1]) + tail.length, whole.length)
+          assert.ok(tail.length >= 32 && tail.length <= 40 && whole.endsWith(tail), tail)
+        }
+        assert.deepEqual((await readdir(join(folder, 'a'))).sort(), ['copied', 'log'])
+      }),
+      { numRuns: 60 },
+    )
+  })
+})

@@ -1,0 +1,188 @@
+import { constants } from 'node:fs'
+import { mkdir, open, readdir, readFile, rm, stat, truncate, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+import { ifThere, readIfThere } from '../files.ts'
+import { segmentStart, wholeLog, type Joined, type Segment } from './log-view.ts'
+
+/** How far a log was copied. Written beside it after every piece, so that a later server goes on where this one was. */
+const Copied = Type.Object({
+  /** Bytes of the stream that are on disk for good; what is behind them is copied again. */
+  bytes: Type.Integer({ minimum: 0 }),
+  /** Where the source goes on after these bytes, in its own words. */
+  place: Type.String(),
+  /** The log is complete; how it was joined. */
+  joined: Type.Optional(Type.Object({ logHead: Type.Integer(), logDropped: Type.Integer(), logLine: Type.Integer() })),
+})
+type Copied = Static<typeof Copied>
+
+/** Longer than any note, so that each covers the one before. */
+const noteLength = 320
+
+/**
+ * Writes an attempt's log as `log-view.ts` describes it, from a source that is read over a network and may have to be asked
+ * again. What supervisors do for containers of this machine, this does for those elsewhere.
+ */
+export class LogWriter {
+  readonly #folder: string
+  readonly #headLimit: number
+  readonly #tailLimit: number
+  readonly #head: FileHandle
+  readonly #notes: FileHandle
+  #segments: { readonly start: number; size: number }[]
+  #segment: FileHandle | undefined
+  #position: number
+  #copied: Copied
+
+  private constructor(
+    folder: string,
+    limitBytes: number,
+    files: { readonly head: FileHandle; readonly notes: FileHandle },
+    copied: Copied,
+    segments: readonly Segment[],
+  ) {
+    this.#folder = folder
+    this.#headLimit = Math.floor(limitBytes / 2)
+    this.#tailLimit = limitBytes - this.#headLimit
+    this.#head = files.head
+    this.#notes = files.notes
+    this.#segments = segments.map((segment) => ({ ...segment }))
+    this.#copied = copied
+    this.#position = copied.bytes
+  }
+
+  /**
+   * Goes on with the log in an attempt's folder, or begins one. What was written behind the last known place is cut off.
+   *
+   * @param limitBytes bytes of output kept of an attempt.
+   */
+  static async open(folder: string, limitBytes: number): Promise<LogWriter> {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const path = join(folder, 'log')
+    const copied = await readCopied(folder)
+    const size = (await ifThere(stat(path)))?.size ?? 0
+    const segments: Segment[] = []
+    if (copied.joined === undefined) {
+      const headSize = Math.min(copied.bytes, Math.floor(limitBytes / 2))
+      if (size > headSize) await truncate(path, headSize)
+      for (const name of await readdir(folder)) {
+        const start = segmentStart(name)
+        if (start === undefined) continue
+        const file = join(folder, name)
+        const kept = Math.min((await stat(file)).size, copied.bytes - start)
+        if (kept <= 0) await rm(file, { force: true })
+        else {
+          await truncate(file, kept)
+          segments.push({ start, size: kept })
+        }
+      }
+      segments.sort((a, b) => a.start - b.start)
+    }
+    const head = await open(path, 'a', 0o600)
+    const notes = await open(join(folder, 'copied'), constants.O_RDWR | constants.O_CREAT, 0o600)
+    return new LogWriter(folder, limitBytes, { head, notes }, copied, segments)
+  }
+
+  /** Where the source goes on, as it was last given to {@link write}; '' at the beginning. */
+  get place(): string {
+    return this.#copied.place
+  }
+
+  /** How the log was joined, once it is complete. */
+  get joined(): Joined | undefined {
+    return this.#copied.joined
+  }
+
+  /**
+   * Appends to the stream.
+   *
+   * @param place where the source goes on after the first `placeBytes` of these bytes; the bytes behind them are copied again
+   *   after a restart.
+   */
+  async write(bytes: Uint8Array, place: string, placeBytes: number): Promise<void> {
+    const known = this.#position + placeBytes
+    await this.#append(bytes)
+    if (place !== this.#copied.place) await this.#note({ bytes: known, place })
+  }
+
+  /** The source has ended: joins what there is into one file. May be interrupted and done again. */
+  async finish(): Promise<Joined> {
+    if (this.#copied.joined !== undefined) return this.#copied.joined
+    await this.#segment?.close()
+    this.#segment = undefined
+    const joined = { logHead: this.#headLimit, logDropped: 0, logLine: 0 }
+    const [, ...rest] = wholeLog(Math.min(this.#position, this.#headLimit), this.#segments)
+    for (const piece of rest) {
+      if (piece.type === 'gap') {
+        joined.logDropped = piece.gapBytes
+        joined.logLine = piece.bytes.length
+        await this.#head.appendFile(piece.bytes)
+      } else await this.#head.appendFile(await readFile(join(this.#folder, piece.file)))
+    }
+    await this.#note({ bytes: this.#position, place: this.#copied.place, joined })
+    for (const { start } of this.#segments) await rm(join(this.#folder, `log.${start}`), { force: true })
+    return joined
+  }
+
+  /** Lets go of the files; the log can be opened again. */
+  async close(): Promise<void> {
+    await this.#segment?.close()
+    await this.#head.close()
+    await this.#notes.close()
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    let rest = bytes
+    while (rest.length > 0) {
+      const inHead = this.#position < this.#headLimit
+      const room = inHead ? this.#headLimit - this.#position : await this.#roomInSegment()
+      const piece = rest.subarray(0, room)
+      await (inHead ? this.#head : this.#segment)?.appendFile(piece)
+      const last = this.#segments.at(-1)
+      if (!inHead && last !== undefined) last.size += piece.length
+      this.#position += piece.length
+      rest = rest.subarray(piece.length)
+    }
+  }
+
+  /** A full segment makes room for the next: the oldest goes when the rest is a whole tail. */
+  async #roomInSegment(): Promise<number> {
+    const limit = Math.max(1, Math.floor(this.#tailLimit / 8))
+    let last = this.#segments.at(-1)
+    if (last === undefined || last.size >= limit) {
+      await this.#segment?.close()
+      this.#segment = undefined
+      let kept = this.#segments.reduce((sum, { size }) => sum + size, 0)
+      while (this.#segments[0] !== undefined && kept - this.#segments[0].size >= this.#tailLimit) {
+        const [oldest] = this.#segments.splice(0, 1)
+        kept -= oldest?.size ?? 0
+        await rm(join(this.#folder, `log.${oldest?.start ?? 0}`), { force: true })
+      }
+      last = { start: this.#position, size: 0 }
+      this.#segments.push(last)
+    }
+    this.#segment ??= await open(join(this.#folder, `log.${last.start}`), 'a', 0o600)
+    return limit - last.size
+  }
+
+  /** One small write over the last one: whole or not done at all, should this process be killed. */
+  async #note(copied: Copied): Promise<void> {
+    this.#copied = copied
+    await this.#notes.write(JSON.stringify(copied).padEnd(noteLength), 0)
+  }
+}
+
+/** What was noted; from the beginning when nothing was, or not whole, as after a power failure. */
+async function readCopied(folder: string): Promise<Copied> {
+  const nothing = { bytes: 0, place: '' }
+  const text = await readIfThere(join(folder, 'copied'))
+  if (text === undefined) return nothing
+  try {
+    const value: unknown = JSON.parse(text)
+    return Value.Check(Copied, value) ? value : nothing
+  } catch (error) {
+    if (error instanceof SyntaxError) return nothing
+    throw error
+  }
+}

@@ -1,0 +1,26 @@
+/** Lets those who wait for a change of something know of one. */
+export class WakeUps {
+  readonly #waiting = new Set<() => void>()
+
+  /** Something changed: lets everybody look again. */
+  wake = (): void => {
+    for (const resolve of this.#waiting) resolve()
+  }
+
+  /** Resolves at the next {@link wake}, or after a second in case there was a change without one; rejects when aborted. */
+  changed = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const finish = (): void => {
+        clearTimeout(timer)
+        this.#waiting.delete(finish)
+        signal.removeEventListener('abort', finish)
+        if (signal.aborted) reject(signal.reason as Error)
+        else resolve()
+      }
+      const timer = setTimeout(finish, 1000)
+      timer.unref()
+      this.#waiting.add(finish)
+      signal.addEventListener('abort', finish)
+      if (signal.aborted) finish()
+    })
+}
