@@ -36,7 +36,8 @@ const explanations: readonly Explanation[] = [
   },
   {
     remote: false,
-    pattern: /no image found in (manifest list|image index) for architecture|no match for platform in manifest|choosing (an )?image from manifest list/i,
+    pattern:
+      /no image found in (manifest list|image index) for architecture|no match for platform in manifest|choosing (an )?image from manifest list/i,
     code: 'image-wrong-platform',
     message: ({ image }) => `The image ${image} is not made for this platform's kind of processor.`,
     hint: `Build it with \`docker build --platform linux/${machineArchitecture}\`, for instance.`,

@@ -177,7 +177,8 @@ export class KubernetesApi {
     if (cluster.proxyUrl === undefined && url.protocol === 'https:') settings.agent = this.#agent
     const payload = body === undefined ? undefined : JSON.stringify(body)
     const headers: Record<string, string | number> = { accept: 'application/json' }
-    for (const [name, value] of Object.entries((settings.headers ?? {}) as Record<string, string>)) headers[name] = value
+    for (const [name, value] of Object.entries((settings.headers ?? {}) as Record<string, string>))
+      headers[name] = value
     if (payload !== undefined) {
       headers['content-type'] = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
       headers['content-length'] = Buffer.byteLength(payload)

@@ -11,7 +11,7 @@ if (reason === undefined)
       image: busybox,
       missingImage: `${clusterRegistry}/test/nothing:1`,
       stalledImage: `${silent.host}/test/stalled:1`,
-      oneStream: false,
+      logOfLines: true,
       instantMs: 1000,
       whyNotShorter: 'containerd 1.6 keeps to the first grace period that it was given',
       account: ada,

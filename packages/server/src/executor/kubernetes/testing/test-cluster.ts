@@ -111,9 +111,8 @@ export class TestCluster {
       }
       await new Promise((resolve) => setTimeout(resolve, 200))
     }
-    await new Promise((resolve) => setTimeout(resolve, 2000))
-    await this.executor.close()
     const left = await this.#left()
+    await this.executor.close()
     await this.api.delete(`/api/v1/namespaces/${this.namespace}`, undefined, this.#signal)
     await rm(this.folder, { recursive: true, force: true })
     this.api.close()
