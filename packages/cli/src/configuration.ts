@@ -177,6 +177,15 @@ export function withoutLogin(configuration: Configuration, key: string): Configu
   return typeof switched === 'string' ? { ...rest, active: { authentication: next, servers: remembered } } : switched
 }
 
+/** The configuration whose active login has another token, with the same expiry. */
+export function withActiveToken(configuration: Configuration, token: string): Configuration {
+  const { authentication, active } = configuration
+  const credential = authentication[active.authentication]
+  if (credential === undefined) return configuration
+  const renewed = { ...credential, token: { ...credential.token, access: token } }
+  return { ...configuration, authentication: { ...authentication, [active.authentication]: renewed } }
+}
+
 /** Seconds since the epoch at which a credential ends; undefined when it does not say, which counts as ended. */
 export function expiryOf({ expiry }: Credential): number | undefined {
   const seconds = typeof expiry === 'number' ? expiry : expiry?.access

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { hasJobsApi, Jobs, Session } from '@science-platform/client'
+import { hasJobsApi, Jobs, Session, Tokens } from '@science-platform/client'
 import { loadConfiguration, saveConfiguration } from './configuration-file.ts'
 import { CommandFailure } from './failure.ts'
 import type { Invocation } from './invocation.ts'
@@ -13,6 +13,8 @@ export interface Platform {
   readonly session: Session
   /** This platform's own API; undefined on other skaha servers. Asked once, and only when a command needs to know. */
   readonly jobs: () => Promise<Jobs | undefined>
+  /** One's tokens on this platform's own API. */
+  readonly tokens: Tokens
 }
 
 /**
@@ -37,7 +39,7 @@ export async function platformOf(login: Login, verbose: boolean): Promise<Platfo
   const options = { ...login, ...(verbose ? { fetch: toldFetch } : {}) }
   let jobs: Promise<Jobs | undefined> | undefined
   const detect = async (): Promise<Jobs | undefined> => ((await hasJobsApi(options)) ? new Jobs(options) : undefined)
-  return { login, session: new Session(options), jobs: () => (jobs ??= detect()) }
+  return { login, session: new Session(options), tokens: new Tokens(options), jobs: () => (jobs ??= detect()) }
 }
 
 /** Tells method, address, status and time of every request; never headers, which hold the token. */

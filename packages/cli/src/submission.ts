@@ -6,6 +6,7 @@ import {
   type SessionKind,
   type SessionRequest,
 } from '@science-platform/client'
+import { jobScopes, type JobScope } from '@science-platform/contract/scopes'
 import type { JobRequest, Network, StartTime } from '@science-platform/contract'
 import { limits } from '@science-platform/contract/limits'
 import { usageFailure } from './failure.ts'
@@ -27,6 +28,7 @@ export interface SubmissionOptions {
   readonly env?: readonly string[]
   readonly replicas?: string
   readonly network?: string
+  readonly jobToken?: true | string
   readonly time?: string
   readonly grace?: string
   readonly signal?: string
@@ -77,6 +79,7 @@ export function submissionFrom(
     ...(gpus === undefined || gpus === 0 ? {} : { gpus }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(options.network === undefined ? {} : { network: options.network as Network }),
+    ...(options.jobToken === undefined ? {} : { jobToken: jobTokenFrom(options.jobToken) }),
     ...(timeSeconds === undefined ? {} : { timeSeconds }),
     ...(graceSeconds === undefined ? {} : { graceSeconds }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -92,6 +95,7 @@ export function submissionFrom(
 /** What the wire of other skaha servers cannot say. */
 const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
   network: '--network',
+  jobToken: '--job-token',
   timeSeconds: '--time',
   graceSeconds: '--grace',
   signal: '--signal',
@@ -159,6 +163,14 @@ function program({ cmd, args }: SubmissionOptions, words: readonly string[]): Pi
   if (split?.[0] === undefined)
     throw usageFailure(`--cmd is '${cmd}': a quote in it is never closed`, 'close the quote')
   return { cmd: split[0], args: [...split.slice(1), ...words] }
+}
+
+function jobTokenFrom(option: true | string): true | JobScope[] {
+  if (option === true) return true
+  const words = option.split(',').map((word) => word.trim())
+  const isJobScope = (word: string): word is JobScope => (jobScopes as readonly string[]).includes(word)
+  if (words.every(isJobScope)) return words
+  throw usageFailure(`--job-token is '${option}'`, `give some of ${jobScopes.join(',')}, or no word for all of them`)
 }
 
 const isKind = (word: string): word is SessionKind => (sessionKinds as readonly string[]).includes(word)

@@ -16,4 +16,5 @@ export {
 } from './session-request.ts'
 export { nameMatcher, Session, type SessionOptions } from './session.ts'
 export { joinWords, quoteWord, splitWords } from './shell-words.ts'
+export { Tokens } from './tokens.ts'
 export { UnreachableError } from './unreachable-error.ts'

@@ -1,6 +1,7 @@
 import type { Job, JobEvent, JobListQuery, JobPage, JobRequest, Submitted } from '@science-platform/contract'
 import { isEnded } from '@science-platform/contract/states'
 import { serverAddresses } from './addresses.ts'
+import { apiJson } from './api-json.ts'
 import { concurrently } from './concurrently.ts'
 import { bytesOf, Connection, type ConnectionOptions, type Outgoing } from './connection.ts'
 import { followLog } from './job-log.ts'
@@ -179,15 +180,8 @@ export class Jobs {
     throw problemFrom({ status: response.status, text: await response.text() }, `GET ${url}`)
   }
 
-  async #json(outgoing: Outgoing): Promise<unknown> {
-    const answer = await this.#connection.exchange(outgoing)
-    const request = `${outgoing.method} ${outgoing.url.split('?')[0] ?? ''}`
-    if (answer.status < 200 || answer.status >= 300) throw problemFrom(answer, request)
-    try {
-      return JSON.parse(answer.text)
-    } catch (error) {
-      throw new Error(`${request}: the answer is not JSON; is this the platform's own server?`, { cause: error })
-    }
+  #json(outgoing: Outgoing): Promise<unknown> {
+    return apiJson(this.#connection, outgoing)
   }
 }
 

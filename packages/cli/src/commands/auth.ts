@@ -9,6 +9,7 @@ import { instant } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { columns, isInteractive } from '../output/terminal.ts'
 import { ask } from '../prompt.ts'
+import { defineTokens } from './auth-token.ts'
 import { defineLogin } from './login.ts'
 
 /** A saved login as the published client shows it. */
@@ -30,6 +31,7 @@ export function define(program: Command): void {
     .description('Log in, and manage the saved logins. Without a subcommand: the active login.')
     .action(async (_options: unknown, self: Command) => showActive(invocationOf(self)))
   defineLogin(auth)
+  defineTokens(auth)
   auth
     .command('show')
     .description('Show the active login.')

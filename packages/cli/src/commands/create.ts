@@ -46,6 +46,7 @@ export function define(program: Command, command: readonly string[]): void {
     .option('-e, --env <KEY=VALUE>', 'environment variable; repeat for more', collect)
     .option('-r, --replicas <count>', 'jobs to make; each has REPLICA_ID and REPLICA_COUNT')
     .addOption(new Option('--network <network>', 'what the job can reach').choices(networks))
+    .option('--job-token [scopes]', 'give the job a token of yours: all of read,submit,manage, or those named')
     .option('--time <time>', 'longest run time: seconds, or 30m, 12h, 2d')
     .option('--grace <time>', 'time from SIGTERM to SIGKILL when it is ended')
     .option('--signal <SIGNAL@seconds>', 'a warning before the run time is over, such as USR1@120')

@@ -1,0 +1,14 @@
+import type { Connection, Outgoing } from './connection.ts'
+import { problemFrom } from './problem-error.ts'
+
+/** What this platform's own API answers. Throws {@link ProblemError} when it refuses, and as {@link Connection} does. */
+export async function apiJson(connection: Connection, outgoing: Outgoing): Promise<unknown> {
+  const answer = await connection.exchange(outgoing)
+  const request = `${outgoing.method} ${outgoing.url.split('?')[0] ?? ''}`
+  if (answer.status < 200 || answer.status >= 300) throw problemFrom(answer, request)
+  try {
+    return JSON.parse(answer.text)
+  } catch (error) {
+    throw new Error(`${request}: the answer is not JSON; is this the platform's own server?`, { cause: error })
+  }
+}
