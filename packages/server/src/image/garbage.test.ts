@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runTool } from '../tool.ts'
-import { isGarbage, leastNeeded, usedAtWhenRemoved, type Candidate } from './garbage.ts'
+import { isGarbage, leastNeeded, usedAtWhenRemoved, type Candidate, type ImagesOfJobs } from './garbage.ts'
 import { openLocalImages } from './open-local-images.ts'
 import { busyboxImage } from './testing/busybox-image.ts'
 import { pushImage, startRegistry, type TestRegistry } from './testing/registry.ts'
@@ -16,6 +16,7 @@ const candidate = (hex: string, more: Partial<Candidate> = {}): Candidate => ({
   hex,
   references: [],
   mounted: false,
+  needed: false,
   usedAt: now - 30 * day,
   ...more,
 })
@@ -25,19 +26,21 @@ describe('what nobody needs', () => {
     assert.equal(isGarbage(candidate('a'), now), true)
     assert.equal(isGarbage(candidate('a', { references: ['localhost/a:1'] }), now), false)
     assert.equal(isGarbage(candidate('a', { mounted: true }), now), false)
+    assert.equal(isGarbage(candidate('a', { needed: true }), now), false)
     assert.equal(isGarbage(candidate('a', { usedAt: now - day }), now), false)
   })
 
   it('is a removed image a little later, when no container can be about to use it', () => {
     const removed = candidate('a', { usedAt: usedAtWhenRemoved(now) })
     assert.equal(isGarbage(removed, now), false)
-    assert.equal(isGarbage(removed, now + 200_000), true)
+    assert.equal(isGarbage(removed, now + 700_000), true)
   })
 
   it('is first, when room is wanted, what was fetched and is longest unused', () => {
     const images = [
       candidate('loaded', { references: ['localhost/a:1'], usedAt: 1 }),
       candidate('mounted', { references: ['r.test/a:1'], usedAt: 1, mounted: true }),
+      candidate('needed', { references: ['r.test/e:1'], usedAt: 1, needed: true }),
       candidate('newer', { references: ['r.test/b:1'], usedAt: 3 }),
       candidate('older', { references: ['r.test/c:1'], usedAt: 2 }),
       candidate('fresh', { references: ['r.test/d:1'], usedAt: now }),
@@ -66,12 +69,13 @@ describe('the store', () => {
     await rm(scratch, { recursive: true })
   })
 
-  const open = (folder: string, limitBytes?: number) =>
+  const open = (folder: string, limitBytes?: number, ofJobs?: () => Promise<ImagesOfJobs>) =>
     openLocalImages({
       folder,
       policy: { registries: [registry.host], aliases: {}, insecure: [registry.host] },
       log: { info: () => undefined },
       ...(limitBytes !== undefined && { limitBytes }),
+      ...(ofJobs !== undefined && { ofJobs }),
     })
   const longAgo = async (folder: string) => {
     for (const part of ['roots', 'layouts']) {
@@ -131,7 +135,9 @@ describe('the store', () => {
       } finally {
         await runTool('umount', [merged ?? ''])
       }
-      await open(folder)
+      // Other processes of this machine may have taken a copy of the mount into namespaces of their own.
+      for (const end = Date.now() + 60_000; Date.now() < end && (await readdir(join(folder, 'roots'))).length > 0;)
+        await open(folder)
       await assert.rejects(access(rootfs), { code: 'ENOENT' })
     },
   )
@@ -154,5 +160,30 @@ describe('the store', () => {
     assert.ok(left.includes(names[2] ?? ''), left.join())
     assert.equal(left.length, 2)
     assert.ok(await images.prepare(names[0] ?? '', { signal }))
+  })
+
+  it('gives up neither what was loaded by hand nor what a placed job is of, however small its limit', async () => {
+    const folder = join(scratch, 'held')
+    const archive = join(scratch, 'd.tar')
+    const images = await open(folder)
+    for (const name of ['loaded', 'placed', 'known', 'idle']) {
+      await busyboxImage({ archive, cmd: [name] })
+      if (name === 'loaded') {
+        await images.load(archive, 'localhost/loaded:1', signal)
+        continue
+      }
+      await pushImage(archive, registry, `${name}:1`)
+      await images.prepare(`${registry.host}/${name}:1`, { signal })
+    }
+    const digest = (await images.list()).find(({ reference }) => reference.includes('known'))?.digest
+    await longAgo(folder)
+    // As after a crash: nothing is mounted yet, and only the store knows what was placed.
+    const ofJobs = async () => [
+      { image: `${registry.host}/placed:1` },
+      { image: `${registry.host}/known:moved`, digest },
+    ]
+    const again = await open(folder, 1, ofJobs)
+    const left = (await again.list()).map(({ reference }) => reference.replace(/^.*\//, '')).toSorted()
+    assert.deepEqual(left, ['known:1', 'loaded:1', 'placed:1'])
   })
 })

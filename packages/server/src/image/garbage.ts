@@ -1,6 +1,5 @@
 import { readdir, readFile, readlink, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { runTool } from '../tool.ts'
 import { isLocal, parseReference } from './reference.ts'
 import { hexOf, type ImageRecord, type ImageRecords } from './records.ts'
 import type { Layouts } from './layouts.ts'
@@ -8,7 +7,7 @@ import type { Roots } from './roots.ts'
 import { removeTree, type Temporaries } from './temporaries.ts'
 
 /** A root that was used this short ago may be about to be mounted, though no mount shows it yet. Milliseconds. */
-const justUsed = 2 * 60_000
+const justUsed = 10 * 60_000
 /** How long an image that no reference means any more is kept for jobs that were submitted before. Milliseconds. */
 const keptForQueuedJobs = 7 * 24 * 3_600_000
 
@@ -20,18 +19,23 @@ export interface Candidate {
   readonly references: readonly string[]
   /** Whether a container is mounted on its root. */
   readonly mounted: boolean
+  /** Whether a job that was placed, or is about to run again, is of it. */
+  readonly needed: boolean
   /** Milliseconds since the epoch. */
   readonly usedAt: number
 }
 
 /** Whether nobody needs an image any more. Pure. */
-export const isGarbage = ({ references, mounted, usedAt }: Candidate, now: number): boolean =>
-  references.length === 0 && !mounted && now - usedAt > keptForQueuedJobs
+export const isGarbage = ({ references, mounted, needed, usedAt }: Candidate, now: number): boolean =>
+  references.length === 0 && !mounted && !needed && now - usedAt > keptForQueuedJobs
 
 /** The image to give up when the disk is to hold less: fetched, so that it can be fetched again, and longest unused. Pure. */
 export function leastNeeded(candidates: readonly Candidate[], now: number): Candidate | undefined {
   return candidates
-    .filter(({ references, mounted, usedAt }) => !mounted && now - usedAt > justUsed && !references.some(isLoaded))
+    .filter(
+      ({ references, mounted, needed, usedAt }) =>
+        !mounted && !needed && now - usedAt > justUsed && !references.some(isLoaded),
+    )
     .sort((a, b) => a.usedAt - b.usedAt)[0]
 }
 
@@ -53,41 +57,74 @@ export interface Storage {
   readonly temporaries: Temporaries
 }
 
-/** Deletes what nobody needs any more and, where a limit is set and exceeded, what is longest unused. Returns the deleted. */
-export async function collectGarbage(storage: Storage, now: number, limitBytes?: number): Promise<readonly string[]> {
-  const candidates = await findCandidates(storage, now)
+/** The images of jobs: by what they were submitted with, and by digest where that is known already. */
+export type ImagesOfJobs = readonly { readonly image: string; readonly digest?: string | undefined }[]
+
+/** What is to be deleted. */
+export interface Cleaning {
+  readonly now: number
+  /** Bytes on the disk above which what is longest unused goes too. Default: no limit. */
+  readonly limitBytes?: number | undefined
+  /** Of jobs that were placed, or have run and will again. */
+  readonly jobs: ImagesOfJobs
+}
+
+/** What was deleted, and what is left. */
+export interface Cleaned {
+  /** Names of folders. */
+  readonly deleted: readonly string[]
+  /** Bytes on the disk, where a limit is set. */
+  readonly bytesUsed?: number
+}
+
+/** Deletes what nobody needs any more and, where a limit is set and exceeded, what is longest unused. */
+export async function collectGarbage(storage: Storage, { now, limitBytes, jobs }: Cleaning): Promise<Cleaned> {
+  const candidates = await findCandidates(storage, jobs, now)
   const deleted = candidates.filter((candidate) => isGarbage(candidate, now))
   for (const { hex } of deleted) await deleteImage(storage, hex)
   if (deleted.length > 0) await storage.layouts.sweep()
-  if (limitBytes === undefined) return deleted.map(({ hex }) => hex)
-  for (
-    let left = candidates.filter((candidate) => !deleted.includes(candidate));
-    (await bytesUsed(storage)) > limitBytes;
-  ) {
-    const next = leastNeeded(left, now)
-    if (next === undefined) break
+  if (limitBytes === undefined) return { deleted: deleted.map(({ hex }) => hex) }
+  let left = candidates.filter((candidate) => !deleted.includes(candidate))
+  for (let bytes = await bytesUsed(storage); ; bytes = await bytesUsed(storage)) {
+    const next = bytes > limitBytes ? leastNeeded(left, now) : undefined
+    if (next === undefined) return { deleted: deleted.map(({ hex }) => hex), bytesUsed: bytes }
     for (const reference of next.references) await storage.records.remove(reference)
     await deleteImage(storage, next.hex)
     await storage.layouts.sweep()
     deleted.push(next)
     left = left.filter((candidate) => candidate !== next)
   }
-  return deleted.map(({ hex }) => hex)
 }
 
-async function findCandidates({ folder, records }: Storage, now: number): Promise<readonly Candidate[]> {
+async function findCandidates(
+  { folder, records }: Storage,
+  jobs: ImagesOfJobs,
+  now: number,
+): Promise<readonly Candidate[]> {
   const references = Map.groupBy(await records.list(), ({ digest }: ImageRecord) => hexOf(digest))
   const hexes = new Set([...(await readdir(join(folder, 'roots'))), ...(await readdir(join(folder, 'layouts')))])
   const mounts = hexes.size === 0 ? '' : await allMounts()
+  const [names, digests] = [
+    new Set(jobs.map(({ image }) => image)),
+    new Set(jobs.map(({ digest = '' }) => hexOf(digest))),
+  ]
   return Promise.all(
-    [...hexes].map(async (hex) => ({
-      hex,
-      references: (references.get(hex) ?? []).map(({ reference }) => reference),
-      mounted: mounts.includes(hex),
-      usedAt: await lastUse(folder, hex, now),
-    })),
+    [...hexes].map(async (hex) => {
+      const known = (references.get(hex) ?? []).map(({ reference }) => reference)
+      return {
+        hex,
+        references: known,
+        mounted: mounts.includes(hex),
+        needed: digests.has(hex) || known.some((reference) => names.has(reference)),
+        usedAt: await lastUse(folder, hex, now),
+      }
+    }),
   )
 }
+
+/** What the store takes on the disk. */
+const bytesUsed = async ({ layouts, roots }: Storage): Promise<number> =>
+  (await layouts.diskBytes()) + (await roots.diskBytes())
 
 async function lastUse(folder: string, hex: string, now: number): Promise<number> {
   for (const part of ['roots', 'layouts']) {
@@ -117,11 +154,6 @@ async function allMounts(): Promise<string> {
     byNamespace.set(namespace, (await readFile(`/proc/${pid}/mountinfo`, 'utf8').catch(ignoreUnreadable)) ?? '')
   }
   return [...byNamespace.values()].join('')
-}
-
-/** What the store takes on the disk, a blob with several links counted once. */
-async function bytesUsed({ folder }: Storage): Promise<number> {
-  return Number.parseInt((await runTool('du', ['--summarize', '--block-size=1', '--', folder])).toString(), 10)
 }
 
 function ignoreMissing(error: NodeJS.ErrnoException): undefined {

@@ -62,6 +62,15 @@ export class Layouts {
     if ((await link(pooled, taken).then(() => true, unless('ENOENT'))) === true) await rename(taken, own)
   }
 
+  /** What all layouts take on the disk: each blob counts once. */
+  async diskBytes(): Promise<number> {
+    let sum = 0
+    for (const blob of await readdir(this.#pool)) {
+      sum += ((await stat(join(this.#pool, blob)).catch(unless('ENOENT')))?.blocks ?? 0) * 512
+    }
+    return sum
+  }
+
   /** Removes the blobs that no layout holds. Safe beside fetches: see the class. */
   async sweep(): Promise<void> {
     for (const blob of await readdir(this.#pool)) {

@@ -1,3 +1,5 @@
+import type { ImageConfig } from './manifest.ts'
+
 /** An image on this machine's disk, ready to be the lower layer of containers. */
 export interface PreparedImage {
   /** As the user wrote it. */
@@ -21,12 +23,28 @@ export interface PreparedImage {
 /** What {@link LocalImages.prepare} tells while it works, in the words Kubernetes uses for its events. */
 export type ImageProgress = (reason: 'Pulling' | 'Pulled' | 'Unpacking', message: string) => void
 
+/** All there is to know of an image without running it. */
+export interface ImageDescription extends ImageConfig {
+  /** Of the manifest or index that the tag means now. */
+  readonly digest: string
+  /** Bytes of the image's layers and configuration as they are stored, usually compressed. */
+  readonly sizeBytes: number
+  /** Whether it is on this machine's disk. */
+  readonly here: boolean
+  /** Whether it is made for this machine. */
+  readonly fits: boolean
+}
+
 /** A row of {@link LocalImages.list}. */
 export interface LocalImage {
   readonly reference: string
   readonly digest: string
   /** Bytes of the image's layers and configuration as they are stored, usually compressed. */
   readonly sizeBytes: number
+  /** Whether anybody may know of it: it was loaded by hand, or fetched without credentials. */
+  readonly public: boolean
+  /** What it is made for. */
+  readonly types: readonly string[]
   /** Milliseconds since the epoch. */
   readonly loadedAt: number
 }
@@ -47,6 +65,8 @@ export interface LocalImages {
       registryAuth?: string
       signal: AbortSignal
       onProgress?: ImageProgress
+      /** Told about once a second how many bytes of how many have been fetched. */
+      onBytes?: (bytes: number, totalBytes: number) => void
     },
   ): Promise<PreparedImage>
   /** The digest that a reference means now. @throws ImageError */
@@ -56,6 +76,13 @@ export interface LocalImages {
    * another process while the server runs. @throws ImageError
    */
   load(archive: string, as: string, signal: AbortSignal): Promise<string>
+  /** What the image is, from the disk or, where it is not here, from its registry. @throws ImageError */
+  describe(
+    reference: string,
+    options: { registryAuth?: string | undefined; signal: AbortSignal },
+  ): Promise<ImageDescription>
+  /** The same of an image on the disk, asking no registry who may know: for the operators. @throws ImageError */
+  describeStored(reference: string): Promise<ImageDescription>
   /** The local store's tags and what was fetched from registries, sorted by reference. */
   list(): Promise<readonly LocalImage[]>
   /** Forgets the reference; frees what no other reference and no running container needs. @throws ImageError when there is no such image. */

@@ -19,9 +19,16 @@ const imageConfig = Compile(
   Type.Object({
     architecture: Type.Optional(Type.String()),
     os: Type.Optional(Type.String()),
+    created: Type.Optional(Type.String()),
     config: Type.Optional(
       Type.Union([
-        Type.Object({ Entrypoint: Words, Cmd: Words, Env: Words, WorkingDir: Type.Optional(Type.String()) }),
+        Type.Object({
+          Entrypoint: Words,
+          Cmd: Words,
+          Env: Words,
+          WorkingDir: Type.Optional(Type.String()),
+          Labels: Type.Optional(Type.Union([Type.Record(Type.String(), Type.String()), Type.Null()])),
+        }),
         Type.Null(),
       ]),
     ),
@@ -46,6 +53,9 @@ export interface ImageConfig {
   readonly cmd: readonly string[]
   readonly env: readonly string[]
   readonly workingDir: string
+  readonly labels: Readonly<Record<string, string>>
+  /** When it was built, as it says itself. */
+  readonly createdAt?: string
 }
 
 /** The digest under which registries and stores know these bytes. */
@@ -78,7 +88,7 @@ export function readManifest(bytes: Uint8Array): Manifest {
 export function readConfig(bytes: Uint8Array): ImageConfig {
   const value = parseJson(bytes, 'configuration')
   if (!imageConfig.Check(value)) throw new Error('its configuration does not have the form of an image configuration')
-  const { architecture, os, config } = value
+  const { architecture, os, created, config } = value
   return {
     ...((architecture !== undefined || os !== undefined) && {
       platform: { architecture: architecture ?? '', os: os ?? '' },
@@ -87,6 +97,8 @@ export function readConfig(bytes: Uint8Array): ImageConfig {
     cmd: config?.Cmd ?? [],
     env: config?.Env ?? [],
     workingDir: config?.WorkingDir ?? '',
+    labels: config?.Labels ?? {},
+    ...(created === undefined ? {} : { createdAt: created }),
   }
 }
 

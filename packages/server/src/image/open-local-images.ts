@@ -5,15 +5,18 @@ import type { Logger } from 'pino'
 import { imageSource, isAllowed, notAllowedMessage, type ImagePolicy } from './allowed.ts'
 import { readableArchive } from './archive.ts'
 import { fetchImage, wrongPlatform } from './fetch-image.ts'
-import { collectGarbage, isLoaded, usedAtWhenRemoved, type Storage } from './garbage.ts'
+import { collectGarbage, isLoaded, usedAtWhenRemoved, type ImagesOfJobs, type Storage } from './garbage.ts'
 import { explaining, ImageError } from './image-error.ts'
+import { typesOf } from './image-types.ts'
 import { Grants } from './grants.ts'
 import { Layouts, readLayout } from './layouts.ts'
-import type { LocalImages } from './local-images.ts'
+import type { ImageDescription, LocalImages } from './local-images.ts'
 import { fits, machineArchitecture, readConfig, storedBytes } from './manifest.ts'
 import { permissionFor, type Permission } from './permission.ts'
-import { ImageRecords } from './records.ts'
+import { ImageRecords, type ImageRecord } from './records.ts'
 import { isLocal, parseReference, printReference, type ImageReference } from './reference.ts'
+import { RegistryClient } from './registry/registry-client.ts'
+import { readRemoteImage } from './registry/remote-image.ts'
 import { Roots, type UnpackedImage } from './roots.ts'
 import { SharedWork } from './shared-work.ts'
 import { loadLayout } from './skopeo.ts'
@@ -27,6 +30,10 @@ export interface LocalImagesOptions {
   readonly log: Pick<Logger, 'info'>
   /** Bytes on the disk above which fetched images are given up, longest unused first. Default: no limit. */
   readonly limitBytes?: number
+  /** Images that jobs are about to mount, though no mount shows it yet: they are not given up. Default: none. */
+  readonly ofJobs?: () => Promise<ImagesOfJobs>
+  /** A fetch of which nothing came for so long is given up. @defaultValue 120000 (2 minutes) */
+  readonly stallMilliseconds?: number
 }
 
 /**
@@ -36,7 +43,7 @@ export interface LocalImagesOptions {
  * index's own. So a digest means the same on every machine, and the same root on every machine of one kind.
  */
 export async function openLocalImages(options: LocalImagesOptions): Promise<LocalImages> {
-  const { policy, log, limitBytes } = options
+  const { policy, log, limitBytes, ofJobs = async () => [], stallMilliseconds = 120_000 } = options
   const folder = absolute(options.folder)
   // skopeo and umoci take what follows a colon for the name of an image inside the layout.
   if (folder.includes(':'))
@@ -52,7 +59,9 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
   const grants = new Grants(join(folder, 'grants'))
   const questions = new SharedWork<Permission>()
   const fetches = new SharedWork<number>()
+  const listeners = new Map<string, Set<(bytes: number, totalBytes: number) => void>>()
   const unpackings = new SharedWork<UnpackedImage>()
+  let cleaning = Promise.resolve()
 
   await records.open()
   await layouts.open()
@@ -61,9 +70,22 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
   await grants.open()
   await collect()
 
-  async function collect(): Promise<void> {
-    const deleted = await collectGarbage(storage, Date.now(), limitBytes)
-    if (deleted.length > 0) log.info({ deleted }, 'images deleted that nobody needed')
+  /** One after the other: two at once would each make room for both. `ahead` is what is about to come. */
+  function collect(ahead = 0): Promise<void> {
+    cleaning = cleaning
+      .catch(() => undefined)
+      .then(async () => {
+        const limit = limitBytes === undefined ? undefined : Math.max(0, limitBytes - ahead)
+        const jobs = await ofJobs()
+        const { deleted, bytesUsed = 0 } = await collectGarbage(storage, { now: Date.now(), limitBytes: limit, jobs })
+        if (deleted.length > 0) log.info({ deleted }, 'images deleted that nobody needed')
+        if (limitBytes !== undefined && bytesUsed > limitBytes)
+          log.info(
+            { bytesUsed, limitBytes },
+            'images take more than their limit: what is left runs or was loaded by hand',
+          )
+      })
+    return cleaning
   }
 
   function read(text: string): ImageReference {
@@ -121,32 +143,73 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
 
   async function fetched(
     image: string,
-    digest: string,
-    registryAuth: string | undefined,
+    { digest, registryAuth }: Permission,
     signal: AbortSignal,
+    onBytes?: (bytes: number, totalBytes: number) => void,
   ): Promise<number> {
     const reference = read(image)
     const source = imageSource(reference, policy)
     // By credentials too: nobody shall fail for another's wrong password.
-    return fetches.join(keyOf(digest, registryAuth), signal, (shared) =>
+    const key = keyOf(digest, registryAuth)
+    const told = listeners.get(key) ?? new Set()
+    listeners.set(key, told)
+    if (onBytes !== undefined) told.add(onBytes)
+    const toAll = (bytes: number, totalBytes: number): void => {
+      for (const tell of told) tell(bytes, totalBytes)
+    }
+    const fetching = fetches.join(key, signal, (shared) =>
       explaining({ image, registry: source.registry }, shared, () =>
         temporaries.use(async (temporary) => {
-          const wanted = { image, source, digest, registryAuth, tokenHosts: policy.tokenHosts }
-          const sizeBytes = await fetchImage(wanted, layouts, temporary, shared)
-          await records.write(
-            { reference: printReference(reference), digest, sizeBytes, loadedAt: Date.now() },
+          const wanted = { image, source, digest, registryAuth, tokenHosts: policy.tokenHosts, stallMilliseconds }
+          const { sizeBytes, types } = await fetchImage(
+            { ...wanted, makeRoom: collect, onBytes: toAll },
+            layouts,
             temporary,
+            shared,
           )
+          const isPublic = registryAuth === undefined
+          const record = { reference: printReference(reference), digest, sizeBytes, types, public: isPublic }
+          await records.write({ ...record, loadedAt: Date.now() }, temporary)
           return sizeBytes
         }),
       ),
     )
+    return fetching.finally(() => {
+      if (onBytes !== undefined) told.delete(onBytes)
+      if (told.size === 0) listeners.delete(key)
+    })
   }
 
-  const prepare: LocalImages['prepare'] = async (image, { digest: wanted, registryAuth, signal, onProgress }) => {
+  /** What a layout on the disk says of its image. */
+  async function storedImage(digest: string): Promise<ImageDescription> {
+    const { manifest, config: bytes } = await readLayout(layouts.path(digest))
+    const config = readConfig(bytes)
+    const fitting = fits(config.platform, machineArchitecture)
+    return { ...config, digest, sizeBytes: storedBytes(manifest), here: true, fits: fitting }
+  }
+
+  const describe: LocalImages['describe'] = async (image, { registryAuth, signal }) => {
+    const reference = read(image)
+    const { digest, registryAuth: needed } = await permission(image, undefined, registryAuth, signal)
+    if (await layouts.has(digest)) return storedImage(digest)
+    if (isLocal(reference)) throw notInLocalStore(image)
+    const source = imageSource(reference, policy)
+    return explaining({ image, registry: source.registry }, signal, async () => {
+      const { tokenHosts = {} } = policy
+      const registry = new RegistryClient({ source, credentials: needed, tokenHosts, signal })
+      const { config, manifest, fits } = await readRemoteImage(registry, source.path, digest)
+      return { ...config, digest, sizeBytes: storedBytes(manifest), here: false, fits }
+    })
+  }
+
+  const prepare: LocalImages['prepare'] = async (
+    image,
+    { digest: wanted, registryAuth, signal, onProgress, onBytes },
+  ) => {
     signal.throwIfAborted()
     const reference = read(image)
-    const { digest, registryAuth: needed } = await permission(image, wanted, registryAuth, signal)
+    const allowed = await permission(image, wanted, registryAuth, signal)
+    const { digest } = allowed
     const present = await unpacked(digest)
     if (present) return { ...present.image, reference: image }
 
@@ -161,7 +224,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
       }
       onProgress?.('Pulling', `Pulling image "${image}"`)
       const started = performance.now()
-      const sizeBytes = await fetched(image, digest, needed, signal)
+      const sizeBytes = await fetched(image, allowed, signal, onBytes)
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
       onProgress?.('Pulled', `Pulled image "${image}" in ${seconds} s, ${(sizeBytes / 1e6).toFixed(1)} MB`)
     }
@@ -170,8 +233,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
       explaining({ image }, shared, async () => {
         const layout = layouts.path(digest)
         const { platform } = readConfig((await readLayout(layout)).config)
-        if (!fits(platform, machineArchitecture))
-          throw wrongPlatform(image, [`${platform?.os}/${platform?.architecture}`])
+        if (!fits(platform, machineArchitecture)) throw wrongPlatform(image, [platform])
         await temporaries.use((temporary) => roots.unpack(layout, digest, temporary, shared))
         const root = await roots.find(digest)
         if (!root) throw new Error(`${roots.path(digest)} vanished as soon as it was made`)
@@ -213,27 +275,27 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
         const layout = join(temporary, 'layout')
         await loadLayout(readable, layout, temporary, signal)
         const { digest, manifest, config } = await readLayout(layout)
-        const { platform } = readConfig(config)
-        if (!fits(platform, machineArchitecture))
-          throw wrongPlatform(archive, [`${platform?.os}/${platform?.architecture}`])
+        const { platform, labels } = readConfig(config)
+        if (!fits(platform, machineArchitecture)) throw wrongPlatform(archive, [platform])
         await layouts.finish(layout, digest)
         const sizeBytes = storedBytes(manifest)
-        await records.write(
-          { reference: printReference(reference), digest, sizeBytes, loadedAt: Date.now() },
-          temporary,
-        )
+        const record = { reference: printReference(reference), digest, sizeBytes, types: typesOf(labels), public: true }
+        await records.write({ ...record, loadedAt: Date.now() }, temporary)
         return digest
       }),
     )
   }
 
-  const remove: LocalImages['remove'] = async (image) => {
+  async function storedRecord(image: string): Promise<ImageRecord> {
     const reference = parseReference(image)
     const record = 'fault' in reference ? undefined : await records.find(printReference(reference))
-    if (!record) {
-      const hint = 'List the images that there are: science-platform image list'
-      throw new ImageError({ code: 'image-not-found', message: `This platform's disk has no image ${image}.`, hint })
-    }
+    if (record !== undefined) return record
+    const hint = 'List the images that there are: science-platform image list'
+    throw new ImageError({ code: 'image-not-found', message: `This platform's disk has no image ${image}.`, hint })
+  }
+
+  const remove: LocalImages['remove'] = async (image) => {
+    const record = await storedRecord(image)
     await records.remove(record.reference)
     const others = (await records.list()).some(({ digest }) => digest === record.digest)
     if (!others) await roots.setUsedAt(record.digest, usedAtWhenRemoved(Date.now())).catch(ignoreMissing)
@@ -245,6 +307,8 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     resolve: async (image, { registryAuth, signal }) =>
       (await permission(image, undefined, registryAuth, signal)).digest,
     load,
+    describe,
+    describeStored: async (image) => storedImage((await storedRecord(image)).digest),
     list: () => records.list(),
     remove,
   }

@@ -8,6 +8,10 @@ export interface ImageRecord {
   readonly reference: string
   readonly digest: string
   readonly sizeBytes: number
+  /** Whether anybody may know of it: it was loaded by hand, or fetched without credentials. */
+  readonly public: boolean
+  /** What it is made for. */
+  readonly types: readonly string[]
   /** Milliseconds since the epoch. */
   readonly loadedAt: number
 }

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runTool } from '../tool.ts'
 import { readInsideRoot } from './inside-root.ts'
@@ -13,10 +13,16 @@ export interface UnpackedImage {
   readonly image: Omit<PreparedImage, 'reference'>
   /** What it is made for; absent where it does not say. */
   readonly platform?: Platform
+  /** What it takes on the disk. */
+  readonly diskBytes: number
 }
 
 /** `image.json`: what there is to know of a root besides where it is. */
-type Description = Omit<PreparedImage, 'reference' | 'rootfs'> & { readonly platform?: Platform }
+type Description = Omit<PreparedImage, 'reference' | 'rootfs'> & {
+  readonly platform?: Platform
+  /** Absent in roots of earlier versions. */
+  readonly diskBytes?: number
+}
 
 /** How often at most an image's last use is written down, in milliseconds. */
 const useRecordedEvery = 60_000
@@ -62,8 +68,25 @@ export class Roots {
   }
 
   async #read(folder: string): Promise<UnpackedImage> {
-    const { platform, ...image } = JSON.parse(await readFile(join(folder, 'image.json'), 'utf8')) as Description
-    return { image: { ...image, rootfs: join(folder, 'rootfs') }, ...(platform && { platform }) }
+    const { platform, diskBytes, ...image } = JSON.parse(
+      await readFile(join(folder, 'image.json'), 'utf8'),
+    ) as Description
+    return {
+      image: { ...image, rootfs: join(folder, 'rootfs') },
+      diskBytes: diskBytes ?? (await bytesUnder(folder)),
+      ...(platform && { platform }),
+    }
+  }
+
+  /** What all roots take on the disk. */
+  async diskBytes(): Promise<number> {
+    let sum = 0
+    for (const hex of await readdir(this.#folder)) {
+      const image = this.#known.get(`sha256:${hex}`) ?? (await this.#read(join(this.#folder, hex)).catch(ifGone))
+      if (image !== undefined) this.#known.set(`sha256:${hex}`, image)
+      sum += image?.diskBytes ?? 0
+    }
+    return sum
   }
 
   /** Unpacks a layout under a digest. Another process that does the same at once is no harm: the first to finish counts. */
@@ -76,12 +99,16 @@ export class Roots {
     await runTool('umoci', ['raw', 'unpack', ...rootless, '--image', `${layout}:${layoutTag}`, rootfs], { signal })
     if (!(await lstat(rootfs)).isDirectory()) throw new Error('its root is not a folder')
 
-    const { config } = await readLayout(layout)
+    const { platform, entrypoint, cmd, env, workingDir } = readConfig((await readLayout(layout)).config)
     const [passwd = '', group = ''] = [
       await readInsideRoot(rootfs, 'etc/passwd'),
       await readInsideRoot(rootfs, 'etc/group'),
     ]
-    const image: Description = { ...readConfig(config), digest, passwd, group }
+    const image: Description = {
+      ...(platform && { platform }),
+      diskBytes: await bytesUnder(folder),
+      ...{ digest, entrypoint, cmd, env, workingDir, passwd, group },
+    }
     await writeFile(join(folder, 'image.json'), JSON.stringify(image))
     // All of it must be on the disk before its name is, or a power cut could leave a root with empty files under a good name.
     await runTool('sync', ['--file-system', folder], { signal })
@@ -89,4 +116,13 @@ export class Roots {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })
   }
+}
+
+async function bytesUnder(folder: string): Promise<number> {
+  return Number.parseInt((await runTool('du', ['--summarize', '--block-size=1', '--', folder])).toString(), 10)
+}
+
+/** Another process removes roots too. */
+function ifGone(error: NodeJS.ErrnoException): undefined {
+  if (error.code !== 'ENOENT') throw error
 }

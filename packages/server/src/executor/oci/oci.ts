@@ -44,7 +44,7 @@ export interface OciExecutorOptions {
   readonly instance: string
   /** What this machine offers to jobs. */
   readonly capacity: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
-  readonly images: LocalImages
+  readonly images: Pick<LocalImages, 'prepare'>
   /** For jobs whose network is `isolated`, and then the default. Without it the default is `host`. It must be open. */
   readonly network?: IsolatedNetwork
   /** The OCI runtime: a name looked for in PATH, or a path. @defaultValue 'runc' */

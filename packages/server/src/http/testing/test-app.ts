@@ -93,7 +93,14 @@ const accounts: readonly StoredAccount[] = [
 ]
 
 const images: readonly LocalImage[] = [
-  { reference: 'localhost/astro/source-extractor:1', digest: `sha256:${'a'.repeat(64)}`, sizeBytes: 12, loadedAt: 0 },
+  {
+    reference: 'localhost/astro/source-extractor:1',
+    digest: `sha256:${'a'.repeat(64)}`,
+    sizeBytes: 12,
+    public: true,
+    types: ['headless'],
+    loadedAt: 0,
+  },
 ]
 
 /** The same, with the name of each method written to `calls` when it is called. */
