@@ -1,5 +1,6 @@
 import Type, { type Static } from 'typebox'
-import { Cause, Instant } from './job.ts'
+import { Cause } from './job.ts'
+import { Instant } from './instant.ts'
 
 const Closed = { additionalProperties: false } as const
 

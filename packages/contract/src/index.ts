@@ -1,6 +1,7 @@
 export { AuditEntry, AuditPage, AuditQuery } from './audit.ts'
 export { causeCodes, type CauseCode } from './causes.ts'
 export * from './directory.ts'
+export * from './image.ts'
 export { Instant } from './instant.ts'
 export * from './job.ts'
 export { limits } from './limits.ts'

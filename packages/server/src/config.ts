@@ -22,6 +22,12 @@ export interface Config {
     readonly registries: readonly string[]
     readonly aliases: Readonly<Record<string, string>>
     readonly insecure: readonly string[]
+    /** Registry → hosts that may hand out its tokens, where that is not the registry itself. */
+    readonly tokenHosts: Readonly<Record<string, readonly string[]>>
+    /** How often the registries are asked what they offer. */
+    readonly refreshMinutes: number
+    /** GiB that images may take on the disk; absent: half of the disk. */
+    readonly storeGb?: number
   }
   /** What a job gets that asks for none, absent: isolated as root, host without; and what it may ask for. */
   readonly network: { readonly default?: Network; readonly allowed?: readonly Network[] }

@@ -18,8 +18,11 @@ import { createApp } from '../http/app.ts'
 import { startCancellingDisabled } from '../http/cancel-disabled.ts'
 import { refuseMalformed } from '../http/client-error.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http/request-limits.ts'
+import { openCatalogue } from '../image/catalogue/catalogue.ts'
 import { openLocalImages } from '../image/open-local-images.ts'
+import { createPulls } from '../image/pulls.ts'
 import { requireAllowed } from '../image/require-allowed.ts'
+import { storeLimit } from '../image/store-limit.ts'
 import { JobChanges } from '../job/changes.ts'
 import { createLog } from '../log.ts'
 import { offeredNetworks } from '../job/offered-networks.ts'
@@ -92,7 +95,20 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))
   const tokenUse = openTokenUse(store, log)
   parts.defer(() => tokenUse.close())
-  const images = await openLocalImages({ folder: join(dataDir, 'images'), policy: config.images, log })
+  const imagesFolder = join(dataDir, 'images')
+  const images = await openLocalImages({
+    folder: imagesFolder,
+    policy: config.images,
+    log,
+    limitBytes: await storeLimit(dataDir, config.images.storeGb),
+    ofJobs: () => store.imagesInUse(),
+  })
+  const { refreshMinutes } = config.images
+  const file = join(imagesFolder, 'catalogue.json')
+  const catalogue = await openCatalogue({ file, policy: config.images, refreshMinutes, log })
+  parts.defer(() => catalogue.close())
+  const pulls = createPulls(images, log)
+  parts.defer(() => pulls.close())
 
   const isRoot = process.getuid?.() === 0
   const defaultNetwork = config.network.default
@@ -160,6 +176,8 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     store,
     executor,
     images,
+    catalogue,
+    pulls,
     changes,
     audit,
     metrics,

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { InvalidConfiguration, knownKeys, readConfig } from './read.ts'
+import { InvalidConfiguration } from './invalid-configuration.ts'
+import { knownKeys, readConfig } from './read.ts'
 import { FileConfig } from './schema.ts'
 
 let folder: string
@@ -27,7 +28,13 @@ const refused = (yaml: string | undefined, message: RegExp, env = {}, flags = {}
 test('defaults are complete but for the data directory', async () => {
   const config = await read(undefined, {}, { dataDir: '/data' })
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8080 })
-  assert.deepEqual(config.images, { registries: ['images.canfar.net'], aliases: {}, insecure: [] })
+  assert.deepEqual(config.images, {
+    registries: ['images.canfar.net'],
+    aliases: {},
+    insecure: [],
+    tokenHosts: {},
+    refreshMinutes: 30,
+  })
   assert.equal(config.limits.logMb, 64)
   assert.equal(config.retention.jobsDays, 365)
   await refused(undefined, /no data directory.*--data DIR/)
@@ -83,4 +90,15 @@ test('docs/configuration.md tells of every key, and its example is understood', 
   const example = /```yaml\n([^]*?)```/.exec(page)?.[1]
   const config = await read(example)
   assert.equal(config.publicUrl, 'https://batch.example.org')
+})
+
+test('registries are hosts, perhaps with the beginning of a path, the same in upper case; others are refused', async () => {
+  const registries = async (text: string) =>
+    (await read(undefined, { SCIENCE_PLATFORM_IMAGES_REGISTRIES: text }, { dataDir: '/d' })).images.registries
+  assert.deepEqual(await registries('Images.CANFAR.net/,other.example:5000/astro/tools'), [
+    'images.canfar.net',
+    'other.example:5000/astro/tools',
+  ])
+  for (const wrong of ['https://images.canfar.net', 'a.b:99999', 'localhost', 'registry', 'a.b/Upper', 'a.b/../c'])
+    await assert.rejects(registries(wrong), /^InvalidConfiguration: images\.registries has/, wrong)
 })

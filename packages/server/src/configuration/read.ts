@@ -5,13 +5,10 @@ import Type from 'typebox'
 import Value from 'typebox/value'
 import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml'
 import type { Address, Config } from '../config.ts'
+import { imageSettings } from './image-settings.ts'
+import { InvalidConfiguration } from './invalid-configuration.ts'
 import { nearest } from './nearest.ts'
 import { FileConfig } from './schema.ts'
-
-/** Thrown where the configuration cannot be used: says where, what it was, and what would do. */
-export class InvalidConfiguration extends Error {
-  override readonly name = 'InvalidConfiguration'
-}
 
 /** Every environment variable of the platform starts with this; `images.registries` is `SCIENCE_PLATFORM_IMAGES_REGISTRIES`. */
 const environmentPrefix = 'SCIENCE_PLATFORM_'
@@ -169,11 +166,7 @@ function frozen(file: FileConfig): Config {
     trustedProxies: file.trustedProxies ?? [],
     executor: file.executor,
     capacity: { ...capacity },
-    images: {
-      registries: file.images.registries ?? ['images.canfar.net'],
-      aliases: file.images.aliases ?? {},
-      insecure: file.images.insecure ?? [],
-    },
+    images: imageSettings(file.images),
     network: file.network,
     metrics: file.metrics.listen === undefined ? {} : { listen: addressOf('metrics.listen', file.metrics.listen) },
     limits: file.limits,

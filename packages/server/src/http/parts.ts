@@ -6,7 +6,9 @@ import type { TokenUse } from '../access/token-use.ts'
 import type { AuditTrail } from '../audit/trail.ts'
 import type { Config } from '../config.ts'
 import type { Executor } from '../executor/executor.ts'
+import type { Catalogue } from '../image/catalogue/catalogue.ts'
 import type { LocalImages } from '../image/local-images.ts'
+import type { Pulls } from '../image/pulls.ts'
 import type { JobChanges } from '../job/changes.ts'
 import type { StoredJob } from '../job/job.ts'
 import type { Capacity } from '../job/resources.ts'
@@ -19,7 +21,11 @@ export interface HttpParts {
   /** Announces what it stores to `changes` (`store/announcing.ts`). */
   readonly store: Store
   readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog'>
-  readonly images: Pick<LocalImages, 'list'>
+  readonly images: Pick<LocalImages, 'list' | 'describe'>
+  /** What the registries offer, as they said last. */
+  readonly catalogue: Pick<Catalogue, 'registries'>
+  /** Fetches beforehand. */
+  readonly pulls: Pick<Pulls, 'begin' | 'find'>
   readonly changes: JobChanges
   readonly audit: AuditTrail
   readonly metrics: Metrics

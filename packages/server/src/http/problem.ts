@@ -1,5 +1,6 @@
-import { problems, problemUri, type ProblemBody, type ProblemType } from '@science-platform/contract'
+import { problems, problemUri, type CauseCode, type ProblemBody, type ProblemType } from '@science-platform/contract'
 import { masked } from '../access/mask.ts'
+import { ImageError } from '../image/image-error.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { bodyLimit } from './request-limits.ts'
 
@@ -77,11 +78,26 @@ const foreign: Readonly<
   },
 }
 
+/** Why an image cannot be had, as a problem. */
+const imageProblems: Partial<Record<CauseCode, ProblemType>> = {
+  'image-not-found': 'image-not-found',
+  'image-unauthorized': 'image-unauthorized',
+  'image-unreachable': 'registry-unavailable',
+  'image-invalid': 'image-invalid',
+  'image-wrong-platform': 'image-invalid',
+  'disk-full': 'disk-full',
+}
+
 /** Whatever was thrown, as a problem. What is not known is `internal`, in words that give nothing away. Pure. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof InvalidRequest) {
     return new Problem(error.problem, error.message, { hint: error.hint, field: error.field, cause: error })
+  }
+  if (error instanceof ImageError) {
+    const { code, message, hint } = error.why
+    const type = imageProblems[code]
+    if (type !== undefined) return new Problem(type, message, { ...(hint === undefined ? {} : { hint }), cause: error })
   }
   const { code, statusCode, message } = (error ?? {}) as { code?: string; statusCode?: number; message?: string }
   const known = foreign[code ?? '']

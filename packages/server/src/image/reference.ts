@@ -52,8 +52,7 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
   const slash = named.indexOf('/')
   const registry = named.slice(0, Math.max(slash, 0))
   if (slash < 0 || !namesHost(registry)) return wrong('does not say which registry it comes from', example)
-  const host = hostPattern.exec(registry)
-  if (host === null || Number(host[1] ?? 1) < 1 || Number(host[1] ?? 1) > 65_535) {
+  if (!isHost(registry)) {
     return wrong(`names a registry '${shown(registry)}' that is no host name with an optional port`, example)
   }
   const rest = named.slice(slash + 1)
@@ -86,6 +85,12 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
     ...(tag !== undefined && { tag }),
     ...(digest !== undefined && { digest }),
   }
+}
+
+/** Whether a text is a host with an optional port. Pure. */
+export function isHost(text: string): boolean {
+  const host = hostPattern.exec(text)
+  return host !== null && Number(host[1] ?? 1) >= 1 && Number(host[1] ?? 1) <= 65_535
 }
 
 /** The full text of a reference; what {@link parseReference} reads back as the same. Pure. */

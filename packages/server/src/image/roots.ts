@@ -107,7 +107,13 @@ export class Roots {
     const image: Description = {
       ...(platform && { platform }),
       diskBytes: await bytesUnder(folder),
-      ...{ digest, entrypoint, cmd, env, workingDir, passwd, group },
+      digest,
+      entrypoint,
+      cmd,
+      env,
+      workingDir,
+      passwd,
+      group,
     }
     await writeFile(join(folder, 'image.json'), JSON.stringify(image))
     // All of it must be on the disk before its name is, or a power cut could leave a root with empty files under a good name.

@@ -1,27 +1,47 @@
-import { Instant } from '@science-platform/contract'
-import Type, { type Static } from 'typebox'
+import {
+  ImageInfo,
+  ImageListQuery,
+  ImagePage,
+  ImagePull,
+  ImageSummary,
+  type ImageSummary as Summary,
+} from '@science-platform/contract'
+import Type from 'typebox'
+import type { Caller } from '../../access/authenticate.ts'
+import { isAdministrator } from '../../access/may-touch.ts'
+import { typesOf } from '../../image/image-types.ts'
+import { offeredImages, type OfferedImage } from '../../image/offered-images.ts'
+import { callerOf } from '../guard.ts'
 import { instant } from '../job-view.ts'
+import { leaving } from '../leaving.ts'
 import type { HttpParts } from '../parts.ts'
+import { Problem } from '../problem.ts'
+import { registryAuth } from '../registry-auth.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
-const Images = Type.Object(
-  {
-    images: Type.Array(
-      Type.Object({
-        reference: Type.String({ examples: ['localhost/astro/source-extractor:1'] }),
-        digest: Type.String(),
-        sizeBytes: Type.Integer(),
-        loadedAt: Instant,
-      }),
-    ),
-  },
-  { $id: 'Images' },
-)
+/** The longest that a registry is asked about one image. Milliseconds. */
+const describeMilliseconds = 20_000
 
-/** `/images`: what is on the platform's disk and starts without being fetched. */
-export function imageRoutes(app: ApiServer, { images }: Pick<HttpParts, 'images'>): void {
-  app.addSchema(Images)
+const ImageAddress = Type.Object({
+  reference: Type.String({
+    maxLength: 512,
+    description: 'The reference of an image, its slashes encoded.',
+    examples: ['localhost/astro/source-extractor:1'],
+  }),
+})
+
+/** `/images`: what there is, what each is, and fetching beforehand. */
+export function imageRoutes(
+  app: ApiServer,
+  parts: Pick<HttpParts, 'images' | 'catalogue' | 'pulls' | 'logins' | 'store' | 'checkImage'>,
+): void {
+  const { images, catalogue, pulls, logins, store } = parts
+  for (const schema of [ImageSummary, ImagePage, ImageInfo, ImagePull]) app.addSchema(schema)
+
+  const credentialsOf = async (caller: Caller, reference: string, header: string | string[] | undefined) =>
+    registryAuth(header) ?? logins.ofUser(caller.account.name, reference)
+
   app.get(
     '/images',
     {
@@ -29,17 +49,144 @@ export function imageRoutes(app: ApiServer, { images }: Pick<HttpParts, 'images'
       exposeHeadRoute: true,
       schema: {
         operationId: 'listImages',
-        summary: 'Images that are here already',
-        response: { 200: answer<Static<typeof Images>>('Images', 'The images, by reference'), ...problemResponses },
+        summary: 'Images that the registries and the local store offer',
+        description:
+          'Answered from what was known last; the registries are asked in the background. Images that were fetched with ' +
+          'credentials are told to those who have run them.',
+        querystring: ImageListQuery,
+        response: {
+          200: answer<ImagePage>('ImagePage', 'A page; next is the cursor of the following one'),
+          ...problemResponses,
+        },
       },
     },
-    async () => ({
-      images: (await images.list()).map(({ reference, digest, sizeBytes, loadedAt }) => ({
-        reference,
-        digest,
-        sizeBytes,
-        loadedAt: instant(loadedAt),
-      })),
-    }),
+    async (request) => {
+      const { name, type, here, limit = 1000, cursor } = request.query
+      const caller = callerOf(request)
+      const uses = isAdministrator(caller) ? undefined : await store.imageUses({ account: caller.account.name })
+      const own = uses && new Set(uses.map(({ image }) => image))
+      const all = offeredImages(await images.list(), catalogue.registries(), (image) => own?.has(image) ?? true)
+      const found = all.filter(
+        (image) =>
+          (name === undefined || image.reference.includes(name.toLowerCase())) &&
+          (type === undefined || image.types.includes(type.toLowerCase())) &&
+          (here === undefined || (image.local !== undefined) === here) &&
+          (cursor === undefined || image.reference > cursor),
+      )
+      const page = found.slice(0, limit)
+      const last = page.at(-1)
+      return {
+        images: page.map(summary),
+        ...(found.length > limit && last !== undefined ? { next: last.reference } : {}),
+      }
+    },
+  )
+
+  app.get(
+    '/images/:reference',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'getImage',
+        summary: 'What an image is made of, and when it was last used',
+        description:
+          'Asks the registry of the image whether you may know, with your credentials for it where it takes any.',
+        params: ImageAddress,
+        response: { 200: answer<ImageInfo>('ImageInfo', 'The image'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request)
+      const reference = parts.checkImage(request.params.reference)
+      const auth = await credentialsOf(caller, reference, request.headers['x-skaha-registry-auth'])
+      const { signal, release } = leaving(app, reply, describeMilliseconds)
+      try {
+        const { platform, labels, createdAt, fits, ...image } = await images.describe(reference, {
+          registryAuth: auth,
+          signal,
+        })
+        const account = isAdministrator(caller) ? {} : { account: caller.account.name }
+        const [use] = await store.imageUses({ image: reference, ...account })
+        return {
+          reference,
+          ...image,
+          entrypoint: [...image.entrypoint],
+          cmd: [...image.cmd],
+          env: [...image.env],
+          ...(platform === undefined ? {} : platform),
+          types: [...typesOf(labels)],
+          labels: { ...labels },
+          runsHere: fits,
+          ...(createdAt === undefined ? {} : { createdAt }),
+          ...(use === undefined ? {} : { lastUsed: { by: use.account, at: instant(use.at) } }),
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error
+        throw new Problem('registry-unavailable', `The registry of ${reference} did not answer in time.`, {
+          hint: 'Try again in a few minutes.',
+          cause: error,
+        })
+      } finally {
+        release()
+      }
+    },
+  )
+
+  app.post(
+    '/images/:reference/pull',
+    {
+      config: { scope: 'submit' },
+      schema: {
+        operationId: 'pullImage',
+        summary: 'Fetch an image beforehand, so that jobs start at once',
+        description: 'It goes on in the background; ask for how far it is. Asking twice fetches once.',
+        params: ImageAddress,
+        response: { 202: answer<ImagePull>('ImagePull', 'It has begun, or waits'), ...problemResponses },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request)
+      const reference = parts.checkImage(request.params.reference)
+      const auth = await credentialsOf(caller, reference, request.headers['x-skaha-registry-auth'])
+      const pull = pulls.begin({ account: caller.account.name, reference, registryAuth: auth })
+      if (pull === undefined) {
+        throw new Problem('queue-full', 'You have asked for as many images as the platform fetches at once.', {
+          hint: 'Wait until some of them are here.',
+        })
+      }
+      return reply.code(202).send(pull)
+    },
+  )
+
+  app.get(
+    '/images/:reference/pull',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'getImagePull',
+        summary: 'How far the fetch is that you asked for',
+        params: ImageAddress,
+        response: { 200: answer<ImagePull>('ImagePull', 'How far it is'), ...problemResponses },
+      },
+    },
+    (request) => {
+      const reference = parts.checkImage(request.params.reference)
+      const pull = pulls.find(callerOf(request).account.name, reference)
+      if (pull !== undefined) return pull
+      throw new Problem('not-found', `You have not asked for ${reference} lately, or the server was started since.`, {
+        hint: 'Ask for it with POST to the same address.',
+      })
+    },
   )
 }
+
+/** An image as lists show it. Pure. */
+const summary = ({ reference, digest, types, local }: OfferedImage): Summary => ({
+  reference,
+  digest,
+  types: [...types],
+  here: local !== undefined,
+  ...(local === undefined ? {} : { sizeBytes: local.sizeBytes, loadedAt: instant(local.loadedAt) }),
+})

@@ -49,6 +49,7 @@ import { jobRoutes } from './jobs.ts'
 import { logRoutes } from './logs.ts'
 import { groupRoutes } from './groups.ts'
 import { projectRoutes } from './projects.ts'
+import { registryRoutes } from './registries.ts'
 import { sendProblem } from './send-problem.ts'
 import { tokenRoutes } from './tokens.ts'
 import { userRoutes } from './users.ts'
@@ -126,6 +127,7 @@ export async function apiRoutes(
   userRoutes(app, parts, common.authenticator)
   groupRoutes(app, parts, common.authenticator)
   projectRoutes(app, parts)
+  registryRoutes(app, parts)
 }
 
 const notUtf8 = (): Problem =>

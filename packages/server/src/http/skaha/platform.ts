@@ -1,5 +1,6 @@
 import type { ImageRecord } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
+import { offeredImages } from '../../image/offered-images.ts'
 import type { HttpParts } from '../parts.ts'
 import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
@@ -10,16 +11,18 @@ import { WireError } from './wire-error.ts'
 /** `/image`, `/context` and `/repository`: what one may ask for. */
 export function offerRoutes(
   app: FastifyInstance,
-  parts: Pick<HttpParts, 'images' | 'context' | 'config'>,
+  parts: Pick<HttpParts, 'images' | 'catalogue' | 'context' | 'config'>,
   operations: Operations,
 ): void {
   app.get('/image', { config: { scope: 'read' }, schema: operations.listImages }, async (request, reply) => {
-    const kind = parametersOf(request).text('type')?.toLowerCase() ?? 'headless'
-    if (!sessionKinds.includes(kind)) throw new WireError(400, `unknown type: ${kind}`)
-    const images = kind === 'headless' ? await parts.images.list() : []
+    const type = parametersOf(request).text('type')?.toLowerCase()
+    if (type !== undefined && !sessionKinds.includes(type)) throw new WireError(400, `unknown type: ${type}`)
+    const images = offeredImages(await parts.images.list(), parts.catalogue.registries(), () => false)
     return sendJson(
       reply,
-      images.map(({ reference, digest }): ImageRecord => ({ id: reference, types: ['headless'], digest })),
+      images
+        .filter(({ types }) => type === undefined || types.includes(type))
+        .map(({ reference, types, digest }): ImageRecord => ({ id: reference, types: [...types], digest })),
     )
   })
 

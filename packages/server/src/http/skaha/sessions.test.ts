@@ -240,11 +240,16 @@ describe('GET /session', () => {
 describe('what else there is', () => {
   it('tells what may be asked for', async () => {
     assert.deepEqual((await get('v1/repository')).json(), ['images.canfar.net'])
-    const digest = `sha256:${'a'.repeat(64)}`
-    const images = [{ id: 'localhost/astro/source-extractor:1', types: ['headless'], digest }]
+    const digest = (letter: string) => `sha256:${letter.repeat(64)}`
+    const images = [
+      { id: 'images.canfar.net/skaha/astroml:1', types: ['notebook', 'headless'], digest: digest('b') },
+      { id: 'images.canfar.net/skaha/carta:1', types: ['carta'], digest: digest('c') },
+      { id: 'localhost/astro/source-extractor:1', types: ['headless'], digest: digest('a') },
+    ]
     assert.deepEqual((await get('v1/image')).json(), images)
-    assert.deepEqual((await get('v0/image?type=Headless')).json(), images)
-    assert.deepEqual((await get('v1/image?type=notebook')).json(), [])
+    assert.deepEqual((await get('v0/image?type=Headless')).json(), [images[0], images[2]])
+    assert.deepEqual((await get('v1/image?type=notebook')).json(), [images[0]])
+    assert.deepEqual((await get('v1/image?type=desktop')).json(), [])
     const unknown = await get('v1/image?type=x')
     assert.deepEqual([unknown.statusCode, unknown.body], [400, 'unknown type: x\n'])
     const context = (await get('v1/context')).json<{ cores: { options: number[] }; maxInteractiveSessions: number }>()

@@ -76,6 +76,18 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /api/v1/account': everybodysToRead,
   'GET /api/v1/audit': { scope: 'admin', whose: 'administrators' },
   'GET /api/v1/images': everybodysToRead,
+  // The image of the address is one that cannot be, so that no registry is asked.
+  'GET /api/v1/images/:reference': { ...everybodysToRead, status: 400 },
+  'POST /api/v1/images/:reference/pull': { scope: 'submit', whose: 'callers', status: 400 },
+  'GET /api/v1/images/:reference/pull': { ...everybodysToRead, status: 400 },
+  'GET /api/v1/registries': everybodysToRead,
+  'PUT /api/v1/registries/:registry/login': {
+    scope: 'manage',
+    whose: 'callers',
+    status: 404,
+    request: () => ({ payload: { username: 'ada', secret: 's', check: false } }),
+  },
+  'DELETE /api/v1/registries/:registry/login': { scope: 'manage', whose: 'callers', status: 404 },
   'GET /api/v1/jobs': everybodysToRead,
   'POST /api/v1/jobs': { scope: 'submit', whose: 'callers', status: 201, request: () => ({ payload: session }) },
   'GET /api/v1/jobs/:id': ownToRead,

@@ -11,7 +11,10 @@ import { openSeal } from '../../access/seal.ts'
 import { openTokenUse } from '../../access/token-use.ts'
 import { newToken, tokenBytes, tokenOf } from '../../access/tokens.ts'
 import type { Scope } from '../../access/scopes.ts'
+import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImage } from '../../image/local-images.ts'
+import { openLocalImages } from '../../image/open-local-images.ts'
+import { createPulls } from '../../image/pulls.ts'
 import { JobChanges } from '../../job/changes.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
@@ -70,7 +73,14 @@ const unlimited = { reads: plenty, changes: plenty, unauthenticated: plenty }
 
 /** The configuration of a {@link TestApp}. */
 export const testConfig: HttpParts['config'] = {
-  images: { registries: ['images.canfar.net'], aliases: {}, insecure: [] },
+  // Nobody listens there: no test asks the real one.
+  images: {
+    registries: ['images.canfar.net'],
+    aliases: { 'images.canfar.net': '127.0.0.1:1' },
+    insecure: ['127.0.0.1:1'],
+    tokenHosts: {},
+    refreshMinutes: 30,
+  },
   limits: { interactive: 5, logMb: 64, processes: 4096, requests: unlimited },
   trustedProxies: [],
   retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
@@ -100,6 +110,21 @@ const images: readonly LocalImage[] = [
     public: true,
     types: ['headless'],
     loadedAt: 0,
+  },
+]
+
+const catalogue: readonly RegistryCatalogue[] = [
+  {
+    registry: 'images.canfar.net',
+    images: [
+      {
+        reference: 'images.canfar.net/skaha/astroml:1',
+        digest: `sha256:${'b'.repeat(64)}`,
+        types: ['notebook', 'headless'],
+      },
+      { reference: 'images.canfar.net/skaha/carta:1', digest: `sha256:${'c'.repeat(64)}`, types: ['carta'] },
+    ],
+    listedAt: 0,
   },
 ]
 
@@ -140,6 +165,8 @@ export async function testApp(
   const audit = openAuditTrail(store, log, () => clock.now)
   const tokenUse = openTokenUse(store, log, () => clock.now)
   const cancelDisabled = startCancellingDisabled(store, log, () => clock.now)
+  const local = await openLocalImages({ folder: join(folder, 'images'), policy: testConfig.images, log })
+  const pulls = createPulls(local, log)
   const app = createApp(
     {
       store: recorded(store, calls),
@@ -148,7 +175,9 @@ export async function testApp(
       audit,
       metrics: createMetrics({ jobsByState: () => store.jobsByState(), auditFault: () => audit.fault() !== undefined }),
       vitals: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
-      images: { list: async () => images },
+      images: { list: async () => images, describe: (image, options) => local.describe(image, options) },
+      catalogue: { registries: () => catalogue },
+      pulls,
       config: testConfig,
       context: () => context,
       networks: ['isolated', 'none'],
@@ -182,6 +211,7 @@ export async function testApp(
   after(async () => {
     await app.close()
     await Promise.all([audit.close(), tokenUse.close(), cancelDisabled.close()])
+    await pulls.close()
     await store.close()
     await rm(folder, { recursive: true })
   })
