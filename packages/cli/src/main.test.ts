@@ -418,9 +418,14 @@ test('auth login checks the token, saves it for its owner alone, and logs in aga
   const canfar = (words: string[], input = ''): Promise<Ran> => runCanfar(home, words, { input })
   const file = join(home, '.canfar', 'config.yaml')
 
-  const refused = await canfar(['auth', 'login', '--server', server.url, '--token', '-'], 'bad\n')
-  assert.deepEqual([refused.code, refused.stdout], [4, ''])
-  await assert.rejects(stat(file))
+  for (const fromStdin of [['--token', '-'], ['--token-stdin']]) {
+    const refused = await canfar(['auth', 'login', '--server', server.url, ...fromStdin], 'bad\n')
+    assert.deepEqual([refused.code, refused.stdout], [4, ''])
+    assert.doesNotMatch(refused.stderr, /warning/)
+    await assert.rejects(stat(file))
+  }
+  const seen = await canfar(['auth', 'login', '--server', server.url, '--token', 'bad'])
+  assert.match(seen.stderr, /^warning: others on this machine can see what follows --token; use --token-stdin/)
 
   const done = await canfar(['auth', 'login', '--server', server.url], 'good\n')
   assert.equal(done.code, 0, done.stderr)
@@ -442,6 +447,21 @@ test('auth login checks the token, saves it for its owner alone, and logs in aga
   assert.equal((await canfar(['auth', 'purge'])).code, 1)
   assert.equal((await canfar(['auth', 'purge', '-f'])).code, 0)
   assert.equal((await canfar(['ps'])).code, 4)
+})
+
+test('a token is shown nowhere, not even where everything is shown', async () => {
+  const token = 'sp_planted0123456789'
+  const { server } = await platform(() => ({ status: 500, body: 'it failed' }))
+  const home = await temporaryHome()
+  const environment = { CANFAR_URL: `${server.url}/skaha/v1`, CANFAR_TOKEN: token, CANFAR_REGISTRY__USERNAME: 'ada' }
+  for (const words of [['ps'], ['info', 'a1'], ['create', 'localhost/a:1'], ['stats'], ['config', 'show']]) {
+    for (const more of [['--debug'], ['-vv'], ['--debug', '-vv', '--json']]) {
+      const { stdout, stderr } = await runCanfar(home, [...words, ...more], {
+        environment: { ...environment, CANFAR_REGISTRY__SECRET: 'planted-secret' },
+      })
+      assert.doesNotMatch(stdout + stderr, /planted/, [...words, ...more].join(' '))
+    }
+  }
 })
 
 test('a configuration that cannot be read says which file and what is wrong', async () => {

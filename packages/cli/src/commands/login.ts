@@ -5,13 +5,14 @@ import { configurationPath, loadConfiguration, saveConfiguration } from '../conf
 import { CommandFailure, usageFailure } from '../failure.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { howToLogIn } from '../login.ts'
-import { isInteractive } from '../output/terminal.ts'
+import { isInteractive, note } from '../output/terminal.ts'
 import { platformOf } from '../platform.ts'
 import { ask, askSecret, readLine } from '../prompt.ts'
 
 interface LoginOptions {
   readonly server?: string
   readonly token?: string
+  readonly tokenStdin?: true
   readonly name?: string
   readonly force?: true
 }
@@ -28,11 +29,12 @@ export function defineLogin(parent: Command): void {
     .summary('log in to a server')
     .description(
       'Check a token with its server and save both as the active login. The token is asked for, or read from stdin. ' +
-        'With --token it can be seen by others on this machine while the command runs.',
+        'With --token it can be seen by others on this machine while the command runs, and stays in the history of the shell.',
     )
     .argument('[name]', 'name of a saved server or login')
     .option('--server <url>', 'address of the server: its root, or its /skaha')
-    .option('--token <token>', 'the token; - reads it from stdin')
+    .option('--token <token>', 'the token; others on this machine can see it')
+    .option('--token-stdin', 'read the token from stdin, as --token - does')
     .option('--name <name>', 'name to save the server under; made from its host when left out')
     .option('-f, --force', 'ask for a token even if the saved one is good')
     .action(async (saved: string | undefined, options: LoginOptions, self: Command) => {
@@ -100,11 +102,14 @@ async function chooseServer(
 
 async function chooseToken(
   { skaha }: ServerAddresses,
-  { token, force }: LoginOptions,
+  { token, tokenStdin, force }: LoginOptions,
   configuration: Configuration | undefined,
 ): Promise<string> {
-  if (token !== undefined && token !== '-') return checked(token)
-  if (token === '-') return checked(await readLine())
+  if (tokenStdin === true || token === '-') return checked(await readLine())
+  if (token !== undefined) {
+    note('warning: others on this machine can see what follows --token; use --token-stdin, or let it be asked for')
+    return checked(token)
+  }
   const url = process.env['CANFAR_URL'] ?? ''
   const fromEnvironment = process.env['CANFAR_TOKEN'] ?? ''
   if (fromEnvironment !== '' && (url === '' || serverAddresses(url).skaha === skaha)) return checked(fromEnvironment)
