@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { problems, problemUri, type ProblemBody } from '@science-platform/contract'
+import { jobScopes, problems, problemUri, type ProblemBody } from '@science-platform/contract'
+import { addUser, disableUser } from '../access/directory.ts'
 import { scopes, type Scope } from '../access/scopes.ts'
 import type { DeclaredRoute } from './route-table.ts'
 import { accessRules, type AccessRule, type AddressParts } from './testing/access-rules.ts'
@@ -26,7 +27,21 @@ const recognised = async (who: string, account: string, scopes: readonly Scope[]
 })
 
 const revoked = await t.token('ada', everyScope)
-await t.store.revokeToken((await t.store.tokens('ada')).at(-1)?.id ?? '', t.clock.now)
+const kept = (await t.store.tokens('ada')).find(({ prefix }) => revoked.startsWith(prefix))
+assert.ok(await t.store.revokeToken(kept?.id ?? '', t.clock.now))
+
+await t.store.changeDirectory(addUser({ name: 'dan' }))
+const disabled = await t.token('dan', own)
+await t.store.changeDirectory(disableUser('dan', { cancelJobs: false, now: t.clock.now }))
+
+/** The token that a running job of ada's carries, and one whose job has ended. */
+const ofJob = async (): Promise<{ id: string; token: string }> => {
+  const { id } = await t.run(await t.submit('ada', { jobToken: true }))
+  return { id, token: t.jobToken(id) }
+}
+const running = await ofJob()
+const ended = await ofJob()
+await t.finish(ended.id, 0)
 
 /** Every kind of caller. What is asked about is ada's. */
 const callers: readonly Caller[] = [
@@ -38,6 +53,9 @@ const callers: readonly Caller[] = [
   await recognised("a user's token that says admin", 'bob', everyScope),
   ...(await Promise.all(scopes.map((scope) => recognised(`a token for ${scope} alone`, 'ada', [scope])))),
   await recognised('a token for nothing', 'ada', []),
+  { who: "its owner's running job", account: 'ada', scopes: jobScopes, authorization: `Bearer ${running.token}` },
+  { who: "its owner's job that has ended", scopes: [], authorization: `Bearer ${ended.token}` },
+  { who: 'a user who is disabled', scopes: [], authorization: `Bearer ${disabled}` },
   { who: 'nobody', scopes: [] },
   { who: 'a token that was made up', scopes: [], authorization: `Bearer sp_${'0'.repeat(52)}` },
   { who: 'a token that is no token', scopes: [], authorization: 'Bearer x' },
