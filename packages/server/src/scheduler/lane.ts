@@ -134,6 +134,17 @@ export class Lane implements LaneKind {
     this.#cursor++
   }
 
+  /** Its jobs, in order: one of every so many, beginning with that one. */
+  *sample(every: number, first: number): Iterable<QueuedJob> {
+    let next = first
+    for (let i = this.#head, count = 0; i < this.#entries.length; i++) {
+      const entry = this.#entries[i] as Entry
+      if (entry.gone || count++ < next) continue
+      yield entry.job
+      next += every
+    }
+  }
+
   #count(isBefore: (entry: Entry) => boolean): number {
     let count = 0
     for (let i = this.#head; i < this.#entries.length; i++) {

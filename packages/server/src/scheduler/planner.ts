@@ -1,7 +1,9 @@
 import { decide } from './cycle.ts'
 import type { Entry, Lane, LaneGroup, Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
+import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
+import { type Sample, sampleOf, type SampleSize } from './sample.ts'
 import { type Kept, mayBackfill } from './reservations.ts'
 import { capacityOf } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
@@ -111,6 +113,40 @@ export class Planner {
       sum.gpus += jobs * shape.needs.gpus
     }
     return sum
+  }
+
+  /**
+   * Whether a waiting job would start now if it were otherwise: the planner is asked. Everything else stays as it is.
+   * @returns the node it would start on.
+   */
+  whatIf(jobId: string, change: Change, now: number): string | undefined {
+    const state = this.#state
+    const job = state.entries.get(jobId)?.job ?? state.notYet(jobId)
+    if (job === undefined) return undefined
+    const reservations = [...state.reservations.values()]
+    state.take({ type: 'queued', job: changed(job, change) })
+    state.advance(now)
+    const { placed } = decide(state, now, Infinity)
+    state.take({ type: 'queued', job })
+    state.reservations.clear()
+    for (const reservation of reservations) state.reservations.set(reservation.jobId, reservation)
+    return placed.find(({ entry }) => entry.job.id === jobId)?.node.name
+  }
+
+  /** What would start a waiting job now: each tried on the planner; the least change of each kind. */
+  whatWouldStart(jobId: string, now: number): readonly Counterfactual[] {
+    const state = this.#state
+    const job = state.entries.get(jobId)?.job ?? state.notYet(jobId)
+    if (job === undefined) return []
+    return changesWorthTrying(job, state.nodes.values(), this.#kept, now).flatMap((change) => {
+      const node = this.whatIf(jobId, change, now)
+      return node === undefined ? [] : [{ change, node }]
+    })
+  }
+
+  /** What is simulated to say when a job will start. */
+  sample(jobId: string, size: SampleSize, random: () => number): Sample | undefined {
+    return this.#entry(jobId) === undefined ? undefined : sampleOf(this.#state, jobId, size, random)
   }
 
   /** The state as a snapshot: what a planner made of it would decide is what this one does. */

@@ -5,11 +5,11 @@ import type { Holder, Limits, LimitsByHour, Policy } from './snapshot.ts'
 /** The rules where nothing is configured. */
 export const defaultPolicy: Policy = {
   classes: { small: { cores: 4, memoryGb: 16 }, large: { cores: 16, memoryGb: 64 } },
-  points: { class: { small: 24, normal: 12, large: 0 }, groupShare: 24, userShare: 24, deadline: 12 },
+  points: { class: { small: 12, normal: 6, large: 0 }, groupShare: 12, userShare: 12, deadline: 6 },
   halfLifeHours: 168,
   charge: { memoryGbPerCore: 4, coresPerGpu: 16 },
   offPeakCharge: 0.5,
-  backfill: { reservations: 4, safety: 1.5, maxDelaySeconds: 3600 },
+  backfill: { reservations: 4, safety: 1.5, maxDelaySeconds: 14_400 },
   limits: { user: {}, group: {} },
 }
 

@@ -156,9 +156,11 @@ export class QueueState {
   settle(): void {
     for (const lane of this.#unsettled) lane.group.drop(lane)
     for (const lane of this.#unsettled) {
-      const { group } = lane
-      group.put(lane)
+      lane.group.put(lane)
       lane.isSettled = true
+    }
+    for (const lane of this.#unsettled) {
+      const { group } = lane
       if (lane.size === 0) this.#lanes.delete(lane.key)
       if (group.lanes.length > 0 || !this.groups.delete(group.key)) continue
       group.shape.groups--

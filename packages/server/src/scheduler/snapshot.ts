@@ -115,13 +115,13 @@ export interface Policy {
   }
   /** Points that each term may give at most. A point is worth an hour of waiting. */
   readonly points: {
-    /** By class. Default 24, 12, 0. */
+    /** By class. Default 12, 6, 0. */
     readonly class: { readonly small: number; readonly normal: number; readonly large: number }
-    /** Default 24. */
+    /** Default 12. */
     readonly groupShare: number
-    /** Default 24. */
+    /** Default 12. */
     readonly userShare: number
-    /** For a job with `by`, growing over the last day before it must start. Default 12. */
+    /** For a job with `by`, growing over the last day before it must start. Default 6. */
     readonly deadline: number
   }
   /** What was used counts half after this many hours. Default 168. */
@@ -136,7 +136,7 @@ export interface Policy {
     readonly reservations: number
     /** Estimates are multiplied with this before they are trusted. Default 1.5. */
     readonly safety: number
-    /** A job whose estimate was wrong delays a reservation by this many seconds at most. Default 3600. */
+    /** A job whose estimate was wrong delays a reservation by this many seconds at most. Default 14,400. */
     readonly maxDelaySeconds: number
   }
   readonly limits: { readonly user: LimitsByHour; readonly group: LimitsByHour }

@@ -1,0 +1,75 @@
+import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
+import type { Decider } from '../../packages/server/src/scheduler/simulate.ts'
+import { FirstCome } from './first-come.ts'
+import { planned } from './planned.ts'
+import { boundedSlowdown, classOfJob, type Observer, replay } from './replay.ts'
+import { RunTimes } from './run-times.ts'
+import type { Trace, TraceJob } from './trace.ts'
+
+/** How a queue treated a trace. */
+export interface Treatment {
+  readonly queue: string
+  /** Part of all cores that worked, from the first submission to the last. */
+  readonly utilisation: number
+  /** Mean bounded slowdown: of all jobs, and by class. Undefined: there are none of the class. */
+  readonly slowdown: Readonly<Record<'all' | 'small' | 'normal' | 'large', number | undefined>>
+  readonly meanWaitHours: number
+  readonly worstWaitHours: { readonly small: number; readonly large: number }
+  /** The worst that a large job waited from when it was the first of its user's alike jobs. */
+  readonly worstTurnHours: number
+}
+
+/** A trace under first come, first served, EASY, and the platform's planner, on the same simulated cluster. */
+export function compare(trace: Trace): readonly Treatment[] {
+  const { planner, observer } = planned(trace.nodes)
+  return [
+    treat('first come, first served', trace, new FirstCome(trace.nodes, false)),
+    treat('EASY backfill', trace, new FirstCome(trace.nodes, true)),
+    treat('science-platform', trace, planner, observer),
+  ]
+}
+
+/** What the policy says is the longest that the first of a user's alike jobs waits: all points, and a drained node. */
+export function boundHours({ jobs }: Trace): number {
+  const { points } = defaultPolicy
+  const hours = points.class.small + points.groupShare + points.userShare + points.deadline
+  return hours + jobs.reduce((max, { requestedSeconds }) => Math.max(max, requestedSeconds), 0) / 3600
+}
+
+function treat(queue: string, trace: Trace, decider: Decider, observer: Observer = {}): Treatment {
+  const { waits, utilisation } = replay(trace, decider, new RunTimes(), observer)
+  if (waits.size < trace.jobs.length) throw new Error(`${queue} left ${trace.jobs.length - waits.size} jobs waiting`)
+  const waitOf = ({ number }: TraceJob): number => waits.get(number) ?? 0
+  const of = (name: string): readonly TraceJob[] =>
+    trace.jobs.filter((job) => name === 'all' || classOfJob(job) === name)
+  const slowdown = (name: string) => mean(of(name).map((job) => boundedSlowdown(job, waitOf(job))))
+  const worst = (name: string): number => of(name).reduce((max, job) => Math.max(max, waitOf(job)), 0) / 3600
+  return {
+    queue,
+    utilisation,
+    slowdown: { all: slowdown('all'), small: slowdown('small'), normal: slowdown('normal'), large: slowdown('large') },
+    meanWaitHours: (mean(trace.jobs.map(waitOf)) ?? 0) / 3600,
+    worstWaitHours: { small: worst('small'), large: worst('large') },
+    worstTurnHours: worstTurn(of('large'), waitOf) / 3600,
+  }
+}
+
+/** Seconds from when a job was the first of its user's alike jobs, or was submitted, to its start: the worst. */
+function worstTurn(jobs: readonly TraceJob[], waitOf: (job: TraceJob) => number): number {
+  const started = Map.groupBy(jobs, ({ user, cores, memoryGb }) => `${user} ${cores} ${memoryGb}`)
+  let worst = 0
+  for (const alike of started.values()) {
+    const byStart = alike
+      .map((job) => ({ submitted: job.submitSeconds, start: job.submitSeconds + waitOf(job) }))
+      .toSorted((a, b) => a.start - b.start)
+    let before = -Infinity
+    for (const { submitted, start } of byStart) {
+      worst = Math.max(worst, start - Math.max(before, submitted))
+      before = start
+    }
+  }
+  return worst
+}
+
+const mean = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length

@@ -1,0 +1,82 @@
+import { band, type Band, isWithin, type Score } from '../../packages/server/src/scheduler/calibration.ts'
+import { forecast } from '../../packages/server/src/scheduler/forecast.ts'
+import type { Decider } from '../../packages/server/src/scheduler/simulate.ts'
+import { planned } from './planned.ts'
+import { replay } from './replay.ts'
+import { RunTimes } from './run-times.ts'
+import type { Trace } from './trace.ts'
+
+/** How good the expected starts of a trace were. */
+export interface Estimates {
+  readonly asked: number
+  /** Part of real starts that were in the band, before it, and after it. */
+  readonly within: number
+  readonly before: number
+  readonly after: number
+  /** How many times later the median band ends than it begins. */
+  readonly width: number
+  readonly meanMs: number
+}
+
+interface Asked {
+  readonly at: number
+  readonly forecast: number
+  readonly band: Band
+}
+
+/**
+ * Asks for the expected start of every so many of the jobs that have to wait, right after their submission, knowing only
+ * what a running platform would know then: run times and scores of what has ended or started before.
+ */
+export function scoreEstimates(trace: Trace, every: number): Estimates {
+  const { planner, observer } = planned(trace.nodes)
+  const scores: Score[] = []
+  const asked = new Map<string, Asked>()
+  const results: { readonly band: Band; readonly waited: number }[] = []
+  let submitted: string[] = []
+  let count = 0
+  let ms = 0
+
+  const ask = (id: string, now: number): void => {
+    const before = performance.now()
+    const draws = forecast(planner, id, now, count)
+    const median = draws?.[draws.length >> 1]
+    const answer = band(draws ?? [], scores)
+    ms += performance.now() - before
+    if (median !== undefined && answer !== undefined) asked.set(id, { at: now, forecast: median, band: answer })
+  }
+  // After a plan was carried out, those of the newly submitted that wait are asked about, before time goes on.
+  const decider: Decider = {
+    tell: (event) => {
+      planner.tell(event)
+    },
+    plan: (now) => {
+      const plan = planner.plan(now)
+      const started = new Set(plan.placements.map(({ job }) => job.id))
+      for (const id of submitted) if (!started.has(id) && count++ % every === 0) ask(id, now)
+      submitted = []
+      return plan
+    },
+  }
+  replay(trace, decider, new RunTimes(), {
+    ...observer,
+    onSubmitted: ({ id }) => submitted.push(id),
+    onPlaced: ({ id, placedAt }) => {
+      const answer = asked.get(id)
+      if (answer === undefined) return
+      const waited = (placedAt - answer.at) / 1000
+      scores.push({ forecast: answer.forecast, waited })
+      results.push({ band: answer.band, waited })
+    },
+  })
+  const part = (is: (result: (typeof results)[number]) => boolean): number => results.filter(is).length / results.length
+  const widths = results.map(({ band: { p10, p90 } }) => p90 / Math.max(60, p10)).toSorted((a, b) => a - b)
+  return {
+    asked: results.length,
+    within: part((result) => isWithin(result.band, result.waited)),
+    before: part((result) => result.waited < result.band.p10),
+    after: part((result) => result.waited > result.band.p90),
+    width: widths[widths.length >> 1] ?? 0,
+    meanMs: ms / Math.max(1, results.length),
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * `npm run bench:queue`: the planner against simulated clusters on a virtual clock.
+ *
+ *     npm run bench:queue                         some minutes
+ *     npm run bench:queue -- --quick              with a tenth of the jobs
+ *     npm run bench:queue -- --trace FILE.swf     a trace of the Parallel Workloads Archive in place of the generated one
+ *     npm run bench:queue -- --write FILE.swf     writes the generated trace in its format, and ends
+ *     npm run bench:queue -- --out FILE           where the JSON goes; default bench/results/queue-TIME.json
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describeMachine } from '../machine.ts'
+import { boundHours, compare } from './compare.ts'
+import { scoreEstimates } from './estimates.ts'
+import { generate } from './generate.ts'
+import { report } from './report.ts'
+import { measureScale } from './scale.ts'
+import { readSwf, writeSwf } from './swf.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    trace: { type: 'string' },
+    write: { type: 'string' },
+    out: { type: 'string' },
+  },
+})
+const days = options.quick ? 7 : 28
+const generated = { seed: 1, days, nodes: 16, users: 40 }
+const standard = options.trace === undefined ? generate({ ...generated, load: 0.8 }) : await readTrace(options.trace)
+
+if (options.write === undefined) await run()
+else await writeFile(options.write, writeSwf(standard))
+
+async function readTrace(file: string) {
+  return readSwf(await readFile(file, 'utf8'), basename(file))
+}
+
+async function run(): Promise<void> {
+  const say = (text: string): void => console.error(`bench: ${text}…`)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const machine = await describeMachine()
+  say('a long queue')
+  const million = measureScale(options.quick ? 100_000 : 1_000_000, 2000, collect)
+  const hundredThousand = measureScale(100_000, 200, collect)
+  const traces = options.trace === undefined ? [standard, generate({ ...generated, load: 1 })] : [standard]
+  const comparisons = traces.map((trace) => {
+    say(trace.name)
+    return { trace: trace.name, jobs: trace.jobs.length, boundHours: boundHours(trace), queues: compare(trace) }
+  })
+  say('expected starts')
+  const estimates = scoreEstimates(standard, options.quick ? 2 : 4)
+  const results = { at: new Date().toISOString(), machine, million, hundredThousand, comparisons, estimates }
+  const out = options.out ?? join(fileURLToPath(new URL('..', import.meta.url)), 'results', `queue-${Date.now()}.json`)
+  await mkdir(dirname(out), { recursive: true })
+  await writeFile(out, `${JSON.stringify(results, undefined, 2)}\n`)
+  console.log(report(results))
+  console.log(`\n  ${out}`)
+}

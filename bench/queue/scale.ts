@@ -1,0 +1,145 @@
+import { band } from '../../packages/server/src/scheduler/calibration.ts'
+import { forecast } from '../../packages/server/src/scheduler/forecast.ts'
+import { Planner } from '../../packages/server/src/scheduler/planner.ts'
+import { pick, randomFrom } from '../../packages/server/src/scheduler/random.ts'
+import type { ActiveJob, QueuedJob } from '../../packages/server/src/scheduler/snapshot.ts'
+import { words } from '../../packages/server/src/scheduler/words.ts'
+import { emptySnapshot } from './planned.ts'
+import { epoch } from './replay.ts'
+
+/** What a planner needs with a queue of this size: milliseconds of this process's own time on the processor, and bytes. */
+export interface Scale {
+  readonly queued: number
+  readonly rebuildMs: number
+  readonly bytesPerJob: number
+  readonly placementsPerSecond: number
+  readonly cycleMs: { readonly median: number; readonly p99: number }
+  readonly whyMs: { readonly median: number; readonly p99: number }
+  readonly expectedStartMs: { readonly median: number; readonly p99: number }
+}
+
+const shapes = [
+  [1, 4], [1, 8], [2, 8], [4, 16], [4, 32], [8, 32], [8, 64], [16, 64], [16, 128], [32, 128],
+] as const // prettier-ignore
+
+/**
+ * Fills 10,000 nodes of 64 cores from a queue of 1,000 users and measures what comes then, with the queue still that long:
+ * jobs end one by one, and after each there is a plan. `collect` frees what is not used, so that memory can be measured.
+ */
+export function measureScale(queued: number, events: number, collect: () => void): Scale {
+  const random = randomFrom(1)
+  const nodes = Array.from({ length: 10_000 }, (_, i) => ({ name: `node${i}`, cores: 64, memoryGb: 256, gpus: 0 }))
+  const jobs = jobsOf(random)
+  const planner = fill(nodes, jobs)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  const waiting = jobs.take(queued).toArray()
+  const snapshot = { ...planner.snapshot(), now: epoch, queued: waiting, active: [...planner.snapshot().active] }
+  const built = timed(() => {
+    const made = new Planner(snapshot)
+    made.plan(epoch)
+    return made
+  })
+  collect()
+  const bytesPerJob = (process.memoryUsage().heapUsed - before) / queued
+  return {
+    queued,
+    rebuildMs: built.ms,
+    bytesPerJob,
+    placementsPerSecond: placementRate(nodes, waiting),
+    cycleMs: cycles(built.result, events, random),
+    whyMs: questions(waiting, (id) => {
+      const now = epoch + 1000
+      const reason = built.result.reasonOf(id, now)
+      built.result.priorityOf(id, now)
+      built.result.ahead(id, now)
+      built.result.whatWouldStart(id, now)
+      return reason === undefined ? '' : words(reason, String)
+    }),
+    expectedStartMs: questions(waiting, (id) => band(forecast(built.result, id, epoch + 1000, 1) ?? [], [])),
+  }
+}
+
+/** Jobs without end, of 1,000 users in 50 groups; each user has five kinds of job. */
+function* jobsOf(random: () => number): Generator<QueuedJob, never> {
+  const kinds = Array.from({ length: 1000 }, () =>
+    Array.from({ length: 5 }, () => {
+      const [cores, memoryGb] = pick(random, shapes)
+      const limitSeconds = pick(random, [3600, 14_400, 86_400, 1_209_600])
+      const estimateSeconds = Math.min(limitSeconds, pick(random, [300, 600, 1800, 7200]))
+      return { needs: { cores, memoryGb, gpus: 0 }, limitSeconds, estimateSeconds }
+    }),
+  )
+  for (let seq = 1; ; seq++) {
+    const who = Math.floor(random() * 1000)
+    const kind = pick(random, kinds[who] ?? [])
+    yield {
+      id: `job-${seq}`,
+      seq,
+      user: `user${who}`,
+      group: `group${who % 50}`,
+      ...kind,
+      submittedAt: epoch - 1e7 + seq,
+    }
+  }
+}
+
+/** A planner whose nodes are full of jobs that were placed at some time in the last hour. */
+function fill(nodes: Parameters<typeof emptySnapshot>[0], jobs: Iterator<QueuedJob>): Planner {
+  const planner = new Planner(emptySnapshot(nodes))
+  for (let i = 0; i < 150_000; i++) planner.tell({ type: 'queued', job: jobs.next().value as QueuedJob })
+  const { placements } = planner.plan(epoch)
+  placements.forEach(({ job, node }, i) => {
+    planner.tell({ type: 'placed', job: { ...job, node, placedAt: epoch - (i % 3600) * 1000 } })
+  })
+  return planner
+}
+
+function placementRate(nodes: Parameters<typeof emptySnapshot>[0], waiting: readonly QueuedJob[]): number {
+  const planner = new Planner({ ...emptySnapshot(nodes), queued: waiting })
+  let count = 0
+  const { ms } = timed(() => {
+    for (const { job, node } of planner.plan(epoch).placements) {
+      planner.tell({ type: 'placed', job: { ...job, node, placedAt: epoch } })
+      count++
+    }
+  })
+  return (count / ms) * 1000
+}
+
+function cycles(planner: Planner, events: number, random: () => number) {
+  const active: ActiveJob[] = [...planner.snapshot().active]
+  let now = epoch
+  return spread(events, () => {
+    now += 100
+    const place = Math.floor(random() * active.length)
+    const ended = active[place] as ActiveJob
+    active[place] = active.at(-1) as ActiveJob
+    active.pop()
+    planner.tell({ type: 'gone', id: ended.id })
+    for (const { job, node } of planner.plan(now).placements) {
+      const started = { ...job, node, placedAt: now }
+      planner.tell({ type: 'placed', job: started })
+      active.push(started)
+    }
+  })
+}
+
+function questions(waiting: readonly QueuedJob[], ask: (id: string) => unknown) {
+  const asked = waiting.filter((_, i) => i % Math.ceil(waiting.length / 60) === 0)
+  let place = 0
+  return spread(asked.length, () => ask((asked[place++] as QueuedJob).id))
+}
+
+function spread(times: number, act: () => unknown): { readonly median: number; readonly p99: number } {
+  const ms = Array.from({ length: times }, () => timed(act).ms).toSorted((a, b) => a - b)
+  return { median: ms[times >> 1] ?? 0, p99: ms[Math.floor(times * 0.99)] ?? 0 }
+}
+
+/** Time of this thread on the processor, so that what else the machine does is not measured. */
+function timed<T>(act: () => T): { readonly result: T; readonly ms: number } {
+  const before = process.threadCpuUsage()
+  const result = act()
+  const { user, system } = process.threadCpuUsage(before)
+  return { result, ms: (user + system) / 1000 }
+}
