@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { addGroup, addMember, groupNamed, removeMember, type DirectoryStep } from '../access/directory.ts'
 import { viewGroup } from '../access/views.ts'
+import { defineGroupFile } from './account-files.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
 import { printList, tell, type OutputOptions } from './output.ts'
@@ -51,6 +52,7 @@ export function define(group: Command): void {
         `${user} is not in ${name}`,
       ),
     )
+  defineGroupFile(group)
 }
 
 async function change(

@@ -13,6 +13,7 @@ import {
 import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { viewUser } from '../access/views.ts'
 import type { Store, StoredAccount } from '../store/store.ts'
+import { defineUserFiles } from './account-files.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
 import { printList, tell, printJson, type OutputOptions } from './output.ts'
@@ -51,6 +52,7 @@ export function define(user: Command): void {
     .description('let a disabled user have tokens again; those of before stay ended')
     .option('--json', 'print the user as JSON')
     .action(enable)
+  defineUserFiles(user)
 }
 
 const collect = (value: string, all: readonly string[] = []): string[] => [...all, value]
