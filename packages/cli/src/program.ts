@@ -22,6 +22,7 @@ const lazyCommands: readonly LazyCommand[] = [
   { name: 'info', summary: 'all there is to know of jobs', group: jobs, load: () => import('./commands/info.ts') },
   { name: 'logs', summary: 'what jobs have written', group: jobs, load: () => import('./commands/logs.ts') },
   { name: 'events', summary: 'what happened to jobs', group: jobs, load: () => import('./commands/events.ts') },
+  { name: 'why', summary: 'why jobs wait, and until when', group: jobs, load: () => import('./commands/why.ts') },
   { name: 'wait', summary: 'wait until jobs have ended', group: jobs, load: () => import('./commands/wait.ts') },
   {
     name: 'delete',
@@ -44,6 +45,7 @@ const lazyCommands: readonly LazyCommand[] = [
     group: platform,
     load: () => import('./commands/stats.ts'),
   },
+  { name: 'queue', summary: 'how full the platform is', group: platform, load: () => import('./commands/queue.ts') },
   { name: 'image', summary: 'the images there are', group: platform, load: () => import('./commands/image.ts') },
   { name: 'login', summary: 'log in to a server', group: setup, load: () => import('./commands/login.ts') },
   { name: 'auth', summary: 'log in, and manage logins', group: setup, load: () => import('./commands/auth.ts') },

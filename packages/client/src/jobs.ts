@@ -1,4 +1,13 @@
-import type { Job, JobEvent, JobListQuery, JobPage, JobRequest, Submitted } from '@science-platform/contract'
+import type {
+  Job,
+  JobEvent,
+  JobListQuery,
+  JobPage,
+  JobRequest,
+  QueueOverview,
+  Submitted,
+  Why,
+} from '@science-platform/contract'
 import { isEnded } from '@science-platform/contract/states'
 import { serverAddresses } from './addresses.ts'
 import { apiJson } from './api-json.ts'
@@ -116,6 +125,16 @@ export class Jobs {
       events: JobEvent[]
     }
     return answer.events
+  }
+
+  /** Why a job waits, when it is expected to start, and what would start it sooner. */
+  async why(id: string, { signal }: Abortable = {}): Promise<Why> {
+    return (await this.#json({ method: 'GET', url: `${this.#job(id)}/why`, signal })) as Why
+  }
+
+  /** How full the platform is, and what the caller and their groups hold of their limits. */
+  async queue({ signal }: Abortable = {}): Promise<QueueOverview> {
+    return (await this.#json({ method: 'GET', url: `${this.#api}/queue`, signal })) as QueueOverview
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Network } from '@science-platform/contract'
+import type { Policy } from './scheduler/snapshot.ts'
 
 /** Where to listen. */
 export interface Address {
@@ -16,7 +17,12 @@ export interface Config {
   readonly trustedProxies: readonly string[]
   readonly executor: 'oci'
   /** What jobs may use of this machine; absent: what it has, less a reserve. */
-  readonly capacity: { readonly cores?: number; readonly memoryGb?: number; readonly gpus?: number }
+  readonly capacity: {
+    readonly cores?: number
+    readonly memoryGb?: number
+    readonly gpus?: number
+    readonly gpuKind?: string
+  }
   readonly images: {
     /** Registries that images may come from; `localhost/…` always may. */
     readonly registries: readonly string[]
@@ -42,6 +48,8 @@ export interface Config {
       Record<'reads' | 'changes' | 'unauthenticated', { readonly perSecond: number; readonly burst: number }>
     >
   }
+  /** The rules of the queue, and what users and groups may hold. */
+  readonly policy: Policy
   readonly retention: {
     readonly logsDays: number
     readonly jobsDays: number

@@ -14,11 +14,12 @@ export function machineCapacity(
     cores: availableParallelism(),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Infinity),
   },
-): Capacity {
+): Capacity & { readonly gpuKind?: string } {
   const memory = machine.memoryBytes / gib
   return {
     cores: configured.cores ?? machine.cores,
     memoryGb: configured.memoryGb ?? Math.max(1, Math.floor(memory - Math.max(1, memory / 10))),
     gpus: configured.gpus ?? 0,
+    ...(configured.gpuKind === undefined ? {} : { gpuKind: configured.gpuKind }),
   }
 }

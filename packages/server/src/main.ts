@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, LazyCommand>> = {
   group: { summary: 'manage groups of users', load: () => import('./commands/group.ts') },
   project: { summary: 'manage project directories', load: () => import('./commands/project.ts') },
   token: { summary: 'manage tokens', load: () => import('./commands/token.ts') },
+  limit: { summary: 'what users and groups may hold', load: () => import('./commands/limit.ts') },
   audit: { summary: 'who did what, and how it came out', load: () => import('./commands/audit.ts') },
   image: { summary: 'manage the local image store', load: () => import('./commands/image.ts') },
 }

@@ -158,6 +158,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     executor,
     changes,
     specOf,
+    policy: config.policy,
     log,
     onCycle: (seconds, outcome) => {
       metrics.cycle(seconds, outcome)
@@ -196,9 +197,15 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     config,
     context: () => context,
     networks: offeredNetworks(config.network, isRoot),
-    allocated: () => loop.allocated(),
+    queue: {
+      admit: (jobs) => loop.queue.admit(jobs),
+      reason: (job) => loop.queue.reason(job, Date.now()),
+      why: (job) => loop.why(job),
+      overview: (account) => loop.overview(account),
+      allocated: () => loop.queue.allocated(),
+      learnHolders: () => loop.learnHolders(),
+    },
     capacity: () => ({ ...capacity, largest: capacity }),
-    reason: (job) => loop.reason(job),
     checkImage: (reference) => requireAllowed(reference, config.images),
     logins,
     jobToken,

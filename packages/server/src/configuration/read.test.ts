@@ -76,6 +76,42 @@ test('a proxy is an address or a range', async () => {
     await refused(`dataDir: /d\ntrustedProxies: ["${proxy}"]`, /trustedProxies has .*; it takes addresses/)
 })
 
+test('rules of the queue that make no sense are refused with the reason', async () => {
+  const cases: Record<string, RegExp> = {
+    'queue: {halfLifeHours: 0}': /queue\.halfLifeHours: it is 0\. Use a number from/,
+    'queue: {halfLifeHours: -1}': /queue\.halfLifeHours: it is -1/,
+    'queue: {halfLifeHours: .nan}': /queue\.halfLifeHours must be number/,
+    'queue: {halfLifeHours: .inf}': /queue\.halfLifeHours must be number/,
+    'queue: {halfLifeHours: 1e99}': /queue\.halfLifeHours: it is 1e\+99/,
+    'queue: {backfill: {safety: 0}}': /queue\.backfill\.safety: it is 0/,
+    'queue: {classes: {small: {cores: 20, memoryGb: 16}}}': /queue\.classes/,
+    'queue: {offPeak: {days: [mon], from: "25:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.from.*"25:00"/,
+    'queue: {offPeak: {days: [mon], from: "18:00", to: "08:00", timezone: Europe/Atlantis}}':
+      /"Europe\/Atlantis" is no time zone/,
+    'queue: {offPeak: {days: [monday], from: "18:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.days/,
+    'limits: {user: {cores: -4}}': /limits\.user\.cores: it is -4/,
+    'limits: {group: {running: 1.5}}': /limits\.group\.running: it is 1\.5/,
+    'limits: {user: {offPeak: {cores: -1}}}': /limits\.user\.offPeak\.cores: it is -1/,
+    'limits: {user: {coers: 4}}': /did you mean limits\.user\.cores\?/,
+  }
+  for (const [yaml, message] of Object.entries(cases)) await refused(`dataDir: /d\n${yaml}\n`, message)
+})
+
+test('rules of the queue are read from the file and the environment, over defaults', async () => {
+  const yaml =
+    'dataDir: /d\nlimits: {user: {cores: 64, offPeak: {cores: 128}}, group: {cores: 256}}\n' +
+    'queue: {offPeak: {days: [mon, fri], from: "18:00", to: "08:00", timezone: America/Vancouver}}\n'
+  const { policy } = await read(yaml, { SCIENCE_PLATFORM_QUEUE_HALF_LIFE_HOURS: '24' })
+  assert.deepEqual(policy.limits, {
+    user: { cores: 64, queued: 100_000, offPeak: { cores: 128 } },
+    group: { cores: 256 },
+  })
+  assert.deepEqual(policy.offPeak?.days, ['mon', 'fri'])
+  assert.equal(policy.offPeak.weekends, true)
+  assert.equal(policy.halfLifeHours, 24)
+  assert.deepEqual((await read('dataDir: /d\n')).policy.limits.user, { queued: 100_000 })
+})
+
 test('docs/configuration.md tells of every key, and its example is understood', async () => {
   const page = await readFile(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8')
   const told = [...page.matchAll(/^\| `([A-Za-z.]+)` \| `([A-Z_]+)`/gm)].map(

@@ -7,6 +7,9 @@ import { LineCounter, parseDocument, isMap, isScalar, type Document } from 'yaml
 import type { Address, Config } from '../config.ts'
 import { imageSettings } from './image-settings.ts'
 import { InvalidConfiguration } from './invalid-configuration.ts'
+import { InvalidPolicy } from '../scheduler/invalid-policy.ts'
+import { policyOf } from '../scheduler/policy.ts'
+import type { Policy } from '../scheduler/snapshot.ts'
 import { nearest } from './nearest.ts'
 import { FileConfig } from './schema.ts'
 
@@ -152,6 +155,17 @@ function put(settings: Record<string, unknown>, path: readonly string[], value: 
 const at = (value: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], value)
 
+/** The rules of the queue. @throws {InvalidConfiguration} where one makes no sense. */
+function policyFrom({ queue = {}, limits: { user, group } }: FileConfig): Policy {
+  try {
+    return policyOf({ ...queue, limits: { user, group } })
+  } catch (error) {
+    if (!(error instanceof InvalidPolicy)) throw error
+    const part = /^(user|group)\b/.test(error.key) ? 'limits' : 'queue'
+    throw new InvalidConfiguration(`${part}.${error.message}. ${error.hint}`, { cause: error })
+  }
+}
+
 function frozen(file: FileConfig): Config {
   const strange = file.trustedProxies?.find((proxy) => !isAddressOrRange(proxy))
   if (strange !== undefined)
@@ -170,6 +184,7 @@ function frozen(file: FileConfig): Config {
     network: file.network,
     metrics: file.metrics.listen === undefined ? {} : { listen: addressOf('metrics.listen', file.metrics.listen) },
     limits: file.limits,
+    policy: policyFrom(file),
     retention: file.retention,
   })
 }

@@ -13,6 +13,52 @@ const Allowance = (preset: { readonly perSecond: number; readonly burst: number 
     },
     { ...Closed, default: {} },
   )
+const number = Type.Optional(Type.Number())
+
+/** What one may hold at once. Whether the numbers make sense, `scheduler/policy.ts` checks. */
+const heldLimits = { cores: number, memoryGb: number, gpus: number, running: number }
+const limits = { ...heldLimits, queued: number, offPeak: Type.Optional(Type.Object(heldLimits, Closed)) }
+
+const Size = Type.Object({ cores: Type.Number(), memoryGb: Type.Number() }, Closed)
+
+/** Rules of the queue. Each is optional: `scheduler/policy.ts` has the defaults, and checks that they make sense. */
+const Queue = Type.Optional(
+  Type.Object(
+    {
+      offPeak: Type.Optional(
+        Type.Object(
+          {
+            days: Type.Array(Type.Enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])),
+            from: Type.String(),
+            to: Type.String(),
+            weekends: Type.Boolean({ default: true }),
+            timezone: Type.String(),
+          },
+          Closed,
+        ),
+      ),
+      classes: Type.Optional(Type.Object({ small: Type.Optional(Size), large: Type.Optional(Size) }, Closed)),
+      points: Type.Optional(
+        Type.Object(
+          {
+            class: Type.Optional(
+              Type.Object({ small: Type.Number(), normal: Type.Number(), large: Type.Number() }, Closed),
+            ),
+            groupShare: number,
+            userShare: number,
+            deadline: number,
+          },
+          Closed,
+        ),
+      ),
+      halfLifeHours: number,
+      charge: Type.Optional(Type.Object({ memoryGbPerCore: number, coresPerGpu: number }, Closed)),
+      offPeakCharge: number,
+      backfill: Type.Optional(Type.Object({ reservations: number, safety: number, maxDelaySeconds: number }, Closed)),
+    },
+    Closed,
+  ),
+)
 
 /** The configuration file (design: every key stays once it is here). `docs/configuration.md` tells what each does. */
 export const FileConfig = Type.Object(
@@ -28,6 +74,7 @@ export const FileConfig = Type.Object(
           cores: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 4096 })),
           memoryGb: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 65536 })),
           gpus: Type.Optional(Type.Integer({ minimum: 0, maximum: 64 })),
+          gpuKind: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$' })),
         },
         Closed,
       ),
@@ -67,9 +114,12 @@ export const FileConfig = Type.Object(
           },
           { ...Closed, default: {} },
         ),
+        user: Type.Object({ ...limits, queued: Type.Number({ default: 100_000 }) }, { ...Closed, default: {} }),
+        group: Type.Object(limits, { ...Closed, default: {} }),
       },
       { ...Closed, default: {} },
     ),
+    queue: Queue,
     retention: Type.Object(
       {
         logsDays: Type.Number({ exclusiveMinimum: 0, default: 365 }),

@@ -121,4 +121,6 @@ export interface Node {
   readonly gpus: number
   /** The most that one job may have, where the node takes on more jobs than it runs at once and queues them by itself. */
   readonly largestJob?: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
+  /** Its GPUs are of one kind; absent: nobody said which. */
+  readonly gpuKind?: string
 }

@@ -4,20 +4,20 @@ import type { HttpParts } from './parts.ts'
 
 /** Jobs as `/api/v1` shows them: what is stored, and of running ones what they use now. */
 export async function viewJobs(
-  parts: Pick<HttpParts, 'store' | 'executor' | 'reason'>,
+  parts: Pick<HttpParts, 'store' | 'executor' | 'queue'>,
   jobs: readonly StoredJob[],
 ): Promise<Job[]> {
   const [attempts, usages] = await Promise.all([
     attemptsByJob(parts, jobs),
     Promise.all(jobs.map((job) => usageNow(parts, job))),
   ])
-  return jobs.map((job, i) => jobView(job, attempts.get(job.id) ?? [], usages[i], parts.reason(job)))
+  return jobs.map((job, i) => jobView(job, attempts.get(job.id) ?? [], usages[i], parts.queue.reason(job)))
 }
 
 /** One job as `/api/v1` shows it. */
-export async function viewJob(parts: Pick<HttpParts, 'store' | 'executor' | 'reason'>, job: StoredJob): Promise<Job> {
+export async function viewJob(parts: Pick<HttpParts, 'store' | 'executor' | 'queue'>, job: StoredJob): Promise<Job> {
   const [attempts, usage] = await Promise.all([attemptsByJob(parts, [job]), usageNow(parts, job)])
-  return jobView(job, attempts.get(job.id) ?? [], usage, parts.reason(job))
+  return jobView(job, attempts.get(job.id) ?? [], usage, parts.queue.reason(job))
 }
 
 /** What a running job uses now. */

@@ -1,4 +1,4 @@
-import type { Network, PlatformContext } from '@science-platform/contract'
+import type { Network, PlatformContext, QueueOverview, Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { ProjectFolders } from '../access/project-folders.ts'
@@ -13,8 +13,8 @@ import type { JobChanges } from '../job/changes.ts'
 import type { StoredJob } from '../job/job.ts'
 import type { Capacity } from '../job/resources.ts'
 import type { Metrics } from '../metrics/metrics.ts'
-import type { Store } from '../store/store.ts'
 import type { Vitals } from './health.ts'
+import type { Store, StoredAccount } from '../store/store.ts'
 
 /** What HTTP is built on. Each route takes of it what it uses. */
 export interface HttpParts {
@@ -30,17 +30,14 @@ export interface HttpParts {
   readonly audit: AuditTrail
   readonly metrics: Metrics
   readonly vitals: Vitals
-  readonly config: Pick<Config, 'images' | 'limits' | 'retention' | 'trustedProxies'>
+  readonly config: Pick<Config, 'images' | 'limits' | 'policy' | 'retention' | 'trustedProxies'>
+  readonly queue: QueueParts
   /** What may be asked for. */
   readonly context: () => PlatformContext
   /** The networks that a job may ask for. */
   readonly networks: readonly Network[]
-  /** In use by jobs that start, run or stop. */
-  readonly allocated: () => Capacity
   /** What all nodes offer together, and the largest one alone. */
   readonly capacity: () => Capacity & { readonly largest: { readonly cores: number; readonly memoryGb: number } }
-  /** Why a job waits, in words for its owner; undefined where it does not wait. */
-  readonly reason: (job: StoredJob) => string | undefined
   /** The image reference in full. @throws {InvalidRequest} where it is none, or not allowed. */
   readonly checkImage: (reference: string) => string
   /** Users' credentials for registries. */
@@ -60,4 +57,23 @@ export interface HttpParts {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly log: Logger
+}
+
+/** What HTTP asks of the queue, and tells it. */
+export interface QueueParts {
+  /**
+   * Makes sure that jobs of one request can run some day and have room to wait; the function that is returned is to be
+   * called when they are stored, or were not. @throws {InvalidRequest}
+   */
+  readonly admit: (jobs: readonly StoredJob[]) => () => void
+  /** Why a job waits, in words for its owner; undefined where it does not wait. */
+  readonly reason: (job: StoredJob) => string | undefined
+  /** The same at length. */
+  readonly why: (job: StoredJob) => Promise<Why>
+  /** The queue as a whole, and what of it a user and their groups have. */
+  readonly overview: (account: StoredAccount) => Promise<QueueOverview>
+  /** In use by jobs that start, run or stop. */
+  readonly allocated: () => Capacity
+  /** What is set for users and groups has changed in the store. */
+  readonly learnHolders: () => Promise<void>
 }

@@ -46,6 +46,9 @@ export const problemBody = (problem: Problem): ProblemBody => ({
   ...(problem.field === undefined ? {} : { field: masked(problem.field) }),
 })
 
+/** After how long it is worth to try again where the queue was full. */
+const queueFullSeconds = 60
+
 /** Codes of errors that are not ours, and what they mean to the caller. */
 const foreign: Readonly<
   Record<string, { readonly type: ProblemType; readonly detail: string; readonly hint: string }>
@@ -92,7 +95,9 @@ const imageProblems: Partial<Record<CauseCode, ProblemType>> = {
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof InvalidRequest) {
-    return new Problem(error.problem, error.message, { hint: error.hint, field: error.field, cause: error })
+    const { problem, message, hint, field } = error
+    const headers = problem === 'queue-full' ? { 'retry-after': String(queueFullSeconds) } : {}
+    return new Problem(problem, message, { hint, field, headers, cause: error })
   }
   if (error instanceof ImageError) {
     const { code, message, hint } = error.why

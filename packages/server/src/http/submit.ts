@@ -28,10 +28,28 @@ export type Submit = (submission: Submission) => Promise<SubmitOutcome>
  * @throws {InvalidRequest} naming the field; then nothing was stored.
  */
 export function submitter(
-  parts: Pick<HttpParts, 'store' | 'context' | 'networks' | 'checkImage' | 'logins' | 'jobToken' | 'wake' | 'now'>,
+  parts: Pick<
+    HttpParts,
+    'store' | 'context' | 'networks' | 'checkImage' | 'logins' | 'jobToken' | 'queue' | 'wake' | 'now'
+  >,
   nextSeq: () => number,
 ): Submit {
-  return async ({ caller, request, registryAuth, idempotency }) => {
+  return async (submission) => {
+    try {
+      return await submitNew(submission)
+    } catch (error) {
+      // What was accepted before is answered as before, though the queue may be full now, or its time be past.
+      const { idempotency } = submission
+      const known =
+        idempotency === undefined || !(error instanceof InvalidRequest)
+          ? undefined
+          : await parts.store.answeredBefore(idempotency)
+      if (known === undefined) throw error
+      return known
+    }
+  }
+
+  async function submitNew({ caller, request, registryAuth, idempotency }: Submission): Promise<SubmitOutcome> {
     const now = parts.now()
     const image = parts.checkImage(request.image)
     checkNetwork(request.network, parts.networks)
@@ -56,15 +74,20 @@ export function submitter(
     }))
     const sealed = registryAuth === undefined ? undefined : parts.logins.sealFor(image, registryAuth)
     const tokens = tokensOfJobs(jobs, caller, parts.jobToken)
-    const outcome = await parts.store.submit({
-      jobs,
-      events,
-      ...(tokens.length === 0 ? {} : { tokens }),
-      ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
-      ...(idempotency === undefined ? {} : { idempotency }),
-    })
-    if (outcome.outcome === 'stored') parts.wake()
-    return outcome
+    const entered = parts.queue.admit(jobs)
+    try {
+      const outcome = await parts.store.submit({
+        jobs,
+        events,
+        ...(tokens.length === 0 ? {} : { tokens }),
+        ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
+        ...(idempotency === undefined ? {} : { idempotency }),
+      })
+      if (outcome.outcome === 'stored') parts.wake()
+      return outcome
+    } finally {
+      entered()
+    }
   }
 }
 

@@ -1,4 +1,5 @@
-type InvalidRequestProblem = 'invalid-request' | 'image-not-allowed' | 'never-fits' | 'not-found' | 'conflict'
+type InvalidRequestProblem =
+  'invalid-request' | 'image-not-allowed' | 'never-fits' | 'not-found' | 'conflict' | 'queue-full'
 
 /** A request that cannot be accepted. `field` names what is wrong, the message says what it was, `hint` what would do. */
 export class InvalidRequest extends Error {

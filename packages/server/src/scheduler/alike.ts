@@ -1,17 +1,27 @@
+import { createHash } from 'node:crypto'
 import type { StoredJob } from '../job/job.ts'
 
 /** Programs that run what their first argument names. */
 const interpreters =
   /^(?:python[\d.]*|perl|ruby|node|julia|Rscript|java|casa|sh|bash|dash|zsh|ksh|env|time|nice|xargs)$/
+/** 132 bits of a hash in base 64. */
+const keyLength = 22
+
 /** Options of interpreters after which the program itself stands. */
 const inlineProgram = /^-[a-z]*[ce]$/
 
 /**
  * What jobs have in common that are expected to run alike: user, image without its tag, and command without its data. The
- * command is the program and, behind an interpreter, the script; of a line for a shell all but its numbers. Pure.
+ * command is the program and, behind an interpreter, the script; of a line for a shell all but its numbers. As a hash, since
+ * it is stored and commands are nobody's to read in a copy of the database. Pure.
  */
 export function alike(job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>): string {
-  return [job.owner, repositoryOf(job.image), commandOf([...(job.cmd ?? []), ...(job.args ?? [])])].join(' ')
+  const text = JSON.stringify([
+    job.owner,
+    repositoryOf(job.image),
+    commandOf([...(job.cmd ?? []), ...(job.args ?? [])]),
+  ])
+  return createHash('sha256').update(text).digest('base64url').slice(0, keyLength)
 }
 
 /** The image without tag and digest. */

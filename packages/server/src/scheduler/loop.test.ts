@@ -12,6 +12,7 @@ import { someJob } from '../store/store-contract.ts'
 import type { Store } from '../store/store.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import { Loop } from './loop.ts'
+import { policyOf } from './policy.ts'
 
 /** An executor in memory whose attempts do what a test says. */
 class ScriptedExecutor implements Pick<Executor, 'name' | 'nodes' | 'open' | 'start' | 'stop' | 'list' | 'forget'> {
@@ -71,6 +72,7 @@ async function openLoop() {
     store,
     executor: executor as unknown as Executor,
     changes,
+    policy: policyOf({}),
     specOf,
     log: pino({ enabled: false }),
     now: () => now,
@@ -122,9 +124,10 @@ test('what does not fit waits with a reason, and starts when there is room', asy
   await submit(...jobs)
   const [first, second, third, fourth] = jobs as [StoredJob, StoredJob, StoredJob, StoredJob]
   await becomes(second, 'starting')
-  assert.match(loop.reason(third) ?? '', /next, and waits for 1 core/)
-  assert.match(loop.reason(fourth) ?? '', /1 job is ahead/)
-  assert.deepEqual(loop.allocated(), { cores: 2, memoryGb: 2, gpus: 0 })
+  assert.match(loop.queue.reason(third, now) ?? '', /It is next: 1 core and 1 GB of memory are kept for it on here/)
+  assert.match(loop.queue.reason(fourth, now) ?? '', /1 core and 1 GB of memory/)
+  assert.equal((await loop.why(fourth)).ahead?.jobs, 1)
+  assert.deepEqual(loop.queue.allocated(), { cores: 2, memoryGb: 2, gpus: 0 })
   executor.end(first, 0)
   await becomes(third, 'starting')
   assert.deepEqual(

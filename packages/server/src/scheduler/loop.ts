@@ -1,17 +1,19 @@
-import { isEnded } from '@science-platform/contract'
+import { isEnded, type QueueOverview, type Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
+import type { AttemptSpec, Executor, ExecutorEvent } from '../executor/executor.ts'
 import type { JobChanges } from '../job/changes.ts'
-import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
-import { nextState } from '../job/lifecycle.ts'
-import type { JobStep, Store } from '../store/store.ts'
-import { explain } from './explain.ts'
-import { needs, plan, type Deferral } from './plan.ts'
+import { attemptId, type StoredJob } from '../job/job.ts'
+import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
+import { Queue } from './queue.ts'
+import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
-import { Roster } from './roster.ts'
+import type { Plan, Policy } from './snapshot.ts'
 
 /** How often the loop looks without having been woken, in case a notification was missed. */
 const restMs = 2_000
+
+/** For how long it is remembered what came of estimates. */
+const scoredMs = 30 * 86_400_000
 
 /** What the loop needs of the rest of the platform. */
 export interface LoopParts {
@@ -19,6 +21,7 @@ export interface LoopParts {
   readonly store: Store
   readonly executor: Executor
   readonly changes: JobChanges
+  readonly policy: Policy
   /** Everything an executor must know of a job's attempt. */
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
   readonly log: Logger
@@ -32,13 +35,13 @@ export interface LoopParts {
  * `reconcile` and `plan` do. One wake-up handles everything that happened until then.
  */
 export class Loop {
+  readonly queue: Queue
   readonly #parts: LoopParts
   readonly #now: () => number
-  readonly #roster = new Roster()
   /** Attempts that were told to end, so that each is told once. */
   readonly #told = new Set<string>()
-  #nodes: readonly Node[] = []
-  #deferral: Deferral | undefined
+  /** When a plan may come out otherwise although nothing has happened. */
+  #planAgainAt: number | undefined
   #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
   #timer: NodeJS.Timeout | undefined
   #cycle: Promise<void> = Promise.resolve()
@@ -47,19 +50,25 @@ export class Loop {
   constructor(parts: LoopParts) {
     this.#parts = parts
     this.#now = parts.now ?? Date.now
+    this.queue = new Queue(parts.policy, this.#now())
   }
 
   /** Finds out what there is, and begins. */
   async open(): Promise<void> {
     const { store, executor, changes } = this.#parts
+    const { queue } = this
     await executor.open()
-    this.#nodes = await executor.nodes()
     this.#unwatch = changes.watchAll((jobs) => {
-      this.#roster.learn(jobs)
+      queue.learn(jobs)
       this.wake()
     })
-    this.#roster.learn(await store.notEnded())
-    this.#roster.learnAttempts(await store.attempts([...this.#roster.active()].map((job) => job.id)))
+    queue.learnNodes(await executor.nodes())
+    await rebuildIfLost(store, this.#parts.policy, this.#now())
+    queue.learnHistories(await store.runHistories())
+    queue.learnShares(await store.shares())
+    await this.learnHolders()
+    queue.learn(await store.notEnded())
+    queue.learnAttempts(await store.attempts([...queue.roster.active()].map((job) => job.id)))
     executor.onChange(() => {
       this.wake()
     })
@@ -87,26 +96,28 @@ export class Loop {
     await this.#cycle
   }
 
-  /** The nodes jobs may run on. */
-  nodes(): readonly Node[] {
-    return this.#nodes
+  /** Reads what is set for users and groups, which other processes may have changed. */
+  async learnHolders(): Promise<void> {
+    this.queue.learnHolders(await this.#parts.store.holders())
+    this.wake()
   }
 
-  /** What is set aside for jobs that are starting, running or stopping. */
-  allocated(): { cores: number; memoryGb: number; gpus: number } {
-    const sum = { cores: 0, memoryGb: 0, gpus: 0 }
-    for (const job of this.#roster.active()) {
-      const { cores, memoryGb, gpus } = needs(job)
-      sum.cores += cores
-      sum.memoryGb += memoryGb
-      sum.gpus += gpus
-    }
-    return sum
+  /** Why a job waits, at length. */
+  async why(job: StoredJob): Promise<Why> {
+    return this.queue.why(job, this.#now(), await this.#scores())
   }
 
-  /** Why a job waits. */
-  reason(job: StoredJob): string | undefined {
-    return explain(job, { deferral: this.#deferral, ahead: job.state === 'queued' ? this.#roster.ahead(job) : 0 })
+  /** The queue as a whole, and what of it a user and their groups have. */
+  async overview({ name, groups }: StoredAccount): Promise<QueueOverview> {
+    const holders = [
+      { kind: 'user', name } as const,
+      ...groups.map((group) => ({ kind: 'group', name: group.name }) as const),
+    ]
+    return this.queue.overview(holders, this.#now(), await this.#scores())
+  }
+
+  #scores(): Promise<EstimateScores> {
+    return this.#parts.store.estimateScores(this.#now() - scoredMs)
   }
 
   async #work(): Promise<void> {
@@ -136,16 +147,19 @@ export class Loop {
 
   /** One cycle. */
   async #once(): Promise<void> {
-    const { executor } = this.#parts
+    const { executor, store } = this.#parts
+    const { queue } = this
     const observed = await executor.list()
-    const agreement = reconcile(this.#roster.active(), observed, (job) => this.#roster.attempt(job), this.#now())
-    const steps = [...agreement.steps, ...this.#overdue()]
+    queue.learnNodes(await executor.nodes())
+    queue.learnHolders(await store.holders())
+    const now = this.#now()
+    const { roster } = queue
+    const agreement = reconcile(roster.active(), observed, (job) => roster.attempt(job), now)
     // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
-    const ending = new Set(steps.filter((step) => isEnded(nextState(step.from, step.event))).map((step) => step.jobId))
-    const active = this.#activeOnNodes().filter(({ job }) => !ending.has(job.id))
-    const { placements, deferral } = plan({ nodes: this.#nodes, active, queued: this.#roster.queued() })
-    this.#deferral = deferral
-    const all = [...steps, ...placements.map(({ job, node }) => this.#placing(job, node))]
+    const steps = [...agreement.steps, ...this.#overdue()].map((step) => queue.foresee(step, now))
+    const plan = queue.plan(now)
+    this.#planAgainAt = plan.again
+    const all = [...steps, ...this.#placings(plan, now)]
     const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
 
     for (const id of agreement.forget) {
@@ -161,11 +175,20 @@ export class Loop {
     if (steps.length > 0) this.wake()
   }
 
-  /** Commits steps. The roster learns of them through the store's announcement. */
+  /** Commits steps. The queue learns of them through the store's announcement. */
   async #take(steps: readonly JobStep[]): Promise<StoredJob[]> {
-    const taken = await this.#parts.store.step(steps)
-    const ids = new Set(taken.filter((job) => !isEnded(job.state)).map((job) => job.id))
-    this.#roster.learnAttempts(steps.flatMap(({ jobId, attempt }) => (attempt && ids.has(jobId) ? [attempt] : [])))
+    const { store } = this.#parts
+    let taken: StoredJob[] = []
+    try {
+      taken = await store.step(steps)
+    } finally {
+      // Those that were not taken, because the job had moved on or the disk is full, were foreseen in vain.
+      const ids = new Set(taken.map((job) => job.id))
+      const vain = steps.filter(({ jobId, charge }) => charge !== undefined && !ids.has(jobId))
+      if (vain.length > 0) this.queue.takeBack(vain, await store.shares())
+    }
+    const going = new Set(taken.filter((job) => !isEnded(job.state)).map((job) => job.id))
+    this.queue.learnAttempts(steps.flatMap(({ jobId, attempt }) => (attempt && going.has(jobId) ? [attempt] : [])))
     for (const { id, state, attempt } of taken)
       this.#parts.log.debug({ jobId: id, attempt, state }, 'job changed state')
     return taken
@@ -178,37 +201,40 @@ export class Loop {
       this.#parts.log.error({ err: error, jobId: job.id }, 'an attempt could not be handed to the executor')
       const cause = { code: 'start-failed', message: `It could not be started: ${(error as Error).message}` } as const
       const endedAt = this.#now()
-      await this.#take([
-        {
-          jobId: job.id,
-          from: 'starting',
-          event: { type: 'failed' },
-          change: { endedAt, cause },
-          attempt: { ...this.#roster.attempt(job), endedAt, cause },
-          events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
-        },
-      ])
+      const step: JobStep = {
+        jobId: job.id,
+        from: 'starting',
+        event: { type: 'failed' },
+        change: { endedAt, cause },
+        attempt: { ...this.queue.roster.attempt(job), endedAt, cause },
+        events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
+      }
+      await this.#take([this.queue.foresee(step, endedAt)])
     }
   }
 
-  #placing(job: StoredJob, node: string): JobStep {
-    const number = job.attempt + 1
-    const at = this.#now()
-    const attempt: StoredAttempt = { id: attemptId(job.id, number), jobId: job.id, number, node, placedAt: at }
-    return {
-      jobId: job.id,
-      from: 'queued',
-      event: { type: 'placed' },
-      change: { attempt: number },
-      attempt,
-      events: [{ jobId: job.id, at, type: 'Normal', reason: 'Placed', message: `It starts on ${node}.` }],
-    }
+  #placings({ placements }: Plan, at: number): JobStep[] {
+    return placements.flatMap(({ job: { id }, node }) => {
+      const job = this.queue.roster.queuedJob(id)
+      if (job === undefined) return []
+      const number = job.attempt + 1
+      const scores = this.queue.scoresOfStart(job, at)
+      return {
+        jobId: id,
+        from: 'queued' as const,
+        event: { type: 'placed' as const },
+        change: { attempt: number },
+        attempt: { id: attemptId(id, number), jobId: id, number, node, placedAt: at },
+        events: [{ jobId: id, at, type: 'Normal' as const, reason: 'Placed', message: `It starts on ${node}.` }],
+        ...(scores.length === 0 ? {} : { scores }),
+      }
+    })
   }
 
   /** Jobs that have run for as long as they may. */
   #overdue(): JobStep[] {
     const at = this.#now()
-    return [...this.#roster.active()]
+    return [...this.queue.roster.active()]
       .filter((job) => job.state === 'running' && job.deadlineAt !== undefined && job.deadlineAt <= at)
       .map((job) => ({
         jobId: job.id,
@@ -227,10 +253,6 @@ export class Loop {
       }))
   }
 
-  #activeOnNodes(): { job: StoredJob; node: string }[] {
-    return [...this.#roster.active()].map((job) => ({ job, node: this.#roster.attempt(job).node }))
-  }
-
   #note({ attemptId: id, at, type, reason, message }: ExecutorEvent): void {
     const jobId = id.slice(0, id.lastIndexOf('-'))
     this.#parts.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
@@ -240,8 +262,8 @@ export class Loop {
 
   #restFor(): number {
     const now = this.#now()
-    let rest = restMs
-    for (const { state, deadlineAt } of this.#roster.active()) {
+    let rest = this.#planAgainAt === undefined ? restMs : Math.min(restMs, Math.max(0, this.#planAgainAt - now))
+    for (const { state, deadlineAt } of this.queue.roster.active()) {
       if (state === 'running' && deadlineAt !== undefined) rest = Math.min(rest, Math.max(0, deadlineAt - now))
     }
     return rest

@@ -1,53 +1,68 @@
 import { isEnded } from '@science-platform/contract'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import { activeStates } from '../job/lifecycle.ts'
+import type { StoredHolder } from '../store/store.ts'
+import { alike } from './alike.ts'
+
+const isActive = ({ state }: StoredJob): boolean => (activeStates as readonly string[]).includes(state)
 
 /** The jobs that have not ended, as the store has them, kept in memory so that a decision reads no database. */
 export class Roster {
   readonly #queued = new Map<string, StoredJob>()
   readonly #active = new Map<string, StoredJob>()
   readonly #attempts = new Map<string, StoredAttempt>()
-  #inOrder = true
-  /** Place in the queue by job, made when asked for after the queue has changed. */
-  #places: ReadonlyMap<string, number> | undefined
-  #lastSeq = 0
+  /** How many jobs of a user or group wait. */
+  readonly #waiting = new Map<string, number>()
+  /** Ids of jobs that wait, by what makes them alike. */
+  readonly #alike = new Map<string, Set<string>>()
 
-  /** These jobs are now as they are here. */
-  learn(jobs: readonly StoredJob[]): void {
-    this.#places = undefined
-    for (const job of jobs) {
-      if (job.state !== 'queued') this.#queued.delete(job.id)
-      if ((activeStates as readonly string[]).includes(job.state)) this.#active.set(job.id, job)
-      else this.#active.delete(job.id)
-      if (isEnded(job.state)) this.#attempts.delete(job.id)
-      if (job.state === 'queued') {
-        if (!this.#queued.has(job.id) && job.seq < this.#lastSeq) this.#inOrder = false
-        this.#lastSeq = Math.max(this.#lastSeq, job.seq)
-        this.#queued.set(job.id, job)
-      }
+  /** The job is now as it is here. */
+  learn(job: StoredJob): void {
+    const before = this.#queued.get(job.id)
+    if (before !== undefined) this.#count(before, -1)
+    this.#queued.delete(job.id)
+    this.#active.delete(job.id)
+    if (isEnded(job.state)) this.#attempts.delete(job.id)
+    if (isActive(job)) this.#active.set(job.id, job)
+    if (job.state === 'queued') {
+      this.#queued.set(job.id, job)
+      this.#count(job, 1)
     }
   }
 
-  /** The latest attempts of active jobs. */
-  learnAttempts(attempts: readonly StoredAttempt[]): void {
-    for (const attempt of attempts) this.#attempts.set(attempt.jobId, attempt)
+  /** The latest attempt of an active job. */
+  learnAttempt(attempt: StoredAttempt): void {
+    this.#attempts.set(attempt.jobId, attempt)
   }
 
-  /** Jobs that wait, in order of submission. */
+  /** Jobs that wait. */
   queued(): Iterable<StoredJob> {
-    if (!this.#inOrder) {
-      const sorted = [...this.#queued.values()].toSorted((a, b) => a.seq - b.seq)
-      this.#queued.clear()
-      for (const job of sorted) this.#queued.set(job.id, job)
-      this.#inOrder = true
-    }
     return this.#queued.values()
   }
 
-  /** How many jobs wait before this one. */
-  ahead(job: StoredJob): number {
-    this.#places ??= new Map(Iterator.from(this.queued()).map(({ id }, place) => [id, place] as const))
-    return this.#places.get(job.id) ?? 0
+  /** How many wait. */
+  get queueLength(): number {
+    return this.#queued.size
+  }
+
+  /** A job that waits. */
+  queuedJob(id: string): StoredJob | undefined {
+    return this.#queued.get(id)
+  }
+
+  /** How many jobs wait that a user submitted or a group is charged for. */
+  waiting(kind: StoredHolder['kind'], name: string): number {
+    return this.#waiting.get(`${kind} ${name}`) ?? 0
+  }
+
+  /** Jobs that wait and are like this one. */
+  alike(job: StoredJob): StoredJob[] {
+    return [...(this.#alike.get(alike(job)) ?? [])].flatMap((id) => this.#queued.get(id) ?? [])
+  }
+
+  /** A job that holds resources. */
+  activeJob(id: string): StoredJob | undefined {
+    return this.#active.get(id)
   }
 
   /** Jobs that hold resources. */
@@ -55,10 +70,29 @@ export class Roster {
     return this.#active.values()
   }
 
+  /** How many hold resources. */
+  get activeCount(): number {
+    return this.#active.size
+  }
+
   /** The latest attempt of an active job. */
   attempt(job: StoredJob): StoredAttempt {
     const attempt = this.#attempts.get(job.id)
     if (attempt === undefined) throw new Error(`Job ${job.id} is ${job.state} without an attempt.`)
     return attempt
+  }
+
+  #count(job: StoredJob, change: 1 | -1): void {
+    for (const key of [`user ${job.owner}`, ...(job.group === undefined ? [] : [`group ${job.group}`])]) {
+      const count = (this.#waiting.get(key) ?? 0) + change
+      if (count === 0) this.#waiting.delete(key)
+      else this.#waiting.set(key, count)
+    }
+    const key = alike(job)
+    const ids = this.#alike.get(key) ?? new Set()
+    if (change === 1) ids.add(job.id)
+    else ids.delete(job.id)
+    if (ids.size === 0) this.#alike.delete(key)
+    else this.#alike.set(key, ids)
   }
 }

@@ -22,8 +22,8 @@ export interface Expectation {
 interface History {
   runs: readonly StoredRun[]
   expectation: Expectation | undefined
-  /** Runs learned since the server started or the estimate was last told anew. */
-  sinceTold: number
+  /** The estimate as it was last news. */
+  told: number | undefined
 }
 
 /** How long jobs ran, by what makes them alike: what estimates of run times are made from. */
@@ -32,7 +32,7 @@ export class RunHistories {
 
   constructor(histories: readonly StoredRunHistory[] = []) {
     for (const { alike: key, runs } of histories)
-      this.#histories.set(key, { runs, expectation: undefined, sinceTold: 0 })
+      this.#histories.set(key, { runs, expectation: undefined, told: undefined })
   }
 
   /** What runs of jobs like this one say; undefined where too few are known. */
@@ -43,24 +43,31 @@ export class RunHistories {
   }
 
   /**
-   * Learns of one more run. Returns what is to be stored, and whether the estimates of jobs alike that wait are worth
-   * making anew: after 3, 6, 12, 24 and 48 runs, then after every 25.
+   * Learns of one more run. Returns what is to be stored, and whether the estimates of jobs alike that wait are to be made
+   * anew: when there is a first one, and when it has moved by a quarter.
    */
   learn(
     job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>,
     run: StoredRun,
   ): { readonly stored: StoredRunHistory; readonly isNews: boolean } {
     const key = alike(job)
-    const history = this.#histories.get(key) ?? { runs: [], expectation: undefined, sinceTold: 0 }
+    const history = this.#histories.get(key) ?? { runs: [], expectation: undefined, told: undefined }
     history.runs = [...history.runs, run].slice(-kept)
     history.expectation = undefined
-    history.sinceTold += 1
     this.#histories.set(key, history)
-    const isNews = history.runs.length >= enough && history.sinceTold >= Math.max(enough, history.runs.length / 2)
-    if (isNews) history.sinceTold = 0
+    const expectation = this.expectation(job)
+    const estimate = expectation && estimateOf(expectation)
+    const isNews = estimate !== undefined && (history.told === undefined || differs(estimate, history.told))
+    if (isNews) history.told = estimate
     return { stored: { alike: key, runs: history.runs }, isNews }
   }
 }
+
+/** How long a run is expected to take, in seconds: nine of ten took no longer. One told too short would hold up others. */
+export const estimateOf = ({ seconds }: Pick<Expectation, 'seconds'>): number => Math.max(1, percentile(seconds, 0.9))
+
+/** Less than a quarter makes no difference to the order (`runTimeStep`). */
+const differs = (a: number, b: number): boolean => Math.max(a, b) > 1.25 * Math.min(a, b)
 
 function expectationOf(runs: readonly StoredRun[]): Expectation {
   const peaks = runs.flatMap(({ peakBytes }) => (peakBytes === undefined ? [] : [peakBytes]))

@@ -10,7 +10,7 @@ export function words(reason: Reason, writeInstant: WriteInstant): string {
     case 'placed':
       return `It starts on ${reason.node} now.`
     case 'turn':
-      return 'It is about to be placed: so many jobs start now that it comes with the next.'
+      return 'It is next and is about to be placed.'
     case 'not-before':
       return `It was asked not to start before ${writeInstant(reason.at)}.`
     case 'window':

@@ -16,7 +16,7 @@ import type { Schema } from './schema.ts'
 import * as shares from './shares.ts'
 import { takeStep } from './steps.ts'
 import type { Store } from './store.ts'
-import { deleteIdempotencyBefore, insertSubmission } from './submissions.ts'
+import { answeredBefore, deleteIdempotencyBefore, insertSubmission } from './submissions.ts'
 import * as tokens from './tokens.ts'
 
 /** What a store is told besides where its database is. */
@@ -36,6 +36,7 @@ export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCom
   const nextSeq = sequence(now)
   return {
     submit: (submission) => commit.run((tx) => insertSubmission(tx, submission, nextSeq, seal)),
+    answeredBefore: (idempotency) => answeredBefore(db, idempotency),
     step: (steps) =>
       commit.run(async (tx) => {
         const taken: StoredJob[] = []

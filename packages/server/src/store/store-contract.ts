@@ -146,6 +146,9 @@ export function describeStore(
       const theirs = { jobs: [someJob()], events: [], idempotency: { ...idempotency, account: 'bob' } }
       assert.equal((await store.submit(theirs)).outcome, 'stored')
       assert.equal((await store.notEnded()).length, 2)
+      assert.deepEqual(await store.answeredBefore(idempotency), { outcome: 'repeated', ids: [job.id] })
+      assert.deepEqual(await store.answeredBefore({ ...idempotency, fingerprint: 'g' }), { outcome: 'conflict' })
+      assert.equal(await store.answeredBefore({ ...idempotency, key: 'other' }), undefined)
       await store.deleteIdempotencyBefore(2_000)
       assert.equal((await store.submit(other)).outcome, 'stored')
     })

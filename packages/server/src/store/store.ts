@@ -234,6 +234,8 @@ export interface Store {
     readonly tokens?: readonly StoredToken[]
     readonly idempotency?: IdempotencyKey
   }): Promise<SubmitOutcome>
+  /** What was answered to this key before; undefined where it is new. */
+  answeredBefore(idempotency: IdempotencyKey): Promise<SubmitOutcome | undefined>
   /** Takes steps, each in the transaction of all; returns the jobs as they are now, without those whose step was too late. */
   step(steps: readonly JobStep[]): Promise<StoredJob[]>
   addEvents(events: readonly StoredEvent[]): Promise<void>

@@ -4,8 +4,8 @@ import { insertEvents } from './events.ts'
 import { insertRows } from './insert-rows.ts'
 import { jobRow } from './rows.ts'
 import type { Schema } from './schema.ts'
-import type { Store, SubmitOutcome } from './store.ts'
 import { insertTokensOfJobs } from './tokens.ts'
+import type { IdempotencyKey, Store, SubmitOutcome } from './store.ts'
 
 type Submission = Parameters<Store['submit']>[0]
 
@@ -19,17 +19,8 @@ export async function insertSubmission(
   const { jobs, events, secrets, tokens, idempotency } = submission
   const ids = jobs.map((job) => job.id)
   if (idempotency !== undefined) {
-    // The primary key serves this look-up.
-    const known = await db
-      .selectFrom('idempotency')
-      .select(['fingerprint', 'answer_json'])
-      .where('account', '=', idempotency.account)
-      .where('idempotency_key', '=', idempotency.key)
-      .executeTakeFirst()
-    if (known !== undefined) {
-      if (known.fingerprint !== idempotency.fingerprint) return { outcome: 'conflict' }
-      return { outcome: 'repeated', ids: JSON.parse(known.answer_json) as string[] }
-    }
+    const known = await answeredBefore(db, idempotency)
+    if (known !== undefined) return known
     await db
       .insertInto('idempotency')
       .values({
@@ -57,4 +48,20 @@ export async function insertSubmission(
 /** Forgets answers that nobody will ask for again. Served by idempotency_by_age. */
 export async function deleteIdempotencyBefore(db: Kysely<Schema>, at: number): Promise<void> {
   await db.deleteFrom('idempotency').where('at', '<', at).execute()
+}
+
+/** What was answered to the same key before; undefined where it is new. The primary key serves this look-up. */
+export async function answeredBefore(
+  db: Kysely<Schema>,
+  { account, key, fingerprint }: IdempotencyKey,
+): Promise<SubmitOutcome | undefined> {
+  const known = await db
+    .selectFrom('idempotency')
+    .select(['fingerprint', 'answer_json'])
+    .where('account', '=', account)
+    .where('idempotency_key', '=', key)
+    .executeTakeFirst()
+  if (known === undefined) return undefined
+  if (known.fingerprint !== fingerprint) return { outcome: 'conflict' }
+  return { outcome: 'repeated', ids: JSON.parse(known.answer_json) as string[] }
 }

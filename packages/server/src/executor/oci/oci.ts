@@ -43,7 +43,7 @@ export interface OciExecutorOptions {
   /** A short name of the data folder, for the control groups: letters, digits and hyphens. */
   readonly instance: string
   /** What this machine offers to jobs. */
-  readonly capacity: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
+  readonly capacity: Omit<Node, 'name'>
   readonly images: Pick<LocalImages, 'prepare'>
   /** For jobs whose network is `isolated`, and then the default. Without it the default is `host`. It must be open. */
   readonly network?: IsolatedNetwork

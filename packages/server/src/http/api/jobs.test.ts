@@ -42,19 +42,18 @@ describe('/api/v1/jobs', () => {
   })
 
   it('takes wishes for the queue, and refuses those that cannot be meant, with what would do', async () => {
-    const wishes = { when: 'off-peak', after: '2026-11-23T18:00-08:00', by: '2026-11-25T08:00Z', gpuKind: 'a100' }
+    const wishes = { when: 'off-peak', after: '2026-11-23T18:00-08:00', by: '2026-11-25T08:00Z' }
     const [id = ''] = (
       await post({ ...good, ...wishes, group: 'survey', timeSeconds: 600, signal: 'USR1@60' })
     ).json<Submitted>().ids
-    const { when, after, by, group, gpuKind, signal } = await get(id)
+    const { when, after, by, group, signal } = await get(id)
     assert.deepEqual(
-      { when, after, by, group, gpuKind, signal },
+      { when, after, by, group, signal },
       {
         when: 'off-peak',
         after: '2026-11-24T02:00:00.000Z',
         by: '2026-11-25T08:00:00.000Z',
         group: 'survey',
-        gpuKind: 'a100',
         signal: 'USR1@60',
       },
     )
@@ -64,6 +63,7 @@ describe('/api/v1/jobs', () => {
       by: { by: '2026-11-22T00:00Z' },
       when: { when: 'night' },
       signal: { signal: 'KILL@1' },
+      gpuKind: { gpuKind: 'a100' },
     })) {
       const answer = await post({ ...good, ...wish })
       assert.equal(answer.statusCode, 400, field)

@@ -8,6 +8,7 @@ import {
   type JobPage,
   type JobState,
   type Submitted,
+  type Why,
 } from '@science-platform/contract'
 import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
@@ -46,7 +47,7 @@ export async function jobAt(store: HttpParts['store'], caller: Caller, id: strin
 /** `/jobs`: submit, list, look at, wait for and cancel. */
 export function jobRoutes(
   app: ApiServer,
-  parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'reason'>,
+  parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'queue'>,
   submit: Submit,
   cancel: Cancel,
 ): void {
@@ -226,6 +227,22 @@ export function jobRoutes(
       const events = await store.events(job.id)
       return { events: events.map(({ at, type, reason, message }) => ({ at: instant(at), type, reason, message })) }
     },
+  )
+
+  app.get(
+    '/jobs/:id/why',
+    {
+      config: { scope: 'read' },
+      exposeHeadRoute: true,
+      schema: {
+        operationId: 'getJobWhy',
+        summary: 'Why a job waits, when it is expected to start, and what would start it sooner',
+        description: 'Of other jobs it tells how many there are and what they ask for, never whose they are.',
+        params: JobAddress,
+        response: { 200: answer<Why>('Why', 'Why'), ...problemResponses },
+      },
+    },
+    async (request) => parts.queue.why(await jobAt(store, callerOf(request), request.params.id)),
   )
 }
 

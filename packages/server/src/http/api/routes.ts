@@ -4,6 +4,10 @@ import {
   AuditEntry,
   AuditPage,
   Cause,
+  Holder,
+  HolderList,
+  HolderSettings,
+  Limits,
   Job,
   JobEvent,
   JobEvents,
@@ -11,6 +15,7 @@ import {
   JobRequest,
   ProblemBody,
   Resources,
+  QueueOverview,
   Submitted,
   Usage,
   DisableRequest,
@@ -30,6 +35,7 @@ import {
   UserChange,
   UserRequest,
   Users,
+  Why,
 } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
@@ -46,10 +52,12 @@ import { accountRoutes } from './account.ts'
 import { auditRoutes } from './audit.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
+import { limitRoutes } from './limits.ts'
 import { logRoutes } from './logs.ts'
 import { groupRoutes } from './groups.ts'
 import { projectRoutes } from './projects.ts'
 import { registryRoutes } from './registries.ts'
+import { queueRoutes } from './queue.ts'
 import { sendProblem } from './send-problem.ts'
 import { tokenRoutes } from './tokens.ts'
 import { userRoutes } from './users.ts'
@@ -83,13 +91,18 @@ export async function apiRoutes(
     AuditEntry,
     AuditPage,
     Cause,
+    Holder,
+    HolderList,
+    HolderSettings,
     Job,
     JobEvent,
     JobEvents,
     JobPage,
     JobRequest,
+    Limits,
     ProblemBody,
     Resources,
+    QueueOverview,
     Submitted,
     Usage,
     DisableRequest,
@@ -109,6 +122,7 @@ export async function apiRoutes(
     UserChange,
     UserRequest,
     Users,
+    Why,
   ]) {
     app.addSchema(schema)
   }
@@ -128,6 +142,8 @@ export async function apiRoutes(
   groupRoutes(app, parts, common.authenticator)
   projectRoutes(app, parts)
   registryRoutes(app, parts)
+  limitRoutes(app, parts)
+  queueRoutes(app, parts)
 }
 
 const notUtf8 = (): Problem =>

@@ -53,7 +53,7 @@ export function sessionRoutes(
   app.get('/session', { config: { scope: 'read' }, schema: operations.listSessions }, async (request, reply) => {
     const parameters = parametersOf(request)
     const view = parameters.first('view')
-    if (view === 'stats') return sendJson(reply, platformStats(parts.allocated(), parts.capacity()))
+    if (view === 'stats') return sendJson(reply, platformStats(parts.queue.allocated(), parts.capacity()))
     const filter = { kind: parameters.text('type'), status: parameters.text('status') }
     if (view === 'all') return sendJson(reply, await everybodys(filter))
     const headless = (filter.kind ?? 'headless').toLowerCase() === 'headless'
@@ -76,7 +76,7 @@ export function sessionRoutes(
       if (view === 'events') return reply.type('text/plain').send(eventsTable(await store.events(job.id)))
       if (view === 'logs') return sendLog(reply, job)
       const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
-      return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.reason(job)))
+      return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.queue.reason(job)))
     },
   )
 
@@ -143,7 +143,7 @@ export function sessionRoutes(
     for (let after: StoredJob | undefined; ;) {
       const jobs = await store.jobs({ ...filter, limit: pageSize, ...(after === undefined ? {} : { after }) })
       const usages = await Promise.all(jobs.map((job) => usageNow(parts, job)))
-      yield jobs.map((job, i) => sessionRecord(job, caller.account, dialect, usages[i], parts.reason(job)))
+      yield jobs.map((job, i) => sessionRecord(job, caller.account, dialect, usages[i], parts.queue.reason(job)))
       after = jobs.at(-1)
       if (jobs.length < pageSize) return
     }

@@ -12,7 +12,7 @@ interface GpuStats {
  * it is asked for. Pure.
  */
 export function platformStats(
-  allocated: ReturnType<HttpParts['allocated']>,
+  allocated: ReturnType<HttpParts['queue']['allocated']>,
   capacity: ReturnType<HttpParts['capacity']>,
 ): PlatformStats & GpuStats {
   const { largest } = capacity

@@ -94,6 +94,24 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'POST /api/v1/jobs/:id/cancel': { ...ownToManage, status: 202 },
   'GET /api/v1/jobs/:id/wait': { ...ownToRead, request: () => ({ query: { timeout: '0' } }) },
   'GET /api/v1/jobs/:id/events': ownToRead,
+  'GET /api/v1/jobs/:id/why': ownToRead,
+  'GET /api/v1/queue': everybodysToRead,
+  'GET /api/v1/limits': { scope: 'admin', whose: 'administrators' },
+  'PUT /api/v1/limits/:kind/:name': {
+    scope: 'admin',
+    whose: 'administrators',
+    make: async () => ({ kind: 'user', name: 'ada' }),
+    request: () => ({ payload: { weight: 2 } }),
+  },
+  'DELETE /api/v1/limits/:kind/:name': {
+    scope: 'admin',
+    whose: 'administrators',
+    status: 204,
+    make: async ({ store }) => {
+      await store.setHolder({ kind: 'user', name: 'bob', limits: {}, setAt: 0 })
+      return { kind: 'user', name: 'bob' }
+    },
+  },
   'GET /api/v1/jobs/:id/logs': ownToRead,
 
   'GET /api/v1/tokens': everybodysToRead,

@@ -21,6 +21,8 @@ import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import { contextOf } from '../../job/resources.ts'
 import { createLog } from '../../log.ts'
 import { createMetrics } from '../../metrics/metrics.ts'
+import { policyOf } from '../../scheduler/policy.ts'
+import { Queue } from '../../scheduler/queue.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
@@ -82,6 +84,7 @@ export const testConfig: HttpParts['config'] = {
     refreshMinutes: 30,
   },
   limits: { interactive: 5, logMb: 64, processes: 4096, requests: unlimited },
+  policy: policyOf({ limits: { user: { queued: 100_000 }, group: {} } }),
   trustedProxies: [],
   retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
 }
@@ -152,6 +155,11 @@ export async function testApp(
   const changes = new JobChanges()
   const store = announcing(await openSqliteStore(databasePath), changes)
   const executor = new FakeExecutor()
+  const queue = new Queue(testConfig.policy, clock.now)
+  queue.learnNodes([{ name: 'here', cores: 16, memoryGb: 64, gpus: 0 }])
+  changes.watchAll((jobs) => {
+    queue.learn(jobs)
+  })
   const logged: Record<string, unknown>[] = []
   const seal = await openSeal(join(folder, 'seal.key'))
   const logins = registryLogins(store, seal, testConfig.images)
@@ -181,9 +189,18 @@ export async function testApp(
       config: testConfig,
       context: () => context,
       networks: ['isolated', 'none'],
-      allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
+      queue: {
+        admit: (jobs) => queue.admit(jobs),
+        reason: (job) => queue.reason(job, clock.now),
+        why: async (job) => queue.why(job, clock.now, await store.estimateScores(0)),
+        overview: async ({ name }) =>
+          queue.overview([{ kind: 'user', name }], clock.now, await store.estimateScores(0)),
+        allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
+        learnHolders: async () => {
+          queue.learnHolders(await store.holders())
+        },
+      },
       capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
-      reason: (job) => (job.state === 'queued' ? 'It is next and is about to be placed.' : undefined),
       checkImage: (reference) => {
         if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
         throw new InvalidRequest(

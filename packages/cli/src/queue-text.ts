@@ -1,0 +1,58 @@
+import type { QueueOverview } from '@science-platform/contract'
+import { fields } from './output/fields.ts'
+import { instant } from './output/quantities.ts'
+import { table } from './output/table.ts'
+import { counted, scoreText } from './why-text.ts'
+
+type Holder = QueueOverview['holders'][number]
+
+/** The queue for people, in so many columns. */
+export function queueText(queue: QueueOverview, width: number): string {
+  const { nodes, capacity, free, running, waiting, offPeak, scores } = queue
+  const all = waiting.small + waiting.normal + waiting.large
+  const gpus = capacity.gpus === 0 ? '' : `, ${free.gpus} of ${counted(capacity.gpus, 'GPU')}`
+  const head = fields(
+    [
+      [
+        'Free',
+        `${rounded(free.cores)} of ${counted(capacity.cores, 'core')}, ${rounded(free.memoryGb)} of ${rounded(capacity.memoryGb)} GiB${gpus}`,
+      ],
+      ['Nodes', String(nodes)],
+      ['Running', counted(running, 'job')],
+      ['Waiting', `${counted(all, 'job')}: ${waiting.small} small, ${waiting.normal} normal, ${waiting.large} large`],
+      ['Off-peak', offPeak && offPeakText(offPeak)],
+      ['Estimates', scoreText(scores.start, 'starts')],
+      ['', scoreText(scores.run, 'run times')],
+    ],
+    width,
+  )
+  const rows = queue.holders.map((holder) => [
+    `${holder.kind} ${holder.name}`,
+    ...(['cores', 'memoryGb', 'gpus', 'running', 'queued'] as const).map((key) => heldText(holder, key)),
+    rounded(holder.coreHours),
+  ])
+  return `${head}\n\n${table(layout, rows, width)}`
+}
+
+const layout = [
+  { title: 'WHO', cut: 'end' },
+  { title: 'CORES', align: 'right' },
+  { title: 'GB', align: 'right' },
+  { title: 'GPUS', align: 'right', droppable: 1 },
+  { title: 'RUNNING', align: 'right' },
+  { title: 'WAITING', align: 'right' },
+  { title: 'USED', align: 'right' },
+] as const
+
+/** What is held, of how much where there is a limit. */
+function heldText({ holds, limits }: Holder, key: keyof Holder['holds']): string {
+  const limit = limits[key]
+  return limit === undefined ? rounded(holds[key]) : `${rounded(holds[key])}/${rounded(limit)}`
+}
+
+function offPeakText({ isNow, changesAt }: NonNullable<QueueOverview['offPeak']>): string {
+  if (changesAt === undefined) return isNow ? 'always' : 'never'
+  return isNow ? `now, until ${instant(changesAt)}` : `from ${instant(changesAt)} on`
+}
+
+const rounded = (value: number): string => String(Math.round(value * 10) / 10)

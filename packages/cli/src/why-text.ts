@@ -1,0 +1,81 @@
+import type { Why } from '@science-platform/contract'
+import { fields, wrap } from './output/fields.ts'
+import { bytes, duration, instant } from './output/quantities.ts'
+import type { Field } from './job-fields.ts'
+
+const outlooks = {
+  likely: 'it should have ended by then',
+  even: 'it may have ended by then, or not',
+  unlikely: 'it will hardly have ended by then',
+  unknown: 'nobody can tell yet whether it will have ended by then',
+} as const
+
+/** Why a job waits, for people, in so many columns. `now` is in milliseconds since the epoch. */
+export function whyText(why: Why, now: number, width: number): string {
+  const sooner = why.sooner.flatMap(({ message }) =>
+    wrap(message, width - 2).map((line, i) => (i === 0 ? '- ' : '  ') + line),
+  )
+  return [
+    fields(whyFields(why, now), width),
+    ...(sooner.length === 0 ? [] : ['', 'What would start it sooner:', ...sooner]),
+  ].join('\n')
+}
+
+function whyFields(why: Why, now: number): Field[] {
+  const { ahead, waiting, priority, expectedRun, deadline, scores } = why
+  return [
+    ['Job', why.id],
+    ['State', why.state],
+    ['Why', why.summary],
+    ['Ahead', ahead && waiting !== undefined ? aheadText(ahead, waiting) : undefined],
+    ['Expected start', startText(why, now)],
+    ['Wanted by', deadline && `${instant(deadline.by)}: ${outlooks[deadline.outlook]}`],
+    ['Expected run', expectedRun && runText(expectedRun)],
+    ['Priority', priority && `${points(priority.total)} points, of which one is worth an hour of waiting`],
+    ...(priority?.terms ?? []).map(({ name, points: count, meaning }): Field => [
+      `  ${termNames[name]}`,
+      `${points(count)} (${meaning})`,
+    ]),
+    ['Estimates', why.expectedStart === undefined ? undefined : scoreText(scores.start, 'starts')],
+  ]
+}
+
+const termNames = {
+  class: 'size',
+  age: 'waited',
+  groupShare: 'group',
+  userShare: 'user',
+  deadline: 'deadline',
+} as const
+
+function aheadText({ jobs, cores, memoryGb, gpus }: NonNullable<Why['ahead']>, waiting: number): string {
+  if (jobs === 0) return `nothing, of ${counted(waiting, 'waiting job')}`
+  const gpuText = gpus === 0 ? '' : `, ${counted(gpus, 'GPU')}`
+  return `${counted(jobs, 'job')} of ${waiting} that wait, asking for ${counted(cores, 'core')} and ${memoryGb} GiB${gpuText}`
+}
+
+function startText({ expectedStart }: Why, now: number): string | undefined {
+  if (expectedStart === undefined) return undefined
+  const { p10, p50, p90 } = expectedStart
+  const from = (at: string): string => {
+    const seconds = (Date.parse(at) - now) / 1000
+    return seconds < 1 ? 'now' : `in ${duration(seconds)}`
+  }
+  return `${from(p50)} (${instant(p50)}); between ${from(p10)} and ${from(p90)} in 8 of 10 cases`
+}
+
+function runText({ seconds, runs, memoryPeakBytes }: NonNullable<Why['expectedRun']>): string {
+  const peak = memoryPeakBytes === undefined ? '' : `; at most ${bytes(memoryPeakBytes)} of memory`
+  return `${duration(seconds.p50)}, between ${duration(seconds.p10)} and ${duration(seconds.p90)} in 8 of 10 cases, from its last ${counted(runs, 'run')}${peak}`
+}
+
+/** How often what was told came true. */
+export function scoreText({ told, inside, early, late }: Why['scores']['start'], what: string): string {
+  if (told === 0) return `none of ${what} could be compared with what happened yet`
+  return `of ${told} ${what} told in 30 days, ${inside} came as told, ${early} earlier, ${late} later`
+}
+
+const points = (count: number): string => count.toFixed(1)
+
+/** `1 job`, `2 jobs`. */
+export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`

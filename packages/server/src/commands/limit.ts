@@ -1,0 +1,152 @@
+import { HolderSettings, type Limits } from '@science-platform/contract'
+import type { Command } from 'commander'
+import { Argument } from 'commander'
+import { InvalidRequest } from '../job/invalid.ts'
+import { isThere } from '../http/api/limits.ts'
+import { compileSchema } from '../http/validation.ts'
+import type { StoredHolder } from '../store/store.ts'
+import { located } from './located.ts'
+import { changeStore, withStore, type Location } from './open-store.ts'
+import { printTable } from './table.ts'
+
+type Kind = StoredHolder['kind']
+
+/** What of {@link Limits} an option sets, in the order of the table. */
+const amounts = {
+  cores: 'cores',
+  memory: 'memoryGb',
+  gpus: 'gpus',
+  running: 'running',
+  queued: 'queued',
+} as const satisfies Record<string, keyof Limits>
+type Amount = keyof typeof amounts
+
+interface SetOptions extends Location, Partial<Record<Amount, string>> {
+  readonly weight?: string
+  readonly offPeak?: true
+}
+
+const kindArgument = (): Argument => new Argument('<kind>', 'user or group').choices(['user', 'group'])
+
+/** Defines the commands under `limit`. */
+export function define(limit: Command): void {
+  const set = located(limit.command('set'))
+    .description('set what a user or group may hold at once; a running server follows within seconds')
+    .addArgument(kindArgument())
+    .argument('<name>')
+  set
+    .option('--cores <number>', 'cores')
+    .option('--memory <GB>', 'memory')
+    .option('--gpus <number>', 'GPUs')
+    .option('--running <jobs>', 'jobs that run')
+    .option('--queued <jobs>', 'jobs that wait')
+    .option('--off-peak', 'in the off-peak hours instead of always')
+    .option('--weight <number>', 'their part compared with that of others (default: 1)')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'What is not named stays as it was; none takes a limit away; 0 lets nothing through.',
+        'Jobs that run go on, also where they hold more.',
+        '',
+        'Examples:',
+        '  science-platform limit set user ada --cores 64 --memory 256 --data DIR',
+        '  science-platform limit set group survey --cores 512 --off-peak --data DIR',
+      ].join('\n'),
+    )
+    .action(setLimits)
+  located(limit.command('list'))
+    .description('what is set for users and groups, and what holds for all')
+    .option('--json', 'as JSON')
+    .action(listLimits)
+  located(limit.command('clear'))
+    .description('take back what was set for a user or group: what holds for all holds for them again')
+    .addArgument(kindArgument())
+    .argument('<name>')
+    .action(clearLimits)
+}
+
+/** `limit set` */
+async function setLimits(kind: Kind, name: string, options: SetOptions): Promise<void> {
+  const given = (Object.keys(amounts) as Amount[]).filter((option) => options[option] !== undefined)
+  if (given.length === 0 && options.weight === undefined)
+    throw new InvalidRequest('limits', 'nothing was named to be set', 'Name a limit, for instance --cores 64.')
+  if (options.offPeak === true && options.queued !== undefined)
+    throw new InvalidRequest('queued', '--queued does not change with the hour', 'Leave out --off-peak or --queued.')
+  await changeStore(options, { action: 'limit set', subject: `${kind}/${name}` }, async (store) => {
+    if (!(await isThere(store, kind, name)))
+      throw new InvalidRequest(kind, `there is no ${kind} ${name}`, 'See who there is: science-platform user list')
+    const before = (await store.holders()).find((holder) => holder.kind === kind && holder.name === name)
+    const holder = checked({ kind, name, limits: {}, ...before, setAt: Date.now() }, given, options)
+    await store.setHolder(holder)
+    process.stderr.write(`${kind} ${name}: ${limitsText(holder.limits)}\n`)
+  })
+}
+
+/** What is set then. @throws {InvalidRequest} where a number is none, or makes no sense. */
+function checked(before: StoredHolder, given: readonly Amount[], options: SetOptions): StoredHolder {
+  const changed: Record<string, number | undefined> = {}
+  for (const option of given) changed[amounts[option]] = numberOf(options[option] ?? '')
+  const { offPeak, ...always } = before.limits
+  const limits =
+    options.offPeak === true
+      ? { ...always, offPeak: present({ ...offPeak, ...changed }) }
+      : { ...present({ ...always, ...changed }), ...(offPeak === undefined ? {} : { offPeak }) }
+  const weight = options.weight === undefined ? before.weight : numberOf(options.weight)
+  const settings = { limits, ...(weight === undefined ? {} : { weight }) }
+  const result = validate(settings) as { value: HolderSettings } | { error: Error }
+  if ('error' in result) throw result.error
+  const { kind, name, setAt } = before
+  return { kind, name, limits: {}, ...result.value, setAt }
+}
+
+const validate = compileSchema({ schema: HolderSettings, httpPart: 'body', method: 'PUT', url: '/limits' })
+
+/** `none` is no limit; what is no number is left for the schema to refuse by its name. */
+const numberOf = (text: string): number | undefined =>
+  text === 'none' ? undefined : text.trim() === '' ? Number.NaN : Number(text)
+
+const present = (limits: Record<string, number | undefined>): Record<string, number> =>
+  Object.fromEntries(Object.entries(limits).filter((entry): entry is [string, number] => entry[1] !== undefined))
+
+/** `limit clear` */
+async function clearLimits(kind: Kind, name: string, options: Location): Promise<void> {
+  await changeStore(options, { action: 'limit clear', subject: `${kind}/${name}` }, async (store) => {
+    if (!(await store.clearHolder(kind, name)))
+      throw new InvalidRequest(
+        kind,
+        `nothing is set for the ${kind} ${name}`,
+        'See what is: science-platform limit list',
+      )
+  })
+}
+
+/** `limit list` */
+async function listLimits(options: Location & { readonly json?: true }): Promise<void> {
+  await withStore(options, async (store, { policy }) => {
+    const holders = await store.holders()
+    if (options.json) {
+      process.stdout.write(`${JSON.stringify({ defaults: policy.limits, holders }, undefined, 2)}\n`)
+      return
+    }
+    const rows = [
+      { kind: 'user', name: '(every)', limits: policy.limits.user },
+      { kind: 'group', name: '(every)', limits: policy.limits.group },
+      ...holders,
+    ]
+    printTable(
+      ['KIND', 'NAME', 'LIMITS', 'WEIGHT'],
+      rows.map((row) => [row.kind, row.name, limitsText(row.limits), 'weight' in row ? String(row.weight ?? '') : '']),
+    )
+  })
+}
+
+/** `cores 64, memory 256 (off-peak: cores 128)` */
+function limitsText({ offPeak, ...limits }: StoredHolder['limits']): string {
+  const text = (of: Limits): string =>
+    Object.entries(amounts)
+      .flatMap(([option, key]) => (of[key] === undefined ? [] : [`${option} ${of[key]}`]))
+      .join(', ')
+  const always = text(limits) || 'none'
+  return offPeak === undefined || text(offPeak) === '' ? always : `${always} (off-peak: ${text(offPeak)})`
+}

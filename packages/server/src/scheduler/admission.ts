@@ -1,0 +1,125 @@
+import type { StoredJob } from '../job/job.ts'
+import { InvalidRequest } from '../job/invalid.ts'
+import type { StoredHolder } from '../store/store.ts'
+import { couldEverFit, couldNeverStart } from './could-ever.ts'
+import { limitsOf } from './ledger.ts'
+import { needsOf } from './planned-job.ts'
+import type { Holder, LimitHit, Needs, PlanNode, Policy } from './snapshot.ts'
+
+/** Who would hold a job. */
+export interface HolderName {
+  readonly kind: StoredHolder['kind']
+  readonly name: string
+}
+
+/** Who holds a job: its user, and the group it is charged to. */
+export const holdersOf = ({ owner, group }: Pick<StoredJob, 'owner' | 'group'>): readonly HolderName[] => [
+  { kind: 'user', name: owner },
+  ...(group === undefined ? [] : [{ kind: 'group', name: group } as const]),
+]
+
+/**
+ * Refuses jobs that nothing could ever let start: no node, even when empty, or no limit, at any hour. Pure.
+ * @throws {InvalidRequest} naming the field and what would do.
+ */
+export function requirePossible(
+  job: Pick<StoredJob, 'owner' | 'group' | 'resources' | 'gpuKind' | 'when'>,
+  {
+    nodes,
+    policy,
+    setFor,
+  }: {
+    readonly nodes: readonly PlanNode[]
+    readonly policy: Policy
+    readonly setFor: (holder: HolderName) => Holder | undefined
+  },
+): void {
+  const needs = needsOf(job)
+  if (needs.gpuKind !== undefined && needs.gpus === 0)
+    throw new InvalidRequest(
+      'gpuKind',
+      `gpuKind is ${needs.gpuKind}, but no GPU is asked for`,
+      'Give gpus too, or leave gpuKind out.',
+    )
+  // A platform whose nodes are all away just now may have them back soon.
+  if (nodes.length > 0 && !couldEverFit(needs, nodes)) throw fitsNoNode(needs, nodes)
+  if (job.when === 'off-peak' && policy.offPeak?.days.length === 0 && !policy.offPeak.weekends)
+    throw new InvalidRequest(
+      'when',
+      'when is off-peak, but the off-peak hours of this platform are on no day',
+      'Leave when out.',
+    )
+  for (const holder of holdersOf(job)) {
+    const whose = { holder: holder.kind, name: holder.name, set: setFor(holder) }
+    const hit = couldNeverStart(needs, whose, policy.limits[holder.kind])
+    if (hit !== undefined) throw overLimit(hit, holder)
+  }
+}
+
+function overLimit({ on, limit, asks }: LimitHit, holder: HolderName): InvalidRequest {
+  const [field, message] =
+    on === 'running'
+      ? ['name', `no job of ${whoseText(holder)} may run`]
+      : [on, `${on} is ${asks}, but ${whoseText(holder)} may hold at most ${limit} ${units[on]} at once`]
+  const less = on === 'running' ? '' : limit === 0 ? `Leave ${on} out, or ask` : `Ask for at most ${limit}, or ask`
+  return new InvalidRequest(field, message, `${less || 'Ask'} an administrator for more.`, 'never-fits')
+}
+
+/**
+ * Refuses jobs that are more than their user or group may have waiting. Pure.
+ * @throws {InvalidRequest} `queue-full`
+ */
+export function requireRoom(
+  job: Pick<StoredJob, 'owner' | 'group'>,
+  count: number,
+  {
+    policy,
+    setFor,
+    waiting,
+  }: {
+    readonly policy: Policy
+    readonly setFor: (holder: HolderName) => Holder | undefined
+    readonly waiting: (holder: HolderName) => number
+  },
+): void {
+  for (const holder of holdersOf(job)) {
+    const { queued } = limitsOf(policy.limits[holder.kind], setFor(holder)?.limits, false)
+    const there = waiting(holder)
+    if (queued === undefined || there + count <= queued) continue
+    throw new InvalidRequest(
+      'replicas',
+      `${there} jobs of ${whoseText(holder)} wait already; with ${count} more there would be more than the ${queued} that may`,
+      there < queued
+        ? `Submit at most ${queued - there} now, the rest when some have started.`
+        : 'Submit again when some have started.',
+      'queue-full',
+    )
+  }
+}
+
+const units = { cores: 'cores', memoryGb: 'GiB of memory', gpus: 'GPUs' } as const
+
+const whoseText = ({ kind, name }: HolderName): string => (kind === 'user' ? name : `the group ${name}`)
+
+/** Which of what is asked for together is too much: each alone some node may have. */
+function fitsNoNode({ cores, memoryGb, gpus, gpuKind }: Needs, nodes: readonly PlanNode[]): InvalidRequest {
+  const kinds = [...new Set(nodes.flatMap((node) => (node.gpus > 0 ? [node.gpuKind ?? 'an unnamed kind'] : [])))]
+  if (gpus > 0 && gpuKind !== undefined && !kinds.includes(gpuKind)) {
+    return new InvalidRequest(
+      'gpuKind',
+      `gpuKind is ${gpuKind}, but there are GPUs of ${kinds.length === 0 ? 'no kind' : kinds.join(', ')} only`,
+      'Leave gpuKind out, or name a kind that is there.',
+      'never-fits',
+    )
+  }
+  const able = nodes.filter((node) => cores <= node.cores && gpus <= node.gpus)
+  const most = Math.max(0, ...able.map((node) => node.memoryGb))
+  return new InvalidRequest(
+    'memoryGb',
+    `no node has ${cores} cores, ${memoryGb} GiB of memory and ${gpus} GPUs together`,
+    most === 0
+      ? 'Ask for fewer cores, or fewer GPUs.'
+      : `With these cores and GPUs, ask for at most ${Math.floor(most)} GiB.`,
+    'never-fits',
+  )
+}

@@ -1,0 +1,37 @@
+import type { Store, StoredShare } from '../store/store.ts'
+import { OffPeakHours } from './off-peak.ts'
+import { activeJobOf } from './planned-job.ts'
+import type { Policy } from './snapshot.ts'
+import { usageAfter } from './usage.ts'
+
+const hourMs = 3_600_000
+
+/** After so many half-lives what was used counts less than a thousandth. */
+const halfLives = 10
+const runsAtOnce = 1_000
+
+/** Where nobody has used anything as it seems, counts what everybody has used from the endings that are stored. */
+export async function rebuildIfLost(
+  store: Pick<Store, 'shares' | 'endedRuns' | 'replaceShares'>,
+  policy: Policy,
+  now: number,
+): Promise<void> {
+  if ((await store.shares()).length > 0) return
+  const offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
+  const shares = new Map<string, StoredShare>()
+  let after = now - halfLives * policy.halfLifeHours * hourMs
+  for (;;) {
+    const runs = await store.endedRuns(after, runsAtOnce)
+    for (const { job, attempt } of runs) {
+      const endedAt = attempt.endedAt ?? attempt.placedAt
+      const key = `${job.owner} ${job.group ?? ''}`
+      shares.set(
+        key,
+        usageAfter(shares.get(key), { ...activeJobOf(job, attempt, undefined), endedAt }, policy, offPeak),
+      )
+      after = endedAt
+    }
+    if (runs.length < runsAtOnce) break
+  }
+  if (shares.size > 0) await store.replaceShares([...shares.values()])
+}
