@@ -9,6 +9,9 @@ import { median, percentile } from './statistics.ts'
 /** Ended jobs that a list is taken from. */
 export const endedJobCount = 100_000
 
+/** Milliseconds. What ended so long ago is off the list of the skaha wire. */
+const twoDays = 2 * 24 * 3_600_000
+
 /** Puts ended jobs of the user `bench` into the store of a platform that does not run yet, by the store's own port. */
 export async function insertEndedJobs(dataDir: string, count: number): Promise<void> {
   const store = await openSqliteStore(`${dataDir}/platform.db`)
@@ -16,7 +19,7 @@ export async function insertEndedJobs(dataDir: string, count: number): Promise<v
   const now = Date.now()
   const { name, image, cmd, args } = jobRequest('ended', ['/bin/true'])
   const make = (index: number): StoredJob => {
-    const submittedAt = now - (count - index) * 100
+    const submittedAt = now - twoDays - (count - index) * 100
     const id = newJobId()
     return {
       id,
@@ -63,28 +66,32 @@ export async function insertEndedJobs(dataDir: string, count: number): Promise<v
   }
 }
 
-/** Milliseconds that a list of 50 jobs takes, by what is asked for. */
+/** Milliseconds that a list takes, by what is asked for. */
 export interface ListingFigures {
   readonly query: string
   readonly median: number
   readonly p99: number
 }
 
-/** Asks for lists of 50, as a dashboard or `canfar ps` would. */
+/** Asks for lists of 50, as a dashboard or `canfar ps` would, and for the sessions of the skaha wire that have not ended. */
 export async function measureListing(platform: Platform, times: number): Promise<ListingFigures[]> {
   const connection = new HttpConnection(platform.url, platform.token)
   const figures: ListingFigures[] = []
-  try {
-    for (const query of ['limit=50', 'limit=50&state=failed', 'limit=50&name=ended-9']) {
-      const milliseconds: number[] = []
-      for (let i = 0; i < times; i += 1) {
-        const startedAt = performance.now()
-        const page = JSON.parse(await connection.expect(200, 'GET', `/api/v1/jobs?${query}`)) as { jobs: unknown[] }
-        milliseconds.push(performance.now() - startedAt)
-        if (page.jobs.length !== 50) throw new Error(`${query}: ${page.jobs.length} jobs in place of 50`)
-      }
-      figures.push({ query, median: median(milliseconds), p99: percentile(milliseconds, 0.99) })
+  const measure = async (query: string, path: string, count: (answer: unknown) => number, wanted: number) => {
+    const milliseconds: number[] = []
+    for (let i = 0; i < times; i += 1) {
+      const startedAt = performance.now()
+      const answer = JSON.parse(await connection.expect(200, 'GET', path)) as unknown
+      milliseconds.push(performance.now() - startedAt)
+      if (count(answer) !== wanted) throw new Error(`${path}: ${count(answer)} in place of ${wanted}`)
     }
+    figures.push({ query, median: median(milliseconds), p99: percentile(milliseconds, 0.99) })
+  }
+  try {
+    for (const query of ['limit=50', 'limit=50&state=failed', 'limit=50&name=ended-9'])
+      await measure(query, `/api/v1/jobs?${query}`, (page) => (page as { jobs: unknown[] }).jobs.length, 50)
+    // Those that ended a day ago and more are off the list: none is left, and none may be looked at.
+    await measure('skaha sessions', '/skaha/v1/session', (sessions) => (sessions as unknown[]).length, 0)
   } finally {
     connection.close()
   }

@@ -20,6 +20,7 @@ import { makeImage } from './image.ts'
 import { endedJobCount, insertEndedJobs, measureListing } from './listing.ts'
 import { describeMachine, memoryOf } from './machine.ts'
 import { startPlatform } from './platform.ts'
+import { measurePublishedClient } from './published-client.ts'
 import { report, type Results } from './report.ts'
 import { interleave, jobsPerSecond } from './rounds.ts'
 import { startSlurm } from './slurm.ts'
@@ -83,6 +84,8 @@ async function measure(): Promise<Results> {
   const listing = await measureListing(full, sizes.listings)
   interrupted.signal.throwIfAborted()
   const submissions = await measureSubmissions(full, sizes.submissionSeconds)
+  say('the published client')
+  const publishedClient = await measurePublishedClient(full)
   const submittedMb = memoryOf(full.pid).peakMb
   return {
     at: new Date().toISOString(),
@@ -93,6 +96,7 @@ async function measure(): Promise<Results> {
     rate,
     listing,
     submissions: { connections: connectionCount, ...submissions },
+    publishedClient,
     memory: { idleMb, loadedMb, submittedMb },
   }
 }

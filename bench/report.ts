@@ -1,5 +1,6 @@
 import type { ListingFigures } from './listing.ts'
 import type { Machine } from './machine.ts'
+import type { PublishedClientFigures } from './published-client.ts'
 import type { Series } from './rounds.ts'
 import type { SubmissionFigures } from './submissions.ts'
 import { digits, table } from './table.ts'
@@ -16,6 +17,7 @@ export interface Results {
   readonly rate: readonly Series[]
   readonly listing: readonly ListingFigures[]
   readonly submissions: SubmissionFigures & { readonly connections: number }
+  readonly publishedClient: readonly PublishedClientFigures[]
   readonly memory: {
     /** Of a server that has just been started. */
     readonly idleMb: number
@@ -31,7 +33,7 @@ const floor = 'runc loop'
 
 /** The results as text of at most 80 columns, with the figures that the project means to reach. */
 export function report(results: Results): string {
-  const { machine, latency, rate, listing, submissions, memory } = results
+  const { machine, latency, rate, listing, submissions, publishedClient, memory } = results
   const of = (series: readonly Series[], name: string): number =>
     series.find((each) => each.name === name)?.median ?? NaN
   const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
@@ -55,6 +57,12 @@ export function report(results: Results): string {
       submissions.thousandReplicasSeconds < 0.3,
     ],
     ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
+    ...publishedClient.map(({ connections, client, library }): [string, string, string, boolean] => [
+      `256 replicas by canfar 1.5.2, ${connections} connection${connections === 1 ? '' : 's'}, ÷ bare`,
+      digits(client / library, 2),
+      'at most 1.5',
+      client / library <= 1.5,
+    ]),
     ['memory of an idle server', `${digits(memory.idleMb, 0)} MB`, 'under 120 MB', memory.idleMb < 120],
   ]
 
@@ -85,6 +93,15 @@ export function report(results: Results): string {
     table([
       ['', 'median', 'p99'],
       ...listing.map((each) => [each.query, `${digits(each.median, 1)} ms`, `${digits(each.p99, 1)} ms`]),
+    ]),
+    '',
+    '256 sessions by the published client canfar 1.5.2:',
+    table([
+      ['', 'create(replicas=256)', 'bare, its HTTP library', 'bare, ours'],
+      ...publishedClient.map(({ connections, client, library, bare }) => [
+        `${connections} connection${connections === 1 ? '' : 's'}`,
+        ...[client, library, bare].map((seconds) => `${digits(seconds, 2)} s`),
+      ]),
     ]),
     '',
     `Memory: ${digits(memory.idleMb, 0)} MB idle, ${digits(memory.loadedMb, 0)} MB at most under jobs, ${digits(memory.submittedMb, 0)} MB at most after the submissions.`,

@@ -43,11 +43,23 @@ export class PublishedClient {
   }
 
   /** Runs a script of a shell in which `canfar` and `python` are this client's. */
-  shell(script: string, environment: NodeJS.ProcessEnv): Promise<Ending> {
-    const PATH = `${this.#programs}:${environment['PATH'] ?? ''}`
-    return run('bash', ['-c', script], { ...environment, PATH })
+  shell(script: string, environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> {
+    return shell(this.#programs, script, environment, input)
   }
 }
+
+const ourPrograms = join(folder, '../../bin')
+
+/** Runs our own command line. */
+export const ourCanfar = (args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> =>
+  run(join(ourPrograms, 'canfar'), args, environment, input)
+
+/** Runs a script of a shell in which `canfar` is ours. */
+export const ourShell = (script: string, environment: NodeJS.ProcessEnv): Promise<Ending> =>
+  shell(ourPrograms, script, environment)
+
+const shell = (programs: string, script: string, environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> =>
+  run('bash', ['-c', script], { ...environment, PATH: `${programs}:${environment['PATH'] ?? ''}` }, input)
 
 /** The whole environment of a user of a published client: a home of their own, and server and token by environment. */
 export async function clientEnvironment(platform: Platform, name: string, version = 'v1'): Promise<NodeJS.ProcessEnv> {
@@ -72,10 +84,6 @@ export async function emptyEnvironment(platform: Platform, name: string): Promis
     TZ: 'UTC',
   }
 }
-
-/** Runs our own command line. */
-export const ourCanfar = (args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> =>
-  run(join(folder, '../../bin/canfar'), args, environment, input)
 
 /** Runs a program to its end, whatever that is. */
 async function run(

@@ -21,12 +21,18 @@ export async function findJob(
   return row && jobOf(row, seal)
 }
 
-/** One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state or jobs_by_array. */
+/** The column that an order goes by before `seq`, if there is one. */
+const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as const
+
+/**
+ * One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array, or, for the
+ * order of their ends, jobs_by_end.
+ */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
   const { states, namePrefix, arrayId, after, endedSince } = filter
   const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
   const beyond = direction === 'desc' ? '<' : '>'
-  const byName = filter.sort.endsWith('name')
+  const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
   let query = db.selectFrom('jobs').selectAll().where('owner', '=', filter.owner)
   if (states !== undefined) query = query.where('state', 'in', states)
   if (namePrefix !== undefined) {
@@ -35,20 +41,17 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   }
   if (arrayId !== undefined) query = query.where('array_id', '=', arrayId)
   if (filter.notRemoved) query = query.where('removed_at', 'is', null)
-  if (endedSince !== undefined) {
-    query = query.where((where) => where.or([where('ended_at', 'is', null), where('ended_at', '>=', endedSince)]))
-  }
-  if (after !== undefined && byName) {
+  if (column === 'ended_at') query = query.where('ended_at', 'is not', null)
+  if (endedSince !== undefined) query = query.where('ended_at', '>=', endedSince)
+  if (after !== undefined && column !== undefined) {
+    const place = column === 'name' ? after.name : (after.endedAt ?? 0)
     query = query.where((where) =>
-      where.or([
-        where('name', beyond, after.name),
-        where.and([where('name', '=', after.name), where('seq', beyond, after.seq)]),
-      ]),
+      where.or([where(column, beyond, place), where.and([where(column, '=', place), where('seq', beyond, after.seq)])]),
     )
   } else if (after !== undefined) {
     query = query.where('seq', beyond, after.seq)
   }
-  if (byName) query = query.orderBy('name', direction)
+  if (column !== undefined) query = query.orderBy(column, direction)
   const rows = await query.orderBy('seq', direction).limit(filter.limit).execute()
   return rows.map((row) => jobOf(row, seal))
 }

@@ -202,8 +202,17 @@ export function describeStore(
       assert.deepEqual(await names({ namePrefix: 'a%' }), ['a%'])
       assert.deepEqual(await names({ arrayId: 'arr' }), ['c', 'ab'])
       assert.deepEqual(await names({ states: ['cancelled'] }), ['c'])
-      assert.deepEqual(await names({ endedSince: 501 }), ['b', 'a%', 'a_', 'ab'])
-      for (const sort of ['submitted', '-submitted', 'name', '-name'] as const) {
+      await store.step(
+        [jobs[0], jobs[1]].map((job, i) => ({
+          jobId: job?.id ?? '',
+          from: 'queued',
+          event: { type: 'cancelRequested' },
+          change: { endedAt: 500 + i * 100 },
+        })),
+      )
+      assert.deepEqual(await names({ endedSince: 501 }), [jobs[1]?.name])
+      assert.deepEqual(await names({ sort: '-ended' }), [jobs[1]?.name, 'c', jobs[0]?.name])
+      for (const sort of ['submitted', '-submitted', 'name', '-name', '-ended'] as const) {
         const paged: StoredJob[] = []
         for (let after: StoredJob | undefined; ; after = paged.at(-1)) {
           const page = await store.jobs(all('ada', { sort, limit: 2, ...(after === undefined ? {} : { after }) }))
@@ -213,7 +222,7 @@ export function describeStore(
         assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', { sort }))), sort)
       }
       await store.remove(cancelled.id, 7)
-      assert.deepEqual(await names({ notRemoved: true, states: ['cancelled'] }), [])
+      assert.deepEqual(await names({ notRemoved: true, states: ['cancelled'] }), ['b', 'a%'])
       assert.equal((await store.job(cancelled.id))?.removedAt, 7)
     })
 

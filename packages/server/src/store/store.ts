@@ -156,12 +156,13 @@ export interface JobFilter {
   readonly arrayId?: string
   /** Jobs deleted on the skaha wire are left out. */
   readonly notRemoved?: boolean
-  /** Ended jobs that ended before are left out. */
+  /** Only jobs that have ended, then or later. */
   readonly endedSince?: number
-  readonly sort: JobSort
+  /** `-ended`: those first that ended last; jobs that have not ended are left out. */
+  readonly sort: JobSort | '-ended'
   readonly limit: number
   /** Continue after the job with this place in the order. */
-  readonly after?: { readonly name: string; readonly seq: number }
+  readonly after?: { readonly name: string; readonly seq: number; readonly endedAt?: number }
 }
 
 /** Which entries of the audit trail, and which page of them. */

@@ -5,6 +5,8 @@ import type { StoredJob } from '../../job/job.ts'
 export interface Dialect {
   /** The word for each state; none for a state that the version does not show. */
   readonly words: Readonly<Record<JobState, string | undefined>>
+  /** Whether a session that waits has a start time: that of its submission. Else it has none until its command runs. */
+  readonly startsWhenSubmitted: boolean
 }
 
 const underWay = {
@@ -17,11 +19,17 @@ const underWay = {
 
 /**
  * `v1` speaks as the reference server does now: a cancelled session is gone. `v0` speaks as the batch guide's examples
- * expect, which wait for Succeeded, Failed or Terminated.
+ * expect, which wait for Succeeded, Failed or Terminated, and read the start time of a session that they have just made.
  */
 export const dialects = {
-  v1: { words: { ...underWay, succeeded: 'Completed', failed: 'Failed', cancelled: undefined } },
-  v0: { words: { ...underWay, succeeded: 'Succeeded', failed: 'Failed', cancelled: 'Terminated' } },
+  v1: {
+    words: { ...underWay, succeeded: 'Completed', failed: 'Failed', cancelled: undefined },
+    startsWhenSubmitted: false,
+  },
+  v0: {
+    words: { ...underWay, succeeded: 'Succeeded', failed: 'Failed', cancelled: 'Terminated' },
+    startsWhenSubmitted: true,
+  },
 } as const satisfies Record<string, Dialect>
 
 /** Words of filters that are not on the wire now, but were, or are in one of the versions (wire contract 2.1). */

@@ -83,6 +83,8 @@ describe('a session record', () => {
       isFixedResources: false,
       reason: 'It waits.',
     })
+    const inV0 = sessionRecord(someJob({ submittedAt: 5000 }), ada, dialects.v0, undefined, undefined)
+    assert.deepEqual([inV0.startTime, inV0.expiryTime], ['1970-01-01T00:00:05Z', undefined])
     const resources = {
       cores: { request: 1.5, limit: 1.5 },
       memoryGb: { request: 16, limit: 16 },

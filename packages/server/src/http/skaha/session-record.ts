@@ -13,6 +13,7 @@ export function sessionRecord(
 ): SessionRecord {
   const { resources, startedAt, exitCode, cause } = job
   const waits = reason
+  const startAt = startedAt ?? (dialect.startsWhenSubmitted ? job.submittedAt : undefined)
   const expiresAt = job.deadlineAt ?? (startedAt === undefined ? undefined : startedAt + job.timeSeconds * 1000)
   return {
     id: job.id,
@@ -24,7 +25,7 @@ export function sessionRecord(
     type: 'headless',
     status: dialect.words[job.state] ?? 'Terminating',
     name: job.name,
-    ...(startedAt === undefined ? {} : { startTime: wireTime(startedAt) }),
+    ...(startAt === undefined ? {} : { startTime: wireTime(startAt) }),
     ...(startedAt === undefined || expiresAt === undefined ? {} : { expiryTime: wireTime(expiresAt) }),
     connectURL: '',
     ...(resources.fixed

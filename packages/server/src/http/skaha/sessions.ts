@@ -5,6 +5,7 @@ import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 import type { Cancel } from '../cancel.ts'
 import { findJob } from '../find-job.ts'
+import type { JobFilter } from '../../store/store.ts'
 import { callerOf } from '../guard.ts'
 import { usageNow } from '../job-view.ts'
 import type { HttpParts } from '../parts.ts'
@@ -135,11 +136,24 @@ export function sessionRoutes(
       : store.extendDeadline(job.id, deadlineAt)
   }
 
+  /** Those that have not ended, the newest first, then those that ended last: each a range of an index, however many are old. */
   async function* ownRecords(caller: Caller, status: string | undefined): AsyncGenerator<SessionRecord[]> {
     const states = statesOf(status, dialect)
-    if (states.length === 0) return
     const endedSince = parts.now() - parts.config.retention.sessionsHours * 3_600_000
-    const filter = { owner: caller.account.name, states, notRemoved: true, endedSince, sort: '-submitted' } as const
+    const own = { owner: caller.account.name, notRemoved: true } as const
+    const underWay = states.filter((state) => !isEnded(state))
+    const told = new Set<string>()
+    for await (const page of pagesOf(caller, { ...own, states: underWay, sort: '-submitted' })) {
+      for (const { id } of page) told.add(id)
+      yield page
+    }
+    // What has ended since it was told of above is not told twice.
+    for await (const page of pagesOf(caller, { ...own, states: states.filter(isEnded), endedSince, sort: '-ended' }))
+      yield page.filter(({ id }) => !told.has(id))
+  }
+
+  async function* pagesOf(caller: Caller, filter: Omit<JobFilter, 'limit' | 'after'>): AsyncGenerator<SessionRecord[]> {
+    if (filter.states?.length === 0) return
     for (let after: StoredJob | undefined; ;) {
       const jobs = await store.jobs({ ...filter, limit: pageSize, ...(after === undefined ? {} : { after }) })
       const usages = await Promise.all(jobs.map((job) => usageNow(parts, job)))
@@ -188,12 +202,17 @@ export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
 
 /** A list of any length, as one JSON array, without holding it all. */
 async function sendPages(reply: FastifyReply, pages: AsyncGenerator<SessionRecord[]>): Promise<FastifyReply> {
-  // The first page is read before the answer begins, so that what fails at once is told by its status.
-  const first = await pages.next()
-  const records = first.done === true ? [] : first.value
-  if (records.length < pageSize) return sendJson(reply, records)
+  // What is read before the answer begins fails with its own status; most lists are whole by then.
+  const first: SessionRecord[] = []
+  let isWhole = false
+  while (!isWhole && first.length < pageSize) {
+    const page = await pages.next()
+    if (page.done === true) isWhole = true
+    else first.push(...page.value)
+  }
+  if (isWhole) return sendJson(reply, first)
   async function* text(): AsyncGenerator<string> {
-    yield `[\n${printed(records)}`
+    yield `[\n${printed(first)}`
     for await (const page of pages) if (page.length > 0) yield `,\n${printed(page)}`
     yield '\n]\n'
   }
