@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { hasJobsApi, Jobs, Session, Tokens } from '@science-platform/client'
 import { loadConfiguration, saveConfiguration } from './configuration-file.ts'
+import { tellingExpiry } from './expiry-warning.ts'
 import { CommandFailure } from './failure.ts'
 import type { Invocation } from './invocation.ts'
 import { isFromEnvironment, loginFrom, type Login } from './login.ts'
@@ -30,13 +31,14 @@ export async function platformFor({ format, verbose }: Invocation, registry = fa
   const login = loginFrom(process.env, current, Date.now())
   if (login.banner && login.server !== undefined && format === 'human' && process.stdout.isTTY)
     print(paint('dim', `@${login.server}`))
-  return platformOf(login, verbose)
+  return platformOf(login, verbose, format === 'human' && process.stderr.isTTY)
 }
 
-/** The clients of a login. */
-export async function platformOf(login: Login, verbose: boolean): Promise<Platform> {
+/** The clients of a login. `warns`: whether somebody is there to read that the token ends soon. */
+export async function platformOf(login: Login, verbose: boolean, warns = false): Promise<Platform> {
   await trustPrivateAuthority(process.env['SSL_CERT_FILE'])
-  const options = { ...login, ...(verbose ? { fetch: toldFetch } : {}) }
+  const fetch = verbose ? toldFetch : globalThis.fetch
+  const options = { ...login, fetch: warns ? tellingExpiry(fetch) : fetch }
   let jobs: Promise<Jobs | undefined> | undefined
   const detect = async (): Promise<Jobs | undefined> => ((await hasJobsApi(options)) ? new Jobs(options) : undefined)
   return { login, session: new Session(options), tokens: new Tokens(options), jobs: () => (jobs ??= detect()) }

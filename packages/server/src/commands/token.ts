@@ -1,10 +1,13 @@
 import type { Command } from 'commander'
 import { defaultScopes, isScope, scopes } from '../access/scopes.ts'
+import { successorOf } from '../access/token-rules.ts'
 import { newToken } from '../access/tokens.ts'
-import type { Store, StoredAccount } from '../store/store.ts'
+import type { Store, StoredAccount, StoredToken } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printTable } from './table.ts'
+import { printList, type OutputOptions } from './output.ts'
+
+type Options = Location & OutputOptions
 
 /** Defines the commands under `token`. */
 export function define(token: Command): void {
@@ -25,6 +28,12 @@ export function define(token: Command): void {
   located(token.command('revoke <user> <prefix>'))
     .description('end the token with this beginning, at once')
     .action(revokeToken)
+  located(token.command('rotate <user> <prefix>'))
+    .description('replace the token with this beginning by a new one, which is printed alone and can do the same')
+    .option('--overlap <time>', 'how long the old one stays good beside it: 10m, 1h (default: not at all)')
+    .option('--expires <time>', 'how long the new one is good for (default: until the old one would have ended)')
+    .addHelpText('after', '\nExample:\n  science-platform token rotate ada sp_4f9w --overlap 1h --data DIR')
+    .action(rotateToken)
 }
 
 const unitMs: Readonly<Record<string, number>> = {
@@ -59,7 +68,7 @@ async function createToken(
       name: options.name,
       scopes: wanted,
       createdAt: now,
-      ...(options.expires === undefined ? {} : { expiresAt: now + durationMs(options.expires) }),
+      ...(options.expires === undefined ? {} : { expiresAt: now + durationMs('--expires', options.expires) }),
     })
     if (!stored)
       throw new Error(`The user ${account} is disabled. Enable them first: science-platform user enable ${account}`)
@@ -67,50 +76,67 @@ async function createToken(
   })
 }
 
-/** `token list` */
-async function listTokens(account: string, options: Location & { readonly json?: true }): Promise<void> {
+async function listTokens(account: string, options: Options): Promise<void> {
   const tokens = await withStore(options, async (store) => {
     await accountNamed(store, account)
     return store.tokens(account)
   })
-  if (options.json) {
-    process.stdout.write(
-      `${JSON.stringify(
-        tokens.map(({ hash: _, ...token }) => token),
-        undefined,
-        2,
-      )}\n`,
-    )
-    return
-  }
   const day = (at: number | undefined): string => (at === undefined ? '' : new Date(at).toISOString().slice(0, 10))
-  printTable(
-    ['PREFIX', 'NAME', 'SCOPES', 'CREATED', 'EXPIRES', 'REVOKED'],
-    tokens.map(({ prefix, name, scopes, createdAt, expiresAt, revokedAt }) => [
-      prefix,
-      name,
-      scopes.join(','),
-      day(createdAt),
-      day(expiresAt) || 'never',
-      day(revokedAt),
-    ]),
-  )
+  const rows = tokens.map(({ hash: _, ...token }) => token)
+  printList(rows, options, {
+    PREFIX: ({ prefix }) => prefix,
+    NAME: ({ name }) => name,
+    SCOPES: ({ scopes }) => scopes.join(','),
+    CREATED: ({ createdAt }) => day(createdAt),
+    'LAST USED': ({ lastUsedAt }) => day(lastUsedAt) || 'never',
+    EXPIRES: ({ expiresAt }) => day(expiresAt) || 'never',
+    REVOKED: ({ revokedAt }) => day(revokedAt),
+  })
 }
 
-/** `token revoke` */
 async function revokeToken(account: string, prefix: string, options: Location): Promise<void> {
   await changeStore(options, { action: 'token revoke', subject: `${account}/${prefix}` }, async (store) => {
-    await accountNamed(store, account)
-    const matching = (await store.tokens(account)).filter(
-      (token) => token.prefix.startsWith(prefix) && token.revokedAt === undefined,
-    )
-    const [token] = matching
-    if (token === undefined) throw new Error(`${account} has no token that begins with ${prefix} and is still good.`)
-    if (matching.length > 1)
-      throw new Error(`${account} has ${matching.length} tokens that begin with ${prefix}; give more of it.`)
+    const token = await tokenNamed(store, account, prefix)
     await store.revokeToken(token.id, Date.now())
-    process.stderr.write(`revoked ${token.prefix}…\n`)
+    process.stderr.write(`revoked ${token.prefix}… and those that were made with it\n`)
   })
+}
+
+/** Prints the new token, and nothing else, on standard output. Here, unlike over HTTP, its end may be moved. */
+async function rotateToken(
+  account: string,
+  prefix: string,
+  options: Location & { readonly overlap?: string; readonly expires?: string },
+): Promise<void> {
+  const overlapMs = options.overlap === undefined ? 0 : durationMs('--overlap', options.overlap)
+  const lastsMs = options.expires === undefined ? undefined : durationMs('--expires', options.expires)
+  await changeStore(options, { action: 'token rotate', subject: `${account}/${prefix}` }, async (store) => {
+    const old = await tokenNamed(store, account, prefix)
+    if (old.jobId !== undefined)
+      throw new Error(`${old.prefix}… is the token of the job ${old.jobId} and ends with it.`)
+    const now = Date.now()
+    const made = newToken()
+    const successor = successorOf(old, made, now)
+    const lasting = lastsMs === undefined ? successor : { ...successor, expiresAt: now + lastsMs }
+    if (!(await store.rotateToken(old.id, lasting, now + overlapMs)))
+      throw new Error(
+        `${old.prefix}… is good no more, or ends before the new one would. Make one: token create ${account}`,
+      )
+    process.stdout.write(`${made.token}\n`)
+  })
+}
+
+/** The good token of a user that a beginning names. @throws where it names none, or several. */
+async function tokenNamed(store: Store, account: string, prefix: string): Promise<StoredToken> {
+  await accountNamed(store, account)
+  const matching = (await store.tokens(account)).filter(
+    (token) => token.prefix.startsWith(prefix) && token.revokedAt === undefined,
+  )
+  const [token] = matching
+  if (token === undefined) throw new Error(`${account} has no token that begins with ${prefix} and is still good.`)
+  if (matching.length > 1)
+    throw new Error(`${account} has ${matching.length} tokens that begin with ${prefix}; give more of it.`)
+  return token
 }
 
 async function accountNamed(store: Store, name: string): Promise<StoredAccount> {
@@ -119,10 +145,10 @@ async function accountNamed(store: Store, name: string): Promise<StoredAccount> 
   return account
 }
 
-function durationMs(text: string): number {
+function durationMs(option: string, text: string): number {
   const [, count, unit = ''] = /^([1-9][0-9]*)([mhdwy])$/.exec(text) ?? []
   const ms = unitMs[unit]
   if (count === undefined || ms === undefined)
-    throw new Error(`--expires takes a number and m, h, d, w or y, such as 30d; it was ${JSON.stringify(text)}.`)
+    throw new Error(`${option} takes a number and m, h, d, w or y, such as 30d; it was ${JSON.stringify(text)}.`)
   return Number(count) * ms
 }

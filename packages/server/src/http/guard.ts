@@ -37,6 +37,8 @@ export function guard(
     }
     // Known from here on, also to the audit trail where he is refused.
     request.caller = caller
+    if (caller.tokenExpiresAt !== undefined)
+      reply.header('x-token-expires', new Date(caller.tokenExpiresAt).toISOString())
     rates.admit(caller, request, reply)
     if (!caller.scopes.has(scope)) throw outOfScope(scope)
     if (scope === 'admin' && !isAdministrator(caller)) throw outOfScope(scope)
