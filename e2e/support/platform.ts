@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Jobs } from '@science-platform/client'
 import { isEnded, type Job, type JobRequest } from '@science-platform/contract'
+import { ClusterPlace } from './cluster-place.ts'
 import { busyboxImage, type BusyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
 
 const run = promisify(execFile)
@@ -18,6 +19,9 @@ const platformProgram = join(repository, 'bin/science-platform')
 /** The image that most tests run: busybox. */
 export const testImage = 'localhost/test/busybox:1'
 
+/** Whether the platforms of this run have their jobs on the test cluster (`EXECUTOR=kubernetes`), and not on this machine. */
+export const onKubernetes = process.env['EXECUTOR'] === 'kubernetes'
+
 /** A platform as an operator runs it: the real program, on a data directory of its own. */
 export class Platform {
   readonly folder: string
@@ -27,6 +31,7 @@ export class Platform {
   url = ''
   log = ''
   #server: ChildProcess | undefined
+  #cluster: ClusterPlace | undefined
   #unmount: () => void = () => undefined
 
   private constructor(folder: string) {
@@ -44,6 +49,7 @@ export class Platform {
     const platform = new Platform(await mkdtemp(join(tmpdir(), 'sp-e2e-')))
     await mkdir(platform.dataDir)
     platform.#unmount = mount(platform.dataDir)
+    if (onKubernetes) platform.#cluster = await ClusterPlace.make(platform.dataDir)
     await writeFile(platform.config, `dataDir: ${platform.dataDir}\nlisten: 127.0.0.1:0\n${settings}`)
     await platform.admin('user', 'add', 'ada', '--group', 'survey')
     platform.token = await platform.admin('token', 'create', 'ada')
@@ -53,7 +59,7 @@ export class Platform {
 
   /** Runs an administrative command; returns what it prints. */
   async admin(...args: string[]): Promise<string> {
-    const { stdout } = await run(platformProgram, [...args, '--config', this.config])
+    const { stdout } = await run(platformProgram, [...args, '--config', this.config], { env: this.#environment() })
     return stdout.trim()
   }
 
@@ -62,13 +68,18 @@ export class Platform {
     const archive = join(this.folder, `image-${Date.now()}.tar`)
     await busyboxImage({ ...image, archive })
     await this.admin('image', 'load', archive, '--as', as)
+    await this.#cluster?.push(archive, as)
     await rm(archive)
   }
 
   /** Starts the server and waits until it listens. After the first time it listens where it did. */
   async start(): Promise<void> {
     const args = ['serve', '--config', this.config, ...(this.url === '' ? [] : ['--listen', new URL(this.url).host])]
-    const server = spawn(platformProgram, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    const server = spawn(platformProgram, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+      env: this.#environment(),
+    })
     this.#server = server
     server.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.log += text
@@ -96,6 +107,15 @@ export class Platform {
     return code
   }
 
+  #environment(): NodeJS.ProcessEnv {
+    return { ...process.env, ...this.#cluster?.settings() }
+  }
+
+  /** The namespace of its jobs on the test cluster. */
+  get namespace(): string {
+    return this.#cluster?.namespace ?? ''
+  }
+
   get serverPid(): number {
     return this.#server?.pid ?? 0
   }
@@ -114,6 +134,7 @@ export class Platform {
       await eventually('every supervisor to be gone', async () => (await this.processes()).length === 0)
       await this.stop()
     }
+    await this.#cluster?.remove()
     this.#unmount()
     await rm(this.folder, { recursive: true, force: true })
   }

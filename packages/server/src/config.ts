@@ -15,7 +15,8 @@ export interface Config {
   readonly dataDir: string
   /** Addresses and ranges of proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
-  readonly executor: 'oci'
+  readonly executor: 'oci' | 'kubernetes'
+  readonly kubernetes: KubernetesConfig
   /** What jobs may use of this machine; absent: what it has, less a reserve. */
   readonly capacity: {
     readonly cores?: number
@@ -58,4 +59,64 @@ export interface Config {
     /** How long the audit trail is kept. */
     readonly auditDays: number
   }
+}
+
+/** Where files that outlive a job are: a claim of the namespace of the jobs, or a folder of every node. */
+export type Volume =
+  | { readonly claim: string; readonly subPath?: string }
+  /** For clusters of one node and shared file systems that are mounted everywhere; the restricted standard forbids it. */
+  | { readonly hostPath: string }
+
+/** A taint that pods put up with (core/v1 Toleration). */
+export interface Toleration {
+  readonly key?: string
+  readonly operator?: 'Exists' | 'Equal'
+  readonly value?: string
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute'
+}
+
+/** How jobs run on a cluster. */
+export interface KubernetesConfig {
+  /** Path of a file; absent: the service account of the pod that the server runs in, or else what kubectl would use. */
+  readonly kubeconfig?: string
+  readonly namespace: string
+  /** Tells this platform's objects from those of another in the same namespace. */
+  readonly instance: string
+  readonly volumes: {
+    /** Holds a folder for each user, mounted at `/arc/home/USER`; absent: homes last no longer than a job. */
+    readonly home?: Volume
+    /** Mounted at `/arc/projects`; absent: an empty folder. */
+    readonly projects?: Volume
+  }
+  /** Gibibytes of a node's disk for /scratch, /tmp and what is written over the image. */
+  readonly scratchGb: { readonly request: number; readonly limit: number }
+  /** Where the server sees the volume of the homes, to make missing ones; absent: somebody else makes them. */
+  readonly homesFolder?: string
+  readonly imagePullPolicy: 'Always' | 'IfNotPresent'
+  /** Seconds in which a registry that does not answer may come back before the job fails. */
+  readonly imageSeconds: number
+  readonly dnsPolicy: 'ClusterFirst' | 'Default'
+  /** Labels that a node must have for jobs to run on it. */
+  readonly nodeSelector: Readonly<Record<string, string>>
+  /** Taints that jobs put up with. */
+  readonly tolerations: readonly Toleration[]
+  /** A PriorityClass for the pods. */
+  readonly priorityClass?: string
+  /** The extended resource that a GPU is. */
+  readonly gpuResource: string
+  /** Seconds after which a job on a node that does not answer counts as lost. */
+  readonly lossSeconds: number
+  /** Kueue's part: it admits, the platform's own plan only hands over. */
+  readonly queue?: {
+    readonly localQueue: string
+    /** A WorkloadPriorityClass for each priority class of jobs. */
+    readonly priorityClasses: Readonly<Partial<Record<'small' | 'normal' | 'large', string>>>
+    /** How many times what the nodes have is handed to Kueue at once; the rest waits in the platform. */
+    readonly depth: number
+  }
+  /**
+   * Where figures of running jobs come from: `metrics`, the cluster's metrics server; `kubelet`, each node's own summary, which also
+   * tells CPU time but takes the right to `nodes/proxy`; `none`.
+   */
+  readonly usage: 'metrics' | 'kubelet' | 'none'
 }

@@ -3,6 +3,9 @@ import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { AttemptSpec } from '../executor/executor.ts'
 import { platformEnvironment } from '../job/environment.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
+import { classOf } from '../scheduler/lane.ts'
+import { needsOf } from '../scheduler/planned-job.ts'
+import type { Policy } from '../scheduler/snapshot.ts'
 import type { Store } from '../store/store.ts'
 
 /** What the executor must know of a job's latest attempt. */
@@ -14,6 +17,7 @@ export async function attemptSpec(
     jobToken,
     platformUrl,
     defaultNetwork,
+    policy,
   }: {
     readonly store: Pick<Store, 'account'>
     readonly logins: Pick<RegistryLogins, 'ofJob'>
@@ -22,6 +26,7 @@ export async function attemptSpec(
     /** Where a job on a network reaches the platform: scheme, host and port. */
     readonly platformUrl: (network: AttemptSpec['network']) => string
     readonly defaultNetwork?: AttemptSpec['network']
+    readonly policy: Pick<Policy, 'classes'>
   },
 ): Promise<AttemptSpec> {
   const [account, registryAuth] = await Promise.all([store.account(job.owner), logins.ofJob(job)])
@@ -52,6 +57,7 @@ export async function attemptSpec(
     resources: job.resources,
     ...(network === undefined ? {} : { network }),
     graceSeconds: job.graceSeconds,
+    priorityClass: classOf(needsOf(job), policy),
     ...(registryAuth === undefined ? {} : { registryAuth }),
   }
 }

@@ -11,8 +11,6 @@ import { openSeal } from '../access/seal.ts'
 import { openTokenUse } from '../access/token-use.ts'
 import { tokenBytes, tokenOf } from '../access/tokens.ts'
 import { openAuditTrail } from '../audit/trail.ts'
-import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
-import { createOciExecutor } from '../executor/oci/oci.ts'
 import { freePort } from '../free-port.ts'
 import { createApp } from '../http/app.ts'
 import { startCancellingDisabled } from '../http/cancel-disabled.ts'
@@ -25,9 +23,8 @@ import { requireAllowed } from '../image/require-allowed.ts'
 import { storeLimit } from '../image/store-limit.ts'
 import { JobChanges } from '../job/changes.ts'
 import { createLog } from '../log.ts'
-import { offeredNetworks } from '../job/offered-networks.ts'
-import { contextOf } from '../job/resources.ts'
-import { machineCapacity } from '../machine-capacity.ts'
+import { offeredCapacity } from '../job/offered-capacity.ts'
+import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { Loop } from '../scheduler/loop.ts'
@@ -39,6 +36,7 @@ import { claimDataDir, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
 import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
+import { createRuntime } from './runtime.ts'
 
 /** Defines `serve`. */
 export function define(command: Command): void {
@@ -110,36 +108,16 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const pulls = createPulls(images, log)
   parts.defer(() => pulls.close())
 
-  const isRoot = process.getuid?.() === 0
   const defaultNetwork = config.network.default
-  const network = isRoot
-    ? createIsolatedNetwork({ instance, stateDir: join(dataDir, 'network'), apiPort: port, log })
-    : undefined
-  if (network !== undefined) {
-    await network.open()
-    parts.defer(() => network.close())
-  }
-  const capacity = machineCapacity(config.capacity)
-  const executor = createOciExecutor({
-    dataDir,
-    instance,
-    capacity,
-    images,
-    ...(network === undefined ? {} : { network }),
-    logLimitBytes: config.limits.logMb * 2 ** 20,
-    pidsLimit: config.limits.processes,
-    log,
-  })
+  const runtime = await createRuntime({ config, dataDir, instance, port, images, parts, log })
+  const { executor, gateway } = runtime
   parts.defer(() => executor.close())
 
-  /** An isolated job reaches the machine on the bridge alone; on the machine's own network the loopback will do. */
+  /** An isolated job reaches the machine on the bridge alone; on the machine's own network the loopback will do; others come from outside. */
   const platformUrl: Parameters<typeof attemptSpec>[1]['platformUrl'] = (asked) => {
-    const bridge = asked === 'host' ? undefined : network?.gateway
-    return bridge === undefined
-      ? isAnyAddress(host)
-        ? `http://127.0.0.1:${port}`
-        : address
-      : `http://${bridge}:${port}`
+    if (config.executor !== 'oci') return publicUrl
+    if (asked !== 'host' && gateway !== undefined) return `http://${gateway}:${port}`
+    return isAnyAddress(host) ? `http://127.0.0.1:${port}` : address
   }
   const specOf = (job: Parameters<typeof attemptSpec>[0]) =>
     attemptSpec(job, {
@@ -147,6 +125,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
       logins,
       jobToken,
       platformUrl,
+      policy: config.policy,
       ...(defaultNetwork === undefined ? {} : { defaultNetwork }),
     })
   executor.onEvent((event) => {
@@ -172,7 +151,12 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const cancelDisabled = startCancellingDisabled(store, log)
   parts.defer(() => cancelDisabled.close())
 
-  const context = contextOf(capacity, config.limits.interactive)
+  let largest: Capacity | undefined
+  const capacity = () => {
+    const offered = offeredCapacity(loop.nodes(), largest)
+    largest = offered.largest
+    return offered
+  }
   const app = createApp({
     store,
     executor,
@@ -195,17 +179,17 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
       },
     },
     config,
-    context: () => context,
-    networks: offeredNetworks(config.network, isRoot),
+    context: () => contextOf(capacity().largest, config.limits.interactive),
+    networks: runtime.networks,
     queue: {
       admit: (jobs) => loop.queue.admit(jobs),
-      reason: (job) => loop.queue.reason(job, Date.now()),
+      reason: (job) => loop.reason(job),
       why: (job) => loop.why(job),
       overview: (account) => loop.overview(account),
       allocated: () => loop.queue.allocated(),
       learnHolders: () => loop.learnHolders(),
     },
-    capacity: () => ({ ...capacity, largest: capacity }),
+    capacity,
     checkImage: (reference) => requireAllowed(reference, config.images),
     logins,
     jobToken,
@@ -221,11 +205,11 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   })
   await app.listen({ host, port })
   parts.defer(() => app.close())
-  if (network !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, network.gateway, port))
+  if (gateway !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, gateway, port))
 
   if (config.metrics.listen !== undefined) parts.defer(await listenForScrapes(metrics, config.metrics.listen))
 
-  for (const limit of executor.limitsThatHold().missing) process.stderr.write(`science-platform: ${limit}\n`)
+  for (const complaint of runtime.complaints()) process.stderr.write(`science-platform: ${complaint}\n`)
   process.stdout.write(`listening on ${address}\n`)
   if (!asked.signal.aborted) {
     await new Promise<void>((resolve) => {

@@ -10,6 +10,7 @@ import { InvalidConfiguration } from './invalid-configuration.ts'
 import { InvalidPolicy } from '../scheduler/invalid-policy.ts'
 import { policyOf } from '../scheduler/policy.ts'
 import type { Policy } from '../scheduler/snapshot.ts'
+import { kubernetesConfig } from './kubernetes.ts'
 import { nearest } from './nearest.ts'
 import { FileConfig } from './schema.ts'
 
@@ -173,12 +174,15 @@ function frozen(file: FileConfig): Config {
       `trustedProxies has ${strange}; it takes addresses and ranges: 10.0.0.7, 10.0.0.0/8, fd00::/8`,
     )
   const { publicUrl, capacity } = file
+  const kubernetes = kubernetesConfig(file.kubernetes)
+  if ('fault' in kubernetes) throw new InvalidConfiguration(kubernetes.fault)
   return Object.freeze({
     listen: addressOf('listen', file.listen),
     ...(publicUrl === undefined ? {} : { publicUrl }),
     dataDir: resolve(file.dataDir),
     trustedProxies: file.trustedProxies ?? [],
     executor: file.executor,
+    kubernetes,
     capacity: { ...capacity },
     images: imageSettings(file.images),
     network: file.network,

@@ -1,5 +1,6 @@
 import { networks } from '@science-platform/contract'
 import Type, { type Static } from 'typebox'
+import { KubernetesKeys } from './kubernetes.ts'
 
 const Closed = { additionalProperties: false } as const
 const Hosts = Type.Array(Type.String({ minLength: 1 }))
@@ -67,7 +68,8 @@ export const FileConfig = Type.Object(
     publicUrl: Type.Optional(Type.String({ pattern: '^https?://[^/]+$' })),
     dataDir: Type.String({ minLength: 1 }),
     trustedProxies: Type.Optional(Type.Array(Type.String({ minLength: 1 }))),
-    executor: Type.Enum(['oci'], { default: 'oci' }),
+    executor: Type.Enum(['oci', 'kubernetes'], { default: 'oci' }),
+    kubernetes: KubernetesKeys,
     capacity: Type.Optional(
       Type.Object(
         {

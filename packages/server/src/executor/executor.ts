@@ -31,6 +31,8 @@ export interface AttemptSpec {
   readonly graceSeconds: number
   /** The node that the plan chose; an executor with a scheduler of its own may choose another. */
   readonly node?: string
+  /** By size; for an executor whose own queue knows priorities. */
+  readonly priorityClass?: 'small' | 'normal' | 'large'
   /** `user:password` for the image's registry, for this attempt only. Never written to disk in clear. */
   readonly registryAuth?: string
 }

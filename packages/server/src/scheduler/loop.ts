@@ -1,6 +1,6 @@
 import { isEnded, type QueueOverview, type Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import type { AttemptSpec, Executor, ExecutorEvent } from '../executor/executor.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
 import type { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
@@ -40,6 +40,9 @@ export class Loop {
   readonly #now: () => number
   /** Attempts that were told to end, so that each is told once. */
   readonly #told = new Set<string>()
+  #nodes: readonly Node[] = []
+  /** What attempts wait for that the executor has already. */
+  #waiting: ReadonlyMap<string, string> = new Map()
   /** When a plan may come out otherwise although nothing has happened. */
   #planAgainAt: number | undefined
   #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
@@ -62,7 +65,8 @@ export class Loop {
       queue.learn(jobs)
       this.wake()
     })
-    queue.learnNodes(await executor.nodes())
+    this.#nodes = await executor.nodes()
+    queue.learnNodes(this.#nodes)
     await rebuildIfLost(store, this.#parts.policy, this.#now())
     queue.learnHistories(await store.runHistories())
     queue.learnShares(await store.shares())
@@ -102,9 +106,23 @@ export class Loop {
     this.wake()
   }
 
+  /** The nodes that jobs may run on. */
+  nodes(): readonly Node[] {
+    return this.#nodes
+  }
+
+  /** Why a job waits: for its turn, or for what its executor needs to start it. Undefined where it does not wait. */
+  reason(job: StoredJob): string | undefined {
+    return job.state === 'starting'
+      ? this.#waiting.get(attemptId(job.id, job.attempt))
+      : this.queue.reason(job, this.#now())
+  }
+
   /** Why a job waits, at length. */
   async why(job: StoredJob): Promise<Why> {
-    return this.queue.why(job, this.#now(), await this.#scores())
+    const why = this.queue.why(job, this.#now(), await this.#scores())
+    const waiting = job.state === 'starting' ? this.reason(job) : undefined
+    return waiting === undefined ? why : { ...why, summary: waiting }
   }
 
   /** The queue as a whole, and what of it a user and their groups have. */
@@ -150,7 +168,11 @@ export class Loop {
     const { executor, store } = this.#parts
     const { queue } = this
     const observed = await executor.list()
-    queue.learnNodes(await executor.nodes())
+    this.#waiting = new Map(
+      observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
+    )
+    this.#nodes = await executor.nodes()
+    queue.learnNodes(this.#nodes)
     queue.learnHolders(await store.holders())
     const now = this.#now()
     const { roster } = queue
@@ -196,7 +218,8 @@ export class Loop {
 
   async #start(job: StoredJob): Promise<void> {
     try {
-      await this.#parts.executor.start(await this.#parts.specOf(job))
+      const { node } = this.queue.roster.attempt(job)
+      await this.#parts.executor.start({ ...(await this.#parts.specOf(job)), node })
     } catch (error) {
       this.#parts.log.error({ err: error, jobId: job.id }, 'an attempt could not be handed to the executor')
       const cause = { code: 'start-failed', message: `It could not be started: ${(error as Error).message}` } as const

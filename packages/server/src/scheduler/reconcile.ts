@@ -63,14 +63,14 @@ function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: nu
       deadlineAt: startedAt + job.timeSeconds * 1000,
       ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),
     },
-    attempt: { ...attempt, startedAt },
+    attempt: { ...attempt, ...placeOf(seen), startedAt },
     events: [
       {
         jobId: job.id,
         at: startedAt,
         type: 'Normal',
         reason: 'Started',
-        message: `Its command runs on ${attempt.node}.`,
+        message: `Its command runs on ${seen.node ?? attempt.node}.`,
       },
     ],
   }
@@ -99,6 +99,7 @@ function ended(
     },
     attempt: {
       ...attempt,
+      ...placeOf(seen),
       ...outcome,
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(usage === undefined ? {} : { usage }),
@@ -111,7 +112,7 @@ function ended(
               at: startedAt,
               type: 'Normal' as const,
               reason: 'Started',
-              message: `Its command runs on ${attempt.node}.`,
+              message: `Its command runs on ${seen.node ?? attempt.node}.`,
             },
           ]
         : []),
@@ -125,6 +126,9 @@ function ended(
     ],
   }
 }
+
+/** An executor with a scheduler of its own may have chosen another node than the plan. */
+const placeOf = ({ node }: Observed): { node?: string } => (node === undefined ? {} : { node })
 
 /** The executor knows nothing of an attempt that had been started: its folder is gone. */
 function vanished(job: StoredJob, attempt: StoredAttempt, now: number): JobStep {

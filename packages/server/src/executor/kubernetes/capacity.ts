@@ -1,6 +1,7 @@
+import type { Toleration } from '../../config.ts'
 import type { Node } from '../executor.ts'
 import type { NodeRecord, Tenant } from './records.ts'
-import type { ClusterSettings, Toleration } from './settings.ts'
+import type { ClusterSettings } from './settings.ts'
 
 /** What the nodes offer to jobs: what is allocatable, less what pods of others have set aside. Pure. */
 export function nodesOf(

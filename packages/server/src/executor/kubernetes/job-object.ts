@@ -1,11 +1,12 @@
 import type { V1Job, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
+import type { Volume } from '../../config.ts'
 import { imageSource } from '../../image/allowed.ts'
 import { isLocal, localRegistry, parseReference } from '../../image/reference.ts'
 import { groupText, homeOf, passwdText } from '../accounts.ts'
 import type { AttemptSpec } from '../executor.ts'
 import { attemptLabel, containerName, finalizer, imageAnnotation, instanceLabel, objectName } from './names.ts'
 import { coresQuantity, gibibytesQuantity } from './quantity.ts'
-import type { ClusterSettings, Volume } from './settings.ts'
+import type { ClusterSettings } from './settings.ts'
 
 /** Accounts that programs expect beside the job's own: an image's own list is not known here. */
 const usualPasswd = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n'
@@ -42,7 +43,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
     kind: 'Job',
     metadata: {
       name,
-      labels: { ...labels, ...(held ? {} : queueLabels(settings)) },
+      labels: { ...labels, ...(held ? {} : queueLabels(spec, settings)) },
       annotations: { [imageAnnotation]: spec.image },
       finalizers: [finalizer],
     },
@@ -126,8 +127,8 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
 }
 
 /** The patch that lets a Job go on that was held back for its Secret. Pure. */
-export const releaseOf = (settings: ClusterSettings): object =>
-  settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(settings) } }
+export const releaseOf = (spec: AttemptSpec, settings: ClusterSettings): object =>
+  settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(spec, settings) } }
 
 /** The credentials for an attempt's image; the API removes them with their Job. Pure. */
 export function secretObject(
@@ -169,11 +170,12 @@ const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<stri
   'app.kubernetes.io/part-of': 'canfar',
 })
 
-function queueLabels({ queue }: ClusterSettings): Record<string, string> {
+function queueLabels({ priorityClass }: AttemptSpec, { queue }: ClusterSettings): Record<string, string> {
   if (queue === undefined) return {}
+  const priority = priorityClass === undefined ? undefined : queue.priorityClasses[priorityClass]
   return {
     'kueue.x-k8s.io/queue-name': queue.localQueue,
-    ...(queue.priorityClass === undefined ? {} : { 'kueue.x-k8s.io/priority-class': queue.priorityClass }),
+    ...(priority === undefined ? {} : { 'kueue.x-k8s.io/priority-class': priority }),
   }
 }
 

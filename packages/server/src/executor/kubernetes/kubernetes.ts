@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { KubeConfig, V1Job } from '@kubernetes/client-node'
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Logger } from 'pino'
+import type { KubernetesConfig } from '../../config.ts'
 import { homeOf } from '../accounts.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
@@ -20,7 +21,7 @@ import { causeAnnotation, objectName, stopAnnotation } from './names.ts'
 import type { JobRecord } from './records.ts'
 import { requireRights } from './rights.ts'
 import type { ClusterSettings } from './settings.ts'
-import { UsageSampler, type UsageSource } from './usage.ts'
+import { UsageSampler } from './usage.ts'
 
 /** Settings of {@link createKubernetesExecutor}. */
 export interface KubernetesOptions extends ClusterSettings {
@@ -31,7 +32,7 @@ export interface KubernetesOptions extends ClusterSettings {
   /** Where this process sees the volume of the homes, to make missing ones; undefined: somebody else makes them. */
   readonly homesFolder?: string
   /** Where the figures of running attempts come from. */
-  readonly usage: UsageSource
+  readonly usage: KubernetesConfig['usage']
   /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
   readonly logLimitBytes?: number
   /** Logs that are followed at once; the rest is fetched every ten seconds. @defaultValue 500 */
@@ -301,7 +302,7 @@ class Kubernetes implements Executor {
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 409) throw error
     }
-    await this.#api.patch(`${this.#path('batch', 'jobs')}/${attempt.name}`, releaseOf(this.#options), signal)
+    await this.#api.patch(`${this.#path('batch', 'jobs')}/${attempt.name}`, releaseOf(spec, this.#options), signal)
   }
 
   async #makeHome({ account, id }: AttemptSpec): Promise<void> {

@@ -1,21 +1,16 @@
 import type { Usage } from '@science-platform/contract'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
+import type { KubernetesConfig } from '../../config.ts'
 import type { KubernetesApi } from './api.ts'
 import { containerName } from './names.ts'
 import { parseQuantity } from './quantity.ts'
 import type { PodRecord } from './records.ts'
 
-/**
- * Where figures of running pods come from: `metrics`, the cluster's metrics server; `kubelet`, each node's own summary, which also tells
- * CPU time but takes the right to `nodes/proxy`; `none`.
- */
-export type UsageSource = 'metrics' | 'kubelet' | 'none'
-
 /** Settings of {@link UsageSampler}. */
 export interface UsageSamplerOptions {
   readonly api: KubernetesApi
-  readonly source: UsageSource
+  readonly source: KubernetesConfig['usage']
   readonly namespace: string
   /** The pods that run. */
   readonly pods: () => readonly PodRecord[]

@@ -70,7 +70,7 @@ export async function startRegistry(
 /** Pushes an OCI archive as `path:tag`. */
 export async function pushImage(
   archive: string,
-  registry: TestRegistry,
+  registry: Pick<TestRegistry, 'host'>,
   as: string,
   { account, format }: { account?: { user: string; password: string }; format?: 'oci' | 'v2s2' } = {},
 ): Promise<void> {

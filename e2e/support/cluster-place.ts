@@ -1,0 +1,72 @@
+import { execFile } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
+
+const run = promisify(execFile)
+
+/** The registry that the nodes of the test cluster fetch from (scripts/test-cluster). */
+export const clusterRegistry = '127.0.0.1:5000'
+
+/** The kubeconfig of the test cluster's administrator. */
+export const testKubeconfig = (): string => {
+  const path = process.env['TEST_KUBECONFIG']
+  if (path === undefined) throw new Error('There is no test cluster: EXECUTOR=kubernetes npm run e2e starts one.')
+  return path
+}
+
+/** Runs the cluster's own kubectl as its administrator; returns what it prints. */
+export async function kubectl(...args: readonly string[]): Promise<string> {
+  const program = join(dirname(testKubeconfig()), 'bin/kubectl')
+  const { stdout } = await run(program, [...args, '--kubeconfig', testKubeconfig(), '--request-timeout=30s'], {
+    timeout: 120_000,
+    maxBuffer: 64 * 2 ** 20,
+  })
+  return stdout
+}
+
+/** Where a platform has its jobs on the test cluster: a namespace, and its own part of the registry. */
+export class ClusterPlace {
+  readonly namespace: string
+  readonly #dataDir: string
+
+  private constructor(dataDir: string, namespace: string) {
+    this.#dataDir = dataDir
+    this.namespace = namespace
+  }
+
+  static async make(dataDir: string): Promise<ClusterPlace> {
+    const namespace = `e2e-${Math.random().toString(36).slice(2, 10)}`
+    for (const folder of ['home', 'projects']) await mkdir(join(dataDir, 'arc', folder), { recursive: true })
+    await kubectl('create', 'namespace', namespace)
+    return new ClusterPlace(dataDir, namespace)
+  }
+
+  /** The platform's configuration, as environment variables. */
+  settings(): Record<string, string> {
+    const prefix = 'SCIENCE_PLATFORM_KUBERNETES'
+    return {
+      SCIENCE_PLATFORM_EXECUTOR: 'kubernetes',
+      SCIENCE_PLATFORM_IMAGES_ALIASES: JSON.stringify({ localhost: `${clusterRegistry}/${this.namespace}` }),
+      SCIENCE_PLATFORM_IMAGES_INSECURE: clusterRegistry,
+      [`${prefix}_KUBECONFIG`]: testKubeconfig(),
+      [`${prefix}_NAMESPACE`]: this.namespace,
+      [`${prefix}_VOLUMES_HOME_HOST_PATH`]: join(this.#dataDir, 'arc/home'),
+      [`${prefix}_VOLUMES_PROJECTS_HOST_PATH`]: join(this.#dataDir, 'arc/projects'),
+      [`${prefix}_VOLUMES_SCRATCH_GB`]: '2',
+      [`${prefix}_HOMES_FOLDER`]: join(this.#dataDir, 'arc/home'),
+      [`${prefix}_DNS_POLICY`]: 'Default',
+      [`${prefix}_USAGE`]: 'kubelet',
+    }
+  }
+
+  /** Puts an image where the nodes find what jobs call `localhost/…`. */
+  async push(archive: string, as: string): Promise<void> {
+    await pushImage(archive, { host: clusterRegistry }, as.replace(/^localhost/, this.namespace))
+  }
+
+  async remove(): Promise<void> {
+    await kubectl('delete', 'namespace', this.namespace, '--wait=false')
+  }
+}

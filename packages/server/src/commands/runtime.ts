@@ -1,0 +1,79 @@
+import { join } from 'node:path'
+import type { Network } from '@science-platform/contract'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import type { Executor } from '../executor/executor.ts'
+import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
+import { createOciExecutor } from '../executor/oci/oci.ts'
+import type { LocalImages } from '../image/local-images.ts'
+import { offeredNetworks } from '../job/offered-networks.ts'
+import { machineCapacity } from '../machine-capacity.ts'
+
+/** Where jobs run, and what follows from it for the rest of the server. */
+export interface Runtime {
+  readonly executor: Executor
+  /** What a job may ask for. */
+  readonly networks: readonly Network[]
+  /** The address, beside that of the server, at which jobs reach it; undefined where they need none. */
+  readonly gateway: string | undefined
+  /** A sentence for each promise that cannot be kept here. Known once the executor is open. */
+  readonly complaints: () => readonly string[]
+}
+
+/** What a {@link Runtime} is made of. */
+interface RuntimeParts {
+  readonly config: Config
+  readonly dataDir: string
+  /** A short name of the data folder. */
+  readonly instance: string
+  /** Where the server listens. */
+  readonly port: number
+  readonly images: LocalImages
+  /** What is opened here is closed with these. */
+  readonly parts: AsyncDisposableStack
+  readonly log: Logger
+}
+
+/** The runtime that the configuration names; its executor is not open yet. */
+export function createRuntime(parts: RuntimeParts): Promise<Runtime> {
+  return parts.config.executor === 'kubernetes' ? kubernetesRuntime(parts) : ociRuntime(parts)
+}
+
+async function ociRuntime({ config, dataDir, instance, port, images, parts, log }: RuntimeParts): Promise<Runtime> {
+  const isRoot = process.getuid?.() === 0
+  const network = isRoot
+    ? createIsolatedNetwork({ instance, stateDir: join(dataDir, 'network'), apiPort: port, log })
+    : undefined
+  if (network !== undefined) {
+    await network.open()
+    parts.defer(() => network.close())
+  }
+  const executor = createOciExecutor({
+    dataDir,
+    instance,
+    capacity: machineCapacity(config.capacity),
+    images,
+    ...(network === undefined ? {} : { network }),
+    logLimitBytes: config.limits.logMb * 2 ** 20,
+    pidsLimit: config.limits.processes,
+    log,
+  })
+  return {
+    executor,
+    networks: offeredNetworks(config.network, isRoot),
+    gateway: network?.gateway,
+    complaints: () => executor.limitsThatHold().missing,
+  }
+}
+
+/** Loaded only where it is wanted: the client of Kubernetes takes more memory than all the rest. */
+async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: RuntimeParts): Promise<Runtime> {
+  const { openKubernetes } = await import('../executor/kubernetes/open.ts')
+  const { kubernetes, images, limits } = config
+  return {
+    executor: openKubernetes({ ...kubernetes, images, dataDir, logLimitBytes: limits.logMb * 2 ** 20, log: rest.log }),
+    networks: offeredNetworks(config.network, true),
+    gateway: undefined,
+    complaints: () => [],
+  }
+}
