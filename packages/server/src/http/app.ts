@@ -1,6 +1,6 @@
 import { isEnded } from '@science-platform/contract'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import { createAuthenticator } from '../access/authenticate.ts'
+import { createAuthenticator, type Authenticator } from '../access/authenticate.ts'
 import { sequence } from '../job/sequence.ts'
 import { apiRoutes } from './api/routes.ts'
 import { sendProblem } from './api/send-problem.ts'
@@ -11,7 +11,7 @@ import { findFaults, healthRoutes } from './health.ts'
 import { limitHeads } from './limit-heads.ts'
 import { measureRequests, metricsRoute } from './metrics.ts'
 import type { HttpParts } from './parts.ts'
-import { rateLimits } from './rate-limits.ts'
+import { rateLimits, type RateLimits } from './rate-limits.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, bodyLimit, pathPartLimit, readHeadLimit } from './request-limits.ts'
 import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
@@ -22,12 +22,32 @@ import { refuseUnrouted, unrouted } from './unrouted.ts'
 
 export type { HttpParts } from './parts.ts'
 
+/** What an application is made with, where the defaults will not do. */
+export interface AppOptions {
+  /** Milliseconds that requests under way may take when it closes. Default: 5,000. */
+  readonly drainMs?: number
+  /** Milliseconds that a request may take to arrive. Default: {@link arrivalMs}. */
+  readonly arrival?: number
+  /** Who recognises callers. Default: by the tokens of the store. */
+  readonly authenticator?: Authenticator
+  /** What counts requests. Default: as the configuration says. */
+  readonly rates?: RateLimits
+}
+
 /**
  * The HTTP server, not listening yet: `/skaha/v1`, `/skaha/v0` and `/arc` (docs/wire.md), `/api/v1` (docs/api.md),
  * `/healthz` and `/readyz`. Closing it ends streams that are followed, and waits for requests under way, but no longer than
- * `drainMs` milliseconds. `arrival` is how long a request may take to arrive.
+ * {@link AppOptions.drainMs}.
  */
-export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrivalMs } = {}): FastifyInstance {
+export function createApp(
+  parts: HttpParts,
+  {
+    drainMs = 5_000,
+    arrival = arrivalMs,
+    authenticator = createAuthenticator(parts.store, parts.now, parts.tokenUse),
+    rates = rateLimits(parts.config.limits.requests, parts.now),
+  }: AppOptions = {},
+): FastifyInstance {
   const log: FastifyBaseLogger = parts.log
   const stopping = new AbortController()
   const table = new RouteTable()
@@ -57,6 +77,7 @@ export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrival
   app.decorate('findFaults', findFaults(parts))
   app.decorateRequest('subject', undefined)
   app.decorateRequest('problem', undefined)
+  app.decorateRequest('isAudited', false)
   app.addHook('onRoute', (route) => {
     table.add(route.url, route.method, { scope: route.config?.scope, action: actionOf(route) })
   })
@@ -79,7 +100,6 @@ export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrival
   app.register(async (elsewhere) => {
     refuseUnrouted(elsewhere, unrouted)
   })
-  const authenticator = createAuthenticator(parts.store, parts.now, parts.tokenUse)
   // The token of a job has ended with it when others are told of the end.
   const unwatch = parts.changes.watchAll((jobs) => {
     if (jobs.some((job) => job.jobToken !== undefined && isEnded(job.state))) authenticator.forget()
@@ -89,7 +109,7 @@ export function createApp(parts: HttpParts, { drainMs = 5_000, arrival = arrival
   })
   const common = {
     authenticator,
-    rates: rateLimits(parts.config.limits.requests, parts.now),
+    rates,
     submit: submitter(parts, sequence(parts.now)),
     cancel: canceller(parts),
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, it, mock } from 'node:test'
 import type { AuditPage } from '@science-platform/contract'
 import { testApp } from './testing/test-app.ts'
@@ -122,16 +123,31 @@ describe('the audit trail of requests', () => {
   })
 
   it('goes on where a change is made while it cannot be written: it is held, and written later', async () => {
+    const [one, other] = [await t.submit('ada'), await t.submit('ada')]
     const away = mock.method(t.store, 'addAudit', () => Promise.reject(new Error('away')))
-    const id = await t.submit('ada', { name: 'unaudited' })
+    assert.equal((await t.as('ada', { method: 'POST', url: `/api/v1/jobs/${one}/cancel` })).statusCode, 202)
     away.mock.restore()
     assert.ok(t.logged.some(({ msg }) => msg === 'the audit trail cannot be written'))
-    await t.as('ada', { method: 'POST', url: `/api/v1/jobs/${id}/cancel` })
-    const found = (await entries({ subject: id })).entries
-    assert.deepEqual(
-      found.map(({ action }) => action),
-      ['cancelJob', 'submitJobs'],
-    )
+    await t.as('ada', { method: 'POST', url: `/api/v1/jobs/${other}/cancel` })
+    const actions = (await entries({ action: 'cancelJob', limit: '2' })).entries.map(({ subject }) => subject)
+    assert.deepEqual(actions, [other, one])
+  })
+
+  it('has every job that is stored: where it cannot be written, none is, and all else goes on', async () => {
+    const waiting = await t.submit('ada')
+    const database = new DatabaseSync(t.databasePath)
+    database.exec(`create trigger broken before insert on audit begin select raise(abort, 'broken') ; end`)
+    const payload = { name: 'unaudited', image: 'localhost/test:1' }
+    const [submitted, cancelled] = await Promise.all([
+      t.as('ada', { method: 'POST', url: '/api/v1/jobs', payload }),
+      t.as('ada', { method: 'POST', url: `/api/v1/jobs/${waiting}/cancel` }),
+    ])
+    database.exec('drop trigger broken')
+    database.close()
+    assert.deepEqual([submitted.statusCode, cancelled.statusCode], [500, 202])
+    const names = (await t.store.jobs({ owner: 'ada', sort: 'submitted', limit: 100 })).map(({ name }) => name)
+    assert.ok(!names.includes('unaudited'))
+    assert.equal((await t.store.job(waiting))?.state, 'cancelled')
   })
 })
 

@@ -1,5 +1,5 @@
 import type { ProblemType } from '@science-platform/contract'
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifySchema } from 'fastify'
+import type { FastifyInstance, FastifyRequest, FastifySchema } from 'fastify'
 import { isTokenShaped, prefixLength } from '../access/tokens.ts'
 import { subjectOf, type AuditEntry } from '../audit/entry.ts'
 import type { HttpParts } from './parts.ts'
@@ -15,6 +15,8 @@ declare module 'fastify' {
     subject: string | undefined
     /** The kind of problem it was answered with. */
     problem: ProblemType | undefined
+    /** Whether its success is in the audit trail already, stored together with what it did. */
+    isAudited: boolean
   }
 }
 
@@ -37,7 +39,8 @@ export function auditRequests(app: FastifyInstance, { audit, now }: Pick<HttpPar
     const refused = isRefusal(reply.statusCode)
     // Addresses that are none, and what everybody may read, are nobody's doing.
     if (scope === undefined || scope === 'public' || (isSafe(request.method) && !refused)) return
-    const entry = entryOf(request, reply, now())
+    if (request.isAudited && reply.statusCode < 400) return
+    const entry = entryOf(request, reply.statusCode, now())
     if (refused) audit.refused(entry)
     else await audit.record(entry)
   })
@@ -46,9 +49,9 @@ export function auditRequests(app: FastifyInstance, { audit, now }: Pick<HttpPar
 /** Whether a status says that somebody was not let in, or not now. */
 const isRefusal = (status: number): boolean => status === 401 || status === 403 || status === 429
 
-function entryOf(request: FastifyRequest, reply: FastifyReply, at: number): AuditEntry {
+/** What the audit trail tells of a request that is, or will be, answered with a status. */
+export function entryOf(request: FastifyRequest, status: number, at: number): AuditEntry {
   const { caller, problem } = request
-  const { statusCode: status } = reply
   const subject =
     request.subject ?? Object.values((request.params as Record<string, string> | undefined) ?? {}).join('/')
   const tokenPrefix = caller?.tokenPrefix ?? shownPrefix(request.headers.authorization)
@@ -57,6 +60,7 @@ function entryOf(request: FastifyRequest, reply: FastifyReply, at: number): Audi
     ...(caller === undefined ? {} : { actor: caller.account.name }),
     via: pathOf(request.url).startsWith('/skaha') ? 'skaha' : 'api',
     ...(tokenPrefix === undefined ? {} : { tokenPrefix }),
+    ...(caller?.tokenJob === undefined ? {} : { tokenJob: caller.tokenJob }),
     action: actionOf(request.routeOptions) ?? `${request.method} ${request.routeOptions.url ?? ''}`,
     ...(subject === '' ? {} : { subject: subjectOf(subject) }),
     address: request.ip,
@@ -72,3 +76,14 @@ function shownPrefix(header: string | undefined): string | undefined {
   const token = header?.split(' ').at(-1)
   return token !== undefined && isTokenShaped(token) ? token.slice(0, prefixLength) : undefined
 }
+
+/**
+ * What a submission is given for the audit trail, so that its entry is stored together with its jobs. `status` is what it
+ * is answered with then.
+ */
+export const auditOfSubmission =
+  (request: FastifyRequest, status: number, now: () => number) =>
+  (subject: string): AuditEntry => {
+    request.subject = subject
+    return entryOf(request, status, now())
+  }

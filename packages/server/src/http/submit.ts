@@ -1,6 +1,7 @@
 import type { JobRequest } from '@science-platform/contract'
 import type { Caller } from '../access/authenticate.ts'
 import { jobTokenScopes, tokensOfJobs } from '../access/token-rules.ts'
+import type { AuditEntry } from '../audit/entry.ts'
 import { newJobId } from '../job/ids.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
@@ -15,6 +16,8 @@ export interface Submission {
   /** `user:password` for the image's registry. */
   readonly registryAuth?: string | undefined
   readonly idempotency?: IdempotencyKey | undefined
+  /** What the audit trail is told, where the jobs are stored, of the first of them. */
+  readonly audit: (subject: string) => AuditEntry
 }
 
 /** Bytes of cmd, args and env that one request may have stored: each of its replicas has its own. */
@@ -49,7 +52,7 @@ export function submitter(
     }
   }
 
-  async function submitNew({ caller, request, registryAuth, idempotency }: Submission): Promise<SubmitOutcome> {
+  async function submitNew({ caller, request, registryAuth, idempotency, audit }: Submission): Promise<SubmitOutcome> {
     const now = parts.now()
     const image = parts.checkImage(request.image)
     checkNetwork(request.network, parts.networks)
@@ -82,6 +85,7 @@ export function submitter(
         ...(tokens.length === 0 ? {} : { tokens }),
         ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
         ...(idempotency === undefined ? {} : { idempotency }),
+        audit: audit(jobs[0]?.id ?? ''),
       })
       if (outcome.outcome === 'stored') parts.wake()
       return outcome

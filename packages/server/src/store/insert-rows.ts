@@ -1,8 +1,8 @@
 import { CompiledQuery, type Kysely } from 'kysely'
 import type { Schema } from './schema.ts'
 
-/** Rows in one statement: few enough for every database's limit on values, many enough to amortise a statement. */
-const rowsPerStatement = 50
+/** Rows in one statement, largest first: few enough for every database's limit on values, many enough to amortise a statement. */
+const rowsPerStatement = [50, 12, 3, 1] as const
 
 /** SQL by table, columns and number of rows: building it costs more than running it. */
 const texts = new Map<string, string>()
@@ -14,7 +14,8 @@ export async function insertRows<T extends keyof Schema>(
   rows: readonly Schema[T][],
 ): Promise<void> {
   for (let i = 0; i < rows.length;) {
-    const count = rows.length - i >= rowsPerStatement ? rowsPerStatement : 1
+    const left = rows.length - i
+    const count = rowsPerStatement.find((size) => size <= left) ?? 1
     const part = rows.slice(i, i + count)
     const columns = Object.keys(part[0] ?? {})
     const key = `${table} ${columns.join()} ${count}`

@@ -35,7 +35,11 @@ export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCom
   const commit = new GroupCommit(db, onCommit)
   const nextSeq = sequence(now)
   return {
-    submit: (submission) => commit.run((tx) => insertSubmission(tx, submission, nextSeq, seal)),
+    submit: (submission) =>
+      commit.run(
+        (tx) => insertSubmission(tx, submission, nextSeq, seal),
+        ({ outcome }) => (outcome === 'stored' && submission.audit !== undefined ? [submission.audit] : []),
+      ),
     answeredBefore: (idempotency) => answeredBefore(db, idempotency),
     step: (steps) =>
       commit.run(async (tx) => {
@@ -83,7 +87,11 @@ export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCom
     rotateToken: (id, successor, endsAt) => commit.run((tx) => tokens.rotateToken(tx, id, successor, endsAt)),
     noteTokenUse: (uses) => commit.run((tx) => tokens.noteUse(tx, uses)),
 
-    addAudit: (entries) => commit.run((tx) => audit.appendAudit(tx, entries)),
+    addAudit: (entries) =>
+      commit.run(
+        async () => {},
+        () => entries,
+      ),
     audit: (filter) => audit.listAudit(db, filter),
     deleteAuditBefore: (at) => commit.run((tx) => audit.deleteAuditBefore(tx, at)),
     putRegistryLogin: (login) => commit.run((tx) => registryLogins.putRegistryLogin(tx, login)),

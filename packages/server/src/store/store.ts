@@ -234,6 +234,8 @@ export interface Store {
     /** Stored as they are, or revoked where the token that they were made with is no longer good. */
     readonly tokens?: readonly StoredToken[]
     readonly idempotency?: IdempotencyKey
+    /** Written to the audit trail where the jobs are stored: neither is there without the other. */
+    readonly audit?: AuditEntry
   }): Promise<SubmitOutcome>
   /** What was answered to this key before; undefined where it is new. */
   answeredBefore(idempotency: IdempotencyKey): Promise<SubmitOutcome | undefined>

@@ -17,6 +17,7 @@ import type { StoredJob } from '../../job/job.ts'
 import type { Cancel } from '../cancel.ts'
 import { formsOf } from '../await-change.ts'
 import { findJob } from '../find-job.ts'
+import { auditOfSubmission } from '../audit.ts'
 import { callerOf } from '../guard.ts'
 import { instant, viewJob, viewJobs } from '../job-view.ts'
 import { leaving } from '../leaving.ts'
@@ -47,7 +48,7 @@ export async function jobAt(store: HttpParts['store'], caller: Caller, id: strin
 /** `/jobs`: submit, list, look at, wait for and cancel. */
 export function jobRoutes(
   app: ApiServer,
-  parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'queue'>,
+  parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'queue' | 'now'>,
   submit: Submit,
   cancel: Cancel,
 ): void {
@@ -86,7 +87,9 @@ export function jobRoutes(
         request: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
         idempotency,
+        audit: auditOfSubmission(request, 201, parts.now),
       })
+      request.isAudited = outcome.outcome === 'stored'
       if (outcome.outcome === 'conflict') {
         throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {
           hint: 'Use a new key for each submission, and the same only to send the very same again.',

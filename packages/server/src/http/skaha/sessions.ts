@@ -6,6 +6,7 @@ import { attemptId, type StoredJob } from '../../job/job.ts'
 import type { Cancel } from '../cancel.ts'
 import { findJob } from '../find-job.ts'
 import type { JobFilter } from '../../store/store.ts'
+import { auditOfSubmission } from '../audit.ts'
 import { callerOf } from '../guard.ts'
 import { usageNow } from '../job-view.ts'
 import type { HttpParts } from '../parts.ts'
@@ -43,7 +44,9 @@ export function sessionRoutes(
       caller: callerOf(request),
       request: job,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
+      audit: auditOfSubmission(request, 200, parts.now),
     })
+    request.isAudited = outcome.outcome === 'stored'
     // Without an Idempotency-Key, which the wire has not, whatever is not refused is stored.
     const [id] = outcome.outcome === 'conflict' ? [] : outcome.ids
     if (id === undefined) throw new Error(`a submission without a key ended as ${outcome.outcome}`)
