@@ -18,5 +18,9 @@ test('what is sealed can be read with the same key alone, and only unchanged', a
   changed[changed.length - 1]! ^= 1
   const { unseal } = await openSeal(one)
   assert.throws(() => unseal(changed.toString('base64')))
+  const derived = (await openSeal(one)).derive('a', 33)
+  assert.deepEqual((await openSeal(one)).derive('a', 33), derived)
+  assert.notDeepEqual((await openSeal(one)).derive('b', 33), derived)
+  assert.notDeepEqual(stranger.derive('a', 33), derived)
   await rm(folder, { recursive: true })
 })

@@ -1,4 +1,4 @@
-import { GroupRequest, type Group, type Groups } from '@science-platform/contract'
+import { Group, GroupRequest, Groups } from '@science-platform/contract'
 import Type from 'typebox'
 import type { Authenticator } from '../../access/authenticate.ts'
 import { addGroup, addMember, groupNamed, removeMember, type DirectoryStep } from '../../access/directory.ts'
@@ -18,6 +18,7 @@ export function groupRoutes(
   { store }: Pick<HttpParts, 'store'>,
   authenticator: Pick<Authenticator, 'forget'>,
 ): void {
+  for (const schema of [Group, GroupRequest, Groups]) app.addSchema(schema)
   const change = async (name: string, step: DirectoryStep): Promise<Group> => {
     await store.changeDirectory(step)
     authenticator.forget()

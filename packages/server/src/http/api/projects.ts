@@ -1,4 +1,4 @@
-import { ProjectChange, ProjectRequest, type Project, type Projects } from '@science-platform/contract'
+import { Project, ProjectChange, ProjectRequest, Projects } from '@science-platform/contract'
 import Type from 'typebox'
 import { addProject, groupNamed, setProject, type DirectoryStep } from '../../access/directory.ts'
 import type { HttpParts } from '../parts.ts'
@@ -7,6 +7,7 @@ import { answer, problemResponses } from './responses.ts'
 
 /** `/projects`: for administrators, to add, list and give to groups. */
 export function projectRoutes(app: ApiServer, { store, projects }: Pick<HttpParts, 'store' | 'projects'>): void {
+  for (const schema of [Project, ProjectChange, ProjectRequest, Projects]) app.addSchema(schema)
   /** The directory follows the store, also when an earlier request was cut off between the two. */
   const change = async (project: Project, step: DirectoryStep): Promise<Project> => {
     await store.changeDirectory(step)

@@ -1,11 +1,4 @@
-import {
-  RotateRequest,
-  TokenRequest,
-  type NewToken,
-  type Scope,
-  type Token,
-  type Tokens,
-} from '@science-platform/contract'
+import { NewToken, RotateRequest, Token, TokenRequest, Tokens, type Scope } from '@science-platform/contract'
 import Type from 'typebox'
 import type { Authenticator, Caller } from '../../access/authenticate.ts'
 import { isScope } from '../../access/scopes.ts'
@@ -28,6 +21,7 @@ export function tokenRoutes(
   { store, now }: Pick<HttpParts, 'store' | 'now'>,
   authenticator: Pick<Authenticator, 'forget'>,
 ): void {
+  for (const schema of [NewToken, RotateRequest, Token, TokenRequest, Tokens]) app.addSchema(schema)
   app.get(
     '/tokens',
     {

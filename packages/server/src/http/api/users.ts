@@ -1,4 +1,4 @@
-import { DisableRequest, UserChange, UserRequest, type User, type Users } from '@science-platform/contract'
+import { DisableRequest, User, UserChange, UserRequest, Users } from '@science-platform/contract'
 import Type from 'typebox'
 import type { Authenticator } from '../../access/authenticate.ts'
 import { addUser, disableUser, enableUser, setUser, userNamed, type DirectoryStep } from '../../access/directory.ts'
@@ -15,6 +15,7 @@ export function userRoutes(
   { store, now, cancelJobsOfDisabled }: Pick<HttpParts, 'store' | 'now' | 'cancelJobsOfDisabled'>,
   authenticator: Pick<Authenticator, 'forget'>,
 ): void {
+  for (const schema of [DisableRequest, User, UserChange, UserRequest, Users]) app.addSchema(schema)
   const change = async (name: string, step: DirectoryStep): Promise<User> => {
     await store.changeDirectory(step)
     // What the user may do is part of what is remembered of the tokens.

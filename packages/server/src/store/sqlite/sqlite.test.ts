@@ -5,6 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { addGroup, addUser, inTurn } from '../../access/directory.ts'
+import { openSeal } from '../../access/seal.ts'
 import { NewerDatabase } from '../migrate.ts'
 import { describeStore, someJob } from '../store-contract.ts'
 import { openSqliteStore, sealFile } from './open.ts'
@@ -39,6 +41,41 @@ test('opens from several processes at once, the first time too, and gives each u
     Array.from({ length: 60 }, (_, i) => 20_000 + i),
   )
   await store.close()
+  await remove()
+})
+
+test('knows users, groups and tokens of before, and never gives an id of one that is no more', async () => {
+  const { path, open, remove } = await place()
+  await openSeal(join(dirname(path), sealFile))
+  const before = new DatabaseSync(path)
+  before.exec(await readFile(new URL('../../../migrations/0001-jobs.sql', import.meta.url), 'utf8'))
+  before.exec(`
+    create table migrations (name text primary key, at bigint not null);
+    insert into migrations values ('0001-jobs.sql', 1);
+    insert into groups values ('survey', 40000);
+    insert into accounts values ('ada', 20000, 20000, 1, 5);
+    insert into memberships values ('ada', 'survey');
+    insert into tokens (id, prefix, hash, account, name, scopes, created_at) values ('t', 'sp_a', 'h', 'ada', 'x', 'read', 5);
+  `)
+  before.close()
+  const store = await open()
+  const survey = { name: 'survey', gid: 40_000 }
+  assert.deepEqual(await store.account('ada'), { name: 'ada', uid: 20_000, gid: 20_000, admin: true, groups: [survey] })
+  assert.deepEqual((await store.directory()).projects.get('survey'), { name: 'survey', group: 'survey' })
+  assert.deepEqual((await store.tokens('ada'))[0]?.id, 't')
+  await store.close()
+
+  const without = new DatabaseSync(path)
+  without.exec(
+    `delete from tokens; delete from memberships; delete from accounts; delete from projects; delete from groups`,
+  )
+  without.close()
+  const again = await open()
+  await again.changeDirectory(inTurn(addUser({ name: 'bob' }), addGroup({ name: 'optics' })))
+  const { users, groups } = await again.directory()
+  assert.deepEqual([users.get('bob')?.uid, groups.get('optics')?.gid], [20_001, 40_001])
+  await assert.rejects(again.changeDirectory(addUser({ name: 'eve', uid: 20_000 })), /was that of the user ada/)
+  await again.close()
   await remove()
 })
 
