@@ -2,7 +2,7 @@ import { Heap } from './heap.ts'
 import { ageHours, type Entry, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { Holding, isAble, type NodeState } from './node-state.ts'
 import type { QueueState } from './queue-state.ts'
-import { earliestRoom, type Kept, keep, mayBackfill, shareNode } from './reservations.ts'
+import { earliestRoom, type Kept, keep, mayBackfill, shareNode, takesLimitOf } from './reservations.ts'
 import type { Reservation } from './snapshot.ts'
 
 /** What a cycle decides. */
@@ -115,6 +115,7 @@ class Cycle {
     )
       return
     if (place !== undefined) this.#enqueueFrom(group, place + 1)
+    if (takesLimitOf(this.#kept.values(), group, policy, this.#isOffPeak) !== undefined) return
     const node = isBlocked
       ? undefined
       : free.best(shape.size, shape.gpuKind, (one) => {
@@ -155,7 +156,7 @@ class Cycle {
     const found = this.#promisedRoom(lane, promise) ?? this.#soonestRoom(lane.group.shape)
     if (found === undefined) return
     const { node, room } = found
-    this.#kept.set(node, keep(job.id, node, lane.group.shape.size, room))
+    this.#kept.set(node, keep(job.id, lane.group, node, room))
     const promisedAt = promise?.node === node.name && found.isPromised ? promise.promisedAt : room.at
     this.#promised.push({ jobId: job.id, node: node.name, at: room.at, promisedAt })
   }

@@ -33,11 +33,11 @@ export class HolderState {
     this.running += sign
   }
 
-  /** Whether one job more of this size is too much. */
-  isFull(size: Size, policy: Policy, open: boolean): boolean {
+  /** Whether one job more of this size is too much; with so many others, whose size is in it. */
+  isFull(size: Size, policy: Policy, open: boolean, others = 0): boolean {
     const most = this.#most(policy, open)
     return (
-      this.running + 1 > most.running ||
+      this.running + 1 + others > most.running ||
       this.milliCores + size.milliCores > most.milliCores ||
       this.mib + size.mib > most.mib ||
       // Nobody is kept from a job without GPUs by a limit on GPUs that was lowered below what he holds; the same for the others below.

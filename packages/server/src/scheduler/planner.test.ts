@@ -179,7 +179,7 @@ test('a planner that is told of events plans as one that starts from scratch, wh
         }
       }
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   )
 })
 
@@ -196,7 +196,7 @@ test('after a plan is carried out, every job that waits has a reason other than 
       const next = planner.plan(snapshot.now)
       assert.deepEqual(next.placements, [], 'a second plan at the same time starts nothing')
     }),
-    { numRuns: 400 },
+    { numRuns: 250 },
   )
 })
 

@@ -4,7 +4,7 @@ import { isAble, type NodeState } from './node-state.ts'
 import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
 import { type Sample, sampleOf, type SampleSize } from './sample.ts'
-import { type Kept, mayBackfill } from './reservations.ts'
+import { type Kept, mayBackfill, takesLimitOf } from './reservations.ts'
 import { capacityOf } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
 
@@ -184,13 +184,15 @@ export class Planner {
     return most === undefined ? undefined : capacityOf(most)
   }
 
-  /** What keeps a lane off the nodes that have room; undefined where one of them is free for it. */
+  /** The reservation that keeps a lane off the nodes that have room; undefined where one of them is free for it. */
   #keepsOff(lane: Lane, now: number): Kept | undefined {
-    let keeps: Kept | undefined
+    const { policy } = this.#state
+    let keeps = takesLimitOf(this.#kept.values(), lane.group, policy, this.#state.isOffPeak(now))
+    if (keeps !== undefined) return keeps
     const { shape } = lane.group
     const free = this.#state.free.best(shape.size, shape.gpuKind, (node) => {
       const kept = this.#kept.get(node)
-      if (kept === undefined || mayBackfill(kept, lane, now, this.#state.policy)) return true
+      if (kept === undefined || mayBackfill(kept, lane, now, policy)) return true
       if (keeps === undefined || kept.at < keeps.at) keeps = kept
       return false
     })

@@ -1,6 +1,6 @@
-import type { Lane } from './lane.ts'
+import type { Lane, LaneGroup } from './lane.ts'
 import type { Holding, NodeState } from './node-state.ts'
-import { fits, minus, type Size } from './size.ts'
+import { fits, minus, plus, type Size } from './size.ts'
 import type { Policy } from './snapshot.ts'
 
 /** A node kept for a job from an instant on. */
@@ -8,6 +8,8 @@ export interface Kept {
   readonly jobId: string
   readonly node: NodeState
   readonly at: number
+  /** Whose it is: of what they may hold at once, the job's part is kept too. */
+  readonly group: LaneGroup
   /** What is left of the node at that instant beside the job: what runs longer must do with it. */
   spare: Size
 }
@@ -35,18 +37,40 @@ export function earliestRoom(
   return undefined
 }
 
-/** Keeps the node for a job whose room comes then. */
+/** Keeps the node for the first job of a lane, whose room comes then. */
 export const keep = (
   jobId: string,
+  group: LaneGroup,
   node: NodeState,
-  asks: Size,
   room: { readonly at: number; readonly free: Size },
-): Kept => ({
-  jobId,
-  node,
-  at: room.at,
-  spare: minus(room.free, asks),
-})
+): Kept => ({ jobId, group, node, at: room.at, spare: minus(room.free, group.shape.size) })
+
+/**
+ * The reservation whose job would be kept from starting by a limit of its user or group if one of this lane started now;
+ * undefined where there is none. Whether that would end in time does not matter: a job that is at a limit has no reservation.
+ */
+export function takesLimitOf(
+  kept: Iterable<Kept>,
+  { account, shape }: LaneGroup,
+  policy: Policy,
+  isOffPeak: boolean,
+): Kept | undefined {
+  for (const holder of [account.user, account.group]) {
+    if (holder === undefined) continue
+    let first: Kept | undefined
+    let jobs = 0
+    let sum = shape.size
+    for (const one of kept) {
+      const { user, group } = one.group.account
+      if (user !== holder && group !== holder) continue
+      first ??= one
+      sum = plus(sum, one.group.shape.size)
+      jobs++
+    }
+    if (jobs > 0 && holder.isFull(sum, policy, isOffPeak, jobs)) return first
+  }
+  return undefined
+}
 
 /**
  * Whether a job may start on a node that is kept for another: it ends before, as far as it is trusted, and even at its

@@ -27,7 +27,7 @@ export const anyNode: fc.Arbitrary<PlanNode> = fc
   })
   .map(compact)
 
-export const anyJob: fc.Arbitrary<QueuedJob> = fc
+const anyUnlikeJob: fc.Arbitrary<QueuedJob> = fc
   .record({
     number: fc.integer({ min: 1, max: 60 }),
     user: anyUser,
@@ -48,6 +48,26 @@ export const anyJob: fc.Arbitrary<QueuedJob> = fc
     offPeak: fc.constantFrom(undefined, undefined, undefined, true as const),
   })
   .map(({ number, ...job }) => compact({ id: `j${number}`, seq: number, ...job }))
+
+/** Jobs that differ in little: they share lanes, and lanes share groups. */
+const anyLikeJob: fc.Arbitrary<QueuedJob> = fc
+  .record({
+    number: fc.integer({ min: 1, max: 60 }),
+    user: fc.constantFrom('ada', 'bob'),
+    minutes: fc.integer({ min: -60, max: 0 }),
+    estimateSeconds: fc.constantFrom(60, 3600),
+  })
+  .map(({ number, user, minutes, estimateSeconds }) => ({
+    id: `j${number}`,
+    seq: number,
+    user,
+    needs: { cores: 1, memoryGb: 1, gpus: 0 },
+    submittedAt: monday + minutes * minute,
+    estimateSeconds,
+    limitSeconds: 3600,
+  }))
+
+export const anyJob = fc.oneof(anyUnlikeJob, anyLikeJob)
 
 const anyLimits: fc.Arbitrary<LimitsByHour> = fc
   .record({

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { Planner } from './planner.ts'
+import { policyOf } from './policy.ts'
+import { pick, randomFrom } from './random.ts'
+import { simulate } from './simulate.ts'
+import type { ActiveJob, Plan, QueuedJob } from './snapshot.ts'
+import { anySnapshot } from './testing/arbitrary-queue.ts'
+import { hour, jobOf, minute, morning, node, snapshotOf } from './testing/examples.ts'
+
+const ids = ({ placements }: Plan): string[] => placements.map(({ job }) => job.id)
+const running = (cores: number, parts: Partial<ActiveJob> = {}): ActiveJob => ({
+  ...jobOf(cores),
+  node: node.name,
+  placedAt: morning,
+  ...parts,
+})
+const old = morning - 30 * hour
+/** The first in order, needs the whole node. */
+const large = jobOf(16, { id: 'large', user: 'bob', submittedAt: old })
+
+test('the first that finds no room has it kept, at the time that running jobs are expected to end', () => {
+  const plan = new Planner(snapshotOf({ active: [running(8)], queued: [large] })).plan(morning)
+  assert.deepEqual(plan.reservations, [{ jobId: 'large', node: 'n1', at: morning + hour, promisedAt: morning + hour }])
+  assert.deepEqual(plan.reasonOf('large'), { kind: 'reservation', asks: large.needs, at: morning + hour, node: 'n1' })
+})
+
+test('a later job starts beside it only if it ends in time, also at its limit but for what the policy allows', () => {
+  const may = (estimateMinutes: number, limitMinutes: number): boolean => {
+    const job = jobOf(1, { estimateSeconds: estimateMinutes * 60, limitSeconds: limitMinutes * 60 })
+    const plan = new Planner(snapshotOf({ active: [running(8)], queued: [large, job] })).plan(morning)
+    const reason = plan.reasonOf(job.id)?.kind
+    assert.equal(reason, ids(plan).includes(job.id) ? 'placed' : 'backfill')
+    return reason === 'placed'
+  }
+  assert.equal(may(30, 30), true)
+  assert.equal(may(30, 3 * 60), true, 'an hour and four more are within the delay of four')
+  assert.equal(may(30, 6 * 60), false, 'at its limit it would delay by more')
+  assert.equal(may(55, 55), false, 'an estimate is trusted with half of it more')
+})
+
+test('or if it leaves enough', () => {
+  const most = { ...large, needs: { cores: 14, memoryGb: 8, gpus: 0 } }
+  const long = ['ada', 'cyd', 'dov'].map((user) =>
+    jobOf(1, { user, limitSeconds: 1_000_000, estimateSeconds: 1_000_000 }),
+  )
+  // There is room for twelve now; when the large one starts there is room for two beside it.
+  const plan = new Planner(snapshotOf({ active: [running(4)], queued: [most, ...long] })).plan(morning)
+  assert.deepEqual(
+    ids(plan),
+    long.slice(0, 2).map(({ id }) => id),
+  )
+  assert.equal(plan.reasonOf(long[2]?.id ?? '')?.kind, 'backfill')
+})
+
+test('a job past its estimate is expected after twice that, and so on to its limit', () => {
+  const active = [running(8, { estimateSeconds: 600, limitSeconds: 3000 })]
+  const at = (now: number) => new Planner(snapshotOf({ now, active, queued: [large] })).plan(now).reservations[0]?.at
+  assert.deepEqual(
+    [0, 9, 10, 20, 40, 50, 51].map((minutes) => ((at(morning + minutes * minute) ?? 0) - morning) / minute),
+    [10, 10, 20, 40, 50, 51, 52],
+  )
+})
+
+test('a reservation stays on its node while that keeps to what was promised', () => {
+  const nodes = [node, { ...node, name: 'n2' }]
+  const active = [
+    running(8, { id: 'a' }),
+    running(8, { id: 'b', node: 'n2', estimateSeconds: 3700, limitSeconds: 3700 }),
+  ]
+  const planner = new Planner(snapshotOf({ nodes, active, queued: [large] }))
+  assert.equal(planner.plan(morning).reservations[0]?.node, 'n1')
+  planner.tell({ type: 'placed', job: { ...(active[1] as ActiveJob), estimateSeconds: 60 } })
+  assert.equal(planner.plan(morning).reservations[0]?.node, 'n1', 'though n2 would be free sooner')
+  planner.tell({ type: 'placed', job: { ...(active[0] as ActiveJob), estimateSeconds: 90_000, limitSeconds: 90_000 } })
+  assert.equal(planner.plan(morning).reservations[0]?.node, 'n2', 'n1 is later by more than the policy allows')
+})
+
+test('what a user may hold is kept for his own job at the head, too', () => {
+  const policy = policyOf({ limits: { user: { cores: 16 } } })
+  const nodes = [node, { ...node, name: 'n2' }]
+  const head = { ...large, needs: { cores: 12, memoryGb: 64, gpus: 0 } }
+  const own = jobOf(8, { user: 'bob', limitSeconds: 1_000_000, estimateSeconds: 1_000_000 })
+  const active = [running(8, { user: 'cyd' }), running(6, { user: 'cyd', node: 'n2', memoryGb: 4 } as object)]
+  const planner = new Planner(snapshotOf({ policy, nodes, active, queued: [head, own] }))
+  const plan = planner.plan(morning)
+  assert.equal(plan.reservations[0]?.jobId, 'large')
+  assert.deepEqual(ids(plan), [], 'with it bob would be at his limit when his first job could start')
+  assert.equal(plan.reasonOf(own.id)?.kind, 'backfill')
+})
+
+test('nobody behind delays a reservation: with estimates that hold it starts when it was promised, or before', () => {
+  fc.assert(
+    fc.property(anySnapshot, fc.nat(), (any, seed) => {
+      // Order by waiting alone and nobody at a limit, so that nobody who is ahead comes back; nothing that changes by the hour.
+      const { offPeak: _, ...policy } = any.policy
+      const rules = { ...policy, limits: { user: {}, group: {} } }
+      const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0, deadline: 0 }
+      const random = randomFrom(seed)
+      const queued = [...any.queued].map(({ notBefore: _n, offPeak: _o, by: _b, ...job }): QueuedJob => {
+        const seconds = 1 + Math.floor(random() * 20_000)
+        const cores = pick(random, [1, 2, 4, 8, 16])
+        return {
+          ...job,
+          needs: { cores, memoryGb: cores, gpus: 0 },
+          estimateSeconds: seconds,
+          limitSeconds: seconds,
+          submittedAt: morning - Math.floor(random() * 1e7),
+        }
+      })
+      const nodes = [node, { ...node, name: 'n2' }].slice(0, 1 + (seed % 2))
+      const snapshot = {
+        ...any,
+        users: new Map(),
+        groups: new Map(),
+        now: morning,
+        nodes,
+        queued,
+        policy: { ...rules, points },
+      }
+      const planner = new Planner(snapshot)
+      const promised = new Map<string, number>()
+      const first = new Planner(snapshot).plan(morning)
+      for (const { jobId, at } of first.reservations.slice(0, 1)) promised.set(jobId, at)
+      simulate({
+        decider: planner,
+        now: morning,
+        runSeconds: ({ limitSeconds }) => limitSeconds,
+        onPlaced: ({ id, placedAt }) => {
+          const at = promised.get(id)
+          if (at !== undefined)
+            assert.ok(placedAt <= at, `${id} was promised ${at - morning} and came ${placedAt - morning}`)
+          promised.delete(id)
+        },
+      })
+      assert.deepEqual([...promised.keys()], [], 'it never started')
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('nothing starves: under an endless stream of others a large job starts within what the policy says', () => {
+  const policy = policyOf({})
+  const { points } = policy
+  const bound = points.class.small + points.groupShare + points.userShare + points.deadline
+  fc.assert(
+    fc.property(fc.nat(), fc.constantFrom(1, 2, 5), fc.constantFrom(600, 7200), (seed, users, runSeconds) => {
+      const random = randomFrom(seed)
+      const planner = new Planner(snapshotOf({ policy }))
+      // More than the node can do, so that somebody always waits; whoever comes is small and new.
+      function* stream(): Generator<QueuedJob> {
+        yield jobOf(16, { id: 'large', user: 'bob', submittedAt: morning })
+        const everyMs = (runSeconds * 1000) / 40
+        for (let at = morning; ; at += everyMs)
+          yield jobOf(1, {
+            user: `user${Math.floor(random() * users)}`,
+            submittedAt: at,
+            limitSeconds: runSeconds,
+            estimateSeconds: runSeconds,
+          })
+      }
+      let startedAt = Infinity
+      simulate({
+        decider: planner,
+        now: morning,
+        arrivals: stream(),
+        runSeconds: () => runSeconds * (0.5 + random() / 2),
+        onPlaced: ({ id, placedAt }) => {
+          if (id === 'large') startedAt = placedAt
+          return startedAt === Infinity
+        },
+        until: morning + 2 * bound * hour,
+      })
+      assert.ok(
+        startedAt - morning <= bound * hour + runSeconds * 1000,
+        `it started after ${(startedAt - morning) / hour} h`,
+      )
+    }),
+    { numRuns: 8 },
+  )
+})

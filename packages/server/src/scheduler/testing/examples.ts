@@ -1,0 +1,50 @@
+import { policyOf } from '../policy.ts'
+import type { PlanNode, QueuedJob, Snapshot } from '../snapshot.ts'
+
+/** A Monday, ten in the morning. */
+export const morning = Date.UTC(2026, 10, 23, 10)
+export const minute = 60_000
+export const hour = 60 * minute
+
+/** One node of 16 cores and 64 GB. */
+export const node: PlanNode = { name: 'n1', cores: 16, memoryGb: 64, gpus: 0 }
+
+/** The default policy with office hours; one node, nothing else. */
+export const snapshotOf = (parts: Partial<Snapshot> = {}): Snapshot => ({
+  now: morning,
+  policy: policyOf({
+    offPeak: {
+      days: ['mon', 'tue', 'wed', 'thu', 'fri'],
+      from: '18:00',
+      to: '08:00',
+      weekends: true,
+      timezone: 'UTC',
+    },
+  }),
+  nodes: [node],
+  queued: [],
+  active: [],
+  usage: [],
+  users: new Map(),
+  groups: new Map(),
+  served: new Map(),
+  reservations: [],
+  ...parts,
+})
+
+let last = 0
+
+/** A job of one core and 4 GB that has just been submitted and may run for an hour. */
+export function jobOf(cores = 1, parts: Partial<QueuedJob> = {}): QueuedJob {
+  const seq = ++last
+  return {
+    id: `job${seq}`,
+    seq,
+    user: 'ada',
+    needs: { cores, memoryGb: 4 * cores, gpus: 0 },
+    submittedAt: morning,
+    estimateSeconds: 3600,
+    limitSeconds: 3600,
+    ...parts,
+  }
+}
