@@ -1,4 +1,4 @@
-import { endedStates, type JobState } from '@science-platform/contract'
+import { endedStates, isEnded, type JobState } from '@science-platform/contract'
 import { sql, type Kysely } from 'kysely'
 import type { Seal } from '../access/seal.ts'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
@@ -25,8 +25,8 @@ export async function findJob(
 const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as const
 
 /**
- * One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array, or, for the
- * order of their ends, jobs_by_end.
+ * One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array; by
+ * jobs_not_ended_by_owner where none of the states is an end; by jobs_by_end for the order of their ends.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
   const { states, namePrefix, arrayId, after, endedSince } = filter
@@ -35,6 +35,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
   let query = db.selectFrom('jobs').selectAll().where('owner', '=', filter.owner)
   if (states !== undefined) query = query.where('state', 'in', states)
+  if (states !== undefined && !states.some(isEnded)) query = query.where(notEnded)
   if (namePrefix !== undefined) {
     // A range rather than LIKE, so that the index serves it and `%` means itself.
     query = query.where('name', '>=', namePrefix).where('name', '<', `${namePrefix}\u{10ffff}`)
