@@ -10,8 +10,13 @@ export const limits = {
   gpus: 28,
   /** Jobs in one request. */
   replicas: 10_000,
-  /** Bytes of cmd, args and env together: the kernel's own limit on one argument is 128 KiB (execve(2)). */
-  commandBytes: 131_072,
+  /** Bytes of one word of cmd or args, or of one variable with its name: the kernel takes less (execve(2), MAX_ARG_STRLEN). */
+  wordBytes: 131_072,
+  /**
+   * Bytes of all words and variables together, with eight for the pointer to each. The kernel takes a quarter of the stack's
+   * 8 MiB (execve(2)); the rest is for what the image and the platform add.
+   */
+  commandBytes: 1_835_008,
   /** Environment variables. */
   envEntries: 1_000,
   /** Seconds a job may run: 30 days. */

@@ -6,7 +6,7 @@ import { newJobId } from '../job/ids.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
 import { jobsOf } from '../job/submission.ts'
-import type { IdempotencyKey, StoredEvent, SubmitOutcome } from '../store/store.ts'
+import { JobIdTaken, type IdempotencyKey, type StoredEvent, type SubmitOutcome } from '../store/store.ts'
 import type { HttpParts } from './parts.ts'
 
 /** What is to be submitted, and for whom. */
@@ -37,10 +37,12 @@ export function submitter(
   >,
   nextSeq: () => number,
 ): Submit {
-  return async (submission) => {
+  const submit: Submit = async (submission) => {
     try {
       return await submitNew(submission)
     } catch (error) {
+      // Ids are drawn; that one is taken happens about once in a million millions.
+      if (error instanceof JobIdTaken) return submit(submission)
       // What was accepted before is answered as before, though the queue may be full now, or its time be past.
       const { idempotency } = submission
       const known =
@@ -51,6 +53,7 @@ export function submitter(
       return known
     }
   }
+  return submit
 
   async function submitNew({ caller, request, registryAuth, idempotency, audit }: Submission): Promise<SubmitOutcome> {
     const now = parts.now()

@@ -29,11 +29,11 @@ export function parseCommand(cmd: string | undefined, args: string | readonly st
     const bad = words.find((word) => word.includes('\0'))
     if (bad !== undefined)
       throw new InvalidRequest(field, `${field} contains a NUL byte: ${shown(bad)}`, 'Remove the NUL byte.')
-    const long = words.find((word) => Buffer.byteLength(word) >= limits.commandBytes)
+    const long = words.find((word) => Buffer.byteLength(word) >= limits.wordBytes)
     if (long !== undefined) {
       throw new InvalidRequest(
         field,
-        `${field} has a word of ${Buffer.byteLength(long)} bytes; the kernel takes less than ${limits.commandBytes}`,
+        `${field} has a word of ${Buffer.byteLength(long)} bytes; the kernel takes less than ${limits.wordBytes}`,
         'Put the data in a file under /arc and pass its path.',
       )
     }

@@ -27,10 +27,10 @@ export function checkEnvironment(env: Readonly<Record<string, string>>): Readonl
     if (value.includes('\0')) {
       throw new InvalidRequest('env', `env ${key} contains a NUL byte: ${shown(value)}`, 'Remove the NUL byte.')
     }
-    if (Buffer.byteLength(key) + Buffer.byteLength(value) + 2 > limits.commandBytes) {
+    if (Buffer.byteLength(key) + Buffer.byteLength(value) + 2 > limits.wordBytes) {
       throw new InvalidRequest(
         'env',
-        `env ${key} has ${Buffer.byteLength(value)} bytes; the kernel takes less than ${limits.commandBytes}`,
+        `env ${key} has ${Buffer.byteLength(value)} bytes; the kernel takes less than ${limits.wordBytes}`,
         'Put the value in a file under /arc and pass its path.',
       )
     }

@@ -1,4 +1,5 @@
 import type { JobRequest, PlatformContext, JobScope } from '@science-platform/contract'
+import { checkCommandSize } from './command-size.ts'
 import { parseCommand } from './command.ts'
 import { checkEnvironment } from './environment.ts'
 import type { StoredJob } from './job.ts'
@@ -34,6 +35,7 @@ export function jobsOf(
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
+  checkCommandSize(command, env)
   const resources = resourcesFor(request, context)
   const count = request.replicas ?? 1
   const many = count > 1

@@ -6,7 +6,16 @@ import { verifyTrail } from '../audit/verify.ts'
 import type { StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
 import { sequence } from '../job/sequence.ts'
-import type { AuditFilter, DirectoryChange, JobFilter, JobStep, Store, StoredEvent, StoredToken } from './store.ts'
+import {
+  JobIdTaken,
+  type AuditFilter,
+  type DirectoryChange,
+  type JobFilter,
+  type JobStep,
+  type Store,
+  type StoredEvent,
+  type StoredToken,
+} from './store.ts'
 
 const nextSeq = sequence()
 
@@ -120,6 +129,7 @@ export function describeStore(
         outcomes.map((outcome) => outcome.status),
         ['fulfilled', 'rejected', 'fulfilled'],
       )
+      assert.ok((outcomes[1] as PromiseRejectedResult).reason instanceof JobIdTaken)
       assert.deepEqual(ids(await store.jobs(all('ada'))), ids([first, other]))
       assert.deepEqual(await store.events(twin.id), [])
     })

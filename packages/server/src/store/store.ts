@@ -215,6 +215,15 @@ export interface IdempotencyKey {
   readonly fingerprint: string
 }
 
+/** An id that was drawn belongs to a job already. Nothing was stored; others may be drawn. */
+export class JobIdTaken extends Error {
+  override readonly name = 'JobIdTaken'
+
+  constructor(options?: ErrorOptions) {
+    super('one of the ids belongs to a job already', options)
+  }
+}
+
 /** What came of a submission under an Idempotency-Key. */
 export type SubmitOutcome =
   | { readonly outcome: 'stored'; readonly ids: readonly string[] }
@@ -226,7 +235,7 @@ export type SubmitOutcome =
  * `store-contract.ts` is the suite that every driver passes.
  */
 export interface Store {
-  /** Stores jobs, all or none. Submissions that arrive together share one commit. */
+  /** Stores jobs, all or none. Submissions that arrive together share one commit. @throws {JobIdTaken} */
   submit(submission: {
     readonly jobs: readonly StoredJob[]
     readonly events: readonly StoredEvent[]

@@ -5,11 +5,11 @@ import { insertRows } from './insert-rows.ts'
 import { jobRow } from './rows.ts'
 import type { Schema } from './schema.ts'
 import { insertTokensOfJobs } from './tokens.ts'
-import type { IdempotencyKey, Store, SubmitOutcome } from './store.ts'
+import { JobIdTaken, type IdempotencyKey, type Store, type SubmitOutcome } from './store.ts'
 
 type Submission = Parameters<Store['submit']>[0]
 
-/** Stores one submission inside a transaction. */
+/** Stores one submission inside a transaction. @throws {JobIdTaken} */
 export async function insertSubmission(
   db: Kysely<Schema>,
   submission: Submission,
@@ -32,11 +32,17 @@ export async function insertSubmission(
       })
       .execute()
   }
-  await insertRows(
-    db,
-    'jobs',
-    jobs.map((job) => jobRow(job, seal)),
-  )
+  try {
+    await insertRows(
+      db,
+      'jobs',
+      jobs.map((job) => jobRow(job, seal)),
+    )
+  } catch (error) {
+    // SQLite says it in words, PostgreSQL by the name of the key.
+    if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })
+    throw error
+  }
   await insertEvents(db, events, nextSeq)
   if (secrets !== undefined) {
     for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()

@@ -73,6 +73,25 @@ describe('/api/v1/jobs', () => {
     }
   })
 
+  it('draws other ids where one is taken', async () => {
+    const submit = t.store.submit.bind(t.store)
+    const taken: string[][] = []
+    t.store.submit = (submission) => {
+      const ids = submission.jobs.map((job) => job.id)
+      if (taken.push(ids) > 2) return submit(submission)
+      const [first] = submission.jobs
+      // Stored beforehand under the very id: the store finds it taken.
+      return submit({ jobs: first === undefined ? [] : [first], events: [] }).then(() => submit(submission))
+    }
+    try {
+      const { ids } = (await post({ ...good, name: 'drawn', replicas: 2 })).json<Submitted>()
+      assert.equal(taken.length, 3)
+      assert.deepEqual(ids, taken[2])
+    } finally {
+      t.store.submit = submit
+    }
+  })
+
   it('makes replicas from one request', async () => {
     const { ids } = (await post({ ...good, replicas: 3 })).json<Submitted>()
     assert.equal(new Set(ids).size, 3)

@@ -41,7 +41,7 @@ export async function jobAt(store: HttpParts['store'], caller: Caller, id: strin
   const job = await findJob(store, caller, id)
   if (job !== undefined) return job
   throw new Problem('job-not-found', `There is no job ${shown(id)}, or it is not yours.`, {
-    hint: 'See your jobs with GET /api/v1/jobs, or canfar ps --all.',
+    hint: 'canfar ps --all lists yours.',
   })
 }
 

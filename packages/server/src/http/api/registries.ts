@@ -124,7 +124,7 @@ export function registryRoutes(
       const registry = request.params.registry.toLowerCase()
       if (!(await store.deleteRegistryLogin(callerOf(request).account.name, registry))) {
         throw new Problem('not-found', `You have no credentials stored for ${shown(registry)}.`, {
-          hint: 'GET /api/v1/registries, or canfar registry list, shows which there are.',
+          hint: 'canfar registry list shows which there are.',
         })
       }
       return reply.code(204).send(null)

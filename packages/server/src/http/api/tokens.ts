@@ -122,7 +122,7 @@ function tokenAt(tokens: readonly StoredToken[], id: string): StoredToken {
   const token = tokens.find((one) => one.id === id)
   if (token !== undefined) return token
   throw new Problem('not-found', `There is no token ${shown(id)}, or it is not yours.`, {
-    hint: 'See yours with GET /api/v1/tokens, or canfar auth token list.',
+    hint: 'canfar auth token list shows yours.',
   })
 }
 
