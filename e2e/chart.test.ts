@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { parseAllDocuments } from 'yaml'
+import { readConfig } from '../packages/server/src/configuration/read.ts'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('..', import.meta.url))
+const chart = join(repository, 'charts/science-platform')
+
+/** What a Kubernetes object has that these tests look at. */
+interface KubernetesObject {
+  readonly kind: string
+  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly data?: Readonly<Record<string, string>>
+  readonly rules?: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[]
+  readonly spec?: {
+    readonly template: {
+      readonly spec: {
+        readonly enableServiceLinks: boolean
+        readonly containers: readonly [{ readonly securityContext: unknown; readonly volumeMounts: readonly unknown[] }]
+      }
+    }
+  }
+}
+
+const least = { storage: { home: { claim: 'home' }, projects: { claim: 'projects' } } }
+const everything = {
+  image: { repository: 'registry.example.org/science-platform', tag: '9' },
+  imagePullSecrets: [{ name: 'pull' }],
+  publicUrl: 'https://batch.example.org',
+  jobs: { namespace: 'jobs', nodeSelector: { pool: 'batch' }, tolerations: [{ key: 'batch', operator: 'Exists' }] },
+  storage: { home: { claim: 'home' }, projects: { hostPath: '/arc/projects' } },
+  data: { storageClass: 'fast', size: '10Gi' },
+  kueue: { localQueue: 'science', priorityClasses: { small: 'high', large: 'low' } },
+  config: { images: { registries: ['images.example.org'] }, retention: { logsDays: 30 }, executor: 'oci' },
+  ingress: { enabled: true, className: 'nginx', tlsSecret: 'tls' },
+  nodeSelector: { pool: 'system' },
+}
+
+describe('the Helm chart', () => {
+  let helm = ''
+  let folder = ''
+  before(async () => {
+    helm = (await run(join(repository, 'scripts/go-program'), ['helm'])).stdout.trim()
+    folder = await mkdtemp(join(tmpdir(), 'sp-chart-'))
+  })
+  after(() => rm(folder, { recursive: true, force: true }))
+
+  const withValues = async (values: object): Promise<string[]> => {
+    const file = join(folder, 'values.json')
+    await writeFile(file, JSON.stringify(values))
+    return ['--values', file]
+  }
+  const render = async (values: object): Promise<KubernetesObject[]> => {
+    const { stdout } = await run(helm, [
+      'template',
+      'batch',
+      chart,
+      '--namespace',
+      'platform',
+      ...(await withValues(values)),
+    ])
+    return parseAllDocuments(stdout)
+      .map((document) => document.toJS() as KubernetesObject | null)
+      .filter((object) => object !== null)
+  }
+  const refusal = async (values: object): Promise<string> => {
+    try {
+      await render(values)
+    } catch (error) {
+      return (error as { stderr: string }).stderr
+    }
+    throw new Error('the chart took these values')
+  }
+
+  for (const [name, values] of Object.entries({ least, everything }))
+    it(`passes lint, and its configuration is one that the platform takes (${name})`, async () => {
+      await run(helm, ['lint', '--strict', '--quiet', chart, ...(await withValues(values))])
+      const text = (await render(values)).find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? ''
+      const file = join(folder, 'config.yaml')
+      await writeFile(file, text)
+      const config = await readConfig({ file, env: {}, flags: {} })
+      assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
+    })
+
+  it('keeps the rights of the server small', async () => {
+    const objects = await render(everything)
+    const server = objects.find(({ kind }) => kind === 'StatefulSet')?.spec?.template.spec
+    assert.deepEqual(server?.containers[0].securityContext, {
+      runAsUser: 0,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'], add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] },
+    })
+    // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as a misspelt setting.
+    assert.equal(server?.enableServiceLinks, false)
+    for (const { kind, metadata, rules } of objects)
+      for (const { verbs, resources } of rules ?? []) {
+        assert.ok(![...verbs, ...resources].includes('*'), `${kind} ${metadata.name} gives away everything`)
+        if (kind === 'ClusterRole')
+          assert.deepEqual(
+            verbs.filter((verb) => !['get', 'list', 'watch'].includes(verb)),
+            [],
+          )
+        if (resources.includes('secrets')) assert.ok(!verbs.includes('list'), 'others keep their secrets')
+      }
+  })
+
+  it('refuses values that cannot work, and says what would do', async () => {
+    assert.match(await refusal({}), /storage\.home: name the claim/)
+    assert.match(await refusal({ ...least, storage: { home: { claim: 'a', hostPath: '/b' } } }), /not both/)
+    assert.match(await refusal({ ...least, publicURL: 'https://x' }), /publicURL/)
+    assert.match(await refusal({ ...least, publicUrl: 'batch.example.org' }), /publicUrl/)
+    assert.match(await refusal({ ...least, ingress: { enabled: true } }), /ingress\.tlsSecret/)
+  })
+})
