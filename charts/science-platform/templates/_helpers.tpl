@@ -47,7 +47,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $volumes $name (dict "hostPath" $volume.hostPath) -}}
 {{- end -}}
 {{- end -}}
-{{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes -}}
+{{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes "usage" .Values.jobs.usage "homesFolder" "/var/lib/science-platform/arc/home" -}}
 {{- if .Values.jobs.nodeSelector -}}{{- $_ := set $kubernetes "nodeSelector" .Values.jobs.nodeSelector -}}{{- end -}}
 {{- if .Values.jobs.tolerations -}}{{- $_ := set $kubernetes "tolerations" .Values.jobs.tolerations -}}{{- end -}}
 {{- if .Values.kueue.localQueue -}}
