@@ -391,9 +391,12 @@ class Oci implements OciExecutor {
       this.#supervise(attempt, 'clean')
       return
     }
-    this.#options.log.error({ attemptId: attempt.id, folder }, 'an attempt could not be cleaned up')
+    this.#options.log.error({ attemptId: attempt.id, folder }, 'an attempt could not be cleaned up; it is tried again')
     if (!attempt.ended) this.#end(attempt, lostEvidence(Date.now()), '')
-    await this.#settle(attempt)
+    // What stands in the way, such as a full disk, may pass. A server that stops leaves it to the next one.
+    setTimeout(() => {
+      if (!this.#closed) this.#supervise(attempt, 'clean')
+    }, cleanAgainMs).unref()
   }
 
   #end(attempt: Attempt, evidence: EndEvidence, shortLog: string): void {
@@ -470,6 +473,9 @@ class Oci implements OciExecutor {
     void owned.finally(() => this.#background.delete(owned))
   }
 }
+
+/** How long to wait before an attempt is cleaned up again of which that failed several times. */
+const cleanAgainMs = 10_000
 
 /** Ids and names become paths: what is not plain is refused here too, whatever was checked before. */
 function requireSafeNames({ id, account }: AttemptSpec): void {
