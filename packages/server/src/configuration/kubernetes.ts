@@ -54,7 +54,9 @@ export const KubernetesKeys = Type.Object(
     queue: Type.Object(
       {
         localQueue: Type.Optional(Name),
-        priorityClasses: Type.Optional(Type.Record(Type.Enum(['small', 'normal', 'large']), Name)),
+        priorityClasses: Type.Optional(
+          Type.Object({ small: Type.Optional(Name), normal: Type.Optional(Name), large: Type.Optional(Name) }, Closed),
+        ),
         depth: Type.Number({ minimum: 1, default: 10 }),
       },
       { ...Closed, default: {} },

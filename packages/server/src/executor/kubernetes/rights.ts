@@ -1,7 +1,7 @@
 import type { KubernetesApi } from './api.ts'
 
 /** Something the platform must be allowed to do. */
-interface Right {
+export interface Right {
   readonly verb: string
   readonly group: string
   readonly resource: string
@@ -11,7 +11,7 @@ interface Right {
 }
 
 /** All that the executor does on the API; the chart's roles give exactly these. */
-const neededRights: readonly Right[] = [
+export const neededRights: readonly Right[] = [
   ...['create', 'list', 'watch', 'get', 'patch', 'delete'].map((verb) => ({ verb, group: 'batch', resource: 'jobs' })),
   ...['list', 'watch', 'patch', 'delete'].map((verb) => ({ verb, group: '', resource: 'pods' })),
   { verb: 'get', group: '', resource: 'pods', subresource: 'log' },
