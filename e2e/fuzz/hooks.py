@@ -1,7 +1,12 @@
 """What schemathesis is told about values that fit their schema, so that it gets past them: a random name is no name that
 a job may have, and a wait of 300 seconds tests nothing that one of a tenth does not. What does not fit is left alone."""
 
+import os
+
 import schemathesis
+
+# What would end the test: the tokens that it uses, and their user.
+OWN = set(os.environ.get("FUZZ_OWN", "").split())
 
 
 def operation_of(context):
@@ -46,3 +51,10 @@ def map_query(context, query):
     if operation == "readJobLog" and query.get("follow") is True:
         query["follow"] = False
     return query
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    for name, value in (case.path_parameters or {}).items():
+        if value in OWN and case.method != "GET":
+            case.path_parameters[name] = "zzzzzzzzzzzz"

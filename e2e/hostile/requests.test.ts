@@ -261,6 +261,8 @@ describe('very long and very many', () => {
     assert.ok((await ask('/healthz', headers)).status < 500)
     for (const key of ['x'.repeat(256), 'x'.repeat(100_000), 'a\tb', 'é'])
       assert.equal((await post('/api/v1/jobs', '{}', [`Idempotency-Key: ${key}`])).status, 400, key.slice(0, 20))
+    for (const one of ['%09', '=', '%20', '%0a', '@', 'a:'])
+      assert.equal((await ask(`/skaha/v1/image?type=${one.repeat(300_000)}x`)).status, 400, one)
     await isWell()
   })
 })

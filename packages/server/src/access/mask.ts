@@ -4,7 +4,7 @@ import { prefixLength } from './tokens.ts'
 const tokens = /sp_[0-9a-z]{15,}/gi
 
 /** `user:password@`, as it stands before a host; not the tag before a digest. */
-const credentials = /(^|[\s"'`(/=])[^\s"'/@:]+:[^\s"'/@]+@(?!sha\d+:)/g
+const credentials = /(^|[\s"'`(/=])[^\s"'/@:]{1,256}:[^\s"'/@]{1,4096}@(?!sha\d+:)/g
 
 /**
  * A text without the secrets that people put where they do not belong: of tokens the beginning is left, of `user:password@`

@@ -25,7 +25,7 @@ export function alike(job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>):
 }
 
 /** The image without tag and digest. */
-const repositoryOf = (image: string): string => image.replace(/@.*$/, '').replace(/:[^:/]*$/, '')
+const repositoryOf = (image: string): string => image.replace(/@[^]*$/, '').replace(/:[^:/]*$/, '')
 
 function commandOf(words: readonly string[]): string {
   const [first = '', ...rest] = words

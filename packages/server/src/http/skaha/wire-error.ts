@@ -45,7 +45,7 @@ export function sendWireError(error: unknown, request: FastifyRequest, reply: Fa
     .code(status)
     .headers(headers)
     .type('text/plain')
-    .send(`${masked(message).replaceAll(/\s*[\r\n]+\s*/g, ' ')}\n`)
+    .send(`${masked(message).replaceAll(/[\r\n]\s*/g, ' ')}\n`)
 }
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`)
