@@ -243,7 +243,7 @@ const accountKey = (user: string, group: string | undefined): string => `${user}
 const weightOf = ({ accounts }: Contender): number => accounts[0]?.group?.weight ?? accounts[0]?.user.weight ?? 1
 
 /** 1 where nothing was used, a half where the fair part was, a quarter where twice as much; 0 without a part. */
-const shareLeft = (used: number, fair: number): number => (fair > 0 ? 2 ** (-used / fair) : 0)
+const shareLeft = (used: number, fair: number): number => (fair > 0 ? (used === 0 ? 1 : 2 ** (-used / fair)) : 0)
 
 function holderIn(holders: Map<string, HolderState>, kind: 'user' | 'group', name: string): HolderState {
   let holder = holders.get(name)
