@@ -21,7 +21,9 @@ const refused: string[] = []
 before(async () => {
   process.env.LOG_LEVEL = 'trace'
   platform = await Platform.make('capacity: {cores: 2, memoryGb: 2}\n')
-  registry = await startRegistry(join(platform.folder, 'registry'), { account: { user: 'ada', password: 'right' } })
+  registry = await startRegistry(join(platform.folder, 'registry'), {
+    account: { user: 'ada', password: secret('registry-stored') },
+  })
   await appendFile(platform.config, `images: {registries: ["${registry.host}"], insecure: ["${registry.host}"]}\n`)
   secrets.token = platform.token
   await platform.admin('user', 'add', 'grace', '--admin')
@@ -142,6 +144,21 @@ describe('secrets that are put everywhere', () => {
       assert.equal(job.state, 'failed')
       refused.push(JSON.stringify({ ...job, env: {}, args: [] }))
     }
+    const login = `/api/v1/registries/${registry.host}/login`
+    const withSecret = (words: string | undefined) => JSON.stringify({ username: 'ada', secret: words })
+    const stored = await send(
+      'PUT',
+      login,
+      { ...bearer(secrets.token), ...json },
+      withSecret(secrets['registry-stored']),
+    )
+    assert.equal(stored.status, 200, stored.text)
+    const wrong = await send('PUT', login, { ...bearer(secrets.token), ...json }, withSecret(secret('registry-wrong')))
+    assert.ok(wrong.status >= 400, wrong.text)
+    await platform.run('echo $CANFAR_TOKEN > token; exit 1', { jobToken: true })
+    secrets.jobToken = (await readFile(join(platform.dataDir, 'arc/home/ada/token'), 'utf8')).trim()
+    assert.match(secrets.jobToken, /^sp_[0-9a-z]{52}$/)
+    await send('GET', '/api/v1/jobs', bearer(secrets.jobToken))
     await platform.run('exit 3', { env: { KEY: secret('env3') } })
     await platform.jobs().cancel(running)
     await platform.ended(running)
