@@ -86,7 +86,10 @@ describe('how a published client is told of a server', () => {
   })
 
   it('by a configuration with a key of its own', async () => {
-    await assertWorks(recent, await home('own-key', configuration(2, 'mysite')))
+    const ownKey = await home('own-key', configuration(2, 'mysite'))
+    await assertWorks(recent, ownKey)
+    // Of logins it knows only those that are built in.
+    assert.equal((await recent.canfar(['auth', 'show'], ownKey)).code, 1)
     // The older one takes no login that it could not renew, whether it must or not.
     const renewable = oidcLogin('http://127.0.0.1:9', { access: platform.token, refresh: 'never' }, farFuture)
     await assertWorks(older, await home('own-key-1', configuration(1, 'mysite', renewable)))
@@ -159,6 +162,9 @@ describe('how a published client is told of a server', () => {
     const login = ['auth', 'login', '--server', platform.url, '--name', 'mine', '--token', '-']
     assert.match(succeeded(await ourCanfar(login, environment, `${platform.token}\n`)), /^Logged in to mine as ada\.$/m)
     await assertWorks(recent, environment)
+
+    // The older one reads no version but its own.
+    assert.equal((await older.canfar(['ps'], environment)).code, 1)
 
     // What the published client does to the file, ours goes on to read; and the reverse.
     succeeded(await recent.canfar(['config', 'set', 'console.width', '100'], environment))
