@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { hasJobsApi, Jobs, Session, Tokens } from '@science-platform/client'
+import { hasJobsApi, Images, Jobs, Session, Tokens } from '@science-platform/client'
 import { loadConfiguration, saveConfiguration } from './configuration-file.ts'
 import { tellingExpiry } from './expiry-warning.ts'
 import { CommandFailure } from './failure.ts'
@@ -16,6 +16,8 @@ export interface Platform {
   readonly jobs: () => Promise<Jobs | undefined>
   /** One's tokens on this platform's own API. */
   readonly tokens: Tokens
+  /** Images and registries of this platform's own API. */
+  readonly images: Images
 }
 
 /**
@@ -41,7 +43,8 @@ export async function platformOf(login: Login, verbose: boolean, warns = false):
   const options = { ...login, fetch: warns ? tellingExpiry(fetch) : fetch }
   let jobs: Promise<Jobs | undefined> | undefined
   const detect = async (): Promise<Jobs | undefined> => ((await hasJobsApi(options)) ? new Jobs(options) : undefined)
-  return { login, session: new Session(options), tokens: new Tokens(options), jobs: () => (jobs ??= detect()) }
+  const [tokens, images] = [new Tokens(options), new Images(options)]
+  return { login, session: new Session(options), tokens, images, jobs: () => (jobs ??= detect()) }
 }
 
 /** Tells method, address, status and time of every request; never headers, which hold the token. */

@@ -46,7 +46,18 @@ const lazyCommands: readonly LazyCommand[] = [
     load: () => import('./commands/stats.ts'),
   },
   { name: 'queue', summary: 'how full the platform is', group: platform, load: () => import('./commands/queue.ts') },
-  { name: 'image', summary: 'the images there are', group: platform, load: () => import('./commands/image.ts') },
+  {
+    name: 'image',
+    summary: 'images: what there is, what it is, fetch it beforehand',
+    group: platform,
+    load: () => import('./commands/image.ts'),
+  },
+  {
+    name: 'registry',
+    summary: 'your credentials for private images',
+    group: platform,
+    load: () => import('./commands/registry.ts'),
+  },
   { name: 'login', summary: 'log in to a server', group: setup, load: () => import('./commands/login.ts') },
   { name: 'auth', summary: 'log in, and manage logins', group: setup, load: () => import('./commands/auth.ts') },
   {

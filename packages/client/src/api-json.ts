@@ -1,11 +1,12 @@
 import type { Connection, Outgoing } from './connection.ts'
 import { problemFrom } from './problem-error.ts'
 
-/** What this platform's own API answers. Throws {@link ProblemError} when it refuses, and as {@link Connection} does. */
+/** What this platform's own API answers; undefined where it has nothing to say (204). Throws {@link ProblemError} when it refuses, and as {@link Connection} does. */
 export async function apiJson(connection: Connection, outgoing: Outgoing): Promise<unknown> {
   const answer = await connection.exchange(outgoing)
   const request = `${outgoing.method} ${outgoing.url.split('?')[0] ?? ''}`
   if (answer.status < 200 || answer.status >= 300) throw problemFrom(answer, request)
+  if (answer.status === 204) return undefined
   try {
     return JSON.parse(answer.text)
   } catch (error) {

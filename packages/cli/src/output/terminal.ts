@@ -18,6 +18,11 @@ export function note(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
+/** Shows how far something is, in the place of what it showed before; nothing where stderr is no terminal. Undefined: it is done. */
+export function showProgress(text: string | undefined): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text ?? ''}`)
+}
+
 /** Writes bytes of a log as they are, no faster than they are taken. */
 export async function printBytes(bytes: Uint8Array): Promise<void> {
   if (!process.stdout.write(bytes)) await once(process.stdout, 'drain')

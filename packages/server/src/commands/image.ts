@@ -2,10 +2,11 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { pino } from 'pino'
 import type { Config } from '../config.ts'
-import type { LocalImages } from '../image/local-images.ts'
+import type { ImageDescription, LocalImages } from '../image/local-images.ts'
 import { openLocalImages } from '../image/open-local-images.ts'
+import type { ImageUse, Store } from '../store/store.ts'
 import { located } from './located.ts'
-import { changeStore, configAt, type Location } from './open-store.ts'
+import { changeStore, withStore, type Location } from './open-store.ts'
 import { printTable } from './table.ts'
 
 /** Defines the commands under `image`. */
@@ -19,13 +20,29 @@ export function define(image: Command): void {
     )
     .action(loadImage)
   located(image.command('list'))
+    .alias('ls')
     .description('list the images on this machine')
     .option('--json', 'as JSON')
     .action(listImages)
+  located(image.command('info <reference>'))
+    .description('what an image on this machine is made of, and who ran it last')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  science-platform image info localhost/astro/source-extractor:1 --data DIR')
+    .action(imageInfo)
+  located(image.command('rm <reference>'))
+    .description('forget an image; what running jobs need stays until they have ended')
+    .addHelpText('after', '\nExample:\n  science-platform image rm localhost/astro/source-extractor:1 --data DIR')
+    .action(removeImage)
 }
 
-const openImages = (config: Config): Promise<LocalImages> =>
-  openLocalImages({ folder: join(config.dataDir, 'images'), policy: config.images, log: pino({ level: 'silent' }) })
+/** No limit is given, so that nothing goes but what nobody needs: making room is for the server. */
+const openImages = (config: Config, store: Pick<Store, 'imagesInUse'>): Promise<LocalImages> =>
+  openLocalImages({
+    folder: join(config.dataDir, 'images'),
+    policy: config.images,
+    log: pino({ level: 'silent' }),
+    ofJobs: () => store.imagesInUse(),
+  })
 
 /** `image load`: prints the digest. */
 async function loadImage(archive: string, options: Location & { readonly as: string }): Promise<void> {
@@ -33,15 +50,15 @@ async function loadImage(archive: string, options: Location & { readonly as: str
   process.once('SIGINT', () => {
     interrupted.abort(new Error('interrupted; nothing was loaded'))
   })
-  await changeStore(options, { action: 'image load', subject: options.as }, async (_store, config) => {
-    const images = await openImages(config)
+  await changeStore(options, { action: 'image load', subject: options.as }, async (store, config) => {
+    const images = await openImages(config, store)
     process.stdout.write(`${await images.load(archive, options.as, interrupted.signal)}\n`)
   })
 }
 
 /** `image list` */
 async function listImages(options: Location & { readonly json?: true }): Promise<void> {
-  const rows = await (await openImages(await configAt(options))).list()
+  const rows = await withStore(options, async (store, config) => (await openImages(config, store)).list())
   if (options.json) {
     process.stdout.write(`${JSON.stringify(rows, undefined, 2)}\n`)
     return
@@ -55,4 +72,40 @@ async function listImages(options: Location & { readonly json?: true }): Promise
       new Date(loadedAt).toISOString().slice(0, 10),
     ]),
   )
+}
+
+/** `image info`: asks no registry, for who administers the machine may know of all that is on it. */
+async function imageInfo(reference: string, options: Location & { readonly json?: true }): Promise<void> {
+  const { image, lastUse } = await withStore(options, async (store, config) => {
+    const [lastUse] = await store.imageUses({ image: reference })
+    return { image: await (await openImages(config, store)).describeStored(reference), lastUse }
+  })
+  if (options.json) process.stdout.write(`${JSON.stringify({ reference, ...image, lastUse }, undefined, 2)}\n`)
+  else printTable(['', ''], infoRows(reference, image, lastUse))
+}
+
+function infoRows(reference: string, image: ImageDescription, lastUse: ImageUse | undefined): string[][] {
+  const { digest, platform, sizeBytes, createdAt, entrypoint, cmd, workingDir, env, labels } = image
+  return [
+    ['image', reference],
+    ['digest', digest],
+    ['made for', platform === undefined ? 'it does not say' : `${platform.os}/${platform.architecture}`],
+    ['size', `${(sizeBytes / 1e6).toFixed(1)} MB, compressed`],
+    ['built', createdAt ?? 'it does not say'],
+    ['last run', lastUse === undefined ? 'by no job that is known' : `${instant(lastUse.at)} by ${lastUse.account}`],
+    ['entry point', JSON.stringify(entrypoint)],
+    ['command', JSON.stringify(cmd)],
+    ['folder', workingDir],
+    ...env.map((line) => ['variable', JSON.stringify(line)]),
+    ...Object.entries(labels).map((label) => ['label', JSON.stringify(label.join('='))]),
+  ]
+}
+
+const instant = (at: number): string => new Date(at).toISOString()
+
+/** `image rm` */
+async function removeImage(reference: string, options: Location): Promise<void> {
+  await changeStore(options, { action: 'image rm', subject: reference }, async (store, config) => {
+    await (await openImages(config, store)).remove(reference)
+  })
 }

@@ -56,7 +56,9 @@ export async function permissionFor(
       if (!('digest' in version)) continue
       const reading = { source, digest: version.digest, registryAuth: way }
       if (error.failure === 'denied' || error.failure === 'missing') await grants.remove(reading)
-      else if ((await grants.age(reading)) < graceMilliseconds) return { digest: version.digest, registryAuth: way }
+      const isAway = error.failure === 'unreachable' || error.failure === 'busy'
+      if (isAway && (await grants.age(reading)) < graceMilliseconds)
+        return { digest: version.digest, registryAuth: way }
     }
   }
   throw refusal ?? new Error('there was no way to ask')

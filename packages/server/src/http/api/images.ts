@@ -52,7 +52,7 @@ export function imageRoutes(
         summary: 'Images that the registries and the local store offer',
         description:
           'Answered from what was known last; the registries are asked in the background. Images that were fetched with ' +
-          'credentials are told to those who have run them.',
+          'credentials are told to those who have run or fetched them.',
         querystring: ImageListQuery,
         response: {
           200: answer<ImagePage>('ImagePage', 'A page; next is the cursor of the following one'),
@@ -63,9 +63,11 @@ export function imageRoutes(
     async (request) => {
       const { name, type, here, limit = 1000, cursor } = request.query
       const caller = callerOf(request)
-      const uses = isAdministrator(caller) ? undefined : await store.imageUses({ account: caller.account.name })
-      const own = uses && new Set(uses.map(({ image }) => image))
-      const all = offeredImages(await images.list(), catalogue.registries(), (image) => own?.has(image) ?? true)
+      const account = caller.account.name
+      const own = new Set((await store.imageUses({ account })).map(({ image }) => image))
+      const mayKnow = (image: string): boolean =>
+        isAdministrator(caller) || own.has(image) || pulls.find(account, image)?.state === 'present'
+      const all = offeredImages(await images.list(), catalogue.registries(), mayKnow)
       const found = all.filter(
         (image) =>
           (name === undefined || image.reference.includes(name.toLowerCase())) &&

@@ -14,6 +14,7 @@ export interface BusyboxImage {
   readonly cmd?: readonly string[]
   readonly env?: readonly string[]
   readonly workingDir?: string
+  readonly labels?: Readonly<Record<string, string>>
   /** Default: this machine's. Several make an index with an image for each. */
   readonly architectures?: readonly string[]
   /** Layers above the one with busybox, lowest first. */
@@ -72,6 +73,7 @@ export async function busyboxImage(wanted: BusyboxImage): Promise<string> {
         ...(wanted.entrypoint && { Entrypoint: wanted.entrypoint }),
         ...(wanted.env && { Env: wanted.env }),
         ...(wanted.workingDir && { WorkingDir: wanted.workingDir }),
+        ...(wanted.labels && { Labels: wanted.labels }),
       },
       rootfs: { type: 'layers', diff_ids: archives.map(digestOf) },
     })
