@@ -117,7 +117,9 @@ test('stored credentials run a private image, go to their registry alone, and ar
   const files = (await readdir(platform.dataDir, { recursive: true, withFileTypes: true })).filter(
     (entry) => entry.isFile() && !entry.parentPath.includes('/roots/'),
   )
-  const texts = await Promise.all(files.map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(ifGone)))
+  const texts = await Promise.all(
+    files.map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(ifGone)),
+  )
   for (const secret of secrets) {
     assert.ok(!platform.log.includes(secret))
     assert.deepEqual(

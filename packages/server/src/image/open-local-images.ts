@@ -180,6 +180,24 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     })
   }
 
+  /** Another name than that by which an image was fetched may mean it too, and what was private may be public by now. */
+  async function remember(reference: ImageReference, { digest, registryAuth }: Permission): Promise<void> {
+    const name = printReference(reference)
+    const known = await records.find(name)
+    const isPublic = registryAuth === undefined
+    if ((known?.digest === digest && (known.public || !isPublic)) || !(await layouts.has(digest))) return
+    const { sizeBytes, labels } = await storedImage(digest)
+    const record = {
+      reference: name,
+      digest,
+      sizeBytes,
+      types: typesOf(labels),
+      public: isPublic,
+      loadedAt: Date.now(),
+    }
+    await temporaries.use((temporary) => records.write(record, temporary))
+  }
+
   /** What a layout on the disk says of its image. */
   async function storedImage(digest: string): Promise<ImageDescription> {
     const { manifest, config: bytes } = await readLayout(layouts.path(digest))
@@ -211,7 +229,10 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     const allowed = await permission(image, wanted, registryAuth, signal)
     const { digest } = allowed
     const present = await unpacked(digest)
-    if (present) return { ...present.image, reference: image }
+    if (present) {
+      if (!isLocal(reference)) await remember(reference, allowed)
+      return { ...present.image, reference: image }
+    }
 
     if (!(await layouts.has(digest))) {
       if (isLocal(reference)) {
@@ -241,6 +262,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
         return root
       }),
     )
+    if (!isLocal(reference)) await remember(reference, allowed)
     return { ...done.image, reference: image }
   }
 
