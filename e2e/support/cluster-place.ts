@@ -30,17 +30,20 @@ export async function kubectl(...args: readonly string[]): Promise<string> {
 export class ClusterPlace {
   readonly namespace: string
   readonly #dataDir: string
+  readonly #insecure: readonly string[]
 
-  private constructor(dataDir: string, namespace: string) {
+  private constructor(dataDir: string, namespace: string, insecure: readonly string[]) {
     this.#dataDir = dataDir
+    this.#insecure = insecure
     this.namespace = namespace
   }
 
-  static async make(dataDir: string): Promise<ClusterPlace> {
+  /** @param settings of the platform, as YAML: registries of this machine that it names are spoken to over plain http. */
+  static async make(dataDir: string, settings: string): Promise<ClusterPlace> {
     const namespace = `e2e-${Math.random().toString(36).slice(2, 10)}`
     for (const folder of ['home', 'projects']) await mkdir(join(dataDir, 'arc', folder), { recursive: true })
     await kubectl('create', 'namespace', namespace)
-    return new ClusterPlace(dataDir, namespace)
+    return new ClusterPlace(dataDir, namespace, settings.match(/127\.0\.0\.1:\d+/g) ?? [])
   }
 
   /** The platform's configuration, as environment variables. */
@@ -49,7 +52,7 @@ export class ClusterPlace {
     return {
       SCIENCE_PLATFORM_EXECUTOR: 'kubernetes',
       SCIENCE_PLATFORM_IMAGES_ALIASES: JSON.stringify({ localhost: `${clusterRegistry}/${this.namespace}` }),
-      SCIENCE_PLATFORM_IMAGES_INSECURE: clusterRegistry,
+      SCIENCE_PLATFORM_IMAGES_INSECURE: [clusterRegistry, ...this.#insecure].join(','),
       [`${prefix}_KUBECONFIG`]: testKubeconfig(),
       [`${prefix}_NAMESPACE`]: this.namespace,
       [`${prefix}_VOLUMES_HOME_HOST_PATH`]: join(this.#dataDir, 'arc/home'),
@@ -57,6 +60,7 @@ export class ClusterPlace {
       [`${prefix}_VOLUMES_SCRATCH_GB`]: '2',
       [`${prefix}_HOMES_FOLDER`]: join(this.#dataDir, 'arc/home'),
       [`${prefix}_DNS_POLICY`]: 'Default',
+      [`${prefix}_OVERCOMMIT`]: '2',
       [`${prefix}_USAGE`]: 'kubelet',
     }
   }

@@ -8,9 +8,12 @@ import { promisify } from 'node:util'
 import { Jobs } from '@science-platform/client'
 import { isEnded, type Job, type JobRequest } from '@science-platform/contract'
 import { ClusterPlace } from './cluster-place.ts'
+import { eventually } from './eventually.ts'
 import { busyboxImage, type BusyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
 
 const run = promisify(execFile)
+
+export { eventually }
 
 /** The repository, and the program an operator has. */
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -32,6 +35,7 @@ export class Platform {
   log = ''
   #server: ChildProcess | undefined
   #cluster: ClusterPlace | undefined
+  readonly #variables: Record<string, string> = {}
   #unmount: () => void = () => undefined
 
   private constructor(folder: string) {
@@ -49,7 +53,7 @@ export class Platform {
     const platform = new Platform(await mkdtemp(join(tmpdir(), 'sp-e2e-')))
     await mkdir(platform.dataDir)
     platform.#unmount = mount(platform.dataDir)
-    if (onKubernetes) platform.#cluster = await ClusterPlace.make(platform.dataDir)
+    if (onKubernetes) platform.#cluster = await ClusterPlace.make(platform.dataDir, settings)
     await writeFile(platform.config, `dataDir: ${platform.dataDir}\nlisten: 127.0.0.1:0\n${settings}`)
     await platform.admin('user', 'add', 'ada', '--group', 'survey')
     platform.token = await platform.admin('token', 'create', 'ada')
@@ -107,8 +111,13 @@ export class Platform {
     return code
   }
 
+  /** Gives the program an environment variable. */
+  set(name: string, value: string): void {
+    this.#variables[name] = value
+  }
+
   #environment(): NodeJS.ProcessEnv {
-    return { ...process.env, ...this.#cluster?.settings() }
+    return { ...process.env, ...this.#cluster?.settings(), ...this.#variables }
   }
 
   /** The namespace of its jobs on the test cluster. */
@@ -219,14 +228,4 @@ export class Platform {
       COLUMNS: '80',
     }
   }
-}
-
-/** Asks again and again until there is an answer; fails after `seconds`. */
-export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
-    const answer = await ask()
-    if (answer !== undefined && answer !== false) return answer
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  throw new Error(`waited ${seconds} s in vain for ${what}`)
 }

@@ -102,6 +102,8 @@ export interface KubernetesConfig {
   readonly tolerations: readonly Toleration[]
   /** A PriorityClass for the pods. */
   readonly priorityClass?: string
+  /** How many cores are offered for each that a node has: jobs rarely use all that they ask for. */
+  readonly overcommit: number
   /** The extended resource that a GPU is. */
   readonly gpuResource: string
   /** Seconds after which a job on a node that does not answer counts as lost. */

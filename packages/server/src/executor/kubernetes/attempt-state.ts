@@ -106,7 +106,7 @@ function takenOff(pod: PodRecord, { job }: Evidence): Cause {
   const node = pod.node ?? 'its node'
   const again = 'Submit it again; save the state of long work now and then.'
   const said = (pod.disruption?.message ?? pod.message).replace(/\.? *$/, '')
-  if (/ephemeral.storage|emptyDir.*exceeds|DiskPressure|low on resource: (?:ephemeral|inodes)/i.test(pod.message))
+  if (/ephemeral.*storage|emptyDir.*exceeds|DiskPressure|low on resource: (?:ephemeral|inodes)/i.test(pod.message))
     return {
       code: 'evicted',
       message: `It was ended because it, or its node ${node}, had no disk space left: ${said}.`,

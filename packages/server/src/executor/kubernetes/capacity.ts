@@ -7,7 +7,7 @@ import type { ClusterSettings } from './settings.ts'
 export function nodesOf(
   nodes: Iterable<NodeRecord>,
   tenants: Iterable<Tenant>,
-  settings: Pick<ClusterSettings, 'nodeSelector' | 'tolerations' | 'queue'>,
+  settings: Pick<ClusterSettings, 'nodeSelector' | 'tolerations' | 'overcommit' | 'queue'>,
 ): Node[] {
   const taken = Map.groupBy(tenants, ({ node }) => node)
   const offered: Node[] = []
@@ -19,6 +19,7 @@ export function nodesOf(
       free.memoryGb -= memoryGb
       free.gpus -= gpus
     }
+    free.cores *= settings.overcommit
     if (free.cores > 0 && free.memoryGb > 0) offered.push({ name: node.name, ...free })
   }
   const depth = settings.queue?.depth

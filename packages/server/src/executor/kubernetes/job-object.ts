@@ -99,7 +99,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
               workingDir: homeOf(spec.account),
               resources: {
                 requests: {
-                  cpu: coresQuantity(cores.request),
+                  cpu: coresQuantity(cores.request / settings.overcommit),
                   memory: gibibytesQuantity(memoryGb.request),
                   'ephemeral-storage': gibibytesQuantity(settings.scratchGb.request),
                   ...gpu,

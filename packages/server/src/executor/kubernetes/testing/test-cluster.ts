@@ -82,6 +82,7 @@ export class TestCluster {
       dnsPolicy: 'Default',
       nodeSelector: {},
       tolerations: [],
+      overcommit: 2,
       gpuResource: 'nvidia.com/gpu',
       lossSeconds: 300,
       images: { registries: [clusterRegistry], aliases: {}, insecure: [clusterRegistry] },

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { kubectl } from '../support/cluster-place.ts'
+import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+
+const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
+
+describe('what a job may not have on a cluster', { skip }, () => {
+  let platform: Platform
+  before(async () => {
+    platform = await Platform.make()
+    await platform.start()
+  })
+  after(() => platform[Symbol.asyncDispose]())
+
+  const waitingFor = (id: string, pattern: RegExp) =>
+    eventually(`its reason to be like ${pattern.source}`, async () => {
+      const { reason = '' } = await platform.jobs().get(id)
+      return pattern.test(reason)
+    })
+
+  it('memory: the kernel ends it, and the limit is told', async () => {
+    const { job } = await platform.run(
+      'tail -c 1500m /dev/zero | wc -c; x=$(head -c 1500m /dev/zero | tr "\\0" a); echo $?',
+      {
+        cores: 1,
+        memoryGb: 1,
+      },
+    )
+    assert.deepEqual([job.state, job.cause?.code, job.exitCode], ['failed', 'out-of-memory', 137])
+    assert.match(job.cause?.message ?? '', /limit of 1 GiB/)
+  })
+
+  it('disk: the node ends it, and where to write instead is told', async () => {
+    const { job } = await platform.run('head -c 2600m /dev/zero > /scratch/large; sleep 600')
+    assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
+    assert.match(job.cause?.message ?? '', /disk space/)
+    assert.match(job.cause?.hint ?? '', /\/arc/)
+  })
+
+  it('time: it is asked to end, then it is ended', async () => {
+    const { job, log } = await platform.run('trap "echo saved; exit 0" TERM; echo up; while :; do sleep 0.2; done', {
+      timeSeconds: 3,
+    })
+    assert.deepEqual([job.state, job.cause?.code], ['failed', 'time-limit'])
+    assert.equal(log, 'up\nsaved\n')
+  })
+
+  it('room in a quota: it waits, says for what, and starts when there is room', async () => {
+    await kubectl('create', 'quota', 'one-pod', '--hard=pods=1', '-n', platform.namespace)
+    const first = await platform.submit('while [ ! -e go-on ]; do sleep 0.2; done; rm go-on')
+    await platform.becomes(first, 'running')
+    const second = await platform.submit('echo second')
+    await waitingFor(second, /quota one-pod is used up/)
+    const { events } = (await (await platform.fetch(`/api/v1/jobs/${second}/events`)).json()) as {
+      events: { message: string }[]
+    }
+    await kubectl('delete', 'quota', 'one-pod', '-n', platform.namespace)
+    const releaser = await platform.run('touch go-on')
+    assert.equal(releaser.job.exitCode, 0)
+    assert.equal((await platform.ended(second)).exitCode, 0)
+    assert.ok(Array.isArray(events))
+  })
+
+  it('an image that does not exist: it ends at once', async () => {
+    const { job } = await platform.run('true', { image: 'localhost/test/nothing:1' })
+    assert.deepEqual([job.state, job.cause?.code], ['failed', 'image-not-found'])
+    assert.equal(job.startedAt, undefined)
+  })
+
+  it('a program that is not in the image: it ends at once', async () => {
+    const { job } = await platform.run('', { cmd: 'no-such-program', args: [] })
+    assert.deepEqual([job.state, job.cause?.code], ['failed', 'command-not-found'])
+  })
+})
+
+describe('a registry that never answers', { skip }, () => {
+  it('is waited for, with a reason, for as long as the configuration says; then the job ends', async () => {
+    // Nobody listens on port 9 (discard) of this machine.
+    await using platform = await Platform.make(
+      "images: {registries: ['127.0.0.1:9']}\nkubernetes: {imageSeconds: 20}\n",
+    )
+    await platform.start()
+    const id = await platform.submit('true', { image: '127.0.0.1:9/test/never:1' })
+    await eventually('a reason', async () => /could not be reached/.test((await platform.jobs().get(id)).reason ?? ''))
+    const job = await platform.ended(id)
+    assert.deepEqual([job.state, job.cause?.code], ['failed', 'image-unreachable'])
+  })
+})

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { ClusterProcess, nodeReady } from '../support/cluster-process.ts'
+import { kubectl } from '../support/cluster-place.ts'
+import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+
+const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
+
+describe('parts of the cluster that go away', { skip }, () => {
+  let platform: Platform
+  before(async () => {
+    platform = await Platform.make('kubernetes: {lossSeconds: 5}\n')
+    await platform.start()
+  })
+  afterEach(() => kubectl('uncordon', 'node-1'))
+  after(() => platform[Symbol.asyncDispose]())
+
+  const runs = async (line: string): Promise<string> => {
+    const id = await platform.submit(line)
+    await platform.becomes(id, 'running')
+    await eventually('its first words', async () => (await platform.logOf(id)) !== '')
+    return id
+  }
+  const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+
+  it('the API server, for a minute: jobs go on, what was accepted meanwhile runs afterwards, once', async () => {
+    const ending = await runs('echo up; sleep 20; echo down; exit 3')
+    const lasting = await runs('echo up; while [ ! -e go ]; do sleep 0.2; done; rm go; exit 4')
+    const api = new ClusterProcess('apiserver')
+    await api.stop()
+    const accepted = await platform.submit('echo once >> accepted; cat accepted; rm accepted')
+    const cancelled = await platform.submit('sleep 600')
+    await pause(30)
+    await platform.jobs().cancel(cancelled)
+    assert.equal(await platform.logOf(lasting), 'up\n')
+    await pause(30)
+    await api.start()
+    await nodeReady()
+    assert.equal((await platform.ended(ending)).exitCode, 3)
+    assert.equal(await platform.logOf(ending), 'up\ndown\n')
+    await platform.ended(accepted)
+    assert.equal(await platform.logOf(accepted), 'once\n')
+    assert.equal((await platform.ended(cancelled)).state, 'cancelled')
+    await platform.run('touch go')
+    assert.equal((await platform.ended(lasting)).exitCode, 4)
+  })
+
+  it('the API server while our own is killed: both come back to what was promised', async () => {
+    const id = await runs('echo up; while [ ! -e back ]; do sleep 0.2; done; rm back; exit 6')
+    const api = new ClusterProcess('apiserver')
+    await api.stop()
+    await platform.stop('SIGKILL')
+    await api.start()
+    await platform.start()
+    await nodeReady()
+    await platform.run('touch back')
+    assert.equal((await platform.ended(id)).exitCode, 6)
+  })
+
+  it('the kubelet: a job goes on, and its ending and all of its log are found', async () => {
+    const id = await runs('echo up; sleep 5; echo down; exit 5')
+    const kubelet = new ClusterProcess('kubelet')
+    await kubelet.stop()
+    await pause(8)
+    await kubelet.start()
+    await nodeReady()
+    assert.equal((await platform.ended(id)).exitCode, 5)
+    assert.equal(await platform.logOf(id), 'up\ndown\n')
+  })
+
+  it('containerd: a job goes on, and its ending and all of its log are found', async () => {
+    const id = await runs('echo up; while [ ! -e done ]; do sleep 0.2; done; rm done; echo down; exit 7')
+    const containerd = new ClusterProcess('containerd')
+    await containerd.stop()
+    await pause(3)
+    await containerd.start()
+    await nodeReady()
+    await platform.run('touch done')
+    assert.equal((await platform.ended(id)).exitCode, 7)
+    assert.equal(await platform.logOf(id), 'up\ndown\n')
+  })
+
+  it('a node that is closed: jobs on it go on, others wait and say so, and start when it opens', async () => {
+    const running = await runs('echo up; while [ ! -e opened ]; do sleep 0.2; done; rm opened')
+    await kubectl('cordon', 'node-1')
+    await eventually('the node to be known as closed', async () => {
+      const id = await platform.submit('true')
+      const { state, reason = '' } = await platform.jobs().get(id)
+      await platform.jobs().cancel(id)
+      return state === 'queued' && reason !== ''
+    })
+    const waiting = await platform.submit('touch opened')
+    await pause(2)
+    assert.equal((await platform.jobs().get(waiting)).state, 'queued')
+    assert.equal((await platform.jobs().get(running)).state, 'running')
+    await kubectl('uncordon', 'node-1')
+    assert.equal((await platform.ended(waiting)).exitCode, 0)
+    assert.equal((await platform.ended(running)).exitCode, 0)
+  })
+
+  it('a node that is emptied: its jobs are ended in their own way and told why', async () => {
+    const id = await runs('trap "echo saved; exit 143" TERM; echo up; while :; do sleep 0.2; done')
+    await kubectl(
+      'drain',
+      'node-1',
+      '--force',
+      '--ignore-daemonsets',
+      '--delete-emptydir-data',
+      '--grace-period=20',
+      '--timeout=100s',
+    )
+    const job = await platform.ended(id)
+    assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
+    assert.match(job.cause?.message ?? '', /being emptied/)
+    assert.match(await platform.logOf(id), /^up\nsaved\n/)
+  })
+
+  it('a node that is lost: its jobs are told as lost, with what is there of their logs', async () => {
+    const id = await runs('echo up; sleep 600')
+    const kubelet = new ClusterProcess('kubelet')
+    await kubelet.stop()
+    const job = await eventually(
+      'the job to be lost',
+      async () => {
+        const found = await platform.jobs().get(id)
+        return found.state === 'failed' ? found : undefined
+      },
+      180,
+    )
+    assert.equal(job.cause?.code, 'lost')
+    assert.match(job.cause?.message ?? '', /node-1 went away/)
+    assert.equal(await platform.logOf(id), 'up\n')
+    await kubelet.start()
+    await nodeReady()
+    const { job: next } = await platform.run('true')
+    assert.equal(next.exitCode, 0)
+  })
+})

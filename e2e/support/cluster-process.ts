@@ -1,0 +1,67 @@
+import { spawn } from 'node:child_process'
+import { openSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { eventually } from './eventually.ts'
+import { kubectl, testKubeconfig } from './cluster-place.ts'
+
+const folder = (): string => dirname(testKubeconfig())
+
+/** A part of the test cluster that can be stopped and started again as it was. */
+export class ClusterProcess {
+  readonly name: 'apiserver' | 'kubelet' | 'containerd'
+  #command: readonly string[] = []
+  #environment: NodeJS.ProcessEnv = {}
+
+  constructor(name: ClusterProcess['name']) {
+    this.name = name
+  }
+
+  /** Ends it, and waits until it is gone. */
+  async stop(): Promise<void> {
+    const pid = Number(await readFile(this.#pidFile, 'utf8'))
+    this.#command = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').filter((word) => word !== '')
+    const lines = (await readFile(`/proc/${pid}/environ`, 'utf8')).split('\0').filter((line) => line.includes('='))
+    this.#environment = Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    )
+    process.kill(pid, 'SIGKILL')
+    await eventually(`${this.name} to be gone`, async () => !(await isThere(pid)))
+  }
+
+  /** Starts it as it was. */
+  async start(): Promise<void> {
+    const [program = '', ...args] = this.#command
+    const log = openSync(join(folder(), 'log', `${this.name}.log`), 'a')
+    const child = spawn(program, args, {
+      cwd: folder(),
+      env: this.#environment,
+      detached: true,
+      stdio: ['ignore', log, log],
+    })
+    child.unref()
+    await writeFile(this.#pidFile, String(child.pid))
+    if (this.name === 'apiserver')
+      await eventually('the API server', () => kubectl('get', '--raw', '/readyz').catch(() => undefined))
+  }
+
+  get #pidFile(): string {
+    return join(folder(), 'run', `${this.name}.pid`)
+  }
+}
+
+async function isThere(pid: number): Promise<boolean> {
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return status !== '' && !/\) [ZX] /.test(status)
+}
+
+/** Waits until the node takes work. */
+export const nodeReady = (): Promise<boolean> =>
+  eventually(
+    'the node to be ready',
+    async () => {
+      const [name, status] = (await kubectl('get', 'nodes', '--no-headers')).split(/\s+/)
+      return name !== undefined && status === 'Ready'
+    },
+    120,
+  ).then(() => true)
