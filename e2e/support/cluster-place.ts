@@ -7,7 +7,7 @@ import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 const run = promisify(execFile)
 
 /** The registry that the nodes of the test cluster fetch from (scripts/test-cluster). */
-export const clusterRegistry = '127.0.0.1:5000'
+const clusterRegistry = '127.0.0.1:5000'
 
 /** The kubeconfig of the test cluster's administrator. */
 export const testKubeconfig = (): string => {
