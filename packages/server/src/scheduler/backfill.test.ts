@@ -22,7 +22,9 @@ const large = jobOf(16, { id: 'large', user: 'bob', submittedAt: old })
 
 test('the first that finds no room has it kept, at the time that running jobs are expected to end', () => {
   const plan = new Planner(snapshotOf({ active: [running(8)], queued: [large] })).plan(morning)
-  assert.deepEqual(plan.reservations, [{ jobId: 'large', node: 'n1', at: morning + hour, promisedAt: morning + hour }])
+  assert.deepEqual(plan.reservations, [
+    { jobId: 'large', node: 'n1', at: morning + hour, madeAt: morning, promisedAt: morning + hour },
+  ])
   assert.deepEqual(plan.reasonOf('large'), { kind: 'reservation', asks: large.needs, at: morning + hour, node: 'n1' })
 })
 
@@ -137,6 +139,44 @@ test('nobody behind delays a reservation: with estimates that hold it starts whe
       assert.deepEqual([...promised.keys()], [], 'it never started')
     }),
     { numRuns: 1000 },
+  )
+})
+
+test('wrong estimates of those behind delay a reservation by no more than the policy says', () => {
+  const { maxDelaySeconds } = policyOf({}).backfill
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 2, max: 40 }), (seed, count) => {
+      const random = randomFrom(seed)
+      const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0, deadline: 0 }
+      // What runs keeps to its estimate. Who comes after says little and takes all that its limit allows.
+      const active = Array.from({ length: 4 }, () => {
+        const seconds = 600 + Math.floor(random() * 20_000)
+        return running(pick(random, [1, 2, 4]), { estimateSeconds: seconds, limitSeconds: seconds })
+      })
+      const head = { ...large, needs: { cores: pick(random, [10, 13, 16]), memoryGb: 8, gpus: 0 } }
+      const behind = Array.from({ length: count }, (_, i) => {
+        const limitSeconds = 60 + Math.floor(random() * 40_000)
+        const needs = { cores: pick(random, [1, 2, 4, 8]), memoryGb: 1, gpus: 0 }
+        return jobOf(1, { needs, user: `u${i}`, limitSeconds, estimateSeconds: Math.ceil(limitSeconds * random()) })
+      })
+      const snapshot = snapshotOf({ policy: policyOf({ points }), active, queued: [head, ...behind] })
+      const planner = new Planner(snapshot)
+      const promised = new Planner(snapshot).plan(morning).reservations.find(({ jobId }) => jobId === head.id)?.at
+      fc.pre(promised !== undefined)
+      let startedAt = Infinity
+      simulate({
+        decider: planner,
+        now: morning,
+        active,
+        runSeconds: ({ limitSeconds }) => limitSeconds,
+        onPlaced: ({ id, placedAt }) => {
+          if (id === head.id) startedAt = placedAt
+        },
+      })
+      const late = (startedAt - (promised ?? 0)) / 1000
+      assert.ok(late <= maxDelaySeconds, `it was late by ${late} s`)
+    }),
+    { numRuns: 500 },
   )
 })
 

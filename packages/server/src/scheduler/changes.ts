@@ -56,7 +56,7 @@ export function changesWorthTrying(
     const hasMemory = node.free.mib >= asks.size.mib
     if (hasCores) memoryGb = Math.max(memoryGb, Math.floor(free.memoryGb))
     if (hasMemory) cores = Math.max(cores, Math.floor(free.cores))
-    const reserved = kept.get(node)
+    const reserved = kept.get(node)?.reservation
     if (hasCores && hasMemory && reserved !== undefined) seconds = Math.max(seconds, (reserved.at - now) / 1000)
   }
   // A run time is rounded up by up to a quarter before it is held against a reservation.

@@ -2,7 +2,7 @@ import { Heap } from './heap.ts'
 import { ageHours, type Entry, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { Holding, isAble, type NodeState } from './node-state.ts'
 import type { QueueState } from './queue-state.ts'
-import { earliestRoom, type Kept, keep, mayBackfill, shareNode, takesLimitOf } from './reservations.ts'
+import { earliestRoom, keep, type Kept, mayBackfill, type Room, shareNode, takesLimitOf } from './reservations.ts'
 import type { Reservation } from './snapshot.ts'
 
 /** What a cycle decides. */
@@ -36,7 +36,6 @@ class Cycle {
   readonly #queue = new Heap<Candidate>(goesBefore)
   readonly #placed: { readonly entry: Entry; readonly node: NodeState; readonly holding: Holding }[] = []
   readonly #kept = new Map<NodeState, Kept>()
-  readonly #promised: Reservation[] = []
   /** Lanes to be looked at whose jobs may still find room. */
   #hopeful = 0
 
@@ -60,7 +59,7 @@ class Cycle {
       this.#see(candidate)
     }
     this.#state.reservations.clear()
-    for (const reservation of this.#promised) this.#state.reservations.set(reservation.jobId, reservation)
+    for (const { reservation } of this.#kept.values()) this.#state.reservations.set(reservation.jobId, reservation)
     return { placed: this.#placed, kept: this.#kept, isCut }
   }
 
@@ -120,7 +119,7 @@ class Cycle {
       ? undefined
       : free.best(shape.size, shape.gpuKind, (one) => {
           const kept = this.#kept.get(one)
-          return kept === undefined || mayBackfill(kept, lane, this.#now, policy)
+          return kept === undefined || mayBackfill(kept, lane, this.#now)
         })
     if (node !== undefined) {
       this.#start(lane, node)
@@ -138,7 +137,7 @@ class Cycle {
     const entry = lane.first() as Entry
     const holding = new Holding({ ...entry.job, node: node.name, placedAt: this.#now }, group.shape.size)
     const kept = this.#kept.get(node)
-    if (kept !== undefined) shareNode(kept, lane, this.#now, this.#state.policy)
+    if (kept !== undefined) shareNode(kept, lane, this.#now)
     this.#state.hold(node, holding)
     group.account.user.add(holding.size, 1)
     group.account.group?.add(holding.size, 1)
@@ -155,20 +154,25 @@ class Cycle {
     const promise = this.#state.reservations.get(job.id)
     const found = this.#promisedRoom(lane, promise) ?? this.#soonestRoom(lane.group.shape)
     if (found === undefined) return
-    const { node, room } = found
-    this.#kept.set(node, keep(job.id, lane.group, node, room))
-    const promisedAt = promise?.node === node.name && found.isPromised ? promise.promisedAt : room.at
-    this.#promised.push({ jobId: job.id, node: node.name, at: room.at, promisedAt })
+    const { node, room, madeAt, promisedAt } = found
+    const reservation = { jobId: job.id, node: node.name, at: room.at, madeAt, promisedAt }
+    this.#kept.set(
+      node,
+      keep(node, lane.group, { reservation, room, latest: promisedAt + this.#maxDelayMs }, this.#now),
+    )
   }
 
   /** The room that the last plan promised, unless it comes too late now. */
-  #promisedRoom(lane: Lane, promise: Reservation | undefined): Found | undefined {
+  #promisedRoom({ group: { shape } }: Lane, promise: Reservation | undefined): Found | undefined {
     const node = promise === undefined ? undefined : this.#state.nodes.get(promise.node)
-    if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, lane.group.shape))
-      return undefined
-    const latest = promise.promisedAt + this.#state.policy.backfill.maxDelaySeconds * 1000
-    const room = earliestRoom(node, lane.group.shape.size, this.#now, latest + 1)
-    return room === undefined ? undefined : { node, room, isPromised: true }
+    if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, shape)) return undefined
+    const { madeAt, promisedAt } = promise
+    const room = earliestRoom(node, shape.size, this.#now, promisedAt + this.#maxDelayMs + 1)
+    return room === undefined ? undefined : { node, room, madeAt, promisedAt }
+  }
+
+  get #maxDelayMs(): number {
+    return this.#state.policy.backfill.maxDelaySeconds * 1000
   }
 
   #soonestRoom(shape: Shape): Found | undefined {
@@ -179,7 +183,7 @@ class Cycle {
       if (++tried > nodesTried) break
       const room = earliestRoom(node, shape.size, this.#now, best === undefined ? Infinity : best.room.at + 1)
       if (room === undefined) continue
-      if (best === undefined || room.at < best.room.at) best = { node, room, isPromised: false }
+      if (best === undefined || room.at < best.room.at) best = { node, room, madeAt: this.#now, promisedAt: room.at }
     }
     return best
   }
@@ -190,8 +194,9 @@ const nodesTried = 256
 
 interface Found {
   readonly node: NodeState
-  readonly room: NonNullable<ReturnType<typeof earliestRoom>>
-  readonly isPromised: boolean
+  readonly room: Room
+  readonly madeAt: number
+  readonly promisedAt: number
 }
 
 /** A lane to be looked at. */

@@ -77,7 +77,7 @@ export class Planner {
     }
     const keeps = this.#keepsOff(lane, now)
     if (this.#isCut || keeps === undefined) return { kind: 'turn' }
-    return { kind: 'backfill', reservedAt: keeps.at, plannedSeconds: lane.plannedSeconds }
+    return { kind: 'backfill', reservedAt: keeps.reservation.at, plannedSeconds: lane.plannedSeconds }
   }
 
   /** What makes up a job's place in the order; undefined where it does not wait. */
@@ -192,8 +192,8 @@ export class Planner {
     const { shape } = lane.group
     const free = this.#state.free.best(shape.size, shape.gpuKind, (node) => {
       const kept = this.#kept.get(node)
-      if (kept === undefined || mayBackfill(kept, lane, now, policy)) return true
-      if (keeps === undefined || kept.at < keeps.at) keeps = kept
+      if (kept === undefined || mayBackfill(kept, lane, now)) return true
+      if (keeps === undefined || kept.reservation.at < keeps.reservation.at) keeps = kept
       return false
     })
     return free === undefined ? keeps : undefined

@@ -1,26 +1,27 @@
 import type { Lane, LaneGroup } from './lane.ts'
 import type { Holding, NodeState } from './node-state.ts'
 import { fits, minus, plus, type Size } from './size.ts'
-import type { Policy } from './snapshot.ts'
+import type { Policy, Reservation } from './snapshot.ts'
 
-/** A node kept for a job from an instant on. */
+/** A node kept for the first job of a lane. */
 export interface Kept {
-  readonly jobId: string
-  readonly node: NodeState
-  readonly at: number
+  readonly reservation: Reservation
   /** Whose it is: of what they may hold at once, the job's part is kept too. */
   readonly group: LaneGroup
-  /** What is left of the node at that instant beside the job: what runs longer must do with it. */
+  /** When whatever was started beside it in trust has ended at the latest. */
+  readonly latest: number
+  /** What is left of the node when the job starts, beside it: what runs longer must do with it. */
   spare: Size
 }
 
-/** When enough of a node has ended for a job of this size, and what is free then. Undefined: not before `until`. */
-export function earliestRoom(
-  node: NodeState,
-  asks: Size,
-  now: number,
-  until = Infinity,
-): { readonly at: number; readonly free: Size } | undefined {
+/** When there is room on a node, and what is free then. */
+export interface Room {
+  readonly at: number
+  readonly free: Size
+}
+
+/** When enough of a node has ended for a job of this size. Undefined: not before `until`. */
+export function earliestRoom(node: NodeState, asks: Size, now: number, until = Infinity): Room | undefined {
   if (fits(asks, node.free)) return { at: now, free: node.free }
   const holdings = node.holdings(now)
   let { milliCores, mib, gpus } = node.free
@@ -37,13 +38,24 @@ export function earliestRoom(
   return undefined
 }
 
-/** Keeps the node for the first job of a lane, whose room comes then. */
-export const keep = (
-  jobId: string,
-  group: LaneGroup,
+/**
+ * Keeps a node for the first job of a lane. Whoever started on it since it was chosen because there was enough for both is
+ * taken to run on, whatever is expected of him.
+ */
+export function keep(
   node: NodeState,
-  room: { readonly at: number; readonly free: Size },
-): Kept => ({ jobId, group, node, at: room.at, spare: minus(room.free, group.shape.size) })
+  group: LaneGroup,
+  { reservation, room, latest }: Pick<Kept, 'reservation' | 'latest'> & { readonly room: Room },
+  now: number,
+): Kept {
+  let spare = minus(room.free, group.shape.size)
+  for (const { job, size, end } of node.holdings(now)) {
+    if (end > room.at) break
+    if (job.placedAt >= reservation.madeAt && job.placedAt + job.limitSeconds * 1000 > latest)
+      spare = minus(spare, size)
+  }
+  return { reservation, group, latest, spare }
+}
 
 /**
  * The reservation whose job would be kept from starting by a limit of its user or group if one of this lane started now;
@@ -74,20 +86,16 @@ export function takesLimitOf(
 
 /**
  * Whether a job may start on a node that is kept for another: it ends before, as far as it is trusted, and even at its
- * limit delays the other by no more than the policy says; or it leaves enough.
+ * limit delays the other by no more than the policy says, counted from what was promised first; or it leaves enough.
  */
-export function mayBackfill(kept: Kept, lane: Lane, now: number, { backfill }: Policy): boolean {
-  return endsBefore(kept, lane, now, backfill.maxDelaySeconds) || fits(lane.group.shape.size, kept.spare)
+export function mayBackfill(kept: Kept, lane: Lane, now: number): boolean {
+  return endsBefore(kept, lane, now) || fits(lane.group.shape.size, kept.spare)
 }
 
 /** A job was started beside what is kept: where it will still run then, it has its part of what is spare. */
-export function shareNode(kept: Kept, lane: Lane, now: number, { backfill }: Policy): void {
-  if (!endsBefore(kept, lane, now, backfill.maxDelaySeconds)) kept.spare = minus(kept.spare, lane.group.shape.size)
+export function shareNode(kept: Kept, lane: Lane, now: number): void {
+  if (!endsBefore(kept, lane, now)) kept.spare = minus(kept.spare, lane.group.shape.size)
 }
 
-const endsBefore = (
-  { at }: Kept,
-  { plannedSeconds, limitSeconds }: Lane,
-  now: number,
-  maxDelaySeconds: number,
-): boolean => now + plannedSeconds * 1000 <= at && now + limitSeconds * 1000 <= at + maxDelaySeconds * 1000
+const endsBefore = ({ reservation, latest }: Kept, { plannedSeconds, limitSeconds }: Lane, now: number): boolean =>
+  now + plannedSeconds * 1000 <= reservation.at && now + limitSeconds * 1000 <= latest

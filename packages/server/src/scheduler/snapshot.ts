@@ -193,7 +193,8 @@ export interface Reservation {
   readonly node: string
   /** When it is expected to start: enough of what runs there has ended by then, as estimated. */
   readonly at: number
-  /** When that was said first of this node. It is given up when `at` slips past this by more than the policy's delay. */
+  /** When this node was chosen, and the start that was promised then. Given up when `at` slips by more than the policy's delay. */
+  readonly madeAt: number
   readonly promisedAt: number
 }
 
