@@ -1,4 +1,4 @@
-import { AuditQuery, type AuditEntry, type AuditPage } from '@science-platform/contract'
+import { AuditEntry, AuditPage, AuditQuery } from '@science-platform/contract'
 import type { StoredAuditEntry } from '../../audit/entry.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { instant } from '../job-view.ts'
@@ -8,6 +8,7 @@ import { answer, problemResponses } from './responses.ts'
 
 /** `/audit`: the audit trail, for administrators to read. There is no way to change it. */
 export function auditRoutes(app: ApiServer, { store }: Pick<HttpParts, 'store'>): void {
+  for (const schema of [AuditEntry, AuditPage]) app.addSchema(schema)
   app.get(
     '/audit',
     {

@@ -1,14 +1,19 @@
 import {
+  Attempt,
+  Cause,
   isEnded,
-  jobStates,
+  Job,
+  JobEvent,
+  JobEvents,
   JobListQuery,
+  JobPage,
   JobRequest,
-  type Job,
-  type JobEvents,
-  type JobPage,
+  jobStates,
+  Resources,
+  Submitted,
+  Usage,
+  Why,
   type JobState,
-  type Submitted,
-  type Why,
 } from '@science-platform/contract'
 import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
@@ -52,6 +57,20 @@ export function jobRoutes(
   submit: Submit,
   cancel: Cancel,
 ): void {
+  for (const schema of [
+    Attempt,
+    Cause,
+    Job,
+    JobEvent,
+    JobEvents,
+    JobPage,
+    JobRequest,
+    Resources,
+    Submitted,
+    Usage,
+    Why,
+  ])
+    app.addSchema(schema)
   const { store } = parts
 
   app.post(

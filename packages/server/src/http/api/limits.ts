@@ -1,4 +1,4 @@
-import { holderKinds, HolderSettings, type Holder, type HolderList } from '@science-platform/contract'
+import { Holder, holderKinds, HolderList, HolderSettings, Limits } from '@science-platform/contract'
 import Type from 'typebox'
 import { shown } from '../../job/invalid.ts'
 import type { Store, StoredHolder } from '../../store/store.ts'
@@ -18,6 +18,7 @@ export function limitRoutes(
   app: ApiServer,
   { store, config, queue, now }: Pick<HttpParts, 'store' | 'config' | 'queue' | 'now'>,
 ): void {
+  for (const schema of [Holder, HolderList, HolderSettings, Limits]) app.addSchema(schema)
   app.get(
     '/limits',
     {

@@ -1,4 +1,4 @@
-import type { QueueOverview } from '@science-platform/contract'
+import { QueueOverview } from '@science-platform/contract'
 import { callerOf } from '../guard.ts'
 import type { HttpParts } from '../parts.ts'
 import type { ApiServer } from './api-server.ts'
@@ -6,6 +6,7 @@ import { answer, problemResponses } from './responses.ts'
 
 /** `/queue`: how full the platform is, and what of it is the caller's. */
 export function queueRoutes(app: ApiServer, { queue }: Pick<HttpParts, 'queue'>): void {
+  app.addSchema(QueueOverview)
   app.get(
     '/queue',
     {

@@ -1,25 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import {
-  Attempt,
-  AuditEntry,
-  AuditPage,
-  Cause,
-  Holder,
-  HolderList,
-  HolderSettings,
-  Limits,
-  Job,
-  JobEvent,
-  JobEvents,
-  JobPage,
-  JobRequest,
-  ProblemBody,
-  Resources,
-  QueueOverview,
-  Submitted,
-  Usage,
-  Why,
-} from '@science-platform/contract'
+import { ProblemBody } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
 import type { Cancel } from '../cancel.ts'
@@ -69,29 +49,7 @@ export async function apiRoutes(
   app.setErrorHandler(sendProblem)
   refuseUnrouted(server, unrouted)
   guard(server, common)
-  for (const schema of [
-    Attempt,
-    AuditEntry,
-    AuditPage,
-    Cause,
-    Holder,
-    HolderList,
-    HolderSettings,
-    Job,
-    JobEvent,
-    JobEvents,
-    JobPage,
-    JobRequest,
-    Limits,
-    ProblemBody,
-    Resources,
-    QueueOverview,
-    Submitted,
-    Usage,
-    Why,
-  ]) {
-    app.addSchema(schema)
-  }
+  app.addSchema(ProblemBody)
   await openapiRoute(server, {
     title: 'Science platform',
     description:
