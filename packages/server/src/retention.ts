@@ -22,6 +22,8 @@ export function startRetention(
 
   async function deleteOld(): Promise<void> {
     await store.deleteIdempotencyBefore(now() - idempotencyMs)
+    await store.deleteRunHistoriesBefore(now() - config.jobsDays * dayMs)
+    await store.deleteStartForecastsBefore(now() - config.jobsDays * dayMs)
     await store.deleteAuditBefore(now() - config.auditDays * dayMs)
     const logsEnd = now() - config.logsDays * dayMs
     for (const id of await store.attemptsEndedBetween(logsDeletedUntil, logsEnd)) await executor.deleteLog(id)

@@ -283,6 +283,20 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal((await runner.ended(spec.id)).ending?.exitCode, 137)
     })
 
+    it('warns by a signal and ends nothing by it, where it can', async (context) => {
+      const { executor } = runner
+      if (executor.signal === undefined) return context.skip('this executor sends no signals')
+      const spec = runner.script(`trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done`)
+      await executor.start(spec)
+      await runner.logHas(spec.id, 'ready')
+      assert.equal(await executor.signal(spec.id, 'USR1'), true)
+      await runner.logHas(spec.id, 'warned')
+      await executor.stop(spec.id, 0)
+      await runner.ended(spec.id)
+      assert.equal(await executor.signal(spec.id, 'USR1'), false)
+      assert.equal(await executor.signal('nobody-1', 'USR1'), false)
+    })
+
     it('stops a job that was only just started', async () => {
       const spec = runner.script('sleep 600')
       await runner.executor.start(spec)

@@ -1,4 +1,4 @@
-import type { Cause, Network, Resources, Usage } from '@science-platform/contract'
+import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
 
 /** The account a job runs as. Ids are POSIX ids; they decide what it may read and write under `/arc`. */
 export interface Account {
@@ -94,6 +94,11 @@ export interface Executor {
   start(attempt: AttemptSpec): Promise<void>
   /** SIGTERM, then SIGKILL to everything in the container after the grace period. Ends a preparing attempt at once. */
   stop(attemptId: string, graceSeconds: number): Promise<void>
+  /**
+   * Sends a signal to the command, as a warning: nothing is ended by it. False where nothing runs that could get it.
+   * Executors without this cannot; jobs that ask for it are refused there.
+   */
+  signal?(attemptId: string, signal: WarningSignal): Promise<boolean>
   /** What is really there now, ended attempts included until they are forgotten. The only truth; `onChange` is a hint. */
   list(): Promise<readonly Observed[]>
   /** The store has the ending: everything but the log may go. */

@@ -20,7 +20,7 @@ import type { Store, StoredAccount } from '../store/store.ts'
 export interface HttpParts {
   /** Announces what it stores to `changes` (`store/announcing.ts`). */
   readonly store: Store
-  readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog'>
+  readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog' | 'signal'>
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** What the registries offer, as they said last. */
   readonly catalogue: Pick<Catalogue, 'registries'>

@@ -33,7 +33,7 @@ export type Submit = (submission: Submission) => Promise<SubmitOutcome>
 export function submitter(
   parts: Pick<
     HttpParts,
-    'store' | 'context' | 'networks' | 'checkImage' | 'logins' | 'jobToken' | 'queue' | 'wake' | 'now'
+    'store' | 'executor' | 'context' | 'networks' | 'checkImage' | 'logins' | 'jobToken' | 'queue' | 'wake' | 'now'
   >,
   nextSeq: () => number,
 ): Submit {
@@ -60,6 +60,13 @@ export function submitter(
     const image = parts.checkImage(request.image)
     checkNetwork(request.network, parts.networks)
     checkSize(request)
+    if (request.signal !== undefined && parts.executor.signal === undefined) {
+      throw new InvalidRequest(
+        'signal',
+        `signal is ${request.signal}, but jobs here run where no signal can be sent to them`,
+        'Leave signal out: SIGTERM comes when the time is over, graceSeconds before SIGKILL.',
+      )
+    }
     const jobs = jobsOf(
       { ...request, image },
       {

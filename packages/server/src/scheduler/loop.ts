@@ -8,9 +8,14 @@ import { Queue } from './queue.ts'
 import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
 import type { Plan, Policy } from './snapshot.ts'
+import { outcomesKept } from './start-forecasts.ts'
+import { warningReasons, warningsOf } from './time-limit.ts'
 
 /** How often the loop looks without having been woken, in case a notification was missed. */
 const restMs = 2_000
+
+/** How often a start is forecast that nobody asked for. */
+const forecastEveryMs = 60_000
 
 /** For how long it is remembered what came of estimates. */
 const scoredMs = 30 * 86_400_000
@@ -40,9 +45,11 @@ export class Loop {
   readonly #now: () => number
   /** Attempts that were told to end, so that each is told once. */
   readonly #told = new Set<string>()
-  #nodes: readonly Node[] = []
   /** What attempts wait for that the executor has already. */
   #waiting: ReadonlyMap<string, string> = new Map()
+  /** Warnings that were given, by attempt and kind. */
+  readonly #warned = new Set<string>()
+  #forecastAt = 0
   /** When a plan may come out otherwise although nothing has happened. */
   #planAgainAt: number | undefined
   #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
@@ -65,11 +72,11 @@ export class Loop {
       queue.learn(jobs)
       this.wake()
     })
-    this.#nodes = await executor.nodes()
-    queue.learnNodes(this.#nodes)
+    queue.learnNodes(await executor.nodes())
     await rebuildIfLost(store, this.#parts.policy, this.#now())
     queue.learnHistories(await store.runHistories())
     queue.learnShares(await store.shares())
+    queue.learnStarts(await store.startForecasts(outcomesKept))
     await this.learnHolders()
     queue.learn(await store.notEnded())
     queue.learnAttempts(await store.attempts([...queue.roster.active()].map((job) => job.id)))
@@ -108,7 +115,7 @@ export class Loop {
 
   /** The nodes that jobs may run on. */
   nodes(): readonly Node[] {
-    return this.#nodes
+    return this.queue.nodes()
   }
 
   /** Why a job waits: for its turn, or for what its executor needs to start it. Undefined where it does not wait. */
@@ -171,21 +178,26 @@ export class Loop {
     this.#waiting = new Map(
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
-    this.#nodes = await executor.nodes()
-    queue.learnNodes(this.#nodes)
+    queue.learnNodes(await executor.nodes())
     queue.learnHolders(await store.holders())
+    await this.#warn(this.#now())
     const now = this.#now()
     const { roster } = queue
     const agreement = reconcile(roster.active(), observed, (job) => roster.attempt(job), now)
     // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
     const steps = [...agreement.steps, ...this.#overdue()].map((step) => queue.foresee(step, now))
     const plan = queue.plan(now)
+    if (now >= this.#forecastAt) {
+      this.#forecastAt = now + forecastEveryMs
+      queue.forecastOne(now, Math.random)
+    }
     this.#planAgainAt = plan.again
     const all = [...steps, ...this.#placings(plan, now)]
     const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
 
     for (const id of agreement.forget) {
       this.#told.delete(id)
+      for (const reason of warningReasons) this.#warned.delete(`${id} ${reason}`)
       await executor.forget(id)
     }
     for (const { attemptId: id, graceSeconds } of agreement.stop) {
@@ -241,7 +253,6 @@ export class Loop {
       const job = this.queue.roster.queuedJob(id)
       if (job === undefined) return []
       const number = job.attempt + 1
-      const scores = this.queue.scoresOfStart(job, at)
       return {
         jobId: id,
         from: 'queued' as const,
@@ -249,9 +260,26 @@ export class Loop {
         change: { attempt: number },
         attempt: { id: attemptId(id, number), jobId: id, number, node, placedAt: at },
         events: [{ jobId: id, at, type: 'Normal' as const, reason: 'Placed', message: `It starts on ${node}.` }],
-        ...(scores.length === 0 ? {} : { scores }),
+        ...this.queue.placing(job, at),
       }
     })
+  }
+
+  /** Warns jobs whose time is nearly over. Told first and then done: a signal is never sent twice. */
+  async #warn(now: number): Promise<void> {
+    for (const job of this.queue.roster.active()) {
+      for (const { at, reason, message } of warningsOf(job)) {
+        const key = `${attemptId(job.id, job.attempt)} ${reason}`
+        if (at > now || this.#warned.has(key)) continue
+        this.#warned.add(key)
+        const { startedAt = 0 } = job
+        const before = await this.#parts.store.events(job.id)
+        if (before.some((event) => event.reason === reason && event.at >= startedAt)) continue
+        await this.#parts.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
+        if (reason === 'WarningSignal' && job.signal !== undefined)
+          await this.#parts.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
+      }
+    }
   }
 
   /** Jobs that have run for as long as they may. */
@@ -286,8 +314,10 @@ export class Loop {
   #restFor(): number {
     const now = this.#now()
     let rest = this.#planAgainAt === undefined ? restMs : Math.min(restMs, Math.max(0, this.#planAgainAt - now))
-    for (const { state, deadlineAt } of this.queue.roster.active()) {
-      if (state === 'running' && deadlineAt !== undefined) rest = Math.min(rest, Math.max(0, deadlineAt - now))
+    for (const job of this.queue.roster.active()) {
+      const { state, deadlineAt = Infinity } = job
+      const next = state === 'running' ? [deadlineAt, ...warningsOf(job).map(({ at }) => at)] : []
+      for (const at of next) if (at > now || at === deadlineAt) rest = Math.min(rest, Math.max(0, at - now))
     }
     return rest
   }

@@ -4,22 +4,25 @@ import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import { activeStates, nextState } from '../job/lifecycle.ts'
 import type { Capacity } from '../job/resources.ts'
 import type {
-  EstimateScore,
   EstimateScores,
   JobStep,
+  StartForecast,
   StoredHolder,
   StoredRun,
   StoredRunHistory,
   StoredShare,
 } from '../store/store.ts'
 import { holdersOf, requirePossible, requireRoom, type HolderName } from './admission.ts'
+import { forecast } from './forecast.ts'
 import { classOf } from './lane.ts'
 import { OffPeakHours } from './off-peak.ts'
 import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
 import { Planner } from './planner.ts'
 import { Roster } from './roster.ts'
 import { outcomeOf, percentile, RunHistories } from './run-histories.ts'
+import { soonerOf } from './sooner.ts'
 import type { Holder, Plan, Policy } from './snapshot.ts'
+import { StartForecasts, type ExpectedStart } from './start-forecasts.ts'
 import { decayed, usageAfter } from './usage.ts'
 import { instantText, scoreView, whyOf } from './why.ts'
 import { words } from './words.ts'
@@ -42,8 +45,7 @@ export class Queue {
   readonly #holders = new Map<string, StoredHolder>()
   /** Jobs that were admitted and are not stored yet, by who would hold them. */
   readonly #entering = new Map<string, number>()
-  /** Starts that were told, to be held against what happens: by job. */
-  readonly #toldStarts = new Map<string, ToldStart>()
+  #starts = new StartForecasts()
 
   constructor(policy: Policy, now: number) {
     this.#policy = policy
@@ -69,6 +71,11 @@ export class Queue {
   /** These runs have ended. To be told before any job. */
   learnHistories(histories: readonly StoredRunHistory[]): void {
     this.#histories = new RunHistories(histories)
+  }
+
+  /** So long jobs waited of which a start was told, newest last. */
+  learnStarts(outcomes: readonly StartForecast[]): void {
+    this.#starts = new StartForecasts(outcomes)
   }
 
   /** This is what everybody has used, and others nothing. */
@@ -97,7 +104,7 @@ export class Queue {
       if (job.state === 'queued') this.#tellQueued(job)
       else if (!isActive(job.state)) {
         this.#planner.tell({ type: 'gone', id: job.id })
-        this.#toldStarts.delete(job.id)
+        this.#starts.forget(job.id)
       }
     }
   }
@@ -146,11 +153,19 @@ export class Queue {
   }
 
   /** What comes of the start that was told of a job which is placed now. */
-  scoresOfStart(job: StoredJob, now: number): EstimateScore[] {
-    const told = this.#toldStarts.get(job.id)
-    if (told === undefined) return []
-    const seconds = (at: number): number => (at - told.at) / 1000
-    return [{ what: 'start', outcome: outcomeOf(seconds(now), seconds(told.p10), seconds(told.p90)), at: now }]
+  placing(job: StoredJob, now: number): Pick<JobStep, 'scores' | 'forecast'> {
+    const started = this.#starts.started(job.id, now)
+    return started === undefined ? {} : { scores: [started.score], forecast: started.forecast }
+  }
+
+  /** Forecasts the start of one waiting job of which nothing was told, so that forecasts are known to be good or bad. */
+  forecastOne(now: number, random: () => number): void {
+    const waiting = this.roster.queueLength
+    if (waiting === 0) return
+    const [job] = Iterator.from(this.roster.queued())
+      .drop(Math.floor(random() * waiting))
+      .take(1)
+    if (job !== undefined && !this.#starts.has(job.id)) this.#expectedStart(job.id, now)
   }
 
   /**
@@ -187,6 +202,7 @@ export class Queue {
   why(job: StoredJob, now: number, scores: EstimateScores): Why {
     const { id } = job
     const isWaiting = job.state === 'queued'
+    const expectation = isEnded(job.state) ? undefined : this.#histories.expectation(job)
     return whyOf({
       job,
       now,
@@ -196,7 +212,9 @@ export class Queue {
       reason: isWaiting ? this.#planner.reasonOf(id, now) : undefined,
       ahead: this.#planner.ahead(id, now),
       priority: this.#planner.priorityOf(id, now),
-      expectation: isEnded(job.state) ? undefined : this.#histories.expectation(job),
+      expectation,
+      start: isWaiting ? this.#expectedStart(id, now) : undefined,
+      sooner: isWaiting ? soonerOf(this.#planner.whatWouldStart(id, now), job, expectation) : [],
       scores,
     })
   }
@@ -222,6 +240,11 @@ export class Queue {
       holders: holders.map((holder) => this.#holderView(holder, now)),
       scores: { start: scoreView(scores.start), run: scoreView(scores.run) },
     }
+  }
+
+  #expectedStart(jobId: string, now: number): ExpectedStart | undefined {
+    const draws = forecast(this.#planner, jobId, now, now)
+    return draws && this.#starts.tell(jobId, draws, now)
   }
 
   #holderView({ kind, name }: HolderName, now: number): QueueOverview['holders'][number] {
@@ -268,12 +291,6 @@ export class Queue {
   #waiting(holder: HolderName): number {
     return this.roster.waiting(holder.kind, holder.name) + (this.#entering.get(keyOf(holder)) ?? 0)
   }
-}
-
-interface ToldStart {
-  readonly at: number
-  readonly p10: number
-  readonly p90: number
 }
 
 const isActive = (state: JobState): boolean => (activeStates as readonly JobState[]).includes(state)

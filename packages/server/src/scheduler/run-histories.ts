@@ -63,8 +63,8 @@ export class RunHistories {
   }
 }
 
-/** How long a run is expected to take, in seconds: nine of ten took no longer. One told too short would hold up others. */
-export const estimateOf = ({ seconds }: Pick<Expectation, 'seconds'>): number => Math.max(1, percentile(seconds, 0.9))
+/** How long a run is expected to take, in seconds: three in four took no longer. */
+export const estimateOf = ({ seconds }: Pick<Expectation, 'seconds'>): number => Math.max(1, percentile(seconds, 0.75))
 
 /** Less than a quarter makes no difference to the order (`runTimeStep`). */
 const differs = (a: number, b: number): boolean => Math.max(a, b) > 1.25 * Math.min(a, b)

@@ -4,14 +4,8 @@ import type { EstimateScores } from '../store/store.ts'
 import type { Expectation } from './run-histories.ts'
 import { percentile } from './run-histories.ts'
 import type { Ahead, Policy, Priority, Reason } from './snapshot.ts'
+import type { ExpectedStart } from './start-forecasts.ts'
 import { duration, words } from './words.ts'
-
-/** When a job is expected to start, as instants: one start of ten comes before `p10`, five before `p50`, nine before `p90`. */
-interface ExpectedStart {
-  readonly p10: number
-  readonly p50: number
-  readonly p90: number
-}
 
 /** What is known of a job and its place in the queue. */
 export interface WhyFacts {

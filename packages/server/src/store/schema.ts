@@ -38,6 +38,7 @@ export interface Schema {
   holders: { kind: string; name: string; weight: number | null; limits_json: string; set_at: number }
   shares: { account: string; group_name: string; core_hours: number; at: number }
   run_histories: { alike: string; runs_json: string; at: number }
+  start_forecasts: { job_id: string; at: number; forecast: number; waited: number }
   estimate_scores: { what: string; day: number; inside: number; early: number; late: number }
   audit: AuditRow
   audit_retention: { before: number }

@@ -6,6 +6,7 @@ import * as accounts from './accounts.ts'
 import * as audit from './audit.ts'
 import { eventsOf, insertEvents } from './events.ts'
 import { scoresSince } from './estimate-scores.ts'
+import { deleteForecastsBefore, newestForecasts } from './start-forecasts.ts'
 import { GroupCommit } from './group-commit.ts'
 import * as holders from './holders.ts'
 import { imagesInUse, imageUses } from './image-uses.ts'
@@ -69,6 +70,8 @@ export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCom
     runHistories: () => runs.allRunHistories(db),
     deleteRunHistoriesBefore: (at) => commit.run((tx) => runs.deleteRunHistoriesBefore(tx, at)),
     estimateScores: (since) => scoresSince(db, since),
+    startForecasts: (most) => newestForecasts(db, most),
+    deleteStartForecastsBefore: (at) => commit.run((tx) => deleteForecastsBefore(tx, at)),
     endedRuns: (after, most) => runs.endedRuns(db, after, most, seal),
 
     account: async (name) => (await accounts.findAccounts(db, name))[0],

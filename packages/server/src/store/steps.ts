@@ -10,6 +10,7 @@ import { attemptRow, jobOf } from './rows.ts'
 import { upsertRunHistory } from './run-histories.ts'
 import type { Schema } from './schema.ts'
 import { charge } from './shares.ts'
+import { insertForecast } from './start-forecasts.ts'
 import type { JobChange, JobStep } from './store.ts'
 
 /** Takes one step of one job; undefined where the job is no longer in the state the step starts from. */
@@ -40,6 +41,7 @@ export async function takeStep(
   if (step.charge !== undefined) await charge(db, step.charge)
   if (step.history !== undefined) await upsertRunHistory(db, step.history)
   for (const score of step.scores ?? []) await countScore(db, score)
+  if (step.forecast !== undefined) await insertForecast(db, step.forecast)
   const job = jobOf(row, seal)
   if (isEnded(state)) {
     await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()

@@ -295,6 +295,7 @@ export function describeStore(
           { what: 'start', outcome: 'late', at: 86_400_000 },
           { what: 'run', outcome: 'early', at: 1 },
         ],
+        forecast: { jobId: job.id, at: job === first ? 5 : 6, forecast: 1.5, waited: 2 },
       })
       assert.deepEqual(await store.step([ends(first)]), [], 'it has not been placed')
       assert.deepEqual(await store.shares(), [])
@@ -315,6 +316,12 @@ export function describeStore(
       const none = { inside: 0, early: 0, late: 0 }
       assert.deepEqual(await store.estimateScores(86_400_001), { start: { inside: 2, early: 0, late: 2 }, run: none })
       assert.deepEqual((await store.estimateScores(0)).run, { inside: 0, early: 2, late: 0 })
+      assert.deepEqual(await store.startForecasts(1), [{ jobId: second.id, at: 6, forecast: 1.5, waited: 2 }])
+      await store.deleteStartForecastsBefore(6)
+      assert.deepEqual(
+        (await store.startForecasts(9)).map(({ at }) => at),
+        [6],
+      )
       await store.replaceShares([{ user: 'bob', group: 'survey', coreHours: 1, at: 3 }])
       assert.deepEqual(await store.shares(), [{ user: 'bob', group: 'survey', coreHours: 1, at: 3 }])
       await store.deleteRunHistoriesBefore(10)

@@ -125,6 +125,15 @@ export interface EstimateScore {
   readonly at: number
 }
 
+/** In how many seconds a job was expected to start when that was told, and in how many it did. */
+export interface StartForecast {
+  readonly jobId: string
+  /** When it started. */
+  readonly at: number
+  readonly forecast: number
+  readonly waited: number
+}
+
 /** How many estimates came true. */
 export type EstimateScores = Readonly<Record<EstimateScore['what'], Readonly<Record<EstimateOutcome, number>>>>
 
@@ -205,6 +214,7 @@ export interface JobStep {
   /** What is known of jobs alike then. */
   readonly history?: StoredRunHistory
   readonly scores?: readonly EstimateScore[]
+  readonly forecast?: StartForecast
 }
 
 /** An answer to give again to the same request. */
@@ -278,6 +288,9 @@ export interface Store {
   deleteRunHistoriesBefore(at: number): Promise<void>
   /** Since an instant, to the day. */
   estimateScores(since: number): Promise<EstimateScores>
+  /** The newest so many, newest last. */
+  startForecasts(most: number): Promise<StartForecast[]>
+  deleteStartForecastsBefore(at: number): Promise<void>
   /** At most `most` jobs with their last attempts, of those that ran and ended after, oldest ending first. */
   endedRuns(after: number, most: number): Promise<{ readonly job: StoredJob; readonly attempt: StoredAttempt }[]>
 

@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs'
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { Cause, Usage } from '@science-platform/contract'
+import type { Cause, Usage, WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { ImageError } from '../../image/image-error.ts'
 import type { LocalImages, PreparedImage } from '../../image/local-images.ts'
@@ -33,7 +33,7 @@ import type { IsolatedNetwork } from './network/network.ts'
 import { Nursery, type SupervisorExit } from './nursery.ts'
 import { unknownRecord } from './record.ts'
 import { SharedFiles } from './shared-files.ts'
-import { isAlive, signalSupervisor, writeGrace } from './supervisor.ts'
+import { isAlive, signalContainer, signalSupervisor, writeGrace } from './supervisor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
 /** Settings of {@link createOciExecutor}. */
@@ -139,6 +139,15 @@ class Oci implements OciExecutor {
     const { identity } = await findAttempt(folder, bootId)
     // One that has not told who it is yet finds the grace period in its folder before it starts anything.
     if (identity !== undefined) await signalSupervisor(identity, bootId)
+  }
+
+  async signal(attemptId: string, signal: WarningSignal): Promise<boolean> {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt === undefined || attempt.ended) return false
+    const folder = this.#folder(attemptId)
+    const { bootId } = this.#known()
+    const { identity } = await findAttempt(folder, bootId)
+    return identity !== undefined && (await signalContainer(folder, identity, bootId, signal))
   }
 
   async list(): Promise<readonly Observed[]> {

@@ -1,3 +1,4 @@
+import type { WarningSignal } from '@science-platform/contract'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cgroupFolders, procsFile, usageFiles } from './cgroups.ts'
@@ -82,9 +83,29 @@ export async function isAlive(identity: SupervisorIdentity, bootId: string): Pro
 
 /** Asks the supervisor to end its attempt; false when it is gone. */
 export async function signalSupervisor(identity: SupervisorIdentity, bootId: string): Promise<boolean> {
-  if (!(await isAlive(identity, bootId))) return false
+  return (await isAlive(identity, bootId)) && killIfThere(identity.pid, 'SIGTERM')
+}
+
+/** Sends a signal to the first process of the container; false when it is not there. */
+export async function signalContainer(
+  folder: string,
+  supervisor: SupervisorIdentity,
+  bootId: string,
+  signal: WarningSignal,
+): Promise<boolean> {
+  if (!(await isAlive(supervisor, bootId))) return false
+  const pid = Number(await readIfThere(join(folder, 'init.pid')))
+  // The supervisor alone reaps it: while that is its parent the number is nobody else's.
+  const stat = Number.isInteger(pid) && pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined
+  if (stat === undefined || parentOf(stat) !== supervisor.pid) return false
+  return killIfThere(pid, `SIG${signal}`)
+}
+
+const parentOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+
+function killIfThere(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(identity.pid, 'SIGTERM')
+    process.kill(pid, signal)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false

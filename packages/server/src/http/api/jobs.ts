@@ -24,6 +24,7 @@ import { formsOf } from '../await-change.ts'
 import { findJob } from '../find-job.ts'
 import { auditOfSubmission } from '../audit.ts'
 import { callerOf } from '../guard.ts'
+import { jobEvents } from '../job-events.ts'
 import { instant, viewJob, viewJobs } from '../job-view.ts'
 import { leaving } from '../leaving.ts'
 import type { HttpParts } from '../parts.ts'
@@ -246,7 +247,7 @@ export function jobRoutes(
     },
     async (request) => {
       const job = await jobAt(store, callerOf(request), request.params.id)
-      const events = await store.events(job.id)
+      const events = await jobEvents(parts, job)
       return { events: events.map(({ at, type, reason, message }) => ({ at: instant(at), type, reason, message })) }
     },
   )

@@ -8,6 +8,7 @@ import { findJob } from '../find-job.ts'
 import type { JobFilter } from '../../store/store.ts'
 import { auditOfSubmission } from '../audit.ts'
 import { callerOf } from '../guard.ts'
+import { jobEvents } from '../job-events.ts'
 import { usageNow } from '../job-view.ts'
 import type { HttpParts } from '../parts.ts'
 import { registryAuth } from '../registry-auth.ts'
@@ -77,7 +78,7 @@ export function sessionRoutes(
       const view = parametersOf(request).first('view')
       const job = await visibleJob(caller, request.params.id)
       if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
-      if (view === 'events') return reply.type('text/plain').send(eventsTable(await store.events(job.id)))
+      if (view === 'events') return reply.type('text/plain').send(eventsTable(await jobEvents(parts, job)))
       if (view === 'logs') return sendLog(reply, job)
       const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
       return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.queue.reason(job)))

@@ -2,7 +2,10 @@ import type { Usage } from '@science-platform/contract'
 import type { HttpParts } from '../parts.ts'
 
 /** The part of an executor that HTTP uses, over logs in memory that a test writes to. */
-export class FakeExecutor implements Pick<HttpParts['executor'], 'usage' | 'logSize' | 'readLog' | 'followLog'> {
+export class FakeExecutor implements Pick<
+  HttpParts['executor'],
+  'usage' | 'logSize' | 'readLog' | 'followLog' | 'signal'
+> {
   /** What running attempts use. */
   readonly usages = new Map<string, Usage>()
   /** Reads and follows that were begun and have not ended. */
@@ -26,6 +29,10 @@ export class FakeExecutor implements Pick<HttpParts['executor'], 'usage' | 'logS
   /** Retention took the log. */
   forgetLog(attemptId: string): void {
     this.#logs.delete(attemptId)
+  }
+
+  async signal(): Promise<boolean> {
+    return true
   }
 
   async usage(attemptId: string): Promise<Usage | undefined> {
