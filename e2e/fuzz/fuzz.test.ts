@@ -14,6 +14,9 @@ const seed = process.env.FUZZ_SEED === 'random' ? randomInt(2 ** 31) : Number(pr
 /** Requests of each kind for each operation. */
 const examples = Number(process.env.FUZZ_EXAMPLES ?? 30)
 
+/** It asks more and faster than a user may. */
+const plenty = '{burst: 1000000000, perSecond: 1000000}'
+
 const folder = fileURLToPath(new URL('.', import.meta.url))
 let platform: Platform
 let schemathesis: string
@@ -25,7 +28,9 @@ let own: readonly string[]
 before(async () => {
   schemathesis = join(await pythonPrograms(join(folder, 'schemathesis.txt')), 'schemathesis')
   // Hardly any capacity: nearly all of what is submitted waits.
-  platform = await Platform.make('capacity: {cores: 1, memoryGb: 1}\nimages: {registries: []}\n')
+  platform = await Platform.make(
+    `capacity: {cores: 1, memoryGb: 1}\nimages: {registries: []}\nlimits: {requests: {reads: ${plenty}, changes: ${plenty}, unauthenticated: ${plenty}}}\n`,
+  )
   await platform.start()
   await platform.admin('user', 'add', 'bob', '--group', 'optics')
   await platform.admin('user', 'add', 'root', '--admin')

@@ -50,7 +50,7 @@ export function auditRequests(app: FastifyInstance, { audit, now }: Pick<HttpPar
 const isRefusal = (status: number): boolean => status === 401 || status === 403 || status === 429
 
 /** What the audit trail tells of a request that is, or will be, answered with a status. */
-export function entryOf(request: FastifyRequest, status: number, at: number): AuditEntry {
+function entryOf(request: FastifyRequest, status: number, at: number): AuditEntry {
   const { caller, problem } = request
   const subject =
     request.subject ?? Object.values((request.params as Record<string, string> | undefined) ?? {}).join('/')
@@ -83,7 +83,4 @@ function shownPrefix(header: string | undefined): string | undefined {
  */
 export const auditOfSubmission =
   (request: FastifyRequest, status: number, now: () => number) =>
-  (subject: string): AuditEntry => {
-    request.subject = subject
-    return entryOf(request, status, now())
-  }
+  (subject: string): AuditEntry => ({ ...entryOf(request, status, now()), subject: subjectOf(subject) })
