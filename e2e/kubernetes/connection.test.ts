@@ -74,6 +74,7 @@ describe('the way to the API server', { skip }, () => {
       assert.ok(!error.message.includes(token))
       return true
     })
+    platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', testKubeconfig())
   })
 })
 

@@ -9,7 +9,7 @@ const folder = (): string => dirname(testKubeconfig())
 
 /** A part of the test cluster that can be stopped and started again as it was. */
 export class ClusterProcess {
-  readonly name: 'apiserver' | 'kubelet' | 'containerd'
+  readonly name: 'apiserver' | 'kubelet' | 'containerd' | 'controller-manager' | 'scheduler'
   #command: readonly string[] = []
   #environment: NodeJS.ProcessEnv = {}
 
@@ -29,9 +29,9 @@ export class ClusterProcess {
     await eventually(`${this.name} to be gone`, async () => !(await isThere(pid)))
   }
 
-  /** Starts it as it was. */
-  async start(): Promise<void> {
-    const [program = '', ...args] = this.#command
+  /** Starts it as it was, with more arguments where they are given. */
+  async start(more: readonly string[] = []): Promise<void> {
+    const [program = '', ...args] = [...this.#command, ...more]
     const log = openSync(join(folder(), 'log', `${this.name}.log`), 'a')
     const child = spawn(program, args, {
       cwd: folder(),

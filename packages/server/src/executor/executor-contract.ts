@@ -17,6 +17,10 @@ export interface ExecutorUnderTest {
   readonly whyNotShorter?: string
   /** Milliseconds to which instants are told. @defaultValue 1 */
   readonly instantMs?: number
+  /** An image that takes credentials, `user:password`; undefined where there is none. */
+  readonly privateImage?: { readonly image: string; readonly registryAuth: string }
+  /** Why memory limits do not hold here; undefined where they do. */
+  readonly whyNoMemoryLimit?: string
   /** An account that attempts may run as. */
   readonly account: AttemptSpec['account']
   /** Closes the executor and opens another one on the same state: a restarted server. */
@@ -232,6 +236,42 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(ending?.cause.code, 'image-not-found')
       assert.equal(ending.exitCode, undefined)
       assert.equal(startedAt, undefined)
+    })
+
+    it('fetches a private image with credentials, and with no others', async (context) => {
+      const { privateImage } = tested
+      if (privateImage === undefined) {
+        context.skip('there is no private image here')
+        return
+      }
+      const { image, registryAuth } = privateImage
+      const without = await runner.run(runner.script('true', { image }))
+      assert.equal(without.ending?.cause.code, 'image-unauthorized')
+      const wrong = await runner.run(runner.script('true', { image, registryAuth: 'nobody:nothing' }))
+      assert.equal(wrong.ending?.cause.code, 'image-unauthorized')
+      const spec = runner.script('echo in', { image, registryAuth })
+      const { ending } = await runner.run(spec)
+      assert.equal(ending?.exitCode, 0, ending?.cause.message ?? '')
+      assert.equal(await runner.log(spec.id), 'in\n')
+    })
+
+    it('says that a job was ended for its memory', async (context) => {
+      const { whyNoMemoryLimit } = tested
+      if (whyNoMemoryLimit !== undefined) {
+        context.skip(whyNoMemoryLimit)
+        return
+      }
+      const spec = runner.script('x=$(head -c 400m /dev/zero | tr "\\0" a); echo ${#x}', {
+        resources: {
+          cores: { request: 1, limit: 1 },
+          memoryGb: { request: 0.125, limit: 0.125 },
+          gpus: 0,
+          fixed: true,
+        },
+      })
+      const { ending } = await runner.run(spec)
+      assert.deepEqual([ending?.cause.code, ending?.exitCode], ['out-of-memory', 137])
+      assert.match(ending?.cause.message ?? '', /0\.125 GiB/)
     })
 
     it('stops a job that lets itself be stopped', async () => {

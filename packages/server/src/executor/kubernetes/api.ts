@@ -53,7 +53,7 @@ export interface ApiRequest {
 export class KubernetesApi {
   readonly #config: KubeConfig
   readonly #log: Logger
-  readonly #agent = new Agent({ keepAlive: true })
+  #agent = new Agent({ keepAlive: true })
   readonly #timeoutMs: number
   readonly #waiting: (() => void)[] = []
   #free: number
@@ -184,9 +184,15 @@ export class KubernetesApi {
       headers['content-length'] = Buffer.byteLength(payload)
     }
     return new Promise((resolve, reject) => {
+      const agent = this.#agent
       const send = url.protocol === 'https:' ? httpsRequest : httpRequest
       const call = send(url, { ...settings, headers }, resolve)
-      call.on('timeout', () => call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)))
+      call.on('timeout', () => {
+        // Where one connection is dead without a word, those that were opened with it are too: none of them is used again.
+        if (agent === this.#agent) this.#agent = new Agent({ keepAlive: true })
+        call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`))
+        agent.destroy()
+      })
       call.on('error', (error) => {
         if (signal.aborted) reject(signal.reason as Error)
         else reject(new ApiError(0, '', `${method} ${path}: ${error.message}`, undefined, { cause: error }))

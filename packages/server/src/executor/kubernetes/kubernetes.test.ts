@@ -1,3 +1,6 @@
+import { join } from 'node:path'
+import { busyboxImage } from '../../image/testing/busybox-image.ts'
+import { pushImage, startRegistry } from '../../image/testing/registry.ts'
 import { describeExecutor } from '../executor-contract.ts'
 import { ada, busybox, clusterRegistry, silentServer, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
 
@@ -6,6 +9,10 @@ if (reason === undefined)
   describeExecutor('kubernetes', async () => {
     const cluster = await TestCluster.open()
     const silent = await silentServer()
+    const account = { user: 'ada', password: 'of-the-registry' }
+    const registry = await startRegistry(join(cluster.folder, 'registry'), { account })
+    await busyboxImage({ archive: join(cluster.folder, 'private.tar') })
+    await pushImage(join(cluster.folder, 'private.tar'), registry, 'private/busybox:1', { account })
     return {
       executor: cluster.executor,
       image: busybox,
@@ -14,10 +21,15 @@ if (reason === undefined)
       logOfLines: true,
       instantMs: 1000,
       whyNotShorter: 'containerd 1.6 keeps to the first grace period that it was given',
+      privateImage: {
+        image: `${registry.host}/private/busybox:1`,
+        registryAuth: `${account.user}:${account.password}`,
+      },
       account: ada,
       reopen: () => cluster.reopen(),
       close: async () => {
         silent.close()
+        await registry.stop()
         await cluster.close()
       },
     }

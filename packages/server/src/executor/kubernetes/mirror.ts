@@ -175,6 +175,7 @@ export class Mirror {
       from = (page.metadata as { continue?: string }).continue ?? _continue
       objects.push(...page.items)
     } while (from !== undefined && from !== '')
+    this.#options.log.debug({ kind: one.name, objects: objects.length }, 'listed the cluster')
     one.replace(objects, version)
     if (one.watched) this.#watchFrom(one, version)
   }

@@ -12,6 +12,7 @@ if (reason === undefined)
       missingImage: 'localhost/test/nothing:1',
       stalledImage: 'localhost/test/stalled:1',
       account: ada,
+      ...(tested.executor.limitsThatHold().memory ? {} : { whyNoMemoryLimit: 'there are no control groups here' }),
       reopen: () => tested.reopen(),
       close: () => tested.close(),
     }

@@ -1,0 +1,140 @@
+import { KubeConfig, type V1Job, type V1Pod } from '@kubernetes/client-node'
+import { pino } from 'pino'
+import { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api.ts'
+
+/** Requests at once, as the platform has. */
+const concurrency = 16
+
+/** Jobs without a platform, through the same client, and what is seen of anybody's. */
+export class BareJobs {
+  readonly #api: KubernetesApi
+  readonly #namespace: string
+  readonly #image: string
+  readonly #closing = new AbortController()
+  /** Labels of Jobs and pods, with when they were first seen: made, and running. */
+  readonly #seen = new Map<string, number>()
+  readonly #ended = new Set<string>()
+  #count = 0
+
+  private constructor(api: KubernetesApi, namespace: string, image: string) {
+    this.#api = api
+    this.#namespace = namespace
+    this.#image = image
+  }
+
+  static async open(namespace: string, image: string): Promise<BareJobs> {
+    const config = new KubeConfig()
+    config.loadFromFile(process.env['TEST_KUBECONFIG'] ?? '')
+    const jobs = new BareJobs(
+      new KubernetesApi(config, { log: pino({ level: 'silent' }), concurrency }),
+      namespace,
+      image,
+    )
+    jobs.#own(jobs.#watchJobs())
+    jobs.#own(jobs.#watchPods())
+    return jobs
+  }
+
+  /** Seconds from the first request to the last Job being told as ended. Removes them afterwards. */
+  async run(count: number): Promise<number> {
+    const names = Array.from({ length: count }, () => `bare-${++this.#count}`)
+    const begun = performance.now()
+    await Promise.all(names.map((name) => this.#create(name)))
+    await until(() => names.every((name) => this.#ended.has(name)))
+    const seconds = (performance.now() - begun) / 1000
+    const remove = { propagationPolicy: 'Background' }
+    await Promise.all(names.map((name) => this.#api.delete(`${this.#jobs}/${name}`, remove, this.#closing.signal)))
+    return seconds
+  }
+
+  /** Milliseconds from a request to its Job being there. */
+  async latency(): Promise<{ made: number }> {
+    const name = `bare-${++this.#count}`
+    const begun = performance.now()
+    await this.#create(name)
+    const made = (await this.seen(`bare=${name}`, 'job')) - begun
+    await until(() => this.#ended.has(name))
+    await this.#api.delete(`${this.#jobs}/${name}`, { propagationPolicy: 'Background' }, this.#closing.signal)
+    return { made }
+  }
+
+  /** When (performance.now) a Job with this label was first seen, or its container running. */
+  async seen(label: string, what: 'job' | 'running'): Promise<number> {
+    const key = `${what} ${label}`
+    await until(() => this.#seen.has(key))
+    return this.#seen.get(key) ?? 0
+  }
+
+  close(): void {
+    this.#closing.abort(new Error('The benchmark is over.'))
+    this.#api.close()
+  }
+
+  get #jobs(): string {
+    return `/apis/batch/v1/namespaces/${this.#namespace}/jobs`
+  }
+
+  async #create(name: string): Promise<void> {
+    const labels = { bare: name }
+    const job: V1Job = {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name, labels },
+      spec: {
+        backoffLimit: 0,
+        template: {
+          metadata: { labels },
+          spec: {
+            restartPolicy: 'Never',
+            dnsPolicy: 'Default',
+            automountServiceAccountToken: false,
+            containers: [
+              {
+                name: 'job',
+                image: this.#image,
+                imagePullPolicy: 'Always',
+                command: ['true'],
+                resources: { requests: { cpu: '10m', memory: '50Mi' } },
+              },
+            ],
+          },
+        },
+      },
+    }
+    await this.#api.create(this.#jobs, job, this.#closing.signal)
+  }
+
+  async #watchJobs(): Promise<void> {
+    const signal = this.#closing.signal
+    for await (const { object } of this.#api.watch<V1Job>(this.#jobs, { signal })) {
+      const { name = '', labels = {} } = object.metadata ?? {}
+      for (const [key, value] of Object.entries(labels)) this.#first(`job ${key}=${value}`)
+      if ((object.status?.conditions ?? []).some(({ type }) => type === 'Complete' || type === 'Failed'))
+        this.#ended.add(name)
+    }
+  }
+
+  async #watchPods(): Promise<void> {
+    const signal = this.#closing.signal
+    for await (const { object } of this.#api.watch<V1Pod>(`/api/v1/namespaces/${this.#namespace}/pods`, { signal }))
+      if (object.status?.containerStatuses?.[0]?.state?.running !== undefined)
+        for (const [key, value] of Object.entries(object.metadata?.labels ?? {})) this.#first(`running ${key}=${value}`)
+  }
+
+  #first(key: string): void {
+    if (!this.#seen.has(key)) this.#seen.set(key, performance.now())
+  }
+
+  #own(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) throw error
+    })
+  }
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (const end = Date.now() + 600_000; !holds();) {
+    if (Date.now() > end) throw new Error('waited ten minutes in vain')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}

@@ -1,0 +1,57 @@
+import { Platform, testImage } from '../../e2e/support/platform.ts'
+import type { BareJobs } from './bare-jobs.ts'
+
+/** A platform whose jobs are on the test cluster. */
+export interface ClusterPlatform extends AsyncDisposable {
+  readonly namespace: string
+  /** What the nodes call the image that its jobs run. */
+  readonly imageOnNodes: string
+  /** Seconds from the submission of some jobs at once to the last of them being told as ended. */
+  run(count: number): Promise<number>
+  /** Milliseconds from a submission to its Job being there, and from its container running to the platform telling so. */
+  latency(watcher: BareJobs): Promise<{ made: number; told: number }>
+}
+
+/** Starts a platform on the test cluster as its operators do. */
+export async function startClusterPlatform(): Promise<ClusterPlatform> {
+  process.env['EXECUTOR'] = 'kubernetes'
+  const platform = await Platform.make()
+  // As many at a time as the node takes pods: the cluster is what is measured.
+  platform.set('SCIENCE_PLATFORM_KUBERNETES_OVERCOMMIT', '100')
+  await platform.start()
+  const submit = async (count: number): Promise<readonly string[]> => {
+    const request = { name: 'bench', image: testImage, cmd: 'true', cores: 1, memoryGb: 0.05, replicas: count }
+    return (await platform.jobs().submit(request)).ids
+  }
+  return {
+    namespace: platform.namespace,
+    imageOnNodes: testImage.replace(/^localhost/, `127.0.0.1:5000/${platform.namespace}`),
+    run: async (count) => {
+      const begun = performance.now()
+      const ids = await submit(count)
+      const ended = await platform.jobs().wait(ids, { signal: AbortSignal.timeout(600_000) })
+      const seconds = (performance.now() - begun) / 1000
+      const missing = ended.filter(({ state }) => state !== 'succeeded')
+      if (missing.length > 0)
+        throw new Error(`${missing.length} of ${count} jobs did not succeed: ${missing[0]?.cause?.message}`)
+      return seconds
+    },
+    latency: async (watcher) => {
+      const begun = performance.now()
+      const [id = ''] = (
+        await platform.jobs().submit({ name: 'bench', image: testImage, cmd: 'sleep 2', cores: 1, memoryGb: 0.05 })
+      ).ids
+      const made = (await watcher.seen(`canfar.net/id=${id}`, 'job')) - begun
+      const running = await watcher.seen(`canfar.net/id=${id}`, 'running')
+      for (;;) {
+        const { state } = await platform.jobs().get(id)
+        if (state !== 'starting' && state !== 'queued') break
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      const told = performance.now() - running
+      await platform.ended(id)
+      return { made, told }
+    },
+    [Symbol.asyncDispose]: () => platform[Symbol.asyncDispose](),
+  }
+}

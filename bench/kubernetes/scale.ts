@@ -1,0 +1,114 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { homedir } from 'node:os'
+import { Platform, testImage } from '../../e2e/support/platform.ts'
+import { kubectl, testKubeconfig } from '../../e2e/support/cluster-place.ts'
+import { ClusterProcess, nodeReady } from '../../e2e/support/cluster-process.ts'
+import { memoryOf } from '../machine.ts'
+import { run } from '../run-program.ts'
+
+const label = 'bench=simulated'
+
+/** Nodes that only say they run what they are given (kwok), on the test cluster. */
+export interface SimulatedNodes extends AsyncDisposable {
+  readonly count: number
+}
+
+/** Adds simulated nodes with room for some pods, and lets the cluster work faster than it may by default. */
+export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
+  const perNode = 500
+  const count = Math.ceil(pods / perNode)
+  for (const name of ['controller-manager', 'scheduler'] as const) {
+    const part = new ClusterProcess(name)
+    await part.stop()
+    await part.start(['--kube-api-qps=1000', '--kube-api-burst=2000'])
+  }
+  await nodeReady()
+  const nodes = Array.from({ length: count }, (_, i) => ({
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: {
+      name: `simulated-${i}`,
+      labels: { bench: 'simulated', 'kubernetes.io/hostname': `simulated-${i}` },
+      annotations: { 'kwok.x-k8s.io/node': 'fake' },
+    },
+    status: {
+      allocatable: { cpu: '1000', memory: '4Ti', pods: String(perNode) },
+      capacity: { cpu: '1000', memory: '4Ti', pods: String(perNode) },
+    },
+  }))
+  const file = join('/tmp', `simulated-nodes-${process.pid}.json`)
+  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes }))
+  await kubectl('apply', '-f', file)
+  const kwok = spawn(
+    await programPath(),
+    [
+      '--kubeconfig',
+      testKubeconfig(),
+      '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
+      '--node-lease-duration-seconds=0',
+    ],
+    { stdio: ['ignore', 'ignore', 'ignore'] },
+  )
+  await kubectl('wait', '--for=condition=Ready', 'node', '-l', label, '--timeout=100s')
+  return { count, [Symbol.asyncDispose]: () => remove(kwok) }
+}
+
+async function remove(kwok: ChildProcess): Promise<void> {
+  await kubectl('delete', 'nodes', '-l', label, '--wait=false')
+  kwok.kill('SIGTERM')
+}
+
+async function programPath(): Promise<string> {
+  return (await run('sh', ['-c', `command -v kwok || ls "${homedir()}/go/bin/kwok"`])).trim()
+}
+
+/** Submits jobs for the simulated nodes, waits for all of them, and says how it went. */
+export async function measureScale(nodes: SimulatedNodes, pods: number): Promise<object> {
+  await using platform = await Platform.make()
+  platform.set('SCIENCE_PLATFORM_KUBERNETES_NODE_SELECTOR', JSON.stringify({ bench: 'simulated' }))
+  platform.set('SCIENCE_PLATFORM_KUBERNETES_USAGE', 'none')
+  platform.set('LOG_LEVEL', 'debug')
+  await platform.start()
+  // Pages of one listing count once.
+  const listings = (): number => platform.log.split('listed the cluster').length - 1
+  const before = listings()
+  const begun = performance.now()
+  const jobs = platform.jobs()
+  const perRequest = 1000
+  for (let left = pods; left > 0; left -= perRequest)
+    await jobs.submit({
+      name: 'scale',
+      image: testImage,
+      cmd: 'true',
+      cores: 1,
+      memoryGb: 0.05,
+      replicas: Math.min(left, perRequest),
+    })
+  let peakMb = 0
+  for (;;) {
+    const { jobs: waiting } = await jobs.list({ state: 'held,queued,starting,running,stopping', limit: 1 })
+    peakMb = Math.max(peakMb, memoryOf(platform.serverPid).nowMb)
+    if (waiting.length === 0) break
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+  }
+  const seconds = (performance.now() - begun) / 1000
+  const listed = (listings() - before) / seconds
+  let succeeded = 0
+  for await (const { state } of jobs.listAll({ state: 'succeeded', limit: 1000 }))
+    if (state === 'succeeded') succeeded++
+  const cleanedFrom = performance.now()
+  while ((await kubectl('get', 'jobs,pods', '-n', platform.namespace, '-o', 'name', '--chunk-size=0')) !== '')
+    await new Promise((resolve) => setTimeout(resolve, 2000))
+  return {
+    nodes: nodes.count,
+    pods,
+    succeeded,
+    seconds: Math.round(seconds),
+    cleanUpSeconds: Math.round((performance.now() - cleanedFrom) / 1000),
+    serverPeakMb: Math.round(peakMb),
+    serverPeakEverMb: Math.round(memoryOf(platform.serverPid).peakMb),
+    listingsPerTenSeconds: Math.round(listed * 1000) / 100,
+  }
+}
