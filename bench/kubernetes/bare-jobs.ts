@@ -1,9 +1,5 @@
-import { KubeConfig, type V1Job, type V1Pod } from '@kubernetes/client-node'
-import { pino } from 'pino'
-import { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api.ts'
-
-/** Requests at once, as the platform has. */
-const concurrency = 16
+import type { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api.ts'
+import { adminApi, type V1Job, type V1Pod } from '../../packages/server/src/executor/kubernetes/testing/admin-api.ts'
 
 /** Jobs without a platform, through the same client, and what is seen of anybody's. */
 export class BareJobs {
@@ -22,14 +18,9 @@ export class BareJobs {
     this.#image = image
   }
 
-  static async open(namespace: string, image: string): Promise<BareJobs> {
-    const config = new KubeConfig()
-    config.loadFromFile(process.env['TEST_KUBECONFIG'] ?? '')
-    const jobs = new BareJobs(
-      new KubernetesApi(config, { log: pino({ level: 'silent' }), concurrency }),
-      namespace,
-      image,
-    )
+  /** Through the platform's client, with as many requests at once. */
+  static open(namespace: string, image: string): BareJobs {
+    const jobs = new BareJobs(adminApi(), namespace, image)
     jobs.#own(jobs.#watchJobs())
     jobs.#own(jobs.#watchPods())
     return jobs

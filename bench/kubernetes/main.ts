@@ -21,7 +21,7 @@ const pods = Number(values.pods)
 const rounded = (value: number): number => Math.round(value * 100) / 100
 
 await using platform = await startClusterPlatform()
-const bare = await BareJobs.open(platform.namespace, platform.imageOnNodes)
+const bare = BareJobs.open(platform.namespace, platform.imageOnNodes)
 // The first of each fetches the image and fills caches.
 await bare.run(2)
 await platform.run(2)

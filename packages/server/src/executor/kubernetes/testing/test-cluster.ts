@@ -3,13 +3,13 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { KubeConfig, type V1Namespace } from '@kubernetes/client-node'
+import type { V1Namespace } from '@kubernetes/client-node'
 import { pino } from 'pino'
 import { busyboxImage } from '../../../image/testing/busybox-image.ts'
 import { runTool } from '../../../tool.ts'
 import type { Account, Executor } from '../../executor.ts'
-import { KubernetesApi } from '../api.ts'
 import { createKubernetesExecutor, type KubernetesOptions } from '../kubernetes.ts'
+import { adminApi, testKubeConfig } from './admin-api.ts'
 
 /** The registry that the nodes of the test cluster fetch from (scripts/test-cluster starts it). */
 export const clusterRegistry = '127.0.0.1:5000'
@@ -37,28 +37,24 @@ export const whyNoCluster = (): string | undefined =>
 export class TestCluster {
   readonly namespace: string
   readonly folder: string
-  readonly api: KubernetesApi
-  readonly kubeConfig: KubeConfig
+  readonly api = adminApi()
+  readonly kubeConfig = testKubeConfig()
   executor: Executor
   readonly #options: Partial<KubernetesOptions>
   readonly #signal = AbortSignal.timeout(3_600_000)
 
-  private constructor(folder: string, kubeConfig: KubeConfig, options: Partial<KubernetesOptions>) {
+  private constructor(folder: string, options: Partial<KubernetesOptions>) {
     this.folder = folder
     this.namespace = `test-${folder
       .slice(-6)
       .toLowerCase()
       .replaceAll(/[^a-z0-9]/g, '0')}`
-    this.kubeConfig = kubeConfig
-    this.api = new KubernetesApi(kubeConfig, { log: pino({ level: 'silent' }) })
     this.#options = options
     this.executor = this.#make()
   }
 
   static async open(options: Partial<KubernetesOptions> = {}): Promise<TestCluster> {
-    const kubeConfig = new KubeConfig()
-    kubeConfig.loadFromFile(process.env['TEST_KUBECONFIG'] ?? '')
-    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'kubernetes-test-')), kubeConfig, options)
+    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'kubernetes-test-')), options)
     const { folder } = cluster
     for (const path of ['data', 'home', 'projects']) await mkdir(join(folder, path))
     const namespace: V1Namespace = { metadata: { name: cluster.namespace } }
