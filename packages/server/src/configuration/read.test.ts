@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { defaultPolicy } from '../scheduler/policy.ts'
 import { InvalidConfiguration } from './invalid-configuration.ts'
 import { knownKeys, readConfig } from './read.ts'
 import { FileConfig } from './schema.ts'
@@ -123,6 +124,14 @@ test('docs/configuration.md tells of every key, and its example is understood', 
       .map(({ path, variable }) => `${path.join('.')} ${variable}`)
       .toSorted(),
   )
+  const { limits: _, ...rules } = defaultPolicy
+  for (const { path } of knownKeys(FileConfig)) {
+    const key = path.join('.')
+    if (!key.startsWith('queue.') || key.startsWith('queue.offPeak.')) continue
+    const value = path.slice(1).reduce<unknown>((part, name) => (part as Record<string, unknown>)[name], rules)
+    const said = new RegExp(`^\\| \`${key.replaceAll('.', '\\.')}\` \\| \`[A-Z_]+\` \\| (.*?) \\|`, 'm').exec(page)?.[1]
+    assert.equal(said, String(value), `the default of ${key}`)
+  }
   const example = /```yaml\n([^]*?)```/.exec(page)?.[1]
   const config = await read(example)
   assert.equal(config.publicUrl, 'https://batch.example.org')

@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict'
+import { beforeEach, test } from 'node:test'
+import { InvalidRequest } from '../job/invalid.ts'
+import type { StoredJob } from '../job/job.ts'
+import { someJob } from '../store/store-contract.ts'
+import type { JobStep, StoredHolder, StoredShare } from '../store/store.ts'
+import { policyOf } from './policy.ts'
+import { Queue } from './queue.ts'
+
+const hour = 3_600_000
+const here = { name: 'here', cores: 4, memoryGb: 16, gpus: 0 }
+const asks = (cores: number, memoryGb = 1) => ({
+  resources: {
+    cores: { request: cores, limit: cores },
+    memoryGb: { request: memoryGb, limit: memoryGb },
+    gpus: 0,
+    fixed: true,
+  },
+})
+const scores = { start: { inside: 8, early: 1, late: 1 }, run: { inside: 0, early: 0, late: 0 } }
+
+let queue: Queue
+beforeEach(() => {
+  queue = new Queue(policyOf({ limits: { user: { queued: 5 }, group: {} } }), 0)
+  queue.learnNodes([here])
+})
+
+/** The job as it is when it runs since an instant. */
+function running(job: StoredJob, placedAt: number): StoredJob {
+  const active: StoredJob = { ...job, state: 'running', attempt: 1, startedAt: placedAt }
+  queue.learn([active])
+  queue.learnAttempts([{ id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt, startedAt: placedAt }])
+  return active
+}
+const ending = (job: StoredJob, endedAt: number): JobStep => ({
+  jobId: job.id,
+  from: 'running',
+  event: { type: 'exited', exitCode: 0 },
+  change: { endedAt, exitCode: 0, cause: { code: 'exited', message: '' } },
+  attempt: {
+    id: `${job.id}-1`,
+    jobId: job.id,
+    number: 1,
+    node: 'here',
+    placedAt: job.startedAt ?? 0,
+    startedAt: job.startedAt ?? 0,
+    endedAt,
+    usage: { memoryPeakBytes: 1e9 },
+  },
+})
+const refused = (jobs: readonly StoredJob[], field: string, message: RegExp, problem = 'never-fits') =>
+  assert.throws(
+    () => queue.admit(jobs),
+    (error) => {
+      assert.ok(error instanceof InvalidRequest)
+      assert.deepEqual([error.field, error.problem], [field, problem])
+      assert.match(error.message, message)
+      assert.notEqual(error.hint, '')
+      return true
+    },
+  )
+const set = (limits: StoredHolder['limits'], kind: 'user' | 'group' = 'user', name = 'ada', setAt = 1): void => {
+  queue.learnHolders([{ kind, name, limits, setAt }])
+}
+
+test('what no node or limit could ever let start is refused, with what would do', () => {
+  refused([someJob(asks(8))], 'memoryGb', /no node has 8 cores/)
+  refused([someJob({ gpuKind: 'a100' })], 'gpuKind', /no GPU is asked for/, 'invalid-request')
+  set({ cores: 2 })
+  refused([someJob(asks(3))], 'cores', /cores is 3, but ada may hold at most 2 cores at once/)
+  queue.admit([someJob(asks(2))])()
+  queue.admit([someJob({ ...asks(3), owner: 'bob' })])()
+  set({ running: 0 }, 'group', 'survey')
+  refused([someJob({ group: 'survey' })], 'name', /no job of the group survey may run/)
+  set({ memoryGb: 0 })
+  refused([someJob()], 'memoryGb', /at most 0 GiB/)
+})
+
+test('a queue is full with what waits and what is about to be stored, and has room again when that starts', () => {
+  const jobs = Array.from({ length: 3 }, () => someJob())
+  const entered = queue.admit(jobs)
+  refused(
+    Array.from({ length: 3 }, () => someJob()),
+    'replicas',
+    /3 jobs of ada wait already; with 3 more/,
+    'queue-full',
+  )
+  queue.learn(jobs)
+  entered()
+  queue.admit([someJob(), someJob()])()
+  for (const job of jobs) running(job, 1)
+  queue.admit(Array.from({ length: 5 }, () => someJob()))()
+  refused(
+    Array.from({ length: 6 }, () => someJob()),
+    'replicas',
+    /6 more/,
+    'queue-full',
+  )
+})
+
+test('an ending makes room for a start in the same plan, and charges what was held', () => {
+  const first = running(someJob(asks(4)), 0)
+  const second = someJob(asks(4))
+  queue.learn([second])
+  assert.equal(queue.plan(hour).placements.length, 0)
+  const step = queue.foresee(ending(first, 2 * hour), 2 * hour)
+  assert.deepEqual(
+    queue.plan(2 * hour).placements.map(({ job }) => job.id),
+    [second.id],
+  )
+  const charged = step.charge?.next(undefined)
+  assert.deepEqual(charged, { user: 'ada', coreHours: 8, at: 2 * hour })
+  const [holder] = queue.overview([{ kind: 'user', name: 'ada' }], 2 * hour, scores).holders
+  assert.equal(holder?.coreHours, 8)
+})
+
+test('an ending that was foreseen and did not come about is taken back: nothing is over-committed or charged', () => {
+  const first = running(someJob(asks(4)), 0)
+  queue.learn([someJob(asks(4))])
+  const step = queue.foresee(ending(first, hour), hour)
+  const stored: StoredShare[] = [{ user: 'bob', coreHours: 1, at: 0 }]
+  queue.takeBack([step], stored)
+  assert.equal(queue.plan(hour).placements.length, 0)
+  const holders = queue.overview([{ kind: 'user', name: 'ada' }], hour, scores).holders
+  assert.equal(holders[0]?.coreHours, 0)
+})
+
+test('past runs become the estimate of jobs alike that wait, and are held against what was expected', () => {
+  const steps = [10, 20, 30, 25].map((seconds) => {
+    const job = running(someJob({ cmd: ['reduce'] }), 0)
+    const step = queue.foresee(ending(job, seconds * 1000), seconds * 1000)
+    queue.learn([{ ...job, state: 'succeeded' }])
+    return step
+  })
+  assert.deepEqual(
+    steps.map((step) => step.scores?.map(({ what, outcome }) => `${what} ${outcome}`)),
+    [undefined, undefined, undefined, ['run inside']],
+  )
+  assert.equal(steps.at(-1)?.history?.runs.length, 4)
+  running(someJob({ ...asks(4), owner: 'bob' }), 0)
+  const job = someJob({ cmd: ['reduce'] })
+  queue.learn([job])
+  queue.plan(hour)
+  const why = queue.why(job, hour, scores)
+  assert.deepEqual(why.expectedRun, { seconds: { p10: 13, p50: 22.5, p90: 28.5 }, runs: 4, memoryPeakBytes: 1e9 })
+  assert.deepEqual(why.scores.start, { told: 10, inside: 8, early: 1, late: 1 })
+  assert.ok(why.expectedStart)
+})
+
+test('what is told of a start is held against it when it comes', () => {
+  const blocking = running(someJob({ ...asks(4), timeSeconds: 600 }), 0)
+  const job = someJob()
+  queue.learn([job])
+  queue.plan(0)
+  assert.deepEqual(queue.placing(job, 0), {}, 'nothing was told')
+  const { expectedStart } = queue.why(job, 0, scores)
+  assert.ok(expectedStart && Date.parse(expectedStart.p90) > 60_000, JSON.stringify(expectedStart))
+  queue.foresee(ending(blocking, 300_000), 300_000)
+  const { scores: outcomes, forecast } = queue.placing(job, 300_000)
+  assert.deepEqual(outcomes, [{ what: 'start', outcome: 'inside', at: 300_000 }])
+  assert.equal(forecast?.waited, 300)
+})
+
+test('why tells of others how many they are, and nothing else', () => {
+  running(someJob({ ...asks(4), owner: 'bob', name: 'secret-plan' }), 0)
+  const theirs = someJob({ ...asks(2), owner: 'bob', name: 'secret-too', cmd: ['secret'] })
+  const own = someJob({ ...asks(4), submittedAt: 5_000 })
+  queue.learn([theirs, own])
+  queue.learnShares([{ user: 'ada', coreHours: 1000, at: 0 }])
+  queue.plan(hour)
+  const why = queue.why(own, hour, scores)
+  assert.deepEqual(why.ahead, { jobs: 1, cores: 2, memoryGb: 1, gpus: 0 })
+  assert.ok(!/bob|secret/.test(JSON.stringify(why)), JSON.stringify(why))
+  assert.equal(queue.reason(own, hour), why.summary)
+})
+
+test('limits that change count for the next plan; what is cleared is as for all', () => {
+  const jobs = Array.from({ length: 3 }, () => someJob(asks(1)))
+  queue.learn(jobs)
+  set({ running: 1 })
+  assert.equal(queue.plan(0).placements.length, 1)
+  set({ running: 2 }, 'user', 'ada', 2)
+  assert.equal(queue.plan(0).placements.length, 2)
+  queue.learnHolders([])
+  assert.equal(queue.plan(0).placements.length, 3)
+})
+
+test('a node that is away takes its room with it, and gives it back', () => {
+  queue.learn([someJob(asks(1))])
+  queue.learnNodes([])
+  assert.match(queue.reason([...queue.roster.queued()][0] ?? assert.fail(), 0) ?? '', /none is there now/)
+  assert.equal(queue.plan(0).placements.length, 0)
+  queue.learnNodes([{ ...here, cores: 1 }])
+  assert.equal(queue.plan(0).placements.length, 1)
+})
