@@ -131,21 +131,27 @@ export class Platform {
 
   /** Stops everything and removes every trace; cancels what still runs first. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#server !== undefined) {
-      if (this.#server.exitCode !== null || this.#server.signalCode !== null) await this.start()
-      const jobs = this.jobs()
-      for await (const job of jobs.listAll({ state: 'held,queued,starting,running', limit: 1000 }))
-        await jobs.cancel(job.id)
-      await eventually(
-        'every job to have ended',
-        async () => (await jobs.list({ state: 'held,queued,starting,running,stopping', limit: 1 })).jobs.length === 0,
-      )
-      await eventually('every supervisor to be gone', async () => (await this.processes()).length === 0)
+    try {
+      if (this.#server !== undefined) await this.#endJobs()
+    } finally {
+      // Also where a job would not end: a server left behind would keep the test's process alive.
       await this.stop()
+      await this.#cluster?.remove()
+      this.#unmount()
+      await rm(this.folder, { recursive: true, force: true })
     }
-    await this.#cluster?.remove()
-    this.#unmount()
-    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  async #endJobs(): Promise<void> {
+    if (this.#server?.exitCode !== null || this.#server.signalCode !== null) await this.start()
+    const jobs = this.jobs()
+    for await (const job of jobs.listAll({ state: 'held,queued,starting,running', limit: 1000 }))
+      await jobs.cancel(job.id)
+    await eventually(
+      'every job to have ended',
+      async () => (await jobs.list({ state: 'held,queued,starting,running,stopping', limit: 1 })).jobs.length === 0,
+    )
+    await eventually('every supervisor to be gone', async () => (await this.processes()).length === 0)
   }
 
   jobs(token = this.token): Jobs {
