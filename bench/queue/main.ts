@@ -54,7 +54,7 @@ async function run(): Promise<void> {
     return { trace: trace.name, jobs: trace.jobs.length, boundHours: boundHours(trace), queues: compare(trace) }
   })
   say('expected starts')
-  const estimates = scoreEstimates(standard, options.quick ? 2 : 4)
+  const estimates = scoreEstimates(standard, options.quick ? 2 : 8)
   const results = { at: new Date().toISOString(), machine, million, hundredThousand, comparisons, estimates }
   const out = options.out ?? join(fileURLToPath(new URL('..', import.meta.url)), 'results', `queue-${Date.now()}.json`)
   await mkdir(dirname(out), { recursive: true })

@@ -1,29 +1,14 @@
 import { Planner } from '../../packages/server/src/scheduler/planner.ts'
 import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
-import type {
-  ActiveJob,
-  PlannerEvent,
-  PlanNode,
-  Policy,
-  Snapshot,
-  Usage,
+import {
+  type ActiveJob,
+  emptySnapshot,
+  type PlannerEvent,
+  type PlanNode,
+  type Usage,
 } from '../../packages/server/src/scheduler/snapshot.ts'
 import { usageAfter } from '../../packages/server/src/scheduler/usage.ts'
 import { epoch, type Observer } from './replay.ts'
-
-/** A snapshot of a cluster of which nothing is known but its nodes. */
-export const emptySnapshot = (nodes: Iterable<PlanNode>, policy: Policy = defaultPolicy): Snapshot => ({
-  now: epoch,
-  policy,
-  nodes,
-  queued: [],
-  active: [],
-  usage: [],
-  users: new Map(),
-  groups: new Map(),
-  served: new Map(),
-  reservations: [],
-})
 
 /** The platform's planner for a replay, and what tells it what jobs have used when they end. */
 export function planned(nodes: Iterable<PlanNode>): {
@@ -37,5 +22,5 @@ export function planned(nodes: Iterable<PlanNode>): {
     usages.set(key, usage)
     return [{ type: 'usage', usage }]
   }
-  return { planner: new Planner(emptySnapshot(nodes)), observer: { onEnded } }
+  return { planner: new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes }), observer: { onEnded } }
 }

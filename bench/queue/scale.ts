@@ -2,9 +2,14 @@ import { band } from '../../packages/server/src/scheduler/calibration.ts'
 import { forecast } from '../../packages/server/src/scheduler/forecast.ts'
 import { Planner } from '../../packages/server/src/scheduler/planner.ts'
 import { pick, randomFrom } from '../../packages/server/src/scheduler/random.ts'
-import type { ActiveJob, QueuedJob } from '../../packages/server/src/scheduler/snapshot.ts'
+import {
+  type ActiveJob,
+  emptySnapshot,
+  type PlanNode,
+  type QueuedJob,
+} from '../../packages/server/src/scheduler/snapshot.ts'
 import { words } from '../../packages/server/src/scheduler/words.ts'
-import { emptySnapshot } from './planned.ts'
+import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
 import { epoch } from './replay.ts'
 
 /** What a planner needs with a queue of this size: milliseconds of this process's own time on the processor, and bytes. */
@@ -85,8 +90,8 @@ function* jobsOf(random: () => number): Generator<QueuedJob, never> {
 }
 
 /** A planner whose nodes are full of jobs that were placed at some time in the last hour. */
-function fill(nodes: Parameters<typeof emptySnapshot>[0], jobs: Iterator<QueuedJob>): Planner {
-  const planner = new Planner(emptySnapshot(nodes))
+function fill(nodes: readonly PlanNode[], jobs: Iterator<QueuedJob>): Planner {
+  const planner = new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes })
   for (let i = 0; i < 150_000; i++) planner.tell({ type: 'queued', job: jobs.next().value as QueuedJob })
   const { placements } = planner.plan(epoch)
   placements.forEach(({ job, node }, i) => {
@@ -95,8 +100,8 @@ function fill(nodes: Parameters<typeof emptySnapshot>[0], jobs: Iterator<QueuedJ
   return planner
 }
 
-function placementRate(nodes: Parameters<typeof emptySnapshot>[0], waiting: readonly QueuedJob[]): number {
-  const planner = new Planner({ ...emptySnapshot(nodes), queued: waiting })
+function placementRate(nodes: readonly PlanNode[], waiting: readonly QueuedJob[]): number {
+  const planner = new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes, queued: waiting })
   let count = 0
   const { ms } = timed(() => {
     for (const { job, node } of planner.plan(epoch).placements) {

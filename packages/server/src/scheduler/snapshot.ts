@@ -163,6 +163,20 @@ export interface Snapshot {
   readonly reservations: Iterable<Reservation>
 }
 
+/** A snapshot in which nothing is known but the rules. */
+export const emptySnapshot = (now: number, policy: Policy): Snapshot => ({
+  now,
+  policy,
+  nodes: [],
+  queued: [],
+  active: [],
+  usage: [],
+  users: new Map(),
+  groups: new Map(),
+  served: new Map(),
+  reservations: [],
+})
+
 /** What happened, for a planner that keeps its state. Each may be told twice. */
 export type PlannerEvent =
   /** It waits; or, where it waited already, is now as it is here. */

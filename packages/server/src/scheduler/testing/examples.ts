@@ -1,5 +1,5 @@
 import { policyOf } from '../policy.ts'
-import type { PlanNode, QueuedJob, Snapshot } from '../snapshot.ts'
+import { emptySnapshot, type PlanNode, type QueuedJob, type Snapshot } from '../snapshot.ts'
 
 /** A Monday, ten in the morning. */
 export const morning = Date.UTC(2026, 10, 23, 10)
@@ -9,26 +9,21 @@ export const hour = 60 * minute
 /** One node of 16 cores and 64 GB. */
 export const node: PlanNode = { name: 'n1', cores: 16, memoryGb: 64, gpus: 0 }
 
-/** The default policy with office hours; one node, nothing else. */
+/** The default policy with office hours. */
+const policy = policyOf({
+  offPeak: {
+    days: ['mon', 'tue', 'wed', 'thu', 'fri'],
+    from: '18:00',
+    to: '08:00',
+    weekends: true,
+    timezone: 'UTC',
+  },
+})
+
+/** One node, and nothing else but what is given. */
 export const snapshotOf = (parts: Partial<Snapshot> = {}): Snapshot => ({
-  now: morning,
-  policy: policyOf({
-    offPeak: {
-      days: ['mon', 'tue', 'wed', 'thu', 'fri'],
-      from: '18:00',
-      to: '08:00',
-      weekends: true,
-      timezone: 'UTC',
-    },
-  }),
+  ...emptySnapshot(morning, policy),
   nodes: [node],
-  queued: [],
-  active: [],
-  usage: [],
-  users: new Map(),
-  groups: new Map(),
-  served: new Map(),
-  reservations: [],
   ...parts,
 })
 
