@@ -17,8 +17,8 @@ const least = 20
 
 /**
  * The band that holds what was the truth for eight in ten earlier forecasts like this one: the forecast's median, times what
- * the wait turned out to be compared with it. (Split conformal prediction.) With too few scores it is the draws' own spread,
- * widened.
+ * the wait turned out to be compared with it (split conformal prediction). Queues change, so it is as wide as the older of
+ * those scores had to be made to hold eight in ten of the newer. With too few scores it is the draws' own spread, widened.
  */
 export function band(draws: readonly number[], scores: readonly Score[]): Band | undefined {
   const median = quantile(draws, 0.5)
@@ -28,12 +28,27 @@ export function band(draws: readonly number[], scores: readonly Score[]): Band |
     const [low = 0, high = 0] = [draws[0], draws.at(-1)]
     return { p10: low / 2, p50: median, p90: high * 2 + 60 }
   }
-  const ratios = alike.map(({ forecast, waited }) => log(waited) - log(forecast)).toSorted((a, b) => a - b)
-  const at = (part: number): number => Math.max(0, Math.exp(log(median) + (quantile(ratios, part) ?? 0)) - grain)
-  return { p10: at(0.1), p50: at(0.5), p90: at(0.9) }
+  const ratios = alike.map(({ forecast, waited }) => log(waited) - log(forecast))
+  const tail = tailThatHeld(ratios)
+  const sorted = ratios.toSorted((a, b) => a - b)
+  const at = (part: number): number => Math.max(0, Math.exp(log(median) + (quantile(sorted, part) ?? 0)) - grain)
+  return { p10: at(tail), p50: at(0.5), p90: at(1 - tail) }
 }
 
-/** The part of scores that fell into the band they would have been given: what users are told of how good estimates are. */
+/** The largest part that may be left out on either side so that the older two thirds held eight in ten of the newer third. */
+function tailThatHeld(ratios: readonly number[]): number {
+  const split = Math.floor((ratios.length * 2) / 3)
+  const older = ratios.slice(0, split).toSorted((a, b) => a - b)
+  const newer = ratios.slice(split)
+  const held = (tail: number): boolean => {
+    const [low = -Infinity, high = Infinity] = [quantile(older, tail), quantile(older, 1 - tail)]
+    return newer.filter((ratio) => ratio >= low && ratio <= high).length >= 0.8 * newer.length
+  }
+  return tails.find(held) ?? 0.02
+}
+const tails = [0.12, 0.1, 0.08, 0.06, 0.04]
+
+/** Whether a wait came out within what was told. */
 export const isWithin = ({ p10, p90 }: Band, waited: number): boolean => waited >= p10 && waited <= p90
 
 /** Half a minute more or less is the same. */

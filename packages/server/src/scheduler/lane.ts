@@ -258,27 +258,20 @@ export const ageHours = (since: number, now: number): number => Math.max(0, now 
 
 const inLaneOrder = (a: Entry, b: Entry): number => a.since - b.since || a.job.seq - b.job.seq
 
-/** The lane a job belongs in, and its group. */
-export function laneOf(
-  job: PlannedJob,
-  { backfill }: Policy,
-): LaneKind & { readonly key: string; readonly groupKey: string } {
+/** The lane a job belongs in. */
+export function laneOf(job: PlannedJob, { backfill }: Policy): LaneKind & { readonly key: string } {
+  const { user, group = '', needs, by } = job
   const limitSeconds = runTimeStep(job.limitSeconds)
   const plannedSeconds = Math.min(limitSeconds, runTimeStep(job.estimateSeconds * backfill.safety))
   const offPeak = job.offPeak === true
-  const times = `${plannedSeconds} ${limitSeconds}`
-  const group = `${job.user}\n${job.group ?? ''}\n${shapeKey(job.needs)}\n${offPeak ? 'off-peak' : ''}`
-  return job.by === undefined
-    ? { key: `${group}\n${times}`, groupKey: group, plannedSeconds, limitSeconds, offPeak, by: undefined }
-    : {
-        key: `${group}\n${times} ${job.by}`,
-        groupKey: `${group}\n${times} ${job.by}`,
-        plannedSeconds,
-        limitSeconds,
-        offPeak,
-        by: job.by,
-      }
+  // One template, and only here: this is made for every job.
+  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${plannedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''} ${by ?? ''}`
+  return { key, plannedSeconds, limitSeconds, offPeak, by }
 }
+
+/** The group a lane belongs in: with a deadline a lane is a group of its own. */
+export const laneGroupKey = ({ user, group = '', needs }: PlannedJob, lane: ReturnType<typeof laneOf>): string =>
+  lane.by === undefined ? `${user}\n${group}\n${shapeKey(needs)}\n${lane.offPeak ? 'off-peak' : ''}` : lane.key
 
 /**
  * A run time, rounded up to the next of a row of steps, each a quarter longer than the one before: jobs that run for

@@ -1,6 +1,6 @@
 import { FreeNodes } from './free-nodes.ts'
 import { Heap } from './heap.ts'
-import { type Entry, Lane, LaneGroup, laneOf, Shape, shapeKey } from './lane.ts'
+import { type Entry, Lane, LaneGroup, laneGroupKey, laneOf, Shape, shapeKey } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Holding, isAble, NodeState } from './node-state.ts'
 import { OffPeakHours } from './off-peak.ts'
@@ -203,11 +203,11 @@ export class QueueState {
   }
 
   #enter(job: QueuedJob): void {
-    const { key, groupKey, ...kind } = laneOf(job, this.policy)
-    let lane = this.#lanes.get(key)
+    const kind = laneOf(job, this.policy)
+    let lane = this.#lanes.get(kind.key)
     if (lane === undefined) {
-      lane = new Lane(key, this.#group(groupKey, job), kind, this.#served.get(key) ?? 0)
-      this.#lanes.set(key, lane)
+      lane = new Lane(kind.key, this.#group(laneGroupKey(job, kind), job), kind, this.#served.get(kind.key) ?? 0)
+      this.#lanes.set(kind.key, lane)
     }
     this.entries.set(job.id, lane.add(job))
     lane.group.account.jobs++
