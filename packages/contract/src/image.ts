@@ -124,6 +124,7 @@ export const RegistryLogin = Type.Object(
       minLength: 1,
       maxLength: 8192,
       pattern: '^[^\\u0000-\\u001f\\u007f]+$',
+      writeOnly: true,
       description: 'A password or token. It is kept encrypted and never shown again.',
     }),
     check: Type.Optional(Type.Boolean({ default: true, description: 'Whether to try them at the registry first.' })),

@@ -30,8 +30,20 @@ export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart
   return (data: unknown): Result => {
     const value = part === 'body' ? data : validator.Default(readText(data, properties))
     if (validator.Check(value)) return { value }
-    return { error: schemaFault(validator.Errors(value), value, part, Object.keys(properties)) }
+    return { error: schemaFault(validator.Errors(value), concealed(value, properties), part, Object.keys(properties)) }
   }
+}
+
+/** A value without what its schema calls `writeOnly`, which no answer and no log may tell, wrong as it may be. */
+function concealed(value: unknown, properties: Readonly<Record<string, TSchema>>): unknown {
+  const secret = Object.keys(properties).filter(
+    (key) => (properties[key] as { writeOnly?: boolean }).writeOnly === true,
+  )
+  if (secret.length === 0) return value
+  const hidden = 'what is not shown'
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return hidden
+  const given = secret.filter((key) => Object.hasOwn(value, key))
+  return { ...value, ...Object.fromEntries(given.map((key) => [key, hidden])) }
 }
 
 /** Texts read as what the schema wants, where they are written so. What is not stays as it is, for the check to refuse. */

@@ -546,6 +546,61 @@ export function describeStore(
       assert.equal((await store.audit({ order: 'oldest-first', limit: 10 })).length, 1)
     })
 
+    test('keeps one login for each registry of an account', async () => {
+      await store.changeDirectory(() => [
+        { type: 'user', user: { name: 'ada', uid: 1, gid: 1, admin: false, groups: [] } },
+      ])
+      const login = { account: 'ada', registry: 'a.test', address: 'm.test', username: 'x', sealed: 's', createdAt: 1 }
+      await store.putRegistryLogin(login)
+      await store.putRegistryLogin({ ...login, registry: 'b.test' })
+      await store.putRegistryLogin({ ...login, username: 'y', createdAt: 2 })
+      assert.deepEqual(await store.registryLogins('ada'), [
+        { ...login, username: 'y', createdAt: 2 },
+        { ...login, registry: 'b.test' },
+      ])
+      assert.deepEqual(await store.registryLogin('ada', 'b.test'), { ...login, registry: 'b.test' })
+      assert.equal(await store.registryLogin('bob', 'b.test'), undefined)
+      assert.deepEqual(
+        [await store.deleteRegistryLogin('ada', 'a.test'), await store.deleteRegistryLogin('ada', 'a.test')],
+        [true, false],
+      )
+      assert.equal((await store.registryLogins('ada')).length, 1)
+    })
+
+    test('knows who ran which image when, and which images jobs are about to need', async () => {
+      const ran = (owner: string, image: string, startedAt: number) =>
+        someJob({ owner, image, startedAt, state: 'succeeded', endedAt: startedAt + 1 })
+      await submit(
+        store,
+        ran('ada', 'r/a:1', 5),
+        ran('ada', 'r/a:1', 9),
+        ran('ada', 'r/b:1', 7),
+        ran('bob', 'r/a:1', 8),
+      )
+      await submit(
+        store,
+        someJob({ image: 'r/waiting:1' }),
+        someJob({ image: 'r/again:1', imageDigest: 'sha256:1' }),
+        someJob({ image: 'r/starting:1', state: 'starting' }),
+        someJob({ image: 'r/starting:1', state: 'starting' }),
+        someJob({ image: 'r/running:1', state: 'running', imageDigest: 'sha256:2' }),
+      )
+      assert.deepEqual(await store.imageUses({ account: 'ada' }), [
+        { account: 'ada', image: 'r/a:1', at: 9 },
+        { account: 'ada', image: 'r/b:1', at: 7 },
+      ])
+      assert.deepEqual(await store.imageUses({ image: 'r/a:1' }), [
+        { account: 'ada', image: 'r/a:1', at: 9 },
+        { account: 'bob', image: 'r/a:1', at: 8 },
+      ])
+      const inUse = (await store.imagesInUse()).toSorted((a, b) => (a.image < b.image ? -1 : 1))
+      assert.deepEqual(inUse, [
+        { image: 'r/again:1', digest: 'sha256:1' },
+        { image: 'r/running:1', digest: 'sha256:2' },
+        { image: 'r/starting:1', digest: undefined },
+      ])
+    })
+
     test('counts the jobs of each state that is not an end, and says whether it can be written', async () => {
       assert.deepEqual(await store.jobsByState(), new Map())
       await submit(store, someJob(), someJob(), someJob({ state: 'running' }), someJob({ state: 'failed' }))

@@ -58,6 +58,15 @@ async function catalogImages(
   if (catalog.length === 0) throw new RegistryError('missing', 'the registry has no catalog')
   const paths = catalog.flatMap((page) => (Catalog.Check(page) ? (page.repositories ?? []) : []))
   const images: ListedImage[] = []
+  const types = new Map<string, Promise<readonly string[] | undefined>>()
+  const typesOnce = (path: string, digest: string): Promise<readonly string[] | undefined> => {
+    const known = knownTypes.get(digest)
+    const asked =
+      types.get(digest) ??
+      (known === undefined ? orSkipped(labelledTypes(client, path, digest)) : Promise.resolve(known))
+    types.set(digest, asked)
+    return asked
+  }
   await inParallel(workers, paths, async (path) => {
     const image = listed.imageAt(path)
     if (image === undefined || images.length >= mostImages) return
@@ -67,7 +76,7 @@ async function catalogImages(
     for (const tag of tags ?? []) {
       const digest = await orSkipped(client.digest(path, tag))
       if (digest === undefined) continue
-      const types = knownTypes.get(digest) ?? (await orSkipped(labelledTypes(client, path, digest)))
+      const types = await typesOnce(path, digest)
       if (types !== undefined) images.push({ reference: `${image}:${tag}`, digest, types })
     }
   })
