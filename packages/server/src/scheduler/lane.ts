@@ -228,23 +228,26 @@ export class LaneGroup {
 
   /** Points but for age: what a job of this lane has that has not waited. */
   pointsWithoutAge(lane: Lane, now: number): number {
-    const { class: classPoints, groupShare, userShare, deadline } = this.#terms(lane, now)
-    return classPoints + groupShare + userShare + deadline
+    const { points } = this.#policy
+    const { groupShare, userShare } = this.account
+    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare + this.#deadline(lane, now)
   }
 
   priorityOf(entry: Entry, now: number): Priority {
-    const age = entry.lane.ageHours(entry, now)
-    return { ...this.#terms(entry.lane, now), age, total: this.pointsWithoutAge(entry.lane, now) + age }
-  }
-
-  #terms(lane: Lane, now: number) {
     const { points } = this.#policy
+    const age = entry.lane.ageHours(entry, now)
     return {
       class: this.#classPoints,
+      age,
       groupShare: this.account.groupShare * points.groupShare,
       userShare: this.account.userShare * points.userShare,
-      deadline: lane.by === undefined ? 0 : points.deadline * urgency(lane.by, lane.plannedSeconds, now),
+      deadline: this.#deadline(entry.lane, now),
+      total: this.pointsWithoutAge(entry.lane, now) + age,
     }
+  }
+
+  #deadline({ by, plannedSeconds }: Lane, now: number): number {
+    return by === undefined ? 0 : this.#policy.points.deadline * urgency(by, plannedSeconds, now)
   }
 }
 
