@@ -27,7 +27,7 @@ import { offeredCapacity } from '../job/offered-capacity.ts'
 import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
-import { Loop } from '../scheduler/loop.ts'
+import { Loop, scoredMs } from '../scheduler/loop.ts'
 import { announcing } from '../store/announcing.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { attemptSpec } from './attempt-spec.ts'
@@ -73,6 +73,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const metrics = createMetrics({
     jobsByState: () => store.jobsByState(),
     auditFault: () => audit.fault() !== undefined,
+    estimateScores: () => store.estimateScores(Date.now() - scoredMs),
   })
   changes.watchAll((jobs) => {
     metrics.jobs(jobs)

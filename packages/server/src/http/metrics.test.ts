@@ -70,7 +70,12 @@ describe('metrics', () => {
 })
 
 describe('what the platform tells of itself', () => {
-  const watched = { jobsByState: async () => new Map(), auditFault: () => true }
+  const none = { inside: 0, early: 0, late: 0 }
+  const watched = {
+    jobsByState: async () => new Map(),
+    auditFault: () => true,
+    estimateScores: async () => ({ start: { ...none, inside: 8 }, run: none }),
+  }
 
   it('are placements, ends by cause, commits, cycles and fetches of images', async () => {
     const of = createMetrics(watched)
@@ -91,6 +96,7 @@ describe('what the platform tells of itself', () => {
     assert.equal(value(text, 'science_platform_image_fetch_seconds_sum'), 3)
     assert.equal(value(text, 'science_platform_image_fetch_seconds_count'), 1)
     assert.equal(value(text, 'science_platform_audit_fault'), 1)
+    assert.equal(value(text, 'science_platform_estimates{what="start",outcome="inside"}'), 8)
   })
 
   it('are read at an address of their own without a token, and nothing else is there', async () => {

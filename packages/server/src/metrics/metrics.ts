@@ -2,6 +2,7 @@ import { isEnded, type JobState } from '@science-platform/contract'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { ExecutorEvent } from '../executor/executor.ts'
 import type { StoredJob } from '../job/job.ts'
+import type { EstimateScores } from '../store/store.ts'
 
 /** What those who watch the platform are told, in the format of Prometheus. Labels name no user, no job and no image. */
 export interface Metrics {
@@ -31,12 +32,14 @@ export interface Watched {
   readonly jobsByState: () => Promise<ReadonlyMap<JobState, number>>
   /** Whether entries of the audit trail are held back because it cannot be written. */
   readonly auditFault: () => boolean
+  /** What came of estimates that were told. */
+  readonly estimateScores: () => Promise<EstimateScores>
 }
 
 const watchedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
 
 /** Makes {@link Metrics}. One for a process: those of the process itself are among them. */
-export function createMetrics({ jobsByState, auditFault }: Watched): Metrics {
+export function createMetrics({ jobsByState, auditFault, estimateScores }: Watched): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const prefix = 'science_platform_'
@@ -87,6 +90,16 @@ export function createMetrics({ jobsByState, auditFault }: Watched): Metrics {
     async collect() {
       const counts = await jobsByState()
       for (const state of watchedStates) this.set({ state }, counts.get(state) ?? 0)
+    },
+  })
+  new Gauge({
+    name: `${prefix}estimates`,
+    help: 'Starts and run times that were told in 30 days, by what came of them: 8 of 10 should be inside their band',
+    labelNames: ['what', 'outcome'],
+    registers,
+    async collect() {
+      for (const [what, outcomes] of Object.entries(await estimateScores()))
+        for (const [outcome, count] of Object.entries(outcomes)) this.set({ what, outcome }, count)
     },
   })
   new Gauge({

@@ -18,7 +18,7 @@ const restMs = 2_000
 const forecastEveryMs = 60_000
 
 /** For how long it is remembered what came of estimates. */
-const scoredMs = 30 * 86_400_000
+export const scoredMs = 30 * 86_400_000
 
 /** What the loop needs of the rest of the platform. */
 export interface LoopParts {

@@ -181,7 +181,11 @@ export async function testApp(
       executor: recorded(executor, calls),
       changes,
       audit,
-      metrics: createMetrics({ jobsByState: () => store.jobsByState(), auditFault: () => audit.fault() !== undefined }),
+      metrics: createMetrics({
+        jobsByState: () => store.jobsByState(),
+        auditFault: () => audit.fault() !== undefined,
+        estimateScores: () => store.estimateScores(0),
+      }),
       vitals: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
       images: { list: async () => images, describe: (image, options) => local.describe(image, options) },
       catalogue: { registries: () => catalogue },
