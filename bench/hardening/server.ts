@@ -26,7 +26,11 @@ const hardened = kind === 'hardened'
 
 const changes = new JobChanges()
 const log = createLog('warn', { write: (line: string) => void process.stderr.write(line) })
-const counted = createMetrics({ jobsByState: () => store.jobsByState(), auditFault: () => false })
+const counted = createMetrics({
+  jobsByState: () => store.jobsByState(),
+  auditFault: () => false,
+  estimateScores: () => store.estimateScores(0),
+})
 const store = announcing(
   await openSqliteStore(`${folder}/platform.db`, {
     onCommit: (seconds) => {
