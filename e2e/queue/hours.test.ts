@@ -9,7 +9,7 @@ let opensAt: number
 
 before(async () => {
   const minute = 60_000
-  opensAt = Math.ceil((Date.now() + 45_000) / minute) * minute
+  opensAt = Math.ceil((Date.now() + 60_000) / minute) * minute
   const time = (at: number): string => new Date(at).toISOString().slice(11, 16)
   platform = await Platform.make(
     [

@@ -87,14 +87,22 @@ test('all pages of a list are fetched as they are needed', async () => {
   assert.deepEqual(await jobs.list(), { jobs: [{ id: 'a' }, { id: 'b' }], next: 'c1' })
 })
 
-test('get, cancel and events use their routes', async () => {
+test('get, cancel, events, why and queue use their routes', async () => {
   const { jobs, requests } = await start(() => ({ body: { id: 'a', events: [] } }))
   await jobs.get('a/b')
   await jobs.cancel('a')
   assert.deepEqual(await jobs.events('a'), [])
+  assert.equal((await jobs.why('a')).id, 'a')
+  await jobs.queue()
   assert.deepEqual(
     requests.map(({ method, url }) => `${method} ${url}`),
-    ['GET /api/v1/jobs/a%2Fb', 'POST /api/v1/jobs/a/cancel', 'GET /api/v1/jobs/a/events'],
+    [
+      'GET /api/v1/jobs/a%2Fb',
+      'POST /api/v1/jobs/a/cancel',
+      'GET /api/v1/jobs/a/events',
+      'GET /api/v1/jobs/a/why',
+      'GET /api/v1/queue',
+    ],
   )
 })
 

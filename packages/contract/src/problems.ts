@@ -2,7 +2,7 @@
 export const problems = {
   'invalid-request': { status: 400, title: 'The request does not fit the schema' },
   'image-not-allowed': { status: 400, title: 'The image does not come from an allowed registry' },
-  'never-fits': { status: 400, title: 'No node is large enough for this request' },
+  'never-fits': { status: 400, title: 'Nothing would ever let this job start' },
   unauthenticated: { status: 401, title: 'A valid token is needed' },
   forbidden: { status: 403, title: 'The token does not allow this' },
   'not-found': { status: 404, title: 'There is no such thing' },
