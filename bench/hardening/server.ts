@@ -30,6 +30,8 @@ const counted = createMetrics({
   jobsByState: () => store.jobsByState(),
   auditFault: () => false,
   estimateScores: () => store.estimateScores(0),
+  registries: () => [],
+  imageBytes: async () => 0,
 })
 const store = announcing(
   await openSqliteStore(`${folder}/platform.db`, {

@@ -74,6 +74,13 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     jobsByState: () => store.jobsByState(),
     auditFault: () => audit.fault() !== undefined,
     estimateScores: () => store.estimateScores(Date.now() - scoredMs),
+    registries: () =>
+      catalogue.registries().map(({ registry, images, fault }) => ({
+        registry,
+        images: images.length,
+        fault: fault !== undefined,
+      })),
+    imageBytes: () => images.bytesUsed(),
   })
   changes.watchAll((jobs) => {
     metrics.jobs(jobs)
@@ -106,8 +113,9 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const file = join(imagesFolder, 'catalogue.json')
   const catalogue = await openCatalogue({ file, policy: config.images, refreshMinutes, log })
   parts.defer(() => catalogue.close())
-  const pulls = createPulls(images, log)
-  parts.defer(() => pulls.close())
+  // Elsewhere the nodes fetch for themselves.
+  const pulls = config.executor === 'oci' ? createPulls(images, log) : undefined
+  parts.defer(() => pulls?.close())
 
   const defaultNetwork = config.network.default
   const runtime = await createRuntime({ config, dataDir, instance, port, images, parts, log })
@@ -163,7 +171,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     executor,
     images,
     catalogue,
-    pulls,
+    ...(pulls === undefined ? {} : { pulls }),
     changes,
     audit,
     metrics,

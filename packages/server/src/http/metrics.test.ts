@@ -43,6 +43,13 @@ describe('metrics', () => {
     assert.equal(value(text, 'science_platform_jobs{state="held"}'), 0)
   })
 
+  it('tell which registries cannot be listed, and what images take on the disk', async () => {
+    const text = await metrics()
+    assert.equal(value(text, 'science_platform_registry_fault{registry="images.canfar.net"}'), 1)
+    assert.equal(value(text, 'science_platform_registry_images{registry="images.canfar.net"}'), 2)
+    assert.equal(value(text, 'science_platform_image_store_bytes'), 0)
+  })
+
   it('tell of the process', async () => {
     const text = await metrics()
     assert.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
@@ -75,6 +82,8 @@ describe('what the platform tells of itself', () => {
     jobsByState: async () => new Map(),
     auditFault: () => true,
     estimateScores: async () => ({ start: { ...none, inside: 8 }, run: none }),
+    registries: () => [],
+    imageBytes: async () => 0,
   }
 
   it('are placements, ends by cause, commits, cycles and fetches of images', async () => {

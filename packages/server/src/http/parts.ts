@@ -24,8 +24,8 @@ export interface HttpParts {
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** What the registries offer, as they said last. */
   readonly catalogue: Pick<Catalogue, 'registries'>
-  /** Fetches beforehand. */
-  readonly pulls: Pick<Pulls, 'begin' | 'find'>
+  /** Fetches beforehand; absent where the nodes fetch for themselves. */
+  readonly pulls?: Pick<Pulls, 'begin' | 'find'>
   readonly changes: JobChanges
   readonly audit: AuditTrail
   readonly metrics: Metrics

@@ -123,7 +123,7 @@ async function findCandidates(
 }
 
 /** What the store takes on the disk. */
-const bytesUsed = async ({ layouts, roots }: Storage): Promise<number> =>
+export const bytesUsed = async ({ layouts, roots }: Storage): Promise<number> =>
   (await layouts.diskBytes()) + (await roots.diskBytes())
 
 async function lastUse(folder: string, hex: string, now: number): Promise<number> {

@@ -85,6 +85,8 @@ export interface LocalImages {
   describeStored(reference: string): Promise<ImageDescription>
   /** The local store's tags and what was fetched from registries, sorted by reference. */
   list(): Promise<readonly LocalImage[]>
+  /** What all of it takes on the disk. */
+  bytesUsed(): Promise<number>
   /** Forgets the reference; frees what no other reference and no running container needs. @throws ImageError when there is no such image. */
   remove(reference: string): Promise<void>
 }

@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { imageSource, isAllowed, notAllowedMessage, type ImagePolicy } from './allowed.ts'
 import { readableArchive } from './archive.ts'
 import { fetchImage, wrongPlatform } from './fetch-image.ts'
-import { collectGarbage, isLoaded, usedAtWhenRemoved, type ImagesOfJobs, type Storage } from './garbage.ts'
+import { bytesUsed, collectGarbage, isLoaded, usedAtWhenRemoved, type ImagesOfJobs, type Storage } from './garbage.ts'
 import { explaining, ImageError } from './image-error.ts'
 import { typesOf } from './image-types.ts'
 import { Grants } from './grants.ts'
@@ -77,11 +77,15 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
       .then(async () => {
         const limit = limitBytes === undefined ? undefined : Math.max(0, limitBytes - ahead)
         const jobs = await ofJobs()
-        const { deleted, bytesUsed = 0 } = await collectGarbage(storage, { now: Date.now(), limitBytes: limit, jobs })
+        const { deleted, bytesUsed: used = 0 } = await collectGarbage(storage, {
+          now: Date.now(),
+          limitBytes: limit,
+          jobs,
+        })
         if (deleted.length > 0) log.info({ deleted }, 'images deleted that nobody needed')
-        if (limitBytes !== undefined && bytesUsed > limitBytes)
+        if (limitBytes !== undefined && used > limitBytes)
           log.info(
-            { bytesUsed, limitBytes },
+            { bytesUsed: used, limitBytes },
             'images take more than their limit: what is left runs or was loaded by hand',
           )
       })
@@ -332,6 +336,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
     describe,
     describeStored: async (image) => storedImage((await storedRecord(image)).digest),
     list: () => records.list(),
+    bytesUsed: () => bytesUsed(storage),
     remove,
   }
 }

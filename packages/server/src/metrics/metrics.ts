@@ -34,12 +34,16 @@ export interface Watched {
   readonly auditFault: () => boolean
   /** What came of estimates that were told. */
   readonly estimateScores: () => Promise<EstimateScores>
+  /** The registries that are listed, with how many images they offered last, and whether they could not be asked since. */
+  readonly registries: () => readonly { readonly registry: string; readonly images: number; readonly fault: boolean }[]
+  /** Bytes that images take on the disk. */
+  readonly imageBytes: () => Promise<number>
 }
 
 const watchedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
 
 /** Makes {@link Metrics}. One for a process: those of the process itself are among them. */
-export function createMetrics({ jobsByState, auditFault, estimateScores }: Watched): Metrics {
+export function createMetrics({ jobsByState, auditFault, estimateScores, registries, imageBytes }: Watched): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const prefix = 'science_platform_'
@@ -108,6 +112,32 @@ export function createMetrics({ jobsByState, auditFault, estimateScores }: Watch
     registers,
     collect() {
       this.set(auditFault() ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: `${prefix}registry_images`,
+    help: 'Images that a registry offered when it was last listed',
+    labelNames: ['registry'],
+    registers,
+    collect() {
+      for (const { registry: name, images } of registries()) this.set({ registry: name }, images)
+    },
+  })
+  new Gauge({
+    name: `${prefix}registry_fault`,
+    help: '1 while a registry cannot be listed; its last list stands',
+    labelNames: ['registry'],
+    registers,
+    collect() {
+      for (const { registry: name, fault } of registries()) this.set({ registry: name }, fault ? 1 : 0)
+    },
+  })
+  new Gauge({
+    name: `${prefix}image_store_bytes`,
+    help: 'What images take on the disk',
+    registers,
+    async collect() {
+      this.set(await imageBytes())
     },
   })
   collectDefaultMetrics({ register: registry })

@@ -39,6 +39,13 @@ export function imageRoutes(
   const { images, catalogue, pulls, logins, store } = parts
   for (const schema of [ImageSummary, ImagePage, ImageInfo, ImagePull]) app.addSchema(schema)
 
+  const pullsHere = (): NonNullable<typeof pulls> => {
+    if (pulls !== undefined) return pulls
+    throw new Problem('conflict', 'On this platform every node fetches its images itself, when a job starts there.', {
+      hint: 'Submit the job: there is nothing to fetch beforehand.',
+    })
+  }
+
   const credentialsOf = async (caller: Caller, reference: string, header: string | string[] | undefined) =>
     registryAuth(header) ?? logins.ofUser(caller.account.name, reference)
 
@@ -66,7 +73,7 @@ export function imageRoutes(
       const account = caller.account.name
       const own = new Set((await store.imageUses({ account })).map(({ image }) => image))
       const mayKnow = (image: string): boolean =>
-        isAdministrator(caller) || own.has(image) || pulls.find(account, image)?.state === 'present'
+        isAdministrator(caller) || own.has(image) || pulls?.find(account, image)?.state === 'present'
       const all = offeredImages(await images.list(), catalogue.registries(), mayKnow)
       const found = all.filter(
         (image) =>
@@ -151,7 +158,7 @@ export function imageRoutes(
       const caller = callerOf(request)
       const reference = parts.checkImage(request.params.reference)
       const auth = await credentialsOf(caller, reference, request.headers['x-skaha-registry-auth'])
-      const pull = pulls.begin({ account: caller.account.name, reference, registryAuth: auth })
+      const pull = pullsHere().begin({ account: caller.account.name, reference, registryAuth: auth })
       if (pull === undefined) {
         throw new Problem('queue-full', 'You have asked for as many images as the platform fetches at once.', {
           hint: 'Wait until some of them are here.',
@@ -175,7 +182,7 @@ export function imageRoutes(
     },
     (request) => {
       const reference = parts.checkImage(request.params.reference)
-      const pull = pulls.find(callerOf(request).account.name, reference)
+      const pull = pullsHere().find(callerOf(request).account.name, reference)
       if (pull !== undefined) return pull
       throw new Problem('not-found', `You have not asked for ${reference} lately, or the server was started since.`, {
         hint: 'Ask for it with POST to the same address.',

@@ -185,6 +185,8 @@ export async function testApp(
         jobsByState: () => store.jobsByState(),
         auditFault: () => audit.fault() !== undefined,
         estimateScores: () => store.estimateScores(0),
+        registries: () => [{ registry: 'images.canfar.net', images: 2, fault: true }],
+        imageBytes: () => local.bytesUsed(),
       }),
       vitals: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
       images: { list: async () => images, describe: (image, options) => local.describe(image, options) },
