@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
 import { readConfig } from '../packages/server/src/configuration/read.ts'
 import { neededRights, type Right } from '../packages/server/src/executor/kubernetes/rights.ts'
-
-const run = promisify(execFile)
-const repository = fileURLToPath(new URL('..', import.meta.url))
-const chart = join(repository, 'charts/science-platform')
+import { Chart, fullValues } from './support/chart.ts'
 
 /** A rule of a role. */
 interface Rule {
@@ -56,46 +50,20 @@ const wordsOf = ({ verb, group, resource, subresource, everywhere = false }: Rig
   ].join(' ')
 
 const least = { storage: { home: { claim: 'home' }, projects: { claim: 'projects' } } }
-const everything = {
-  image: { repository: 'registry.example.org/science-platform', tag: '9' },
-  imagePullSecrets: [{ name: 'pull' }],
-  publicUrl: 'https://batch.example.org',
-  jobs: { namespace: 'jobs', nodeSelector: { pool: 'batch' }, tolerations: [{ key: 'batch', operator: 'Exists' }] },
-  storage: { home: { claim: 'home' }, projects: { hostPath: '/arc/projects' } },
-  data: { storageClass: 'fast', size: '10Gi' },
-  kueue: { localQueue: 'science', priorityClasses: { small: 'high', large: 'low' } },
-  config: { images: { registries: ['images.example.org'] }, retention: { logsDays: 30 }, executor: 'oci' },
-  ingress: { enabled: true, className: 'nginx', tlsSecret: 'tls' },
-  nodeSelector: { pool: 'system' },
-}
 
 describe('the Helm chart', () => {
-  let helm = ''
   let folder = ''
+  let chart: Chart
   before(async () => {
-    helm = (await run(join(repository, 'scripts/go-program'), ['helm'])).stdout.trim()
     folder = await mkdtemp(join(tmpdir(), 'sp-chart-'))
+    chart = await Chart.open(folder)
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
-  const withValues = async (values: object): Promise<string[]> => {
-    const file = join(folder, 'values.json')
-    await writeFile(file, JSON.stringify(values))
-    return ['--values', file]
-  }
-  const render = async (values: object): Promise<KubernetesObject[]> => {
-    const { stdout } = await run(helm, [
-      'template',
-      'batch',
-      chart,
-      '--namespace',
-      'platform',
-      ...(await withValues(values)),
-    ])
-    return parseAllDocuments(stdout)
+  const render = async (values: object): Promise<KubernetesObject[]> =>
+    parseAllDocuments(await chart.helm(['template', 'batch'], values, ['--namespace', 'platform']))
       .map((document) => document.toJS() as KubernetesObject | null)
       .filter((object) => object !== null)
-  }
   const refusal = async (values: object): Promise<string> => {
     try {
       await render(values)
@@ -105,9 +73,9 @@ describe('the Helm chart', () => {
     throw new Error('the chart took these values')
   }
 
-  for (const [name, values] of Object.entries({ least, everything }))
+  for (const [name, values] of Object.entries({ least, everything: fullValues }))
     it(`passes lint, and its configuration is one that the platform takes (${name})`, async () => {
-      await run(helm, ['lint', '--strict', '--quiet', chart, ...(await withValues(values))])
+      await chart.helm(['lint', '--strict', '--quiet'], values)
       const text = (await render(values)).find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? ''
       const file = join(folder, 'config.yaml')
       await writeFile(file, text)
@@ -116,7 +84,7 @@ describe('the Helm chart', () => {
     })
 
   it('keeps the rights of the server small', async () => {
-    const objects = await render(everything)
+    const objects = await render(fullValues)
     const server = objects.find(({ kind }) => kind === 'StatefulSet')?.spec?.template.spec
     assert.deepEqual(server?.containers[0].securityContext, {
       runAsUser: 0,

@@ -149,6 +149,7 @@ async def check_sessions(session):
         equal("destroyed again", await result(session.destroy(ids=other)), {other: True})
     while records := await result(session.info(ids=other)):
         equal("status of what was destroyed", records[0]["status"], "Terminating")
+        await asyncio.sleep(0.1)
     destroyed = await result(session.destroy_with(prefix=prefix))
     assert set(ids) < set(destroyed) and all(destroyed.values()), destroyed
     left = [record["name"] for record in await result(session.fetch())]

@@ -7,7 +7,7 @@ import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 const run = promisify(execFile)
 
 /** The registry that the nodes of the test cluster fetch from (scripts/test-cluster). */
-const clusterRegistry = '127.0.0.1:5000'
+export const clusterRegistry = '127.0.0.1:5000'
 
 /** The kubeconfig of the test cluster's administrator. */
 export const testKubeconfig = (): string => {
@@ -68,6 +68,11 @@ export class ClusterPlace {
   /** Puts an image where the nodes find what jobs call `localhost/…`. */
   async push(archive: string, as: string): Promise<void> {
     await pushImage(archive, { host: clusterRegistry }, as.replace(/^localhost/, this.namespace))
+  }
+
+  /** Whether nothing of any job is left. */
+  async isEmpty(): Promise<boolean> {
+    return (await kubectl('get', 'jobs,pods', '-n', this.namespace, '-o', 'name')) === ''
   }
 
   async remove(): Promise<void> {

@@ -1,11 +1,20 @@
 import { spawn } from 'node:child_process'
 import { openSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { eventually } from './eventually.ts'
 import { kubectl, testKubeconfig } from './cluster-place.ts'
 
 const folder = (): string => dirname(testKubeconfig())
+
+const stopped = new Set<ClusterProcess>()
+
+/** Starts what a test stopped and did not start again, so that one test that fails does not fail all that come after it. */
+export async function mendCluster(): Promise<void> {
+  for (const part of stopped) await part.start()
+  await nodeReady()
+  await kubectl('uncordon', 'node-1')
+}
 
 /** A part of the test cluster that can be stopped and started again as it was. */
 export class ClusterProcess {
@@ -26,6 +35,7 @@ export class ClusterProcess {
       lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
     )
     process.kill(pid, 'SIGKILL')
+    stopped.add(this)
     await eventually(`${this.name} to be gone`, async () => !(await isThere(pid)))
   }
 
@@ -40,6 +50,7 @@ export class ClusterProcess {
       stdio: ['ignore', log, log],
     })
     child.unref()
+    stopped.delete(this)
     await writeFile(this.#pidFile, String(child.pid))
     if (this.name === 'apiserver')
       await eventually('the API server', () => kubectl('get', '--raw', '/readyz').catch(() => undefined))
@@ -50,9 +61,11 @@ export class ClusterProcess {
   }
 }
 
+/** Whether any thread of a process lives: the first may be gone while another still holds the process's ports. */
 async function isThere(pid: number): Promise<boolean> {
-  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  return status !== '' && !/\) [ZX] /.test(status)
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
+  const stats = threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => ''))
+  return (await Promise.all(stats)).some((stat) => stat !== '' && !/\) [ZX] /.test(stat))
 }
 
 /** Waits until the node takes work. */

@@ -152,6 +152,7 @@ export class Platform {
       async () => (await jobs.list({ state: 'held,queued,starting,running,stopping', limit: 1 })).jobs.length === 0,
     )
     await eventually('every supervisor to be gone', async () => (await this.processes()).length === 0)
+    await eventually('every object of a job to be gone', async () => (await this.#cluster?.isEmpty()) ?? true)
   }
 
   jobs(token = this.token): Jobs {

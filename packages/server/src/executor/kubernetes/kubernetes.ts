@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeConfig, V1Job } from '@kubernetes/client-node'
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Logger } from 'pino'
@@ -47,6 +48,9 @@ export function createKubernetesExecutor(options: KubernetesOptions): Executor {
   return new Kubernetes(options)
 }
 
+/** Milliseconds that a server which stops gives the removal of what has ended. */
+const lastRemovalsMs = 5_000
+
 /** Milliseconds after which an attempt that waits is looked at again although nothing changed: patience runs out. */
 const lookAgainMs = 2_000
 
@@ -59,11 +63,11 @@ class Kubernetes implements Executor {
   readonly #folders: LogFolders
   readonly #logs: AttemptLogs
   readonly #attempts = new Map<string, Attempt>()
-  /** Attempts whose objects are being removed: what is still seen of them is of no interest. */
-  readonly #leaving = new Set<string>()
   readonly #changeListeners: (() => void)[] = []
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   readonly #background = new Set<Promise<void>>()
+  /** Of the work in the background: removing objects of which nobody wants to know any more. */
+  readonly #removals = new Set<Promise<void>>()
   readonly #closing = new AbortController()
   #looking: NodeJS.Timeout | undefined
   #followed = 0
@@ -111,7 +115,7 @@ class Kubernetes implements Executor {
     this.#lookAt([...this.#attempts.keys()])
     // Endings that are there already are told from the beginning on.
     const settling = [...this.#attempts.values()].flatMap((attempt) => attempt.settling ?? [])
-    await Promise.race([Promise.allSettled(settling), new Promise((resolve) => setTimeout(resolve, 20_000).unref())])
+    await Promise.race([Promise.allSettled(settling), sleep(20_000, undefined, { ref: false })])
     this.#looking = setInterval(() => {
       this.#lookAt([...this.#attempts.values()].filter(({ ended }) => !ended).map(({ id }) => id))
     }, lookAgainMs)
@@ -150,19 +154,17 @@ class Kubernetes implements Executor {
     if (attempt === undefined) return Promise.resolve()
     if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
     this.#attempts.delete(attemptId)
-    this.#leaving.add(attemptId)
     this.#usage.forget(attemptId)
     // The log is moved first, so that there is none of a moment in which nobody finds it.
     const moved = this.#keepOnlyLog(attemptId)
-    this.#own(
-      attempt.inTurn(async () => {
-        await moved
-        await this.#remove(attempt)
-        this.#leaving.delete(attemptId)
-        this.#mirror.forget(attemptId)
-      }),
-      attemptId,
-    )
+    const removed = attempt.inTurn(async () => {
+      await moved
+      await this.#remove(attempt)
+      this.#mirror.forget(attemptId)
+      this.#removals.delete(removed)
+    })
+    this.#removals.add(removed)
+    this.#own(removed, attemptId)
     return moved
   }
 
@@ -200,6 +202,8 @@ class Kubernetes implements Executor {
 
   async close(): Promise<void> {
     clearInterval(this.#looking)
+    // The next server would remove them too, but there may be none: then finalizers would hold their namespace for ever.
+    await Promise.race([Promise.allSettled(this.#removals), sleep(lastRemovalsMs, undefined, { ref: false })])
     this.#closing.abort(new Error('The platform is stopping.'))
     await this.#mirror.close()
     await Promise.allSettled(this.#background)
@@ -256,11 +260,12 @@ class Kubernetes implements Executor {
       signal.throwIfAborted()
       await this.#makeHome(spec)
       const job = await this.#makeJob(attempt, spec, signal)
+      // First known, then made: what is made and not known counts as removed by somebody.
+      this.#mirror.learnJob(job)
       attempt.made = true
       await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
       await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
       if (spec.registryAuth !== undefined) await this.#makeSecret(attempt, spec, job, signal)
-      this.#mirror.learnJob(job)
     } catch (error) {
       // A closing server leaves it to the next one; one that was told to end is ended next.
       if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
@@ -284,13 +289,7 @@ class Kubernetes implements Executor {
         if (error.status === 409) return this.#api.get<V1Job>(`${jobs}/${attempt.name}`, { signal })
         if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
         this.#show(attempt, { phase: 'preparing', waiting: `The cluster takes no more jobs now: ${error.message}.` })
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, 10_000)
-          signal.addEventListener('abort', () => {
-            clearTimeout(timer)
-            resolve()
-          })
-        })
+        await sleep(10_000, undefined, { signal })
       }
     }
   }

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Jobs } from '@science-platform/client'
+import { busyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
+import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
+import { text } from '../../packages/server/src/executor/executor-contract.ts'
+import { Chart, fullValues } from '../support/chart.ts'
+import { clusterRegistry, kubectl, testKubeconfig } from '../support/cluster-place.ts'
+import { eventually, onKubernetes } from '../support/platform.ts'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Where pods find the API server by their environment: the first address of the cluster's range for services. */
+const serviceAddress = '10.96.0.1'
+
+describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUTOR=kubernetes' }, () => {
+  const platform = 'chart-platform'
+  const jobs = 'chart-jobs'
+  const pod = 'batch-science-platform-0'
+  const inPlatform = ['-n', platform]
+  const withHelm = ['--kubeconfig', testKubeconfig(), '--namespace', platform]
+  const values = {
+    image: { repository: `${clusterRegistry}/science-platform`, tag: 'test' },
+    publicUrl: 'https://batch.example.org',
+    jobs: { namespace: jobs, usage: 'kubelet', scratchGb: 1 },
+    storage: { home: { claim: 'arc-home' }, projects: { claim: 'arc-projects' } },
+    data: { size: '1Gi' },
+    ingress: { enabled: true, className: 'nginx', tlsSecret: 'batch-tls' },
+    config: {
+      images: { registries: [clusterRegistry], insecure: [clusterRegistry] },
+      kubernetes: { dnsPolicy: 'Default' },
+    },
+  }
+  let folder: string
+  let chart: Chart
+  let services: Server
+  let token: string
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'sp-installation-'))
+    await run(join(repository, 'deploy/image/build-image'), [join(folder, 'server.tar')], { timeout: 400_000 })
+    await pushImage(join(folder, 'server.tar'), { host: clusterRegistry }, 'science-platform:test')
+    await busyboxImage({ archive: join(folder, 'busybox.tar') })
+    await pushImage(join(folder, 'busybox.tar'), { host: clusterRegistry }, 'installed/busybox:1')
+    chart = await Chart.open(folder)
+    services = await passOnServices()
+    await provideVolumes()
+  })
+
+  after(async () => {
+    await chart.uninstall('batch', withHelm).catch(() => undefined)
+    await kubectl('delete', 'namespace', platform, jobs, '--wait=false', '--ignore-not-found')
+    await kubectl('delete', 'pv', '-l', 'test=installation', '--wait=false')
+    services.close()
+    await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  /** What kube-proxy does for pods that talk to the API server; the test cluster has none. */
+  async function passOnServices(): Promise<Server> {
+    await run('ip', ['addr', 'add', `${serviceAddress}/32`, 'dev', 'kube0'])
+    const server = createServer((client) => {
+      const target = connect(6443, '127.0.0.1')
+      for (const socket of [client, target]) socket.on('error', () => undefined)
+      client.pipe(target).pipe(client)
+      client.on('close', () => target.destroy())
+      target.on('close', () => client.destroy())
+    })
+    await new Promise<void>((resolve) => server.listen(443, serviceAddress, resolve))
+    server.unref()
+    return server
+  }
+
+  /** A volume for each claim, as operators make them where there is no storage class: the users' files are the same in both namespaces. */
+  async function provideVolumes(): Promise<void> {
+    const volume = async (name: string, path: string, claim: string, namespace: string) => {
+      await mkdir(join(folder, path), { recursive: true })
+      return {
+        apiVersion: 'v1',
+        kind: 'PersistentVolume',
+        metadata: { name, labels: { test: 'installation' } },
+        spec: {
+          capacity: { storage: '1Gi' },
+          accessModes: ['ReadWriteMany', 'ReadWriteOnce'],
+          hostPath: { path: join(folder, path) },
+          claimRef: { namespace, name: claim },
+        },
+      }
+    }
+    const volumes = [
+      await volume('installed-data', 'data', `data-${pod}`, platform),
+      ...(await Promise.all(
+        [platform, jobs].flatMap((namespace) =>
+          ['home', 'projects'].map((what) => volume(`${namespace}-${what}`, what, `arc-${what}`, namespace)),
+        ),
+      )),
+    ]
+    await apply(volumes)
+    await kubectl('create', 'namespace', platform)
+    await apply(claims(platform))
+  }
+
+  const claims = (namespace: string) =>
+    ['arc-home', 'arc-projects'].map((name) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace },
+      spec: { accessModes: ['ReadWriteMany'], storageClassName: '', resources: { requests: { storage: '1Gi' } } },
+    }))
+
+  async function apply(items: readonly object[]): Promise<void> {
+    const file = join(folder, 'objects.json')
+    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    await kubectl('apply', '-f', file)
+  }
+
+  const command = (...words: readonly string[]): Promise<string> =>
+    kubectl(
+      'exec',
+      ...inPlatform,
+      pod,
+      '--',
+      'science-platform',
+      ...words,
+      '--config',
+      '/etc/science-platform/config.yaml',
+    )
+
+  /** Clients on the pod's own address: the test cluster has nothing behind its ingress. */
+  const client = async (): Promise<Jobs> => {
+    const address = await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.status.podIP}')
+    return new Jobs({ url: `http://${address}:8080`, token })
+  }
+
+  it('starts, is ready, and has users and tokens made by its own command', async () => {
+    await chart.helm(['install', 'batch'], values, [...withHelm, '--wait', '--timeout', '120s'])
+    await apply(claims(jobs))
+    await command('user', 'add', 'ada', '--group', 'survey')
+    token = (await command('token', 'create', 'ada')).trim()
+    assert.match(await kubectl('get', 'ingress', ...inPlatform), /batch\.example\.org .*443/)
+  })
+
+  const submit = async (line: string): Promise<string> => {
+    const request = { name: 'installed', image: `${clusterRegistry}/installed/busybox:1`, cmd: 'sh', cores: 1 }
+    const [id = ''] = (await (await client()).submit({ ...request, memoryGb: 0.1, args: ['-c', line] })).ids
+    return id
+  }
+  const ended = async (id: string) => {
+    const [job] = await (await client()).wait([id], { signal: AbortSignal.timeout(120_000) })
+    return job
+  }
+  const log = async (id: string): Promise<string> => text((await client()).logs(id))
+
+  it('runs a job as its user, in a namespace that takes restricted pods alone', async () => {
+    const enforced = 'jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}'
+    assert.equal(await kubectl('get', 'namespace', jobs, '-o', enforced), 'restricted')
+    const id = await submit('id -un; touch mine; ls -n /arc/home/ada | grep -c mine; id -u')
+    const job = await ended(id)
+    assert.equal(job?.state, 'succeeded', JSON.stringify(job?.cause))
+    assert.match(await log(id), /^ada\n1\n[0-9]{4,}\n$/)
+  })
+
+  it('is upgraded without losing a running job, its log or its ending', async () => {
+    const id = await submit('echo before; until [ -e upgraded ]; do sleep 0.2; done; rm upgraded; echo after; exit 4')
+    await eventually('its first words', async () => (await log(id)) === 'before\n')
+    const before = await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.metadata.uid}')
+    const upgraded = { ...values, podAnnotations: { upgraded: 'yes' } }
+    await chart.helm(['upgrade', 'batch'], upgraded, [...withHelm, '--wait', '--timeout', '120s'])
+    assert.notEqual(await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.metadata.uid}'), before)
+    assert.equal((await (await client()).get(id)).state, 'running')
+    await ended(await submit('touch upgraded'))
+    assert.equal((await ended(id))?.exitCode, 4)
+    assert.equal(await log(id), 'before\nafter\n')
+  })
+
+  it('leaves the namespace of the jobs and the data behind when it is uninstalled', async () => {
+    await chart.uninstall('batch', [...withHelm, '--wait'])
+    assert.match(await kubectl('get', 'namespace', jobs, '-o', 'name'), /namespace\/chart-jobs/)
+    assert.match(await kubectl('get', 'pvc', ...inPlatform, '-o', 'name'), new RegExp(`data-${pod}`))
+  })
+
+  it('has only objects that the API server takes, whatever is filled in', async () => {
+    const file = join(folder, 'everything.yaml')
+    await writeFile(file, await chart.helm(['template', 'all'], fullValues, ['--namespace', platform]))
+    // The namespace of the jobs would be made first; a dry run makes nothing.
+    await kubectl('create', 'namespace', fullValues.jobs.namespace)
+    try {
+      await kubectl('apply', '--dry-run=server', '-f', file)
+    } finally {
+      await kubectl('delete', 'namespace', fullValues.jobs.namespace, '--wait=false')
+    }
+  })
+})
