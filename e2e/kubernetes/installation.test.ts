@@ -12,7 +12,7 @@ import { busyboxImage } from '../../packages/server/src/image/testing/busybox-im
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 import { text } from '../../packages/server/src/executor/executor-contract.ts'
 import { Chart, fullValues } from '../support/chart.ts'
-import { clusterRegistry, kubectl, testKubeconfig } from '../support/cluster-place.ts'
+import { applyObjects, clusterRegistry, kubectl, testKubeconfig } from '../support/cluster-place.ts'
 import { eventually, onKubernetes } from '../support/platform.ts'
 
 const run = promisify(execFile)
@@ -103,9 +103,9 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
         ),
       )),
     ]
-    await apply(volumes)
+    await applyObjects(volumes)
     await kubectl('create', 'namespace', platform)
-    await apply(claims(platform))
+    await applyObjects(claims(platform))
   }
 
   const claims = (namespace: string) =>
@@ -115,12 +115,6 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       metadata: { name, namespace },
       spec: { accessModes: ['ReadWriteMany'], storageClassName: '', resources: { requests: { storage: '1Gi' } } },
     }))
-
-  async function apply(items: readonly object[]): Promise<void> {
-    const file = join(folder, 'objects.json')
-    await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
-    await kubectl('apply', '-f', file)
-  }
 
   const command = (...words: readonly string[]): Promise<string> =>
     kubectl(
@@ -142,7 +136,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
 
   it('starts, is ready, and has users and tokens made by its own command', async () => {
     await chart.helm(['install', 'batch'], values, [...withHelm, '--wait', '--timeout', '120s'])
-    await apply(claims(jobs))
+    await applyObjects(claims(jobs))
     await command('user', 'add', 'ada', '--group', 'survey')
     token = (await command('token', 'create', 'ada')).trim()
     assert.match(await kubectl('get', 'ingress', ...inPlatform), /batch\.example\.org .*443/)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { ClusterProcess, mendCluster, nodeReady } from '../support/cluster-process.ts'
+import { OtherNode } from '../support/other-node.ts'
 import { kubectl } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
 
@@ -115,10 +116,14 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.match(await platform.logOf(id), /^up\nsaved\n/)
   })
 
-  it('a node that is lost: its jobs are told as lost, with what is there of their logs', async () => {
+  it('a node that is lost: first it is told that it is silent, then its jobs as lost, with what is there of their logs', async () => {
     const id = await runs('echo up; sleep 600')
     const kubelet = new ClusterProcess('kubelet')
     await kubelet.stop()
+    const told = async () => (await platform.jobs().events(id)).map(({ reason }) => reason)
+    await eventually('its owner to be told', async () => (await told()).includes('NodeSilent'), 120)
+    assert.equal((await platform.jobs().get(id)).state, 'running', 'a cluster without any node suspects itself')
+    await using _other = await OtherNode.join()
     const job = await eventually(
       'the job to be lost',
       async () => {

@@ -17,13 +17,21 @@ export const testKubeconfig = (): string => {
 }
 
 /** Runs the cluster's own kubectl as its administrator; returns what it prints. */
-export async function kubectl(...args: readonly string[]): Promise<string> {
+export const kubectl = (...args: readonly string[]): Promise<string> => withInput('', args)
+
+/** Makes objects, or changes them to be so. */
+export async function applyObjects(items: readonly object[]): Promise<void> {
+  await withInput(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), ['apply', '-f', '-'])
+}
+
+async function withInput(input: string, args: readonly string[]): Promise<string> {
   const program = join(dirname(testKubeconfig()), 'bin/kubectl')
-  const { stdout } = await run(program, [...args, '--kubeconfig', testKubeconfig(), '--request-timeout=30s'], {
+  const running = run(program, [...args, '--kubeconfig', testKubeconfig(), '--request-timeout=30s'], {
     timeout: 120_000,
     maxBuffer: 64 * 2 ** 20,
   })
-  return stdout
+  running.child.stdin?.end(input)
+  return (await running).stdout
 }
 
 /** Where a platform has its jobs on the test cluster: a namespace, and its own part of the registry. */
@@ -75,7 +83,11 @@ export class ClusterPlace {
     return (await kubectl('get', 'jobs,pods', '-n', this.namespace, '-o', 'name')) === ''
   }
 
+  /** Lets go of what a platform that is gone has left, so that it holds up neither its namespace nor the emptying of a node. */
   async remove(): Promise<void> {
+    const left = (await kubectl('get', 'jobs,pods', '-n', this.namespace, '-o', 'name')).split('\n').filter(Boolean)
+    for (const name of left)
+      await kubectl('patch', name, '-n', this.namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}')
     await kubectl('delete', 'namespace', this.namespace, '--wait=false')
   }
 }

@@ -12,8 +12,8 @@ const stopped = new Set<ClusterProcess>()
 /** Starts what a test stopped and did not start again, so that one test that fails does not fail all that come after it. */
 export async function mendCluster(): Promise<void> {
   for (const part of stopped) await part.start()
-  await nodeReady()
   await kubectl('uncordon', 'node-1')
+  await nodeReady()
 }
 
 /** A part of the test cluster that can be stopped and started again as it was. */

@@ -113,7 +113,9 @@ describe('what becomes of an attempt on a cluster', () => {
   it('is lost with its node, when the node has had its time', () => {
     const silent = { ...node, ready: false }
     const leaving = pod({ startedAt: 5000 }, { phase: 'Running', deletingUntil: 95_000 })
-    assert.equal(shownBy(evidence({ pod: leaving, node: silent })).phase, 'running')
+    const { phase, silence } = shownBy(evidence({ pod: leaving, node: silent }))
+    assert.equal(phase, 'running')
+    assert.match(silence ?? '', /node-7 does not answer/)
     assert.equal(ending({ pod: leaving, node: silent, now: 106_000 })[0], 'lost')
     assert.equal(
       shownBy(evidence({ pod: leaving, now: 106_000 })).phase,
@@ -156,12 +158,42 @@ describe('what becomes of an attempt on a cluster', () => {
       shownBy(evidence({ warning: { reason: 'FailedCreate', message: quota } })).waiting ?? '',
       /quota team is used up: this asks for pods=1; pods=4 of pods=4 are in use/,
     )
-    assert.match(shownBy(evidence({ job: { ...job, suspended: true, queued: true } })).waiting ?? '', /Kueue/)
     const mount = { reason: 'FailedMount', message: 'claim "arc" not found\nmore' }
     assert.match(
       shownBy(evidence({ pod: pod({}), warning: mount })).waiting ?? '',
       /storage is not there yet: claim "arc" not found\./,
     )
+  })
+
+  it('says what the queue of the cluster has too little of', () => {
+    const waiting = (message?: string) =>
+      shownBy(
+        evidence({
+          job: { ...job, suspended: true, queued: true },
+          warning: message === undefined ? undefined : { reason: 'Pending', message },
+        }),
+      ).waiting
+    assert.equal(waiting(), 'It waits for its turn in the queue of the cluster (Kueue).')
+    const without = "couldn't assign flavors to pod set main: "
+    assert.match(
+      waiting(
+        `${without}insufficient unused quota for cpu in flavor node, 1500m more needed, insufficient unused quota for memory in flavor node, 1Gi more needed`,
+      ) ?? '',
+      /\(Kueue\): 1\.5 cores in node and 1 GiB of memory in node must become free\.$/,
+    )
+    assert.match(
+      waiting(
+        `${without}insufficient quota for cpu in flavor node, previously considered podsets requests (0) + current podset request (8) > maximum capacity (4)`,
+      ) ?? '',
+      /which has 4 cores in node and never more; it asks for 8 cores\./,
+    )
+    assert.match(waiting('ClusterQueue observatory is inactive') ?? '', /: ClusterQueue observatory is inactive\.$/)
+  })
+
+  it('loses its place to other work of the queue of the cluster', () => {
+    const suspended = { ...job, suspended: true, queued: true }
+    const [code, , message] = ending({ job: suspended, pod: pod(ended(143), { deletingUntil: 99_000 }) })
+    assert.deepEqual([code, /\(Kueue\) took back its place on node-7/.test(message)], ['evicted', true])
   })
 
   it('has not run where its Job went before it had a pod, once none can turn up any more', () => {

@@ -17,8 +17,11 @@ export interface Evidence extends WaitingContext {
   readonly deletingForMs: number
 }
 
-/** What the evidence shows. `failure`: it will not run; it is to be given up for this cause. */
-export type Shown = Omit<Observed, 'attemptId'> & { readonly failure?: Cause }
+/**
+ * What the evidence shows. `failure`: it will not run; it is to be given up for this cause. `silence`: it runs, as far as
+ * anybody knows.
+ */
+export type Shown = Omit<Observed, 'attemptId'> & { readonly failure?: Cause; readonly silence?: string }
 
 /** Milliseconds in which a pod may still turn up whose Job was just deleted. */
 const lateMs = 3_000
@@ -57,7 +60,12 @@ export function shownBy(evidence: Evidence): Shown {
     if (pod.node === undefined) return ended(stopped ? stoppedBeforeStart : takenOff(pod, evidence), evidence.now)
     if (silent) return ended(nodeLost(pod.node, startedAt !== undefined), evidence.now)
   }
-  if (startedAt !== undefined) return { ...facts, phase: 'running' }
+  if (startedAt !== undefined)
+    return {
+      ...facts,
+      phase: 'running',
+      ...(evidence.node?.ready === false ? { silence: silenceOf(evidence.node) } : {}),
+    }
   return { ...facts, phase: 'preparing', ...(job === undefined ? {} : waitingFact(evidence, job)) }
 }
 
@@ -123,6 +131,12 @@ function takenOff(pod: PodRecord, { job }: Evidence): Cause {
   }
   const reason = why[pod.disruption?.reason ?? '']
   if (reason !== undefined) return { code: 'evicted', message: `The cluster ended it: ${reason}.`, hint: again }
+  if (job?.suspended === true)
+    return {
+      code: 'evicted',
+      message: `The queue of the cluster (Kueue) took back its place on ${node} for other work.`,
+      hint: again,
+    }
   if (pod.deletingUntil !== undefined) return removed(job?.deleting === true ? 'Its Job was' : 'Its pod was')
   return {
     code: 'start-failed',
@@ -136,6 +150,9 @@ const removed = (what: string): Cause => ({
   message: `${what} deleted in the cluster, by somebody else than the platform.`,
   hint: 'Ask the operators why, and submit it again.',
 })
+
+const silenceOf = ({ name }: NodeRecord): string =>
+  `Its node ${name} does not answer. It may well go on there; once the cluster gives the node up it counts as lost.`
 
 const nodeLost = (node: string, ran: boolean): Cause => ({
   code: 'lost',

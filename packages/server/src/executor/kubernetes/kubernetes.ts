@@ -214,9 +214,12 @@ class Kubernetes implements Executor {
   async #requireQueue(): Promise<void> {
     const { queue, namespace } = this.#options
     if (queue === undefined) return
-    const path = `/apis/kueue.x-k8s.io/v1beta1/namespaces/${namespace}/localqueues/${queue.localQueue}`
+    const signal = this.#closing.signal
     try {
-      await this.#api.getPatiently(path, { signal: this.#closing.signal })
+      type Group = { readonly preferredVersion: { readonly groupVersion: string } }
+      const { preferredVersion } = await this.#api.getPatiently<Group>('/apis/kueue.x-k8s.io', { signal })
+      const path = `/apis/${preferredVersion.groupVersion}/namespaces/${namespace}/localqueues/${queue.localQueue}`
+      await this.#api.getPatiently(path, { signal })
     } catch (error) {
       if (!(error instanceof ApiError)) throw error
       throw new Error(
@@ -341,9 +344,15 @@ class Kubernetes implements Executor {
     } catch (error) {
       if (!isGone(error)) throw error
     }
-    await this.#api.delete(job, { propagationPolicy: 'Background' }, signal)
+    await this.#deleteJob(attempt)
     attempt.deletingSince ??= Date.now()
     await this.#endPod(attempt.id, graceSeconds)
+  }
+
+  /** No pod is made of it any more; the one that there is goes in its own time. */
+  #deleteJob(attempt: Attempt): Promise<void> {
+    const path = `${this.#path('batch', 'jobs')}/${attempt.name}`
+    return this.#api.delete(path, { propagationPolicy: 'Background' }, this.#closing.signal)
   }
 
   async #endPod(attemptId: string, graceSeconds: number): Promise<void> {
@@ -367,7 +376,7 @@ class Kubernetes implements Executor {
         if (!isGone(error)) throw error
       }
     }
-    await this.#api.delete(job, { propagationPolicy: 'Background' }, signal)
+    await this.#deleteJob(attempt)
     if (pod !== undefined) {
       const path = `${this.#path('', 'pods')}/${pod.name}`
       await this.#api.delete(path, { gracePeriodSeconds: 1 }, signal)
@@ -391,8 +400,16 @@ class Kubernetes implements Executor {
     const { imageSeconds } = this.#options
     const job = this.#mirror.jobs.get(attempt.name)
     const pod = this.#podOf(attempt.id)
-    if (job?.deleting === true) attempt.deletingSince ??= Date.now()
     const now = Date.now()
+    if (job?.deleting === true) attempt.deletingSince ??= now
+    // Before the queue lets it go on, with a second pod.
+    else if (job?.suspended === true && pod !== undefined && attempt.deletingSince === undefined) {
+      attempt.deletingSince = now
+      this.#own(
+        attempt.inTurn(() => this.#deleteJob(attempt)),
+        attempt.id,
+      )
+    }
     const shown = shownBy({
       job,
       pod,
@@ -413,9 +430,10 @@ class Kubernetes implements Executor {
     }
   }
 
-  #show(attempt: Attempt, { failure: _, ...shown }: Shown): void {
-    const { waiting } = shown
-    if (attempt.waits(waiting, Date.now())) this.#tell(attempt.id, 'Warning', 'Waiting', waiting ?? '')
+  #show(attempt: Attempt, { failure: _, silence, ...shown }: Shown): void {
+    const wait = silence ?? shown.waiting
+    if (attempt.waits(wait, Date.now()))
+      this.#tell(attempt.id, 'Warning', silence === undefined ? 'Waiting' : 'NodeSilent', wait ?? '')
     attempt.observed = { attemptId: attempt.id, ...shown }
   }
 

@@ -234,8 +234,7 @@ export class Mirror {
 
   #warn({ involvedObject, reason = '', message = '' }: CoreV1Event): void {
     const { kind: of, name = '' } = involvedObject
-    const attemptId =
-      of === 'Job' ? this.jobs.get(name)?.attemptId : of === 'Pod' ? this.pods.get(name)?.attemptId : undefined
+    const attemptId = of === 'Pod' ? this.pods.get(name)?.attemptId : this.jobs.get(jobOf(of ?? '', name))?.attemptId
     if (attemptId === undefined) return
     this.#warnings.set(attemptId, { reason, message })
     this.#options.onChange([attemptId])
@@ -251,6 +250,12 @@ export class Mirror {
       throw error
     }
   }
+}
+
+/** The Job that a warning is about; Kueue names its Workload after it, with a hash behind. '' where it is about no Job. */
+function jobOf(kindOfObject: string, name: string): string {
+  if (kindOfObject === 'Job') return name
+  return kindOfObject === 'Workload' ? name.replace(/^job-/, '').replace(/-[0-9a-f]+$/, '') : ''
 }
 
 function kind<Raw extends object, Known extends { readonly name: string; readonly version: number }>(

@@ -1,6 +1,7 @@
 import type { Cause } from '@science-platform/contract'
 import { explainFailure } from '../../image/explain-failure.ts'
 import { runtimeFailure } from '../causes.ts'
+import { parseQuantity } from './quantity.ts'
 import type { JobRecord, PodRecord } from './records.ts'
 
 /** Why an attempt's command does not run yet. */
@@ -50,7 +51,7 @@ export function waitingFor(job: JobRecord, pod: PodRecord | undefined, context: 
 }
 
 function withoutPod(job: JobRecord, { warning }: WaitingContext): Waiting {
-  if (job.suspended && job.queued) return { text: 'It waits for its turn in the queue of the cluster (Kueue).' }
+  if (job.suspended && job.queued) return { text: unadmitted(warning) }
   if (warning?.reason !== 'FailedCreate') return {}
   const { message } = warning
   const quota = /exceeded quota: (\S+), requested: (.*), used: (.*), limited: (.*)/.exec(message)
@@ -78,6 +79,42 @@ function withoutImage(
   const left = Math.ceil(imageSeconds - (now - pod.createdAt) / 1000)
   if (left <= 0) return { failure: cause }
   return { text: `${cause.message} It is tried again for ${left} more seconds.` }
+}
+
+/**
+ * `couldn't assign flavors to pod set main: insufficient unused quota for cpu in flavor default, 500m more needed`, and
+ * what else Kueue says of a Workload that it does not admit, in plain words.
+ */
+function unadmitted(warning: WaitingContext['warning']): string {
+  const turn = 'It waits for its turn in the queue of the cluster (Kueue)'
+  if (warning?.reason !== 'Pending') return `${turn}.`
+  const { message } = warning
+  const unused = [
+    ...message.matchAll(/insufficient unused quota for (\S+) in flavor (\S+), (\d[\d.]*[a-zA-Z]*) more needed/g),
+  ]
+  if (unused.length > 0) {
+    const missing = unused.map(([, resource = '', flavor, more = '']) => `${amount(resource, more)} in ${flavor}`)
+    return `${turn}: ${missing.join(' and ')} must become free.`
+  }
+  const never =
+    /insufficient quota for (\S+) in flavor (\S+), .*request \((\d[\d.]*[a-zA-Z]*)\) > maximum capacity \((\d[\d.]*[a-zA-Z]*)\)/.exec(
+      message,
+    )
+  if (never !== null) {
+    const [, resource = '', flavor, asked = '', most = ''] = never
+    return `${turn}, which has ${amount(resource, most)} in ${flavor} and never more; it asks for ${amount(resource, asked)}. Cancel it and ask for less, or ask the operators.`
+  }
+  return `${turn}: ${firstSentence(message)}.`
+}
+
+/** A quantity of a resource in words: cores, GiB of memory, or whatever it is called. */
+function amount(resource: string, quantity: string): string {
+  const value = parseQuantity(quantity)
+  const rounded = (number: number): number => Math.ceil(number * 100) / 100
+  if (resource === 'cpu') return `${rounded(value)} ${value === 1 ? 'core' : 'cores'}`
+  if (resource === 'memory') return `${rounded(value / 2 ** 30)} GiB of memory`
+  if (resource === 'ephemeral-storage') return `${rounded(value / 2 ** 30)} GiB of disk`
+  return resource.endsWith('gpu') ? `${value} ${value === 1 ? 'GPU' : 'GPUs'}` : `${quantity} of ${resource}`
 }
 
 /** `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint {x: }. preemption: …` in plain words. */
