@@ -53,7 +53,7 @@ export class Kueue implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const [webhook, health, visibility] = [await freePort(), await freePort(), await freePort()]
+    const [webhook, health] = [await freePort(), await freePort()]
     await kubectl('apply', '--server-side', '-f', join(this.#config, 'crd/bases'))
     await kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s')
     const authority = await this.#makeCertificate()
@@ -71,8 +71,17 @@ export class Kueue implements AsyncDisposable {
     const file = join(this.#folder, 'configuration.yaml')
     await writeFile(file, JSON.stringify(configuration))
     const log = openSync(join(this.#folder, 'log'), 'a')
-    const words = ['--config', file, '--kubeconfig', testKubeconfig(), `--visibility-server-port=${visibility}`]
-    this.#controller = spawn(this.#program, [...words, '--feature-gates=VisibilityOnDemand=false'], {
+    const words = ['--config', file, '--kubeconfig', testKubeconfig()]
+    // It reads a certificate for its metrics under /etc, wherever they are served: it gets an /etc of its own.
+    for (const name of ['upper', 'work']) await mkdir(join(this.#folder, name))
+    const ownEtc = [
+      'mount -t overlay overlay -o lowerdir=/etc,upperdir="$0/upper",workdir="$0/work" /etc',
+      'mkdir -p /etc/kueue/metrics',
+      'ln -s "$0/certificate" /etc/kueue/metrics/certs',
+      'exec "$@"',
+    ].join(' && ')
+    const program = [this.#program, ...words, '--feature-gates=VisibilityOnDemand=false']
+    this.#controller = spawn('unshare', ['--mount', 'sh', '-c', ownEtc, this.#folder, ...program], {
       stdio: ['ignore', log, log],
       cwd: this.#folder,
     })

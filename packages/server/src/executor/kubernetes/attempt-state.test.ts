@@ -40,6 +40,7 @@ const pod = (container: ContainerRecord, changes: Partial<PodRecord> = {}): PodR
   createdAt: 1000,
   deletingUntil: undefined,
   kept: true,
+  gated: false,
   phase: 'Pending',
   reason: '',
   message: '',
@@ -52,6 +53,7 @@ const evidence = (changes: Partial<Evidence>): Evidence => ({
   job,
   pod: undefined,
   node,
+  requeued: false,
   stopAsked: false,
   deletingForMs: 0,
   warning: undefined,
@@ -191,9 +193,14 @@ describe('what becomes of an attempt on a cluster', () => {
   })
 
   it('loses its place to other work of the queue of the cluster', () => {
-    const suspended = { ...job, suspended: true, queued: true }
-    const [code, , message] = ending({ job: suspended, pod: pod(ended(143), { deletingUntil: 99_000 }) })
-    assert.deepEqual([code, /\(Kueue\) took back its place on node-7/.test(message)], ['evicted', true])
+    const left = pod(ended(143), { deletingUntil: 99_000 })
+    for (const change of [
+      { job: { ...job, queued: true, suspended: true } },
+      { job: { ...job, queued: true }, requeued: true },
+    ]) {
+      const [code, , message] = ending({ ...change, pod: left })
+      assert.deepEqual([code, /\(Kueue\) took back its place on node-7/.test(message)], ['evicted', true])
+    }
   })
 
   it('has not run where its Job went before it had a pod, once none can turn up any more', () => {

@@ -11,6 +11,8 @@ export interface Evidence extends WaitingContext {
   readonly pod: PodRecord | undefined
   /** Where the pod is; undefined when the cluster has no such node. */
   readonly node: NodeRecord | undefined
+  /** Whether the cluster has made another pod after the one that ran. */
+  readonly requeued: boolean
   /** Whether this process was told to stop it. */
   readonly stopAsked: boolean
   /** Milliseconds since its Job began to go, as far as this process has seen. */
@@ -110,7 +112,7 @@ function endOf(evidence: Evidence, pod: PodRecord, stopped: boolean): { cause: C
 }
 
 /** Why the cluster, or somebody with rights on it, ended a pod. */
-function takenOff(pod: PodRecord, { job }: Evidence): Cause {
+function takenOff(pod: PodRecord, { job, requeued }: Evidence): Cause {
   const node = pod.node ?? 'its node'
   const again = 'Submit it again; save the state of long work now and then.'
   const said = (pod.disruption?.message ?? pod.message).replace(/\.? *$/, '')
@@ -131,7 +133,7 @@ function takenOff(pod: PodRecord, { job }: Evidence): Cause {
   }
   const reason = why[pod.disruption?.reason ?? '']
   if (reason !== undefined) return { code: 'evicted', message: `The cluster ended it: ${reason}.`, hint: again }
-  if (job?.suspended === true)
+  if (job?.queued === true && (job.suspended || requeued))
     return {
       code: 'evicted',
       message: `The queue of the cluster (Kueue) took back its place on ${node} for other work.`,

@@ -128,6 +128,8 @@ describe('the Job of an attempt', () => {
     const job = jobObject({ ...spec, priorityClass: 'large' }, { ...settings, queue })
     assert.equal(job.spec?.suspend, true)
     assert.equal(job.metadata?.labels?.['kueue.x-k8s.io/queue-name'], 'batch')
+    assert.deepEqual(job.spec?.template.spec?.schedulingGates, [{ name: 'canfar.net/start' }])
+    assert.equal(podOf().pod?.schedulingGates, undefined)
     assert.equal(job.metadata.labels['kueue.x-k8s.io/priority-class'], 'low')
     assert.equal(job.spec.template.spec?.affinity, undefined)
     // One with credentials is shown to Kueue only when its Secret is there.

@@ -4,7 +4,15 @@ import { imageSource } from '../../image/allowed.ts'
 import { isLocal, localRegistry, parseReference } from '../../image/reference.ts'
 import { groupText, homeOf, passwdText } from '../accounts.ts'
 import type { AttemptSpec } from '../executor.ts'
-import { attemptLabel, containerName, finalizer, imageAnnotation, instanceLabel, objectName } from './names.ts'
+import {
+  attemptLabel,
+  containerName,
+  finalizer,
+  imageAnnotation,
+  instanceLabel,
+  objectName,
+  startGate,
+} from './names.ts'
 import { coresQuantity, gibibytesQuantity } from './quantity.ts'
 import type { ClusterSettings } from './settings.ts'
 
@@ -79,6 +87,8 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
             { ...unreachable, key: 'node.kubernetes.io/unreachable' },
             ...settings.tolerations,
           ],
+          // Kueue may take back a place and give it again while nobody watches: each pod waits for the platform's word.
+          ...(settings.queue === undefined ? {} : { schedulingGates: [{ name: startGate }] }),
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
           ...(held ? { imagePullSecrets: [{ name }] } : {}),
           securityContext: {

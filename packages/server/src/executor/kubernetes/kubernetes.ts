@@ -1,7 +1,7 @@
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { KubeConfig, V1Job } from '@kubernetes/client-node'
+import type { KubeConfig } from '@kubernetes/client-node'
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { KubernetesConfig } from '../../config.ts'
@@ -11,15 +11,16 @@ import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } f
 import { ifThere } from '../files.ts'
 import { makeHome } from '../home.ts'
 import { AttemptLogs, keepLog, type LogFolders, type RunningLog } from '../log/attempt-log.ts'
-import { ApiError, isGone, KubernetesApi } from './api.ts'
+import { ApiError, KubernetesApi } from './api.ts'
 import { Attempt } from './attempt.ts'
+import { AttemptObjects } from './attempt-objects.ts'
 import { shownBy, type Shown } from './attempt-state.ts'
 import { nodesOf } from './capacity.ts'
-import { CannotRun, jobObject, releaseOf, secretObject } from './job-object.ts'
+import { CannotRun } from './job-object.ts'
 import { LogCopier } from './log-copier.ts'
 import { Mirror } from './mirror.ts'
 import { causeAnnotation, objectName, stopAnnotation } from './names.ts'
-import type { JobRecord } from './records.ts'
+import type { JobRecord, PodRecord } from './records.ts'
 import { requireRights } from './rights.ts'
 import type { ClusterSettings } from './settings.ts'
 import { UsageSampler } from './usage.ts'
@@ -59,6 +60,7 @@ class Kubernetes implements Executor {
   readonly #options: KubernetesOptions
   readonly #api: KubernetesApi
   readonly #mirror: Mirror
+  readonly #objects: AttemptObjects
   readonly #usage: UsageSampler
   readonly #folders: LogFolders
   readonly #logs: AttemptLogs
@@ -67,9 +69,11 @@ class Kubernetes implements Executor {
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   readonly #background = new Set<Promise<void>>()
   /** Of the work in the background: removing objects of which nobody wants to know any more. */
-  readonly #removals = new Set<Promise<void>>()
+  readonly #removals = new Map<string, Promise<void>>()
   readonly #closing = new AbortController()
   #looking: NodeJS.Timeout | undefined
+  /** Whether all that was there at the start is known. */
+  #isOpen = false
   #followed = 0
 
   constructor(options: KubernetesOptions) {
@@ -88,6 +92,12 @@ class Kubernetes implements Executor {
       onChange: (ids) => {
         this.#lookAt(ids)
       },
+    })
+    this.#objects = new AttemptObjects({
+      api: this.#api,
+      mirror: this.#mirror,
+      settings: options,
+      closing: this.#closing.signal,
     })
     this.#usage = new UsageSampler({
       api: this.#api,
@@ -116,6 +126,7 @@ class Kubernetes implements Executor {
     // Endings that are there already are told from the beginning on.
     const settling = [...this.#attempts.values()].flatMap((attempt) => attempt.settling ?? [])
     await Promise.race([Promise.allSettled(settling), sleep(20_000, undefined, { ref: false })])
+    this.#isOpen = true
     this.#looking = setInterval(() => {
       this.#lookAt([...this.#attempts.values()].filter(({ ended }) => !ended).map(({ id }) => id))
     }, lookAgainMs)
@@ -139,7 +150,7 @@ class Kubernetes implements Executor {
     attempt.stopAsked = true
     attempt.making.abort(new Error('The attempt was told to end.'))
     this.#own(
-      attempt.inTurn(() => this.#end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds)),
+      attempt.inTurn(() => this.#objects.end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds)),
       attemptId,
     )
     return Promise.resolve()
@@ -157,14 +168,11 @@ class Kubernetes implements Executor {
     this.#usage.forget(attemptId)
     // The log is moved first, so that there is none of a moment in which nobody finds it.
     const moved = this.#keepOnlyLog(attemptId)
-    const removed = attempt.inTurn(async () => {
+    this.#remove(attemptId, async () => {
       await moved
-      await this.#remove(attempt)
+      await attempt.inTurn(() => this.#objects.remove(attempt))
       this.#mirror.forget(attemptId)
-      this.#removals.delete(removed)
     })
-    this.#removals.add(removed)
-    this.#own(removed, attemptId)
     return moved
   }
 
@@ -203,7 +211,7 @@ class Kubernetes implements Executor {
   async close(): Promise<void> {
     clearInterval(this.#looking)
     // The next server would remove them too, but there may be none: then finalizers would hold their namespace for ever.
-    await Promise.race([Promise.allSettled(this.#removals), sleep(lastRemovalsMs, undefined, { ref: false })])
+    await Promise.race([Promise.allSettled(this.#removals.values()), sleep(lastRemovalsMs, undefined, { ref: false })])
     this.#closing.abort(new Error('The platform is stopping.'))
     await this.#mirror.close()
     await Promise.allSettled(this.#background)
@@ -235,7 +243,7 @@ class Kubernetes implements Executor {
     attempt.made = true
     // Its Secret was not made, and only those who start it anew have what is in it. Nothing of it has run.
     if (job.suspended && !job.queued && job.stopSeconds === undefined && !job.deleting) {
-      await this.#remove(attempt)
+      await this.#objects.remove(attempt)
       await this.#removeFolder(attempt.id)
       return
     }
@@ -262,13 +270,15 @@ class Kubernetes implements Executor {
         throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
       signal.throwIfAborted()
       await this.#makeHome(spec)
-      const job = await this.#makeJob(attempt, spec, signal)
+      const job = await this.#objects.makeJob(attempt, spec, signal, (waiting) => {
+        this.#show(attempt, { phase: 'preparing', waiting })
+      })
       // First known, then made: what is made and not known counts as removed by somebody.
       this.#mirror.learnJob(job)
       attempt.made = true
       await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
       await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
-      if (spec.registryAuth !== undefined) await this.#makeSecret(attempt, spec, job, signal)
+      if (spec.registryAuth !== undefined) await this.#objects.makeSecret(attempt, spec, job, signal)
     } catch (error) {
       // A closing server leaves it to the next one; one that was told to end is ended next.
       if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
@@ -277,34 +287,6 @@ class Kubernetes implements Executor {
         ending: { at: Date.now(), cause: this.#causeOf(attempt, error), stopped: attempt.stopAsked },
       })
     }
-  }
-
-  /** Where a quota leaves no room for a Job, room is waited for. */
-  async #makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<V1Job> {
-    const jobs = this.#path('batch', 'jobs')
-    const object = jobObject(spec, this.#options)
-    for (;;) {
-      try {
-        return await this.#api.create<V1Job>(jobs, object, signal)
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error
-        // An earlier try was answered by nobody, and has succeeded.
-        if (error.status === 409) return this.#api.get<V1Job>(`${jobs}/${attempt.name}`, { signal })
-        if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
-        this.#show(attempt, { phase: 'preparing', waiting: `The cluster takes no more jobs now: ${error.message}.` })
-        await sleep(10_000, undefined, { signal })
-      }
-    }
-  }
-
-  async #makeSecret(attempt: Attempt, spec: AttemptSpec, job: V1Job, signal: AbortSignal): Promise<void> {
-    const secret = secretObject(spec, this.#options, { name: attempt.name, uid: job.metadata?.uid ?? '' })
-    try {
-      await this.#api.create(this.#path('', 'secrets'), secret, signal)
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 409) throw error
-    }
-    await this.#api.patch(`${this.#path('batch', 'jobs')}/${attempt.name}`, releaseOf(spec, this.#options), signal)
   }
 
   async #makeHome({ account, id }: AttemptSpec): Promise<void> {
@@ -331,89 +313,45 @@ class Kubernetes implements Executor {
     }
   }
 
-  /**
-   * Ends whatever there is of an attempt: first its Job, so that no pod is made any more, then its pod. The annotations tell later servers
-   * why.
-   */
-  async #end(attempt: Attempt, annotations: Readonly<Record<string, string>>, graceSeconds: number): Promise<void> {
-    if (attempt.ended && this.#mirror.jobs.get(attempt.name) === undefined) return
-    const signal = this.#closing.signal
-    const job = `${this.#path('batch', 'jobs')}/${attempt.name}`
-    try {
-      await this.#api.patch(job, { metadata: { annotations } }, signal)
-    } catch (error) {
-      if (!isGone(error)) throw error
-    }
-    await this.#deleteJob(attempt)
-    attempt.deletingSince ??= Date.now()
-    await this.#endPod(attempt.id, graceSeconds)
-  }
-
-  /** No pod is made of it any more; the one that there is goes in its own time. */
-  #deleteJob(attempt: Attempt): Promise<void> {
-    const path = `${this.#path('batch', 'jobs')}/${attempt.name}`
-    return this.#api.delete(path, { propagationPolicy: 'Background' }, this.#closing.signal)
-  }
-
-  async #endPod(attemptId: string, graceSeconds: number): Promise<void> {
-    const pod = this.#podOf(attemptId)
-    if (pod === undefined) return
-    // 0 would mean not to wait for the node: a pod that goes on running unseen.
-    const body = { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }
-    await this.#api.delete(`${this.#path('', 'pods')}/${pod.name}`, body, this.#closing.signal)
-  }
-
-  /** Removes the objects of an attempt that has ended, or has never begun. */
-  async #remove(attempt: Attempt): Promise<void> {
-    const signal = this.#closing.signal
-    const letGo = { metadata: { finalizers: null } }
-    const job = `${this.#path('batch', 'jobs')}/${attempt.name}`
-    const pod = this.#podOf(attempt.id)
-    const quietly = async (path: string): Promise<void> => {
-      try {
-        await this.#api.patch(path, letGo, signal)
-      } catch (error) {
-        if (!isGone(error)) throw error
-      }
-    }
-    await this.#deleteJob(attempt)
-    if (pod !== undefined) {
-      const path = `${this.#path('', 'pods')}/${pod.name}`
-      await this.#api.delete(path, { gracePeriodSeconds: 1 }, signal)
-      await quietly(path)
-    }
-    await quietly(job)
-  }
-
   /** Decides anew about attempts. */
   #lookAt(ids: readonly string[]): void {
     if (this.#closing.signal.aborted) return
     for (const id of ids) {
       const attempt = this.#attempts.get(id)
       if (attempt !== undefined) this.#look(attempt)
+      else if (this.#isOpen) this.#removeStrays(id)
     }
     this.#changed()
+  }
+
+  /** Pods that turn up after their attempt was forgotten, or whose Job somebody removed with all its traces. */
+  #removeStrays(id: string): void {
+    const strays = this.#mirror.podsOf(id).filter(({ kept }) => kept)
+    if (strays.length > 0 && !this.#removals.has(id)) this.#remove(id, () => this.#objects.removePods(strays))
+  }
+
+  #remove(id: string, work: () => Promise<void>): void {
+    const removal = work().finally(() => this.#removals.delete(id))
+    this.#removals.set(id, removal)
+    this.#own(removal, id)
   }
 
   #look(attempt: Attempt): void {
     if (!attempt.made || attempt.ended || attempt.settling !== undefined) return
     const { imageSeconds } = this.#options
     const job = this.#mirror.jobs.get(attempt.name)
-    const pod = this.#podOf(attempt.id)
+    const pod = this.#mirror.podOf(attempt.id)
     const now = Date.now()
     if (job?.deleting === true) attempt.deletingSince ??= now
-    // Before the queue lets it go on, with a second pod.
-    else if (job?.suspended === true && pod !== undefined && attempt.deletingSince === undefined) {
-      attempt.deletingSince = now
-      this.#own(
-        attempt.inTurn(() => this.#deleteJob(attempt)),
-        attempt.id,
-      )
-    }
+    if (pod?.gated === true) this.#openGate(attempt, pod)
+    const requeued = this.#mirror.podsOf(attempt.id).some((other) => other.gated && other !== pod)
+    // It has had its run: no second one follows where the queue of the cluster lets it go on.
+    if ((job?.suspended === true && pod !== undefined) || requeued) this.#runNoMore(attempt, now)
     const shown = shownBy({
       job,
       pod,
       node: pod?.node === undefined ? undefined : this.#mirror.nodes.get(pod.node),
+      requeued,
       stopAsked: attempt.stopAsked,
       deletingForMs: attempt.deletingSince === undefined ? 0 : now - attempt.deletingSince,
       warning: this.#mirror.warning(attempt.id),
@@ -430,6 +368,31 @@ class Kubernetes implements Executor {
     }
   }
 
+  /** Opens the gate for the first pod of an attempt, and for no other that is made while this server is away. */
+  #openGate(attempt: Attempt, pod: PodRecord): void {
+    if (attempt.stopAsked || attempt.gateOf === pod.uid) return
+    attempt.gateOf = pod.uid
+    const opened = join(this.#folders.attempts, attempt.id, 'opened')
+    this.#own(
+      attempt.inTurn(async () => {
+        const first = await ifThere(readFile(opened, 'utf8'))
+        if (first === undefined) await writeFile(opened, pod.uid, { mode: 0o600, flush: true })
+        if (first === undefined || first === pod.uid) await this.#objects.openGate(pod)
+        else this.#runNoMore(attempt, Date.now())
+      }),
+      attempt.id,
+    )
+  }
+
+  #runNoMore(attempt: Attempt, now: number): void {
+    if (attempt.deletingSince !== undefined) return
+    attempt.deletingSince = now
+    this.#own(
+      attempt.inTurn(() => this.#objects.deleteJob(attempt)),
+      attempt.id,
+    )
+  }
+
   #show(attempt: Attempt, { failure: _, silence, ...shown }: Shown): void {
     const wait = silence ?? shown.waiting
     if (attempt.waits(wait, Date.now()))
@@ -442,7 +405,7 @@ class Kubernetes implements Executor {
     const at = Date.now()
     const annotations = { [causeAnnotation]: JSON.stringify({ cause, at }) }
     this.#own(
-      attempt.inTurn(() => this.#end(attempt, annotations, 1)),
+      attempt.inTurn(() => this.#objects.end(attempt, annotations, 1)),
       attempt.id,
     )
     this.#finish(attempt, { phase: 'ended', ending: { at, cause, stopped: attempt.stopAsked } })
@@ -450,7 +413,7 @@ class Kubernetes implements Executor {
 
   /** Fetches the rest of the log; only then has the attempt ended for all to see. */
   async #settle(attempt: Attempt, shown: Shown): Promise<void> {
-    const pod = this.#podOf(attempt.id)
+    const pod = this.#mirror.podOf(attempt.id)
     if (pod?.container.startedAt !== undefined) {
       const node = pod.node === undefined ? undefined : this.#mirror.nodes.get(pod.node)
       attempt.copier ??= this.#copierOf(attempt, pod.name)
@@ -471,7 +434,7 @@ class Kubernetes implements Executor {
   }
 
   #copyLog(attempt: Attempt): void {
-    const pod = this.#podOf(attempt.id)
+    const pod = this.#mirror.podOf(attempt.id)
     if (pod === undefined) return
     attempt.copier ??= this.#copierOf(attempt, pod.name)
     attempt.copier.follow(() => this.#followLease())
@@ -523,15 +486,6 @@ class Kubernetes implements Executor {
 
   async #removeFolder(attemptId: string): Promise<void> {
     await rm(join(this.#folders.attempts, attemptId), { recursive: true, force: true })
-  }
-
-  #podOf(attemptId: string) {
-    return this.#mirror.podOf(attemptId)
-  }
-
-  #path(group: '' | 'batch', resource: string): string {
-    const { namespace } = this.#options
-    return `${group === '' ? '/api/v1' : '/apis/batch/v1'}/namespaces/${namespace}/${resource}`
   }
 
   #changed(): void {

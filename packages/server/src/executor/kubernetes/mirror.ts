@@ -118,8 +118,13 @@ export class Mirror {
 
   /** The pod of an attempt: the one that has run, where there are several. */
   podOf(attemptId: string): PodRecord | undefined {
-    const pods = [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
+    const pods = this.podsOf(attemptId)
     return pods.find(({ container }) => container.startedAt !== undefined) ?? pods[0]
+  }
+
+  /** All pods of an attempt. */
+  podsOf(attemptId: string): PodRecord[] {
+    return [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
   }
 
   /** The latest warning about an attempt's objects. */

@@ -1,5 +1,13 @@
 import type { V1ContainerStatus, V1Job, V1Node, V1Pod } from '@kubernetes/client-node'
-import { attemptLabel, causeAnnotation, containerName, finalizer, imageAnnotation, stopAnnotation } from './names.ts'
+import {
+  attemptLabel,
+  causeAnnotation,
+  containerName,
+  finalizer,
+  imageAnnotation,
+  startGate,
+  stopAnnotation,
+} from './names.ts'
 import { parseQuantity } from './quantity.ts'
 
 /** What is remembered of an object: a listing of ten thousand must not fill the memory. */
@@ -37,6 +45,8 @@ export interface PodRecord extends Recorded {
   /** When its grace period ends, once it was told to go. */
   readonly deletingUntil: number | undefined
   readonly kept: boolean
+  /** Whether it waits for the platform to let it go to a node. */
+  readonly gated: boolean
   readonly phase: string
   readonly reason: string
   readonly message: string
@@ -125,6 +135,7 @@ export function podRecord(pod: V1Pod): PodRecord {
     createdAt: instant(metadata.creationTimestamp) ?? 0,
     deletingUntil: instant(metadata.deletionTimestamp),
     kept: metadata.finalizers?.includes(finalizer) === true,
+    gated: spec?.schedulingGates?.some(({ name }) => name === startGate) === true,
     phase: status?.phase ?? 'Pending',
     reason: status?.reason ?? '',
     message: status?.message ?? '',

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { V1Job } from '@kubernetes/client-node'
+import type { AttemptSpec } from '../executor.ts'
+import { ApiError, isGone, type KubernetesApi } from './api.ts'
+import type { Attempt } from './attempt.ts'
+import { jobObject, releaseOf, secretObject } from './job-object.ts'
+import type { Mirror } from './mirror.ts'
+import type { PodRecord } from './records.ts'
+import type { ClusterSettings } from './settings.ts'
+
+/** Milliseconds between two tries to make a Job for which a quota leaves no room. */
+const quotaRestMs = 10_000
+
+/** Settings of {@link AttemptObjects}. */
+export interface AttemptObjectsOptions {
+  readonly api: KubernetesApi
+  readonly mirror: Mirror
+  readonly settings: ClusterSettings
+  /** Ends everything that is under way. */
+  readonly closing: AbortSignal
+}
+
+/**
+ * Makes, changes and removes the Jobs, pods and Secrets of attempts. Every method may be called again after it was cut short,
+ * and then does what is left.
+ */
+export class AttemptObjects {
+  readonly #options: AttemptObjectsOptions
+
+  constructor(options: AttemptObjectsOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Makes the Job. Where a quota leaves no room for it, room is waited for.
+   *
+   * @param waits is told what is waited for.
+   * @throws {CannotRun} where the attempt cannot be run on a cluster as it is asked for.
+   * @throws {ApiError} where the cluster refuses it.
+   */
+  async makeJob(
+    attempt: Attempt,
+    spec: AttemptSpec,
+    signal: AbortSignal,
+    waits: (what: string) => void,
+  ): Promise<V1Job> {
+    const { api, settings } = this.#options
+    const object = jobObject(spec, settings)
+    for (;;) {
+      try {
+        return await api.create<V1Job>(this.#path('batch', 'jobs'), object, signal)
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        // An earlier try was answered by nobody, and has succeeded.
+        if (error.status === 409) return api.get<V1Job>(this.#job(attempt), { signal })
+        if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
+        waits(`The cluster takes no more jobs now: ${error.message}.`)
+        await sleep(quotaRestMs, undefined, { signal })
+      }
+    }
+  }
+
+  /** Makes the Secret with the credentials of an attempt whose Job was held back for it, and lets the Job go on. */
+  async makeSecret(attempt: Attempt, spec: AttemptSpec, job: V1Job, signal: AbortSignal): Promise<void> {
+    const { api, settings } = this.#options
+    const secret = secretObject(spec, settings, { name: attempt.name, uid: job.metadata?.uid ?? '' })
+    try {
+      await api.create(this.#path('', 'secrets'), secret, signal)
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 409) throw error
+    }
+    await api.patch(this.#job(attempt), releaseOf(spec, settings), signal)
+  }
+
+  /** Lets a pod that was made with a gate be given to a node. */
+  async openGate(pod: PodRecord): Promise<void> {
+    const { api, closing } = this.#options
+    await quietly(api.patch(this.#pod(pod), { spec: { schedulingGates: null } }, closing))
+  }
+
+  /**
+   * Ends whatever there is of an attempt: first its Job, so that no pod is made any more, then its pods. The annotations tell
+   * later servers why.
+   */
+  async end(attempt: Attempt, annotations: Readonly<Record<string, string>>, graceSeconds: number): Promise<void> {
+    const { api, mirror, closing } = this.#options
+    if (attempt.ended && mirror.jobs.get(attempt.name) === undefined) return
+    await quietly(api.patch(this.#job(attempt), { metadata: { annotations } }, closing))
+    await this.deleteJob(attempt)
+    attempt.deletingSince ??= Date.now()
+    // 0 would mean not to wait for the node: a pod that goes on running unseen.
+    const body = { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }
+    for (const pod of mirror.podsOf(attempt.id)) await api.delete(this.#pod(pod), body, closing)
+  }
+
+  /** No pod is made of it any more; those that there are go in their own time. */
+  async deleteJob(attempt: Attempt): Promise<void> {
+    await this.#options.api.delete(this.#job(attempt), { propagationPolicy: 'Background' }, this.#options.closing)
+  }
+
+  /** Removes all objects of an attempt that has ended, or has never begun. */
+  async remove(attempt: Attempt): Promise<void> {
+    await this.deleteJob(attempt)
+    await this.removePods(this.#options.mirror.podsOf(attempt.id))
+    await this.#letGo(this.#job(attempt))
+  }
+
+  /** Removes pods of which nobody wants to know how they ended. */
+  async removePods(pods: readonly PodRecord[]): Promise<void> {
+    const { api, closing } = this.#options
+    for (const pod of pods) {
+      await api.delete(this.#pod(pod), { gracePeriodSeconds: 1 }, closing)
+      await this.#letGo(this.#pod(pod))
+    }
+  }
+
+  /** Takes off the finalizer that kept an object until its ending was known. */
+  #letGo(path: string): Promise<void> {
+    return quietly(this.#options.api.patch(path, { metadata: { finalizers: null } }, this.#options.closing))
+  }
+
+  #job({ name }: Attempt): string {
+    return `${this.#path('batch', 'jobs')}/${name}`
+  }
+
+  #pod({ name }: PodRecord): string {
+    return `${this.#path('', 'pods')}/${name}`
+  }
+
+  #path(group: '' | 'batch', resource: string): string {
+    const { namespace } = this.#options.settings
+    return `${group === '' ? '/api/v1' : '/apis/batch/v1'}/namespaces/${namespace}/${resource}`
+  }
+}
+
+/** An object that is gone needs no change any more. */
+async function quietly(change: Promise<unknown>): Promise<void> {
+  try {
+    await change
+  } catch (error) {
+    if (!isGone(error)) throw error
+  }
+}
