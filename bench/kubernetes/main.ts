@@ -5,61 +5,63 @@
  *     npm run bench:kubernetes -- --pods 1000    fewer of them; 0: none
  *
  * It takes a cluster that it may load: TEST_KUBECONFIG, or one that it starts (scripts/test-cluster). Simulated nodes are
- * kwok's, where the program is in PATH or GOPATH/bin (go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0).
+ * kwok's, which is built where it is not there yet (scripts/go-program).
  */
+import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { describeMachine } from '../machine.ts'
 import { median } from '../statistics.ts'
 import { BareJobs } from './bare-jobs.ts'
 import { startClusterPlatform } from './cluster-platform.ts'
-import { simulatedNodes, measureScale } from './scale.ts'
+import { report, type RateFigures } from './report.ts'
+import { measureScale, simulatedNodes } from './scale.ts'
 
 const { values } = parseArgs({
   options: { pods: { type: 'string', default: '10000' }, jobs: { type: 'string', default: '60' } },
 })
 const jobs = Number(values.jobs)
 const pods = Number(values.pods)
-const rounded = (value: number): number => Math.round(value * 100) / 100
+const rounds = 5
 
-await using platform = await startClusterPlatform()
-const bare = BareJobs.open(platform.namespace, platform.imageOnNodes)
-// The first of each fetches the image and fills caches.
-await bare.run(2)
-await platform.run(2)
+async function measureRate(): Promise<RateFigures> {
+  await using platform = await startClusterPlatform()
+  const bare = BareJobs.open(platform.namespace, platform.imageOnNodes)
+  // The first of each fetches the image and fills caches.
+  await bare.run(2)
+  await platform.run(2)
 
-const rates: { bare: number[]; platform: number[] } = { bare: [], platform: [] }
-for (let round = 0; round < 3; round++) {
-  rates.bare.push(jobs / (await bare.run(jobs)))
-  rates.platform.push(jobs / (await platform.run(jobs)))
-  console.error(
-    `bench: round ${round + 1}: bare ${rounded(rates.bare.at(-1) ?? 0)}/s, platform ${rounded(rates.platform.at(-1) ?? 0)}/s`,
-  )
+  const rates: { bare: number[]; platform: number[] } = { bare: [], platform: [] }
+  for (let round = 0; round < rounds; round++) {
+    // Now the one first and now the other, so that what becomes slower or faster with time falls on both.
+    for (const kind of round % 2 === 0 ? (['bare', 'platform'] as const) : (['platform', 'bare'] as const))
+      rates[kind].push(jobs / (await (kind === 'bare' ? bare : platform).run(jobs)))
+    console.error(
+      `bench: round ${round + 1} of ${rounds}: bare ${rates.bare.at(-1)?.toFixed(2)}/s, platform ${rates.platform.at(-1)?.toFixed(2)}/s`,
+    )
+  }
+
+  const latencies: { bare: number[]; made: number[]; told: number[] } = { bare: [], made: [], told: [] }
+  for (let i = 0; i < 15; i++) {
+    latencies.bare.push((await bare.latency()).made)
+    const { made, told } = await platform.latency(bare)
+    latencies.made.push(made)
+    latencies.told.push(told)
+  }
+  bare.close()
+  return {
+    jobs,
+    barePerSecond: median(rates.bare),
+    perSecond: median(rates.platform),
+    ratio: median(rates.platform.map((rate, i) => rate / (rates.bare[i] ?? NaN))),
+    bareMadeMs: median(latencies.bare),
+    madeMs: median(latencies.made),
+    toldMs: median(latencies.told),
+  }
 }
-const bareRate = median(rates.bare)
-const platformRate = median(rates.platform)
 
-const latencies: { bare: number[]; platform: number[]; told: number[] } = { bare: [], platform: [], told: [] }
-for (let i = 0; i < 15; i++) {
-  latencies.bare.push((await bare.latency()).made)
-  const { made, told } = await platform.latency(bare)
-  latencies.platform.push(made)
-  latencies.told.push(told)
-}
-const own = median(latencies.platform) - median(latencies.bare)
-
-const results = {
-  jobs,
-  bareJobsPerSecond: rounded(bareRate),
-  platformJobsPerSecond: rounded(platformRate),
-  ratio: rounded(platformRate / bareRate),
-  bareRequestToJobMs: rounded(median(latencies.bare)),
-  submissionToJobMs: rounded(median(latencies.platform)),
-  podRunningToToldMs: rounded(median(latencies.told)),
-  ownShareMs: rounded(own + median(latencies.told)),
-}
-console.log(JSON.stringify(results, undefined, 2))
-bare.close()
-
-if (pods > 0) {
-  await using nodes = await simulatedNodes(pods)
-  console.log(JSON.stringify(await measureScale(nodes, pods), undefined, 2))
-}
+const before = loadavg()[0] ?? 0
+const rate = await measureRate()
+await using nodes = pods > 0 ? await simulatedNodes(pods) : undefined
+const scale = nodes === undefined ? undefined : await measureScale(nodes, pods)
+const load = { before, after: loadavg()[0] ?? 0 }
+console.log(report({ at: new Date().toISOString(), machine: await describeMachine(), load, rate, scale }))

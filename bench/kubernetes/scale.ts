@@ -1,12 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { homedir } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { Platform, testImage } from '../../e2e/support/platform.ts'
-import { kubectl, testKubeconfig } from '../../e2e/support/cluster-place.ts'
+import { applyObjects, kubectl, testKubeconfig } from '../../e2e/support/cluster-place.ts'
 import { ClusterProcess, nodeReady } from '../../e2e/support/cluster-process.ts'
 import { memoryOf } from '../machine.ts'
 import { run } from '../run-program.ts'
+import type { ScaleFigures } from './report.ts'
 
 const label = 'bench=simulated'
 
@@ -38,9 +37,7 @@ export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
       capacity: { cpu: '1000', memory: '4Ti', pods: String(perNode) },
     },
   }))
-  const file = join('/tmp', `simulated-nodes-${process.pid}.json`)
-  await writeFile(file, JSON.stringify({ apiVersion: 'v1', kind: 'List', items: nodes }))
-  await kubectl('apply', '-f', file)
+  await applyObjects(nodes)
   const kwok = spawn(
     await programPath(),
     [
@@ -60,12 +57,11 @@ async function remove(kwok: ChildProcess): Promise<void> {
   kwok.kill('SIGTERM')
 }
 
-async function programPath(): Promise<string> {
-  return (await run('sh', ['-c', `command -v kwok || ls "${homedir()}/go/bin/kwok"`])).trim()
-}
+const programPath = async (): Promise<string> =>
+  (await run(fileURLToPath(new URL('../../scripts/go-program', import.meta.url)), ['kwok'])).trim()
 
 /** Submits jobs for the simulated nodes, waits for all of them, and says how it went. */
-export async function measureScale(nodes: SimulatedNodes, pods: number): Promise<object> {
+export async function measureScale(nodes: SimulatedNodes, pods: number): Promise<ScaleFigures> {
   await using platform = await Platform.make()
   platform.set('SCIENCE_PLATFORM_KUBERNETES_NODE_SELECTOR', JSON.stringify({ bench: 'simulated' }))
   platform.set('SCIENCE_PLATFORM_KUBERNETES_USAGE', 'none')
@@ -86,10 +82,8 @@ export async function measureScale(nodes: SimulatedNodes, pods: number): Promise
       memoryGb: 0.05,
       replicas: Math.min(left, perRequest),
     })
-  let peakMb = 0
   for (;;) {
     const { jobs: waiting } = await jobs.list({ state: 'held,queued,starting,running,stopping', limit: 1 })
-    peakMb = Math.max(peakMb, memoryOf(platform.serverPid).nowMb)
     if (waiting.length === 0) break
     await new Promise((resolve) => setTimeout(resolve, 2000))
   }
@@ -105,10 +99,9 @@ export async function measureScale(nodes: SimulatedNodes, pods: number): Promise
     nodes: nodes.count,
     pods,
     succeeded,
-    seconds: Math.round(seconds),
-    cleanUpSeconds: Math.round((performance.now() - cleanedFrom) / 1000),
-    serverPeakMb: Math.round(peakMb),
-    serverPeakEverMb: Math.round(memoryOf(platform.serverPid).peakMb),
-    listingsPerTenSeconds: Math.round(listed * 1000) / 100,
+    seconds,
+    cleanUpSeconds: (performance.now() - cleanedFrom) / 1000,
+    serverPeakMb: memoryOf(platform.serverPid).peakMb,
+    listingsPerTenSeconds: listed * 10,
   }
 }

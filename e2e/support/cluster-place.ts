@@ -26,7 +26,7 @@ export async function applyObjects(items: readonly object[]): Promise<void> {
 
 async function withInput(input: string, args: readonly string[]): Promise<string> {
   const program = join(dirname(testKubeconfig()), 'bin/kubectl')
-  const running = run(program, [...args, '--kubeconfig', testKubeconfig(), '--request-timeout=30s'], {
+  const running = run(program, ['--kubeconfig', testKubeconfig(), '--request-timeout=30s', ...args], {
     timeout: 120_000,
     maxBuffer: 64 * 2 ** 20,
   })

@@ -1,0 +1,91 @@
+import type { Machine } from '../machine.ts'
+import { digits, table } from '../table.ts'
+
+/** Rates and latencies on a cluster with one real node. */
+export interface RateFigures {
+  /** Jobs of `true` that are submitted at once in a round. */
+  readonly jobs: number
+  /** Jobs a second, in the middle round, of bare Jobs and of the platform's. */
+  readonly barePerSecond: number
+  readonly perSecond: number
+  /** What the platform reaches of the bare rate, round by round; the middle. */
+  readonly ratio: number
+  /** Milliseconds from a request to its Job being there: bare, and through the platform. */
+  readonly bareMadeMs: number
+  readonly madeMs: number
+  /** Milliseconds from a container that runs to the platform telling so. */
+  readonly toldMs: number
+}
+
+/** Ten thousand pods on simulated nodes. */
+export interface ScaleFigures {
+  readonly nodes: number
+  readonly pods: number
+  readonly succeeded: number
+  /** Seconds from the first submission to the last ending. */
+  readonly seconds: number
+  /** Seconds from then until none of its objects was left in the cluster. */
+  readonly cleanUpSeconds: number
+  readonly serverPeakMb: number
+  readonly listingsPerTenSeconds: number
+}
+
+/** What a run found. */
+export interface Results {
+  readonly at: string
+  readonly machine: Machine
+  readonly load: { readonly before: number; readonly after: number }
+  readonly rate: RateFigures
+  readonly scale: ScaleFigures | undefined
+}
+
+/** The results as text of at most 80 columns, with the figures that the project means to reach. */
+export function report({ at, machine, load, rate, scale }: Results): string {
+  const share = rate.madeMs - rate.bareMadeMs + rate.toldMs
+  const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
+  const aims: (readonly [string, string, string, boolean])[] = [
+    ['jobs/s, part of bare Jobs', digits(rate.ratio, 2), 'at least 0.9', rate.ratio >= 0.9],
+    ['own share from submission to running', `${digits(share, 0)} ms`, 'under 50 ms', share < 50],
+    ...(scale === undefined
+      ? []
+      : ([
+          ['pods not missed', `${scale.succeeded} of ${scale.pods}`, 'all', scale.succeeded === scale.pods],
+          ['memory of the server', `${digits(scale.serverPeakMb, 0)} MB`, 'under 300 MB', scale.serverPeakMb < 300],
+          [
+            'listings in ten seconds',
+            digits(scale.listingsPerTenSeconds, 2),
+            'at most 1',
+            scale.listingsPerTenSeconds <= 1,
+          ],
+        ] as const)),
+  ]
+  return [
+    `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}),`,
+    `${machine.memoryGb} GB, Node ${machine.node}, load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after;`,
+    `${at}. Kubernetes 1.34 with one node, on the same machine.`,
+    '',
+    `${rate.jobs} jobs of \`true\` submitted at once, in turns, until the last is told as ended:`,
+    table([
+      ['', 'jobs/s'],
+      ['bare Jobs, through the same client', digits(rate.barePerSecond, 2)],
+      ['science-platform', digits(rate.perSecond, 2)],
+    ]),
+    '',
+    'One job at a time:',
+    table([
+      ['', 'from request to Job', 'from running to told'],
+      ['bare Jobs, through the same client', `${digits(rate.bareMadeMs, 0)} ms`, ''],
+      ['science-platform', `${digits(rate.madeMs, 0)} ms`, `${digits(rate.toldMs, 0)} ms`],
+    ]),
+    ...(scale === undefined
+      ? []
+      : [
+          '',
+          `${scale.pods} jobs on ${scale.nodes} simulated nodes (kwok): ${scale.succeeded} succeeded within ${digits(scale.seconds, 0)} s,`,
+          `and ${digits(scale.cleanUpSeconds, 0)} s later nothing of them was left in the cluster.`,
+        ]),
+    '',
+    'Figures to reach:',
+    table(aims.map(([what, value, aim, reached]) => [what, value, aim, verdict(reached)])),
+  ].join('\n')
+}
