@@ -1,6 +1,21 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Observed } from './executor.ts'
+import { notRunnable } from './causes.ts'
+import type { AttemptSpec, Executor, LogRange, Observed } from './executor.ts'
+import {
+  awaitFile,
+  die,
+  exit,
+  forever,
+  remove,
+  touch,
+  use,
+  wait,
+  write,
+  type Behaviour,
+  type BehaviourOf,
+  type Step,
+} from './simulated/behaviour.ts'
 
 /** An executor to be held to the contract, open, and what the suite needs to use it. */
 export interface ExecutorUnderTest {
@@ -19,6 +34,12 @@ export interface ExecutorUnderTest {
   readonly instantMs?: number
   /** An image that takes credentials, `user:password`; undefined where there is none. */
   readonly privateImage?: { readonly image: string; readonly registryAuth: string }
+  /** Why nothing can be said here of what only a container has: folders, accounts, names; undefined where it can. */
+  readonly whyNoContainers?: string
+  /** Has an attempt do as its script does, before it is started, where there is no shell to run it. */
+  rehearse?(attemptId: string, behaviourOf: BehaviourOf): void
+  /** Milliseconds since the epoch, as the executor counts them. @defaultValue the machine's clock */
+  now?(): number
   /** Why memory limits do not hold here; undefined where they do. */
   readonly whyNoMemoryLimit?: string
   /** An account that attempts may run as. */
@@ -135,13 +156,25 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
   describe(`the executor ${name}`, () => {
     let tested: ExecutorUnderTest
     let runner: AttemptRunner
-    const events: ExecutorEvent[] = []
-    const forever = new AbortController().signal
+    const never = new AbortController().signal
+    const now = (): number => tested.now?.() ?? Date.now()
+
+    /** An attempt that runs a script; what the script `does`, for executors without a shell. */
+    const scripted = (
+      script: string,
+      does: readonly Step[] | Omit<Behaviour, 'prepareMs'> | BehaviourOf,
+      changes: Partial<AttemptSpec> = {},
+    ): AttemptSpec => {
+      const spec = runner.script(script, changes)
+      const behaviour = Array.isArray(does) ? { command: does as readonly Step[] } : (does as Behaviour)
+      tested.rehearse?.(spec.id, typeof does === 'function' ? does : () => behaviour)
+      return spec
+    }
+    const ignoring = { command: [write('up\n'), forever], onSignal: { TERM: [] } }
 
     before(async () => {
       tested = await make()
       runner = new AttemptRunner(tested.executor, { image: tested.image, account: tested.account })
-      tested.executor.onEvent((event) => events.push(event))
     })
     after(() => tested.close())
 
@@ -152,7 +185,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('tells exit code 0', async () => {
-      const { ending, startedAt, imageDigest } = await runner.run(runner.script('exit 0'))
+      const { ending, startedAt, imageDigest } = await runner.run(scripted('exit 0', [exit(0)]))
       assert.equal(ending?.exitCode, 0)
       assert.equal(ending.cause.code, 'exited')
       assert.equal(ending.stopped, false)
@@ -161,19 +194,19 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('tells another exit code', async () => {
-      const { ending } = await runner.run(runner.script('exit 3'))
+      const { ending } = await runner.run(scripted('exit 3', [exit(3)]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [3, 'exited'])
       assert.match(ending?.cause.message ?? '', /3/)
     })
 
     it('tells a signal as 128 + N', async () => {
-      const { ending } = await runner.run(runner.script('kill -SEGV $$'))
+      const { ending } = await runner.run(scripted('kill -SEGV $$', [die('SIGSEGV')]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [139, 'signalled'])
       assert.match(ending?.cause.message ?? '', /SIGSEGV/)
     })
 
     it('runs what was started twice once', async () => {
-      const spec = runner.script('echo once; echo "$$" >> ran; wc -l < ran; rm ran')
+      const spec = scripted('echo once; echo "$$" >> ran; wc -l < ran; rm ran', [write('once\n1\n')])
       await Promise.all([runner.executor.start(spec), runner.executor.start(spec)])
       await runner.ended(spec.id)
       await runner.executor.start(spec)
@@ -182,9 +215,10 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('keeps stdout and stderr in the order they were written', async () => {
-      const spec = runner.script('for i in 1 2 3 4 5; do echo out$i; echo err$i >&2; done')
+      const lines = [1, 2, 3, 4, 5].flatMap((i) => [`out${i}\n`, `err${i}\n`])
+      const spec = scripted('for i in 1 2 3 4 5; do echo out$i; echo err$i >&2; done', lines.map(write))
       await runner.run(spec)
-      const wanted = [1, 2, 3, 4, 5].map((i) => `out${i}\nerr${i}\n`).join('')
+      const wanted = lines.join('')
       const linesOf = (all: string, stream: string) => all.split('\n').filter((line) => line.startsWith(stream))
       const log = await runner.log(spec.id)
       if (tested.logOfLines !== true) assert.equal(log, wanted)
@@ -194,23 +228,31 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
 
     it('passes arguments and variables as they are', async () => {
       const odd = 'a b  "c" $HOME \\ \'d\' \t=é*'
-      const spec = runner.script('', {
-        cmd: ['/bin/sh', '-c'],
-        args: ['printf "%s|" "$@" "$ODD" "$EMPTY"', 'sh', odd, '', 'x'],
-        env: { ODD: odd, EMPTY: '' },
-      })
+      const spec = scripted(
+        '',
+        ({ args = [], env }) => ({
+          command: [...args.slice(2), env['ODD'], env['EMPTY']].map((word) => write(`${word}|`)),
+        }),
+        {
+          cmd: ['/bin/sh', '-c'],
+          args: ['printf "%s|" "$@" "$ODD" "$EMPTY"', 'sh', odd, '', 'x'],
+          env: { ODD: odd, EMPTY: '' },
+        },
+      )
       await runner.run(spec)
       assert.equal(await runner.log(spec.id), `${odd}||x|${odd}||`)
     })
 
-    it('works in the home folder, as the account, with its name and groups', async () => {
+    it('works in the home folder, as the account, with its name and groups', async (context) => {
+      if (tested.whyNoContainers !== undefined) return context.skip(tested.whyNoContainers)
       const spec = runner.script('pwd; id -un; touch mine && ls -ln mine | wc -l; cat mine; rm mine; hostname')
       await runner.run(spec)
       const home = `/arc/home/${tested.account.name}`
       assert.equal(await runner.log(spec.id), `${home}\n${tested.account.name}\n1\ncontract-job\n`)
     })
 
-    it('has a scratch folder that is gone afterwards, and a home and projects that stay', async () => {
+    it('has a scratch folder that is gone afterwards, and a home and projects that stay', async (context) => {
+      if (tested.whyNoContainers !== undefined) return context.skip(tested.whyNoContainers)
       const first = runner.script('echo a > /scratch/a; echo b > b; ls -d /arc/projects; echo c > /tmp/c')
       const { ending } = await runner.run(first)
       assert.equal(ending?.exitCode, 0, await runner.log(first.id))
@@ -220,19 +262,23 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('says that a program is missing', async () => {
-      const { ending } = await runner.run(runner.script('', { cmd: ['no-such-program', 'x'] }))
+      const { ending } = await runner.run(
+        scripted('', (spec) => ({ command: [], failure: notRunnable(spec.cmd?.[0] ?? '', 'not found', spec) }), {
+          cmd: ['no-such-program', 'x'],
+        }),
+      )
       assert.equal(ending?.cause.code, 'command-not-found')
       assert.match(ending.cause.message, /no-such-program/)
       assert.ok(ending.cause.hint)
     })
 
     it('does not mistake a shell whose script names a missing program for a missing program', async () => {
-      const { ending } = await runner.run(runner.script('no-such-program'))
+      const { ending } = await runner.run(scripted('no-such-program', [exit(127)]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [127, 'exited'])
     })
 
     it('says that an image is missing', async () => {
-      const { ending, startedAt } = await runner.run(runner.script('true', { image: tested.missingImage }))
+      const { ending, startedAt } = await runner.run(scripted('true', [], { image: tested.missingImage }))
       assert.equal(ending?.cause.code, 'image-not-found')
       assert.equal(ending.exitCode, undefined)
       assert.equal(startedAt, undefined)
@@ -245,11 +291,11 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
         return
       }
       const { image, registryAuth } = privateImage
-      const without = await runner.run(runner.script('true', { image }))
+      const without = await runner.run(scripted('true', [], { image }))
       assert.equal(without.ending?.cause.code, 'image-unauthorized')
-      const wrong = await runner.run(runner.script('true', { image, registryAuth: 'nobody:nothing' }))
+      const wrong = await runner.run(scripted('true', [], { image, registryAuth: 'nobody:nothing' }))
       assert.equal(wrong.ending?.cause.code, 'image-unauthorized')
-      const spec = runner.script('echo in', { image, registryAuth })
+      const spec = scripted('echo in', [write('in\n')], { image, registryAuth })
       const { ending } = await runner.run(spec)
       assert.equal(ending?.exitCode, 0, ending?.cause.message ?? '')
       assert.equal(await runner.log(spec.id), 'in\n')
@@ -261,24 +307,28 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
         context.skip(whyNoMemoryLimit)
         return
       }
-      const spec = runner.script('x=$(head -c 400m /dev/zero | tr "\\0" a); echo ${#x}', {
-        resources: {
-          cores: { request: 1, limit: 1 },
-          memoryGb: { request: 0.125, limit: 0.125 },
-          gpus: 0,
-          fixed: true,
+      const spec = scripted(
+        'x=$(head -c 400m /dev/zero | tr "\\0" a); echo ${#x}',
+        [use({ cores: 1, memoryBytes: 400 * 2 ** 20 }), write('419430400\n')],
+        {
+          resources: {
+            cores: { request: 1, limit: 1 },
+            memoryGb: { request: 0.125, limit: 0.125 },
+            gpus: 0,
+            fixed: true,
+          },
         },
-      })
+      )
       const { ending } = await runner.run(spec)
       assert.deepEqual([ending?.cause.code, ending?.exitCode], ['out-of-memory', 137])
       assert.match(ending?.cause.message ?? '', /0\.125 GiB/)
     })
 
     it('stops a job that lets itself be stopped', async () => {
-      const spec = runner.script('echo up; sleep 600')
+      const spec = scripted('echo up; sleep 600', [write('up\n'), forever])
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
-      const asked = Date.now()
+      const asked = now()
       await runner.executor.stop(spec.id, 30)
       await runner.executor.stop(spec.id, 30)
       const { ending } = await runner.ended(spec.id)
@@ -288,7 +338,10 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('lets a job that hears SIGTERM finish what it does', async () => {
-      const spec = runner.script('trap "echo saved; exit 7" TERM; echo up; while :; do sleep 1; done')
+      const spec = scripted('trap "echo saved; exit 7" TERM; echo up; while :; do sleep 1; done', {
+        command: [write('up\n'), forever],
+        onSignal: { TERM: [write('saved\n'), exit(7)] },
+      })
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
       await runner.executor.stop(spec.id, 30)
@@ -298,10 +351,10 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('kills a job that ignores SIGTERM, and everything it has started', async () => {
-      const spec = runner.script('trap "" TERM; (while :; do sleep 1; done) & echo up; while :; do sleep 1; done')
+      const spec = scripted('trap "" TERM; (while :; do sleep 1; done) & echo up; while :; do sleep 1; done', ignoring)
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
-      const asked = Date.now()
+      const asked = now()
       await runner.executor.stop(spec.id, 1)
       const { ending } = await runner.ended(spec.id)
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
@@ -315,7 +368,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
         context.skip(tested.whyNotShorter)
         return
       }
-      const spec = runner.script('trap "" TERM; echo up; while :; do sleep 1; done')
+      const spec = scripted('trap "" TERM; echo up; while :; do sleep 1; done', ignoring)
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
       await runner.executor.stop(spec.id, 600)
@@ -326,7 +379,10 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     it('warns by a signal and ends nothing by it, where it can', async (context) => {
       const { executor } = runner
       if (executor.signal === undefined) return context.skip('this executor sends no signals')
-      const spec = runner.script(`trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done`)
+      const spec = scripted(`trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done`, {
+        command: [write('ready\n'), forever],
+        onSignal: { USR1: [write('warned\n')] },
+      })
       await executor.start(spec)
       await runner.logHas(spec.id, 'ready')
       assert.equal(await executor.signal(spec.id, 'USR1'), true)
@@ -338,7 +394,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('stops a job that was only just started', async () => {
-      const spec = runner.script('sleep 600')
+      const spec = scripted('sleep 600', [forever])
       await runner.executor.start(spec)
       await runner.executor.stop(spec.id, 30)
       const { ending } = await runner.ended(spec.id)
@@ -351,7 +407,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
         context.skip('this executor has no image whose fetch can be held up')
         return
       }
-      const spec = runner.script('true', { image: stalledImage })
+      const spec = scripted('true', [], { image: stalledImage })
       await runner.executor.start(spec)
       assert.equal((await runner.find(spec.id))?.phase, 'preparing')
       await runner.executor.stop(spec.id, 30)
@@ -365,12 +421,12 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await runner.executor.usage('nobody-1'), undefined)
       assert.equal(await runner.executor.logSize('nobody-1'), undefined)
       assert.equal(await runner.log('nobody-1'), '')
-      assert.equal(await text(runner.executor.followLog('nobody-1', 0, forever)), '')
+      assert.equal(await text(runner.executor.followLog('nobody-1', 0, never)), '')
       await runner.executor.deleteLog('nobody-1')
     })
 
     it('gives ranges of the log', async () => {
-      const spec = runner.script('printf 0123456789')
+      const spec = scripted('printf 0123456789', [write('0123456789')])
       await runner.run(spec)
       assert.equal(await runner.executor.logSize(spec.id), 10)
       assert.equal(await runner.log(spec.id, { start: 3 }), '3456789')
@@ -381,29 +437,34 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('lets a follower have every line as it is written, and the end', async () => {
-      const spec = runner.script('echo one; while [ ! -e go ]; do sleep 0.1; done; rm go; echo two')
-      const goer = runner.script('touch go')
+      const spec = scripted('echo one; while [ ! -e go ]; do sleep 0.1; done; rm go; echo two', [
+        write('one\n'),
+        awaitFile('go'),
+        remove('go'),
+        write('two\n'),
+      ])
+      const goer = scripted('touch go', [touch('go')])
       await runner.executor.start(spec)
       let seen = ''
-      for await (const bytes of runner.executor.followLog(spec.id, 0, forever)) {
+      for await (const bytes of runner.executor.followLog(spec.id, 0, never)) {
         const before = seen
         seen += Buffer.from(bytes).toString()
         if (before === '' && seen !== '') await runner.run(goer)
       }
       assert.equal(seen, 'one\ntwo\n')
-      assert.equal(await text(runner.executor.followLog(spec.id, 4, forever)), 'two\n')
+      assert.equal(await text(runner.executor.followLog(spec.id, 4, never)), 'two\n')
     })
 
     it('gives the whole log to a follower who comes after the end', async () => {
-      const spec = runner.script('echo quick')
+      const spec = scripted('echo quick', [write('quick\n')])
       await runner.run(spec)
-      assert.equal(await text(runner.executor.followLog(spec.id, 0, forever)), 'quick\n')
+      assert.equal(await text(runner.executor.followLog(spec.id, 0, never)), 'quick\n')
       await runner.executor.forget(spec.id)
-      assert.equal(await text(runner.executor.followLog(spec.id, 0, forever)), 'quick\n')
+      assert.equal(await text(runner.executor.followLog(spec.id, 0, never)), 'quick\n')
     })
 
     it('lets a follower leave', async () => {
-      const spec = runner.script('echo up; sleep 600')
+      const spec = scripted('echo up; sleep 600', [write('up\n'), forever])
       await runner.executor.start(spec)
       const leaving = new AbortController()
       let seen = ''
@@ -417,33 +478,39 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('goes on with a job that closes its output', async () => {
-      const spec = runner.script('echo before; exec >&- 2>&-; sleep 0.3; touch closed; exit 5')
+      const spec = scripted('echo before; exec >&- 2>&-; sleep 0.3; touch closed; exit 5', [
+        write('before\n'),
+        wait(300),
+        touch('closed'),
+        exit(5),
+      ])
       const { ending } = await runner.run(spec)
       assert.equal(ending?.exitCode, 5)
       assert.equal(await runner.log(spec.id), 'before\n')
-      assert.equal((await runner.run(runner.script('rm closed'))).ending?.exitCode, 0)
+      assert.equal((await runner.run(scripted('rm closed', [remove('closed')]))).ending?.exitCode, 0)
     })
 
     it('ends a job with its first process, whatever that leaves behind', async () => {
-      const spec = runner.script('(sleep 600; echo late) & echo left')
+      const spec = scripted('(sleep 600; echo late) & echo left', [write('left\n')])
       const { ending } = await runner.run(spec)
       assert.equal(ending?.exitCode, 0)
       assert.equal(await runner.log(spec.id), 'left\n')
     })
 
     it('takes bytes of any kind in the log', async () => {
-      const spec = runner.script(`printf '\\000\\377\\200a\\r\\n'`)
+      const bytes = [0, 255, 128, 97, 13, 10]
+      const spec = scripted(`printf '\\000\\377\\200a\\r\\n'`, [write(Uint8Array.from(bytes))])
       await runner.run(spec)
       const chunks: Uint8Array[] = []
       for await (const chunk of runner.executor.readLog(spec.id, {})) chunks.push(chunk)
       assert.deepEqual(
         Array.from(Buffer.concat(chunks)),
-        tested.logOfLines === true ? [0, 255, 128, 97, 10] : [0, 255, 128, 97, 13, 10],
+        tested.logOfLines === true ? bytes.filter((byte) => byte !== 13) : bytes,
       )
     })
 
     it('forgets all but the log, and then the log', async () => {
-      const spec = runner.script('echo kept')
+      const spec = scripted('echo kept', [write('kept\n')])
       await runner.run(spec)
       await runner.executor.forget(spec.id)
       await runner.executor.forget(spec.id)
@@ -456,10 +523,11 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('finds running attempts after a restart, and their ends', async () => {
-      const running = runner.script(
+      const running = scripted(
         'echo up; while [ ! -e restarted ]; do sleep 0.1; done; rm restarted; echo down; exit 4',
+        [write('up\n'), awaitFile('restarted'), remove('restarted'), write('down\n'), exit(4)],
       )
-      const ended = runner.script('echo short; exit 6')
+      const ended = scripted('echo short; exit 6', [write('short\n'), exit(6)])
       await runner.executor.start(running)
       await runner.logHas(running.id, 'up')
       const before = await runner.running(running.id)
@@ -472,14 +540,14 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(after.imageDigest, before.imageDigest)
       assert.ok(Math.abs((after.startedAt ?? 0) - (before.startedAt ?? 0)) < 1000)
       await runner.executor.start(running) // a server that is not sure asks again
-      const following = text(runner.executor.followLog(running.id, 0, forever))
-      await runner.run(runner.script('touch restarted'))
+      const following = text(runner.executor.followLog(running.id, 0, never))
+      await runner.run(scripted('touch restarted', [touch('restarted')]))
       assert.equal((await runner.ended(running.id)).ending?.exitCode, 4)
       assert.equal(await following, 'up\ndown\n')
     })
 
     it('finds the ends of attempts that ended while no server was there', async () => {
-      const spec = runner.script('echo up; sleep 1; exit 9')
+      const spec = scripted('echo up; sleep 1; exit 9', [write('up\n'), wait(1000), exit(9)])
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
       runner.executor = await tested.reopen()
@@ -487,7 +555,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('stops after a restart what an earlier server started', async () => {
-      const spec = runner.script('trap "" TERM; echo up; while :; do sleep 1; done')
+      const spec = scripted('trap "" TERM; echo up; while :; do sleep 1; done', ignoring)
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
       runner.executor = await tested.reopen()
@@ -497,7 +565,13 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('tells what a job used', async () => {
-      const spec = runner.script('i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo busy; sleep 600')
+      const spec = scripted('i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo busy; sleep 600', [
+        use({ cores: 1 }),
+        wait(500),
+        use({}),
+        write('busy\n'),
+        forever,
+      ])
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'busy')
       const usage = await runner.executor.usage(spec.id)

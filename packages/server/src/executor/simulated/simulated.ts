@@ -1,0 +1,119 @@
+import type { Usage, WarningSignal } from '@science-platform/contract'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
+import type { World } from './world.ts'
+
+/** An executor whose attempts are events of a {@link World}. */
+export interface SimulatedExecutor extends Executor {
+  /** Reads and follows of logs that were begun and are not over. */
+  readonly openReads: number
+}
+
+/** Runs attempts in a simulated world, which outlives it. One at a time uses a world. */
+export function createSimulatedExecutor(world: World): SimulatedExecutor {
+  return new Simulated(world)
+}
+
+class Simulated implements SimulatedExecutor {
+  readonly name = 'simulated'
+  readonly #world: World
+  readonly #changeListeners: (() => void)[] = []
+  readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
+  #unwatch: () => void = () => {}
+  openReads = 0
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  async open(): Promise<void> {
+    this.#unwatch = this.#world.watch({
+      changed: () => {
+        for (const listener of this.#changeListeners) listener()
+      },
+      fetching: ({ id: attemptId, image }, at, reason) => {
+        const message = reason === 'Pulling' ? `The image ${image} is being fetched.` : `The image ${image} is here.`
+        for (const listener of this.#eventListeners) listener({ attemptId, at, type: 'Normal', reason, message })
+      },
+    })
+  }
+
+  async nodes(): Promise<readonly Node[]> {
+    return this.#world.nodes()
+  }
+
+  async start(spec: AttemptSpec): Promise<void> {
+    this.#world.take(spec)
+  }
+
+  async stop(attemptId: string, graceSeconds: number): Promise<void> {
+    this.#world.befall(attemptId, { type: 'stop', graceSeconds })
+  }
+
+  async signal(attemptId: string, signal: WarningSignal): Promise<boolean> {
+    return this.#world.signal(attemptId, signal)
+  }
+
+  async list(): Promise<readonly Observed[]> {
+    return this.#world.list()
+  }
+
+  async forget(attemptId: string): Promise<void> {
+    this.#world.forget(attemptId)
+  }
+
+  async usage(attemptId: string): Promise<Usage | undefined> {
+    return this.#world.usage(attemptId)
+  }
+
+  async logSize(attemptId: string): Promise<number | undefined> {
+    return this.#world.log(attemptId)?.size
+  }
+
+  async *readLog(attemptId: string, { start = 0, end = Infinity }: LogRange): AsyncIterable<Uint8Array> {
+    this.openReads++
+    try {
+      yield* this.#world.log(attemptId)?.read(start, end) ?? []
+    } finally {
+      this.openReads--
+    }
+  }
+
+  async *followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    this.openReads++
+    try {
+      for (let position = start; !signal.aborted;) {
+        // Asked for before reading, so that what comes while reading is not missed.
+        const changed = this.#world.changesOf(attemptId)?.changed(signal)
+        changed?.catch(() => undefined) // awaited below, unless the reader leaves first
+        for (const bytes of this.#world.log(attemptId)?.read(position, Infinity) ?? []) {
+          position += bytes.length
+          yield bytes
+          if (signal.aborted) return
+        }
+        if (changed === undefined) return
+        await changed
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error
+    } finally {
+      this.openReads--
+    }
+  }
+
+  async deleteLog(attemptId: string): Promise<void> {
+    this.#world.deleteLog(attemptId)
+  }
+
+  onChange(listener: () => void): void {
+    this.#changeListeners.push(listener)
+  }
+
+  onEvent(listener: (event: ExecutorEvent) => void): void {
+    this.#eventListeners.push(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#unwatch()
+    this.#world.dropPreparing()
+  }
+}
