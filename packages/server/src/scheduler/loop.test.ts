@@ -4,190 +4,178 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { pino } from 'pino'
-import type { AttemptSpec, Ending, Executor, Observed } from '../executor/executor.ts'
+import type { AttemptSpec } from '../executor/executor.ts'
+import { exit, forever, wait, type Behaviour } from '../executor/simulated/behaviour.ts'
+import { createSimulatedExecutor, type SimulatedExecutor } from '../executor/simulated/simulated.ts'
+import { World, type Fact } from '../executor/simulated/world.ts'
 import { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { announcing } from '../store/announcing.ts'
 import { someJob } from '../store/store-contract.ts'
 import type { Store } from '../store/store.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
+import { VirtualClock } from '../virtual-clock.ts'
 import { Loop } from './loop.ts'
 import { policyOf } from './policy.ts'
 
-/** An executor in memory whose attempts do what a test says. */
-class ScriptedExecutor implements Pick<Executor, 'name' | 'nodes' | 'open' | 'start' | 'stop' | 'list' | 'forget'> {
-  readonly name = 'scripted'
-  readonly seen = new Map<string, Observed>()
-  readonly starts: string[] = []
-  readonly stops: string[] = []
-  refuse: string | undefined
-  #listener: () => void = () => {}
-
-  nodes = () => Promise.resolve([{ name: 'here', cores: 2, memoryGb: 8, gpus: 0 }])
-  open = () => Promise.resolve()
-  list = () => Promise.resolve([...this.seen.values()])
-  onEvent = () => {}
-  onChange(listener: () => void) {
-    this.#listener = listener
-  }
-  start({ id }: Pick<AttemptSpec, 'id'>) {
-    if (id === this.refuse) return Promise.reject(new Error('no room'))
-    this.starts.push(id)
-    this.seen.set(id, { attemptId: id, phase: 'preparing' })
-    return Promise.resolve()
-  }
-  stop(id: string) {
-    this.stops.push(id)
-    return Promise.resolve()
-  }
-  forget(id: string) {
-    this.seen.delete(id)
-    return Promise.resolve()
-  }
-  run(job: StoredJob) {
-    const id = attemptId(job.id, 1)
-    this.seen.set(id, { attemptId: id, phase: 'running', startedAt: 10 })
-    this.#listener()
-  }
-  end(job: StoredJob, exitCode: number) {
-    const id = attemptId(job.id, 1)
-    const ending: Ending = { at: 20, exitCode, cause: { code: 'exited', message: `${exitCode}` }, stopped: false }
-    this.seen.set(id, { attemptId: id, phase: 'ended', startedAt: 10, ending })
-    this.#listener()
-  }
-}
-
 let folder: string
+let clock: VirtualClock
+let world: World
+let behaviours: Map<string, Behaviour>
+let facts: Fact[]
 let store: Store
-let executor: ScriptedExecutor
-let changes: JobChanges
+let executor: SimulatedExecutor
 let loop: Loop
-let now = 1_000
 
 async function openLoop() {
-  changes = new JobChanges()
+  const changes = new JobChanges()
   store = announcing(await openSqliteStore(join(folder, 'db')), changes)
-  const specOf = (job: StoredJob) => Promise.resolve({ id: attemptId(job.id, job.attempt) } as AttemptSpec)
-  loop = new Loop({
-    store,
-    executor: executor as unknown as Executor,
-    changes,
-    policy: policyOf({}),
-    specOf,
-    log: pino({ enabled: false }),
-    now: () => now,
-  })
+  executor = createSimulatedExecutor(world)
+  const specOf = async ({ id, attempt, image, resources }: StoredJob) =>
+    ({ id: attemptId(id, attempt), jobId: id, image, resources }) as AttemptSpec
+  const log = pino({ enabled: false })
+  loop = new Loop({ store, executor, changes, policy: policyOf({}), specOf, log, clock })
   await loop.open()
+}
+
+/** The server stops: what it was preparing is lost with it. */
+async function closeLoop() {
+  await loop.close()
+  await executor.close()
+  await store.close()
 }
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sp-loop-'))
-  executor = new ScriptedExecutor()
-  now = 1_000
+  clock = new VirtualClock(1_000)
+  behaviours = new Map()
+  facts = []
+  world = new World({
+    clock,
+    nodes: [{ name: 'here', cores: 2, memoryGb: 8, gpus: 0 }],
+    behaviourOf: ({ jobId }) => {
+      const behaviour = behaviours.get(jobId)
+      if (behaviour === undefined) throw new Error('no room')
+      return behaviour
+    },
+    onFact: (fact) => facts.push(fact),
+  })
   await openLoop()
 })
 afterEach(async () => {
-  await loop.close()
-  await store.close()
+  await closeLoop()
   await rm(folder, { recursive: true })
 })
 
-/** Waits until the job is in the state; the store announces each change. */
+/** Lets time pass until the job is in the state. */
 async function becomes(job: StoredJob, state: StoredJob['state']): Promise<StoredJob> {
-  for (;;) {
-    const changed = new Promise((resolve) => changes.watch(job.id, resolve))
+  for (let moments = 0; moments < 1000; moments++) {
+    await loop.resting()
     const found = await store.job(job.id)
     if (found?.state === state) return found
-    await changed
+    clock.advanceTo(clock.next() ?? clock.now())
   }
+  throw new Error(`it has not become ${state} by ${clock.now()}`)
+}
+/** A job that does so once it is started. */
+const does = (behaviour: Behaviour, parts: Partial<StoredJob> = {}): StoredJob => {
+  const job = someJob(parts)
+  behaviours.set(job.id, behaviour)
+  return job
 }
 const submit = (...jobs: StoredJob[]) => store.submit({ jobs, events: [] })
+/** The attempts to which something happened, in order. */
+const attemptsThat = (type: Fact['type']): string[] =>
+  facts.filter((fact) => fact.type === type).map(({ spec }) => spec.id)
+const firstOf = (jobs: readonly StoredJob[]): string[] => jobs.map(({ id }) => attemptId(id, 1))
 
 test('a job goes from submission to its recorded exit, and its evidence is let go', async () => {
-  const job = someJob()
+  const job = does({ command: [wait(20), exit(3)] })
   await submit(job)
   await becomes(job, 'starting')
-  executor.run(job)
-  assert.equal((await becomes(job, 'running')).deadlineAt, 60_010)
-  executor.end(job, 3)
+  assert.equal((await becomes(job, 'running')).deadlineAt, 61_000)
   const ended = await becomes(job, 'failed')
-  assert.equal(ended.exitCode, 3)
+  assert.deepEqual([ended.exitCode, ended.endedAt], [3, 1_020])
   const reasons = (await store.events(job.id)).map(({ reason }) => reason)
   assert.deepEqual(reasons, ['Placed', 'Started', 'Exited'])
   assert.equal((await store.attempts([job.id])).length, 1)
-  await loop.close()
-  assert.deepEqual(executor.starts, [`${job.id}-1`])
+  await loop.resting()
+  assert.deepEqual(attemptsThat('taken'), firstOf([job]))
+  assert.deepEqual(attemptsThat('forgotten'), firstOf([job]))
 })
 
 test('what does not fit waits with a reason, and starts when there is room', async () => {
-  const jobs = [someJob(), someJob(), someJob(), someJob()]
-  await submit(...jobs)
-  const [first, second, third, fourth] = jobs as [StoredJob, StoredJob, StoredJob, StoredJob]
+  const [first, second] = [does({ command: [wait(5_000)] }), does({ command: [forever] })]
+  const [third, fourth] = [does({ command: [forever] }), does({ command: [forever] })]
+  await submit(first, second, third, fourth)
   await becomes(second, 'starting')
+  const now = clock.now()
   assert.match(loop.queue.reason(third, now) ?? '', /It is next: 1 core and 1 GB of memory are kept for it on here/)
   assert.match(loop.queue.reason(fourth, now) ?? '', /1 core and 1 GB of memory/)
   assert.equal((await loop.why(fourth)).ahead?.jobs, 1)
   assert.deepEqual(loop.queue.allocated(), { cores: 2, memoryGb: 2, gpus: 0 })
-  executor.end(first, 0)
   await becomes(third, 'starting')
+  assert.equal(clock.now(), 6_000, 'as soon as there is room')
+  assert.deepEqual(attemptsThat('taken'), firstOf([first, second, third]))
+})
+
+test('what is being prepared says what it waits for', async () => {
+  const job = does({ prepareMs: 60_000, waiting: 'The registry is slow.', command: [] })
+  await submit(job)
+  const starting = await becomes(job, 'starting')
+  clock.advance(2_000)
+  await loop.resting()
+  assert.equal(loop.reason(starting), 'The registry is slow.')
+  assert.equal((await loop.why(starting)).summary, 'The registry is slow.')
   assert.deepEqual(
-    executor.starts,
-    [first, second, third].map(({ id }) => `${id}-1`),
+    (await store.events(job.id)).map(({ reason }) => reason),
+    ['Placed', 'Pulling'],
   )
 })
 
 test('a cancelled job is told to end once, and ends as cancelled', async () => {
-  const job = someJob()
+  const job = does({ command: [forever], onSignal: { TERM: [wait(5_000), exit(143)] } }, { graceSeconds: 10 })
   await submit(job)
-  await becomes(job, 'starting')
-  executor.run(job)
   await becomes(job, 'running')
   await store.step([
     { jobId: job.id, from: 'running', event: { type: 'cancelRequested' }, change: { stopReason: 'cancelled' } },
   ])
   await becomes(job, 'stopping')
-  executor.run(job)
-  executor.end(job, 143)
   await becomes(job, 'cancelled')
-  assert.ok(executor.stops.length <= 1)
+  assert.equal(clock.now(), 6_000, 'several cycles later')
+  assert.deepEqual(attemptsThat('stopAsked'), firstOf([job]))
 })
 
-test('a job that runs for too long is ended with that cause', async () => {
-  const job = someJob({ timeSeconds: 60 })
+test('a job that runs for too long is ended with that cause, as soon as its time is over', async () => {
+  const job = does({ command: [forever] }, { timeSeconds: 60 })
   await submit(job)
-  await becomes(job, 'starting')
-  executor.run(job)
   await becomes(job, 'running')
-  now = 60_011
-  loop.wake()
-  await becomes(job, 'stopping')
-  executor.end(job, 143)
   const ended = await becomes(job, 'failed')
-  assert.equal(ended.cause?.code, 'time-limit')
+  assert.deepEqual([ended.cause?.code, ended.endedAt], ['time-limit', 61_000])
 })
 
 test('an attempt that the executor does not take fails with its words', async () => {
   const job = someJob()
-  executor.refuse = `${job.id}-1`
   await submit(job)
   const ended = await becomes(job, 'failed')
   assert.match(ended.cause?.message ?? '', /no room/)
 })
 
 test('a new server goes on where the last one was stopped, at any point', async () => {
-  const jobs = [someJob(), someJob(), someJob()] as [StoredJob, StoredJob, StoredJob]
-  const [first, second, third] = jobs
-  await submit(...jobs)
-  await becomes(second, 'starting')
-  await loop.close()
-  await store.close()
-  // Meanwhile the first ended, and of the second the executor knows nothing: the server died before it told it.
-  executor.end(first, 0)
-  executor.seen.delete(`${second.id}-1`)
-  executor.starts.length = 0
+  const first = does({ command: [wait(500)] })
+  const second = does({ prepareMs: 1_000, command: [] })
+  const third = does({ command: [] })
+  await submit(first, second, third)
+  await becomes(first, 'running')
+  await closeLoop()
+  // Meanwhile the first ends, and of the second the executor knows nothing: the server prepared it.
+  clock.advance(1_000)
+  assert.deepEqual(attemptsThat('ended'), firstOf([first]))
+  assert.deepEqual(attemptsThat('dropped'), firstOf([second]))
   await openLoop()
   await becomes(first, 'succeeded')
-  await becomes(third, 'starting')
-  await loop.close()
-  assert.deepEqual(executor.starts.toSorted(), [`${second.id}-1`, `${third.id}-1`].toSorted())
+  await becomes(third, 'succeeded')
+  await becomes(second, 'succeeded')
+  assert.deepEqual(attemptsThat('taken'), firstOf([first, second, second, third]))
+  assert.deepEqual(attemptsThat('started').toSorted(), firstOf([first, second, third]).toSorted())
 })

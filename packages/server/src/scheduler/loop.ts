@@ -1,5 +1,6 @@
 import { isEnded, type QueueOverview, type Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
+import { machineClock, type Clock } from '../clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
 import type { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
@@ -30,7 +31,8 @@ export interface LoopParts {
   /** Everything an executor must know of a job's attempt. */
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
   readonly log: Logger
-  readonly now?: () => number
+  /** @defaultValue the machine's */
+  readonly clock?: Clock
   /** Called after every cycle, with how long it took. */
   readonly onCycle?: (seconds: number, outcome: 'done' | 'failed') => void
 }
@@ -42,7 +44,7 @@ export interface LoopParts {
 export class Loop {
   readonly queue: Queue
   readonly #parts: LoopParts
-  readonly #now: () => number
+  readonly #clock: Clock
   /** Attempts that were told to end, so that each is told once. */
   readonly #told = new Set<string>()
   /** What attempts wait for that the executor has already. */
@@ -53,13 +55,14 @@ export class Loop {
   /** When a plan may come out otherwise although nothing has happened. */
   #planAgainAt: number | undefined
   #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
-  #timer: NodeJS.Timeout | undefined
+  /** Calls off the next look without having been woken. */
+  #stay: () => void = () => {}
   #cycle: Promise<void> = Promise.resolve()
   #unwatch: () => void = () => {}
 
   constructor(parts: LoopParts) {
     this.#parts = parts
-    this.#now = parts.now ?? Date.now
+    this.#clock = parts.clock ?? machineClock
     this.queue = new Queue(parts.policy, this.#now())
   }
 
@@ -95,15 +98,20 @@ export class Loop {
     if (this.#state === 'working') this.#state = 'woken'
     if (this.#state !== 'resting') return
     this.#state = 'working'
-    clearTimeout(this.#timer)
+    this.#stay()
     this.#cycle = this.#work()
+  }
+
+  /** Fulfilled when it waits for something to happen: for whoever moves its clock on. */
+  async resting(): Promise<void> {
+    while (this.#is('working') || this.#is('woken')) await this.#cycle
   }
 
   /** Ends after the cycle under way. Attempts go on. */
   async close(): Promise<void> {
     this.#state = 'closed'
     this.#unwatch()
-    clearTimeout(this.#timer)
+    this.#stay()
     await this.#cycle
   }
 
@@ -165,9 +173,9 @@ export class Loop {
     } while (this.#is('woken'))
     if (this.#is('closed')) return
     this.#state = 'resting'
-    this.#timer = setTimeout(() => {
+    this.#stay = this.#clock.at(this.#now() + this.#restFor(), () => {
       this.wake()
-    }, this.#restFor())
+    })
   }
 
   /** One cycle. */
@@ -311,6 +319,10 @@ export class Loop {
     })
   }
 
+  #now(): number {
+    return this.#clock.now()
+  }
+
   #restFor(): number {
     const now = this.#now()
     let rest = this.#planAgainAt === undefined ? restMs : Math.min(restMs, Math.max(0, this.#planAgainAt - now))
@@ -323,7 +335,7 @@ export class Loop {
   }
 
   /** Read through a method since it changes while a cycle waits, which the compiler cannot see. */
-  #is(state: 'woken' | 'closed'): boolean {
+  #is(state: 'working' | 'woken' | 'closed'): boolean {
     return this.#state === state
   }
 }
