@@ -40,8 +40,9 @@ export class VirtualClock implements Clock {
     return this.#first()?.instant
   }
 
-  /** Moves on to an instant. What falls due on the way is done at its own time, and what that sets off too. */
+  /** Moves on to an instant. What falls due on the way is done at its own time, and what that sets off too. @throws where it is no instant. */
   advanceTo(instant: number): void {
+    if (!Number.isFinite(instant)) throw new RangeError(`Time cannot move on to ${instant}.`)
     for (let alarm = this.#first(); alarm !== undefined && alarm.instant <= instant; alarm = this.#first()) {
       this.#alarms.pop()
       this.#now = alarm.instant

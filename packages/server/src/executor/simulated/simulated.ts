@@ -114,6 +114,6 @@ class Simulated implements SimulatedExecutor {
 
   async close(): Promise<void> {
     this.#unwatch()
-    this.#world.dropPreparing()
+    this.#world.loseServer()
   }
 }

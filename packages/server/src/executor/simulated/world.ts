@@ -22,6 +22,8 @@ export interface WorldParts {
   readonly clock: Clock
   readonly nodes: readonly Node[]
   readonly behaviourOf: BehaviourOf
+  /** Whether nodes prepare attempts by themselves, as a cluster's do; otherwise the server does, and what it prepares goes with it. @defaultValue false */
+  readonly nodesPrepare?: boolean
   /** Told everything that happens, as it happens: for tests and statistics, who see what no executor shows. */
   readonly onFact?: (fact: Fact) => void
 }
@@ -182,8 +184,9 @@ export class World {
     return () => this.#onlookers.delete(onlooker)
   }
 
-  /** The server is gone, and with it what it was preparing: nobody knows any more that it was to run. */
-  dropPreparing(): void {
+  /** The server is gone, and with it what it was preparing by itself: nobody knows any more that it was to run. */
+  loseServer(): void {
+    if (this.#parts.nodesPrepare === true) return
     for (const [id, attempt] of this.#attempts) {
       if (attempt.state.phase !== 'preparing') continue
       attempt.rest()

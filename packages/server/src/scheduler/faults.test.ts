@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { isEnded } from '@science-platform/contract'
+import fc from 'fast-check'
+import type { Fact } from '../executor/simulated/world.ts'
+import { attemptId } from '../job/job.ts'
+import { anyFault, anyPlot, anySetting } from './testing/arbitrary-story.ts'
+import { Story } from './testing/story.ts'
+
+/** What must be true in the end. */
+async function judge({ server, jobs, facts, overloads, clock }: Story): Promise<void> {
+  assert.deepEqual(overloads, [])
+  const factsOf = (id: string, type: Fact['type']) =>
+    facts.filter((fact) => fact.type === type && fact.spec.jobId === id)
+  for (const id of jobs.keys()) {
+    const job = await server.kept.job(id)
+    assert.ok(job !== undefined, 'it was accepted, so it is there')
+    assert.ok(isEnded(job.state) && job.cause !== undefined && job.cause.message !== '' && job.endedAt !== undefined)
+    assert.ok(job.endedAt <= clock.now())
+    assert.equal(job.state === 'succeeded', job.cause.code === 'exited' && job.exitCode === 0)
+    assert.equal(job.state === 'cancelled', job.cause.code === 'cancelled')
+    assert.ok(factsOf(id, 'started').length <= 1, 'it ran twice')
+    assert.ok(factsOf(id, 'warned').length <= 1, 'it was warned twice')
+    const attempts = await server.kept.attempts([id])
+    assert.deepEqual(
+      attempts.map((attempt) => attempt.id),
+      job.attempt === 0 ? [] : [attemptId(id, 1)],
+    )
+    const [ended] = factsOf(id, 'ended')
+    if (ended?.ending === undefined) continue
+    assert.deepEqual([job.endedAt, job.exitCode], [ended.ending.at, ended.ending.exitCode])
+    if (job.stopReason === undefined) assert.deepEqual(job.cause, ended.ending.cause)
+    else assert.equal(job.cause.code, job.stopReason)
+  }
+  assert.deepEqual(server.loop.queue.allocated(), { cores: 0, memoryGb: 0, gpus: 0 })
+}
+
+/** A disk in memory where there is one: that commits are durable is shown elsewhere, and takes time. */
+const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+test('whatever is killed, stopped or lost: what was accepted ends, once, with its cause, and no node has too much', async () => {
+  const folder = await mkdtemp(join(memory, 'sp-faults-'))
+  let stories = 0
+  try {
+    const plots = fc.array(anyPlot, { minLength: 1, maxLength: 12 })
+    const faults = fc.array(anyFault, { maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(anySetting, plots, faults, async (setting, jobs, wrongs) => {
+        const story = new Story(join(folder, String(stories++)), setting)
+        story.plan(jobs, wrongs)
+        try {
+          await story.live()
+          await judge(story)
+        } finally {
+          await story.end()
+        }
+      }),
+      { numRuns: 60 },
+    )
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+})

@@ -1,0 +1,85 @@
+import { join } from 'node:path'
+import { pino } from 'pino'
+import type { AttemptSpec, Executor } from '../../executor/executor.ts'
+import { createSimulatedExecutor } from '../../executor/simulated/simulated.ts'
+import type { World } from '../../executor/simulated/world.ts'
+import { JobChanges } from '../../job/changes.ts'
+import { attemptId, type StoredJob } from '../../job/job.ts'
+import { announcing } from '../../store/announcing.ts'
+import { openSqliteStore } from '../../store/sqlite/open.ts'
+import type { Store } from '../../store/store.ts'
+import type { VirtualClock } from '../../virtual-clock.ts'
+import { Loop } from '../loop.ts'
+import { policyOf, type PartialPolicy } from '../policy.ts'
+import { Life } from './life.ts'
+
+/** What a {@link Server} is made of. */
+export interface ServerParts {
+  /** Where its database is, or will be. */
+  readonly folder: string
+  readonly clock: VirtualClock
+  readonly world: World
+  readonly policy?: PartialPolicy
+  /** It hears of no change in the world: it only finds out by looking. @defaultValue false */
+  readonly deaf?: boolean
+}
+
+/** Loop and store as one process has them, on a simulated world and a virtual clock. The next one finds what it leaves. */
+export class Server {
+  readonly life = new Life()
+  /** The store as the process has it. */
+  readonly store: Store
+  /** The same, whether the process lives or not. */
+  readonly kept: Store
+  readonly loop: Loop
+  readonly #close: () => Promise<void>
+
+  private constructor(kept: Store, { clock, world, policy = {}, deaf = false }: ServerParts) {
+    const executor = createSimulatedExecutor(world)
+    const changes = new JobChanges()
+    const own: Executor = this.life.of(executor)
+    this.kept = kept
+    this.store = announcing(this.life.of(kept), changes)
+    this.loop = new Loop({
+      store: this.store,
+      executor: deaf ? Object.assign(own, { onChange: () => {} }) : own,
+      changes,
+      policy: policyOf(policy),
+      specOf: async (job) => specOf(job),
+      log: pino({ enabled: false }),
+      clock,
+    })
+    this.#close = async () => {
+      await this.loop.close()
+      await executor.close()
+      await kept.close()
+    }
+  }
+
+  /** Begins a process; it may have been killed before this returns, where it was to be killed early. */
+  static async begin(parts: ServerParts, prepare: (life: Life) => void = () => {}): Promise<Server> {
+    const server = new Server(await openSqliteStore(join(parts.folder, 'db')), parts)
+    prepare(server.life)
+    await server.loop.open().catch((error: unknown) => {
+      if (!server.life.isOver) throw error
+    })
+    return server
+  }
+
+  /** Nothing of the process is left; what it was preparing is lost. */
+  end(): Promise<void> {
+    return this.#close()
+  }
+}
+
+/** As the platform makes it of a job, but for what nobody looks at in a simulation. */
+const specOf = ({ id, attempt, name, owner, image, env, resources, graceSeconds }: StoredJob): AttemptSpec => ({
+  id: attemptId(id, attempt),
+  jobId: id,
+  name,
+  account: { name: owner, uid: 1001, gid: 1001, groups: [] },
+  image,
+  env,
+  resources,
+  graceSeconds,
+})
