@@ -3,46 +3,22 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import { pino } from 'pino'
-import type { AttemptSpec } from '../executor/executor.ts'
 import { exit, forever, wait, type Behaviour } from '../executor/simulated/behaviour.ts'
-import { createSimulatedExecutor, type SimulatedExecutor } from '../executor/simulated/simulated.ts'
 import { World, type Fact } from '../executor/simulated/world.ts'
-import { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
-import { announcing } from '../store/announcing.ts'
 import { someJob } from '../store/store-contract.ts'
-import type { Store } from '../store/store.ts'
-import { openSqliteStore } from '../store/sqlite/open.ts'
 import { VirtualClock } from '../virtual-clock.ts'
-import { Loop } from './loop.ts'
-import { policyOf } from './policy.ts'
+import { Server } from './testing/server.ts'
 
 let folder: string
 let clock: VirtualClock
 let world: World
 let behaviours: Map<string, Behaviour>
 let facts: Fact[]
-let store: Store
-let executor: SimulatedExecutor
-let loop: Loop
+let server: Server
 
-async function openLoop() {
-  const changes = new JobChanges()
-  store = announcing(await openSqliteStore(join(folder, 'db')), changes)
-  executor = createSimulatedExecutor(world)
-  const specOf = async ({ id, attempt, image, resources }: StoredJob) =>
-    ({ id: attemptId(id, attempt), jobId: id, image, resources }) as AttemptSpec
-  const log = pino({ enabled: false })
-  loop = new Loop({ store, executor, changes, policy: policyOf({}), specOf, log, clock })
-  await loop.open()
-}
-
-/** The server stops: what it was preparing is lost with it. */
-async function closeLoop() {
-  await loop.close()
-  await executor.close()
-  await store.close()
+const openServer = async () => {
+  server = await Server.begin({ folder, clock, world })
 }
 
 beforeEach(async () => {
@@ -60,18 +36,18 @@ beforeEach(async () => {
     },
     onFact: (fact) => facts.push(fact),
   })
-  await openLoop()
+  await openServer()
 })
 afterEach(async () => {
-  await closeLoop()
+  await server.end()
   await rm(folder, { recursive: true })
 })
 
 /** Lets time pass until the job is in the state. */
 async function becomes(job: StoredJob, state: StoredJob['state']): Promise<StoredJob> {
   for (let moments = 0; moments < 1000; moments++) {
-    await loop.resting()
-    const found = await store.job(job.id)
+    await server.loop.resting()
+    const found = await server.store.job(job.id)
     if (found?.state === state) return found
     clock.advanceTo(clock.next() ?? clock.now())
   }
@@ -83,7 +59,7 @@ const does = (behaviour: Behaviour, parts: Partial<StoredJob> = {}): StoredJob =
   behaviours.set(job.id, behaviour)
   return job
 }
-const submit = (...jobs: StoredJob[]) => store.submit({ jobs, events: [] })
+const submit = (...jobs: StoredJob[]) => server.store.submit({ jobs, events: [] })
 /** The attempts to which something happened, in order. */
 const attemptsThat = (type: Fact['type']): string[] =>
   facts.filter((fact) => fact.type === type).map(({ spec }) => spec.id)
@@ -96,10 +72,10 @@ test('a job goes from submission to its recorded exit, and its evidence is let g
   assert.equal((await becomes(job, 'running')).deadlineAt, 61_000)
   const ended = await becomes(job, 'failed')
   assert.deepEqual([ended.exitCode, ended.endedAt], [3, 1_020])
-  const reasons = (await store.events(job.id)).map(({ reason }) => reason)
+  const reasons = (await server.store.events(job.id)).map(({ reason }) => reason)
   assert.deepEqual(reasons, ['Placed', 'Started', 'Exited'])
-  assert.equal((await store.attempts([job.id])).length, 1)
-  await loop.resting()
+  assert.equal((await server.store.attempts([job.id])).length, 1)
+  await server.loop.resting()
   assert.deepEqual(attemptsThat('taken'), firstOf([job]))
   assert.deepEqual(attemptsThat('forgotten'), firstOf([job]))
 })
@@ -110,10 +86,13 @@ test('what does not fit waits with a reason, and starts when there is room', asy
   await submit(first, second, third, fourth)
   await becomes(second, 'starting')
   const now = clock.now()
-  assert.match(loop.queue.reason(third, now) ?? '', /It is next: 1 core and 1 GB of memory are kept for it on here/)
-  assert.match(loop.queue.reason(fourth, now) ?? '', /1 core and 1 GB of memory/)
-  assert.equal((await loop.why(fourth)).ahead?.jobs, 1)
-  assert.deepEqual(loop.queue.allocated(), { cores: 2, memoryGb: 2, gpus: 0 })
+  assert.match(
+    server.loop.queue.reason(third, now) ?? '',
+    /It is next: 1 core and 1 GB of memory are kept for it on here/,
+  )
+  assert.match(server.loop.queue.reason(fourth, now) ?? '', /1 core and 1 GB of memory/)
+  assert.equal((await server.loop.why(fourth)).ahead?.jobs, 1)
+  assert.deepEqual(server.loop.queue.allocated(), { cores: 2, memoryGb: 2, gpus: 0 })
   await becomes(third, 'starting')
   assert.equal(clock.now(), 6_000, 'as soon as there is room')
   assert.deepEqual(attemptsThat('taken'), firstOf([first, second, third]))
@@ -124,11 +103,11 @@ test('what is being prepared says what it waits for', async () => {
   await submit(job)
   const starting = await becomes(job, 'starting')
   clock.advance(2_000)
-  await loop.resting()
-  assert.equal(loop.reason(starting), 'The registry is slow.')
-  assert.equal((await loop.why(starting)).summary, 'The registry is slow.')
+  await server.loop.resting()
+  assert.equal(server.loop.reason(starting), 'The registry is slow.')
+  assert.equal((await server.loop.why(starting)).summary, 'The registry is slow.')
   assert.deepEqual(
-    (await store.events(job.id)).map(({ reason }) => reason),
+    (await server.store.events(job.id)).map(({ reason }) => reason),
     ['Placed', 'Pulling'],
   )
 })
@@ -137,7 +116,7 @@ test('a cancelled job is told to end once, and ends as cancelled', async () => {
   const job = does({ command: [forever], onSignal: { TERM: [wait(5_000), exit(143)] } }, { graceSeconds: 10 })
   await submit(job)
   await becomes(job, 'running')
-  await store.step([
+  await server.store.step([
     { jobId: job.id, from: 'running', event: { type: 'cancelRequested' }, change: { stopReason: 'cancelled' } },
   ])
   await becomes(job, 'stopping')
@@ -167,12 +146,12 @@ test('a new server goes on where the last one was stopped, at any point', async 
   const third = does({ command: [] })
   await submit(first, second, third)
   await becomes(first, 'running')
-  await closeLoop()
+  await server.end()
   // Meanwhile the first ends, and of the second the executor knows nothing: the server prepared it.
   clock.advance(1_000)
   assert.deepEqual(attemptsThat('ended'), firstOf([first]))
   assert.deepEqual(attemptsThat('dropped'), firstOf([second]))
-  await openLoop()
+  await openServer()
   await becomes(first, 'succeeded')
   await becomes(third, 'succeeded')
   await becomes(second, 'succeeded')

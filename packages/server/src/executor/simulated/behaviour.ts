@@ -13,7 +13,10 @@ export type Step =
   | { readonly type: 'die'; readonly signal: NodeJS.Signals }
 
 /** Writes to the log. */
-export const write = (output: string | Uint8Array): Step => ({ type: 'write', bytes: Buffer.from(output) })
+export const write = (output: string | Uint8Array): Step => ({
+  type: 'write',
+  bytes: typeof output === 'string' ? Buffer.from(output) : output,
+})
 /** Does nothing for so many milliseconds. */
 export const wait = (ms: number): Step => ({ type: 'wait', ms })
 /** Does nothing more until it is ended. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Job, JobPage, ProblemBody, Submitted } from '@science-platform/contract'
+import { use } from '../../executor/simulated/behaviour.ts'
 import { testApp } from '../testing/test-app.ts'
 
 const good = { name: 'reduce', image: 'localhost/test:1', cmd: 'python', args: ['a b', '$c', '"d"'] }
@@ -180,10 +181,10 @@ describe('/api/v1/jobs', () => {
   it('shows what a running job uses, and how an ended one ended', async () => {
     const id = await t.submit('ada')
     await t.run(id)
-    t.executor.usages.set(`${id}-1`, { cores: 0.5, memoryBytes: 1_000_000 })
+    t.world.tell(`${id}-1`, use({ cores: 0.5, memoryBytes: 1_000_000 }))
     const running = await get(id)
     assert.equal(running.state, 'running')
-    assert.deepEqual(running.usage, { cores: 0.5, memoryBytes: 1_000_000 })
+    assert.deepEqual(running.usage, { cpuSeconds: 0, cores: 0.5, memoryBytes: 1_000_000, memoryPeakBytes: 1_000_000 })
     assert.equal(running.deadlineAt, '2026-12-07T08:00:00.000Z')
     t.clock.now += 1000
     await t.finish(id, 3)

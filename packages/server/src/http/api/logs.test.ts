@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { describe, it } from 'node:test'
+import { write } from '../../executor/simulated/behaviour.ts'
 import { testApp } from '../testing/test-app.ts'
 
 const t = await testApp()
@@ -19,7 +20,7 @@ async function until(condition: () => boolean): Promise<void> {
 async function running(text = ''): Promise<string> {
   const id = await t.submit('ada')
   await t.run(id)
-  t.executor.write(`${id}-1`, text)
+  t.world.tell(`${id}-1`, write(text))
   return id
 }
 
@@ -31,9 +32,9 @@ describe('the log of a job', () => {
     assert.deepEqual([waiting.statusCode, waiting.body], [200, ''])
     await t.run(id)
     assert.equal((await log()).body, '')
-    t.executor.write(`${id}-1`, 'one\n')
+    t.world.tell(`${id}-1`, write('one\n'))
     assert.equal((await log()).body, 'one\n')
-    t.executor.write(`${id}-1`, Buffer.from([0, 255, 10]))
+    t.world.tell(`${id}-1`, write(Buffer.from([0, 255, 10])))
     await t.finish(id, 0)
     const ended = await log()
     assert.deepEqual(ended.rawPayload, Buffer.from('one\n\0\u00ff\n', 'latin1'))
@@ -68,7 +69,7 @@ describe('the log of a job', () => {
     assert.equal((await log('attempt=2')).statusCode, 404)
     assert.equal((await log('attempt=0')).statusCode, 400)
     await t.finish(id, 0)
-    t.executor.forgetLog(`${id}-1`)
+    await t.executor.deleteLog(`${id}-1`)
     const gone = await log('')
     assert.equal(gone.statusCode, 404)
     assert.match(gone.body, /365 days/)
@@ -76,10 +77,10 @@ describe('the log of a job', () => {
 
   it('of 50 MB comes whole', async () => {
     const id = await running()
-    t.executor.write(`${id}-1`, Buffer.alloc(50_000_000, 'x'))
+    t.world.tell(`${id}-1`, write(Buffer.alloc(50_000_000, 'x')))
     const response = await open(`/api/v1/jobs/${id}/logs`)
     assert.equal((await response.arrayBuffer()).byteLength, 50_000_000)
-    assert.equal(t.executor.open, 0)
+    assert.equal(t.executor.openReads, 0)
   })
 })
 
@@ -94,15 +95,15 @@ describe('following a log', () => {
     const decoder = new TextDecoder()
     const next = async () => decoder.decode((await reader.read()).value)
     await t.run(id)
-    t.executor.write(`${id}-1`, 'one\n')
+    t.world.tell(`${id}-1`, write('one\n'))
     assert.equal(await next(), 'one\n')
-    t.executor.write(`${id}-1`, 'two\n')
+    t.world.tell(`${id}-1`, write('two\n'))
     assert.equal(await next(), 'two\n')
-    t.executor.write(`${id}-1`, 'last\n')
+    t.world.tell(`${id}-1`, write('last\n'))
     await t.finish(id, 0)
     assert.equal(await next(), 'last\n')
     assert.equal((await reader.read()).done, true)
-    assert.equal(t.executor.open, 0)
+    assert.equal(t.executor.openReads, 0)
   })
 
   it('of an ended job is all of it, and of one that never ran nothing', async () => {
@@ -120,7 +121,7 @@ describe('following a log', () => {
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, { range: 'bytes=4-' })
     assert.equal(response.status, 206)
     assert.equal(response.headers.get('content-range'), 'bytes 4-9007199254740991/*')
-    t.executor.write(`${id}-1`, '4567')
+    t.world.tell(`${id}-1`, write('4567'))
     await t.finish(id, 0)
     assert.equal(await response.text(), '4567')
   })
@@ -130,9 +131,9 @@ describe('following a log', () => {
     const client = new AbortController()
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, {}, client.signal)
     await response.body?.getReader().read()
-    assert.equal(t.executor.open, 1)
+    assert.equal(t.executor.openReads, 1)
     client.abort()
-    await until(() => t.executor.open === 0)
+    await until(() => t.executor.openReads === 0)
 
     const waiting = await t.submit('ada')
     const other = new AbortController()
@@ -144,14 +145,14 @@ describe('following a log', () => {
 
   it('is held up by a slow reader, not gathered for it', async () => {
     const id = await running()
-    t.executor.write(`${id}-1`, Buffer.alloc(60_000_000, 'x'))
+    t.world.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
     const socket = connect(Number(new URL(base).port), '127.0.0.1')
     socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
     await new Promise((resolve) => socket.once('readable', resolve))
     // Nobody reads on. What the server has read of its source is then bounded by the buffers between.
-    assert.equal(t.executor.open, 1)
+    assert.equal(t.executor.openReads, 1)
     socket.destroy()
-    await until(() => t.executor.open === 0)
+    await until(() => t.executor.openReads === 0)
   })
 })
 
@@ -162,7 +163,7 @@ describe('a server that stops', () => {
     const authorization = `Bearer ${await other.token('ada')}`
     const id = await other.submit('ada')
     await other.run(id)
-    other.executor.write(`${id}-1`, 'half')
+    other.world.tell(`${id}-1`, write('half'))
     const follower = await fetch(`${address}/api/v1/jobs/${id}/logs?follow=1`, { headers: { authorization } })
     const reader = follower.body?.getReader()
     assert.ok(reader)
@@ -181,7 +182,7 @@ describe('a server that stops', () => {
     await assert.rejects(reader.read())
     const answer = (await (await waiter).json()) as { state: string }
     assert.equal(answer.state, 'running')
-    assert.equal(other.executor.open, 0)
+    assert.equal(other.executor.openReads, 0)
   })
 })
 
@@ -192,12 +193,12 @@ describe('a server that stops while somebody does not read', () => {
     const token = await other.token('ada')
     const id = await other.submit('ada')
     await other.run(id)
-    other.executor.write(`${id}-1`, Buffer.alloc(60_000_000, 'x'))
+    other.world.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
     const socket = connect(Number(address.port), '127.0.0.1')
     socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
     await new Promise((resolve) => socket.once('readable', resolve))
     await other.app.close()
-    await until(() => other.executor.open === 0)
+    await until(() => other.executor.openReads === 0)
     socket.destroy()
   })
 })

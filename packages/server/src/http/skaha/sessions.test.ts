@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { SessionRecord } from '@science-platform/contract'
+import { use, write } from '../../executor/simulated/behaviour.ts'
 import { testApp } from '../testing/test-app.ts'
 
 const t = await testApp()
@@ -86,7 +87,7 @@ describe('the life of a session', () => {
     const id = await create('name=life&image=localhost/a:1&ram=1')
     assert.equal(await status(`v1/session/${id}`), 'Pending')
     await t.run(id)
-    t.executor.usages.set(`${id}-1`, { cores: 1.5, memoryBytes: 250_000_000 })
+    t.world.tell(`${id}-1`, use({ cores: 1.5, memoryBytes: 250_000_000 }))
     const running = (await get(`v1/session/${id}`)).json<SessionRecord>()
     assert.deepEqual([running.status, running.startTime, running.ramInUse], ['Running', '2026-11-23T08:00:00Z', '0.25'])
     await t.finish(id, 0)
@@ -179,7 +180,7 @@ describe('logs and events', () => {
     const log = await get(`v1/session/${id}?view=logs`)
     assert.deepEqual([log.statusCode, log.body, log.headers['content-type']], [200, '', 'text/plain'])
     await t.run(id)
-    t.executor.write(`${id}-1`, '[bold]x[/bold]\n')
+    t.world.tell(`${id}-1`, write('[bold]x[/bold]\n'))
     assert.equal((await get(`v1/session/${id}?view=logs`)).body, '[bold]x[/bold]\n')
     const events = await get(`v1/session/${id}?view=events`)
     assert.match(events.body, /^TYPE {3,}REASON {3,}MESSAGE {3,}FIRST-TIME {3,}LAST-TIME\nNormal {3,}Queued/)

@@ -11,6 +11,9 @@ import { openSeal } from '../../access/seal.ts'
 import { openTokenUse } from '../../access/token-use.ts'
 import { newToken, tokenBytes, tokenOf } from '../../access/tokens.ts'
 import type { Scope } from '../../access/scopes.ts'
+import { exit, forever } from '../../executor/simulated/behaviour.ts'
+import { createSimulatedExecutor, type SimulatedExecutor } from '../../executor/simulated/simulated.ts'
+import { World } from '../../executor/simulated/world.ts'
 import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImage } from '../../image/local-images.ts'
 import { openLocalImages } from '../../image/open-local-images.ts'
@@ -23,15 +26,16 @@ import { createLog } from '../../log.ts'
 import { createMetrics } from '../../metrics/metrics.ts'
 import { policyOf } from '../../scheduler/policy.ts'
 import { Queue } from '../../scheduler/queue.ts'
+import { plainSpec } from '../../scheduler/testing/plain-spec.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
 import { startCancellingDisabled } from '../cancel-disabled.ts'
+import { VirtualClock } from '../../virtual-clock.ts'
 import { createApp, type HttpParts } from '../app.ts'
 import type { DeclaredRoute } from '../route-table.ts'
-import { FakeExecutor } from './fake-executor.ts'
 
-/** A server over a real store, with users and tokens, and an executor that runs nothing. */
+/** A server over a real store, with users and tokens, and attempts that do what a test says. */
 export interface TestApp {
   readonly app: FastifyInstance
   readonly store: Store
@@ -39,7 +43,9 @@ export interface TestApp {
   readonly databasePath: string
   readonly changes: JobChanges
   readonly audit: AuditTrail
-  readonly executor: FakeExecutor
+  readonly executor: SimulatedExecutor
+  /** Where attempts are; they run until they are told something else. */
+  readonly world: World
   /** Moves only when a test moves it. */
   readonly clock: { now: number }
   /** Times that the loop was woken. */
@@ -154,9 +160,12 @@ export async function testApp(
   const clock = { now: Date.parse('2026-11-23T08:00:00.000Z') }
   const changes = new JobChanges()
   const store = announcing(await openSqliteStore(databasePath), changes)
-  const executor = new FakeExecutor()
+  const nodes = [{ name: 'here', cores: 16, memoryGb: 64, gpus: 0 }]
+  const attemptClock = new VirtualClock()
+  const world = new World({ clock: attemptClock, nodes, behaviourOf: () => ({ command: [forever] }) })
+  const executor = createSimulatedExecutor(world)
   const queue = new Queue(testConfig.policy, clock.now)
-  queue.learnNodes([{ name: 'here', cores: 16, memoryGb: 64, gpus: 0 }])
+  queue.learnNodes(nodes)
   changes.watchAll((jobs) => {
     queue.learn(jobs)
   })
@@ -275,6 +284,7 @@ export async function testApp(
     changes,
     audit,
     executor,
+    world,
     clock,
     woken: () => wakes,
     routes: app.routeTable.routes,
@@ -293,16 +303,17 @@ export async function testApp(
     },
     run: async (id) => {
       const startedAt = clock.now
+      await executor.start(plainSpec({ ...(await found(id)), attempt: 1 }))
+      attemptClock.advance(0)
       const placed = { jobId: id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } } as const
       await store.step([{ ...placed, attempt: attemptOf(id) }])
       const deadlineAt = startedAt + (await found(id)).timeSeconds * 1000
       const started = { jobId: id, from: 'starting', event: { type: 'started' } } as const
       await store.step([{ ...started, change: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
-      executor.write(attemptId(id, 1), '')
       return found(id)
     },
     finish: async (id, exitCode) => {
-      executor.end(attemptId(id, 1))
+      world.tell(attemptId(id, 1), exit(exitCode))
       const endedAt = clock.now
       const { state } = await found(id)
       const event = state === 'stopping' ? ({ type: 'cancelled' } as const) : ({ type: 'exited', exitCode } as const)

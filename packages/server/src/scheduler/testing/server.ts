@@ -1,10 +1,9 @@
 import { join } from 'node:path'
 import { pino } from 'pino'
-import type { AttemptSpec, Executor } from '../../executor/executor.ts'
+import type { Executor } from '../../executor/executor.ts'
 import { createSimulatedExecutor } from '../../executor/simulated/simulated.ts'
 import type { World } from '../../executor/simulated/world.ts'
 import { JobChanges } from '../../job/changes.ts'
-import { attemptId, type StoredJob } from '../../job/job.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store } from '../../store/store.ts'
@@ -12,6 +11,7 @@ import type { VirtualClock } from '../../virtual-clock.ts'
 import { Loop } from '../loop.ts'
 import { policyOf, type PartialPolicy } from '../policy.ts'
 import { Life } from './life.ts'
+import { plainSpec } from './plain-spec.ts'
 
 /** What a {@link Server} is made of. */
 export interface ServerParts {
@@ -45,7 +45,7 @@ export class Server {
       executor: deaf ? Object.assign(own, { onChange: () => {} }) : own,
       changes,
       policy: policyOf(policy),
-      specOf: async (job) => specOf(job),
+      specOf: async (job) => plainSpec(job),
       log: pino({ enabled: false }),
       clock,
     })
@@ -71,15 +71,3 @@ export class Server {
     return this.#close()
   }
 }
-
-/** As the platform makes it of a job, but for what nobody looks at in a simulation. */
-const specOf = ({ id, attempt, name, owner, image, env, resources, graceSeconds }: StoredJob): AttemptSpec => ({
-  id: attemptId(id, attempt),
-  jobId: id,
-  name,
-  account: { name: owner, uid: 1001, gid: 1001, groups: [] },
-  image,
-  env,
-  resources,
-  graceSeconds,
-})

@@ -1,0 +1,23 @@
+import type { AttemptSpec } from '../../executor/executor.ts'
+import { attemptId, type StoredJob } from '../../job/job.ts'
+
+/** What an executor is told of a job's attempt, but for accounts and credentials, which nobody looks at in a simulation. */
+export const plainSpec = ({
+  id,
+  attempt,
+  name,
+  owner,
+  image,
+  env,
+  resources,
+  graceSeconds,
+}: StoredJob): AttemptSpec => ({
+  id: attemptId(id, attempt),
+  jobId: id,
+  name,
+  account: { name: owner, uid: 1001, gid: 1001, groups: [] },
+  image,
+  env,
+  resources,
+  graceSeconds,
+})
