@@ -12,7 +12,6 @@ import {
   use,
   wait,
   write,
-  type Behaviour,
   type BehaviourOf,
   type Step,
 } from './simulated/behaviour.ts'
@@ -162,15 +161,14 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     /** An attempt that runs a script; what the script `does`, for executors without a shell. */
     const scripted = (
       script: string,
-      does: readonly Step[] | Omit<Behaviour, 'prepareMs'> | BehaviourOf,
+      does: readonly Step[] | BehaviourOf,
       changes: Partial<AttemptSpec> = {},
     ): AttemptSpec => {
       const spec = runner.script(script, changes)
-      const behaviour = Array.isArray(does) ? { command: does as readonly Step[] } : (does as Behaviour)
-      tested.rehearse?.(spec.id, typeof does === 'function' ? does : () => behaviour)
+      tested.rehearse?.(spec.id, typeof does === 'function' ? does : () => ({ command: does }))
       return spec
     }
-    const ignoring = { command: [write('up\n'), forever], onSignal: { TERM: [] } }
+    const ignoring: BehaviourOf = () => ({ command: [write('up\n'), forever], onSignal: { TERM: [] } })
 
     before(async () => {
       tested = await make()
@@ -338,10 +336,10 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     it('lets a job that hears SIGTERM finish what it does', async () => {
-      const spec = scripted('trap "echo saved; exit 7" TERM; echo up; while :; do sleep 1; done', {
+      const spec = scripted('trap "echo saved; exit 7" TERM; echo up; while :; do sleep 1; done', () => ({
         command: [write('up\n'), forever],
         onSignal: { TERM: [write('saved\n'), exit(7)] },
-      })
+      }))
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
       await runner.executor.stop(spec.id, 30)
@@ -379,10 +377,10 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     it('warns by a signal and ends nothing by it, where it can', async (context) => {
       const { executor } = runner
       if (executor.signal === undefined) return context.skip('this executor sends no signals')
-      const spec = scripted(`trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done`, {
+      const spec = scripted(`trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done`, () => ({
         command: [write('ready\n'), forever],
         onSignal: { USR1: [write('warned\n')] },
-      })
+      }))
       await executor.start(spec)
       await runner.logHas(spec.id, 'ready')
       assert.equal(await executor.signal(spec.id, 'USR1'), true)

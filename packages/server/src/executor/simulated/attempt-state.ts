@@ -167,12 +167,7 @@ export function usageOf(state: AttemptState, now: number): Usage | undefined {
   return { cpuSeconds, cores, memoryBytes, memoryPeakBytes: peakBytes }
 }
 
-function onSignal(
-  state: Running,
-  name: 'TERM' | WarningSignal,
-  { onSignal: handlers }: Behaviour,
-  now: number,
-): AttemptState {
+function onSignal(state: Running, name: WarningSignal, { onSignal: handlers }: Behaviour, now: number): AttemptState {
   const handler = handlers?.[name]
   return handler === undefined ? exited(state, signalled(`SIG${name}`), now) : interrupted(state, handler, now)
 }

@@ -48,7 +48,7 @@ export interface Behaviour {
   readonly failure?: Cause
   readonly command: readonly Step[]
   /** What it does on a signal before it goes on with what it did; nothing at all: it ignores it. Of a signal that is not here it dies. */
-  readonly onSignal?: { readonly [Name in 'TERM' | WarningSignal]?: readonly Step[] }
+  readonly onSignal?: { readonly [Name in WarningSignal]?: readonly Step[] }
 }
 
 /** What an attempt does. Pure. @throws where it is not to be taken at all, as `start` does then. */

@@ -97,7 +97,7 @@ export class World {
     return [...this.#nodes.values()]
   }
 
-  /** Takes an attempt, unless it is here already, or was. */
+  /** Takes an attempt, unless it is here already; one that was here fails. @throws what the function of behaviours throws. */
   take(given: AttemptSpec): void {
     if (this.#attempts.has(given.id)) return
     const spec = structuredClone(given)
@@ -219,7 +219,7 @@ export class World {
     if (before.phase === state.phase) return
     if (before.phase === 'preparing' && (behaviour.prepareMs ?? 0) > 0 && behaviour.failure === undefined)
       this.#fetching(attempt, 'Pulled')
-    if (state.phase === 'running') this.#logs.set(spec.id, new MemoryLog())
+    if (state.phase === 'running') this.#logs.set(spec.id, this.#logs.get(spec.id) ?? new MemoryLog())
     this.#tell(state.phase === 'running' ? 'started' : 'ended', attempt)
     attempt.changes.wake()
     this.#changed()
