@@ -8,6 +8,7 @@ import { World, type Fact } from '../executor/simulated/world.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
 import { VirtualClock } from '../virtual-clock.ts'
+import { CallFailed } from './testing/life.ts'
 import { Server } from './testing/server.ts'
 
 let folder: string
@@ -18,7 +19,7 @@ let facts: Fact[]
 let server: Server
 
 const openServer = async () => {
-  server = await Server.begin({ folder, clock, world })
+  server = await Server.begin({ folder, clock, world, policy: {} })
 }
 
 beforeEach(async () => {
@@ -157,4 +158,25 @@ test('a new server goes on where the last one was stopped, at any point', async 
   await becomes(second, 'succeeded')
   assert.deepEqual(attemptsThat('taken'), firstOf([first, second, second, third]))
   assert.deepEqual(attemptsThat('started').toSorted(), firstOf([first, second, third]).toSorted())
+})
+
+test('a warning that could not be stored is given all the same, once', async () => {
+  const job = does(
+    { command: [forever], onSignal: { USR1: [] } },
+    { timeSeconds: 60, signal: { name: 'USR1', secondsBefore: 10 } },
+  )
+  await submit(job)
+  await becomes(job, 'running')
+  const { store } = server
+  const addEvents = store.addEvents.bind(store)
+  Object.assign(store, {
+    addEvents: () => {
+      Object.assign(store, { addEvents })
+      return Promise.reject(new CallFailed('the disk is full'))
+    },
+  })
+  await becomes(job, 'failed')
+  assert.deepEqual(attemptsThat('warned'), firstOf([job]))
+  const reasons = (await server.store.events(job.id)).map(({ reason }) => reason)
+  assert.equal(reasons.filter((reason) => reason === 'WarningSignal').length, 1)
 })

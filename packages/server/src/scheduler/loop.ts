@@ -279,12 +279,12 @@ export class Loop {
       for (const { at, reason, message } of warningsOf(job)) {
         const key = `${attemptId(job.id, job.attempt)} ${reason}`
         if (at > now || this.#warned.has(key)) continue
-        this.#warned.add(key)
         const { startedAt = 0 } = job
         const before = await this.#parts.store.events(job.id)
-        if (before.some((event) => event.reason === reason && event.at >= startedAt)) continue
-        await this.#parts.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
-        if (reason === 'WarningSignal' && job.signal !== undefined)
+        const isTold = before.some((event) => event.reason === reason && event.at >= startedAt)
+        if (!isTold) await this.#parts.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
+        this.#warned.add(key)
+        if (!isTold && reason === 'WarningSignal' && job.signal !== undefined)
           await this.#parts.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
       }
     }

@@ -20,11 +20,12 @@ export interface Plot {
 
 /**
  * What goes wrong. A server that is killed or stopped is away for some time, as is a node. It is killed with the call after so
- * many more, that one done or not; where there is another number, the next server is killed too.
+ * many more, that one done or not; where there is another number, the next server is killed too. Or calls fail, and it lives on.
  */
 export type Fault = { readonly at: number; readonly awayMs: number } & (
   | { readonly type: 'kill'; readonly calls: readonly number[]; readonly isLastDone: boolean }
   | { readonly type: 'stop' }
+  | { readonly type: 'fail'; readonly calls: number }
   | { readonly type: 'lose'; readonly node: number }
 )
 
@@ -76,6 +77,7 @@ export const anyFault: fc.Arbitrary<Fault> = fc
         isLastDone: fc.boolean(),
       }),
       fc.constant({ type: 'stop' as const }),
+      fc.record({ type: fc.constant('fail' as const), calls: fc.integer({ min: 1, max: 20 }) }),
       fc.record({ type: fc.constant('lose' as const), node: fc.nat(2) }),
     ),
   )
@@ -85,6 +87,8 @@ export const anyFault: fc.Arbitrary<Fault> = fc
 export interface Setting {
   readonly nodes: readonly Omit<Node, 'name' | 'gpus'>[]
   readonly nodesPrepare: boolean
+  /** How many jobs may run at once, all being of one user. */
+  readonly running: number
   /** The server hears of no change: it only finds out by looking. */
   readonly deaf: boolean
 }
@@ -94,5 +98,6 @@ export const anySetting: fc.Arbitrary<Setting> = fc.record({
     maxLength: 3,
   }),
   nodesPrepare: fc.boolean(),
+  running: fc.constantFrom(1, 3, 100),
   deaf: fc.boolean(),
 })

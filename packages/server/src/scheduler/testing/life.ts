@@ -1,15 +1,16 @@
-/** What a dead process says: nothing that it did after its death reaches anybody. */
-class Killed extends Error {
-  override readonly name = 'Killed'
+/** Thrown by a call that was made to fail. */
+export class CallFailed extends Error {
+  override readonly name = 'CallFailed'
 }
 
 /**
- * The life of a process, as those see it whom it calls: it may be killed at any call that it makes of its parts, the call
- * done or not. From then on it brings about nothing any more.
+ * The life of a process, as those see it whom it calls. It may be killed at any call that it makes of its parts, the call done
+ * or not; from then on it brings about nothing any more. Or calls fail, nothing of them done, and it goes on.
  */
 export class Life {
   #left = Infinity
   #isLastDone = false
+  #failing = 0
   #isOver = false
 
   get isOver(): boolean {
@@ -20,6 +21,16 @@ export class Life {
   endAfter(calls: number, isLastDone: boolean): void {
     this.#left = calls
     this.#isLastDone = isLastDone
+  }
+
+  /** So many calls fail from now on. */
+  fail(calls: number): void {
+    this.#failing = calls
+  }
+
+  /** It ends now. */
+  end(): void {
+    this.#isOver = true
   }
 
   /** The part for this process alone. Methods that begin with `on`, which give nothing and wait for nothing, always work. */
@@ -35,15 +46,16 @@ export class Life {
   }
 
   async #call(call: () => unknown): Promise<unknown> {
-    if (this.#isOver) throw new Killed()
-    if (this.#left-- > 0) {
-      const result = await call()
-      if (this.#wasKilled()) throw new Killed()
-      return result
+    if (this.#isOver) throw new CallFailed('the process is dead')
+    if (this.#left-- <= 0) {
+      this.#isOver = true
+      if (this.#isLastDone) await call()
+      throw new CallFailed('the process was killed')
     }
-    this.#isOver = true
-    if (this.#isLastDone) await call()
-    throw new Killed()
+    if (this.#failing-- > 0) throw new CallFailed('it did not work')
+    const result = await call()
+    if (this.#wasKilled()) throw new CallFailed('the process was killed meanwhile')
+    return result
   }
 
   /** Read through a method since it changes while a call is waited for, which the compiler cannot see. */

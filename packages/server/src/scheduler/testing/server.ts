@@ -10,7 +10,7 @@ import type { Store } from '../../store/store.ts'
 import type { VirtualClock } from '../../virtual-clock.ts'
 import { Loop } from '../loop.ts'
 import { policyOf, type PartialPolicy } from '../policy.ts'
-import { Life } from './life.ts'
+import { CallFailed, Life } from './life.ts'
 import { plainSpec } from './plain-spec.ts'
 
 /** What a {@link Server} is made of. */
@@ -19,7 +19,7 @@ export interface ServerParts {
   readonly folder: string
   readonly clock: VirtualClock
   readonly world: World
-  readonly policy?: PartialPolicy
+  readonly policy: PartialPolicy
   /** It hears of no change in the world: it only finds out by looking. @defaultValue false */
   readonly deaf?: boolean
 }
@@ -32,9 +32,11 @@ export class Server {
   /** The same, whether the process lives or not. */
   readonly kept: Store
   readonly loop: Loop
+  /** What went wrong, but for calls that were made to fail. */
+  readonly errors: string[] = []
   readonly #close: () => Promise<void>
 
-  private constructor(kept: Store, { clock, world, policy = {}, deaf = false }: ServerParts) {
+  private constructor(kept: Store, { clock, world, policy, deaf = false }: ServerParts) {
     const executor = createSimulatedExecutor(world)
     const changes = new JobChanges()
     const own: Executor = this.life.of(executor)
@@ -46,7 +48,7 @@ export class Server {
       changes,
       policy: policyOf(policy),
       specOf: async (job) => plainSpec(job),
-      log: pino({ enabled: false }),
+      log: pino({ level: 'error' }, { write: (line: string) => this.#note(line) }),
       clock,
     })
     this.#close = async () => {
@@ -56,14 +58,23 @@ export class Server {
     }
   }
 
-  /** Begins a process; it may have been killed before this returns, where it was to be killed early. */
+  /** Begins a process. It may have ended when this returns: killed early, or because a call failed that it cannot do without. */
   static async begin(parts: ServerParts, prepare: (life: Life) => void = () => {}): Promise<Server> {
     const server = new Server(await openSqliteStore(join(parts.folder, 'db')), parts)
     prepare(server.life)
     await server.loop.open().catch((error: unknown) => {
-      if (!server.life.isOver) throw error
+      if (!(error instanceof CallFailed)) throw error
+      server.life.end()
     })
     return server
+  }
+
+  #note(line: string): void {
+    const { err, msg } = JSON.parse(line) as {
+      readonly err?: { readonly type: string; readonly stack: string }
+      readonly msg: string
+    }
+    if (err?.type !== CallFailed.name) this.errors.push(err?.stack ?? msg)
   }
 
   /** Nothing of the process is left; what it was preparing is lost. */

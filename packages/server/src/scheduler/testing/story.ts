@@ -7,7 +7,7 @@ import type { StoredJob } from '../../job/job.ts'
 import { someJob } from '../../store/store-contract.ts'
 import { VirtualClock } from '../../virtual-clock.ts'
 import type { Fault, Plot, Setting } from './arbitrary-story.ts'
-import type { Life } from './life.ts'
+import { CallFailed, type Life } from './life.ts'
 import { Server } from './server.ts'
 
 /** By then everything has ended, since each job is ended at its limit. */
@@ -18,23 +18,25 @@ export class Story {
   readonly clock = new VirtualClock(Date.UTC(2026, 0, 1))
   readonly jobs = new Map<string, StoredJob>()
   readonly facts: Fact[] = []
-  /** Nodes that had more to carry than they have, and when. */
-  readonly overloads: string[] = []
+  /** What went wrong: nodes that had more to carry than they have, more jobs at once than may be, errors that nobody foresaw. */
+  readonly wrongs: string[] = []
   readonly #world: World
   readonly #folder: string
-  readonly #deaf: boolean
+  readonly #setting: Setting
   readonly #nodes: readonly Node[]
   readonly #behaviours = new Map<string, Behaviour>()
   readonly #used = new Map<string, { cores: number; memoryGb: number }>()
+  #underWay = 0
   /** What is to happen, by instant. */
   #planned: { readonly at: number; readonly happen: () => Promise<void> }[] = []
   #server: Server | undefined
   /** How servers that come are to be killed, and how long it takes until there is another. */
   #death: Pick<Fault & { type: 'kill' }, 'calls' | 'isLastDone' | 'awayMs'> | undefined
 
-  constructor(folder: string, { deaf, nodesPrepare, nodes }: Setting) {
+  constructor(folder: string, setting: Setting) {
     this.#folder = folder
-    this.#deaf = deaf
+    this.#setting = setting
+    const { nodes, nodesPrepare } = setting
     this.#nodes = nodes.map((node, index) => ({ ...node, name: `n${index}`, gpus: 0 }))
     this.#world = new World({
       clock: this.clock,
@@ -83,6 +85,7 @@ export class Story {
 
   async end(): Promise<void> {
     await this.#server?.end()
+    this.wrongs.push(...(this.#server?.errors ?? []))
   }
 
   #plot({ at, cores, memoryGb, behaviour, cancelledAt, signal, ...plot }: Plot): void {
@@ -122,7 +125,7 @@ export class Story {
       }
     })
     if (isAnswered) return
-    await this.#restart()
+    if (this.server.life.isOver) await this.#restart()
     await this.#cancel(id)
   }
 
@@ -131,7 +134,7 @@ export class Story {
       await ask()
       return true
     } catch (error) {
-      if (!this.server.life.isOver) throw error
+      if (!(error instanceof CallFailed)) throw error
       return false
     }
   }
@@ -144,6 +147,9 @@ export class Story {
         break
       case 'stop':
         await this.#restart(fault.awayMs)
+        break
+      case 'fail':
+        this.server.life.fail(fault.calls)
         break
       case 'lose': {
         const node = this.#nodes[fault.node % this.#nodes.length]
@@ -165,13 +171,15 @@ export class Story {
   }
 
   async #restart(awayMs = this.#death?.awayMs ?? 0): Promise<void> {
-    await this.server.end()
+    await this.end()
     this.clock.advance(awayMs)
     this.#server = await this.#begin()
   }
 
   #begin(): Promise<Server> {
-    const parts = { folder: this.#folder, clock: this.clock, world: this.#world, deaf: this.#deaf }
+    const { running, deaf } = this.#setting
+    const policy = { limits: { user: { running }, group: {} } }
+    const parts = { folder: this.#folder, clock: this.clock, world: this.#world, policy, deaf }
     return Server.begin(parts, (life) => {
       this.#sentence(life)
     })
@@ -193,6 +201,8 @@ export class Story {
     this.#used.set(node, used)
     const all = this.#nodes.find(({ name }) => name === node)
     if (all === undefined || used.cores > all.cores || used.memoryGb > all.memoryGb)
-      this.overloads.push(`${node} at ${fact.at}`)
+      this.wrongs.push(`${node} had too much at ${fact.at}`)
+    this.#underWay += sign
+    if (this.#underWay > this.#setting.running) this.wrongs.push(`${this.#underWay} at once at ${fact.at}`)
   }
 }
