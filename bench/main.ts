@@ -9,7 +9,7 @@
  * Docker and Slurm take part where they are installed and the benchmark runs as root; it starts them itself.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -45,6 +45,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => in
 
 async function measure(): Promise<Results> {
   const machine = await describeMachine()
+  const [loadBefore = 0] = loadavg()
   say('making an image and starting everybody')
   const image = await makeImage(`${folder}/image`)
   // The first start after a change of the sources compiles them, and holds the compiler in its memory.
@@ -92,6 +93,7 @@ async function measure(): Promise<Results> {
     quick: options.quick,
     sizes,
     machine,
+    load: { before: loadBefore, after: loadavg()[0] ?? 0 },
     latency,
     rate,
     listing,

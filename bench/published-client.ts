@@ -16,6 +16,8 @@ const script = fileURLToPath(new URL('published_client.py', import.meta.url))
 
 /** Seconds for {@link replicaCount} sessions, the middle of five each. */
 export interface PublishedClientFigures {
+  /** The client's class: `Session` sends one request after the other, `AsyncSession` as many at a time as it is told. */
+  readonly name: string
   readonly connections: number
   /** By `create(..., replicas=256)` of the published client. */
   readonly client: number
@@ -32,13 +34,17 @@ export async function measurePublishedClient(platform: Platform): Promise<Publis
   const args = [script, image, String(replicaCount), String(rounds)]
   const { stdout } = await promisify(execFile)(join(await pythonPrograms(pinned), 'python'), args, { env })
   const python = JSON.parse(stdout) as Record<'session' | 'bare' | 'asyncSession' | 'asyncBare', number[]>
-  const figures = async (connections: number, client: number[], library: number[]) => ({
+  const figures = async (name: string, connections: number, client: number[], library: number[]) => ({
+    name,
     connections,
     client: median(client),
     library: median(library),
     bare: median(await bareRequests(platform, image, connections)),
   })
-  return [await figures(1, python.session, python.bare), await figures(32, python.asyncSession, python.asyncBare)]
+  return [
+    await figures('Session', 1, python.session, python.bare),
+    await figures('AsyncSession', 32, python.asyncSession, python.asyncBare),
+  ]
 }
 
 /** The client's own requests, word for word, over connections that are kept open. */

@@ -11,6 +11,8 @@ export interface Results {
   readonly quick: boolean
   readonly sizes: Readonly<Record<string, number>>
   readonly machine: Machine
+  /** How many processes ran or waited to run on the machine, on average of a minute, before and after (uptime(1)). */
+  readonly load: { readonly before: number; readonly after: number }
   /** Milliseconds from asking to the first instruction. */
   readonly latency: readonly Series[]
   /** Jobs of `true` per second. */
@@ -33,7 +35,7 @@ const floor = 'runc loop'
 
 /** The results as text of at most 80 columns, with the figures that the project means to reach. */
 export function report(results: Results): string {
-  const { machine, latency, rate, listing, submissions, publishedClient, memory } = results
+  const { machine, load, latency, rate, listing, submissions, publishedClient, memory } = results
   const of = (series: readonly Series[], name: string): number =>
     series.find((each) => each.name === name)?.median ?? NaN
   const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
@@ -57,18 +59,24 @@ export function report(results: Results): string {
       submissions.thousandReplicasSeconds < 0.3,
     ],
     ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
-    ...publishedClient.map(({ connections, client, library }): [string, string, string, boolean] => [
-      `256 replicas by canfar 1.5.2, ${connections} connection${connections === 1 ? '' : 's'}, ÷ bare`,
-      digits(client / library, 2),
-      'at most 1.5',
-      client / library <= 1.5,
-    ]),
+    ...publishedClient.flatMap(({ name, connections, client, library, bare }) =>
+      // Over 32 connections Python itself is what takes the time: only requests that Python makes too tell of the client.
+      ([['its library’s', library], ...(connections === 1 ? ([['our', bare]] as const) : [])] as const).map(
+        ([whose, seconds]): [string, string, string, boolean] => [
+          `256 replicas by ${name} ÷ ${whose} bare POSTs`,
+          digits(client / seconds, 2),
+          'at most 1.5',
+          client / seconds <= 1.5,
+        ],
+      ),
+    ),
     ['memory of an idle server', `${digits(memory.idleMb, 0)} MB`, 'under 120 MB', memory.idleMb < 120],
   ]
 
   return [
     `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB,`,
-    `cgroups ${machine.cgroups}, Node ${machine.node}, runc ${machine.runc}; ${results.at}${results.quick ? ' (quick)' : ''}`,
+    `cgroups ${machine.cgroups}, Node ${machine.node}, runc ${machine.runc}; ${results.at}${results.quick ? ' (quick)' : ''};`,
+    `load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after`,
     '',
     'Medians of interleaved rounds:',
     table([
@@ -98,8 +106,8 @@ export function report(results: Results): string {
     '256 sessions by the published client canfar 1.5.2:',
     table([
       ['', 'create(replicas=256)', 'bare, its HTTP library', 'bare, ours'],
-      ...publishedClient.map(({ connections, client, library, bare }) => [
-        `${connections} connection${connections === 1 ? '' : 's'}`,
+      ...publishedClient.map(({ name, connections, client, library, bare }) => [
+        `${name}, ${connections} connection${connections === 1 ? '' : 's'}`,
         ...[client, library, bare].map((seconds) => `${digits(seconds, 2)} s`),
       ]),
     ]),
