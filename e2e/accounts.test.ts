@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { execFile } from 'node:child_process'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -133,7 +133,8 @@ test('a job submits a job with its own token, which ends with it', async () => {
 })
 
 test('the token of a job that ends while the server is away is good no more when it comes back', async () => {
-  await platform.submit('echo "$CANFAR_TOKEN" > $HOME/short; sleep 2', { jobToken: true })
+  const line = 'echo "$CANFAR_TOKEN" > $HOME/short; until [ -e $HOME/go-on ]; do sleep 0.1; done'
+  await platform.submit(line, { jobToken: true })
   const token = await eventually('the token', async () =>
     readFile(join(platform.dataDir, 'arc/home/ada/short'), 'utf8').then(
       (text) => (text.endsWith('\n') ? text.trim() : undefined),
@@ -142,6 +143,7 @@ test('the token of a job that ends while the server is away is good no more when
   )
   assert.equal(await statusOf(token), 200)
   await platform.stop('SIGKILL')
+  await writeFile(join(platform.dataDir, 'arc/home/ada/go-on'), '')
   await eventually('the job to end', async () => (await platform.processes()).length === 0)
   await platform.start()
   await eventually('the token to be refused', async () => (await statusOf(token)) === 401)
@@ -197,7 +199,7 @@ test('disabling a user by the command ends tokens and jobs on a server that runs
   } = await jobs.submit({ ...request, after: new Date(Date.now() + 3_600_000).toISOString() })
   await eventually('it to run', async () => (await jobs.get(running)).state === 'running')
   await platform.admin('user', 'disable', 'eve', '--cancel-jobs')
-  await eventually('the token to be refused', async () => (await statusOf(tokens.get('eve') ?? '')) === 401, 10)
+  await eventually('the token to be refused', async () => (await statusOf(tokens.get('eve') ?? '')) === 401)
   const administrator = platform.jobs(tokens.get('root'))
   for (const id of [running, waiting]) {
     const job = await eventually('the job to end', async () => {

@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Images, ProblemError } from '@science-platform/client'
 import type { ImagePull, Job } from '@science-platform/contract'
+import { machineArchitecture } from '../packages/server/src/image/manifest.ts'
 import { busyboxImage } from '../packages/server/src/image/testing/busybox-image.ts'
 import { startRecordingProxy, type RecordingProxy } from '../packages/server/src/image/testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../packages/server/src/image/testing/registry.ts'
@@ -37,7 +38,13 @@ before(async () => {
   }
   const archive = join(platform.folder, 'archive.tar')
   const labels = { 'ca.nrc.cadc.skaha.type': 'notebook, headless' }
-  digest = await busyboxImage({ archive, cmd: ['echo', 'from a registry'], env: ['COLOUR=blue'], labels })
+  digest = await busyboxImage({
+    archive,
+    entrypoint: ['/bin/echo', 'from'],
+    cmd: ['a registry'],
+    env: ['COLOUR=blue'],
+    labels,
+  })
   await pushImage(archive, registries.own, 'team/private:1', { account })
   await pushImage(archive, registries.own, 'team/other:1', { account })
   await pushImage(archive, registries.other, 'team/private:1', { account: others })
@@ -146,9 +153,12 @@ test('what one user fetched runs for nobody who may not have it, however it is n
 test('an image tells what it is made of, and when it was last used: to its user, not to others', async () => {
   const image = await images().get('own.test/team/private:1')
   assert.deepEqual(
-    [image.digest, image.cmd, image.env, image.types, image.here, image.runsHere, image.lastUsed?.by],
-    [digest, ['echo', 'from a registry'], ['COLOUR=blue'], ['notebook', 'headless'], true, true, 'ada'],
+    [image.digest, image.entrypoint, image.cmd, image.env, image.types, image.here, image.runsHere, image.lastUsed?.by],
+    [digest, ['/bin/echo', 'from'], ['a registry'], ['COLOUR=blue'], ['notebook', 'headless'], true, true, 'ada'],
   )
+  assert.deepEqual([image.os, image.architecture], ['linux', machineArchitecture])
+  // Busybox, compressed.
+  assert.ok(image.sizeBytes > 300_000 && image.sizeBytes < 3_000_000, String(image.sizeBytes))
   const theirs = await images(bob).get('open.test/team/public:1')
   assert.equal(theirs.lastUsed, undefined)
   const { stdout } = await canfar(['image', 'info', 'own.test/team/private:1'])

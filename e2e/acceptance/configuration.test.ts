@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { Platform } from '../support/platform.ts'
+import {
+  clientConfiguration,
+  configurationFile,
+  configuredHome,
+  farFuture,
+  lastingLogin,
+  oidcLogin,
+} from './client-configuration.ts'
 import { clientEnvironment, emptyEnvironment, ourCanfar, PublishedClient, type Ending } from './published-client.ts'
 
 let platform: Platform
@@ -16,36 +23,9 @@ before(async () => {
 })
 after(() => platform[Symbol.asyncDispose]())
 
-const farFuture = 4_102_444_800
-
-/** A configuration of the published client: one login and one server, both called `key`. JSON is YAML too. */
-const configuration = (version: 1 | 2, key: string, login: object = {}, server: object = {}): object => ({
-  version,
-  active: { authentication: key, server: key },
-  authentication: {
-    [key]: { mode: 'oidc', token: { access: platform.token }, expiry: { access: farFuture }, ...login },
-  },
-  servers: { [key]: { idp: key, url: `${platform.url}/skaha`, version: 'v1', auths: ['oidc'], ...server } },
-})
-
-/** A login that its issuer can renew. */
-const oidcLogin = (issuer: string, token: { access: string; refresh: string }, expiresAt: number): object => ({
-  endpoints: { discovery: `${issuer}/.well-known/openid-configuration`, token: `${issuer}/token` },
-  client: { identity: 'cli', secret: 'of-the-client' },
-  token,
-  expiry: { access: expiresAt, refresh: farFuture },
-})
-
-/** A home with that configuration. */
-async function home(name: string, document: object): Promise<NodeJS.ProcessEnv> {
-  const environment = await emptyEnvironment(platform, name)
-  await mkdir(join(environment['HOME'] ?? '', '.canfar'), { recursive: true })
-  await writeFile(configurationFile(environment), JSON.stringify(document))
-  return environment
-}
-
-const configurationFile = (environment: NodeJS.ProcessEnv): string =>
-  join(environment['HOME'] ?? '', '.canfar/config.yaml')
+const configuration = (version: 1 | 2, key: string, login: object = {}, server: object = {}): object =>
+  clientConfiguration(platform, version, key, login, server)
+const home = (name: string, document: object): Promise<NodeJS.ProcessEnv> => configuredHome(platform, name, document)
 
 /** The user's sessions, as a script sees them that says nothing of a server. */
 const fetchScript = 'import json; from canfar.sessions import Session; print(json.dumps(Session().fetch()))'
@@ -91,8 +71,7 @@ describe('how a published client is told of a server', () => {
     // Of logins it knows only those that are built in.
     assert.equal((await recent.canfar(['auth', 'show'], ownKey)).code, 1)
     // The older one takes no login that it could not renew, whether it must or not.
-    const renewable = oidcLogin('http://127.0.0.1:9', { access: platform.token, refresh: 'never' }, farFuture)
-    await assertWorks(older, await home('own-key-1', configuration(1, 'mysite', renewable)))
+    await assertWorks(older, await home('own-key-1', configuration(1, 'mysite', lastingLogin(platform))))
   })
 
   it('by a configuration of version 1, which 1.5.2 makes one of version 2', async () => {
@@ -118,6 +97,7 @@ describe('how a published client is told of a server', () => {
     assert.deepEqual([login?.idp, login?.mode, login?.active], ['srcnet', 'oidc', true])
     assert.match(await canfar('server', 'ls'), /srcnet/)
     assert.match(await canfar('server', 'use', 'srcnet'), /Active server set to srcnet/)
+    assert.match(await canfar('auth', 'use', 'srcnet'), /Switched active authentication to srcnet/)
 
     const [server] = JSON.parse(await canfar('server', 'ls', '-o', 'json')) as {
       url: string
@@ -135,6 +115,34 @@ describe('how a published client is told of a server', () => {
     const tooMany = await recent.canfar(['create', 'headless', 'localhost/test/busybox:1', '-c', '5'], environment)
     assert.deepEqual([tooMany.code, /5 is not in the range 1<=x<=4/.test(tooMany.stderr)], [2, true], tooMany.stderr)
     await assertWorks(recent, environment)
+  })
+
+  it('by the key srcnet for the older client, whose configuration knows no storage', async () => {
+    const login = lastingLogin(platform)
+    const uri = 'ivo://example.org/skaha'
+    const environment = await home('srcnet-1', configuration(1, 'srcnet', login, { uri }))
+    const canfar = async (...args: string[]): Promise<string> => succeeded(await older.canfar(args, environment))
+
+    const shown = JSON.parse(await canfar('auth', 'show', '--json')) as object
+    const expected = { idp: 'srcnet', mode: 'oidc', expiry: farFuture, active: true, server: 'srcnet' }
+    assert.deepEqual(shown, { ...expected, name: 'SKA Regional Centre Network' })
+    assert.deepEqual(JSON.parse(await canfar('auth', 'ls', '--json')), [shown])
+    assert.match(await canfar('server', 'use', 'srcnet'), /Active server set to srcnet/)
+    assert.match(await canfar('auth', 'use', 'srcnet'), /Switched active authentication to srcnet/)
+    const [server] = JSON.parse(await canfar('server', 'ls', '--json')) as Record<string, unknown>[]
+    const { url, version, auths, cores, ram, gpus } = server ?? {}
+    assert.deepEqual([url, version, auths], [`${platform.url}/skaha`, 'v1', ['oidc']])
+    // What the platform offers, which `server use` asked it for.
+    assert.deepEqual([cores, ram, gpus], [4, 8, 0])
+    await assertWorks(older, environment)
+
+    const storage = { srcnet: { uri: 'ivo://example.org/arc', url: `${platform.url}/arc` } }
+    const { code, stderr } = await older.canfar(
+      ['ps'],
+      await home('srcnet-storage', configuration(1, 'srcnet', login, { uri, storage })),
+    )
+    assert.equal(code, 1)
+    assert.match(stderr, /servers\.srcnet\.storage\s+Extra inputs are not permitted/)
   })
 
   it('and an access token that has expired is renewed by its issuer', async () => {

@@ -6,7 +6,8 @@ import { after, before, describe, it } from 'node:test'
 import { busyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../../packages/server/src/image/testing/registry.ts'
 import { Platform } from '../support/platform.ts'
-import { clientEnvironment, clientNames, ourCanfar, PublishedClient } from './published-client.ts'
+import { clientConfiguration, configuredHome, lastingLogin } from './client-configuration.ts'
+import { clientEnvironment, clientNames, ourCanfar, PublishedClient, type ClientName } from './published-client.ts'
 
 /** The reference server refuses a secret with a colon. */
 const account = { user: 'ada', password: 'se:cr:et' }
@@ -19,7 +20,7 @@ before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sp-private-'))
   registry = await startRegistry(join(folder, 'registry'), { account })
   // An image for each test: what one may read is not fetched again for a while.
-  for (const [number, name] of ['none', 'ours', ...clientNames].entries()) {
+  for (const [number, name] of ['none', 'ours', 'configured-1', 'configured-2', ...clientNames].entries()) {
     const archive = join(folder, 'image.tar')
     await busyboxImage({ archive, env: [`NUMBER=${number}`] })
     await pushImage(archive, registry, `private/${name}:1`, { account })
@@ -43,22 +44,32 @@ interface Told {
   readonly log: string
 }
 
+/** Runs an image by a client's library. @param args what the client is given in the program itself. */
+async function run(
+  name: ClientName,
+  environment: NodeJS.ProcessEnv,
+  image: string,
+  args: readonly string[] = [],
+): Promise<Told> {
+  const client = await PublishedClient.install(name)
+  const asked = { ...environment, ACCEPTANCE_IMAGE: image }
+  const { code, stdout, stderr } = await client.python(['private_image.py', image, ...args], asked)
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout.split('\n').at(-2) ?? '') as Told
+}
+
+/** The same with credentials as that client takes them, or with none. */
 async function runPrivate(
-  name: (typeof clientNames)[number],
+  name: ClientName,
   image: string,
   credentials?: { readonly user: string; readonly password: string },
 ): Promise<Told> {
-  const client = await PublishedClient.install(name)
-  const given = credentials ?? { user: '', password: '' }
-  const environment = {
-    ...(await clientEnvironment(platform, name)),
-    ACCEPTANCE_IMAGE: image,
-    ...(credentials && { CANFAR_REGISTRY__USERNAME: given.user, CANFAR_REGISTRY__SECRET: given.password }),
-  }
-  const args = credentials && name === 'skaha-1.7.0' ? [given.user, given.password] : []
-  const { code, stdout, stderr } = await client.python(['private_image.py', image, ...args], environment)
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout.split('\n').at(-2) ?? '') as Told
+  const environment = await clientEnvironment(platform, name)
+  if (credentials === undefined) return run(name, environment, image)
+  const { user, password } = credentials
+  if (name === 'skaha-1.7.0') return run(name, environment, image, [user, password])
+  const variables = { CANFAR_REGISTRY__USERNAME: user, CANFAR_REGISTRY__SECRET: password }
+  return run(name, { ...environment, ...variables }, image)
 }
 
 describe('a private image', () => {
@@ -71,6 +82,20 @@ describe('a private image', () => {
       assert.deepEqual([wrong.status, wrong.cause?.code], ['Failed', 'image-unauthorized'])
       const { status, log } = await runPrivate(name, image, account)
       assert.deepEqual([status, log], [name === 'skaha-1.7.0' ? 'Succeeded' : 'Completed', 'ran\n'])
+    })
+  }
+
+  for (const [version, name] of [
+    [1, 'canfar-1.4.1'],
+    [2, 'canfar-1.5.2'],
+  ] as const) {
+    it(`runs for ${name} with the credentials of its configuration`, async () => {
+      const login = version === 1 ? lastingLogin(platform) : {}
+      const registry = { username: account.user, secret: account.password }
+      const configuration = { ...clientConfiguration(platform, version, 'mysite', login), registry }
+      const environment = await configuredHome(platform, `configured-${version}`, configuration)
+      const { status, log } = await run(name, environment, `images.canfar.net/private/configured-${version}:1`)
+      assert.deepEqual([status, log], ['Completed', 'ran\n'])
     })
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -22,7 +22,10 @@ import { examplesOfGuide } from './guide.ts'
 /** The images that the guide names. */
 const images = ['skaha/astroml:latest', 'skaha/casa:6.5', 'myproject/processor:latest']
 
-const today = new Date().toISOString().slice(0, 10).replaceAll('-', '')
+/** Days as the examples write them. A test that begins before midnight may end after it. */
+const [today, tomorrow] = [0, 1].map((days) =>
+  new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10).replaceAll('-', ''),
+) as [string, string]
 
 /** The files that the guide's jobs call and read, under /arc/projects. */
 const files: Readonly<Record<string, string>> = {
@@ -32,6 +35,7 @@ const files: Readonly<Record<string, string>> = {
   'survey/pipelines/reduce_night.py':
     'import os, sys\nnight = sys.argv[1]\nprint("night", os.path.basename(night), *sorted(os.listdir(night)))\n',
   [`survey/data/${today}/frame-1.fits`]: '',
+  [`survey/data/${tomorrow}/frame-1.fits`]: '',
   'study/analyze.py': 'import os\nprint("point", os.environ["REPLICA_ID"], "of", os.environ["REPLICA_COUNT"])\n',
   'data/large_dataset.h5': '',
   'myproject/large_dataset/intensive_processing.py':
@@ -93,20 +97,28 @@ async function results({ token }: Reader, name: string, count = 1): Promise<{ jo
     found.map(({ id }) => id),
     { signal: AbortSignal.timeout(300_000) },
   )
-  return Promise.all(
-    ended.map(async (job) => {
-      const headers = { authorization: `Bearer ${token}` }
-      return { job, log: await (await fetch(`${platform.url}/api/v1/jobs/${job.id}/logs`, { headers })).text() }
-    }),
-  )
+  return Promise.all(ended.map(async (job) => ({ job, log: await logOf({ token }, job.id) })))
 }
 
-/** A reader's job that wrote this and succeeded. */
+/** What a reader's job has written. */
+async function logOf({ token }: Pick<Reader, 'token'>, id: string): Promise<string> {
+  const headers = { authorization: `Bearer ${token}` }
+  return (await fetch(`${platform.url}/api/v1/jobs/${id}/logs`, { headers })).text()
+}
+
+/** A reader's only job, which has that name, wrote this and succeeded. */
 async function assertResult(reader: Reader, name: string, log: string): Promise<Job> {
-  const [result] = await results(reader, name)
+  const [result] = await results(reader, '')
   assert.ok(result !== undefined)
-  assert.deepEqual([result.log, result.job.state], [log, 'succeeded'], JSON.stringify(result))
+  assert.deepEqual([result.job.name, result.log, result.job.state], [name, log, 'succeeded'], JSON.stringify(result))
   return result.job
+}
+
+/** A reader's only job, which reduced the data of the day that it was made on. */
+async function assertNight(reader: Reader): Promise<void> {
+  const [result] = await results(reader, '')
+  const day = result?.job.name.endsWith(tomorrow) === true ? tomorrow : today
+  await assertResult(reader, `nightly-reduction-${day}`, `night ${day} frame-1.fits\n`)
 }
 
 function succeeded({ code, stdout, stderr }: Ending): string {
@@ -114,7 +126,7 @@ function succeeded({ code, stdout, stderr }: Ending): string {
   return stdout
 }
 
-/** A job that runs until it is told to end, for the examples that ask about one. */
+/** A job that has written `working` and runs until it is told to end, for the examples that ask about one. */
 async function running(reader: Reader, line = 'echo working; exec sleep 600'): Promise<string> {
   const image = 'images.canfar.net/skaha/astroml:latest'
   const args = [
@@ -137,6 +149,7 @@ async function running(reader: Reader, line = 'echo working; exec sleep 600'): P
   ]
   const id = succeeded(await ourCanfar(args, reader.environment)).trim()
   await eventually('it to run', async () => (await platform.jobs(reader.token).get(id)).state === 'running')
+  await eventually('it to have written something', async () => (await logOf(reader, id)) !== '')
   return id
 }
 
@@ -242,18 +255,8 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
       })
     },
   ],
-  [
-    'submit_reduction.sh',
-    byOurs('night', async (reader) => {
-      await assertResult(reader, `nightly-reduction-${today}`, `night ${today} frame-1.fits\n`)
-    }),
-  ],
-  [
-    'submit_reduction.py',
-    refusedForItsList('submit', async (reader) => {
-      await assertResult(reader, `nightly-reduction-${today}`, `night ${today} frame-1.fits\n`)
-    }),
-  ],
+  ['submit_reduction.sh', byOurs('night', assertNight)],
+  ['submit_reduction.py', refusedForItsList('submit', assertNight)],
   ['# Snakemake example', notOurs],
   [
     '--name "test-small"',
@@ -272,7 +275,9 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
         const stdout = succeeded(await ourCanfar(create, reader.environment))
         assert.match(stdout, /^Copying data to scratch\.\.\.\n[^]*\nSaving results\.\.\.\nProcessing complete\n$/)
         const project = join(platform.dataDir, 'arc/projects/myproject')
-        assert.equal(await readFile(join(project, `results/${today}/result.fits`), 'utf8'), '/scratch/working')
+        const [day = ''] = await readdir(join(project, 'results'))
+        assert.ok([today, tomorrow].includes(day), day)
+        assert.equal(await readFile(join(project, 'results', day, 'result.fits'), 'utf8'), '/scratch/working')
         assert.equal(await readFile(join(project, 'logs/run.log'), 'utf8'), 'done')
       })
     },
@@ -357,8 +362,17 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
     (code) => {
       it('by our command line: canfar logs -f, canfar logs | grep', async () => {
         const reader = await newReader('follow')
-        const id = await running(reader, 'echo working; sleep 2; echo an Error happened')
-        const stdout = succeeded(await ourShell(withId(code, id), reader.environment))
+        const id = await running(
+          reader,
+          'echo working; until [ -e ~/go-on ]; do sleep 0.1; done; echo an Error happened',
+        )
+        // It goes on when what it wrote before was seen: what comes after is seen because it is followed.
+        const seen = join(reader.environment['HOME'] ?? '', 'seen')
+        const script = `exec > >(tee ${seen})\n${withId(code, id)}`
+        const shell = ourShell(script, reader.environment)
+        await eventually('what it wrote to be seen', async () => (await readFile(seen, 'utf8').catch(() => '')) !== '')
+        await writeFile(join(platform.dataDir, 'arc/home/follow/go-on'), '')
+        const stdout = succeeded(await shell)
         assert.equal(stdout, 'working\nan Error happened\nan Error happened\n')
       })
     },
