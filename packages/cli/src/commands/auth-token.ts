@@ -6,7 +6,7 @@ import { loadConfiguration, saveConfiguration } from '../configuration-file.ts'
 import { CommandFailure, usageFailure } from '../failure.ts'
 import { invocationOf, show } from '../invocation.ts'
 import { isFromEnvironment } from '../login.ts'
-import { instant, parseDuration } from '../output/quantities.ts'
+import { minute, parseDuration } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { columns, note } from '../output/terminal.ts'
 import { platformFor, type Platform } from '../platform.ts'
@@ -129,7 +129,7 @@ function tokenTable(tokens: readonly Token[]): string {
       token.name,
       token.scopes.join(','),
       day(token.createdAt),
-      token.lastUsedAt === undefined ? 'never' : instant(token.lastUsedAt),
+      token.lastUsedAt === undefined ? 'never' : minute(token.lastUsedAt),
       ending(token),
     ]),
     columns(),
@@ -141,7 +141,7 @@ const day = (iso: string): string => iso.slice(0, 10)
 function ending({ revokedAt, expiresAt, jobId }: Token): string {
   if (revokedAt !== undefined) return `revoked ${day(revokedAt)}`
   if (jobId !== undefined) return `with job ${jobId}`
-  return expiresAt === undefined ? 'never' : day(expiresAt)
+  return expiresAt === undefined ? 'never' : minute(expiresAt)
 }
 
 function scopesOf(text: string): Scope[] {

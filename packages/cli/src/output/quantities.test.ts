@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, duration, instant, parseDuration, percent } from './quantities.ts'
+import { bytes, duration, instant, minute, parseDuration, percent } from './quantities.ts'
 
 test('time spans are told in their two largest units', () => {
   const spans: [number, string][] = [
@@ -33,6 +33,7 @@ test('a small share is not nothing', () => {
 
 test('instants are in UTC', () => {
   assert.equal(instant('2026-11-23T08:37:45.120Z'), '2026-11-23 08:37:45 UTC')
+  assert.equal(minute('2026-11-23T08:37:45.120Z'), '2026-11-23 08:37Z')
 })
 
 test('run times are read with their units', () => {

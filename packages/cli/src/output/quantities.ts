@@ -48,3 +48,6 @@ export function parseDuration(text: string): number | undefined {
   const sizes: Record<string, number> = { '': 1, s: 1, m: 60, h: 3_600, d: 86_400 }
   return Math.round(Number(found[1]) * (sizes[found[2] ?? ''] ?? 1))
 }
+
+/** The same to the minute, for columns: `2026-11-23 08:37Z`. */
+export const minute = (iso: string): string => `${new Date(iso).toISOString().slice(0, 16).replace('T', ' ')}Z`

@@ -72,5 +72,10 @@ test('what is exported is imported elsewhere; a dry run and a refused import wri
     new Set(['passwd 2', 'passwd 3']),
   )
   assert.match(refused.stderr, /Nothing was imported/)
+  const nowhere = run(['user', 'import', '--passwd', join(folder, 'nowhere'), '--data', other])
+  assert.deepEqual(
+    [nowhere.status, /--passwd is ".*nowhere": there is no such file\.$/m.test(nowhere.stderr)],
+    [1, true],
+  )
   assert.deepEqual(usersIn(other), usersIn(one))
 })

@@ -57,14 +57,27 @@ class NotImported extends Error {
   }
 }
 
+/** The text of a file that an option names; nothing where it names none. */
+async function readOption(option: string, file: string | undefined): Promise<string> {
+  if (file === undefined) return ''
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : String(code)
+    throw new Error(`${option} is ${JSON.stringify(file)}: ${why}.`, { cause: error })
+  }
+}
+
 async function importFiles(options: ImportOptions): Promise<void> {
   const { minId } = options
   if (options.passwd === undefined && options.group === undefined)
     throw new Error('There is nothing to import: give --passwd, --group or both.')
   if (!Number.isInteger(minId) || minId < 1) throw new Error('--min-id takes a whole number from 1 on.')
-  const read = (file: string | undefined): Promise<string> =>
-    file === undefined ? Promise.resolve('') : readFile(file, 'utf8')
-  const [passwd, group] = await Promise.all([read(options.passwd), read(options.group)])
+  const [passwd, group] = await Promise.all([
+    readOption('--passwd', options.passwd),
+    readOption('--group', options.group),
+  ])
   try {
     if (options.dryRun) {
       const plan = planImport(await withStore(options, (store) => store.directory()), { passwd, group, minId })

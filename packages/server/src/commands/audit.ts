@@ -57,19 +57,23 @@ async function listAudit(options: AuditListOptions): Promise<void> {
     return
   }
   printTable(
-    ['SEQ', 'TIME', 'ACTOR', 'VIA', 'ACTION', 'SUBJECT', 'FROM', 'OUTCOME', 'COUNT'],
+    ['SEQ', 'TIME', 'ACTOR', 'ACTION', 'FROM', 'OUTCOME', 'SUBJECT'],
     entries.map((entry) => [
       String(entry.seq),
-      new Date(entry.at).toISOString(),
+      `${new Date(entry.at).toISOString().slice(0, 19)}Z`,
       entry.actor ?? '-',
-      entry.via,
       entry.action,
+      entry.address === undefined ? entry.via : `${entry.address} ${entry.via}`,
+      outcomeOf(entry),
       entry.subject ?? '-',
-      entry.address ?? '-',
-      [entry.outcome, entry.status, entry.problem].filter((word) => word !== undefined).join(' '),
-      String(entry.count),
     ]),
   )
+}
+
+/** `refused 401 unauthenticated, 312 times`. The status of what was done says no more. */
+function outcomeOf({ outcome, status, problem, count }: StoredAuditEntry): string {
+  const words = outcome === 'done' ? [outcome] : [outcome, status, problem].filter((word) => word !== undefined)
+  return `${words.join(' ')}${count === 1 ? '' : `, ${count} times`}`
 }
 
 /** `audit verify`: prints the head of the trail; an error where the trail is not whole. */

@@ -86,13 +86,13 @@ async function setLimits(kind: Kind, name: string, options: SetOptions): Promise
 /** What is set then. @throws {InvalidRequest} where a number is none, or makes no sense. */
 function checked(before: StoredHolder, given: readonly Amount[], options: SetOptions): StoredHolder {
   const changed: Record<string, number | undefined> = {}
-  for (const option of given) changed[amounts[option]] = numberOf(options[option] ?? '')
+  for (const option of given) changed[amounts[option]] = numberOf(option, options[option] ?? '')
   const { offPeak, ...always } = before.limits
   const limits =
     options.offPeak === true
       ? { ...always, offPeak: present({ ...offPeak, ...changed }) }
       : { ...present({ ...always, ...changed }), ...(offPeak === undefined ? {} : { offPeak }) }
-  const weight = options.weight === undefined ? before.weight : numberOf(options.weight)
+  const weight = options.weight === undefined ? before.weight : numberOf('weight', options.weight)
   const settings = { limits, ...(weight === undefined ? {} : { weight }) }
   const result = validate(settings) as { value: HolderSettings } | { error: Error }
   if ('error' in result) throw result.error
@@ -102,9 +102,13 @@ function checked(before: StoredHolder, given: readonly Amount[], options: SetOpt
 
 const validate = compileSchema({ schema: HolderSettings, httpPart: 'body', method: 'PUT', url: '/limits' })
 
-/** `none` is no limit; what is no number is left for the schema to refuse by its name. */
-const numberOf = (text: string): number | undefined =>
-  text === 'none' ? undefined : text.trim() === '' ? Number.NaN : Number(text)
+/** `none` is no limit. @throws {InvalidRequest} where the text is no number. */
+function numberOf(option: string, text: string): number | undefined {
+  if (text === 'none') return undefined
+  const number = text.trim() === '' ? Number.NaN : Number(text)
+  if (Number.isFinite(number)) return number
+  throw new InvalidRequest(option, `--${option} is ${JSON.stringify(text)}`, `Give a number, or none.`)
+}
 
 const present = (limits: Record<string, number | undefined>): Record<string, number> =>
   Object.fromEntries(Object.entries(limits).filter((entry): entry is [string, number] => entry[1] !== undefined))
