@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner } from '../executor-contract.ts'
@@ -168,6 +168,21 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.equal(await runner.find('again-1'), undefined)
     assert.equal((await runner.run(copy)).ending?.exitCode, 0)
     assert.equal(await runner.log('again-1'), 'once\n')
+  })
+
+  it('tells why a supervisor gave up before anything ran, and leaves nothing of it', async () => {
+    const spec = runner.script('true')
+    const root = tested.rootfs
+    await rename(root, `${root}-away`)
+    try {
+      const { ending } = await runner.run(spec)
+      assert.equal(ending?.cause.code, 'start-failed')
+      assert.match(ending.cause.message, /cannot mount the container's root/)
+    } finally {
+      await rename(`${root}-away`, root)
+    }
+    await tested.tidy()
+    assert.deepEqual((await readdir(tested.attemptFolder(spec.id))).sort(), ['cleaned', 'log'])
   })
 
   it('never runs what was forgotten', async () => {

@@ -500,7 +500,7 @@ sub tidy {
         }
     }
     remove($_) for qw(upper work root tmp), $plan{id}, $plan{scratch};
-    unlink qw(config.json init.pid .init.pid stop);    # .init.pid: the runtime's, when there was no room for it
+    unlink qw(config.json init.pid .init.pid stop errors);    # .init.pid: the runtime's, when there was no room for it
     rename $_, 'cleaned' for grep { -e } qw(prepared ended);
 }
 
