@@ -198,7 +198,12 @@ test('what the registries offer is listed from what they said last, also while t
       digest,
     },
   )
-  assert.ok(!all.some(({ id }) => id.includes('private')))
+  // What was fetched with credentials is told to who has run it, and to nobody else.
+  const privateOnes = (list: readonly { id: string }[]) =>
+    list.map(({ id }) => id).filter((id) => id.includes('private'))
+  assert.deepEqual(privateOnes(all), ['own.test/team/private:1'])
+  const bobs = await platform.fetch('/skaha/v1/image', { headers: { authorization: `Bearer ${bob}` } })
+  assert.deepEqual(privateOnes((await bobs.json()) as { id: string }[]), [])
 
   ways.open.answerInstead = () => ({ status: 503 })
   await platform.stop('SIGKILL')

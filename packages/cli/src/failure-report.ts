@@ -70,6 +70,7 @@ function defaultHint(status: number): string | undefined {
   const reason = reasonOf(status)
   if (reason === 'unauthorized') return status === 401 ? loginHint : 'ask the people who run the server for access'
   if (reason === 'notFound') return 'canfar ps --all lists what there is'
+  if (status === 429) return 'try again in a few seconds; replicas of one create are one request'
   return reason === 'refused' ? 'canfar info ID tells what the server knows of a job' : serverHint
 }
 

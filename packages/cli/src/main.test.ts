@@ -408,6 +408,18 @@ test('wait exits with the first exit code that is not 0', async () => {
   assert.equal((JSON.parse(stdout) as [{ state: string }])[0].state, 'cancelled')
 })
 
+test('too many requests are told in the words of the server, and what would do', async () => {
+  const { canfar } = await platform(foreign(() => ({ status: 429, body: 'ada has sent too many requests.\n' })))
+  const { code, stderr } = await canfar('ps')
+  assert.deepEqual(
+    [code, stderr],
+    [
+      6,
+      'canfar: ada has sent too many requests.\nfix: try again in a few seconds; replicas of one create are one request\n',
+    ],
+  )
+})
+
 test('auth login checks the token, saves it for its owner alone, and logs in again without asking', async () => {
   const { server } = await platform(({ headers }) =>
     headers.authorization === 'Bearer good'

@@ -75,21 +75,24 @@ async function list(invocation: Invocation): Promise<void> {
 
 function registryTable(registries: readonly Registry[]): string {
   if (registries.length === 0) return 'Images come from the local store alone.'
-  return table(
+  const listed = table(
     [
       { title: 'REGISTRY', cut: 'start' },
       { title: 'USER' },
       { title: 'SINCE', droppable: 1 },
       { title: 'IMAGES' },
-      { title: 'LISTED', cut: 'end', droppable: 2 },
+      { title: 'LISTED', droppable: 2 },
     ],
-    registries.map(({ registry, login, images, listedAt, fault }) => [
+    registries.map(({ registry, login, images, listedAt }) => [
       registry,
       login?.username ?? '-',
       login === undefined ? '-' : login.since.slice(0, 10),
       String(images),
-      fault ?? (listedAt === undefined ? 'not yet' : instant(listedAt)),
+      listedAt === undefined ? 'never' : instant(listedAt),
     ]),
     columns(),
   )
+  // Below the table, where they may be as long as they are.
+  const faults = registries.flatMap(({ registry, fault }) => (fault === undefined ? [] : [`${registry}: ${fault}`]))
+  return [listed, ...(faults.length === 0 ? [] : ['', ...faults])].join('\n')
 }

@@ -92,6 +92,14 @@ describe('a failure of skopeo or umoci', () => {
     })
   }
 
+  it('for want of credentials says how to give them, by the name that the user wrote', () => {
+    const { hint } = explainFailure(fatal('unauthorized: authentication required'), {
+      ...failed,
+      registry: 'mirror:5000',
+    })
+    assert.match(hint ?? '', /canfar registry login r\.test$/)
+  })
+
   it('that nobody foresaw is told in its own words, without the decoration', () => {
     const { message } = explainFailure(fatal(String.raw`something \"new\" happened`), failed)
     assert.equal(message, 'The image r.test/a:1 could not be read: something "new" happened')

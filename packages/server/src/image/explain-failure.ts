@@ -17,8 +17,11 @@ interface Explanation {
   readonly failure?: RegistryFailure
   readonly code: Cause['code']
   readonly message: (failed: FailedImage) => string
-  readonly hint: string
+  readonly hint: string | ((failed: FailedImage) => string)
 }
+
+/** The registry as users name it. */
+const hostOf = (image: string): string => image.split('/')[0] ?? image
 
 const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
 
@@ -58,7 +61,8 @@ const explanations: readonly Explanation[] = [
     code: 'image-unauthorized',
     message: (failed) =>
       `${registryOf(failed)} does not hand out the image ${failed.image} without the right credentials.`,
-    hint: 'Check the name; if the image is private, give user name and secret of an account that may read it.',
+    hint: ({ image }) =>
+      `Check the name; if the image is private, store an account that may read it: canfar registry login ${hostOf(image)}`,
   },
   {
     remote: true,
@@ -128,7 +132,7 @@ export function explainFailure(stderr: string, failed: FailedImage): Cause {
 const explained = ({ code, message, hint }: Explanation, failed: FailedImage): Cause => ({
   code,
   message: message(failed),
-  hint,
+  hint: typeof hint === 'string' ? hint : hint(failed),
 })
 
 const unreadable = (why: string, { image }: FailedImage): Cause => ({

@@ -10,8 +10,9 @@ import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { isAdministrator } from '../../access/may-touch.ts'
 import { typesOf } from '../../image/image-types.ts'
-import { offeredImages, type OfferedImage } from '../../image/offered-images.ts'
+import type { OfferedImage } from '../../image/offered-images.ts'
 import { callerOf } from '../guard.ts'
+import { imagesToldTo } from '../images-told-to.ts'
 import { instant } from '../job-view.ts'
 import { leaving } from '../leaving.ts'
 import type { HttpParts } from '../parts.ts'
@@ -36,7 +37,7 @@ export function imageRoutes(
   app: ApiServer,
   parts: Pick<HttpParts, 'images' | 'catalogue' | 'pulls' | 'logins' | 'store' | 'checkImage'>,
 ): void {
-  const { images, catalogue, pulls, logins, store } = parts
+  const { images, pulls, logins, store } = parts
   for (const schema of [ImageSummary, ImagePage, ImageInfo, ImagePull]) app.addSchema(schema)
 
   const pullsHere = (): NonNullable<typeof pulls> => {
@@ -69,13 +70,7 @@ export function imageRoutes(
     },
     async (request) => {
       const { name, type, here, limit = 1000, cursor } = request.query
-      const caller = callerOf(request)
-      const account = caller.account.name
-      const own = new Set((await store.imageUses({ account })).map(({ image }) => image))
-      const mayKnow = (image: string): boolean =>
-        isAdministrator(caller) || own.has(image) || pulls?.find(account, image)?.state === 'present'
-      const all = offeredImages(await images.list(), catalogue.registries(), mayKnow)
-      const found = all.filter(
+      const found = (await imagesToldTo(callerOf(request), parts)).filter(
         (image) =>
           (name === undefined || image.reference.includes(name.toLowerCase())) &&
           (type === undefined || image.types.includes(type.toLowerCase())) &&

@@ -1,6 +1,7 @@
 import type { ImageRecord } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
-import { offeredImages } from '../../image/offered-images.ts'
+import { callerOf } from '../guard.ts'
+import { imagesToldTo } from '../images-told-to.ts'
 import type { HttpParts } from '../parts.ts'
 import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
@@ -11,13 +12,13 @@ import { WireError } from './wire-error.ts'
 /** `/image`, `/context` and `/repository`: what one may ask for. */
 export function offerRoutes(
   app: FastifyInstance,
-  parts: Pick<HttpParts, 'images' | 'catalogue' | 'context' | 'config'>,
+  parts: Pick<HttpParts, 'images' | 'catalogue' | 'pulls' | 'store' | 'context' | 'config'>,
   operations: Operations,
 ): void {
   app.get('/image', { config: { scope: 'read' }, schema: operations.listImages }, async (request, reply) => {
     const type = parametersOf(request).text('type')?.toLowerCase()
     if (type !== undefined && !sessionKinds.includes(type)) throw new WireError(400, `unknown type: ${type}`)
-    const images = offeredImages(await parts.images.list(), parts.catalogue.registries(), () => false)
+    const images = await imagesToldTo(callerOf(request), parts)
     return sendJson(
       reply,
       images
