@@ -92,6 +92,44 @@ test('what a user may hold is kept for his own job at the head, too', () => {
   assert.equal(plan.reasonOf(own.id)?.kind, 'backfill')
 })
 
+test('a job for off-peak hours keeps its node when they end before there is room, and takes nothing by day', () => {
+  const offPeak = { days: ['mon', 'tue'], from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' } as const
+  const policy = policyOf({ offPeak, limits: { user: { cores: 16 } } })
+  const evening = morning + 8 * hour
+  const night = jobOf(16, { id: 'night', user: 'bob', offPeak: true, submittedAt: old })
+  const long = running(8, { user: 'cyd', placedAt: evening - hour, estimateSeconds: 86_400, limitSeconds: 86_400 })
+  const planner = new Planner(snapshotOf({ now: evening, policy, active: [long], queued: [night] }))
+  const [promise] = planner.plan(evening).reservations
+  // There is room at five in the afternoon of the next day, and its hours are from six.
+  assert.equal(promise?.at, evening + 24 * hour)
+  const after = evening + 3 * hour
+  const [own, tooLong] = [jobOf(4, { user: 'bob' }), jobOf(4, { limitSeconds: 1e6, estimateSeconds: 1e6 })]
+  for (const job of [own, tooLong]) planner.tell({ type: 'queued', job })
+  const plan = planner.plan(after)
+  assert.deepEqual(plan.reservations, [promise])
+  assert.deepEqual(ids(plan), [own.id])
+  assert.equal(plan.reasonOf('night')?.kind, 'window')
+  assert.equal(plan.reasonOf(tooLong.id)?.kind, 'backfill')
+  for (const id of [long.id, own.id]) planner.tell({ type: 'gone', id })
+  assert.ok(!ids(planner.plan(evening + 23 * hour)).includes('night'), 'it is not off-peak yet')
+  assert.deepEqual(ids(planner.plan(evening + 24 * hour)), ['night'])
+})
+
+test('a reservation moves only to a node that is free sooner at the latest too', () => {
+  const nodes = [node, { ...node, name: 'n2' }]
+  const slow = { estimateSeconds: 60, limitSeconds: 7000 * 60 }
+  const whole = running(16, { node: 'n2', estimateSeconds: 1e6, limitSeconds: 1e6 })
+  const planner = new Planner(snapshotOf({ nodes, active: [running(8, slow), whole], queued: [large] }))
+  assert.equal(planner.plan(morning).reservations[0]?.node, 'n1')
+  const fresh = { ...slow, id: whole.id, node: 'n2', placedAt: morning + 600 * minute }
+  planner.tell({ type: 'placed', job: running(16, fresh) })
+  const [kept] = planner.plan(morning + 601 * minute).reservations
+  assert.equal(kept?.node, 'n1', 'though what has just started on n2 is expected to end sooner')
+  planner.tell({ type: 'placed', job: running(16, { ...fresh, limitSeconds: 600 }) })
+  assert.equal(planner.plan(morning + 901 * minute).reservations[0]?.node, 'n1', 'and still keeps to what it says now')
+  assert.equal(planner.plan(morning + 1501 * minute).reservations[0]?.node, 'n2', 'where all must have ended sooner')
+})
+
 test('nobody behind delays a reservation: with estimates that hold it starts when it was promised, or before', () => {
   fc.assert(
     fc.property(anySnapshot, fc.nat(), (any, seed) => {
@@ -177,46 +215,5 @@ test('wrong estimates of those behind delay a reservation by no more than the po
       assert.ok(late <= maxDelaySeconds, `it was late by ${late} s`)
     }),
     { numRuns: 500 },
-  )
-})
-
-test('nothing starves: under an endless stream of others a large job starts within what the policy says', () => {
-  const policy = policyOf({})
-  const { points } = policy
-  const bound = points.class.small + points.groupShare + points.userShare + points.deadline
-  fc.assert(
-    fc.property(fc.nat(), fc.constantFrom(1, 2, 5), fc.constantFrom(600, 7200), (seed, users, runSeconds) => {
-      const random = randomFrom(seed)
-      const planner = new Planner(snapshotOf({ policy }))
-      // More than the node can do, so that somebody always waits; whoever comes is small and new.
-      function* stream(): Generator<QueuedJob> {
-        yield jobOf(16, { id: 'large', user: 'bob', submittedAt: morning })
-        const everyMs = (runSeconds * 1000) / 40
-        for (let at = morning; ; at += everyMs)
-          yield jobOf(1, {
-            user: `user${Math.floor(random() * users)}`,
-            submittedAt: at,
-            limitSeconds: runSeconds,
-            estimateSeconds: runSeconds,
-          })
-      }
-      let startedAt = Infinity
-      simulate({
-        decider: planner,
-        now: morning,
-        arrivals: stream(),
-        runSeconds: () => runSeconds * (0.5 + random() / 2),
-        onPlaced: ({ id, placedAt }) => {
-          if (id === 'large') startedAt = placedAt
-          return startedAt === Infinity
-        },
-        until: morning + 2 * bound * hour,
-      })
-      assert.ok(
-        startedAt - morning <= bound * hour + runSeconds * 1000,
-        `it started after ${(startedAt - morning) / hour} h`,
-      )
-    }),
-    { numRuns: 8 },
   )
 })

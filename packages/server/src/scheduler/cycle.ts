@@ -1,8 +1,18 @@
 import { Heap } from './heap.ts'
-import { ageHours, type Entry, type Lane, type LaneGroup, type Shape } from './lane.ts'
+import { ageHours, type Entry, type Lane, type LaneGroup } from './lane.ts'
 import { Holding, isAble, type NodeState } from './node-state.ts'
 import type { QueueState } from './queue-state.ts'
-import { earliestRoom, keep, type Kept, mayBackfill, type Room, shareNode, takesLimitOf } from './reservations.ts'
+import {
+  earliestRoom,
+  keep,
+  type Kept,
+  mayBackfill,
+  type Room,
+  roomAt,
+  roomAtLatest,
+  shareNode,
+  takesLimitOf,
+} from './reservations.ts'
 import type { Reservation } from './snapshot.ts'
 
 /** What a cycle decides. */
@@ -84,6 +94,22 @@ class Cycle {
     for (const group of groups.values()) {
       if (this.#state.mayStart(group, this.#now)) this.#enqueueFrom(group, 0)
     }
+    this.#lineUpPromised()
+  }
+
+  /**
+   * Jobs to which a node was promised within their hours keep it when those are over: what starts there meanwhile might go
+   * on for longer than the next ones last, again and again.
+   */
+  #lineUpPromised(): void {
+    for (const jobId of this.#state.reservations.keys()) {
+      const entry = this.#state.entries.get(jobId)
+      if (entry === undefined || this.#state.mayStart(entry.lane.group, this.#now)) continue
+      const { lane } = entry
+      if (lane.first() !== entry) continue
+      const score = lane.group.pointsWithoutAge(lane, this.#now) + lane.ageHours(entry, this.#now)
+      this.#queue.push({ lane, score, seq: entry.job.seq, place: undefined, keepsOnly: true })
+    }
   }
 
   /** The lane at this place of its group is to be looked at, and when it was, the next. */
@@ -91,7 +117,8 @@ class Cycle {
     const lane = group.lanes[place]
     if (lane === undefined) return
     const { since, seq } = place === 0 ? group : lane
-    this.#enqueue({ lane, score: group.pointsWithoutAge(lane, this.#now) + ageHours(since, this.#now), seq, place })
+    const score = group.pointsWithoutAge(lane, this.#now) + ageHours(since, this.#now)
+    this.#enqueue({ lane, score, seq, place, keepsOnly: false })
   }
 
   #enqueue(candidate: Candidate): void {
@@ -101,9 +128,13 @@ class Cycle {
     if (shape.blockedIn !== this.#number) this.#hopeful++
   }
 
-  #see({ lane, place }: Candidate): void {
+  #see({ lane, place, keepsOnly }: Candidate): void {
     const { group } = lane
     const { shape, account } = group
+    if (keepsOnly) {
+      if (this.#kept.size < this.#state.policy.backfill.reservations) this.#keepFor(lane, true)
+      return
+    }
     const { policy, free } = this.#state
     shape.toSee--
     const isBlocked = shape.blockedIn === this.#number
@@ -129,7 +160,7 @@ class Cycle {
       shape.blockedIn = this.#number
       this.#hopeful -= shape.toSee
     }
-    if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane)
+    if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane, false)
   }
 
   #start(lane: Lane, node: NodeState): void {
@@ -145,47 +176,65 @@ class Cycle {
     lane.step()
     const next = lane.first()
     // The next of the lane has not waited: what waited was the lane, and it was served.
-    if (next !== undefined)
-      this.#enqueue({ lane, score: group.pointsWithoutAge(lane, this.#now), seq: next.job.seq, place: undefined })
+    if (next === undefined) return
+    const score = group.pointsWithoutAge(lane, this.#now)
+    this.#enqueue({ lane, score, seq: next.job.seq, place: undefined, keepsOnly: false })
   }
 
-  #keepFor(lane: Lane): void {
+  #keepFor(lane: Lane, isForLater: boolean): void {
     const { job } = lane.first() as Entry
-    const promise = this.#state.reservations.get(job.id)
-    const found = this.#promisedRoom(lane, promise) ?? this.#soonestRoom(lane.group.shape)
+    const found = this.#roomFor(lane.group, this.#state.reservations.get(job.id))
     if (found === undefined) return
     const { node, room, madeAt, promisedAt } = found
     const reservation = { jobId: job.id, node: node.name, at: room.at, madeAt, promisedAt }
-    this.#kept.set(
-      node,
-      keep(node, lane.group, { reservation, room, latest: promisedAt + this.#maxDelayMs }, this.#now),
-    )
+    const latest = promisedAt + this.#maxDelayMs
+    this.#kept.set(node, keep(node, lane.group, { reservation, room, latest, isForLater }, this.#now))
   }
 
-  /** The room that the last plan promised, unless it comes too late now. */
-  #promisedRoom({ group: { shape } }: Lane, promise: Reservation | undefined): Found | undefined {
+  /**
+   * The room that the last plan promised. Where it comes later than the policy allows, another node's, if that comes sooner
+   * and would also at the latest: else a job could be sent from node to node for ever by estimates that do not hold.
+   */
+  #roomFor(group: LaneGroup, promise: Reservation | undefined): Found | undefined {
+    const { shape } = group
     const node = promise === undefined ? undefined : this.#state.nodes.get(promise.node)
-    if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, shape)) return undefined
+    if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, shape))
+      return this.#soonestRoom(group)
     const { madeAt, promisedAt } = promise
-    const room = earliestRoom(node, shape.size, this.#now, promisedAt + this.#maxDelayMs + 1)
-    return room === undefined ? undefined : { node, room, madeAt, promisedAt }
+    const room = this.#roomOn(node, group)
+    if (room === undefined) return undefined
+    if (room.at <= promisedAt + this.#maxDelayMs) return { node, room, madeAt, promisedAt }
+    const other = this.#soonestRoom(group, roomAtLatest(node, shape.size, this.#now))
+    return other !== undefined && other.room.at < room.at ? other : { node, room, madeAt, promisedAt: room.at }
   }
 
   get #maxDelayMs(): number {
     return this.#state.policy.backfill.maxDelaySeconds * 1000
   }
 
-  #soonestRoom(shape: Shape): Found | undefined {
+  /** @param atLatest - Nodes on which there might be room later than this are left out. */
+  #soonestRoom(group: LaneGroup, atLatest = Infinity): Found | undefined {
+    const { shape } = group
     let best: Found | undefined
     let tried = 0
     for (const node of this.#state.free.fromEmptiest()) {
       if (!isAble(node, shape) || this.#kept.has(node)) continue
       if (++tried > nodesTried) break
-      const room = earliestRoom(node, shape.size, this.#now, best === undefined ? Infinity : best.room.at + 1)
+      if (atLatest < Infinity && roomAtLatest(node, shape.size, this.#now) > atLatest) continue
+      const room = this.#roomOn(node, group, best?.room.at)
       if (room === undefined) continue
       if (best === undefined || room.at < best.room.at) best = { node, room, madeAt: this.#now, promisedAt: room.at }
     }
     return best
+  }
+
+  /** When there is room on a node for a job that may start then. Undefined: not before `until`. */
+  #roomOn(node: NodeState, { shape, offPeak }: LaneGroup, until?: number): Room | undefined {
+    const room = earliestRoom(node, shape.size, this.#now, until === undefined ? Infinity : until + 1)
+    const hours = this.#state.offPeak
+    if (room === undefined || !offPeak || hours === undefined) return room
+    const opensAt = hours.nextOpening(room.at)
+    return opensAt === undefined || opensAt === room.at ? room : roomAt(node, opensAt, this.#now)
   }
 }
 
@@ -207,6 +256,8 @@ interface Candidate {
   readonly seq: number
   /** Its place in its group, after which the next comes; undefined where it was served in this cycle and comes again. */
   readonly place: number | undefined
+  /** It may not start now, only have a node kept. */
+  readonly keepsOnly: boolean
 }
 
 const goesBefore = (a: Candidate, b: Candidate): boolean => a.score > b.score || (a.score === b.score && a.seq < b.seq)

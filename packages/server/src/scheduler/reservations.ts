@@ -8,6 +8,8 @@ export interface Kept {
   readonly reservation: Reservation
   /** Whose it is: of what they may hold at once, the job's part is kept too. */
   readonly group: LaneGroup
+  /** Its job may not start now: the reservation takes nothing of what its user and group may hold. */
+  readonly isForLater: boolean
   /** When whatever was started beside it in trust has ended at the latest. */
   readonly latest: number
   /** What is left of the node when the job starts, beside it: what runs longer must do with it. */
@@ -38,6 +40,32 @@ export function earliestRoom(node: NodeState, asks: Size, now: number, until = I
   return undefined
 }
 
+/** What is expected to be free on a node at an instant to come. */
+export function roomAt(node: NodeState, at: number, now: number): Room {
+  let { free } = node
+  for (const { end, size } of node.holdings(now)) {
+    if (end > at) break
+    free = plus(free, size)
+  }
+  return { at, free }
+}
+
+/** When enough of a node has ended at the latest: whatever runs there has come to its time limit. */
+export function roomAtLatest(node: NodeState, asks: Size, now: number): number {
+  const byLimit = node
+    .holdings(now)
+    .map(({ job, size }) => ({ at: job.placedAt + job.limitSeconds * 1000, size }))
+    .toSorted((a, b) => a.at - b.at)
+  let { free } = node
+  let latest = now
+  for (const { at, size } of byLimit) {
+    if (fits(asks, free)) break
+    free = plus(free, size)
+    latest = Math.max(latest, at)
+  }
+  return latest
+}
+
 /**
  * Keeps a node for the first job of a lane. Whoever started on it since it was chosen because there was enough for both is
  * taken to run on, whatever is expected of him.
@@ -45,7 +73,12 @@ export function earliestRoom(node: NodeState, asks: Size, now: number, until = I
 export function keep(
   node: NodeState,
   group: LaneGroup,
-  { reservation, room, latest }: Pick<Kept, 'reservation' | 'latest'> & { readonly room: Room },
+  {
+    reservation,
+    room,
+    latest,
+    isForLater,
+  }: Pick<Kept, 'reservation' | 'latest' | 'isForLater'> & { readonly room: Room },
   now: number,
 ): Kept {
   let spare = minus(room.free, group.shape.size)
@@ -54,7 +87,7 @@ export function keep(
     if (job.placedAt >= reservation.madeAt && job.placedAt + job.limitSeconds * 1000 > latest)
       spare = minus(spare, size)
   }
-  return { reservation, group, latest, spare }
+  return { reservation, group, latest, isForLater, spare }
 }
 
 /**
@@ -74,7 +107,7 @@ export function takesLimitOf(
     let sum = shape.size
     for (const one of kept) {
       const { user, group } = one.group.account
-      if (user !== holder && group !== holder) continue
+      if (one.isForLater || (user !== holder && group !== holder)) continue
       first ??= one
       sum = plus(sum, one.group.shape.size)
       jobs++
