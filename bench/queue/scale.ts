@@ -11,6 +11,7 @@ import {
 import { words } from '../../packages/server/src/scheduler/words.ts'
 import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
 import { epoch } from './replay.ts'
+import { timed } from './stopwatch.ts'
 
 /** What a planner needs with a queue of this size: milliseconds of this process's own time on the processor, and bytes. */
 export interface Scale {
@@ -139,12 +140,4 @@ function questions(waiting: readonly QueuedJob[], ask: (id: string) => unknown) 
 function spread(times: number, act: () => unknown): { readonly median: number; readonly p99: number } {
   const ms = Array.from({ length: times }, () => timed(act).ms).toSorted((a, b) => a - b)
   return { median: ms[times >> 1] ?? 0, p99: ms[Math.floor(times * 0.99)] ?? 0 }
-}
-
-/** Time of this thread on the processor, so that what else the machine does is not measured. */
-function timed<T>(act: () => T): { readonly result: T; readonly ms: number } {
-  const before = process.threadCpuUsage()
-  const result = act()
-  const { user, system } = process.threadCpuUsage(before)
-  return { result, ms: (user + system) / 1000 }
 }

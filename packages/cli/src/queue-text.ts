@@ -15,14 +15,14 @@ export function queueText(queue: QueueOverview, width: number): string {
     [
       [
         'Free',
-        `${rounded(free.cores)} of ${counted(capacity.cores, 'core')}, ${rounded(free.memoryGb)} of ${rounded(capacity.memoryGb)} GiB${gpus}`,
+        `${rounded(free.cores)} of ${counted(capacity.cores, 'core')}, ${rounded(free.memoryGb)} of ${rounded(capacity.memoryGb)} GB${gpus}`,
       ],
       ['Nodes', String(nodes)],
       ['Running', counted(running, 'job')],
       ['Waiting', `${counted(all, 'job')}: ${waiting.small} small, ${waiting.normal} normal, ${waiting.large} large`],
       ['Off-peak', offPeak && offPeakText(offPeak)],
-      ['Estimates', scoreText(scores.start, 'starts')],
-      ['', scoreText(scores.run, 'run times')],
+      ['Estimates', scoreText(scores.start, 'start')],
+      ['', scoreText(scores.run, 'run time')],
     ],
     width,
   )

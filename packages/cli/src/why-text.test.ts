@@ -10,7 +10,7 @@ const why: Why = {
   id: 'k3x9a0qz',
   state: 'queued',
   summary:
-    'It waits for 8 cores and 64 GB of memory: all 3 nodes that could hold it are busy; at most 4 cores are free.',
+    'It waits for 8 cores and 64 GB of memory: of the 3 nodes that could hold it none has more than 4 cores free.',
   ahead: { jobs: 1, cores: 4, memoryGb: 16, gpus: 1 },
   waiting: 12,
   priority: {
@@ -35,8 +35,9 @@ test('why fits 80 columns, and tells what is ahead, when it starts, and what wou
   const text = whyText(why, now, 80)
   for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
   for (const part of [
-    /^Ahead +1 job of 12 that wait, asking for 4 cores and 16 GiB, 1 GPU$/m,
-    /^Expected start +in 1 h \(2026-11-24 01:05:00 UTC\); between now and in 4 h in 8 of$/m,
+    /^Ahead +1 job of 12 that wait, asking for 4 cores, 16 GB and 1 GPU$/m,
+    /^Expected start +in 1 h \(2026-11-24 01:05:00 UTC\); in 8 of 10 cases between now$/m,
+    /^ +and 4 h from now$/m,
     /^Wanted by +2026-11-24 06:00:00 UTC: it should have ended by then$/m,
     /^Expected run +2 min, between 1 min and 5 min in 8 of 10 cases, from its last$/m,
     /^ {2}group +6\.5 \(of 12: the less the group survey has used lately, the more\)$/m,
@@ -70,10 +71,10 @@ test('the queue fits 80 columns, and tells what is held of what may be', () => {
   const text = queueText(queue, 80)
   for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
   for (const part of [
-    /^Free +8\.5 of 48 cores, 20 of 192 GiB, 1 of 2 GPUs$/m,
+    /^Free +8\.5 of 48 cores, 20 of 192 GB, 1 of 2 GPUs$/m,
     /^Waiting +13 jobs: 10 small, 2 normal, 1 large$/m,
     /^Off-peak +from 2026-11-24 18:00:00 UTC on$/m,
-    /^ +none of run times could be compared with what happened yet$/m,
+    /^ +no run time that was told in 30 days has come to pass yet$/m,
     /^user ada +4\/64 +16 +0 +2 +12\/100000 +12\.3$/m,
   ])
     assert.match(text, part)

@@ -36,7 +36,7 @@ function whyFields(why: Why, now: number): Field[] {
       `  ${termNames[name]}`,
       `${points(count)} (${meaning})`,
     ]),
-    ['Estimates', why.expectedStart === undefined ? undefined : scoreText(scores.start, 'starts')],
+    ['Estimates', why.expectedStart === undefined ? undefined : scoreText(scores.start, 'start')],
   ]
 }
 
@@ -50,18 +50,18 @@ const termNames = {
 
 function aheadText({ jobs, cores, memoryGb, gpus }: NonNullable<Why['ahead']>, waiting: number): string {
   if (jobs === 0) return `nothing, of ${counted(waiting, 'waiting job')}`
-  const gpuText = gpus === 0 ? '' : `, ${counted(gpus, 'GPU')}`
-  return `${counted(jobs, 'job')} of ${waiting} that wait, asking for ${counted(cores, 'core')} and ${memoryGb} GiB${gpuText}`
+  const amounts = [counted(cores, 'core'), `${memoryGb} GB`, ...(gpus === 0 ? [] : [counted(gpus, 'GPU')])]
+  const asks = `${amounts.slice(0, -1).join(', ')} and ${amounts.at(-1) ?? ''}`
+  return `${counted(jobs, 'job')} of ${waiting} that wait, asking for ${asks}`
 }
 
 function startText({ expectedStart }: Why, now: number): string | undefined {
   if (expectedStart === undefined) return undefined
   const { p10, p50, p90 } = expectedStart
-  const from = (at: string): string => {
-    const seconds = (Date.parse(at) - now) / 1000
-    return seconds < 1 ? 'now' : `in ${duration(seconds)}`
-  }
-  return `${from(p50)} (${instant(p50)}); between ${from(p10)} and ${from(p90)} in 8 of 10 cases`
+  const seconds = (at: string): number => (Date.parse(at) - now) / 1000
+  const about = seconds(p50) < 1 ? 'now' : `in ${duration(seconds(p50))}`
+  const earliest = seconds(p10) < 1 ? 'now' : duration(seconds(p10))
+  return `${about} (${instant(p50)}); in 8 of 10 cases between ${earliest} and ${duration(seconds(p90))} from now`
 }
 
 function runText({ seconds, runs, memoryPeakBytes }: NonNullable<Why['expectedRun']>): string {
@@ -69,10 +69,10 @@ function runText({ seconds, runs, memoryPeakBytes }: NonNullable<Why['expectedRu
   return `${duration(seconds.p50)}, between ${duration(seconds.p10)} and ${duration(seconds.p90)} in 8 of 10 cases, from its last ${counted(runs, 'run')}${peak}`
 }
 
-/** How often what was told came true. */
+/** How often what was told came true: of a `start` or a `run time`. */
 export function scoreText({ told, inside, early, late }: Why['scores']['start'], what: string): string {
-  if (told === 0) return `none of ${what} could be compared with what happened yet`
-  return `of ${told} ${what} told in 30 days, ${inside} came as told, ${early} earlier, ${late} later`
+  if (told === 0) return `no ${what} that was told in 30 days has come to pass yet`
+  return `of ${counted(told, what)} told in 30 days, ${inside} came as told, ${early} earlier, ${late} later`
 }
 
 const points = (count: number): string => count.toFixed(1)

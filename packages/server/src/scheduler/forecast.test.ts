@@ -14,12 +14,22 @@ const whole = (minutes: number, parts: Partial<QueuedJob> = {}): QueuedJob =>
   jobOf(16, { limitSeconds: 86_400, estimateSeconds: minutes * 60, history: [minutes * 60], ...parts })
 
 test('where run times are known the expected start is what the planner will do', () => {
-  const first = { ...whole(60), node: node.name, placedAt: morning - 30 * minute }
+  const first = { ...whole(60, { user: 'cyd' }), node: node.name, placedAt: morning - 30 * minute }
   const [second, third] = [whole(45), whole(10, { user: 'bob', submittedAt: morning + minute })]
   const planner = plannerOf({ now: morning + minute, active: [first], queued: [second, third] })
   assert.deepEqual(new Set(forecast(planner, second.id, morning + minute, 1)), new Set([29 * 60]))
   assert.deepEqual(new Set(forecast(planner, third.id, morning + minute, 1)), new Set([(29 + 45) * 60]))
   assert.equal(forecast(planner, first.id, morning, 1), undefined, 'it does not wait')
+})
+
+test('what runs is charged when it ends, in the forecast too: whoever has used nothing is next', () => {
+  const running = { ...whole(60), node: node.name, placedAt: morning }
+  const hers = whole(30)
+  const his = whole(30, { user: 'bob', submittedAt: morning + minute })
+  const planner = plannerOf({ active: [running], queued: [hers, his] })
+  const now = morning + 30 * minute
+  assert.deepEqual(new Set(forecast(planner, his.id, now, 1)), new Set([30 * 60]))
+  assert.deepEqual(new Set(forecast(planner, hers.id, now, 1)), new Set([60 * 60]))
 })
 
 test('the same seed gives the same draws, and asking leaves the planner as it was', () => {

@@ -1,3 +1,4 @@
+import { Charges } from './charges.ts'
 import { Planner } from './planner.ts'
 import { randomFrom } from './random.ts'
 import { simulate } from './simulate.ts'
@@ -25,8 +26,10 @@ export function forecast(planner: Planner, jobId: string, now: number, seed: num
     let startedAt: number | undefined
     let placed = 0
     const waiting = [...snapshot.queued]
+    const usage = [...snapshot.usage]
+    const charges = new Charges(snapshot.policy, usage)
     const end = simulate({
-      decider: new Planner({ ...snapshot, now, active, queued: waiting }),
+      decider: new Planner({ ...snapshot, now, active, usage, queued: waiting }),
       now,
       active,
       runSeconds: (job) => drawRunSeconds(job, now, random),
@@ -35,6 +38,7 @@ export function forecast(planner: Planner, jobId: string, now: number, seed: num
         if (job.id === jobId) startedAt = job.placedAt
         return startedAt === undefined
       },
+      onEnded: (job, endedAt) => charges.ended(job, endedAt),
       until: now + horizonMs,
     })
     // Only the first part of the queue was run: the rest goes at the same pace.

@@ -90,11 +90,11 @@ function reasonView(reason: Reason): NonNullable<Why['reason']> {
 
 function priorityView({ job, priority, policy: { points }, jobClass }: WhyFacts): Pick<Why, 'priority'> {
   if (priority === undefined) return {}
-  const group = job.group === undefined ? 'a user without a group' : `the group ${job.group}`
+  const group = job.group === undefined ? 'you have' : `the group ${job.group} has`
   const meanings = {
     class: `a ${jobClass} job`,
     age: 'an hour of waiting is a point',
-    groupShare: `of ${points.groupShare}: the less ${group} has used lately, the more`,
+    groupShare: `of ${points.groupShare}: the less ${group} used lately, the more`,
     userShare: `of ${points.userShare}: the less you have used lately, the more`,
     deadline: job.by === undefined ? 'no --by was asked for' : `of ${points.deadline}: the nearer its --by, the more`,
   }

@@ -12,7 +12,11 @@ test('each reason says what is waited for, with its numbers', () => {
   assert.match(say({ kind: 'window', opensAt: undefined }), /has none. Submit it again without/)
   assert.match(
     say({ kind: 'resources', asks, ableNodes: 3, mostFree: { cores: 4, memoryGb: 12.25, gpus: 0 } }),
-    /8 cores and 64 GB of memory: all 3 nodes that could hold it are busy; at most 4 cores and 12.3 GB of memory/,
+    /8 cores and 64 GB of memory: of the 3 nodes that could hold it none has more than 4 cores and 12.3 GB of memory free/,
+  )
+  assert.match(
+    say({ kind: 'resources', asks, ableNodes: 1, mostFree: { cores: 1, memoryGb: 2, gpus: 0 } }),
+    /the one node that could hold it has 1 core and 2 GB of memory free\.$/,
   )
   assert.match(say({ kind: 'reservation', asks, at: 9, node: 'n1' }), /kept for it on n1.*by at 9/)
   assert.match(say({ kind: 'backfill', reservedAt: 9, plannedSeconds: 7200 }), /from at 9 on.*run for 2 hours/)

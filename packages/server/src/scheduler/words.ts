@@ -26,13 +26,9 @@ export function words(reason: Reason, writeInstant: WriteInstant): string {
     case 'reservation':
       return `It is next: ${ask(reason.asks)} are kept for it on ${reason.node}, where enough is expected to end by ${writeInstant(reason.at)}.`
     case 'resources':
-      return (
-        `It waits for ${ask(reason.asks)}: ` +
-        (reason.ableNodes === 1
-          ? 'the one node that could hold it is busy'
-          : `all ${reason.ableNodes} nodes that could hold it are busy`) +
-        `; at most ${have(reason.mostFree, reason.asks)} are free on one.`
-      )
+      return reason.ableNodes === 1
+        ? `It waits for ${ask(reason.asks)}: the one node that could hold it has ${have(reason.mostFree, reason.asks)} free.`
+        : `It waits for ${ask(reason.asks)}: of the ${reason.ableNodes} nodes that could hold it none has more than ${have(reason.mostFree, reason.asks)} free.`
     case 'backfill':
       return (
         `There is room for it, kept from ${writeInstant(reason.reservedAt)} on for a job that is ahead of it, and it may run ` +

@@ -1,0 +1,27 @@
+import { OffPeakHours } from './off-peak.ts'
+import type { ActiveJob, PlannerEvent, Policy, Usage } from './snapshot.ts'
+import { usageAfter } from './usage.ts'
+
+/** What everybody has used on a virtual clock: each ending is charged as the store would, and told to the planner. */
+export class Charges {
+  readonly #policy: Policy
+  readonly #offPeak: OffPeakHours | undefined
+  readonly #usages = new Map<string, Usage>()
+
+  /** @param usages - What was used before. */
+  constructor(policy: Policy, usages: Iterable<Usage> = []) {
+    this.#policy = policy
+    this.#offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
+    for (const usage of usages) this.#usages.set(keyOf(usage), usage)
+  }
+
+  /** A job ended: what follows for its user. */
+  ended(job: ActiveJob, endedAt: number): readonly PlannerEvent[] {
+    const key = keyOf(job)
+    const usage = usageAfter(this.#usages.get(key), { ...job, endedAt }, this.#policy, this.#offPeak)
+    this.#usages.set(key, usage)
+    return [{ type: 'usage', usage }]
+  }
+}
+
+const keyOf = ({ user, group = '' }: Pick<Usage, 'user' | 'group'>): string => `${user}\n${group}`
