@@ -23,9 +23,9 @@ export interface Treatment {
 export function compare(trace: Trace): readonly Treatment[] {
   const { planner, observer } = planned(trace.nodes)
   return [
-    treat('first come, first served', trace, new FirstCome(trace.nodes, false)),
-    treat('EASY backfill', trace, new FirstCome(trace.nodes, true)),
-    treat('science-platform', trace, planner, observer),
+    treat('first come', trace, new FirstCome(trace.nodes, false)),
+    treat('EASY', trace, new FirstCome(trace.nodes, true)),
+    treat('platform', trace, planner, observer),
   ]
 }
 

@@ -8,6 +8,7 @@
  *     npm run bench:queue -- --out FILE           where the JSON goes; default bench/results/queue-TIME.json
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -45,17 +46,20 @@ async function run(): Promise<void> {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const machine = await describeMachine()
+  const before = loadavg()[0] ?? 0
   say('a long queue')
   const million = measureScale(options.quick ? 100_000 : 1_000_000, 2000, collect)
   const hundredThousand = measureScale(100_000, 200, collect)
   const traces = options.trace === undefined ? [standard, generate({ ...generated, load: 1 })] : [standard]
   const comparisons = traces.map((trace) => {
     say(trace.name)
-    return { trace: trace.name, jobs: trace.jobs.length, boundHours: boundHours(trace), queues: compare(trace) }
+    const queues = compare(trace)
+    say('expected starts')
+    const estimates = scoreEstimates(trace, options.quick ? 2 : 8)
+    return { trace: trace.name, jobs: trace.jobs.length, boundHours: boundHours(trace), queues, estimates }
   })
-  say('expected starts')
-  const estimates = scoreEstimates(standard, options.quick ? 2 : 8)
-  const results = { at: new Date().toISOString(), machine, million, hundredThousand, comparisons, estimates }
+  const load = { before, after: loadavg()[0] ?? 0 }
+  const results = { at: new Date().toISOString(), machine, load, million, hundredThousand, comparisons }
   const out = options.out ?? join(fileURLToPath(new URL('..', import.meta.url)), 'results', `queue-${Date.now()}.json`)
   await mkdir(dirname(out), { recursive: true })
   await writeFile(out, `${JSON.stringify(results, undefined, 2)}\n`)
