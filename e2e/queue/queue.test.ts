@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Job, JobRequest, Why } from '@science-platform/contract'
 import { eventually, Platform, testImage } from '../support/platform.ts'
+import { waitsFor as waitsForOf } from '../support/waits-for.ts'
 
 const run = promisify(execFile)
 const canfar = fileURLToPath(new URL('../../bin/canfar', import.meta.url))
@@ -42,10 +43,7 @@ async function submit(line: string, request: Partial<JobRequest> = {}, token = p
 }
 const why = (id: string, token = platform.token): Promise<Why> => platform.jobs(token).why(id)
 const waitsFor = (id: string, kind: string, token = platform.token): Promise<Why> =>
-  eventually(`${id} to wait for ${kind}`, async () => {
-    const told = await why(id, token)
-    return new RegExp(`^(${kind})$`).test(told.reason?.kind ?? '') ? told : undefined
-  })
+  waitsForOf(platform.jobs(token), id, kind)
 const cancel = async (...ids: string[]): Promise<void> => {
   for (const id of ids) await platform.jobs(root).cancel(id)
   for (const id of ids) await platform.jobs(root).wait(id)
@@ -114,8 +112,9 @@ test('limits count at once: a job waits for its own, others pass it, more lets i
   await platform.becomes(second, 'running')
   await platform.admin('limit', 'set', 'user', 'ada', '--running', '1', '--cores', 'none')
   const third = await submit('true', { cores: 1, memoryGb: 1 })
-  const lowered = await waitsFor(third, 'limit')
-  assert.match(lowered.summary, /has 2 jobs running, of 1 allowed at once/, 'lowered below what runs it starts no more')
+  await eventually('lowered below what runs it starts no more', async () =>
+    (await why(third)).summary.includes('has 2 jobs running, of 1 allowed at once'),
+  )
   const states = (await Promise.all([first, second].map((id) => platform.jobs().get(id)))).map(({ state }) => state)
   assert.deepEqual(states, ['running', 'running'], 'and ends nothing')
   await platform.admin('limit', 'clear', 'user', 'ada')
@@ -140,6 +139,30 @@ test('a short job starts in the gap before a reservation, one that might be in i
   await eventually('what was told to come true', async () => (await platform.jobs().get(short)).state === 'running')
   await cancel(running, long, short)
   assert.equal((await platform.ended(large)).state, 'succeeded')
+})
+
+test('past runs let it start in the gap, where nothing is known of it it waits; and told starts are scored', async () => {
+  const line = 'sleep 0.3; true'
+  for (let i = 0; i < 3; i++) await platform.run(line, { name: 'known', cores: 1, memoryGb: 1 })
+  const running = await submit('sleep 600', { name: 'running', cores: 2, memoryGb: 1, timeSeconds: 300 })
+  await platform.becomes(running, 'running')
+  const large = await submit('true', { name: 'large', cores: 4, memoryGb: 1 })
+  await waitsFor(large, 'reservation')
+  const { told } = (await platform.jobs().queue()).scores.start
+  // At their limit both would delay the large job, by less than the policy allows.
+  const gap = { cores: 2, memoryGb: 6, timeSeconds: 7200 }
+  const unknown = await submit('exec sleep 0.3', { name: 'unknown', ...gap })
+  await waitsFor(unknown, 'backfill')
+  const known = await submit(line, { name: 'known', ...gap })
+  assert.equal((await platform.ended(known)).state, 'succeeded')
+  assert.equal((await platform.jobs().get(unknown)).state, 'queued')
+  await cancel(running, unknown)
+  await platform.ended(large)
+  const { scores } = await platform.jobs().queue()
+  assert.ok(scores.start.told > told, 'what was told of the large job has come')
+  assert.ok(scores.run.told > 0)
+  const { stdout } = await run(canfar, ['queue'], { env: await platform.userEnvironment() })
+  assert.match(stdout, /^Estimates +of \d+ starts? told in 30 days, \d+ came as told/m)
 })
 
 test('--after and --by: it starts no earlier, and it is told whether it will be in time', async () => {
