@@ -1,4 +1,4 @@
-import { classOf } from '../../packages/server/src/scheduler/lane.ts'
+import { classOf, type JobClass } from '../../packages/server/src/scheduler/lane.ts'
 import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
 import { type Decider, simulate } from '../../packages/server/src/scheduler/simulate.ts'
 import type { ActiveJob, PlannerEvent, QueuedJob } from '../../packages/server/src/scheduler/snapshot.ts'
@@ -68,7 +68,7 @@ function queued(job: TraceJob, runTimes: RunTimes): QueuedJob {
 }
 
 /** The class that the queue puts a job of a trace in. */
-export const classOfJob = ({ cores, memoryGb }: TraceJob): 'small' | 'normal' | 'large' =>
+export const classOfJob = ({ cores, memoryGb }: TraceJob): JobClass =>
   classOf({ cores, memoryGb, gpus: 0 }, defaultPolicy)
 
 /** Wait and run as a multiple of the run; runs under ten seconds count as ten (Feitelson and others, 1997). */

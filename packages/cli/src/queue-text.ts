@@ -41,7 +41,7 @@ const layout = [
   { title: 'GPUS', align: 'right', droppable: 1 },
   { title: 'RUNNING', align: 'right' },
   { title: 'WAITING', align: 'right' },
-  { title: 'USED', align: 'right' },
+  { title: 'CORE-HOURS', align: 'right' },
 ] as const
 
 /** What is held, of how much where there is a limit. */

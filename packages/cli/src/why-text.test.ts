@@ -47,6 +47,12 @@ test('why fits 80 columns, and tells what is ahead, when it starts, and what wou
     assert.match(text, part)
 })
 
+test('a start beyond a year is not told', () => {
+  const far = '2031-11-24T00:05:00Z'
+  const text = whyText({ ...why, expectedStart: { p10: far, p50: far, p90: far } }, now, 80)
+  assert.match(text, /^Expected start +not within a year, as the queue is now$/m)
+})
+
 test('why of a job that does not wait is short', () => {
   const { id, scores } = why
   const text = whyText({ id, state: 'running', summary: 'It does not wait: it runs.', sooner: [], scores }, now, 80)

@@ -55,10 +55,13 @@ function aheadText({ jobs, cores, memoryGb, gpus }: NonNullable<Why['ahead']>, w
   return `${counted(jobs, 'job')} of ${waiting} that wait, asking for ${asks}`
 }
 
+const yearSeconds = 365 * 86_400
+
 function startText({ expectedStart }: Why, now: number): string | undefined {
   if (expectedStart === undefined) return undefined
   const { p10, p50, p90 } = expectedStart
   const seconds = (at: string): number => (Date.parse(at) - now) / 1000
+  if (seconds(p50) > yearSeconds) return 'not within a year, as the queue is now'
   const about = seconds(p50) < 1 ? 'now' : `in ${duration(seconds(p50))}`
   const earliest = seconds(p10) < 1 ? 'now' : duration(seconds(p10))
   return `${about} (${instant(p50)}); in 8 of 10 cases between ${earliest} and ${duration(seconds(p90))} from now`

@@ -287,11 +287,11 @@ export function runTimeStep(seconds: number): number {
 /** From a second to some years. */
 const runTimeSteps = Array.from({ length: 84 }, (_, i) => Math.ceil(1.25 ** i))
 
+/** By its size a job is of one of three classes. */
+export type JobClass = keyof Policy['points']['class']
+
 /** Small: no more of anything than a small job has. Large: as much of anything as a large one. */
-export function classOf(
-  { cores, memoryGb }: Needs,
-  { classes: { small, large } }: Pick<Policy, 'classes'>,
-): 'small' | 'normal' | 'large' {
+export function classOf({ cores, memoryGb }: Needs, { classes: { small, large } }: Pick<Policy, 'classes'>): JobClass {
   if (cores <= small.cores && memoryGb <= small.memoryGb) return 'small'
   return cores >= large.cores || memoryGb >= large.memoryGb ? 'large' : 'normal'
 }

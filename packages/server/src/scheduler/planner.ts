@@ -1,5 +1,5 @@
 import { decide } from './cycle.ts'
-import type { Entry, Lane, LaneGroup, Shape } from './lane.ts'
+import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
 import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
@@ -113,6 +113,17 @@ export class Planner {
       sum.gpus += jobs * shape.needs.gpus
     }
     return sum
+  }
+
+  /** How many jobs wait, by class; those with an `--after` to come among them. */
+  waiting(): Record<JobClass, number> {
+    const state = this.#state
+    state.settle()
+    const counts = { small: 0, normal: 0, large: 0 }
+    for (const { shape, lanes } of state.groups.values())
+      counts[classOf(shape.needs, state.policy)] += lanes.reduce((sum, lane) => sum + lane.size, 0)
+    for (const { needs } of state.later()) counts[classOf(needs, state.policy)]++
+    return counts
   }
 
   /**

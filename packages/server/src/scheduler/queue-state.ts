@@ -69,7 +69,12 @@ export class QueueState {
   /** Every job that waits. */
   *queued(): Iterable<QueuedJob> {
     for (const { job } of this.entries.values()) yield job
-    yield* this.#notYet.values()
+    yield* this.later()
+  }
+
+  /** Those whose `notBefore` has not come. */
+  later(): Iterable<QueuedJob> {
+    return this.#notYet.values()
   }
 
   /** The platform's capacity in hundredths of a charged core. */

@@ -174,6 +174,16 @@ test('why tells of others how many they are, and nothing else', () => {
   assert.equal(queue.reason(own, hour), why.summary)
 })
 
+test('what waits is counted by class, also what waits for its time', () => {
+  running(someJob(asks(4)), 0)
+  const [one, ...others] = [someJob(), someJob(), someJob({ after: hour }), someJob(asks(4, 17)), someJob(asks(16))]
+  queue.learn([one ?? assert.fail(), ...others])
+  const waiting = () => queue.overview([], 0, scores).waiting
+  assert.deepEqual(waiting(), { small: 3, normal: 1, large: 1 })
+  queue.learn([{ ...(one ?? assert.fail()), state: 'cancelled' }])
+  assert.deepEqual(waiting(), { small: 2, normal: 1, large: 1 })
+})
+
 test('limits that change count for the next plan; what is cleared is as for all', () => {
   const jobs = Array.from({ length: 3 }, () => someJob(asks(1)))
   queue.learn(jobs)

@@ -228,14 +228,12 @@ export class Queue {
   overview(holders: readonly HolderName[], now: number, scores: EstimateScores): QueueOverview {
     const capacity = this.#nodes.reduce(add, none)
     const held = this.allocated()
-    const waiting = { small: 0, normal: 0, large: 0 }
-    for (const job of this.roster.queued()) waiting[classOf(needsOf(job), this.#policy)] += 1
     return {
       nodes: this.#nodes.length,
       capacity,
       free: add(capacity, { cores: -held.cores, memoryGb: -held.memoryGb, gpus: -held.gpus }),
       running: this.roster.activeCount,
-      waiting,
+      waiting: this.#planner.waiting(),
       ...(this.#offPeak === undefined ? {} : { offPeak: windowView(this.#offPeak, now) }),
       holders: holders.map((holder) => this.#holderView(holder, now)),
       scores: { start: scoreView(scores.start), run: scoreView(scores.run) },

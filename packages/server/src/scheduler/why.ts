@@ -1,6 +1,7 @@
 import { isEnded, type Why } from '@science-platform/contract'
 import type { StoredJob } from '../job/job.ts'
 import type { EstimateScores } from '../store/store.ts'
+import type { JobClass } from './lane.ts'
 import type { Expectation } from './run-histories.ts'
 import { percentile } from './run-histories.ts'
 import type { Ahead, Policy, Priority, Reason } from './snapshot.ts'
@@ -12,7 +13,7 @@ export interface WhyFacts {
   readonly job: StoredJob
   readonly now: number
   readonly policy: Policy
-  readonly jobClass: 'small' | 'normal' | 'large'
+  readonly jobClass: JobClass
   /** Jobs that wait altogether. */
   readonly waiting: number
   readonly reason?: Reason | undefined

@@ -36,7 +36,7 @@ const anyUnlikeJob: fc.Arbitrary<QueuedJob> = fc
       .record({
         cores: fc.constantFrom(1, 1, 1, 1, 1.1, 4, 16),
         memoryGb: fc.constantFrom(1, 1, 1, 1, 0.3, 8, 64),
-        gpus: fc.constantFrom(0, 0, 0, 0, 0, 1, 2),
+        gpus: fc.constantFrom(0, 0, 0, 1, 1, 2),
         gpuKind: fc.constantFrom(undefined, undefined, 'a100'),
       })
       .map(compact),
