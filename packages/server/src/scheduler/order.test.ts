@@ -132,6 +132,42 @@ test('off-peak jobs and those with a time wait for theirs, and the plan says whe
   assert.deepEqual(ids(planner.plan(morning + 8 * hour)).toSorted(), [night.id, later.id].toSorted())
 })
 
+test('a clock that steps back shuts what had opened, and one that steps on opens it; nothing grows old by it for good', () => {
+  const night = jobOf(1, { offPeak: true })
+  const later = jobOf(1, { notBefore: morning + hour })
+  const old = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const planner = new Planner(snapshotOf({ queued: [night, later, old], active: [running(jobOf(1))] }))
+  const kinds = (at: number) => {
+    const plan = planner.plan(at)
+    return [night, later].map(({ id }) => plan.reasonOf(id)?.kind)
+  }
+  const ages = [1, 9, -1, 700, 1].map((hours) => {
+    planner.plan(morning + hours * hour)
+    return planner.priorityOf(old.id, morning + hours * hour)?.age
+  })
+  assert.deepEqual(ages, [2, 10, 0, 701, 2])
+  assert.deepEqual(kinds(morning + 8 * hour), ['placed', 'placed'])
+  assert.deepEqual(kinds(morning + 8 * hour - 1), ['window', 'placed'])
+  assert.deepEqual(kinds(morning + hour - 1), ['window', 'not-before'])
+  assert.deepEqual(kinds(morning + 8 * hour), ['placed', 'placed'])
+})
+
+test('when a lane was served is forgotten after a month, where there are many', () => {
+  const planner = new Planner(snapshotOf())
+  const serve = (count: number, at: number): void => {
+    for (let i = 0; i < count; i++) {
+      const job = running(jobOf(1, { by: at + i * minute }), at)
+      planner.tell({ type: 'placed', job })
+      planner.tell({ type: 'gone', id: job.id })
+    }
+  }
+  serve(20_000, morning)
+  assert.equal(planner.snapshot().served.size, 20_000)
+  planner.plan(morning + 40 * 24 * hour)
+  serve(50_000, morning + 40 * 24 * hour)
+  assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are remembered`)
+})
+
 test('best fit: the node with least left over, and GPUs are left to those who ask for them', () => {
   const nodes = [
     { name: 'gpu', cores: 8, memoryGb: 64, gpus: 2, gpuKind: 'a100' },

@@ -7,6 +7,10 @@ import { OffPeakHours } from './off-peak.ts'
 import type { ActiveJob, Needs, PlannerEvent, PlanNode, Policy, QueuedJob, Reservation, Snapshot } from './snapshot.ts'
 import { chargedCores } from './usage.ts'
 
+/** How long it is remembered when a lane was served, where there are many. */
+const servedForMs = 30 * 86_400_000
+const servedLeast = 10_000
+
 /** A snapshot, arranged so that a decision reads little of it, and kept so by events. */
 export class QueueState {
   readonly policy: Policy
@@ -23,6 +27,8 @@ export class QueueState {
   readonly ledger: Ledger
   readonly reservations = new Map<string, Reservation>()
   readonly #served: Map<string, number>
+  /** When there are more, old ones are forgotten. */
+  #servedMost = 2 * servedLeast
   /** Jobs whose `notBefore` had not come when they were told. Each is in its lane already, or is not yet. */
   readonly #later = new Heap<QueuedJob>((a, b) => (a.notBefore ?? 0) < (b.notBefore ?? 0))
   readonly #notYet = new Map<string, QueuedJob>()
@@ -248,10 +254,17 @@ export class QueueState {
     if (node !== undefined) this.hold(node, holding)
     const servedAt = Math.max(job.placedAt, this.#served.get(laneKey) ?? 0)
     this.#served.set(laneKey, servedAt)
+    if (this.#served.size > this.#servedMost) this.#forgetServed()
     const lane = this.#lanes.get(laneKey)
     if (lane === undefined) return
     lane.servedAt = servedAt
     this.#unsettled.add(lane)
+  }
+
+  /** Lanes are as many as users think of; what was served long ago makes no difference to what is submitted now. */
+  #forgetServed(): void {
+    for (const [key, at] of this.#served) if (at < this.#now - servedForMs) this.#served.delete(key)
+    this.#servedMost = 2 * Math.max(servedLeast, this.#served.size)
   }
 
   /** The job neither waits nor holds anything. */

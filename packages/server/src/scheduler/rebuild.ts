@@ -1,4 +1,4 @@
-import type { Store, StoredShare } from '../store/store.ts'
+import type { EndedAt, Store, StoredShare } from '../store/store.ts'
 import { OffPeakHours } from './off-peak.ts'
 import { activeJobOf } from './planned-job.ts'
 import type { Policy } from './snapshot.ts'
@@ -19,7 +19,7 @@ export async function rebuildIfLost(
   if ((await store.shares()).length > 0) return
   const offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
   const shares = new Map<string, StoredShare>()
-  let after = now - halfLives * policy.halfLifeHours * hourMs
+  let after: EndedAt = { at: now - halfLives * policy.halfLifeHours * hourMs }
   for (;;) {
     const runs = await store.endedRuns(after, runsAtOnce)
     for (const { job, attempt } of runs) {
@@ -29,7 +29,7 @@ export async function rebuildIfLost(
         key,
         usageAfter(shares.get(key), { ...activeJobOf(job, attempt, undefined), endedAt }, policy, offPeak),
       )
-      after = endedAt
+      after = { at: endedAt, attemptId: attempt.id }
     }
     if (runs.length < runsAtOnce) break
   }

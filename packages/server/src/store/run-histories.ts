@@ -5,7 +5,7 @@ import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import { attemptsOf } from './jobs.ts'
 import { jobOf } from './rows.ts'
 import type { Schema } from './schema.ts'
-import type { StoredRun, StoredRunHistory } from './store.ts'
+import type { EndedAt, StoredRun, StoredRunHistory } from './store.ts'
 
 /** A run as it is kept: when it ended, seconds, bytes. Short, since it is written with every ending. */
 type Packed = readonly [endedAt: number, seconds: number, peakBytes?: number]
@@ -42,7 +42,7 @@ export async function deleteRunHistoriesBefore(db: Kysely<Schema>, at: number): 
 /** Served by attempts_by_end, and the primary key of jobs. */
 export async function endedRuns(
   db: Kysely<Schema>,
-  after: number,
+  { at, attemptId = '' }: EndedAt,
   most: number,
   seal: Seal,
 ): Promise<{ job: StoredJob; attempt: StoredAttempt }[]> {
@@ -50,10 +50,12 @@ export async function endedRuns(
     .selectFrom('attempts')
     .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
     .selectAll('jobs')
-    .where('attempts.ended_at', '>', after)
+    .where('attempts.ended_at', '>=', at)
+    .where(({ eb, or }) => or([eb('attempts.ended_at', '>', at), eb('attempts.id', '>', attemptId)]))
     .whereRef('attempts.number', '=', 'jobs.attempt')
     .where('jobs.state', 'in', endedStates)
     .orderBy('attempts.ended_at')
+    .orderBy('attempts.id')
     .limit(most)
     .execute()
   const attempts = new Map(

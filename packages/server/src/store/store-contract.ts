@@ -333,7 +333,7 @@ export function describeStore(
       await submit(store, ...jobs)
       for (const [i, job] of jobs.entries()) {
         const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
-        const endedAt = 100 - i
+        const endedAt = i === 0 ? 100 : 99
         await store.step([
           { jobId: job.id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 }, attempt },
         ])
@@ -348,13 +348,21 @@ export function describeStore(
             },
           ])
       }
-      const runs = await store.endedRuns(98, 10)
-      assert.deepEqual(ids(runs.map(({ job }) => job)), ids([jobs[1]!, jobs[0]!]))
+      const runs = await store.endedRuns({ at: 99 }, 10)
+      const [last, ...others] = jobs.slice(0, 3).map(({ id }) => id)
+      assert.deepEqual(
+        runs.map(({ job }) => job.id),
+        [...others.toSorted(), last],
+      )
       assert.deepEqual(
         runs.map(({ attempt }) => attempt.endedAt),
-        [99, 100],
+        [99, 99, 100],
       )
-      assert.equal((await store.endedRuns(0, 2)).length, 2)
+      assert.equal((await store.endedRuns({ at: 0 }, 2)).length, 2)
+      const [first, ...rest] = runs.map(({ attempt }) => attempt)
+      const after = { at: first!.endedAt!, attemptId: first!.id }
+      const next = (await store.endedRuns(after, 10)).map(({ attempt }) => attempt)
+      assert.deepEqual(next, rest, 'from where a page ended, also in the midst of an instant')
     })
 
     test('keeps what is set for users and groups until it is cleared', async () => {

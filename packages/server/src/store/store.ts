@@ -240,6 +240,13 @@ export type SubmitOutcome =
   | { readonly outcome: 'repeated'; readonly ids: readonly string[] }
   | { readonly outcome: 'conflict' }
 
+/** A place among attempts that have ended. */
+export interface EndedAt {
+  readonly at: number
+  /** Left out: before all that ended then. */
+  readonly attemptId?: string
+}
+
 /**
  * The port to the database. What a method promises holds when its promise is fulfilled: it is on the disk then.
  * `store-contract.ts` is the suite that every driver passes.
@@ -291,8 +298,11 @@ export interface Store {
   /** The newest so many, newest last. */
   startForecasts(most: number): Promise<StartForecast[]>
   deleteStartForecastsBefore(at: number): Promise<void>
-  /** At most `most` jobs with their last attempts, of those that ran and ended after, oldest ending first. */
-  endedRuns(after: number, most: number): Promise<{ readonly job: StoredJob; readonly attempt: StoredAttempt }[]>
+  /**
+   * At most `most` jobs with their last attempts, of those that ran and ended, oldest ending first, and where several ended
+   * at the same instant by id: those after this one.
+   */
+  endedRuns(after: EndedAt, most: number): Promise<{ readonly job: StoredJob; readonly attempt: StoredAttempt }[]>
 
   account(name: string): Promise<StoredAccount | undefined>
   directory(): Promise<Directory>

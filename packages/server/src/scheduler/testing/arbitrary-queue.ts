@@ -43,7 +43,7 @@ const anyUnlikeJob: fc.Arbitrary<QueuedJob> = fc
     submittedAt: fc.integer({ min: -3000, max: 60 }).map((minutes) => monday + minutes * minute),
     estimateSeconds: fc.constantFrom(30, 60, 300, 3600, 100_000),
     limitSeconds: fc.constantFrom(60, 3600, 1_209_600),
-    notBefore: optional(fc.integer({ min: -60, max: 600 }).map((minutes) => monday + minutes * minute)),
+    notBefore: optional(fc.integer({ min: -60, max: 120 }).map((minutes) => monday + minutes * minute)),
     by: optional(fc.constantFrom(30, 90, 2000).map((minutes) => monday + minutes * minute)),
     offPeak: fc.constantFrom(undefined, undefined, undefined, true as const),
   })
