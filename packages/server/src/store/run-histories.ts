@@ -51,7 +51,7 @@ export async function endedRuns(
     .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
     .selectAll('jobs')
     .where('attempts.ended_at', '>=', at)
-    .where(({ eb, or }) => or([eb('attempts.ended_at', '>', at), eb('attempts.id', '>', attemptId)]))
+    .where((eb) => eb.or([eb('attempts.ended_at', '>', at), eb('attempts.id', '>', attemptId)]))
     .whereRef('attempts.number', '=', 'jobs.attempt')
     .where('jobs.state', 'in', endedStates)
     .orderBy('attempts.ended_at')
