@@ -20,7 +20,7 @@ export async function startClusterPlatform(): Promise<ClusterPlatform> {
   platform.set('SCIENCE_PLATFORM_KUBERNETES_OVERCOMMIT', '100')
   await platform.start()
   const submit = async (count: number): Promise<readonly string[]> => {
-    const request = { name: 'bench', image: testImage, cmd: 'true', cores: 1, memoryGb: 0.05, replicas: count }
+    const request = { name: 'bench', image: testImage, cmd: 'true', cores: 1, memoryGb: 1, replicas: count }
     return (await platform.jobs().submit(request)).ids
   }
   return {
@@ -39,7 +39,7 @@ export async function startClusterPlatform(): Promise<ClusterPlatform> {
     latency: async (watcher) => {
       const begun = performance.now()
       const [id = ''] = (
-        await platform.jobs().submit({ name: 'bench', image: testImage, cmd: 'sleep 2', cores: 1, memoryGb: 0.05 })
+        await platform.jobs().submit({ name: 'bench', image: testImage, cmd: 'sleep 2', cores: 1, memoryGb: 1 })
       ).ids
       const made = (await watcher.seen(`canfar.net/id=${id}`, 'job')) - begun
       const running = await watcher.seen(`canfar.net/id=${id}`, 'running')

@@ -79,7 +79,7 @@ export async function measureScale(nodes: SimulatedNodes, pods: number): Promise
       image: testImage,
       cmd: 'true',
       cores: 1,
-      memoryGb: 0.05,
+      memoryGb: 1,
       replicas: Math.min(left, perRequest),
     })
   for (;;) {

@@ -144,7 +144,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
 
   const submit = async (line: string): Promise<string> => {
     const request = { name: 'installed', image: `${clusterRegistry}/installed/busybox:1`, cmd: 'sh', cores: 1 }
-    const [id = ''] = (await (await client()).submit({ ...request, memoryGb: 0.1, args: ['-c', line] })).ids
+    const [id = ''] = (await (await client()).submit({ ...request, memoryGb: 1, args: ['-c', line] })).ids
     return id
   }
   const ended = async (id: string) => {

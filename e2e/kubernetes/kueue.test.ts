@@ -109,6 +109,8 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     await platform.becomes(first, 'running')
     const second = await platform.submit('echo second', large)
     await waitsFor(second, /queue of the cluster \(Kueue\): 2 cores in node must become free/)
+    const { expectedStart } = await platform.jobs().why(second)
+    assert.ok(Date.parse(expectedStart?.p90 ?? '') > Date.now(), 'its start is foretold')
     const told = async () => (await platform.jobs().events(second)).map(({ message }) => message).join('\n')
     await eventually('an event that says so', async () => (await told()).includes('2 cores in node must become free'))
     // Not by another job: that would be more urgent, and take the place of the first.

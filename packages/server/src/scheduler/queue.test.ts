@@ -203,3 +203,21 @@ test('a node that is away takes its room with it, and gives it back', () => {
   queue.learnNodes([{ ...here, cores: 1 }])
   assert.equal(queue.plan(0).placements.length, 1)
 })
+
+test('where nodes queue what they are given, starts are foretold by what they run at once, and scored when jobs run', () => {
+  queue = new Queue(policyOf({ limits: { user: {}, group: {} } }), 0)
+  queue.learnNodes([{ ...here, cores: 40, memoryGb: 160, largestJob: { cores: 4, memoryGb: 16, gpus: 0 } }])
+  const [first, second] = [someJob({ ...asks(4), timeSeconds: 3600 }), someJob({ ...asks(4), timeSeconds: 3600 })]
+  queue.learn([first, second])
+  assert.equal(queue.plan(0).placements.length, 2, 'both are handed over')
+  running(first, 0)
+  const handedOver: StoredJob = { ...second, state: 'starting', attempt: 1 }
+  queue.learn([handedOver])
+  queue.learnAttempts([{ id: `${second.id}-1`, jobId: second.id, number: 1, node: 'here', placedAt: 0 }])
+  const { expectedStart } = queue.why(handedOver, 1000, scores)
+  const median = Date.parse(expectedStart?.p50 ?? '')
+  assert.ok(median > 1000 && median <= hour, `${expectedStart?.p50} is when the first is expected to end`)
+  assert.deepEqual(queue.placing(second, 1000), {}, 'it is handed over, not started')
+  const step: JobStep = { jobId: second.id, from: 'starting', event: { type: 'started' } }
+  assert.equal(queue.foresee(step, median).scores?.[0]?.outcome, 'inside')
+})

@@ -21,7 +21,7 @@ import { Planner } from './planner.ts'
 import { Roster } from './roster.ts'
 import { outcomeOf, percentile, RunHistories } from './run-histories.ts'
 import { soonerOf } from './sooner.ts'
-import type { Holder, Plan, Policy } from './snapshot.ts'
+import type { Holder, Plan, PlannerEvent, Policy } from './snapshot.ts'
 import { StartForecasts, type ExpectedStart } from './start-forecasts.ts'
 import { decayed, usageAfter } from './usage.ts'
 import { instantText, scoreView, whyOf } from './why.ts'
@@ -37,8 +37,14 @@ const mostAtOnce = 500
 export class Queue {
   readonly roster = new Roster()
   readonly #policy: Policy
+  readonly #openedAt: number
   readonly #offPeak: OffPeakHours | undefined
   readonly #planner: Planner
+  /**
+   * Where nodes take on more than they run at once and queue it themselves: those nodes as they are, with what runs on them,
+   * and all else still waiting. By it starts are foretold; what is handed over `#planner` decides. Undefined elsewhere.
+   */
+  #behind: Planner | undefined
   #histories = new RunHistories()
   #nodes: readonly Node[] = []
   readonly #shares = new Map<string, StoredShare>()
@@ -49,9 +55,9 @@ export class Queue {
 
   constructor(policy: Policy, now: number) {
     this.#policy = policy
+    this.#openedAt = now
     this.#offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
-    const nothing = { nodes: [], queued: [], active: [], usage: [], users: new Map(), groups: new Map() }
-    this.#planner = new Planner({ now, policy, ...nothing, served: new Map(), reservations: [] })
+    this.#planner = emptyPlanner(policy, now)
   }
 
   /** The nodes jobs may run on. */
@@ -61,10 +67,11 @@ export class Queue {
 
   /** These are the nodes now. */
   learnNodes(nodes: readonly Node[]): void {
+    if (this.#behind === undefined && nodes.some(({ largestJob }) => largestJob !== undefined)) this.#lookBehind()
     const before = new Map(this.#nodes.map((node) => [node.name, node]))
     const now = new Map(nodes.map((node) => [node.name, node]))
-    for (const name of before.keys()) if (!now.has(name)) this.#planner.tell({ type: 'nodeGone', name })
-    for (const [name, node] of now) if (!isSame(before.get(name), node)) this.#planner.tell({ type: 'node', node })
+    for (const name of before.keys()) if (!now.has(name)) this.#tell({ type: 'nodeGone', name })
+    for (const [name, node] of now) if (!isSame(before.get(name), node)) this.#tellNode(node)
     this.#nodes = nodes
   }
 
@@ -89,10 +96,10 @@ export class Queue {
   learnHolders(holders: readonly StoredHolder[]): void {
     const now = new Map(holders.map((holder) => [keyOf(holder), holder]))
     for (const [key, { kind, name }] of this.#holders)
-      if (!now.has(key)) this.#planner.tell({ type: kind, name, holder: undefined })
+      if (!now.has(key)) this.#tell({ type: kind, name, holder: undefined })
     for (const [key, holder] of now)
       if (this.#holders.get(key)?.setAt !== holder.setAt)
-        this.#planner.tell({ type: holder.kind, name: holder.name, holder: settings(holder) })
+        this.#tell({ type: holder.kind, name: holder.name, holder: settings(holder) })
     this.#holders.clear()
     for (const [key, holder] of now) this.#holders.set(key, holder)
   }
@@ -103,7 +110,7 @@ export class Queue {
       this.roster.learn(job)
       if (job.state === 'queued') this.#tellQueued(job)
       else if (!isActive(job.state)) {
-        this.#planner.tell({ type: 'gone', id: job.id })
+        this.#tell({ type: 'gone', id: job.id })
         this.#starts.forget(job.id)
       }
     }
@@ -152,8 +159,12 @@ export class Queue {
     return this.#planner.plan(now, mostAtOnce)
   }
 
-  /** What comes of the start that was told of a job which is placed now. */
+  /** What comes of the start that was told of a job which is placed now. Where nodes queue themselves it has not started yet. */
   placing(job: StoredJob, now: number): Pick<JobStep, 'scores' | 'forecast'> {
+    return this.#behind === undefined ? this.#starting(job, now) : {}
+  }
+
+  #starting(job: StoredJob, now: number): Pick<JobStep, 'scores' | 'forecast'> {
     const started = this.#starts.started(job.id, now)
     return started === undefined ? {} : { scores: [started.score], forecast: started.forecast }
   }
@@ -170,16 +181,19 @@ export class Queue {
 
   /**
    * A step that ends an active job, with what is charged for it, what it teaches, and what comes of the run time that was
-   * expected; others as they are. What it held is free from here on: a plan may count on it that shares the commit.
+   * expected; one that starts a job, with what comes of the start that was told of it; others as they are. What an ended one
+   * held is free from here on: a plan may count on it that shares the commit.
    */
   foresee(step: JobStep, now: number): JobStep {
     const job = this.roster.activeJob(step.jobId)
+    if (job !== undefined && step.event.type === 'started' && this.#behind !== undefined)
+      return { ...step, ...this.#starting(job, now) }
     if (job === undefined || !isEnded(nextState(step.from, step.event))) return step
     const endedAt = step.change?.endedAt ?? now
     const ended = { ...activeJobOf(job, this.roster.attempt(job), undefined), endedAt }
     const next = (share: StoredShare | undefined): StoredShare => usageAfter(share, ended, this.#policy, this.#offPeak)
     const who = { user: job.owner, ...(job.group === undefined ? {} : { group: job.group }) }
-    this.#planner.tell({ type: 'gone', id: job.id })
+    this.#tell({ type: 'gone', id: job.id })
     this.#learnShare(next(this.#shares.get(shareKey(who))))
     const run = runOf(step)
     return { ...step, charge: { ...who, next }, ...(run === undefined ? {} : this.#learnRun(job, run)) }
@@ -202,6 +216,7 @@ export class Queue {
   why(job: StoredJob, now: number, scores: EstimateScores): Why {
     const { id } = job
     const isWaiting = job.state === 'queued'
+    const isHandedOver = job.state === 'starting' && this.#behind !== undefined
     const expectation = isEnded(job.state) ? undefined : this.#histories.expectation(job)
     return whyOf({
       job,
@@ -213,7 +228,7 @@ export class Queue {
       ahead: this.#planner.ahead(id, now),
       priority: this.#planner.priorityOf(id, now),
       expectation,
-      start: isWaiting ? this.#expectedStart(id, now) : undefined,
+      start: isWaiting || isHandedOver ? this.#expectedStart(id, now) : undefined,
       sooner: isWaiting ? soonerOf(this.#planner.whatWouldStart(id, now), job, expectation) : [],
       scores,
     })
@@ -241,7 +256,7 @@ export class Queue {
   }
 
   #expectedStart(jobId: string, now: number): ExpectedStart | undefined {
-    const draws = forecast(this.#planner, jobId, now, now)
+    const draws = forecast(this.#behind ?? this.#planner, jobId, now, now)
     return draws && this.#starts.tell(jobId, draws, now)
   }
 
@@ -272,23 +287,56 @@ export class Queue {
 
   #learnShare(share: StoredShare): void {
     this.#shares.set(shareKey(share), share)
-    this.#planner.tell({ type: 'usage', usage: share })
+    this.#tell({ type: 'usage', usage: share })
   }
 
   #tellQueued(job: StoredJob): void {
-    this.#planner.tell({ type: 'queued', job: queuedJobOf(job, this.#histories.expectation(job)) })
+    this.#tell({ type: 'queued', job: queuedJobOf(job, this.#histories.expectation(job)) })
   }
 
   #tellActive(jobId: string): void {
     const job = this.roster.activeJob(jobId)
     if (job === undefined) return
     const active = activeJobOf(job, this.roster.attempt(job), this.#histories.expectation(job))
-    this.#planner.tell({ type: 'placed', job: active })
+    this.#tell({ type: 'placed', job: active })
+  }
+
+  #tell(event: PlannerEvent): void {
+    this.#planner.tell(event)
+    if (this.#behind !== undefined) this.#tellBehind(this.#behind, event)
+  }
+
+  #tellBehind(behind: Planner, event: PlannerEvent): void {
+    if (event.type !== 'placed') return behind.tell(event)
+    const job = this.roster.activeJob(event.job.id)
+    if (job?.state === 'starting')
+      behind.tell({ type: 'queued', job: queuedJobOf(job, this.#histories.expectation(job)) })
+    else behind.tell({ ...event, job: { ...event.job, placedAt: job?.startedAt ?? event.job.placedAt } })
+  }
+
+  #tellNode(node: Node): void {
+    this.#planner.tell({ type: 'node', node })
+    this.#behind?.tell({ type: 'node', node: { ...node, ...node.largestJob } })
+  }
+
+  /** Begins to look behind the queue of the nodes: tells all that is known once more. */
+  #lookBehind(): void {
+    this.#behind = emptyPlanner(this.#policy, this.#openedAt)
+    for (const usage of this.#shares.values()) this.#tell({ type: 'usage', usage })
+    for (const holder of this.#holders.values())
+      this.#tell({ type: holder.kind, name: holder.name, holder: settings(holder) })
+    for (const job of this.roster.queued()) this.#tellQueued(job)
+    for (const job of this.roster.active()) this.#tellActive(job.id)
   }
 
   #waiting(holder: HolderName): number {
     return this.roster.waiting(holder.kind, holder.name) + (this.#entering.get(keyOf(holder)) ?? 0)
   }
+}
+
+function emptyPlanner(policy: Policy, now: number): Planner {
+  const nothing = { nodes: [], queued: [], active: [], usage: [], users: new Map(), groups: new Map() }
+  return new Planner({ now, policy, ...nothing, served: new Map(), reservations: [] })
 }
 
 const isActive = (state: JobState): boolean => (activeStates as readonly JobState[]).includes(state)
