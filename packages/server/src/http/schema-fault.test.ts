@@ -23,6 +23,7 @@ describe('a fault in a body', () => {
     ['an empty name', { ...good, name: '' }, 'name', /name must not have fewer than 1/, /Give it a value/],
     ['a number as text', { ...good, cores: '2' }, 'cores', /cores must be integer; it was "2"/, /whole number/],
     ['no cores', { ...good, cores: 0 }, 'cores', /cores must be >= 1; it was 0/, /at least 1/],
+    ['a part', { ...good, memoryGb: 0.1 }, 'memoryGb', /must be integer and must be >= 1; it was 0\.1/, /whole number/],
     ['too many replicas', { ...good, replicas: 10_001 }, 'replicas', /it was 10001/, /at most 10000/],
     ['a word that is none', { ...good, args: ['a', 1] }, 'args.1', /args\.1 must be string; it was 1/, /string/],
     ['args that are neither', { ...good, args: 3 }, 'args', /args must be string or must be array; it was 3/, /JSON/],

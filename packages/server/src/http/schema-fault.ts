@@ -32,10 +32,11 @@ export function schemaFault(
   if (first === undefined)
     return new InvalidRequest(part, `the ${part} does not fit its schema`, 'See the OpenAPI document.')
   const words = real.filter(({ instancePath }) => instancePath === first.instancePath).map(({ message }) => message)
+  const isUnion = errors.some(({ keyword, instancePath }) => keyword === 'anyOf' && instancePath === first.instancePath)
   const field = names(first.instancePath).join('.')
   return new InvalidRequest(
     field === '' ? part : field,
-    `${field === '' ? `the ${part}` : field} ${[...new Set(words)].join(' or ')}; it was ${shownAt(value, first.instancePath)}`,
+    `${field === '' ? `the ${part}` : field} ${[...new Set(words)].join(isUnion ? ' or ' : ' and ')}; it was ${shownAt(value, first.instancePath)}`,
     hintFor(first),
   )
 }
