@@ -36,7 +36,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     ingress: { enabled: true, className: 'nginx', tlsSecret: 'batch-tls' },
     config: {
       images: { registries: [clusterRegistry], insecure: [clusterRegistry] },
-      kubernetes: { dnsPolicy: 'Default' },
+      kubernetes: { dnsPolicy: 'Default', overcommit: 4 },
     },
   }
   let folder: string
