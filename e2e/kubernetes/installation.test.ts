@@ -12,7 +12,7 @@ import { busyboxImage } from '../../packages/server/src/image/testing/busybox-im
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 import { text } from '../../packages/server/src/executor/executor-contract.ts'
 import { Chart, fullValues } from '../support/chart.ts'
-import { applyObjects, clusterRegistry, kubectl, testKubeconfig } from '../support/cluster-place.ts'
+import { applyObjects, clusterRegistry, kubectl, removeNamespace, testKubeconfig } from '../support/cluster-place.ts'
 import { eventually, onKubernetes } from '../support/platform.ts'
 
 const run = promisify(execFile)
@@ -57,7 +57,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
 
   after(async () => {
     await chart.uninstall('batch', withHelm).catch(() => undefined)
-    await kubectl('delete', 'namespace', platform, jobs, '--wait=false', '--ignore-not-found')
+    for (const namespace of [platform, jobs]) await removeNamespace(namespace)
     await kubectl('delete', 'pv', '-l', 'test=installation', '--wait=false')
     services.close()
     await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])

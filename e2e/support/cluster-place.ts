@@ -83,11 +83,15 @@ export class ClusterPlace {
     return (await kubectl('get', 'jobs,pods', '-n', this.namespace, '-o', 'name')) === ''
   }
 
-  /** Lets go of what a platform that is gone has left, so that it holds up neither its namespace nor the emptying of a node. */
   async remove(): Promise<void> {
-    const left = (await kubectl('get', 'jobs,pods', '-n', this.namespace, '-o', 'name')).split('\n').filter(Boolean)
-    for (const name of left)
-      await kubectl('patch', name, '-n', this.namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}')
-    await kubectl('delete', 'namespace', this.namespace, '--wait=false')
+    await removeNamespace(this.namespace)
   }
+}
+
+/** Removes a namespace with what a platform that is gone has left there: it would hold up the emptying of the node, too. */
+export async function removeNamespace(namespace: string): Promise<void> {
+  const left = (await kubectl('get', 'jobs,pods', '-n', namespace, '-o', 'name')).split('\n').filter(Boolean)
+  for (const name of left)
+    await kubectl('patch', name, '-n', namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}')
+  await kubectl('delete', 'namespace', namespace, '--wait=false', '--ignore-not-found')
 }

@@ -182,7 +182,7 @@ export class Platform {
 
   /** Waits for a job to end. */
   async ended(id: string): Promise<Job> {
-    const [job] = await this.jobs().wait([id], { signal: AbortSignal.timeout(120_000) })
+    const [job] = await this.jobs().wait([id], { signal: AbortSignal.timeout(300_000) })
     if (job === undefined || !isEnded(job.state)) throw new Error(`job ${id} did not end`)
     return job
   }
