@@ -22,8 +22,9 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 const serviceAddress = '10.96.0.1'
 
 describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUTOR=kubernetes' }, () => {
-  const platform = 'chart-platform'
-  const jobs = 'chart-jobs'
+  const own = Math.random().toString(36).slice(2, 8)
+  const platform = `chart-platform-${own}`
+  const jobs = `chart-jobs-${own}`
   const pod = 'batch-science-platform-0'
   const inPlatform = ['-n', platform]
   const withHelm = ['--kubeconfig', testKubeconfig(), '--namespace', platform]
@@ -58,7 +59,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   after(async () => {
     await chart.uninstall('batch', withHelm).catch(() => undefined)
     for (const namespace of [platform, jobs]) await removeNamespace(namespace)
-    await kubectl('delete', 'pv', '-l', 'test=installation', '--wait=false')
+    await kubectl('delete', 'pv', '-l', `installation=${own}`, '--wait=false')
     services.close()
     await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
     await rm(folder, { recursive: true, force: true })
@@ -86,7 +87,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       return {
         apiVersion: 'v1',
         kind: 'PersistentVolume',
-        metadata: { name, labels: { test: 'installation' } },
+        metadata: { name, labels: { installation: own } },
         spec: {
           capacity: { storage: '1Gi' },
           accessModes: ['ReadWriteMany', 'ReadWriteOnce'],
@@ -96,7 +97,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       }
     }
     const volumes = [
-      await volume('installed-data', 'data', `data-${pod}`, platform),
+      await volume(`${own}-data`, 'data', `data-${pod}`, platform),
       ...(await Promise.all(
         [platform, jobs].flatMap((namespace) =>
           ['home', 'projects'].map((what) => volume(`${namespace}-${what}`, what, `arc-${what}`, namespace)),
@@ -177,7 +178,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
 
   it('leaves the namespace of the jobs and the data behind when it is uninstalled', async () => {
     await chart.uninstall('batch', [...withHelm, '--wait'])
-    assert.match(await kubectl('get', 'namespace', jobs, '-o', 'name'), /namespace\/chart-jobs/)
+    assert.match(await kubectl('get', 'namespace', jobs, '-o', 'name'), new RegExp(`namespace/${jobs}`))
     assert.match(await kubectl('get', 'pvc', ...inPlatform, '-o', 'name'), new RegExp(`data-${pod}`))
   })
 

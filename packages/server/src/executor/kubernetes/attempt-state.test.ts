@@ -40,6 +40,7 @@ const pod = (container: ContainerRecord, changes: Partial<PodRecord> = {}): PodR
   createdAt: 1000,
   deletingUntil: undefined,
   kept: true,
+  hasSecret: false,
   gated: false,
   phase: 'Pending',
   reason: '',
@@ -139,11 +140,14 @@ describe('what becomes of an attempt on a cluster', () => {
   })
 
   it('gives up an image that cannot be had, and waits for a registry that may come back', () => {
-    const waits = (message: string, now: number) =>
-      shownBy(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }) }))
+    const waits = (message: string, now: number, hasSecret = false) =>
+      shownBy(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }, { hasSecret }) }))
     const missing = 'rpc error: code = NotFound desc = failed to resolve reference "r/x:1": r/x:1: not found'
     assert.equal(waits(missing, 2000).failure?.code, 'image-not-found')
     assert.equal(waits('pull access denied, authorization failed', 2000).failure?.code, 'image-unauthorized')
+    const refusal = 'pull access denied, authorization failed'
+    assert.match(waits(refusal, 2000, true).waiting ?? '', /tries once more/, 'its Secret may be on its way')
+    assert.equal(waits(refusal, 25_000, true).failure?.code, 'image-unauthorized')
     assert.equal(waits('no match for platform in manifest: not found', 2000).failure?.code, 'image-wrong-platform')
     const refused = 'dial tcp 10.0.0.1:443: connect: connection refused'
     assert.match(waits(refused, 2000).waiting ?? '', /could not be reached.*tried again for 599 more seconds/)

@@ -45,6 +45,8 @@ export interface PodRecord extends Recorded {
   /** When its grace period ends, once it was told to go. */
   readonly deletingUntil: number | undefined
   readonly kept: boolean
+  /** Whether its image is fetched with the credentials of a Secret. */
+  readonly hasSecret: boolean
   /** Whether it waits for the platform to let it go to a node. */
   readonly gated: boolean
   readonly phase: string
@@ -135,6 +137,7 @@ export function podRecord(pod: V1Pod): PodRecord {
     createdAt: instant(metadata.creationTimestamp) ?? 0,
     deletingUntil: instant(metadata.deletionTimestamp),
     kept: metadata.finalizers?.includes(finalizer) === true,
+    hasSecret: (spec?.imagePullSecrets ?? []).length > 0,
     gated: spec?.schedulingGates?.some(({ name }) => name === startGate) === true,
     phase: status?.phase ?? 'Pending',
     reason: status?.reason ?? '',

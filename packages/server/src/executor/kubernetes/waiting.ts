@@ -22,6 +22,9 @@ export interface WaitingContext {
   readonly now: number
 }
 
+/** Milliseconds in which a Secret may still be on its way to its node, which then tries without: the next try is ten seconds later. */
+const secretMs = 20_000
+
 const imageReasons = [
   'ErrImagePull',
   'ImagePullBackOff',
@@ -75,8 +78,11 @@ function withoutImage(
   // A node says no more than that it waits before the next try; the reason was told with the last one.
   if (/^Back-off pulling image "[^"]*"$/.test(message) || message === '') return {}
   const cause = explainFailure(message, { image: job.image, registry: job.image.split('/', 1)[0] ?? '' })
+  const age = now - pod.createdAt
+  if (cause.code === 'image-unauthorized' && pod.hasSecret && age < secretMs)
+    return { text: 'Its registry has not taken its credentials; its node tries once more.' }
   if (cause.code !== 'image-unreachable' && cause.code !== 'image-invalid') return { failure: cause }
-  const left = Math.ceil(imageSeconds - (now - pod.createdAt) / 1000)
+  const left = Math.ceil(imageSeconds - age / 1000)
   if (left <= 0) return { failure: cause }
   return { text: `${cause.message} It is tried again for ${left} more seconds.` }
 }
