@@ -81,7 +81,7 @@ class Kubernetes implements Executor {
     this.#options = options
     this.#api = new KubernetesApi(kubeConfig, { log })
     this.#folders = { attempts: join(options.dataDir, 'attempts'), logs: join(options.dataDir, 'logs') }
-    this.#logs = new AttemptLogs(this.#folders)
+    this.#logs = new AttemptLogs(this.#folders, (attemptId) => this.#runningLog(attemptId))
     this.#mirror = new Mirror({
       api: this.#api,
       namespace,
@@ -182,18 +182,15 @@ class Kubernetes implements Executor {
   }
 
   logSize(attemptId: string): Promise<number | undefined> {
-    return this.#logs.size(attemptId, this.#runningLog(attemptId))
+    return this.#logs.size(attemptId)
   }
 
   readLog(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
-    return this.#logs.read(attemptId, range, this.#runningLog(attemptId))
+    return this.#logs.read(attemptId, range)
   }
 
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const running = this.#runningLog(attemptId)
-    return running === undefined
-      ? this.#logs.read(attemptId, { start }, undefined)
-      : this.#logs.follow(attemptId, start, running, signal)
+    return this.#logs.follow(attemptId, start, signal)
   }
 
   deleteLog(attemptId: string): Promise<void> {

@@ -36,27 +36,46 @@ export interface RunningLog {
 /** The logs of all attempts, running, ended and forgotten. */
 export class AttemptLogs {
   readonly #folders: LogFolders
+  readonly #runningLog: (attemptId: string) => RunningLog | undefined
 
-  constructor(folders: LogFolders) {
+  /** @param runningLog says of an attempt that has not ended what must be known of it. */
+  constructor(folders: LogFolders, runningLog: (attemptId: string) => RunningLog | undefined) {
     this.#folders = folders
+    this.#runningLog = runningLog
   }
 
-  /** Bytes to be read now; undefined when there is no log. `running` is given while the attempt has not ended. */
-  async size(attemptId: string, running: RunningLog | undefined): Promise<number | undefined> {
-    const pieces = await this.#pieces(attemptId, running)
+  /** Bytes to be read now; undefined when there is no log. */
+  async size(attemptId: string): Promise<number | undefined> {
+    const pieces = await this.#pieces(attemptId, this.#runningLog(attemptId))
     return pieces === undefined ? undefined : totalLength(pieces)
   }
 
   /** The bytes of a range. Nothing when there is no log. */
-  async *read(attemptId: string, range: LogRange, running: RunningLog | undefined): AsyncIterable<Uint8Array> {
+  read(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
+    return this.#read(attemptId, range, this.#runningLog(attemptId))
+  }
+
+  /** The output from a place in the stream on, until the attempt has ended or the signal. */
+  follow(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const running = this.#runningLog(attemptId)
+    return running === undefined
+      ? this.#read(attemptId, { start }, undefined)
+      : this.#follow(attemptId, start, running, signal)
+  }
+
+  async *#read(attemptId: string, range: LogRange, running: RunningLog | undefined): AsyncIterable<Uint8Array> {
     const pieces = await this.#pieces(attemptId, running)
     if (pieces === undefined) return
     for (const piece of slicePieces(pieces, range.start ?? 0, range.end ?? Infinity))
       yield* this.#stream(attemptId, piece)
   }
 
-  /** The output from a place in the stream on, until the attempt has ended or the signal. */
-  async *follow(attemptId: string, start: number, running: RunningLog, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async *#follow(
+    attemptId: string,
+    start: number,
+    running: RunningLog,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
     const folder = join(this.#folders.attempts, attemptId)
     let position = start
     let watcher: FSWatcher | undefined
@@ -79,7 +98,7 @@ export class AttemptLogs {
       watcher?.close()
     }
     if (signal.aborted) return
-    yield* this.read(attemptId, { start: finishedOffset(position, running.joined ?? {}) }, undefined)
+    yield* this.#read(attemptId, { start: finishedOffset(position, running.joined ?? {}) }, undefined)
   }
 
   /** Deletes what there is of a log. */

@@ -17,9 +17,9 @@ describe('LogWriter', () => {
 
   const bytes = (content: string): Buffer => Buffer.from(content)
   const readable = () => {
-    const logs = new AttemptLogs({ attempts: folder, logs: join(folder, 'logs') })
     const running = { logLimitBytes: 64, joined: undefined, changed: () => Promise.resolve(), wake: () => {} }
-    return text(logs.read('a', {}, running))
+    const logs = new AttemptLogs({ attempts: folder, logs: join(folder, 'logs') }, () => running)
+    return text(logs.read('a', {}))
   }
   const open = () => LogWriter.open(join(folder, 'a'), 64)
 

@@ -91,7 +91,7 @@ class Oci implements OciExecutor {
   constructor(options: OciExecutorOptions) {
     this.#options = options
     this.#folders = foldersOf(options.dataDir)
-    this.#logs = new AttemptLogs(this.#folders)
+    this.#logs = new AttemptLogs(this.#folders, (attemptId) => this.#runningLog(attemptId))
     this.#sharedFiles = new SharedFiles(this.#folders.names)
   }
 
@@ -193,18 +193,15 @@ class Oci implements OciExecutor {
   }
 
   logSize(attemptId: string): Promise<number | undefined> {
-    return this.#logs.size(attemptId, this.#runningLog(attemptId))
+    return this.#logs.size(attemptId)
   }
 
   readLog(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
-    return this.#logs.read(attemptId, range, this.#runningLog(attemptId))
+    return this.#logs.read(attemptId, range)
   }
 
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const running = this.#runningLog(attemptId)
-    return running === undefined
-      ? this.#logs.read(attemptId, { start }, undefined)
-      : this.#logs.follow(attemptId, start, running, signal)
+    return this.#logs.follow(attemptId, start, signal)
   }
 
   deleteLog(attemptId: string): Promise<void> {
