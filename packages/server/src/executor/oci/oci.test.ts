@@ -13,53 +13,49 @@ import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
 const reason = whyNoContainers()
 if (reason === undefined)
   describeExecutor('oci', async () => {
-    const images = await realImages()
-    const tested = await OciUnderTest.open({ images: images.store })
+    await using parts = new AsyncDisposableStack()
+    const { images, ...references } = await realImages(parts)
+    const tested = await OciUnderTest.open({ images })
+    parts.defer(() => tested.close())
+    const made = parts.move()
     return {
       executor: tested.executor,
-      ...images.references,
+      ...references,
       account: ada,
       ...(tested.executor.limitsThatHold().memory ? {} : { whyNoMemoryLimit: 'there are no control groups here' }),
       reopen: () => tested.reopen(),
-      close: async () => {
-        await tested.close()
-        await images.close()
-      },
+      close: () => made.disposeAsync(),
     }
   })
 else console.log(`# the oci executor is not tested: ${reason}`)
 
 /** Images as the platform has them: one in the local store, others in real registries, one of which asks who one is. */
-async function realImages() {
+async function realImages(parts: AsyncDisposableStack) {
   const folder = await mkdtemp(join(tmpdir(), 'oci-images-'))
+  parts.defer(() => rm(folder, { recursive: true }))
   const account = { user: 'ada', password: 'of-the-registry' }
   const open = await startRegistry(join(folder, 'open'))
+  parts.defer(() => open.stop())
   const closed = await startRegistry(join(folder, 'closed'), { account })
+  parts.defer(() => closed.stop())
   const stalling = await startStallingProxy(open.host)
+  parts.defer(() => stalling.stop())
   const registries = [open.host, closed.host, stalling.host]
-  const store = await openLocalImages({
+  const images = await openLocalImages({
     folder: join(folder, 'images'),
     policy: { registries, aliases: {}, insecure: registries },
     log: pino({ level: 'silent' }),
   })
   const archive = join(folder, 'busybox.tar')
   await busyboxImage({ archive, env: ['PATH=/bin'] })
-  await store.load(archive, busyboxReference, AbortSignal.timeout(60_000))
+  await images.load(archive, busyboxReference, AbortSignal.timeout(60_000))
   await pushImage(archive, open, 'test/stalled:1')
   await pushImage(archive, closed, 'test/busybox:1', { account })
   return {
-    store,
-    references: {
-      image: busyboxReference,
-      missingImage: `${open.host}/test/nothing:1`,
-      stalledImage: `${stalling.host}/test/stalled:1`,
-      privateImage: { image: `${closed.host}/test/busybox:1`, registryAuth: `${account.user}:${account.password}` },
-    },
-    close: async () => {
-      await stalling.stop()
-      await open.stop()
-      await closed.stop()
-      await rm(folder, { recursive: true })
-    },
+    images,
+    image: busyboxReference,
+    missingImage: `${open.host}/test/nothing:1`,
+    stalledImage: `${stalling.host}/test/stalled:1`,
+    privateImage: { image: `${closed.host}/test/busybox:1`, registryAuth: `${account.user}:${account.password}` },
   }
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { freePort } from '../../free-port.ts'
@@ -74,6 +74,9 @@ export async function pushImage(
   as: string,
   { account, format }: { account?: { user: string; password: string }; format?: 'oci' | 'v2s2' } = {},
 ): Promise<void> {
+  // skopeo unpacks an archive too, but only root may have it do that: it gives the files to their owners.
+  const layout = await mkdtemp(`${archive}-layout-`)
+  await runTool('tar', ['-xf', archive, '-C', layout, '--no-same-owner'])
   await runTool('skopeo', [
     'copy',
     '--quiet',
@@ -82,9 +85,10 @@ export async function pushImage(
     '--dest-tls-verify=false',
     ...(account ? [`--dest-creds=${account.user}:${account.password}`] : []),
     ...(format ? [`--format=${format}`] : []),
-    `oci-archive:${archive}`,
+    `oci:${layout}`,
     `docker://${registry.host}/${as}`,
   ])
+  await rm(layout, { recursive: true })
 }
 
 /** What htpasswd(1) would write for a password: libxcrypt does it, and perl-base, always there on Debian, calls it. */
