@@ -12,7 +12,7 @@ export interface Clock {
 /** The longest that a timer of Node can wait; asked for more, it fires at once. */
 const longestMs = 2 ** 31 - 1
 
-/** The time of this machine. */
+/** The time of this machine. When that is set back, what was asked for before comes no later. */
 export const machineClock: Clock = {
   now: Date.now,
   at(instant, run) {

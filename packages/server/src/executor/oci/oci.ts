@@ -33,7 +33,7 @@ import type { IsolatedNetwork } from './network/network.ts'
 import { Nursery, type SupervisorExit } from './nursery.ts'
 import { unknownRecord } from './record.ts'
 import { SharedFiles } from './shared-files.ts'
-import { isAlive, signalContainer, signalSupervisor, writeGrace } from './supervisor.ts'
+import { isAlive, removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
 /** Settings of {@link createOciExecutor}. */
@@ -136,7 +136,9 @@ class Oci implements OciExecutor {
     const folder = this.#folder(attemptId)
     await writeGrace(folder, graceSeconds)
     const { bootId } = this.#known()
-    const { identity } = await findAttempt(folder, bootId)
+    const { identity, stage } = await findAttempt(folder, bootId)
+    // It has ended meanwhile, and what it left may have been removed before this was written.
+    if (stage === 'ended' || stage === 'cleaned') await removeGrace(folder)
     // One that has not told who it is yet finds the grace period in its folder before it starts anything.
     if (identity !== undefined) await signalSupervisor(identity, bootId)
   }

@@ -1,5 +1,5 @@
 import type { WarningSignal } from '@science-platform/contract'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cgroupFolders, procsFile, usageFiles } from './cgroups.ts'
 import { isDiskFull, isMissing, readIfThere } from '../files.ts'
@@ -121,3 +121,6 @@ export async function writeGrace(folder: string, graceSeconds: number): Promise<
     if (!isDiskFull(error) && !isMissing(error)) throw error
   }
 }
+
+/** Takes back what {@link writeGrace} left for a supervisor that is not there any more. */
+export const removeGrace = (folder: string): Promise<void> => rm(join(folder, 'stop'), { force: true })
