@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Platform, testImage } from '../support/platform.ts'
 import { clientEnvironment, PublishedClient, type Ending } from './published-client.ts'
+import { promisedCalls } from './wire-page.ts'
 
 /** What a command is to do, with all that it writes. Every human output begins with a line that names the server. */
 interface Expected {
@@ -238,6 +239,12 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
         assert.deepEqual(
           commands.filter((command) => !used.has(command)),
           [],
+        )
+        const promised = [...promisedCalls('Command line', name)].filter(([, what]) => what.startsWith('yes'))
+        assert.deepEqual(
+          commands.toSorted(),
+          promised.map(([command]) => command).sort(),
+          'docs/wire.md tells of them all',
         )
       })
     })
