@@ -23,21 +23,17 @@ function assertCatalogues(output: string): void {
   assert.deepEqual(long, [])
 }
 
-test(
-  'the demo shows the catalogues of two frames, and finds its image the second time',
-  { timeout: 400_000 },
-  async () => {
-    const demo = () => run(join(repository, 'scripts/run'), ['demo'])
-    assertCatalogues((await demo()).stdout)
-    const { stdout } = await demo()
-    assertCatalogues(stdout)
-    assert.doesNotMatch(stdout, /building it|loading it/)
-  },
-)
+test('the demo shows the catalogues of two frames, and finds its image the second time', async () => {
+  const demo = () => run(join(repository, 'scripts/run'), ['demo'])
+  assertCatalogues((await demo()).stdout)
+  const { stdout } = await demo()
+  assertCatalogues(stdout)
+  assert.doesNotMatch(stdout, /building it|loading it/)
+})
 
 test(
   'the demo runs as an ordinary user',
-  { timeout: 200_000, skip: process.getuid?.() === 0 ? false : 'the test above has run it as an ordinary user' },
+  { skip: process.getuid?.() === 0 ? false : 'the test above has run it as an ordinary user' },
   async () => {
     const folder = await mkdtemp(join(tmpdir(), 'sp-demo-'))
     after(() => rm(folder, { recursive: true, force: true }))
