@@ -55,6 +55,7 @@ export const Why = Type.Object(
               on: Type.Enum(['cores', 'memoryGb', 'gpus', 'running']),
               limit: Type.Number(),
               held: Type.Number(),
+              kept: Type.Optional(Type.Number({ description: 'Kept for jobs of theirs that are ahead.' })),
               asks: Type.Number(),
             }),
           ),

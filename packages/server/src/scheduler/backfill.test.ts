@@ -89,7 +89,9 @@ test('what a user may hold is kept for his own job at the head, too', () => {
   const plan = planner.plan(morning)
   assert.equal(plan.reservations[0]?.jobId, 'large')
   assert.deepEqual(ids(plan), [], 'with it bob would be at his limit when his first job could start')
-  assert.equal(plan.reasonOf(own.id)?.kind, 'backfill')
+  assert.deepEqual(plan.reasonOf(own.id), {
+    kind: 'limit', holder: 'user', name: 'bob', on: 'cores', limit: 16, held: 0, kept: 12, asks: 8,
+  }) // prettier-ignore
 })
 
 test('a job for off-peak hours keeps its node when they end before there is room, and takes nothing by day', () => {

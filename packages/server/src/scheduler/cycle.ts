@@ -6,12 +6,12 @@ import {
   earliestRoom,
   keep,
   type Kept,
+  keptOfLimit,
   mayBackfill,
   type Room,
   roomAt,
   roomAtLatest,
   shareNode,
-  takesLimitOf,
 } from './reservations.ts'
 import type { Reservation } from './snapshot.ts'
 
@@ -145,7 +145,7 @@ class Cycle {
     )
       return
     if (place !== undefined) this.#enqueueFrom(group, place + 1)
-    if (takesLimitOf(this.#kept.values(), group, policy, this.#isOffPeak) !== undefined) return
+    if (keptOfLimit(this.#kept.values(), group, policy, this.#isOffPeak) !== undefined) return
     const node = isBlocked
       ? undefined
       : free.best(shape.size, shape.gpuKind, (one) => {

@@ -1,7 +1,7 @@
 import { chargedCores, chargedHours, decayed } from './usage.ts'
 import type { OffPeakHours } from './off-peak.ts'
 import type { ActiveJob, Holder, LimitHit, Limits, LimitsByHour, Policy, Usage } from './snapshot.ts'
-import { sizeOfOffer, type Size } from './size.ts'
+import { nothing, sizeOfOffer, type Size } from './size.ts'
 import { countBefore } from './sorted.ts'
 
 /** A user or a group, and what it holds. */
@@ -45,17 +45,22 @@ export class HolderState {
     )
   }
 
-  /** Which limit one job more of this size meets. */
-  hit(size: Size, policy: Policy, open: boolean, opensAt: number | undefined): LimitHit | undefined {
+  /** Which limit one job more of this size meets, where so much of it is kept for other jobs. */
+  hit(
+    size: Size,
+    policy: Policy,
+    open: boolean,
+    opensAt: number | undefined,
+    kept: { readonly size: Size; readonly jobs: number } = { size: nothing, jobs: 0 },
+  ): LimitHit | undefined {
     const most = this.#most(policy, open)
     const meets = (
       on: LimitHit['on'],
       unit: number,
-      held: number,
-      asks: number,
-      limit: number,
+      amounts: { readonly held: number; readonly kept: number; readonly asks: number; readonly most: number },
     ): LimitHit | undefined => {
-      if (asks === 0 || held + asks <= limit) return undefined
+      const { held, asks } = amounts
+      if (asks === 0 || held + amounts.kept + asks <= amounts.most) return undefined
       const offPeak = open ? undefined : limitsOf(policy.limits[this.kind], this.set?.limits, true)[on]
       const now = limitsOf(policy.limits[this.kind], this.set?.limits, open)[on] ?? 0
       const larger = offPeak !== undefined && opensAt !== undefined && offPeak > now
@@ -65,15 +70,17 @@ export class HolderState {
         on,
         limit: now,
         held: held / unit,
+        ...(amounts.kept === 0 ? {} : { kept: amounts.kept / unit }),
         asks: asks / unit,
         ...(larger ? { larger: { limit: offPeak, at: opensAt } } : {}),
       }
     }
+    const of = (unit: keyof Size) => ({ held: this[unit], kept: kept.size[unit], asks: size[unit], most: most[unit] })
     return (
-      meets('running', 1, this.running, 1, most.running) ??
-      meets('cores', 1000, this.milliCores, size.milliCores, most.milliCores) ??
-      meets('memoryGb', 1024, this.mib, size.mib, most.mib) ??
-      meets('gpus', 1, this.gpus, size.gpus, most.gpus)
+      meets('running', 1, { held: this.running, kept: kept.jobs, asks: 1, most: most.running }) ??
+      meets('cores', 1000, of('milliCores')) ??
+      meets('memoryGb', 1024, of('mib')) ??
+      meets('gpus', 1, of('gpus'))
     )
   }
 

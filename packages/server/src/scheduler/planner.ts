@@ -4,7 +4,7 @@ import { isAble, type NodeState } from './node-state.ts'
 import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
 import { type Sample, sampleOf, type SampleSize } from './sample.ts'
-import { type Kept, mayBackfill, takesLimitOf } from './reservations.ts'
+import { type Kept, keptOfLimit, mayBackfill } from './reservations.ts'
 import { capacityOf } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
 
@@ -75,6 +75,8 @@ export class Planner {
       const mostFree = this.#largest((one) => one.free, shape) ?? { cores: 0, memoryGb: 0, gpus: 0 }
       return { kind: 'resources', asks, ableNodes, mostFree }
     }
+    const behind = this.#limitKept(group, now)
+    if (behind !== undefined) return { kind: 'limit', ...behind }
     const keeps = this.#keepsOff(lane, now)
     if (this.#isCut || keeps === undefined) return { kind: 'turn' }
     return { kind: 'backfill', reservedAt: keeps.reservation.at, plannedSeconds: lane.plannedSeconds }
@@ -179,6 +181,14 @@ export class Planner {
     )
   }
 
+  /** The limit that one job more would meet with what is kept of it for reservations. */
+  #limitKept(group: LaneGroup, now: number): LimitHit | undefined {
+    const { policy, offPeak } = this.#state
+    const isOffPeak = this.#state.isOffPeak(now)
+    const kept = keptOfLimit(this.#kept.values(), group, policy, isOffPeak)
+    return kept?.holder.hit(group.shape.size, policy, isOffPeak, offPeak?.nextOpening(now), kept)
+  }
+
   /** The most that a node has of what is asked for: by cores, then memory. */
   #largest(of: (node: NodeState) => NodeState['total'], able?: Shape) {
     let most: NodeState['total'] | undefined
@@ -197,9 +207,7 @@ export class Planner {
 
   /** The reservation that keeps a lane off the nodes that have room; undefined where one of them is free for it. */
   #keepsOff(lane: Lane, now: number): Kept | undefined {
-    const { policy } = this.#state
-    let keeps = takesLimitOf(this.#kept.values(), lane.group, policy, this.#state.isOffPeak(now))
-    if (keeps !== undefined) return keeps
+    let keeps: Kept | undefined
     const { shape } = lane.group
     const free = this.#state.free.best(shape.size, shape.gpuKind, (node) => {
       const kept = this.#kept.get(node)

@@ -1,6 +1,7 @@
 import type { Lane, LaneGroup } from './lane.ts'
+import type { HolderState } from './ledger.ts'
 import type { Holding, NodeState } from './node-state.ts'
-import { fits, minus, plus, type Size } from './size.ts'
+import { fits, minus, nothing, plus, type Size } from './size.ts'
 import type { Policy, Reservation } from './snapshot.ts'
 
 /** A node kept for the first job of a lane. */
@@ -90,29 +91,34 @@ export function keep(
   return { reservation, group, latest, isForLater, spare }
 }
 
+/** What of a holder's limits is kept for reservations. */
+export interface KeptOfLimit {
+  readonly holder: HolderState
+  readonly size: Size
+  readonly jobs: number
+}
+
 /**
- * The reservation whose job would be kept from starting by a limit of its user or group if one of this lane started now;
- * undefined where there is none. Whether that would end in time does not matter: a job that is at a limit has no reservation.
+ * What reservations keep of the limits of a lane's user or group, where one of its jobs would exceed them with that;
+ * undefined where it would not. Whether it would end in time does not matter: a job that is at a limit has no reservation.
  */
-export function takesLimitOf(
+export function keptOfLimit(
   kept: Iterable<Kept>,
   { account, shape }: LaneGroup,
   policy: Policy,
   isOffPeak: boolean,
-): Kept | undefined {
+): KeptOfLimit | undefined {
   for (const holder of [account.user, account.group]) {
     if (holder === undefined) continue
-    let first: Kept | undefined
+    let size = nothing
     let jobs = 0
-    let sum = shape.size
     for (const one of kept) {
       const { user, group } = one.group.account
       if (one.isForLater || (user !== holder && group !== holder)) continue
-      first ??= one
-      sum = plus(sum, one.group.shape.size)
+      size = plus(size, one.group.shape.size)
       jobs++
     }
-    if (jobs > 0 && holder.isFull(sum, policy, isOffPeak, jobs)) return first
+    if (jobs > 0 && holder.isFull(plus(size, shape.size), policy, isOffPeak, jobs)) return { holder, size, jobs }
   }
   return undefined
 }

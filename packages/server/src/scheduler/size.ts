@@ -34,6 +34,8 @@ export const capacityOf = ({ milliCores, mib, gpus }: Size): Capacity => ({
   gpus,
 })
 
+export const nothing: Size = { milliCores: 0, mib: 0, gpus: 0 }
+
 export const fits = (asks: Size, free: Size): boolean =>
   asks.milliCores <= free.milliCores && asks.mib <= free.mib && asks.gpus <= free.gpus
 

@@ -232,6 +232,8 @@ export interface LimitHit {
   readonly on: 'cores' | 'memoryGb' | 'gpus' | 'running'
   readonly limit: number
   readonly held: number
+  /** Of the limit, what is kept for jobs of this holder that are ahead and have a reservation. */
+  readonly kept?: number
   readonly asks: number
   /** The limit is another in off-peak hours, which begin then. */
   readonly larger?: { readonly limit: number; readonly at: number }

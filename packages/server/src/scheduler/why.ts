@@ -69,10 +69,10 @@ function reasonView(reason: Reason): NonNullable<Why['reason']> {
     case 'window':
       return { kind, ...(reason.opensAt === undefined ? {} : { until: instant(reason.opensAt) }) }
     case 'limit': {
-      const { holder, name, on, limit, held, asks, larger } = reason
+      const { holder, name, on, limit, held, kept, asks, larger } = reason
       return {
         kind,
-        limit: { holder, name, on, limit, held, asks },
+        limit: { holder, name, on, limit, held, ...(kept === undefined ? {} : { kept }), asks },
         ...(larger === undefined ? {} : { until: instant(larger.at) }),
       }
     }

@@ -19,7 +19,10 @@ test('each reason says what is waited for, with its numbers', () => {
     /the one node that could hold it has 1 core and 2 GB of memory free\.$/,
   )
   assert.match(say({ kind: 'reservation', asks, at: 9, node: 'n1' }), /kept for it on n1.*by at 9/)
-  assert.match(say({ kind: 'backfill', reservedAt: 9, plannedSeconds: 7200 }), /from at 9 on.*run for 2 hours/)
+  assert.match(
+    say({ kind: 'backfill', reservedAt: 9, plannedSeconds: 7200 }),
+    /but from at 9 on that is kept.*reckoned to take 2 hours/,
+  )
   assert.match(say({ kind: 'no-node', asks, largest: undefined }), /none is there now/)
   assert.match(
     say({ kind: 'no-node', asks: { ...asks, gpus: 1, gpuKind: 'a100' }, largest: { cores: 4, memoryGb: 8, gpus: 0 } }),
@@ -29,7 +32,11 @@ test('each reason says what is waited for, with its numbers', () => {
 
 test('a limit says whose it is, what is held, and when it is larger', () => {
   const limit = { kind: 'limit', holder: 'user', name: 'ada', on: 'cores', limit: 64, held: 60, asks: 8 } as const
-  assert.equal(say(limit), 'Its owner holds 60 cores of at most 64 cores, and it asks for 8.')
+  assert.equal(say(limit), 'Its owner holds 60 of at most 64 cores, and it asks for 8.')
+  assert.equal(
+    say({ ...limit, held: 0, kept: 60 }),
+    'Its owner holds 0 of at most 64 cores; 60 cores are kept for what is ahead, and it asks for 8.',
+  )
   assert.match(say({ ...limit, larger: { limit: 128, at: 3 } }), /Off-peak, from at 3, 128 cores may be held/)
   assert.equal(
     say({ ...limit, holder: 'group', name: 'sky', on: 'running', limit: 1, held: 1, asks: 1 }),

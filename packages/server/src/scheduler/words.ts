@@ -31,20 +31,24 @@ export function words(reason: Reason, writeInstant: WriteInstant): string {
         : `It waits for ${ask(reason.asks)}: of the ${reason.ableNodes} nodes that could hold it none has more than ${have(reason.mostFree, reason.asks)} free.`
     case 'backfill':
       return (
-        `There is room for it, kept from ${writeInstant(reason.reservedAt)} on for a job that is ahead of it, and it may run ` +
-        `for ${duration(reason.plannedSeconds)}. With a shorter \`--time\` it may start sooner.`
+        `There is room for it, but from ${writeInstant(reason.reservedAt)} on that is kept for a job ahead of it, and this one ` +
+        `is reckoned to take ${duration(reason.plannedSeconds)}. With a shorter \`--time\` it may start sooner.`
       )
   }
 }
 
-function limitWords({ holder, name, on, limit, held, asks, larger }: LimitHit, writeInstant: WriteInstant): string {
+function limitWords(
+  { holder, name, on, limit, held, kept = 0, asks, larger }: LimitHit,
+  writeInstant: WriteInstant,
+): string {
   const whose = holder === 'user' ? 'Its owner' : `Its group, ${name},`
   const later =
     larger === undefined ? '' : ` Off-peak, from ${writeInstant(larger.at)}, ${amount(larger.limit, on)} may be held.`
+  const ahead = kept === 0 ? '' : `; ${amount(kept, on)} are kept for what is ahead`
   const now =
     on === 'running'
-      ? `${whose} has ${count(held, 'job')} running, of ${number(limit)} allowed at once.`
-      : `${whose} holds ${amount(held, on)} of at most ${amount(limit, on)}, and it asks for ${number(asks)}.`
+      ? `${whose} has ${count(held, 'job')} running, of ${number(limit)} allowed at once${ahead}.`
+      : `${whose} holds ${number(held)} of at most ${amount(limit, on)}${ahead}, and it asks for ${number(asks)}.`
   return now + later
 }
 
