@@ -57,7 +57,7 @@ test('a job for the off-peak hours waits for them, larger limits hold in them, a
     JSON.stringify(told.sooner),
   )
   const limited = await waitsFor(platform.jobs(), large, 'limit')
-  assert.match(limited.summary, /holds 0 of at most 1 core, and it asks for 3. Off-peak, from .*, 3 cores may be held/)
+  assert.match(limited.summary, /0 of 1 core are held, and it asks for 3. Off-peak, from .*, 3 cores may be held/)
   assert.equal(limited.reason?.until, opening)
   const part = await charged('sleep 1')
   assert.ok(Math.abs(part - 1) < 0.01, `others do not wait, and are charged in full: ${part}`)

@@ -96,7 +96,7 @@ test('limits count at once: a job waits for its own, others pass it, more lets i
   const second = await submit('sleep 600', { name: 'second', cores: 1, memoryGb: 1 })
   const told = await waitsFor(second, 'limit')
   assert.deepEqual(told.reason?.limit, { holder: 'user', name: 'ada', on: 'cores', limit: 1, held: 1, asks: 1 })
-  assert.match(told.summary, /Its owner holds 1 of at most 1 core, and it asks for 1/)
+  assert.match(told.summary, /It waits for its owner's limit: 1 of 1 core is held, and it asks for 1/)
   const his = await submit('true', { cores: 1, memoryGb: 1 }, bob)
   assert.equal((await platform.jobs(bob).wait(his))[0]?.state, 'succeeded', 'nobody waits for the limit of another')
 
@@ -113,7 +113,7 @@ test('limits count at once: a job waits for its own, others pass it, more lets i
   await platform.admin('limit', 'set', 'user', 'ada', '--running', '1', '--cores', 'none')
   const third = await submit('true', { cores: 1, memoryGb: 1 })
   await eventually('lowered below what runs it starts no more', async () =>
-    (await why(third)).summary.includes('has 2 jobs running, of 1 allowed at once'),
+    (await why(third)).summary.includes('2 jobs run, and 1 may at once'),
   )
   const states = (await Promise.all([first, second].map((id) => platform.jobs().get(id)))).map(({ state }) => state)
   assert.deepEqual(states, ['running', 'running'], 'and ends nothing')

@@ -32,15 +32,15 @@ test('each reason says what is waited for, with its numbers', () => {
 
 test('a limit says whose it is, what is held, and when it is larger', () => {
   const limit = { kind: 'limit', holder: 'user', name: 'ada', on: 'cores', limit: 64, held: 60, asks: 8 } as const
-  assert.equal(say(limit), 'Its owner holds 60 of at most 64 cores, and it asks for 8.')
+  assert.equal(say(limit), "It waits for its owner's limit: 60 of 64 cores are held, and it asks for 8.")
   assert.equal(
     say({ ...limit, held: 0, kept: 60 }),
-    'Its owner holds 0 of at most 64 cores; 60 cores are kept for what is ahead, and it asks for 8.',
+    "It waits for its owner's limit: 0 of 64 cores are held, 60 are kept for what is ahead, and it asks for 8.",
   )
   assert.match(say({ ...limit, larger: { limit: 128, at: 3 } }), /Off-peak, from at 3, 128 cores may be held/)
   assert.equal(
     say({ ...limit, holder: 'group', name: 'sky', on: 'running', limit: 1, held: 1, asks: 1 }),
-    'Its group, sky, has 1 job running, of 1 allowed at once.',
+    'It waits for the limit of its group, sky: 1 job runs, and 1 may at once.',
   )
 })
 

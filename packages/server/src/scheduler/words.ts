@@ -41,15 +41,16 @@ function limitWords(
   { holder, name, on, limit, held, kept = 0, asks, larger }: LimitHit,
   writeInstant: WriteInstant,
 ): string {
-  const whose = holder === 'user' ? 'Its owner' : `Its group, ${name},`
+  const whose = holder === 'user' ? "its owner's limit" : `the limit of its group, ${name}`
+  const isOfJobs = on === 'running'
+  const used = isOfJobs
+    ? `${count(held, 'job')} ${held === 1 ? 'runs' : 'run'}, and ${number(limit)} may at once`
+    : `${number(held)} of ${amount(limit, on)} ${held === 1 ? 'is' : 'are'} held`
+  const ahead = kept === 0 ? '' : `, ${number(kept)} ${kept === 1 ? 'is' : 'are'} kept for what is ahead`
+  const asked = isOfJobs ? '' : `, and it asks for ${number(asks)}`
   const later =
     larger === undefined ? '' : ` Off-peak, from ${writeInstant(larger.at)}, ${amount(larger.limit, on)} may be held.`
-  const ahead = kept === 0 ? '' : `; ${amount(kept, on)} are kept for what is ahead`
-  const now =
-    on === 'running'
-      ? `${whose} has ${count(held, 'job')} running, of ${number(limit)} allowed at once${ahead}.`
-      : `${whose} holds ${number(held)} of at most ${amount(limit, on)}${ahead}, and it asks for ${number(asks)}.`
-  return now + later
+  return `It waits for ${whose}: ${used}${ahead}${asked}.${later}`
 }
 
 const units = {
