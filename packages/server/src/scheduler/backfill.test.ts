@@ -94,6 +94,27 @@ test('what a user may hold is kept for his own job at the head, too', () => {
   }) // prettier-ignore
 })
 
+test('whoever has a node kept uses the gap before it himself, at his limit too, if that is over in time', () => {
+  const policy = policyOf({ limits: { user: { cores: 16 } } })
+  const active = [running(8, { user: 'cyd', limitSeconds: 7200, estimateSeconds: 7200 })]
+  const own = jobOf(4, { user: 'bob', limitSeconds: 1800, estimateSeconds: 1800 })
+  const planner = new Planner(snapshotOf({ policy, active, queued: [large, own] }))
+  const plan = planner.plan(morning)
+  assert.deepEqual(ids(plan), [own.id])
+  const started = { ...own, node: node.name, placedAt: morning }
+  planner.tell({ type: 'placed', job: started })
+  // What runs ends early: he is at his limit until his own does.
+  planner.tell({ type: 'gone', id: active[0]?.id ?? '' })
+  const [reservation] = planner.plan(morning + minute).reservations
+  assert.deepEqual([reservation?.jobId, reservation?.at], ['large', morning + 30 * minute])
+  assert.equal(planner.reasonOf('large', morning + minute)?.kind, 'reservation')
+  const tooLong = jobOf(2, { user: 'bob', limitSeconds: 1800, estimateSeconds: 1800 })
+  planner.tell({ type: 'queued', job: tooLong })
+  assert.deepEqual(ids(planner.plan(morning + minute)), [])
+  planner.tell({ type: 'gone', id: own.id })
+  assert.deepEqual(ids(planner.plan(morning + 31 * minute)), ['large'])
+})
+
 test('a job for off-peak hours keeps its node when they end before there is room, and takes nothing by day', () => {
   const offPeak = { days: ['mon', 'tue'], from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' } as const
   const policy = policyOf({ offPeak, limits: { user: { cores: 16 } } })

@@ -77,8 +77,8 @@ class Cycle {
     for (const { entry, node, holding } of this.#placed) {
       this.#state.giveBack(node, holding)
       const { account } = entry.lane.group
-      account.user.add(holding.size, -1)
-      account.group?.add(holding.size, -1)
+      account.user.add(holding, -1)
+      account.group?.add(holding, -1)
       entry.lane.rewind()
     }
   }
@@ -130,7 +130,7 @@ class Cycle {
 
   #see({ lane, place, keepsOnly }: Candidate): void {
     const { group } = lane
-    const { shape, account } = group
+    const { shape } = group
     if (keepsOnly) {
       if (this.#kept.size < this.#state.policy.backfill.reservations) this.#keepFor(lane, true)
       return
@@ -139,13 +139,12 @@ class Cycle {
     shape.toSee--
     const isBlocked = shape.blockedIn === this.#number
     if (!isBlocked) this.#hopeful--
-    if (
-      account.user.isFull(shape.size, policy, this.#isOffPeak) ||
-      account.group?.isFull(shape.size, policy, this.#isOffPeak) === true
-    )
+    if (this.#isFull(group)) {
+      this.#keepThoughFull(lane)
       return
+    }
     if (place !== undefined) this.#enqueueFrom(group, place + 1)
-    if (keptOfLimit(this.#kept.values(), group, policy, this.#isOffPeak) !== undefined) return
+    if (keptOfLimit(this.#kept.values(), lane, policy, this.#isOffPeak, this.#now) !== undefined) return
     const node = isBlocked
       ? undefined
       : free.best(shape.size, shape.gpuKind, (one) => {
@@ -163,6 +162,29 @@ class Cycle {
     if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane, false)
   }
 
+  #isFull({ account, shape }: LaneGroup): boolean {
+    const { policy } = this.#state
+    return (
+      account.user.isFull(shape.size, policy, this.#isOffPeak) ||
+      account.group?.isFull(shape.size, policy, this.#isOffPeak) === true
+    )
+  }
+
+  /** Whoever has a node kept for him may use the gap before it himself: he keeps it while that is over in time. */
+  #keepThoughFull(lane: Lane): void {
+    const { policy, reservations } = this.#state
+    const { account, shape } = lane.group
+    const promise = reservations.get(lane.first()?.job.id ?? '')
+    if (promise === undefined || this.#kept.size >= policy.backfill.reservations) return
+    let from = this.#now
+    for (const holder of [account.user, account.group]) {
+      const at = holder === undefined ? from : holder.roomAt(shape.size, policy, this.#isOffPeak, this.#now)
+      if (at === undefined || at > promise.promisedAt + this.#maxDelayMs) return
+      from = Math.max(from, at)
+    }
+    this.#keepFor(lane, false, from)
+  }
+
   #start(lane: Lane, node: NodeState): void {
     const { group } = lane
     const entry = lane.first() as Entry
@@ -170,8 +192,8 @@ class Cycle {
     const kept = this.#kept.get(node)
     if (kept !== undefined) shareNode(kept, lane, this.#now)
     this.#state.hold(node, holding)
-    group.account.user.add(holding.size, 1)
-    group.account.group?.add(holding.size, 1)
+    group.account.user.add(holding, 1)
+    group.account.group?.add(holding, 1)
     this.#placed.push({ entry, node, holding })
     lane.step()
     const next = lane.first()
@@ -181,9 +203,10 @@ class Cycle {
     this.#enqueue({ lane, score, seq: next.job.seq, place: undefined, keepsOnly: false })
   }
 
-  #keepFor(lane: Lane, isForLater: boolean): void {
+  /** @param from - Its user and group have room within their limits from then on. */
+  #keepFor(lane: Lane, isForLater: boolean, from = this.#now): void {
     const { job } = lane.first() as Entry
-    const found = this.#roomFor(lane.group, this.#state.reservations.get(job.id))
+    const found = this.#roomFor({ group: lane.group, from }, this.#state.reservations.get(job.id))
     if (found === undefined) return
     const { node, room, madeAt, promisedAt } = found
     const reservation = { jobId: job.id, node: node.name, at: room.at, madeAt, promisedAt }
@@ -195,16 +218,16 @@ class Cycle {
    * The room that the last plan promised. Where it comes later than the policy allows, another node's, if that comes sooner
    * and would also at the latest: else a job could be sent from node to node for ever by estimates that do not hold.
    */
-  #roomFor(group: LaneGroup, promise: Reservation | undefined): Found | undefined {
-    const { shape } = group
+  #roomFor(wanted: Wanted, promise: Reservation | undefined): Found | undefined {
+    const { shape } = wanted.group
     const node = promise === undefined ? undefined : this.#state.nodes.get(promise.node)
     if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, shape))
-      return this.#soonestRoom(group)
+      return this.#soonestRoom(wanted)
     const { madeAt, promisedAt } = promise
-    const room = this.#roomOn(node, group)
+    const room = this.#roomOn(node, wanted)
     if (room === undefined) return undefined
     if (room.at <= promisedAt + this.#maxDelayMs) return { node, room, madeAt, promisedAt }
-    const other = this.#soonestRoom(group, roomAtLatest(node, shape.size, this.#now))
+    const other = this.#soonestRoom(wanted, roomAtLatest(node, shape.size, this.#now))
     return other !== undefined && other.room.at < room.at ? other : { node, room, madeAt, promisedAt: room.at }
   }
 
@@ -213,15 +236,15 @@ class Cycle {
   }
 
   /** @param atLatest - Nodes on which there might be room later than this are left out. */
-  #soonestRoom(group: LaneGroup, atLatest = Infinity): Found | undefined {
-    const { shape } = group
+  #soonestRoom(wanted: Wanted, atLatest = Infinity): Found | undefined {
+    const { shape } = wanted.group
     let best: Found | undefined
     let tried = 0
     for (const node of this.#state.free.fromEmptiest()) {
       if (!isAble(node, shape) || this.#kept.has(node)) continue
       if (++tried > nodesTried) break
       if (atLatest < Infinity && roomAtLatest(node, shape.size, this.#now) > atLatest) continue
-      const room = this.#roomOn(node, group, best?.room.at)
+      const room = this.#roomOn(node, wanted, best?.room.at)
       if (room === undefined) continue
       if (best === undefined || room.at < best.room.at) best = { node, room, madeAt: this.#now, promisedAt: room.at }
     }
@@ -229,17 +252,23 @@ class Cycle {
   }
 
   /** When there is room on a node for a job that may start then. Undefined: not before `until`. */
-  #roomOn(node: NodeState, { shape, offPeak }: LaneGroup, until?: number): Room | undefined {
+  #roomOn(node: NodeState, { group: { shape, offPeak }, from }: Wanted, until?: number): Room | undefined {
     const room = earliestRoom(node, shape.size, this.#now, until === undefined ? Infinity : until + 1)
-    const hours = this.#state.offPeak
-    if (room === undefined || !offPeak || hours === undefined) return room
-    const opensAt = hours.nextOpening(room.at)
-    return opensAt === undefined || opensAt === room.at ? room : roomAt(node, opensAt, this.#now)
+    if (room === undefined) return undefined
+    const within = Math.max(room.at, from)
+    const at = (offPeak ? this.#state.offPeak?.nextOpening(within) : undefined) ?? within
+    return at === room.at ? room : roomAt(node, at, this.#now)
   }
 }
 
 /** So many of the nodes that could hold a job, those with the most free cores, are asked when they will have room. */
 const nodesTried = 256
+
+/** Jobs for which room is looked for, and from when on their limits let one start. */
+interface Wanted {
+  readonly group: LaneGroup
+  readonly from: number
+}
 
 interface Found {
   readonly node: NodeState

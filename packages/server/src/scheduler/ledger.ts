@@ -1,7 +1,8 @@
 import { chargedCores, chargedHours, decayed } from './usage.ts'
 import type { OffPeakHours } from './off-peak.ts'
-import type { ActiveJob, Holder, LimitHit, Limits, LimitsByHour, Policy, Usage } from './snapshot.ts'
-import { nothing, sizeOfOffer, type Size } from './size.ts'
+import type { Holder, LimitHit, Limits, LimitsByHour, Policy, Usage } from './snapshot.ts'
+import { expectedEnd, type Holding } from './node-state.ts'
+import { minus, nothing, sizeOfOffer, type Size } from './size.ts'
 import { countBefore } from './sorted.ts'
 
 /** A user or a group, and what it holds. */
@@ -13,6 +14,7 @@ export class HolderState {
   mib = 0
   gpus = 0
   running = 0
+  readonly #holdings = new Set<Holding>()
   #limits:
     | { readonly policy: Policy; readonly open: boolean; readonly set: Holder | undefined; readonly now: Most }
     | undefined
@@ -26,7 +28,10 @@ export class HolderState {
     return this.set?.weight ?? 1
   }
 
-  add(size: Size, sign: 1 | -1): void {
+  add(holding: Holding, sign: 1 | -1): void {
+    const { size } = holding
+    if (sign === 1) this.#holdings.add(holding)
+    else this.#holdings.delete(holding)
     this.milliCores += sign * size.milliCores
     this.mib += sign * size.mib
     this.gpus += sign * size.gpus
@@ -43,6 +48,19 @@ export class HolderState {
       // Nobody is kept from a job without GPUs by a limit on GPUs that was lowered below what he holds; the same for the others below.
       (size.gpus > 0 && this.gpus + size.gpus > most.gpus)
     )
+  }
+
+  /** When one job more of this size is not too much, as far as is expected of what is held; undefined where it always is. */
+  roomAt(size: Size, policy: Policy, open: boolean, now: number): number | undefined {
+    const ends = [...this.#holdings].map((holding) => ({ at: expectedEnd(holding.job, now), size: holding.size }))
+    let [at, left, others] = [now, size, 0]
+    for (const end of ends.toSorted((a, b) => a.at - b.at)) {
+      if (!this.isFull(left, policy, open, others)) return at
+      at = end.at
+      left = minus(left, end.size)
+      others--
+    }
+    return this.isFull(left, policy, open, others) ? undefined : at
   }
 
   /** Which limit one job more of this size meets, where so much of it is kept for other jobs. */
@@ -198,10 +216,11 @@ export class Ledger {
   }
 
   /** A job takes or gives back what it holds. */
-  hold(job: ActiveJob, size: Size, sign: 1 | -1): void {
+  hold(holding: Holding, sign: 1 | -1): void {
+    const { job } = holding
     const account = this.account(job.user, job.group)
-    account.user.add(size, sign)
-    account.group?.add(size, sign)
+    account.user.add(holding, sign)
+    account.group?.add(holding, sign)
     account.hold(Math.round(chargedCores(job.needs, this.#policy) * 100), this.#clock(job.placedAt), sign)
     account.jobs += sign
   }

@@ -19,7 +19,7 @@ export class Holding {
  * When a job is expected to end: after its estimate. Past that, after twice its estimate, four times, and so on up to its
  * limit; past its limit it is being ended: after one more minute, two, four.
  */
-function expectedEnd({ placedAt, estimateSeconds, limitSeconds }: ActiveJob, now: number): number {
+export function expectedEnd({ placedAt, estimateSeconds, limitSeconds }: ActiveJob, now: number): number {
   let seconds = Math.max(1, Math.min(estimateSeconds, limitSeconds))
   while (placedAt + seconds * 1000 <= now && seconds < limitSeconds) seconds = Math.min(2 * seconds, limitSeconds)
   let minutes = 0

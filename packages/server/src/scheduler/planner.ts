@@ -63,19 +63,20 @@ export class Planner {
     const node = this.#placed.get(jobId)
     if (node !== undefined) return { kind: 'placed', node }
     if (!state.mayStart(group, now)) return { kind: 'window', opensAt: state.offPeak?.nextOpening(now) }
+    const asks = job.needs
+    const reservation = state.reservations.get(jobId)
+    if (reservation !== undefined && state.nodes.has(reservation.node))
+      return { kind: 'reservation', asks, at: reservation.at, node: reservation.node }
     const limit = this.#limitHit(group, now)
     if (limit !== undefined) return { kind: 'limit', ...limit }
     const ableNodes = state.ableNodes(shape)
-    const asks = job.needs
     if (ableNodes === 0) return { kind: 'no-node', asks, largest: this.#largest((one) => one.total) }
-    const reservation = state.reservations.get(jobId)
-    if (reservation !== undefined) return { kind: 'reservation', asks, at: reservation.at, node: reservation.node }
     const room = state.free.best(shape.size, shape.gpuKind)
     if (room === undefined) {
       const mostFree = this.#largest((one) => one.free, shape) ?? { cores: 0, memoryGb: 0, gpus: 0 }
       return { kind: 'resources', asks, ableNodes, mostFree }
     }
-    const behind = this.#limitKept(group, now)
+    const behind = this.#limitKept(lane, now)
     if (behind !== undefined) return { kind: 'limit', ...behind }
     const keeps = this.#keepsOff(lane, now)
     if (this.#isCut || keeps === undefined) return { kind: 'turn' }
@@ -182,11 +183,11 @@ export class Planner {
   }
 
   /** The limit that one job more would meet with what is kept of it for reservations. */
-  #limitKept(group: LaneGroup, now: number): LimitHit | undefined {
+  #limitKept(lane: Lane, now: number): LimitHit | undefined {
     const { policy, offPeak } = this.#state
     const isOffPeak = this.#state.isOffPeak(now)
-    const kept = keptOfLimit(this.#kept.values(), group, policy, isOffPeak)
-    return kept?.holder.hit(group.shape.size, policy, isOffPeak, offPeak?.nextOpening(now), kept)
+    const kept = keptOfLimit(this.#kept.values(), lane, policy, isOffPeak, now)
+    return kept?.holder.hit(lane.group.shape.size, policy, isOffPeak, offPeak?.nextOpening(now), kept)
   }
 
   /** The most that a node has of what is asked for: by cores, then memory. */

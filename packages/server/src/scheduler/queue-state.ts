@@ -249,7 +249,7 @@ export class QueueState {
   #place(job: ActiveJob, laneKey = laneOf(job, this.policy).key): void {
     const holding = new Holding(job)
     this.holdings.set(job.id, holding)
-    this.ledger.hold(job, holding.size, 1)
+    this.ledger.hold(holding, 1)
     const node = this.nodes.get(job.node)
     if (node !== undefined) this.hold(node, holding)
     const servedAt = Math.max(job.placedAt, this.#served.get(laneKey) ?? 0)
@@ -273,7 +273,7 @@ export class QueueState {
     const holding = this.holdings.get(id)
     if (holding !== undefined) {
       this.holdings.delete(id)
-      this.ledger.hold(holding.job, holding.size, -1)
+      this.ledger.hold(holding, -1)
       const node = this.nodes.get(holding.job.node)
       if (node !== undefined) this.giveBack(node, holding)
     }

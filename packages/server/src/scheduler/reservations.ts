@@ -100,21 +100,23 @@ export interface KeptOfLimit {
 
 /**
  * What reservations keep of the limits of a lane's user or group, where one of its jobs would exceed them with that;
- * undefined where it would not. Whether it would end in time does not matter: a job that is at a limit has no reservation.
+ * undefined where it would not. Those count before which it would not be over.
  */
 export function keptOfLimit(
   kept: Iterable<Kept>,
-  { account, shape }: LaneGroup,
+  lane: Lane,
   policy: Policy,
   isOffPeak: boolean,
+  now: number,
 ): KeptOfLimit | undefined {
+  const { account, shape } = lane.group
   for (const holder of [account.user, account.group]) {
     if (holder === undefined) continue
     let size = nothing
     let jobs = 0
     for (const one of kept) {
       const { user, group } = one.group.account
-      if (one.isForLater || (user !== holder && group !== holder)) continue
+      if (one.isForLater || (user !== holder && group !== holder) || endsBefore(one, lane, now)) continue
       size = plus(size, one.group.shape.size)
       jobs++
     }
