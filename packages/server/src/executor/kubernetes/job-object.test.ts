@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import platform from '../../../package.json' with { type: 'json' }
 import type { AttemptSpec } from '../executor.ts'
 import { CannotRun, jobObject, releaseOf, secretObject } from './job-object.ts'
 import type { ClusterSettings } from './settings.ts'
@@ -48,7 +49,20 @@ describe('the Job of an attempt', () => {
     const { metadata, spec: job } = jobObject(spec, settings)
     assert.deepEqual([job?.backoffLimit, job?.parallelism, job?.completions, job?.suspend], [0, 1, 1, false])
     assert.equal(metadata?.name, 'platform-k3x9a0qz-1')
-    const labels = { 'canfar.net/id': 'k3x9a0qz', 'canfar.net/username': 'ada', 'canfar.net/kind': 'headless' }
+    const labels = {
+      'canfar.net/id': 'k3x9a0qz',
+      'canfar.net/username': 'ada',
+      'canfar.net/name': spec.name,
+      'canfar.net/kind': 'headless',
+      'canfar.net/job': 'platform-k3x9a0qz-1',
+      'canfar.net/flavor': 'fixed',
+      'canfar.net/accelerator': 'none',
+      'canfar.net/community': 'default',
+      'canfar.net/project': 'default',
+      'app.kubernetes.io/managed-by': 'science-platform',
+      'app.kubernetes.io/part-of': 'canfar',
+      'app.kubernetes.io/version': platform.version,
+    }
     for (const [key, value] of Object.entries(labels)) {
       assert.equal(metadata.labels?.[key], value)
       assert.equal(job?.template.metadata?.labels?.[key], value)

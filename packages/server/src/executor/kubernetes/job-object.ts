@@ -1,3 +1,4 @@
+import platform from '../../../package.json' with { type: 'json' }
 import type { V1Job, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
 import type { Volume } from '../../config.ts'
 import { imageSource } from '../../image/allowed.ts'
@@ -178,6 +179,7 @@ const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<stri
   [attemptLabel]: spec.id,
   'app.kubernetes.io/managed-by': 'science-platform',
   'app.kubernetes.io/part-of': 'canfar',
+  'app.kubernetes.io/version': platform.version,
 })
 
 function queueLabels({ priorityClass }: AttemptSpec, { queue }: ClusterSettings): Record<string, string> {
