@@ -11,6 +11,9 @@ import { median } from './statistics.ts'
 const replicaCount = 256
 
 const rounds = 5
+
+/** Requests at a time of the asynchronous client: `connections` in the script. */
+const connectionCount = 32
 const pinned = fileURLToPath(new URL('../e2e/acceptance/clients/canfar-1.5.2.txt', import.meta.url))
 const script = fileURLToPath(new URL('published_client.py', import.meta.url))
 
@@ -21,35 +24,50 @@ export interface PublishedClientFigures {
   readonly connections: number
   /** By `create(..., replicas=256)` of the published client. */
   readonly client: number
+  /** Seconds of processor time that Python itself takes for that: what no server can make less. */
+  readonly clientProcessor: number
   /** By as many requests of the HTTP library that the client is built on, and no more. */
   readonly library: number
   /** By as many requests of the benchmark's own connections, which cost next to nothing themselves. */
   readonly bare: number
 }
 
-/** Measures the published client beside bare requests like its own, over one connection and over 32. */
+/** What the script measures: seconds by the clock, and of processor time. */
+type PythonRound = Readonly<
+  Record<'session' | 'bare' | 'asyncSession' | 'asyncBare', readonly [seconds: number, processor: number]>
+>
+
+/** Measures the published client beside bare requests like its own, over one connection and over 32, in turns. */
 export async function measurePublishedClient(platform: Platform): Promise<PublishedClientFigures[]> {
   const env = { ...process.env, CANFAR_URL: `${platform.url}/skaha/v1`, CANFAR_TOKEN: platform.token }
   const { image } = jobRequest('waiting', ['true'])
-  const args = [script, image, String(replicaCount), String(rounds)]
-  const { stdout } = await promisify(execFile)(join(await pythonPrograms(pinned), 'python'), args, { env })
-  const python = JSON.parse(stdout) as Record<'session' | 'bare' | 'asyncSession' | 'asyncBare', number[]>
-  const figures = async (name: string, connections: number, client: number[], library: number[]) => ({
+  const program = join(await pythonPrograms(pinned), 'python')
+  const measured: { python: PythonRound; one: number; many: number }[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const { stdout } = await promisify(execFile)(program, [script, image, String(replicaCount)], { env })
+    measured.push({
+      python: JSON.parse(stdout) as PythonRound,
+      one: await bareRequests(platform, image, 1),
+      many: await bareRequests(platform, image, connectionCount),
+    })
+  }
+  const figures = (name: string, connections: number, client: keyof PythonRound, library: keyof PythonRound) => ({
     name,
     connections,
-    client: median(client),
-    library: median(library),
-    bare: median(await bareRequests(platform, image, connections)),
+    client: median(measured.map(({ python }) => python[client][0])),
+    clientProcessor: median(measured.map(({ python }) => python[client][1])),
+    library: median(measured.map(({ python }) => python[library][0])),
+    bare: median(measured.map(({ one, many }) => (connections === 1 ? one : many))),
   })
   return [
-    await figures('Session', 1, python.session, python.bare),
-    await figures('AsyncSession', 32, python.asyncSession, python.asyncBare),
+    figures('Session', 1, 'session', 'bare'),
+    figures('AsyncSession', connectionCount, 'asyncSession', 'asyncBare'),
   ]
 }
 
-/** The client's own requests, word for word, over connections that are kept open. */
-async function bareRequests({ url, token }: Platform, image: string, connectionCount: number): Promise<number[]> {
-  const connections = Array.from({ length: connectionCount }, () => new HttpConnection(url, token))
+/** Seconds for the client's own requests, word for word, over connections that are kept open. */
+async function bareRequests({ url, token }: Platform, image: string, count: number): Promise<number> {
+  const connections = Array.from({ length: count }, () => new HttpConnection(url, token))
   const request = (replica: number): string =>
     `/skaha/v1/session?${new URLSearchParams([
       ['name', `waiting-${replica}`],
@@ -63,18 +81,14 @@ async function bareRequests({ url, token }: Platform, image: string, connectionC
     ]).toString()}`
   try {
     await Promise.all(connections.map((each) => each.expect(200, 'GET', '/skaha/v1/session?status=Running')))
-    const seconds: number[] = []
-    for (let round = 0; round < rounds; round += 1) {
-      const startedAt = performance.now()
-      let replica = 0
-      await Promise.all(
-        connections.map(async (each) => {
-          while (replica < replicaCount) await each.expect(200, 'POST', request((replica += 1)))
-        }),
-      )
-      seconds.push((performance.now() - startedAt) / 1000)
-    }
-    return seconds
+    const startedAt = performance.now()
+    let replica = 0
+    await Promise.all(
+      connections.map(async (each) => {
+        while (replica < replicaCount) await each.expect(200, 'POST', request((replica += 1)))
+      }),
+    )
+    return (performance.now() - startedAt) / 1000
   } finally {
     connections.forEach((each) => each.close())
   }

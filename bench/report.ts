@@ -59,17 +59,13 @@ export function report(results: Results): string {
       submissions.thousandReplicasSeconds < 0.3,
     ],
     ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
-    ...publishedClient.flatMap(({ name, connections, client, library, bare }) =>
-      // Over 32 connections Python itself is what takes the time: only requests that Python makes too tell of the client.
-      ([['its library’s', library], ...(connections === 1 ? ([['our', bare]] as const) : [])] as const).map(
-        ([whose, seconds]): [string, string, string, boolean] => [
-          `256 replicas by ${name} ÷ ${whose} bare POSTs`,
-          digits(client / seconds, 2),
-          'at most 1.5',
-          client / seconds <= 1.5,
-        ],
-      ),
-    ),
+    // Bare requests of Python's: what the client takes longer than any Python does is no server's doing.
+    ...publishedClient.map(({ name, client, library }): [string, string, string, boolean] => [
+      `256 replicas by ${name} ÷ 256 bare POSTs`,
+      digits(client / library, 2),
+      'at most 1.5',
+      client / library <= 1.5,
+    ]),
     ['memory of an idle server', `${digits(memory.idleMb, 0)} MB`, 'under 120 MB', memory.idleMb < 120],
   ]
 
@@ -105,10 +101,10 @@ export function report(results: Results): string {
     '',
     '256 sessions by the published client canfar 1.5.2:',
     table([
-      ['', 'create(replicas=256)', 'bare, its HTTP library', 'bare, ours'],
-      ...publishedClient.map(({ name, connections, client, library, bare }) => [
+      ['', 'create(replicas=256)', 'Python’s CPU of it', 'bare, its library', 'bare, ours'],
+      ...publishedClient.map(({ name, connections, client, clientProcessor, library, bare }) => [
         `${name}, ${connections} connection${connections === 1 ? '' : 's'}`,
-        ...[client, library, bare].map((seconds) => `${digits(seconds, 2)} s`),
+        ...[client, clientProcessor, library, bare].map((seconds) => `${digits(seconds, 2)} s`),
       ]),
     ]),
     '',

@@ -2,8 +2,8 @@
  * `npm run bench:hardening`: what token checks, limits on requests, the audit trail and metrics cost. Two servers in one process
  * on this machine, with and without them, are asked in turns.
  *
- *     npm run bench:hardening                about three minutes
- *     npm run bench:hardening -- --quick     twenty seconds
+ *     npm run bench:hardening                about four minutes
+ *     npm run bench:hardening -- --quick     half a minute
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
