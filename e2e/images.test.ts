@@ -212,6 +212,7 @@ test('what the registries offer is listed from what they said last, also while t
     (await images().registries()).find(({ registry, fault }) => registry === 'open.test' && fault !== undefined),
   )
   assert.deepEqual([fault.fault, fault.images], ['it could not be reached', 1])
+  assert.match((await canfar(['registry', 'list'])).stdout, /^open\.test: it could not be reached$/m)
   assert.ok((await images().list({ name: 'open.test/team/public:1' })).images.length === 1)
   assert.equal((await platform.fetch('/readyz')).status, 200)
   delete ways.open.answerInstead
