@@ -2,6 +2,8 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
+  /** Milliseconds by a clock that nobody sets; it stands still while the machine sleeps. */
+  elapsed(): number
   /**
    * Calls `run` once the instant has come: never within this call, soon where it is over already, and never at all where it
    * is infinite. What is returned calls it off.
@@ -15,6 +17,7 @@ const longestMs = 2 ** 31 - 1
 /** The time of this machine. When that is set back, what was asked for before comes no later. */
 export const machineClock: Clock = {
   now: Date.now,
+  elapsed: () => performance.now(),
   at(instant, run) {
     if (instant === Infinity) return () => {}
     let timer: NodeJS.Timeout

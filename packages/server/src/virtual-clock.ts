@@ -26,6 +26,10 @@ export class VirtualClock implements Clock {
     return this.#now
   }
 
+  elapsed(): number {
+    return this.#now
+  }
+
   at(instant: number, run: () => void): () => void {
     if (instant === Infinity) return () => {}
     const alarm: Alarm = { instant: Math.max(instant, this.#now), number: this.#set++, run }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { exit, forever, wait, type Behaviour } from '../executor/simulated/behaviour.ts'
 import { World, type Fact } from '../executor/simulated/world.ts'
+import type { Clock } from '../clock.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
 import { VirtualClock } from '../virtual-clock.ts'
@@ -132,6 +133,31 @@ test('a job that runs for too long is ended with that cause, as soon as its time
   await becomes(job, 'running')
   const ended = await becomes(job, 'failed')
   assert.deepEqual([ended.cause?.code, ended.endedAt], ['time-limit', 61_000])
+})
+
+test('a clock that is set forward ends no job before it has had its time', async () => {
+  let ahead = 0
+  const stepping: Clock = {
+    now: () => clock.now() + ahead,
+    elapsed: () => clock.elapsed(),
+    at: (instant, run) => clock.at(instant - ahead, run),
+  }
+  await server.end()
+  server = await Server.begin({ folder, clock: stepping, world, policy: {} })
+  const job = does({ command: [forever] }, { timeSeconds: 60 })
+  await submit(job)
+  await becomes(job, 'running')
+  await server.loop.resting()
+  ahead = 36_000_000
+  server.loop.wake()
+  const ended = await becomes(job, 'failed')
+  assert.equal(ended.cause?.code, 'time-limit')
+  assert.equal(clock.now(), 61_000)
+  const warnings = (await server.store.events(job.id)).filter(({ reason }) => reason === 'TimeLimitNear')
+  assert.deepEqual(
+    warnings.map(({ at }) => at - ahead),
+    [55_000],
+  )
 })
 
 test('an attempt that the executor does not take fails with its words', async () => {

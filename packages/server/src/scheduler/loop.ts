@@ -10,7 +10,8 @@ import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
 import type { Plan, Policy } from './snapshot.ts'
 import { outcomesKept } from './start-forecasts.ts'
-import { warningReasons, warningsOf } from './time-limit.ts'
+import { Deadlines } from './deadlines.ts'
+import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
 /** How often the loop looks without having been woken, in case a notification was missed. */
 const restMs = 2_000
@@ -51,6 +52,7 @@ export class Loop {
   #waiting: ReadonlyMap<string, string> = new Map()
   /** Warnings that were given, by attempt and kind. */
   readonly #warned = new Set<string>()
+  readonly #deadlines = new Deadlines()
   #forecastAt = 0
   /** When a plan may come out otherwise although nothing has happened. */
   #planAgainAt: number | undefined
@@ -205,6 +207,7 @@ export class Loop {
 
     for (const id of agreement.forget) {
       this.#told.delete(id)
+      this.#deadlines.forget(id)
       for (const reason of warningReasons) this.#warned.delete(`${id} ${reason}`)
       await executor.forget(id)
     }
@@ -276,7 +279,7 @@ export class Loop {
   /** Warns jobs whose time is nearly over. Told first and then done: a signal is never sent twice. */
   async #warn(now: number): Promise<void> {
     for (const job of this.queue.roster.active()) {
-      for (const { at, reason, message } of warningsOf(job)) {
+      for (const { at, reason, message } of this.#warningsOf(job)) {
         const key = `${attemptId(job.id, job.attempt)} ${reason}`
         if (at > now || this.#warned.has(key)) continue
         const { startedAt = 0 } = job
@@ -294,7 +297,7 @@ export class Loop {
   #overdue(): JobStep[] {
     const at = this.#now()
     return [...this.queue.roster.active()]
-      .filter((job) => job.state === 'running' && job.deadlineAt !== undefined && job.deadlineAt <= at)
+      .filter((job) => (this.#deadlineOf(job) ?? Infinity) <= at)
       .map((job) => ({
         jobId: job.id,
         from: 'running' as const,
@@ -319,6 +322,15 @@ export class Loop {
     })
   }
 
+  #deadlineOf(job: StoredJob): number | undefined {
+    return this.#deadlines.of(job, this.#now(), this.#clock.elapsed())
+  }
+
+  #warningsOf(job: StoredJob): readonly Warning[] {
+    const deadlineAt = this.#deadlineOf(job)
+    return deadlineAt === undefined ? [] : warningsOf({ ...job, deadlineAt })
+  }
+
   #now(): number {
     return this.#clock.now()
   }
@@ -327,8 +339,8 @@ export class Loop {
     const now = this.#now()
     let rest = this.#planAgainAt === undefined ? restMs : Math.min(restMs, Math.max(0, this.#planAgainAt - now))
     for (const job of this.queue.roster.active()) {
-      const { state, deadlineAt = Infinity } = job
-      const next = state === 'running' ? [deadlineAt, ...warningsOf(job).map(({ at }) => at)] : []
+      const deadlineAt = this.#deadlineOf(job)
+      const next = deadlineAt === undefined ? [] : [deadlineAt, ...this.#warningsOf(job).map(({ at }) => at)]
       for (const at of next) if (at > now || at === deadlineAt) rest = Math.min(rest, Math.max(0, at - now))
     }
     return rest

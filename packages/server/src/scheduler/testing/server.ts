@@ -7,7 +7,7 @@ import { JobChanges } from '../../job/changes.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store } from '../../store/store.ts'
-import type { VirtualClock } from '../../virtual-clock.ts'
+import type { Clock } from '../../clock.ts'
 import { Loop } from '../loop.ts'
 import { policyOf, type PartialPolicy } from '../policy.ts'
 import { CallFailed, Life } from './life.ts'
@@ -17,7 +17,7 @@ import { plainSpec } from './plain-spec.ts'
 export interface ServerParts {
   /** Where its database is, or will be. */
   readonly folder: string
-  readonly clock: VirtualClock
+  readonly clock: Clock
   readonly world: World
   readonly policy: PartialPolicy
   /** It hears of no change in the world: it only finds out by looking. @defaultValue false */
