@@ -87,7 +87,7 @@ describe('LogWriter', () => {
         }
         assert.deepEqual((await readdir(join(folder, 'a'))).sort(), ['copied', 'log'])
       }),
-      { numRuns: 60 },
+      { numRuns: 60, examples: [[[1, 1, 1, 4, 10, 2, 1, 40, 1], 8]] },
     )
   })
 })

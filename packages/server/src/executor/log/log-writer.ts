@@ -103,7 +103,9 @@ export class LogWriter {
   async write(bytes: Uint8Array, place: string, placeBytes: number): Promise<void> {
     const known = this.#position + placeBytes
     await this.#append(bytes)
-    if (place !== this.#copied.place) await this.#note({ bytes: known, place })
+    if (place === this.#copied.place) return
+    await this.#note({ bytes: known, place })
+    await this.#dropOldest()
   }
 
   /** The source has ended: joins what there is into one file. May be interrupted and done again. */
@@ -146,19 +148,27 @@ export class LogWriter {
     }
   }
 
-  /** A full segment makes room for the next: the oldest goes when the rest is a whole tail. */
+  /**
+   * The oldest segments go when the rest is a whole tail. What is not noted yet is cut off again after a restart, so it does
+   * not count, unless it is a tail by itself.
+   */
+  async #dropOldest(): Promise<void> {
+    const sure = Math.max(this.#copied.bytes, this.#position - this.#tailLimit)
+    for (let [oldest] = this.#segments; oldest !== undefined; [oldest] = this.#segments) {
+      if (sure - (oldest.start + oldest.size) < this.#tailLimit) return
+      this.#segments.shift()
+      await rm(join(this.#folder, `log.${oldest.start}`), { force: true })
+    }
+  }
+
+  /** A full segment makes room for the next. */
   async #roomInSegment(): Promise<number> {
     const limit = Math.max(1, Math.floor(this.#tailLimit / 8))
     let last = this.#segments.at(-1)
     if (last === undefined || last.size >= limit) {
       await this.#segment?.close()
       this.#segment = undefined
-      let kept = this.#segments.reduce((sum, { size }) => sum + size, 0)
-      while (this.#segments[0] !== undefined && kept - this.#segments[0].size >= this.#tailLimit) {
-        const [oldest] = this.#segments.splice(0, 1)
-        kept -= oldest?.size ?? 0
-        await rm(join(this.#folder, `log.${oldest?.start ?? 0}`), { force: true })
-      }
+      await this.#dropOldest()
       last = { start: this.#position, size: 0 }
       this.#segments.push(last)
     }
