@@ -14,7 +14,6 @@ export interface ClusterPlatform extends AsyncDisposable {
 
 /** Starts a platform on the test cluster as its operators do. */
 export async function startClusterPlatform(): Promise<ClusterPlatform> {
-  process.env['EXECUTOR'] = 'kubernetes'
   const platform = await Platform.make()
   // As many at a time as the node takes pods: the cluster is what is measured.
   platform.set('SCIENCE_PLATFORM_KUBERNETES_OVERCOMMIT', '100')

@@ -21,7 +21,7 @@ const { values } = parseArgs({
 })
 const jobs = Number(values.jobs)
 const pods = Number(values.pods)
-const rounds = 5
+const rounds = 3
 
 async function measureRate(): Promise<RateFigures> {
   await using platform = await startClusterPlatform()
