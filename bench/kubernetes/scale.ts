@@ -8,6 +8,7 @@ import { run } from '../run-program.ts'
 import type { ScaleFigures } from './report.ts'
 
 const label = 'bench=simulated'
+const goProgram = fileURLToPath(new URL('../../scripts/go-program', import.meta.url))
 
 /** Nodes that only say they run what they are given (kwok), on the test cluster. */
 export interface SimulatedNodes extends AsyncDisposable {
@@ -38,16 +39,12 @@ export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
     },
   }))
   await applyObjects(nodes)
-  const kwok = spawn(
-    await programPath(),
-    [
-      '--kubeconfig',
-      testKubeconfig(),
-      '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake',
-      '--node-lease-duration-seconds=0',
-    ],
-    { stdio: ['ignore', 'ignore', 'ignore'] },
-  )
+  const program = (await run(goProgram, ['kwok'])).trim()
+  // What its nodes and pods do: they are ready, they run, Jobs' pods are complete, and what is deleted is gone.
+  const stages = ['node/fast/node-initialize', 'pod/fast/pod-ready', 'pod/fast/pod-complete', 'pod/fast/pod-delete']
+  const told = stages.flatMap((stage) => ['--config', `${program}.config/${stage}.yaml`])
+  const selector = '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake'
+  const kwok = spawn(program, ['--kubeconfig', testKubeconfig(), selector, ...told], { stdio: 'ignore' })
   await kubectl('wait', '--for=condition=Ready', 'node', '-l', label, '--timeout=100s')
   return { count, [Symbol.asyncDispose]: () => remove(kwok) }
 }
@@ -56,9 +53,6 @@ async function remove(kwok: ChildProcess): Promise<void> {
   await kubectl('delete', 'nodes', '-l', label, '--wait=false')
   kwok.kill('SIGTERM')
 }
-
-const programPath = async (): Promise<string> =>
-  (await run(fileURLToPath(new URL('../../scripts/go-program', import.meta.url)), ['kwok'])).trim()
 
 /** Submits jobs for the simulated nodes, waits for all of them, and says how it went. */
 export async function measureScale(nodes: SimulatedNodes, pods: number): Promise<ScaleFigures> {

@@ -1,4 +1,5 @@
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
+import { createSecureContext, type SecureContext } from 'node:tls'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { KubeConfig } from '@kubernetes/client-node'
@@ -29,6 +30,9 @@ export const isPassing = (error: unknown): boolean =>
 /** Whether the API server says that there is no such object. */
 export const isGone = (error: unknown): boolean => error instanceof ApiError && error.status === 404
 
+/** Connections that are not needed just now are kept, but not as many as many logs at once have needed. */
+const newAgent = (): Agent => new Agent({ keepAlive: true, maxFreeSockets: 32 })
+
 /** What {@link KubernetesApi} needs beside a kubeconfig. */
 export interface ApiOptions {
   readonly log: Logger
@@ -53,11 +57,12 @@ export interface ApiRequest {
 export class KubernetesApi {
   readonly #config: KubeConfig
   readonly #log: Logger
-  #agent = new Agent({ keepAlive: true })
+  #agent = newAgent()
   readonly #timeoutMs: number
   readonly #waiting: (() => void)[] = []
   #free: number
   #answers = true
+  #secure: { readonly identity: string; readonly context: SecureContext } | undefined
 
   constructor(config: KubeConfig, { log, concurrency = 16, timeoutSeconds = 30 }: ApiOptions) {
     this.#config = config
@@ -171,10 +176,13 @@ export class KubernetesApi {
     if (cluster === null) throw new Error('The kubeconfig has no current context, or its cluster is not in it.')
     const url = new URL(cluster.server.replace(/\/+$/, '') + path)
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value))
-    const settings: RequestOptions = { method, signal, timeout: timeoutMs }
+    const settings: RequestOptions & { secureContext?: SecureContext } = { method, signal, timeout: timeoutMs }
     await this.#config.applyToHTTPSOptions(settings)
     // The one that the library makes keeps no connection; only a proxy needs it.
-    if (cluster.proxyUrl === undefined && url.protocol === 'https:') settings.agent = this.#agent
+    if (cluster.proxyUrl === undefined && url.protocol === 'https:') {
+      settings.agent = this.#agent
+      settings.secureContext = this.#secureContext(settings)
+    }
     const payload = body === undefined ? undefined : JSON.stringify(body)
     const headers: Record<string, string | number> = { accept: 'application/json' }
     for (const [name, value] of Object.entries((settings.headers ?? {}) as Record<string, string>))
@@ -189,7 +197,7 @@ export class KubernetesApi {
       const call = send(url, { ...settings, headers }, resolve)
       call.on('timeout', () => {
         // Where one connection is dead without a word, those that were opened with it are too: none of them is used again.
-        if (agent === this.#agent) this.#agent = new Agent({ keepAlive: true })
+        if (agent === this.#agent) this.#agent = newAgent()
         call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`))
         agent.destroy()
       })
@@ -199,6 +207,16 @@ export class KubernetesApi {
       })
       call.end(payload)
     })
+  }
+
+  /** What all connections share as long as the identity stays: one for each connection would be half of what that takes. */
+  #secureContext({ ca, cert, key, pfx, passphrase }: RequestOptions): SecureContext {
+    const identity = [ca, cert, key, pfx, passphrase].map(String).join('\n')
+    if (this.#secure?.identity !== identity) {
+      const context = createSecureContext({ ca, cert, key, pfx, passphrase })
+      this.#secure = { identity, context }
+    }
+    return this.#secure.context
   }
 
   async #take(): Promise<void> {

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { mkdir, readdir, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -81,6 +82,8 @@ class Oci implements OciExecutor {
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   /** Work that goes on in the background; its failures are logged. */
   readonly #background = new Set<Promise<void>>()
+  /** Attempts that were forgotten, and of which more is there than the log. */
+  readonly #leaving = new Map<string, Promise<void>>()
   #machine: Machine | undefined
   #hints: Hints | undefined
   #supervisorsLog: number | undefined
@@ -166,12 +169,13 @@ class Oci implements OciExecutor {
     if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
     this.#attempts.delete(attemptId)
     // Its files may still be being removed; the log is moved when nobody works in the folder any more.
-    this.#own(
-      attempt.settled.then(async () => {
+    const left = attempt.settled
+      .then(async () => {
         if (!this.#closed) await keepOnlyLog(this.#folders, attemptId)
-      }),
-      attemptId,
-    )
+      })
+      .finally(() => this.#leaving.delete(attemptId))
+    this.#leaving.set(attemptId, left)
+    this.#own(left, attemptId)
     return Promise.resolve()
   }
 
@@ -278,6 +282,9 @@ class Oci implements OciExecutor {
     const { spec } = attempt
     try {
       requireSafeNames(spec)
+      const leaving = this.#leaving.get(spec.id)
+      if (leaving !== undefined) await Promise.race([leaving, once(signal, 'abort')])
+      signal.throwIfAborted()
       if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
         throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
       const image = await this.#options.images.prepare(spec.image, {
@@ -356,14 +363,15 @@ class Oci implements OciExecutor {
   #supervise(attempt: Attempt, mode: 'run' | 'clean'): void {
     attempt.custody = { type: 'child' }
     const seen = async (): Promise<void> => {
-      const { code, failure, unknown } = await this.#raise(mode, attempt.id)
+      const exit = await this.#raise(mode, attempt.id)
+      const { code, failure, unknown } = exit
       if (failure !== undefined)
         this.#options.log.error({ attemptId: attempt.id, failure }, 'a supervisor could not be started')
       // A second one ends at once where the first one lives, and does its work where it was never born.
       if (unknown && !this.#closed) await this.#raise(mode, attempt.id)
       // 0: it has told and cleaned everything, so there is nothing to ask but what it told.
       if (code === 0 && attempt.ended) await this.#settle(attempt)
-      else await this.#afterSupervisor(attempt, failure)
+      else await this.#afterSupervisor(attempt, exit)
     }
     this.#own(seen(), attempt.id)
   }
@@ -374,7 +382,7 @@ class Oci implements OciExecutor {
   }
 
   /** The supervisor is gone: is everything told and tidy, or was it killed? */
-  async #afterSupervisor(attempt: Attempt, spawnFailure: string | undefined): Promise<void> {
+  async #afterSupervisor(attempt: Attempt, { code, failure }: SupervisorExit): Promise<void> {
     if (this.#closed) return
     const folder = this.#folder(attempt.id)
     const found = await findAttempt(folder, this.#known().bootId)
@@ -389,8 +397,8 @@ class Oci implements OciExecutor {
       return
     }
     if (found.stage === 'prepared' && !attempt.ended) {
-      const said = spawnFailure ?? ((await readIfThere(join(folder, 'errors'))) ?? '').trim()
-      const cause = attempt.stopAsked ? stoppedBeforeStart : supervisorFailure(said)
+      const said = failure ?? ((await readIfThere(join(folder, 'errors'))) ?? '').trim()
+      const cause = attempt.stopAsked ? stoppedBeforeStart : supervisorFailure(said, code === noRoomExit)
       attempt.end({ at: Date.now(), cause, stopped: attempt.stopAsked })
       this.#changed()
     }
@@ -426,7 +434,7 @@ class Oci implements OciExecutor {
     if (custody.type !== 'adopted' || (await isAlive(custody.identity, this.#known().bootId))) return
     if (attempt.custody !== custody) return // somebody else has seen it too
     attempt.custody = { type: 'settled' }
-    await this.#afterSupervisor(attempt, undefined)
+    await this.#afterSupervisor(attempt, {})
   }
 
   /** Takes over what was found. An attempt only goes on: from preparing to running to ended. */
@@ -499,8 +507,11 @@ const nothingToRun = (image: PreparedImage): Cause => ({
   hint: 'Give a command: --cmd PROGRAM.',
 })
 
-function supervisorFailure(said: string): Cause {
-  if (/no space left|quota exceeded/i.test(said)) return diskFull(said)
+/** Exit code of a supervisor that found no room on the disk, where there may be none to say so either (errno(3)). */
+const noRoomExit = 28
+
+function supervisorFailure(said: string, noRoom: boolean): Cause {
+  if (noRoom || /no space left|quota exceeded/i.test(said)) return diskFull(said || 'there was no room to begin')
   return {
     code: 'start-failed',
     message:
