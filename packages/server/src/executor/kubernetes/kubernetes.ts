@@ -37,7 +37,7 @@ export interface KubernetesOptions extends ClusterSettings {
   readonly usage: KubernetesConfig['usage']
   /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
   readonly logLimitBytes?: number
-  /** Logs that are followed at once; the rest is fetched every ten seconds. @defaultValue 500 */
+  /** Logs that are followed at once; the rest is fetched every ten seconds. @defaultValue 200 */
   readonly followedLogs?: number
   /** Seconds from one listing of the cluster to the next. @defaultValue 10 */
   readonly listSeconds?: number
@@ -452,7 +452,7 @@ class Kubernetes implements Executor {
 
   /** A place among the logs that are followed; undefined when all are taken. */
   #followLease(): Disposable | undefined {
-    if (this.#followed >= (this.#options.followedLogs ?? 500)) return undefined
+    if (this.#followed >= (this.#options.followedLogs ?? 200)) return undefined
     this.#followed++
     let given = true
     return {
