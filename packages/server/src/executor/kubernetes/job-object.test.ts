@@ -48,6 +48,7 @@ describe('the Job of an attempt', () => {
   it('runs once at most, and is found by the labels that operators know', () => {
     const { metadata, spec: job } = jobObject(spec, settings)
     assert.deepEqual([job?.backoffLimit, job?.parallelism, job?.completions, job?.suspend], [0, 1, 1, false])
+    assert.deepEqual(job?.template.spec?.schedulingGates, [{ name: 'canfar.net/start' }])
     assert.equal(metadata?.name, 'platform-k3x9a0qz-1')
     const labels = {
       'canfar.net/id': 'k3x9a0qz',
@@ -142,8 +143,6 @@ describe('the Job of an attempt', () => {
     const job = jobObject({ ...spec, priorityClass: 'large' }, { ...settings, queue })
     assert.equal(job.spec?.suspend, true)
     assert.equal(job.metadata?.labels?.['kueue.x-k8s.io/queue-name'], 'batch')
-    assert.deepEqual(job.spec?.template.spec?.schedulingGates, [{ name: 'canfar.net/start' }])
-    assert.equal(podOf().pod?.schedulingGates, undefined)
     assert.equal(job.metadata.labels['kueue.x-k8s.io/priority-class'], 'low')
     assert.equal(job.spec.template.spec?.affinity, undefined)
     // One with credentials is shown to Kueue only when its Secret is there.

@@ -88,8 +88,9 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
             { ...unreachable, key: 'node.kubernetes.io/unreachable' },
             ...settings.tolerations,
           ],
-          // Kueue may take back a place and give it again while nobody watches: each pod waits for the platform's word.
-          ...(settings.queue === undefined ? {} : { schedulingGates: [{ name: startGate }] }),
+          // A Job may make a second pod while nobody watches: when its first is removed by hand, or when Kueue takes back a
+          // place and gives it again. So each pod waits for the platform's word.
+          schedulingGates: [{ name: startGate }],
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
           ...(held ? { imagePullSecrets: [{ name }] } : {}),
           securityContext: {

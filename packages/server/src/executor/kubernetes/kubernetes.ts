@@ -342,7 +342,7 @@ class Kubernetes implements Executor {
     if (job?.deleting === true) attempt.deletingSince ??= now
     if (pod?.gated === true) this.#openGate(attempt, pod)
     const requeued = this.#mirror.podsOf(attempt.id).some((other) => other.gated && other !== pod)
-    // It has had its run: no second one follows where the queue of the cluster lets it go on.
+    // It has had its run: no second one follows.
     if ((job?.suspended === true && pod !== undefined) || requeued) this.#runNoMore(attempt, now)
     const shown = shownBy({
       job,
@@ -369,11 +369,16 @@ class Kubernetes implements Executor {
   #openGate(attempt: Attempt, pod: PodRecord): void {
     if (attempt.stopAsked || attempt.gateOf === pod.uid) return
     attempt.gateOf = pod.uid
-    const opened = join(this.#folders.attempts, attempt.id, 'opened')
+    const folder = join(this.#folders.attempts, attempt.id)
+    const opened = join(folder, 'opened')
     this.#own(
       attempt.inTurn(async () => {
         const first = await ifThere(readFile(opened, 'utf8'))
-        if (first === undefined) await writeFile(opened, pod.uid, { mode: 0o600, flush: true })
+        if (first === undefined) {
+          // The server that made the Job may have been killed before it made the folder.
+          await mkdir(folder, { recursive: true, mode: 0o700 })
+          await writeFile(opened, pod.uid, { mode: 0o600, flush: true })
+        }
         if (first === undefined || first === pod.uid) await this.#objects.openGate(pod)
         else this.#runNoMore(attempt, Date.now())
       }),

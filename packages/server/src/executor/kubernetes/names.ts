@@ -12,7 +12,7 @@ export const stopAnnotation = 'canfar.net/stop'
 export const causeAnnotation = 'canfar.net/cause'
 /** Keeps Jobs and pods, whoever deletes them, until the platform has learnt how they ended. */
 export const finalizer = 'canfar.net/ending'
-/** Keeps a pod off the nodes until the platform lets it go, where another system admits Jobs and may do so twice. */
+/** Keeps a pod off the nodes until the platform lets it go: only the first pod of an attempt. */
 export const startGate = 'canfar.net/start'
 /** Name of the container that runs the command. */
 export const containerName = 'job'
