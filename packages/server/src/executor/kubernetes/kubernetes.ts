@@ -419,7 +419,11 @@ class Kubernetes implements Executor {
     if (pod?.container.startedAt !== undefined) {
       const node = pod.node === undefined ? undefined : this.#mirror.nodes.get(pod.node)
       attempt.copier ??= this.#copierOf(attempt, pod.name)
-      const { joined, complete } = await attempt.copier.finish(node?.ready === true, pod.deletingUntil !== undefined)
+      // Whoever told how the container ended is there, although the cluster may not have noticed yet that it is back.
+      const { terminated } = pod.container
+      const told = terminated !== undefined && terminated.reason !== 'ContainerStatusUnknown'
+      const isThere = node?.ready === true || told
+      const { joined, complete } = await attempt.copier.finish(isThere, pod.deletingUntil !== undefined)
       attempt.joined = joined
       if (!complete)
         this.#tell(attempt.id, 'Warning', 'LogIncomplete', 'The end of its log could not be fetched from its node.')

@@ -21,6 +21,9 @@ export interface LogCopierOptions {
 /** Milliseconds between two looks at a log that is not followed. */
 const unfollowedMs = 10_000
 
+/** Milliseconds of one such try: a node that went away right after it told of the end never answers. */
+const lastTryMs = 20_000
+
 /** Tries to fetch the end of a log whose node does not hand it out. */
 const lastTries = 4
 
@@ -62,7 +65,7 @@ export class LogCopier {
     const tries = isLeaving && this.#followedToEnd ? 1 : lastTries
     for (let tried = 0; isThere && tried < tries; tried++) {
       if (tried > 0) await sleep(500 * 2 ** tried, undefined, { signal })
-      if (await this.#copy('to the end', signal)) break
+      if (await this.#copy('to the end', AbortSignal.any([signal, AbortSignal.timeout(lastTryMs)]))) break
     }
     signal.throwIfAborted()
     const writer = await LogWriter.open(folder, limitBytes)
