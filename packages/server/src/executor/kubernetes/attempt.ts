@@ -26,8 +26,9 @@ export class Attempt extends WakeUps {
   settling: Promise<void> | undefined
   /** Ends the making of its objects. */
   readonly making = new AbortController()
-  /** What is done to its objects, one after the other. */
+  /** What it waits for, since when, and whether its owner was told. */
   #wait: { readonly kind: string; readonly since: number; told: boolean } | undefined
+  /** What is done to its objects, one after the other. */
   #work: Promise<void> = Promise.resolve()
 
   constructor(id: string, name: string) {
