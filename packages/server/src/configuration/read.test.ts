@@ -90,6 +90,8 @@ test('rules of the queue that make no sense are refused with the reason', async 
     'queue: {offPeak: {days: [mon], from: "18:00", to: "08:00", timezone: Europe/Atlantis}}':
       /"Europe\/Atlantis" is no time zone/,
     'queue: {offPeak: {days: [monday], from: "18:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.days/,
+    'queue: {offPeak: {days: [], from: "18:00", to: "08:00", weekends: friday, timezone: UTC}}':
+      /queue\.offPeak\.weekends/,
     'limits: {user: {cores: -4}}': /limits\.user\.cores: it is -4/,
     'limits: {group: {running: 1.5}}': /limits\.group\.running: it is 1\.5/,
     'limits: {user: {offPeak: {cores: -1}}}': /limits\.user\.offPeak\.cores: it is -1/,
@@ -110,6 +112,8 @@ test('rules of the queue are read from the file and the environment, over defaul
   assert.deepEqual(policy.offPeak?.days, ['mon', 'fri'])
   assert.equal(policy.offPeak.weekends, true)
   assert.equal(policy.halfLifeHours, 24)
+  const elsewhere = await read(yaml, { SCIENCE_PLATFORM_QUEUE_OFF_PEAK_WEEKENDS: '[fri, sat]' })
+  assert.deepEqual(elsewhere.policy.offPeak?.weekends, ['fri', 'sat'])
   assert.deepEqual((await read('dataDir: /d\n')).policy.limits.user, { queued: 100_000 })
 })
 

@@ -1,5 +1,6 @@
 import { networks } from '@science-platform/contract'
 import Type, { type Static } from 'typebox'
+import { weekdays } from '../scheduler/snapshot.ts'
 import { KubernetesKeys } from './kubernetes.ts'
 
 const Closed = { additionalProperties: false } as const
@@ -20,6 +21,7 @@ const number = Type.Optional(Type.Number())
 const heldLimits = { cores: number, memoryGb: number, gpus: number, running: number }
 const limits = { ...heldLimits, queued: number, offPeak: Type.Optional(Type.Object(heldLimits, Closed)) }
 
+const Weekdays = Type.Array(Type.Enum([...weekdays]))
 const Size = Type.Object({ cores: Type.Number(), memoryGb: Type.Number() }, Closed)
 
 /** Rules of the queue. Each is optional: `scheduler/policy.ts` has the defaults, and checks that they make sense. */
@@ -29,10 +31,10 @@ const Queue = Type.Optional(
       offPeak: Type.Optional(
         Type.Object(
           {
-            days: Type.Array(Type.Enum(['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'])),
+            days: Weekdays,
             from: Type.String(),
             to: Type.String(),
-            weekends: Type.Boolean({ default: true }),
+            weekends: Type.Union([Type.Boolean(), Weekdays], { default: true }),
             timezone: Type.String(),
           },
           Closed,

@@ -3,6 +3,7 @@ import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredHolder } from '../store/store.ts'
 import { couldEverFit, couldNeverStart } from './could-ever.ts'
 import { limitsOf } from './ledger.ts'
+import { isEverOffPeak } from './off-peak.ts'
 import { needsOf } from './planned-job.ts'
 import type { Holder, LimitHit, Needs, PlanNode, Policy } from './snapshot.ts'
 
@@ -43,7 +44,7 @@ export function requirePossible(
     )
   // A platform whose nodes are all away just now may have them back soon.
   if (nodes.length > 0 && !couldEverFit(needs, nodes)) throw fitsNoNode(needs, nodes)
-  if (job.when === 'off-peak' && policy.offPeak?.days.length === 0 && !policy.offPeak.weekends)
+  if (job.when === 'off-peak' && policy.offPeak !== undefined && !isEverOffPeak(policy.offPeak))
     throw new InvalidRequest(
       'when',
       'when is off-peak, but the off-peak hours of this platform are on no day',

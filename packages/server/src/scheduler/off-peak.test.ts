@@ -37,6 +37,17 @@ test('a window that does not go over midnight, without weekends', () => {
   assert.equal(hours.nextOpening(at('2026-11-27T13:00')), at('2026-11-30T12:00'))
 })
 
+test('weekends are the days that they are where the platform is', () => {
+  const cairo = { ...evenings, weekends: ['fri', 'sat'], timezone: 'Africa/Cairo' } as const
+  const hours = new OffPeakHours({ ...cairo, days: ['sun', 'mon', 'tue', 'wed', 'thu'] })
+  // From Thursday evening to Sunday morning.
+  assert.equal(hours.nextEdge(at('2026-11-26T18:00', cairo.timezone)), at('2026-11-29T08:00', cairo.timezone))
+  assert.equal(hours.nextOpening(at('2026-11-29T08:00', cairo.timezone)), at('2026-11-29T18:00', cairo.timezone))
+  const apart = new OffPeakHours({ ...cairo, days: [], weekends: ['tue'], from: '08:00', to: '18:00' })
+  assert.equal(apart.nextOpening(at('2026-11-23T12:00', cairo.timezone)), at('2026-11-24T00:00', cairo.timezone))
+  assert.equal(apart.nextEdge(at('2026-11-24T12:00', cairo.timezone)), at('2026-11-25T00:00', cairo.timezone))
+})
+
 test('hours that come twice or never, at changes to and from daylight saving, count as they pass', () => {
   const newYork = { ...evenings, weekends: false, timezone: 'America/New_York' }
   const noon = (day: string): number => at(`${day}T12:00`, newYork.timezone)
@@ -94,6 +105,7 @@ test('days, times and zones that do not exist are refused with what would do', (
       (error) => error instanceof InvalidPolicy && message.test(`${error.message} ${error.hint}`),
     )
   refuse({ days: ['someday'] }, /offPeak.days: "someday" is no day Use mon/)
+  refuse({ weekends: ['friday'] }, /offPeak.weekends: "friday" is no day Use mon/)
   refuse({ from: '24:00' }, /offPeak.from: "24:00" is no time of day Write it as HH:MM/)
   refuse({ to: '8am' }, /offPeak.to: "8am"/)
   refuse({ timezone: 'Mars/Base' }, /offPeak.timezone: "Mars\/Base" is no time zone Use an IANA name/)

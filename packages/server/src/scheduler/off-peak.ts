@@ -1,8 +1,7 @@
 import { InvalidPolicy } from './invalid-policy.ts'
-import type { OffPeak } from './snapshot.ts'
+import { type OffPeak, type Weekday, weekdays } from './snapshot.ts'
 import { countBefore } from './sorted.ts'
 
-const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 const dayMs = 86_400_000
 /** Nothing of the platform is older; hours are counted from here. */
 const firstDay = Temporal.PlainDate.from('2025-01-01')
@@ -25,6 +24,7 @@ interface Stretch {
  */
 export class OffPeakHours {
   readonly #rule: OffPeak
+  readonly #weekend: readonly Weekday[]
   readonly #from: Temporal.PlainTime
   readonly #to: Temporal.PlainTime
   /** In order, apart from each other, complete for windows that begin before `#next`. */
@@ -35,10 +35,9 @@ export class OffPeakHours {
   /** @throws {InvalidPolicy} where a day, a time or the zone does not exist. */
   constructor(rule: OffPeak) {
     this.#rule = rule
-    for (const day of rule.days) {
-      if (!(weekdays as readonly string[]).includes(day))
-        throw new InvalidPolicy('offPeak.days', `${JSON.stringify(day)} is no day`, `Use ${weekdays.join(', ')}.`)
-    }
+    this.#weekend = weekendOf(rule)
+    requireDays('offPeak.days', rule.days)
+    requireDays('offPeak.weekends', this.#weekend)
     this.#from = timeOfDay('offPeak.from', rule.from)
     this.#to = timeOfDay('offPeak.to', rule.to)
     zone(rule.timezone)
@@ -105,16 +104,13 @@ export class OffPeakHours {
   /** The windows that begin on a day. */
   #windowsFrom(day: Temporal.PlainDate): [number, number][] {
     const windows: [number, number][] = []
-    const weekday = weekdays[day.dayOfWeek - 1]
+    const weekday = weekdays[day.dayOfWeek - 1] as Weekday
+    const dayAfter = day.add({ days: 1 })
     const overMidnight = Temporal.PlainTime.compare(this.#to, this.#from) <= 0
-    if (this.#rule.weekends && weekday === 'sat') {
-      const monday = day.add({ days: 2 })
-      windows.push([this.#instant(day), this.#instant(monday, overMidnight ? this.#to : undefined)])
-    }
-    if (weekday !== undefined && this.#rule.days.includes(weekday)) {
-      const lastDay = overMidnight ? day.add({ days: 1 }) : day
-      windows.push([this.#instant(day, this.#from), this.#instant(lastDay, this.#to)])
-    }
+    if (this.#weekend.includes(weekday))
+      windows.push([this.#instant(day), this.#instant(dayAfter, overMidnight ? this.#to : undefined)])
+    if (this.#rule.days.includes(weekday))
+      windows.push([this.#instant(day, this.#from), this.#instant(overMidnight ? dayAfter : day, this.#to)])
     return windows
   }
 
@@ -122,6 +118,18 @@ export class OffPeakHours {
     return day.toPlainDateTime(time).toZonedDateTime(this.#rule.timezone, { disambiguation: 'compatible' })
       .epochMilliseconds
   }
+}
+
+/** Whether off-peak hours ever begin. */
+export const isEverOffPeak = (rule: OffPeak): boolean => rule.days.length + weekendOf(rule).length > 0
+
+const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
+  typeof weekends === 'boolean' ? (weekends ? ['sat', 'sun'] : []) : weekends
+
+function requireDays(key: string, days: readonly string[]): void {
+  const strange = days.find((day) => !(weekdays as readonly string[]).includes(day))
+  if (strange !== undefined)
+    throw new InvalidPolicy(key, `${JSON.stringify(strange)} is no day`, `Use ${weekdays.join(', ')}.`)
 }
 
 function timeOfDay(key: string, text: string): Temporal.PlainTime {

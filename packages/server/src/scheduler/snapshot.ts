@@ -92,16 +92,23 @@ export interface Usage {
   readonly at: number
 }
 
+/** A day of the week. */
+export type Weekday = (typeof weekdays)[number]
+export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
+
 /** Hours in which other rules hold, by the clock of a time zone. */
 export interface OffPeak {
   /** Days on whose evening it begins. */
-  readonly days: readonly ('mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun')[]
+  readonly days: readonly Weekday[]
   /** `HH:MM` */
   readonly from: string
   /** `HH:MM`; on the next day where it is not after `from`. */
   readonly to: string
-  /** Saturday and Sunday are off-peak throughout, up to `to` on Monday where the window goes over midnight. */
-  readonly weekends: boolean
+  /**
+   * Days that are off-peak throughout, and up to `to` on the day after where the window goes over midnight. `true`: Saturday
+   * and Sunday.
+   */
+  readonly weekends: boolean | readonly Weekday[]
   /** IANA name. */
   readonly timezone: string
 }

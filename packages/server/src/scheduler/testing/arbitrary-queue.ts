@@ -1,6 +1,15 @@
 import fc from 'fast-check'
 import { defaultPolicy, policyOf } from '../policy.ts'
-import type { Holder, LimitsByHour, PlanNode, Policy, QueuedJob, Snapshot, Usage } from '../snapshot.ts'
+import {
+  type Holder,
+  type LimitsByHour,
+  type PlanNode,
+  type Policy,
+  type QueuedJob,
+  type Snapshot,
+  type Usage,
+  weekdays,
+} from '../snapshot.ts'
 
 /** A Monday, eight in the morning in Vancouver: office hours have just begun. */
 const monday = Date.UTC(2026, 10, 23, 16)
@@ -96,7 +105,7 @@ export const anyPolicy: fc.Arbitrary<Policy> = fc
         days: fc.constant(['mon', 'tue', 'wed', 'thu', 'fri'] as const),
         from: fc.constantFrom('18:00', '08:30'),
         to: fc.constantFrom('08:00', '12:00'),
-        weekends: fc.boolean(),
+        weekends: fc.oneof(fc.boolean(), fc.subarray([...weekdays])),
         timezone: fc.constant('America/Vancouver'),
       }),
       { nil: undefined },
