@@ -56,6 +56,10 @@ export class Loop {
   #forecastAt = 0
   /** When a plan may come out otherwise although nothing has happened. */
   #planAgainAt: number | undefined
+  /** When the next running job is to be warned or ended, at the earliest. */
+  #dueAt = 0
+  /** How long the last cycle took to compare and to plan, in milliseconds. */
+  #thoughtMs = 0
   #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
   /** Calls off the next look without having been woken. */
   #stay: () => void = () => {}
@@ -156,9 +160,9 @@ export class Loop {
   }
 
   async #work(): Promise<void> {
+    let hasFailed = false
     do {
-      // One turn of the event loop, so that what happens together is handled together.
-      await new Promise((resolve) => setImmediate(resolve))
+      await this.#gather()
       if (this.#state === 'closed') return
       this.#state = 'working'
       const begun = performance.now()
@@ -169,14 +173,26 @@ export class Loop {
         tell('done')
       } catch (error) {
         tell('failed')
+        hasFailed = true
         this.#parts.log.error({ err: error }, 'a cycle of the loop failed; it is tried again')
         break
       }
     } while (this.#is('woken'))
     if (this.#is('closed')) return
     this.#state = 'resting'
-    this.#stay = this.#clock.at(this.#now() + this.#restFor(), () => {
+    this.#stay = this.#clock.at(this.#now() + (hasFailed ? restMs : this.#restFor()), () => {
       this.wake()
+    })
+  }
+
+  /**
+   * Lets what happens together be handled together: one turn of the event loop, and where many jobs run twice as long as it takes
+   * to think about them, so that thinking never takes more than a third of the processor.
+   */
+  #gather(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#thoughtMs < 1) setImmediate(resolve)
+      else setTimeout(resolve, 2 * this.#thoughtMs)
     })
   }
 
@@ -190,13 +206,16 @@ export class Loop {
     )
     queue.learnNodes(await executor.nodes())
     queue.learnHolders(await store.holders())
-    await this.#warn(this.#now())
+    const isDue = this.#now() >= this.#dueAt
+    if (isDue) await this.#warn(this.#now())
     const now = this.#now()
     const { roster } = queue
+    const begun = performance.now()
     const agreement = reconcile(roster.active(), observed, (job) => roster.attempt(job), now)
     // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
-    const steps = [...agreement.steps, ...this.#overdue()].map((step) => queue.foresee(step, now))
+    const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])].map((step) => queue.foresee(step, now))
     const plan = queue.plan(now)
+    this.#thoughtMs = performance.now() - begun
     if (now >= this.#forecastAt) {
       this.#forecastAt = now + forecastEveryMs
       queue.forecastOne(now, Math.random)
@@ -204,11 +223,12 @@ export class Loop {
     this.#planAgainAt = plan.again
     const all = [...steps, ...this.#placings(plan, now)]
     const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
+    if (isDue) this.#dueAt = this.#firstDue(this.queue.roster.active())
 
     for (const id of agreement.forget) {
       this.#told.delete(id)
       this.#deadlines.forget(id)
-      for (const reason of warningReasons) this.#warned.delete(`${id} ${reason}`)
+      for (const reason of warningReasons) this.#warned.delete(warningKey(id, reason))
       await executor.forget(id)
     }
     for (const { attemptId: id, graceSeconds } of agreement.stop) {
@@ -234,6 +254,7 @@ export class Loop {
     }
     const going = new Set(taken.filter((job) => !isEnded(job.state)).map((job) => job.id))
     this.queue.learnAttempts(steps.flatMap(({ jobId, attempt }) => (attempt && going.has(jobId) ? [attempt] : [])))
+    this.#dueAt = Math.min(this.#dueAt, this.#firstDue(taken))
     for (const { id, state, attempt } of taken)
       this.#parts.log.debug({ jobId: id, attempt, state }, 'job changed state')
     return taken
@@ -280,7 +301,7 @@ export class Loop {
   async #warn(now: number): Promise<void> {
     for (const job of this.queue.roster.active()) {
       for (const { at, reason, message } of this.#warningsOf(job)) {
-        const key = `${attemptId(job.id, job.attempt)} ${reason}`
+        const key = warningKey(attemptId(job.id, job.attempt), reason)
         if (at > now || this.#warned.has(key)) continue
         const { startedAt = 0 } = job
         const before = await this.#parts.store.events(job.id)
@@ -335,15 +356,22 @@ export class Loop {
     return this.#clock.now()
   }
 
-  #restFor(): number {
-    const now = this.#now()
-    let rest = this.#planAgainAt === undefined ? restMs : Math.min(restMs, Math.max(0, this.#planAgainAt - now))
-    for (const job of this.queue.roster.active()) {
+  /** When the first of these is to be warned, or its time is over. Infinity: none. */
+  #firstDue(jobs: Iterable<StoredJob>): number {
+    let first = Infinity
+    for (const job of jobs) {
       const deadlineAt = this.#deadlineOf(job)
-      const next = deadlineAt === undefined ? [] : [deadlineAt, ...this.#warningsOf(job).map(({ at }) => at)]
-      for (const at of next) if (at > now || at === deadlineAt) rest = Math.min(rest, Math.max(0, at - now))
+      if (deadlineAt === undefined) continue
+      first = Math.min(first, deadlineAt)
+      for (const { at, reason } of this.#warningsOf(job))
+        if (!this.#warned.has(warningKey(attemptId(job.id, job.attempt), reason))) first = Math.min(first, at)
     }
-    return rest
+    return first
+  }
+
+  #restFor(): number {
+    const next = Math.min(this.#dueAt, this.#planAgainAt ?? Infinity)
+    return Math.min(restMs, Math.max(0, next - this.#now()))
   }
 
   /** Read through a method since it changes while a cycle waits, which the compiler cannot see. */
@@ -351,3 +379,5 @@ export class Loop {
     return this.#state === state
   }
 }
+
+const warningKey = (attempt: string, reason: string): string => `${attempt} ${reason}`
