@@ -3,22 +3,32 @@ import { applyObjects, kubectl } from './cluster-place.ts'
 
 const name = 'node-2'
 
+/** What a node says it has, in Kubernetes' quantities. */
+export type Offer = Readonly<Record<string, string>>
+
 /**
- * A second node of the test cluster that says it is well and takes no work. Kubernetes gives up a node that does not answer
+ * A second node of the test cluster that says it is well and runs nothing. Kubernetes gives up a node that does not answer
  * only while another one does: a cluster in which none does suspects itself.
  */
 export class OtherNode implements AsyncDisposable {
   readonly #leaving = new AbortController()
+  readonly #offer: Offer
   #beating: Promise<void> = Promise.resolve()
 
-  static async join(): Promise<OtherNode> {
-    const node = new OtherNode()
+  private constructor(offer: Offer) {
+    this.#offer = offer
+  }
+
+  /** @param offer - With one, it takes work: pods are bound to it, and nothing comes of them. */
+  static async join(offer?: Offer): Promise<OtherNode> {
+    const node = new OtherNode(offer ?? {})
+    const taints = [{ key: 'test', value: 'true', effect: 'NoSchedule' }]
     await applyObjects([
       {
         apiVersion: 'v1',
         kind: 'Node',
-        metadata: { name },
-        spec: { taints: [{ key: 'test', value: 'true', effect: 'NoSchedule' }] },
+        metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+        spec: { taints: offer === undefined ? taints : [] },
       },
     ])
     await node.#beat()
@@ -36,7 +46,13 @@ export class OtherNode implements AsyncDisposable {
       '--subresource=status',
       '--type=strategic',
       '-p',
-      JSON.stringify({ status: { conditions: [{ ...ready, lastTransitionTime: at }] } }),
+      JSON.stringify({
+        status: {
+          conditions: [{ ...ready, lastTransitionTime: at }],
+          capacity: this.#offer,
+          allocatable: this.#offer,
+        },
+      }),
     )
   }
 

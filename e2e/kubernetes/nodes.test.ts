@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { kubectl } from '../support/cluster-place.ts'
+import { OtherNode } from '../support/other-node.ts'
+import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+import { waitsFor } from '../support/waits-for.ts'
+
+const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
+const real = 'node-1'
+
+describe('several nodes', { skip }, () => {
+  let platform: Platform
+  before(async () => {
+    platform = await Platform.make()
+    await platform.start()
+  })
+  afterEach(async () => {
+    const { jobs } = await platform.jobs().list({ state: 'queued,starting,running,stopping', limit: 100 })
+    for (const { id } of jobs) await platform.jobs().cancel(id)
+    await platform.jobs().wait(jobs.map(({ id }) => id))
+  })
+  after(() => platform[Symbol.asyncDispose]())
+
+  const running = async (request = {}) => {
+    const id = await platform.submit('sleep 600', { cores: 1, memoryGb: 1, ...request })
+    await platform.becomes(id, 'running')
+    return id
+  }
+  /** Where the pods of all jobs are. */
+  const nodes = async (): Promise<string[]> =>
+    (await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'jsonpath={.items[*].spec.nodeName}')).split(' ')
+  const freeBecomes = (cores: number) =>
+    eventually(`${cores} cores to be free`, async () => (await platform.jobs().queue()).free.cores === cores)
+  /** Of another's node the platform learns with its next listing. */
+  const joined = async (offer: Record<string, string>): Promise<OtherNode> => {
+    const { free } = await platform.jobs().queue()
+    const other = await OtherNode.join({ memory: '512Gi', pods: '100', ...offer })
+    // The platform of these tests offers each core twice.
+    await freeBecomes(free.cores + 2 * Number(offer['cpu']))
+    return other
+  }
+
+  it('jobs go where the fewest cores are left over, though an empty node would be Kubernetes’ choice', async () => {
+    await using _other = await joined({ cpu: '64' })
+    for (let i = 0; i < 3; i++) await running()
+    assert.deepEqual(await nodes(), [real, real, real])
+  })
+
+  it('nodes with GPUs are left to those that ask for some, though they would fit better', async () => {
+    await using _other = await joined({ cpu: '1', 'nvidia.com/gpu': '4' })
+    await running()
+    await running()
+    assert.deepEqual(await nodes(), [real, real])
+    const third = await platform.submit('true', { cores: 1, memoryGb: 1, gpus: 1 })
+    await eventually('the third to be bound', async () => (await nodes()).includes('node-2'))
+    await platform.jobs().cancel(third)
+  })
+
+  it('GPUs are counted on the node that has them', async () => {
+    const offer = (change: object) =>
+      kubectl('patch', 'node', real, '--subresource=status', '--type=json', '-p', JSON.stringify([change]))
+    const path = '/status/capacity/nvidia.com~1gpu'
+    await offer({ op: 'add', path, value: '2' })
+    try {
+      await eventually('GPUs to be free', async () => (await platform.jobs().queue()).free.gpus === 2)
+      const first = await running({ gpus: 1 })
+      await running({ gpus: 1 })
+      const third = await platform.submit('true', { cores: 1, memoryGb: 1, gpus: 1 })
+      const told = await waitsFor(platform.jobs(), third, 'reservation')
+      assert.match(told.summary, /1 GPU are kept for it on node-1/)
+      await assert.rejects(
+        platform.submit('true', { cores: 1, memoryGb: 1, gpus: 3 }),
+        /gpus is 3, but no node has more than 2 GPUs/,
+      )
+      await platform.jobs().cancel(first)
+      assert.equal((await platform.ended(third)).state, 'succeeded')
+    } finally {
+      await offer({ op: 'remove', path })
+    }
+  })
+})
