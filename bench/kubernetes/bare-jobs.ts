@@ -19,8 +19,8 @@ export class BareJobs {
   }
 
   /** Through the platform's client, with as many requests at once. */
-  static open(namespace: string, image: string): BareJobs {
-    const jobs = new BareJobs(adminApi(), namespace, image)
+  static async open(namespace: string, image: string): Promise<BareJobs> {
+    const jobs = new BareJobs(await adminApi(), namespace, image)
     jobs.#own(jobs.#watchJobs())
     jobs.#own(jobs.#watchPods())
     return jobs

@@ -25,7 +25,7 @@ const rounds = 3
 
 async function measureRate(): Promise<RateFigures> {
   await using platform = await startClusterPlatform()
-  const bare = BareJobs.open(platform.namespace, platform.imageOnNodes)
+  const bare = await BareJobs.open(platform.namespace, platform.imageOnNodes)
   // The first of each fetches the image and fills caches.
   await bare.run(2)
   await platform.run(2)

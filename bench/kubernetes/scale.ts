@@ -1,5 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../packages/server/src/free-port.ts'
 import { Platform, testImage } from '../../e2e/support/platform.ts'
 import { applyObjects, kubectl, testKubeconfig } from '../../e2e/support/cluster-place.ts'
 import { ClusterProcess, nodeReady } from '../../e2e/support/cluster-process.ts'
@@ -44,14 +48,40 @@ export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
   const stages = ['node/fast/node-initialize', 'pod/fast/pod-ready', 'pod/fast/pod-complete', 'pod/fast/pod-delete']
   const told = stages.flatMap((stage) => ['--config', `${program}.config/${stage}.yaml`])
   const selector = '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake'
+  const folder = await mkdtemp(join(tmpdir(), 'bench-kwok-'))
+  told.push('--config', await aLog(folder), ...(await server()))
   const kwok = spawn(program, ['--kubeconfig', testKubeconfig(), selector, ...told], { stdio: 'ignore' })
   await kubectl('wait', '--for=condition=Ready', 'node', '-l', label, '--timeout=100s')
-  return { count, [Symbol.asyncDispose]: () => remove(kwok) }
+  return { count, [Symbol.asyncDispose]: () => remove(kwok, folder) }
 }
 
-async function remove(kwok: ChildProcess): Promise<void> {
+/** What every pod prints, as a node keeps it. */
+async function aLog(folder: string): Promise<string> {
+  const logsFile = join(folder, 'pod.log')
+  await writeFile(logsFile, `${new Date().toISOString()} stdout F done\n`)
+  const config = join(folder, 'logs.yaml')
+  const kind = { apiVersion: 'kwok.x-k8s.io/v1alpha1', kind: 'ClusterLogs', metadata: { name: 'all' } }
+  await writeFile(config, JSON.stringify({ ...kind, spec: { logs: [{ logsFile }] } }))
+  return config
+}
+
+/** Where the API server asks the nodes for logs: it believes a certificate of the cluster's. */
+async function server(): Promise<string[]> {
+  const pki = join(dirname(testKubeconfig()), 'pki')
+  const port = await freePort()
+  return [
+    `--node-ip=127.0.0.1`,
+    `--node-port=${port}`,
+    `--server-address=127.0.0.1:${port}`,
+    `--tls-cert-file=${join(pki, 'apiserver.crt')}`,
+    `--tls-private-key-file=${join(pki, 'apiserver.key')}`,
+  ]
+}
+
+async function remove(kwok: ChildProcess, folder: string): Promise<void> {
   await kubectl('delete', 'nodes', '-l', label, '--wait=false')
   kwok.kill('SIGTERM')
+  await rm(folder, { recursive: true })
 }
 
 /** Submits jobs for the simulated nodes, waits for all of them, and says how it went. */

@@ -1,9 +1,9 @@
-import { Agent, request as httpsRequest, type RequestOptions } from 'node:https'
-import { createSecureContext, type SecureContext } from 'node:tls'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { KubeConfig } from '@kubernetes/client-node'
+import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
+import { Agent, type Dispatcher, ProxyAgent } from 'undici'
+import type { Identity, IdentitySource } from './kubeconfig.ts'
+import { Turns } from './turns.ts'
 
 /** What the API server answered instead of what was asked for. */
 export class ApiError extends Error {
@@ -30,8 +30,8 @@ export const isPassing = (error: unknown): boolean =>
 /** Whether the API server says that there is no such object. */
 export const isGone = (error: unknown): boolean => error instanceof ApiError && error.status === 404
 
-/** Connections that are not needed just now are kept, but not as many as many logs at once have needed. */
-const newAgent = (): Agent => new Agent({ keepAlive: true, maxFreeSockets: 32 })
+/** Milliseconds for which an identity is taken for true: files with tokens and certificates are written anew now and then. */
+const identityMs = 60_000
 
 /** What {@link KubernetesApi} needs beside a kubeconfig. */
 export interface ApiOptions {
@@ -51,23 +51,22 @@ export interface ApiRequest {
 }
 
 /**
- * The Kubernetes API over HTTPS with the identity of a kubeconfig. The official client finds and refreshes the identity; its generated
- * classes are left out, since they copy every object of a listing twice and open a connection for every request.
+ * The Kubernetes API with the identity of a kubeconfig. All requests, watches and logs share a few connections, as HTTP/2 has it where the
+ * API server speaks it: each of its own would take more memory than what is known of a job.
  */
 export class KubernetesApi {
-  readonly #config: KubeConfig
+  readonly #source: IdentitySource
   readonly #log: Logger
-  #agent = newAgent()
   readonly #timeoutMs: number
-  readonly #waiting: (() => void)[] = []
-  #free: number
+  readonly #changes: Turns
   #answers = true
-  #secure: { readonly identity: string; readonly context: SecureContext } | undefined
+  #identity: { readonly found: Promise<Identity>; readonly at: number } | undefined
+  #connections: { identity: Identity; readonly dispatcher: Dispatcher } | undefined
 
-  constructor(config: KubeConfig, { log, concurrency = 16, timeoutSeconds = 30 }: ApiOptions) {
-    this.#config = config
+  constructor(source: IdentitySource, { log, concurrency = 16, timeoutSeconds = 30 }: ApiOptions) {
+    this.#source = source
     this.#log = log
-    this.#free = concurrency
+    this.#changes = new Turns(concurrency)
     this.#timeoutMs = timeoutSeconds * 1000
   }
 
@@ -100,39 +99,38 @@ export class KubernetesApi {
     }
   }
 
-  /** The body of an answer as it comes: logs and watches. @throws {ApiError} */
-  async stream(path: string, options: ApiRequest): Promise<IncomingMessage> {
+  /** The body of an answer as it comes: logs and watches. @throws {ApiError} also where it breaks off. */
+  async *stream(path: string, options: ApiRequest): AsyncIterable<Uint8Array> {
     const response = await this.#open('GET', path, options, 0)
-    if (response.statusCode === 200) return response
-    throw errorOf(response, await textOf(response))
+    if (response.statusCode !== 200) throw errorOf(response, await textOf(response))
+    try {
+      yield* response.body as AsyncIterable<Uint8Array>
+    } catch (error) {
+      throw options.signal.aborted ? options.signal.reason : brokenOff(error)
+    }
   }
 
   /** The events of a watch, until it ends or the signal. @throws {ApiError} */
   async *watch<T>(path: string, { query, signal }: ApiRequest): AsyncIterable<{ type: string; object: T }> {
-    const response = await this.stream(path, { query: { ...query, watch: true }, signal })
+    const decoder = new TextDecoder()
     let rest = ''
-    response.setEncoding('utf8')
-    for await (const chunk of response as AsyncIterable<string>) {
-      const lines = (rest + chunk).split('\n')
+    for await (const chunk of this.stream(path, { query: { ...query, watch: true }, signal })) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) if (line !== '') yield JSON.parse(line) as { type: string; object: T }
     }
   }
 
-  /** Closes the idle connections. */
+  /** Ends all connections. */
   close(): void {
-    this.#agent.destroy()
+    void this.#connections?.dispatcher.destroy()
+    this.#connections = undefined
   }
 
-  #change<T>(method: string, path: string, options: ApiRequest): Promise<T> {
-    return this.#patiently(options.signal, async () => {
-      await this.#take()
-      try {
-        return await this.#send<T>(method, path, options)
-      } finally {
-        this.#give()
-      }
-    })
+  #change<T>(method: Dispatcher.HttpMethod, path: string, options: ApiRequest): Promise<T> {
+    return this.#patiently(options.signal, () =>
+      this.#changes.take(options.signal, () => this.#send<T>(method, path, options)),
+    )
   }
 
   async #patiently<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
@@ -162,88 +160,116 @@ export class KubernetesApi {
     this.#answers = true
   }
 
-  async #send<T>(method: string, path: string, options: ApiRequest): Promise<T> {
+  async #send<T>(method: Dispatcher.HttpMethod, path: string, options: ApiRequest): Promise<T> {
     const response = await this.#open(method, path, options, this.#timeoutMs)
     const text = await textOf(response)
-    const { statusCode = 0 } = response
+    const { statusCode } = response
     if (statusCode >= 200 && statusCode < 300) return JSON.parse(text) as T
     throw errorOf(response, text)
   }
 
-  async #open(method: string, path: string, options: ApiRequest, timeoutMs: number): Promise<IncomingMessage> {
-    const { query = {}, body, signal } = options
-    const cluster = this.#config.getCurrentCluster()
-    if (cluster === null) throw new Error('The kubeconfig has no current context, or its cluster is not in it.')
-    const url = new URL(cluster.server.replace(/\/+$/, '') + path)
-    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value))
-    const settings: RequestOptions & { secureContext?: SecureContext } = { method, signal, timeout: timeoutMs }
-    await this.#config.applyToHTTPSOptions(settings)
-    // The one that the library makes keeps no connection; only a proxy needs it.
-    if (cluster.proxyUrl === undefined && url.protocol === 'https:') {
-      settings.agent = this.#agent
-      settings.secureContext = this.#secureContext(settings)
-    }
-    const payload = body === undefined ? undefined : JSON.stringify(body)
-    const headers: Record<string, string | number> = { accept: 'application/json' }
-    for (const [name, value] of Object.entries((settings.headers ?? {}) as Record<string, string>))
-      headers[name] = value
-    if (payload !== undefined) {
-      headers['content-type'] = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
-      headers['content-length'] = Buffer.byteLength(payload)
-    }
-    return new Promise((resolve, reject) => {
-      const agent = this.#agent
-      const send = url.protocol === 'https:' ? httpsRequest : httpRequest
-      const call = send(url, { ...settings, headers }, resolve)
-      call.on('timeout', () => {
-        // Where one connection is dead without a word, those that were opened with it are too: none of them is used again.
-        if (agent === this.#agent) this.#agent = newAgent()
-        call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`))
-        agent.destroy()
-      })
-      call.on('error', (error) => {
-        if (signal.aborted) reject(signal.reason as Error)
-        else reject(new ApiError(0, '', `${method} ${path}: ${error.message}`, undefined, { cause: error }))
-      })
-      call.end(payload)
+  async #open(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: ApiRequest,
+    timeoutMs: number,
+  ): Promise<Dispatcher.ResponseData> {
+    const response = await this.#request(method, path, options, timeoutMs)
+    // What one knew of oneself may have been replaced since.
+    if (response.statusCode !== 401 || this.#identity === undefined || Date.now() - this.#identity.at < 1000)
+      return response
+    await response.body.dump()
+    this.#identity = undefined
+    await this.#who(true)
+    return this.#request(method, path, options, timeoutMs)
+  }
+
+  async #request(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    { query = {}, body, signal }: ApiRequest,
+    timeoutMs: number,
+  ): Promise<Dispatcher.ResponseData> {
+    const identity = await this.#who().catch((error: unknown) => {
+      // Who was somebody will be again: files are written anew, plugins ask others.
+      if (this.#connections === undefined) throw error
+      throw new ApiError(0, '', (error as Error).message, undefined, { cause: error })
     })
-  }
-
-  /** What all connections share as long as the identity stays: one for each connection would be half of what that takes. */
-  #secureContext({ ca, cert, key, pfx, passphrase }: RequestOptions): SecureContext {
-    const identity = [ca, cert, key, pfx, passphrase].map(String).join('\n')
-    if (this.#secure?.identity !== identity) {
-      const context = createSecureContext({ ca, cert, key, pfx, passphrase })
-      this.#secure = { identity, context }
+    const url = new URL(identity.server + path)
+    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value))
+    const contentType = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
+    try {
+      return await this.#dispatcher(identity).request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers: {
+          accept: 'application/json',
+          ...(body === undefined ? {} : { 'content-type': contentType }),
+          ...identity.headers,
+        },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      })
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      throw new ApiError(0, '', `${method} ${path}: ${(error as Error).message}`, undefined, { cause: error })
     }
-    return this.#secure.context
   }
 
-  async #take(): Promise<void> {
-    if (this.#free > 0) this.#free--
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  #who(wasRefused = false): Promise<Identity> {
+    const now = Date.now()
+    if (this.#identity === undefined || now - this.#identity.at > identityMs || now < this.#identity.at) {
+      const found = this.#source(wasRefused)
+      this.#identity = { found, at: now }
+      // What could not be found is looked for again by whoever asks next.
+      found.catch(() => (this.#identity = undefined))
+    }
+    return this.#identity.found
   }
 
-  #give(): void {
-    const next = this.#waiting.shift()
-    if (next === undefined) this.#free++
-    else next()
+  /** Connections, the same as long as certificates stay as they are; what goes on over the old ones then does so to its end. */
+  #dispatcher(identity: Identity): Dispatcher {
+    const last = this.#connections
+    if (last !== undefined && (last.identity === identity || isSameWay(last.identity, identity))) {
+      last.identity = identity
+      return last.dispatcher
+    }
+    void last?.dispatcher.close()
+    const dispatcher = connectionsOf(identity)
+    this.#connections = { identity, dispatcher }
+    return dispatcher
   }
 }
 
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
+/** Seconds after which a connection on which nothing comes is asked whether it is still one. */
+const pingSeconds = 15
+
+const isSameWay = (one: Identity, other: Identity): boolean =>
+  one.proxyUrl === other.proxyUrl && isDeepStrictEqual(one.tls, other.tls)
+
+function connectionsOf({ tls, proxyUrl }: Identity): Dispatcher {
+  const options = { allowH2: true, h2Options: { pingInterval: pingSeconds * 1000 } }
+  return proxyUrl === undefined
+    ? new Agent({ ...options, connect: tls })
+    : new ProxyAgent({ ...options, uri: proxyUrl, requestTls: tls })
+}
+
+async function textOf({ body }: Dispatcher.ResponseData): Promise<string> {
   try {
-    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+    return await body.text()
   } catch (error) {
-    throw new ApiError(0, '', `the answer broke off: ${(error as Error).message}`, undefined, { cause: error })
+    throw brokenOff(error)
   }
-  return Buffer.concat(chunks).toString()
 }
+
+const brokenOff = (error: unknown): ApiError =>
+  new ApiError(0, '', `the answer broke off: ${(error as Error).message}`, undefined, { cause: error })
 
 /** The API server explains itself in a Status object; a proxy before it may not. */
-function errorOf(response: IncomingMessage, text: string): ApiError {
-  const { statusCode = 0, headers } = response
+function errorOf({ statusCode, headers }: Dispatcher.ResponseData, text: string): ApiError {
   let status: { readonly reason?: string; readonly message?: string } = {}
   try {
     status = JSON.parse(text) as typeof status

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { V1Job } from '@kubernetes/client-node'
 import type { AttemptSpec } from '../executor.ts'
 import { ApiError, isGone, type KubernetesApi } from './api.ts'
@@ -8,8 +7,10 @@ import type { Mirror } from './mirror.ts'
 import type { PodRecord } from './records.ts'
 import type { ClusterSettings } from './settings.ts'
 
-/** Milliseconds between two tries to make a Job for which a quota leaves no room. */
-const quotaRestMs = 10_000
+/** A quota of the cluster leaves no room for a Job now. */
+export class NoRoom extends Error {
+  override readonly name = 'NoRoom'
+}
 
 /** Settings of {@link AttemptObjects}. */
 export interface AttemptObjectsOptions {
@@ -32,31 +33,22 @@ export class AttemptObjects {
   }
 
   /**
-   * Makes the Job. Where a quota leaves no room for it, room is waited for.
+   * Makes the Job.
    *
-   * @param waits is told what is waited for.
+   * @throws {NoRoom} where a quota of the cluster leaves none for it now.
    * @throws {CannotRun} where the attempt cannot be run on a cluster as it is asked for.
    * @throws {ApiError} where the cluster refuses it.
    */
-  async makeJob(
-    attempt: Attempt,
-    spec: AttemptSpec,
-    signal: AbortSignal,
-    waits: (what: string) => void,
-  ): Promise<V1Job> {
+  async makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<V1Job> {
     const { api, settings } = this.#options
-    const object = jobObject(spec, settings)
-    for (;;) {
-      try {
-        return await api.create<V1Job>(this.#path('batch', 'jobs'), object, signal)
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error
-        // An earlier try was answered by nobody, and has succeeded.
-        if (error.status === 409) return api.get<V1Job>(this.#job(attempt), { signal })
-        if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
-        waits(`The cluster takes no more jobs now: ${error.message}.`)
-        await sleep(quotaRestMs, undefined, { signal })
-      }
+    try {
+      return await api.create<V1Job>(this.#path('batch', 'jobs'), jobObject(spec, settings), signal)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      // An earlier try was answered by nobody, and has succeeded.
+      if (error.status === 409) return api.get<V1Job>(this.#job(attempt), { signal })
+      if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
+      throw new NoRoom(error.message, { cause: error })
     }
   }
 

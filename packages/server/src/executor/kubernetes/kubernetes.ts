@@ -1,7 +1,6 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { KubeConfig } from '@kubernetes/client-node'
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { KubernetesConfig } from '../../config.ts'
@@ -13,22 +12,24 @@ import { makeHome } from '../home.ts'
 import { AttemptLogs, keepLog, type LogFolders, type RunningLog } from '../log/attempt-log.ts'
 import { ApiError, KubernetesApi } from './api.ts'
 import { Attempt } from './attempt.ts'
-import { AttemptObjects } from './attempt-objects.ts'
+import { AttemptObjects, NoRoom } from './attempt-objects.ts'
 import { shownBy, type Shown } from './attempt-state.ts'
 import { nodesOf } from './capacity.ts'
 import { CannotRun } from './job-object.ts'
+import type { IdentitySource } from './kubeconfig.ts'
 import { LogCopier } from './log-copier.ts'
 import { Mirror } from './mirror.ts'
 import { causeAnnotation, objectName, stopAnnotation } from './names.ts'
 import type { JobRecord, PodRecord } from './records.ts'
 import { requireRights } from './rights.ts'
 import type { ClusterSettings } from './settings.ts'
+import { Turns } from './turns.ts'
 import { UsageSampler } from './usage.ts'
 
 /** Settings of {@link createKubernetesExecutor}. */
 export interface KubernetesOptions extends ClusterSettings {
   /** The cluster, and who one is there. */
-  readonly kubeConfig: KubeConfig
+  readonly identity: IdentitySource
   /** Absolute path of the data folder: `attempts/ID` holds the log of one under way, `logs/ID.log` that of one forgotten. */
   readonly dataDir: string
   /** Where this process sees the volume of the homes, to make missing ones; undefined: somebody else makes them. */
@@ -52,6 +53,9 @@ export function createKubernetesExecutor(options: KubernetesOptions): Executor {
 /** Milliseconds that a server which stops gives the removal of what has ended. */
 const lastRemovalsMs = 5_000
 
+/** Milliseconds between two tries to make a Job for which a quota leaves no room. */
+const quotaRestMs = 10_000
+
 /** Milliseconds after which an attempt that waits is looked at again although nothing changed: patience runs out. */
 const lookAgainMs = 2_000
 
@@ -74,12 +78,16 @@ class Kubernetes implements Executor {
   #looking: NodeJS.Timeout | undefined
   /** Whether all that was there at the start is known. */
   #isOpen = false
+  /** Of ten thousand attempts that start together, most wait as they came: what is made of them takes several times as much room. */
+  readonly #makings = new Turns(16)
+  /** At logs that are not followed. */
+  readonly #looks = new Turns(16)
   #followed = 0
 
   constructor(options: KubernetesOptions) {
-    const { kubeConfig, namespace, instance, gpuResource, listSeconds = 10, log } = options
+    const { identity, namespace, instance, gpuResource, listSeconds = 10, log } = options
     this.#options = options
-    this.#api = new KubernetesApi(kubeConfig, { log })
+    this.#api = new KubernetesApi(identity, { log })
     this.#folders = { attempts: join(options.dataDir, 'attempts'), logs: join(options.dataDir, 'logs') }
     this.#logs = new AttemptLogs(this.#folders, (attemptId) => this.#runningLog(attemptId))
     this.#mirror = new Mirror({
@@ -209,7 +217,9 @@ class Kubernetes implements Executor {
     clearInterval(this.#looking)
     // The next server would remove them too, but there may be none: then finalizers would hold their namespace for ever.
     await Promise.race([Promise.allSettled(this.#removals.values()), sleep(lastRemovalsMs, undefined, { ref: false })])
-    this.#closing.abort(new Error('The platform is stopping.'))
+    const stopping = new Error('The platform is stopping.')
+    this.#closing.abort(stopping)
+    for (const { making } of this.#attempts.values()) making.abort(stopping)
     await this.#mirror.close()
     await Promise.allSettled(this.#background)
     this.#api.close()
@@ -261,21 +271,10 @@ class Kubernetes implements Executor {
 
   /** Makes an attempt's objects. Whatever cannot be tried again becomes its ending. */
   async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
-    const signal = AbortSignal.any([attempt.making.signal, this.#closing.signal])
+    const { signal } = attempt.making
     try {
-      if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
-        throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
-      signal.throwIfAborted()
-      await this.#makeHome(spec)
-      const job = await this.#objects.makeJob(attempt, spec, signal, (waiting) => {
-        this.#show(attempt, { phase: 'preparing', waiting })
-      })
-      // First known, then made: what is made and not known counts as removed by somebody.
-      this.#mirror.learnJob(job)
-      attempt.made = true
-      await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
-      await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
-      if (spec.registryAuth !== undefined) await this.#objects.makeSecret(attempt, spec, job, signal)
+      while (!(await this.#makings.take(signal, () => this.#makeObjects(attempt, spec))))
+        await sleep(quotaRestMs, undefined, { signal })
     } catch (error) {
       // A closing server leaves it to the next one; one that was told to end is ended next.
       if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
@@ -283,6 +282,30 @@ class Kubernetes implements Executor {
         phase: 'ended',
         ending: { at: Date.now(), cause: this.#causeOf(attempt, error), stopped: attempt.stopAsked },
       })
+    }
+  }
+
+  /** False where a quota leaves no room now. */
+  async #makeObjects(attempt: Attempt, spec: AttemptSpec): Promise<boolean> {
+    const { signal } = attempt.making
+    try {
+      if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
+        throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
+      signal.throwIfAborted()
+      await this.#makeHome(spec)
+      const job = await this.#objects.makeJob(attempt, spec, signal)
+      // First known, then made: what is made and not known counts as removed by somebody.
+      this.#mirror.learnJob(job)
+      attempt.made = true
+      await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
+      await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
+      if (spec.registryAuth !== undefined) await this.#objects.makeSecret(attempt, spec, job, signal)
+      return true
+    } catch (error) {
+      if (!(error instanceof NoRoom)) throw error
+      const waiting = `The cluster takes no more jobs now: ${error.message}.`
+      this.#show(attempt, { phase: 'preparing', waiting })
+      return false
     }
   }
 
@@ -454,6 +477,7 @@ class Kubernetes implements Executor {
       pod,
       folder: join(this.#folders.attempts, attempt.id),
       limitBytes: logLimitBytes ?? 64 * 2 ** 20,
+      looks: this.#looks,
       wake: attempt.wake,
       signal: this.#closing.signal,
     })

@@ -41,13 +41,17 @@ interface Kind {
   readonly query: Readonly<Record<string, string>>
   /** Whether it is watched between listings. */
   readonly watched: boolean
-  readonly replace: (objects: readonly object[], version: number) => void
+  /** Begins a listing: takes its pages as they come, and at the end what was listed is what there is. */
+  readonly listing: () => {
+    readonly take: (objects: readonly object[]) => void
+    readonly end: (version: number) => void
+  }
   readonly put: (object: object) => void
   readonly remove: (object: object) => void
 }
 
-/** Objects in one answer: a listing of all at once would have to fit the memory of both sides. */
-const pageSize = 500
+/** Objects in one answer: a listing of all at once would have to fit the memory of both sides. A pod takes 10 KB until it is read. */
+const pageSize = 250
 
 /**
  * What there is in the cluster: one listing at a time in turn, and watches between them. A watch that falls silent, or storms, costs no
@@ -165,7 +169,8 @@ export class Mirror {
   async #list(one: Kind, patiently: boolean): Promise<void> {
     const { api } = this.#options
     const signal = this.#closing.signal
-    const objects: object[] = []
+    const listing = one.listing()
+    let objects = 0
     let version = 0
     let from: string | undefined
     do {
@@ -178,10 +183,11 @@ export class Mirror {
       const { resourceVersion, _continue } = page.metadata as V1ListMeta & { continue?: string }
       version = Number(resourceVersion)
       from = (page.metadata as { continue?: string }).continue ?? _continue
-      objects.push(...page.items)
+      listing.take(page.items)
+      objects += page.items.length
     } while (from !== undefined && from !== '')
-    this.#options.log.debug({ kind: one.name, objects: objects.length }, 'listed the cluster')
-    one.replace(objects, version)
+    this.#options.log.debug({ kind: one.name, objects }, 'listed the cluster')
+    listing.end(version)
     if (one.watched) this.#watchFrom(one, version)
   }
 
@@ -276,13 +282,16 @@ function kind<Raw extends object, Known extends { readonly name: string; readonl
     path,
     query,
     watched: true,
-    replace: (objects, version) => {
-      changed(
-        collection.replace(
-          objects.map((object) => recordOf(object as Raw)),
-          version,
-        ),
-      )
+    listing: () => {
+      const records: Known[] = []
+      return {
+        take: (objects) => {
+          for (const object of objects) records.push(recordOf(object as Raw))
+        },
+        end: (version) => {
+          changed(collection.replace(records, version))
+        },
+      }
     },
     put: (object) => {
       const record = recordOf(object as Raw)

@@ -1,15 +1,9 @@
-import { KubeConfig } from '@kubernetes/client-node'
 import { pino } from 'pino'
 import { KubernetesApi } from '../api.ts'
+import { identitySource } from '../kubeconfig.ts'
 
 export type { V1Job, V1Pod } from '@kubernetes/client-node'
 
-/** The test cluster's kubeconfig, as TEST_KUBECONFIG names it. */
-export function testKubeConfig(): KubeConfig {
-  const config = new KubeConfig()
-  config.loadFromFile(process.env['TEST_KUBECONFIG'] ?? '')
-  return config
-}
-
-/** The API of the test cluster for its administrator, through the client that the platform has. */
-export const adminApi = (): KubernetesApi => new KubernetesApi(testKubeConfig(), { log: pino({ level: 'silent' }) })
+/** The API of the test cluster (TEST_KUBECONFIG) for its administrator, through the client that the platform has. */
+export const adminApi = async (): Promise<KubernetesApi> =>
+  new KubernetesApi(await identitySource(process.env['TEST_KUBECONFIG'] ?? ''), { log: pino({ level: 'silent' }) })

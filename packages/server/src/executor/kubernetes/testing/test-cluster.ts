@@ -9,7 +9,9 @@ import { busyboxImage } from '../../../image/testing/busybox-image.ts'
 import { runTool } from '../../../tool.ts'
 import type { Account, Executor } from '../../executor.ts'
 import { createKubernetesExecutor, type KubernetesOptions } from '../kubernetes.ts'
-import { adminApi, testKubeConfig } from './admin-api.ts'
+import type { KubernetesApi } from '../api.ts'
+import { identitySource, type IdentitySource } from '../kubeconfig.ts'
+import { adminApi } from './admin-api.ts'
 
 /** The registry that the nodes of the test cluster fetch from (scripts/test-cluster starts it). */
 export const clusterRegistry = '127.0.0.1:5000'
@@ -37,14 +39,20 @@ export const whyNoCluster = (): string | undefined =>
 export class TestCluster {
   readonly namespace: string
   readonly folder: string
-  readonly api = adminApi()
-  readonly kubeConfig = testKubeConfig()
+  readonly api: KubernetesApi
+  readonly #identity: IdentitySource
   executor: Executor
   readonly #options: Partial<KubernetesOptions>
   readonly #signal = AbortSignal.timeout(3_600_000)
 
-  private constructor(folder: string, options: Partial<KubernetesOptions>) {
+  private constructor(
+    folder: string,
+    options: Partial<KubernetesOptions>,
+    { api, identity }: { readonly api: KubernetesApi; readonly identity: IdentitySource },
+  ) {
     this.folder = folder
+    this.api = api
+    this.#identity = identity
     this.namespace = `test-${folder
       .slice(-6)
       .toLowerCase()
@@ -54,7 +62,8 @@ export class TestCluster {
   }
 
   static async open(options: Partial<KubernetesOptions> = {}): Promise<TestCluster> {
-    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'kubernetes-test-')), options)
+    const access = { api: await adminApi(), identity: await identitySource(process.env['TEST_KUBECONFIG']) }
+    const cluster = new TestCluster(await mkdtemp(join(tmpdir(), 'kubernetes-test-')), options, access)
     const { folder } = cluster
     for (const path of ['data', 'home', 'projects']) await mkdir(join(folder, path))
     const namespace: V1Namespace = { metadata: { name: cluster.namespace } }
@@ -66,7 +75,7 @@ export class TestCluster {
 
   #make(): Executor {
     return createKubernetesExecutor({
-      kubeConfig: this.kubeConfig,
+      identity: this.#identity,
       namespace: this.namespace,
       instance: 'test',
       dataDir: join(this.folder, 'data'),

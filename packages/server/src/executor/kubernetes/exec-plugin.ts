@@ -1,0 +1,81 @@
+import { execFile } from 'node:child_process'
+import { resolve } from 'node:path'
+import { promisify } from 'node:util'
+import Type, { type Static } from 'typebox'
+
+/** The `exec` of a kubeconfig's user (client.authentication.k8s.io): a program that tells who one is. */
+export const ExecPluginShape = Type.Object({
+  apiVersion: Type.String({ pattern: '^client\\.authentication\\.k8s\\.io/' }),
+  command: Type.String({ minLength: 1 }),
+  args: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
+  env: Type.Optional(Type.Union([Type.Array(Type.Object({ name: Type.String(), value: Type.String() })), Type.Null()])),
+  provideClusterInfo: Type.Optional(Type.Boolean()),
+  installHint: Type.Optional(Type.String()),
+})
+type ExecPlugin = Static<typeof ExecPluginShape>
+
+/** What such a program told. */
+export interface Credential {
+  readonly token?: string
+  readonly cert?: string
+  readonly key?: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt?: number
+}
+
+interface ExecCredential {
+  readonly status?: {
+    readonly token?: string
+    readonly clientCertificateData?: string
+    readonly clientKeyData?: string
+    readonly expirationTimestamp?: string
+  }
+}
+
+const run = promisify(execFile)
+
+/**
+ * Asks the program.
+ * @param cluster - As the kubeconfig has it; told to programs that want to know.
+ * @param folder - Of the kubeconfig: a command with a slash is relative to it.
+ * @throws where the program is not there, fails, or tells nothing.
+ */
+export async function runExecPlugin(
+  { apiVersion, command, args, env, provideClusterInfo = false, installHint = '' }: ExecPlugin,
+  cluster: Readonly<Record<string, unknown>>,
+  folder: string,
+): Promise<Credential> {
+  const spec = { interactive: false, ...(provideClusterInfo ? { cluster } : {}) }
+  const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec })
+  const program = command.includes('/') ? resolve(folder, command) : command
+  // Without its cause, which would carry what the program printed: perhaps a token.
+  const fault = (what: string): Error =>
+    new Error(`The kubeconfig's exec plugin ${command} ${what}${installHint === '' ? '' : `. ${installHint}`}`)
+  let answer: ExecCredential
+  try {
+    const { stdout } = await run(program, args ?? [], {
+      timeout: 60_000,
+      maxBuffer: 2 ** 20,
+      env: {
+        ...process.env,
+        KUBERNETES_EXEC_INFO: info,
+        ...Object.fromEntries((env ?? []).map(({ name, value }) => [name, value])),
+      },
+    })
+    answer = JSON.parse(stdout) as ExecCredential
+  } catch (error) {
+    if (error instanceof SyntaxError) throw fault('told something else than an ExecCredential')
+    const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
+    if (code === 'ENOENT') throw fault('is not there')
+    throw fault(`failed: ${stderr.trim().slice(0, 300) || (error as Error).message}`)
+  }
+  const { token, clientCertificateData: cert, clientKeyData: key, expirationTimestamp } = answer.status ?? {}
+  if (!token && !cert) throw fault('told neither a token nor a certificate')
+  const expiresAt = expirationTimestamp === undefined ? NaN : Date.parse(expirationTimestamp)
+  return {
+    ...(token ? { token } : {}),
+    ...(cert ? { cert } : {}),
+    ...(key ? { key } : {}),
+    ...(Number.isNaN(expiresAt) ? {} : { expiresAt }),
+  }
+}

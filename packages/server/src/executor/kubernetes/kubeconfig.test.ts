@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { identitySource } from './kubeconfig.ts'
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64')
+
+describe('a kubeconfig', () => {
+  let folder: string
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'kubeconfig-'))
+  })
+  after(() => rm(folder, { recursive: true }))
+
+  const write = async (name: string, content: object | string): Promise<string> => {
+    const path = join(folder, name)
+    await writeFile(path, typeof content === 'string' ? content : JSON.stringify(content))
+    return path
+  }
+  /** With one context of one cluster and user. */
+  const file = (user: object, cluster: object = {}) => ({
+    'current-context': 'here',
+    contexts: [{ name: 'here', context: { cluster: 'c', user: 'u' } }],
+    clusters: [{ name: 'c', cluster: { server: 'https://api.example.org:6443/', ...cluster } }],
+    users: [{ name: 'u', user }],
+  })
+  const identity = async (content: object) => (await identitySource(await write('config', content)))(false)
+
+  test('certificates, in it or in files beside it', async () => {
+    await write('ca.crt', 'the CA')
+    await write('own.key', 'the key')
+    const user = { 'client-certificate-data': base64('the certificate'), 'client-key': 'own.key' }
+    assert.deepEqual(await identity(file(user, { 'certificate-authority': 'ca.crt', 'tls-server-name': 'api' })), {
+      server: 'https://api.example.org:6443',
+      tls: { ca: 'the CA', cert: 'the certificate', key: 'the key', servername: 'api' },
+      headers: {},
+    })
+  })
+
+  test('tokens, also from a file that is written anew; passwords; on behalf of others; proxies', async () => {
+    assert.deepEqual((await identity(file({ token: 't', as: 'ada', 'as-groups': ['sky', 'sea'] }))).headers, {
+      authorization: 'Bearer t',
+      'impersonate-user': 'ada',
+      'impersonate-group': ['sky', 'sea'],
+    })
+    const tokenFile = await write('token', 'first\n')
+    const source = await identitySource(await write('config', file({ tokenFile })))
+    assert.equal((await source(false)).headers['authorization'], 'Bearer first')
+    await write('token', 'second\n')
+    assert.equal((await source(false)).headers['authorization'], 'Bearer second')
+    const { headers, proxyUrl, tls } = await identity(
+      file({ username: 'ada', password: 'x' }, { 'proxy-url': 'http://p:1', 'insecure-skip-tls-verify': true }),
+    )
+    assert.deepEqual([headers['authorization'], proxyUrl, tls], [`Basic ${base64('ada:x')}`, 'http://p:1', { rejectUnauthorized: false }]) // prettier-ignore
+  })
+
+  test('a plugin is asked once, again shortly before what it told runs out, and when that was refused', async () => {
+    const plugin = await write(
+      'plugin',
+      '#!/bin/sh\nx=$(cat "$COUNT" 2>/dev/null)x; echo "$x" > "$COUNT"\n' +
+        'test -z "${KUBERNETES_EXEC_INFO##*ExecCredential*}" || exit 1\n' +
+        'echo "{\\"status\\": {\\"token\\": \\"$1-$x\\"$MORE}}"\n',
+    )
+    await chmod(plugin, 0o755)
+    const source = async (count: string, more = '') => {
+      const env = [
+        { name: 'COUNT', value: join(folder, count) },
+        { name: 'MORE', value: more },
+      ]
+      const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: './plugin', args: ['t'], env }
+      const find = await identitySource(await write('config', file({ exec })))
+      return async (wasRefused = false) => (await find(wasRefused)).headers['authorization']
+    }
+    const lasting = await source('lasting')
+    assert.deepEqual(
+      [await lasting(), await lasting(), await lasting(true)],
+      ['Bearer t-x', 'Bearer t-x', 'Bearer t-xx'],
+    )
+    const short = await source('short', `, "expirationTimestamp": "${new Date(Date.now() + 10_000).toISOString()}"`)
+    assert.deepEqual([await short(), await short()], ['Bearer t-x', 'Bearer t-xx'])
+  })
+
+  test('a plugin that is not there or fails is named with its hint, and not what it printed', async () => {
+    const exec = {
+      apiVersion: 'client.authentication.k8s.io/v1',
+      command: 'no-such-plugin',
+      installHint: 'Install it.',
+    }
+    await assert.rejects(identity(file({ exec })), /exec plugin no-such-plugin is not there. Install it\./)
+    const failing = { ...exec, command: 'sh', args: ['-c', 'echo secret; echo nobody is logged in >&2; exit 1'] }
+    await assert.rejects(identity(file({ exec: failing })), (error: Error) => {
+      assert.match(error.message, /sh failed: nobody is logged in. Install it/)
+      assert.doesNotMatch(JSON.stringify([error.message, error.cause ?? '', error.stack]), /secret/)
+      return true
+    })
+    const silent = { ...exec, command: 'echo', args: ['{}'] }
+    await assert.rejects(identity(file({ exec: silent })), /told neither a token nor a certificate/)
+  })
+
+  test('several files, as KUBECONFIG names them: what comes first counts', async () => {
+    const first = await write('first', { 'current-context': 'there', users: [{ name: 'u', user: { token: 'first' } }] })
+    const second = await write('second', {
+      ...file({ token: 'second' }),
+      contexts: [{ name: 'there', context: { cluster: 'c', user: 'u' } }],
+    })
+    const source = await identitySource(undefined, { KUBECONFIG: `${first}:${second}:/nowhere` })
+    assert.deepEqual((await source(false)).headers, { authorization: 'Bearer first' })
+  })
+
+  test('what is missing or makes no sense is named', async () => {
+    const refused = async (content: object | string, message: RegExp) =>
+      assert.rejects(
+        identitySource(await write('bad', content)),
+        (error: Error) => message.test(error.message) || assert.fail(error.message),
+      )
+    await assert.rejects(identitySource(join(folder, 'nothing')), /nothing is not there/)
+    await assert.rejects(identitySource(undefined, { HOME: folder }), /\.kube\/config is not there/)
+    await refused('', /is none/)
+    await refused('{', /could not be read/)
+    await refused({ clusters: [] }, /names no cluster: set its current-context/)
+    await refused({ ...file({}), users: [] }, /speaks of the user u, which is not in it/)
+    await refused(file({}, { server: 'api.example.org' }), /server/)
+    await refused(file({ 'auth-provider': { name: 'gcp' } }), /auth-provider, which kubectl gave up in 1\.26/)
+  })
+})
