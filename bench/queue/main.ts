@@ -3,6 +3,7 @@
  *
  *     npm run bench:queue                         some minutes
  *     npm run bench:queue -- --quick              with a tenth of the jobs
+ *     npm run bench:queue -- --seed 2             another generated workload
  *     npm run bench:queue -- --trace FILE.swf     a trace of the Parallel Workloads Archive in place of the generated one
  *     npm run bench:queue -- --write FILE.swf     writes the generated trace in its format, and ends
  *     npm run bench:queue -- --out FILE           where the JSON goes; default bench/results/queue-TIME.json
@@ -25,13 +26,14 @@ import { readSwf, writeSwf } from './swf.ts'
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
     trace: { type: 'string' },
     write: { type: 'string' },
     out: { type: 'string' },
   },
 })
 const days = options.quick ? 7 : 28
-const generated = { seed: 1, days, nodes: 16, users: 40 }
+const generated = { seed: Number(options.seed), days, nodes: 16, users: 40 }
 const standard = options.trace === undefined ? generate({ ...generated, load: 0.8 }) : await readTrace(options.trace)
 
 if (options.write === undefined) await run()

@@ -24,8 +24,8 @@ export class Attempt extends WakeUps {
   copier: LogCopier | undefined
   /** It has ended in the cluster, and the rest of its log is fetched. */
   settling: Promise<void> | undefined
-  /** Ends the making of its objects. */
-  readonly making = new AbortController()
+  /** Ends the making of its objects, while they are made. */
+  making: AbortController | undefined
   /** What it waits for, since when, and whether its owner was told. */
   #wait: { readonly kind: string; readonly since: number; told: boolean } | undefined
   /** What is done to its objects, one after the other. */

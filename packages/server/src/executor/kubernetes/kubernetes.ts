@@ -53,6 +53,9 @@ export function createKubernetesExecutor(options: KubernetesOptions): Executor {
 /** Milliseconds that a server which stops gives the removal of what has ended. */
 const lastRemovalsMs = 5_000
 
+/** Attempts whose objects are made at the same time. */
+const mostMakings = 16
+
 /** Milliseconds between two tries to make a Job for which a quota leaves no room. */
 const quotaRestMs = 10_000
 
@@ -78,8 +81,9 @@ class Kubernetes implements Executor {
   #looking: NodeJS.Timeout | undefined
   /** Whether all that was there at the start is known. */
   #isOpen = false
-  /** Of ten thousand attempts that start together, most wait as they came: what is made of them takes several times as much room. */
-  readonly #makings = new Turns(16)
+  /** What is to be made, in order. Of ten thousand attempts that start together most wait as they came, which takes least room. */
+  readonly #unmade = new Map<string, AttemptSpec>()
+  #makings = 0
   /** At logs that are not followed. */
   readonly #looks = new Turns(16)
   #followed = 0
@@ -145,10 +149,8 @@ class Kubernetes implements Executor {
     if (this.#attempts.has(spec.id)) return Promise.resolve()
     const attempt = new Attempt(spec.id, objectName(this.#options.instance, spec.id))
     this.#attempts.set(spec.id, attempt)
-    this.#own(
-      attempt.inTurn(() => this.#make(attempt, spec)),
-      spec.id,
-    )
+    this.#unmade.set(spec.id, spec)
+    this.#makeNext()
     return Promise.resolve()
   }
 
@@ -156,7 +158,10 @@ class Kubernetes implements Executor {
     const attempt = this.#attempts.get(attemptId)
     if (attempt === undefined || attempt.ended) return Promise.resolve()
     attempt.stopAsked = true
-    attempt.making.abort(new Error('The attempt was told to end.'))
+    const told = new Error('The attempt was told to end.')
+    this.#unmade.delete(attemptId)
+    if (!attempt.made && attempt.making === undefined) this.#endUnmade(attempt, told)
+    attempt.making?.abort(told)
     this.#own(
       attempt.inTurn(() => this.#objects.end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds)),
       attemptId,
@@ -219,7 +224,7 @@ class Kubernetes implements Executor {
     await Promise.race([Promise.allSettled(this.#removals.values()), sleep(lastRemovalsMs, undefined, { ref: false })])
     const stopping = new Error('The platform is stopping.')
     this.#closing.abort(stopping)
-    for (const { making } of this.#attempts.values()) making.abort(stopping)
+    for (const { making } of this.#attempts.values()) making?.abort(stopping)
     await this.#mirror.close()
     await Promise.allSettled(this.#background)
     this.#api.close()
@@ -269,44 +274,74 @@ class Kubernetes implements Executor {
     this.#attempts.set(id, attempt)
   }
 
-  /** Makes an attempt's objects. Whatever cannot be tried again becomes its ending. */
-  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
-    const { signal } = attempt.making
-    try {
-      while (!(await this.#makings.take(signal, () => this.#makeObjects(attempt, spec))))
-        await sleep(quotaRestMs, undefined, { signal })
-    } catch (error) {
-      // A closing server leaves it to the next one; one that was told to end is ended next.
-      if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
-      this.#finish(attempt, {
-        phase: 'ended',
-        ending: { at: Date.now(), cause: this.#causeOf(attempt, error), stopped: attempt.stopAsked },
-      })
+  /** Goes on with what is to be made, a few at a time. */
+  #makeNext(): void {
+    while (this.#makings < mostMakings && !this.#closing.signal.aborted) {
+      const [next] = this.#unmade.values()
+      if (next === undefined) return
+      this.#unmade.delete(next.id)
+      const attempt = this.#attempts.get(next.id)
+      if (attempt === undefined) continue
+      this.#makings++
+      const made = attempt.inTurn(() => this.#make(attempt, next))
+      this.#own(
+        made.finally(() => {
+          this.#makings--
+          this.#makeNext()
+        }),
+        next.id,
+      )
     }
   }
 
-  /** False where a quota leaves no room now. */
-  async #makeObjects(attempt: Attempt, spec: AttemptSpec): Promise<boolean> {
-    const { signal } = attempt.making
+  /** Makes an attempt's objects. Whatever cannot be tried again becomes its ending. */
+  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
+    if (attempt.ended) return
+    const making = new AbortController()
+    attempt.making = making
     try {
-      if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
-        throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
-      signal.throwIfAborted()
-      await this.#makeHome(spec)
-      const job = await this.#objects.makeJob(attempt, spec, signal)
-      // First known, then made: what is made and not known counts as removed by somebody.
-      this.#mirror.learnJob(job)
-      attempt.made = true
-      await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
-      await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
-      if (spec.registryAuth !== undefined) await this.#objects.makeSecret(attempt, spec, job, signal)
-      return true
+      await this.#makeObjects(attempt, spec, making.signal)
     } catch (error) {
-      if (!(error instanceof NoRoom)) throw error
-      const waiting = `The cluster takes no more jobs now: ${error.message}.`
-      this.#show(attempt, { phase: 'preparing', waiting })
-      return false
+      // A closing server leaves it to the next one; one that was told to end is ended next.
+      if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
+      if (error instanceof NoRoom && !attempt.stopAsked) this.#makeLater(attempt, spec, error)
+      else this.#endUnmade(attempt, error)
+    } finally {
+      attempt.making = undefined
     }
+  }
+
+  async #makeObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
+    if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
+      throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
+    signal.throwIfAborted()
+    await this.#makeHome(spec)
+    const job = await this.#objects.makeJob(attempt, spec, signal)
+    // First known, then made: what is made and not known counts as removed by somebody.
+    this.#mirror.learnJob(job)
+    attempt.made = true
+    await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
+    await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
+    if (spec.registryAuth !== undefined) await this.#objects.makeSecret(attempt, spec, job, signal)
+  }
+
+  /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */
+  #makeLater(attempt: Attempt, spec: AttemptSpec, { message }: NoRoom): void {
+    this.#show(attempt, { phase: 'preparing', waiting: `The cluster takes no more jobs now: ${message}.` })
+    const rest = sleep(quotaRestMs, undefined, { signal: this.#closing.signal }).then(
+      () => {
+        if (attempt.ended || attempt.stopAsked) return
+        this.#unmade.set(spec.id, spec)
+        this.#makeNext()
+      },
+      () => undefined,
+    )
+    this.#own(rest, attempt.id)
+  }
+
+  #endUnmade(attempt: Attempt, error: unknown): void {
+    const ending = { at: Date.now(), cause: this.#causeOf(attempt, error), stopped: attempt.stopAsked }
+    this.#finish(attempt, { phase: 'ended', ending })
   }
 
   async #makeHome({ account, id }: AttemptSpec): Promise<void> {
