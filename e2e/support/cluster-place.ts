@@ -92,6 +92,11 @@ export class ClusterPlace {
 export async function removeNamespace(namespace: string): Promise<void> {
   const left = (await kubectl('get', 'jobs,pods', '-n', namespace, '-o', 'name')).split('\n').filter(Boolean)
   for (const name of left)
-    await kubectl('patch', name, '-n', namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}')
+    await kubectl('patch', name, '-n', namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}').catch(
+      (error: Error) => {
+        // A pod may go with its Job meanwhile.
+        if (!error.message.includes('NotFound')) throw error
+      },
+    )
   await kubectl('delete', 'namespace', namespace, '--wait=false', '--ignore-not-found')
 }
