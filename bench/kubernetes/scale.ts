@@ -70,7 +70,7 @@ async function server(): Promise<string[]> {
   const pki = join(dirname(testKubeconfig()), 'pki')
   const port = await freePort()
   return [
-    `--node-ip=127.0.0.1`,
+    '--node-ip=127.0.0.1',
     `--node-port=${port}`,
     `--server-address=127.0.0.1:${port}`,
     `--tls-cert-file=${join(pki, 'apiserver.crt')}`,

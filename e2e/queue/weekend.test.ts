@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { weekdays } from '../../packages/server/src/scheduler/snapshot.ts'
-import { Platform } from '../support/platform.ts'
+import { Platform, testImage } from '../support/platform.ts'
 import { waitsFor } from '../support/waits-for.ts'
 
 /** A zone in which it is about noon: the test must not run over the end of its day. */
@@ -39,7 +39,7 @@ test('a job for the off-peak hours waits for the weekend, and starts on it, wher
   const jobs = platform.jobs()
   const begins = today.add({ days: 1 }).startOfDay().toInstant().toString({ fractionalSecondDigits: 3 })
   assert.deepEqual((await jobs.queue()).offPeak, { isNow: false, changesAt: begins })
-  const asked = { name: 'test', image: 'localhost/test/busybox:1', cmd: 'true', memoryGb: 1 }
+  const asked = { name: 'test', image: testImage, cmd: 'true', memoryGb: 1 }
   const { ids: [night = ''] } = await jobs.submit({ ...asked, cores: 1, when: 'off-peak' }) // prettier-ignore
   const { ids: [large = ''] } = await jobs.submit({ ...asked, cores: 3 }) // prettier-ignore
   assert.equal((await waitsFor(jobs, night, 'window')).reason?.until, begins)

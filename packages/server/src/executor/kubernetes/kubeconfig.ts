@@ -66,7 +66,7 @@ const FileShape = Type.Object({
 })
 type Cluster = Static<typeof ClusterShape>
 type User = Static<typeof UserShape>
-type File = Static<typeof FileShape> & { readonly folder: string; readonly path: string }
+type File = Static<typeof FileShape> & { readonly folder: string }
 
 /** Where a pod finds who it is. */
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -93,9 +93,9 @@ export async function identitySource(
     throw new Error(
       `The kubeconfig ${source} names no cluster: set its current-context, or give another as kubernetes.kubeconfig.`,
     )
-  const context = find(files, 'contexts', 'context', current, source)
-  const cluster = find(files, 'clusters', 'cluster', context.value.cluster, source)
-  const user = context.value.user ? find(files, 'users', 'user', context.value.user, source) : undefined
+  const context = find(files, 'context', current, source)
+  const cluster = find(files, 'cluster', context.value.cluster, source)
+  const user = context.value.user ? find(files, 'user', context.value.user, source) : undefined
   if (user?.value['auth-provider'] !== undefined)
     throw new Error(
       `The kubeconfig ${source} uses an auth-provider, which kubectl gave up in 1.26: use its exec plugin.`,
@@ -141,7 +141,7 @@ async function readKubeconfig(path: string): Promise<File> {
   }
   const [wrong] = Value.Errors(FileShape, file)
   if (wrong !== undefined) throw fault(`is none: ${wrong.instancePath} ${wrong.message}`)
-  return { ...(file as Static<typeof FileShape>), path, folder: dirname(resolve(path)) }
+  return { ...(file as Static<typeof FileShape>), folder: dirname(resolve(path)) }
 }
 
 /** An entry of a kubeconfig; paths in it are relative to its file's folder. */
@@ -150,25 +150,18 @@ interface Entry<T> {
   readonly folder: string
 }
 
-function find(
-  files: readonly File[],
-  list: 'contexts',
-  key: 'context',
-  name: string,
-  source: string,
-): Entry<Static<typeof ContextShape>>
-function find(files: readonly File[], list: 'clusters', key: 'cluster', name: string, source: string): Entry<Cluster>
-function find(files: readonly File[], list: 'users', key: 'user', name: string, source: string): Entry<User>
-function find(
-  files: readonly File[],
-  list: 'contexts' | 'clusters' | 'users',
-  key: string,
-  name: string,
-  source: string,
-): Entry<unknown> {
+/** What a kubeconfig lists, by what an entry is called; the list is called so with an s behind. */
+interface Listed {
+  readonly context: Static<typeof ContextShape>
+  readonly cluster: Cluster
+  readonly user: User
+}
+
+function find<K extends keyof Listed>(files: readonly File[], key: K, name: string, source: string): Entry<Listed[K]> {
   for (const file of files) {
-    const entry = (file[list] as readonly Record<string, unknown>[] | undefined)?.find((one) => one['name'] === name)
-    if (entry !== undefined) return { value: entry[key], folder: file.folder }
+    const entries = file[`${key}s`] as readonly Record<string, unknown>[] | undefined
+    const entry = entries?.find((one) => one['name'] === name)
+    if (entry !== undefined) return { value: entry[key] as Listed[K], folder: file.folder }
   }
   throw new Error(`The kubeconfig ${source} speaks of the ${key} ${name}, which is not in it.`)
 }
