@@ -74,15 +74,16 @@ export function notRunnable(program: string, reason: string, { image, account }:
   }
 }
 
-/** Why the runtime could not make the container, from what it said. */
-export function runtimeFailure(said: string, spec: Runner): Cause {
+/** Why the runtime could not make the container, from what it said. @param noRoom whether the disk was seen to be full then. */
+export function runtimeFailure(said: string, spec: Runner, noRoom = false): Cause {
   const message = lastMessage(said)
   const missing =
     /exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found[^:]*|no such file or directory|permission denied)/.exec(
       message,
     )
   if (missing !== null) return notRunnable(missing[1] ?? '', missing[2] ?? '', spec)
-  if (/no space left on device|disk quota exceeded/i.test(message)) return diskFull(message)
+  if (noRoom || /no space left on device|disk quota exceeded/i.test(message))
+    return diskFull(message || 'there was no room for a container')
   return {
     code: 'start-failed',
     message:

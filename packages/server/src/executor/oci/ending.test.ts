@@ -112,6 +112,8 @@ describe('a program that cannot be run', () => {
     assert.equal(runc('open init.pid: no space left on device').code, 'disk-full')
     assert.match(runc('something else').message, /something else/)
     assert.equal(runtimeFailure('', spec).code, 'start-failed')
+    assert.equal(ending({ failure: 'unable to store init state', noRoom: true }).cause.code, 'disk-full')
+    assert.equal(ending({ failure: 'exec: "/etc": permission denied', noRoom: true }).cause.code, 'command-not-found')
   })
 })
 

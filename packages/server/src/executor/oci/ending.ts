@@ -30,6 +30,8 @@ export const EndEvidence = Type.Object({
   runtimeStatus: Type.Optional(Type.Integer()),
   /** What the runtime said when it failed. */
   failure: Type.Optional(Type.String()),
+  /** The disk had no room for a container when the runtime failed. Absent in what older supervisors wrote. */
+  noRoom: Type.Optional(Type.Boolean()),
   /** CPU seconds of the processes that the supervisor waited for. */
   childSeconds: Type.Optional(Type.Number()),
   /** Bytes of output that the disk had no room for. */
@@ -115,7 +117,7 @@ function causeOf(
     }
   if (exitCode === undefined) {
     if (evidence.stopped) return stoppedBeforeStart
-    return runtimeFailure(evidence.failure ?? '', spec)
+    return runtimeFailure(evidence.failure ?? '', spec, evidence.noRoom)
   }
   const notRun = initFailure(exitCode, shortLog, spec)
   if (notRun !== undefined) return notRun

@@ -19,7 +19,7 @@
 use strict;
 
 my ($mode, $dir) = @ARGV;
-my ($EINTR, $EAGAIN, $ENOSPC) = (4, 11, 28);
+my ($EINTR, $EAGAIN, $ENOSPC, $EDQUOT) = (4, 11, 28, 122);
 my ($LOCK, $WNOHANG) = (2 | 4, 1);
 my ($MS_NOSUID, $MS_NODEV, $MS_BIND, $MS_MOVE, $MS_REC, $MS_SLAVE) = (2, 4, 4096, 8192, 16384, 1 << 19);
 my ($CLONE_NEWNS, $CLONE_NEWUSER) = (0x20000, 0x10000000);
@@ -59,7 +59,7 @@ my %call = $plan{arch} eq 'arm64'
 
 # --- what is known of the end ---
 
-my %end = (stopped => 0, lost => 0, lostBytes => 0);
+my %end = (stopped => 0, lost => 0, lostBytes => 0, noRoom => 0);
 my ($init, $runc, %reaped);
 
 # --- the log: a head of half the limit in `log`, the newest bytes in `log.OFFSET` until the end ---
@@ -243,7 +243,8 @@ sub raise_supervisors {
 # --- identity and namespaces ---
 
 # pid, start time, boot id: what a later server needs to know this process from another one with its number. Behind them
-# the room for the end is taken, so that a disk that fills up later cannot hide an exit code.
+# the room for the end is taken, so that a disk that fills up later cannot hide an exit code. What never ran has no end to
+# tell: it can be done away with where there is no room.
 sub identify {
     open my $stat, '<', '/proc/self/stat' or give_up('cannot read /proc/self/stat');
     my ($fields) = <$stat> =~ /\) (.*)/;
@@ -251,9 +252,10 @@ sub identify {
     my $text = "\nsupervisor $$ $start $plan{boot}\n";
     $end_at = $plan_size + length $text;
     $text .= "$told\n" if $told ne '';
-    $text .= ' ' x ($end_at + 16384 - $plan_size - length $text);
+    $text .= ' ' x ($end_at + 16384 - $plan_size - length $text) unless $mode eq 'clean' && $stage eq 'prepared';
     sysseek $journal, $plan_size, 0;
     my $count = syswrite $journal, $text;
+    $! = $ENOSPC if defined $count && $count < length $text;
     give_up('cannot write the journal') unless defined $count && $count == length $text;
 }
 
@@ -455,14 +457,23 @@ sub finish_log {
 sub fail_start {
     my ($message, $status) = @_;
     $end{failure} = $message;
+    $end{noRoom} = 1 unless has_room();
     $end{runtimeStatus} = $status if defined $status;
     write_end();
+}
+
+# Whether the disk has room for what a runtime writes of a container, which where it has not says so in odd words, or in none.
+sub has_room {
+    open my $probe, '>', 'probe' or return $! != $ENOSPC && $! != $EDQUOT;
+    my $count = syswrite $probe, ' ' x 65536;
+    unlink 'probe';
+    return defined $count && $count == 65536;
 }
 
 # Writes what is known into the room taken at the start, then one rename tells that it is whole.
 sub write_end {
     my @fields = ('"at":' . int(now() * 1000));
-    push @fields, map { "\"$_\":" . ($end{$_} ? 'true' : 'false') } qw(stopped killed lost);
+    push @fields, map { "\"$_\":" . ($end{$_} ? 'true' : 'false') } qw(stopped killed lost noRoom);
     push @fields, map { defined $end{$_} ? "\"$_\":$end{$_}" : () }
         qw(startedAt status runtimeStatus childSeconds lostBytes logHead logDropped logLine);
     push @fields, '"failure":' . quote($end{failure}) if defined $end{failure};
@@ -500,7 +511,7 @@ sub tidy {
         }
     }
     remove($_) for qw(upper work root tmp), $plan{id}, $plan{scratch};
-    unlink qw(config.json init.pid .init.pid stop errors);    # .init.pid: the runtime's, when there was no room for it
+    unlink qw(config.json init.pid .init.pid stop errors probe);    # .init.pid: the runtime's, when there was no room for it
     rename $_, 'cleaned' for grep { -e } qw(prepared ended);
 }
 
@@ -547,7 +558,7 @@ sub report {
 
 # Nothing has run yet: say why in the file `errors`, and leave the rest to the server.
 sub give_up {
-    my $code = $! == $ENOSPC || $! == 122 ? $ENOSPC : 70;    # 122: EDQUOT
+    my $code = $! == $ENOSPC || $! == $EDQUOT ? $ENOSPC : 70;
     report($_[0]);
     exit $code;
 }
