@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, connect, type Socket } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { kubectl, testKubeconfig } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+import { WayToApiServer } from '../support/way-to-api-server.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
@@ -18,7 +17,7 @@ describe('the way to the API server', { skip }, () => {
   after(() => rm(folder, { recursive: true, force: true }))
 
   it('falls silent without closing: watches that say nothing any more cost time, and no ending', async () => {
-    const way = await Way.open()
+    const way = await WayToApiServer.open('127.0.0.1')
     try {
       const kubeconfig = join(folder, 'through-way.conf')
       const text = await readFile(testKubeconfig(), 'utf8')
@@ -77,40 +76,3 @@ describe('the way to the API server', { skip }, () => {
     platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', testKubeconfig())
   })
 })
-
-/** Passes connections on to the API server, until it is told to let those that there are fall silent. */
-class Way {
-  readonly #server = createServer((client) => {
-    const target = connect(6443, '127.0.0.1')
-    this.#sockets.push(client, target)
-    for (const socket of [client, target]) socket.on('error', () => undefined)
-    client.pipe(target)
-    target.pipe(client)
-    client.on('close', () => target.destroy())
-    target.on('close', () => client.destroy())
-  })
-  readonly #sockets: Socket[] = []
-
-  static async open(): Promise<Way> {
-    const way = new Way()
-    await new Promise<void>((resolve) => way.#server.listen(0, '127.0.0.1', resolve))
-    return way
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  /** What is said on the connections that there are reaches nobody any more, as with a router that forgot them. */
-  freeze(): void {
-    for (const socket of this.#sockets) {
-      socket.unpipe()
-      socket.pause()
-    }
-  }
-
-  close(): void {
-    this.#server.close()
-    for (const socket of this.#sockets) socket.destroy()
-  }
-}

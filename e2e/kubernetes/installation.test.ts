@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -14,6 +13,7 @@ import { text } from '../../packages/server/src/executor/executor-contract.ts'
 import { Chart, fullValues } from '../support/chart.ts'
 import { applyObjects, clusterRegistry, kubectl, removeNamespace, testKubeconfig } from '../support/cluster-place.ts'
 import { eventually, onKubernetes } from '../support/platform.ts'
+import { WayToApiServer } from '../support/way-to-api-server.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -42,7 +42,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   }
   let folder: string
   let chart: Chart
-  let services: Server
+  let way: WayToApiServer
   let token: string
 
   before(async () => {
@@ -52,7 +52,9 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     await busyboxImage({ archive: join(folder, 'busybox.tar') })
     await pushImage(join(folder, 'busybox.tar'), { host: clusterRegistry }, 'installed/busybox:1')
     chart = await Chart.open(folder)
-    services = await passOnServices()
+    // What kube-proxy does for pods that talk to the API server; the test cluster has none.
+    await run('ip', ['addr', 'replace', `${serviceAddress}/32`, 'dev', 'kube0'])
+    way = await WayToApiServer.open(serviceAddress, 443)
     await provideVolumes()
   })
 
@@ -60,25 +62,10 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     await chart.uninstall('batch', withHelm).catch(() => undefined)
     for (const namespace of [platform, jobs]) await removeNamespace(namespace)
     await kubectl('delete', 'pv', '-l', `installation=${own}`, '--wait=false')
-    services.close()
+    way.close()
     await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
     await rm(folder, { recursive: true, force: true })
   })
-
-  /** What kube-proxy does for pods that talk to the API server; the test cluster has none. */
-  async function passOnServices(): Promise<Server> {
-    await run('ip', ['addr', 'add', `${serviceAddress}/32`, 'dev', 'kube0'])
-    const server = createServer((client) => {
-      const target = connect(6443, '127.0.0.1')
-      for (const socket of [client, target]) socket.on('error', () => undefined)
-      client.pipe(target).pipe(client)
-      client.on('close', () => target.destroy())
-      target.on('close', () => client.destroy())
-    })
-    await new Promise<void>((resolve) => server.listen(443, serviceAddress, resolve))
-    server.unref()
-    return server
-  }
 
   /** A volume for each claim, as operators make them where there is no storage class: the users' files are the same in both namespaces. */
   async function provideVolumes(): Promise<void> {

@@ -1,23 +1,20 @@
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { KubernetesConfig } from '../../config.ts'
-import { homeOf } from '../accounts.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
-import { ifThere } from '../files.ts'
-import { makeHome } from '../home.ts'
-import { AttemptLogs, keepLog, type LogFolders, type RunningLog } from '../log/attempt-log.ts'
+import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
 import { ApiError, KubernetesApi } from './api.ts'
 import { Attempt } from './attempt.ts'
-import { AttemptObjects, NoRoom } from './attempt-objects.ts'
+import { AttemptFolders } from './attempt-folder.ts'
+import { AttemptObjects } from './attempt-objects.ts'
 import { shownBy, type Shown } from './attempt-state.ts'
 import { nodesOf } from './capacity.ts'
 import { CannotRun } from './job-object.ts'
 import type { IdentitySource } from './kubeconfig.ts'
 import { LogCopier } from './log-copier.ts'
+import { Makings } from './makings.ts'
 import { Mirror } from './mirror.ts'
 import { causeAnnotation, objectName, stopAnnotation } from './names.ts'
 import type { JobRecord, PodRecord } from './records.ts'
@@ -30,7 +27,7 @@ import { UsageSampler } from './usage.ts'
 export interface KubernetesOptions extends ClusterSettings {
   /** The cluster, and who one is there. */
   readonly identity: IdentitySource
-  /** Absolute path of the data folder: `attempts/ID` holds the log of one under way, `logs/ID.log` that of one forgotten. */
+  /** Absolute path of the data folder; see {@link AttemptFolders} for what is kept in it. */
   readonly dataDir: string
   /** Where this process sees the volume of the homes, to make missing ones; undefined: somebody else makes them. */
   readonly homesFolder?: string
@@ -53,12 +50,6 @@ export function createKubernetesExecutor(options: KubernetesOptions): Executor {
 /** Milliseconds that a server which stops gives the removal of what has ended. */
 const lastRemovalsMs = 5_000
 
-/** Attempts whose objects are made at the same time. */
-const mostMakings = 16
-
-/** Milliseconds between two tries to make a Job for which a quota leaves no room. */
-const quotaRestMs = 10_000
-
 /** Milliseconds after which an attempt that waits is looked at again although nothing changed: patience runs out. */
 const lookAgainMs = 2_000
 
@@ -69,7 +60,8 @@ class Kubernetes implements Executor {
   readonly #mirror: Mirror
   readonly #objects: AttemptObjects
   readonly #usage: UsageSampler
-  readonly #folders: LogFolders
+  readonly #makings: Makings
+  readonly #folders: AttemptFolders
   readonly #logs: AttemptLogs
   readonly #attempts = new Map<string, Attempt>()
   readonly #changeListeners: (() => void)[] = []
@@ -81,9 +73,6 @@ class Kubernetes implements Executor {
   #looking: NodeJS.Timeout | undefined
   /** Whether all that was there at the start is known. */
   #isOpen = false
-  /** What is to be made, in order. Of ten thousand attempts that start together most wait as they came, which takes least room. */
-  readonly #unmade = new Map<string, AttemptSpec>()
-  #makings = 0
   /** At logs that are not followed. */
   readonly #looks = new Turns(16)
   #followed = 0
@@ -92,7 +81,7 @@ class Kubernetes implements Executor {
     const { identity, namespace, instance, gpuResource, listSeconds = 10, log } = options
     this.#options = options
     this.#api = new KubernetesApi(identity, { log })
-    this.#folders = { attempts: join(options.dataDir, 'attempts'), logs: join(options.dataDir, 'logs') }
+    this.#folders = new AttemptFolders(options.dataDir)
     this.#logs = new AttemptLogs(this.#folders, (attemptId) => this.#runningLog(attemptId))
     this.#mirror = new Mirror({
       api: this.#api,
@@ -111,6 +100,22 @@ class Kubernetes implements Executor {
       settings: options,
       closing: this.#closing.signal,
     })
+    this.#makings = new Makings({
+      objects: this.#objects,
+      mirror: this.#mirror,
+      folders: this.#folders,
+      homesFolder: options.homesFolder,
+      closing: this.#closing.signal,
+      onFailure: (attempt, error) => {
+        this.#endUnmade(attempt, error)
+      },
+      onDelay: (attempt, waiting) => {
+        this.#show(attempt, { phase: 'preparing', waiting })
+      },
+      own: (work, attemptId) => {
+        this.#own(work, attemptId)
+      },
+    })
     this.#usage = new UsageSampler({
       api: this.#api,
       source: options.usage,
@@ -126,14 +131,13 @@ class Kubernetes implements Executor {
   }
 
   async open(): Promise<void> {
-    const { attempts, logs } = this.#folders
-    for (const folder of [attempts, logs]) await mkdir(folder, { recursive: true, mode: 0o700 })
+    await this.#folders.open()
     const { namespace } = this.#options
     await requireRights(this.#api, namespace, this.#closing.signal)
     await this.#requireQueue()
     await this.#mirror.open()
     for (const job of this.#mirror.jobs.values()) await this.#adopt(job)
-    for (const id of await readdir(attempts)) if (!this.#attempts.has(id)) await this.#adoptFolder(id)
+    for (const id of await this.#folders.ids()) if (!this.#attempts.has(id)) await this.#adoptFolder(id)
     this.#lookAt([...this.#attempts.keys()])
     // Endings that are there already are told from the beginning on.
     const settling = [...this.#attempts.values()].flatMap((attempt) => attempt.settling ?? [])
@@ -149,8 +153,7 @@ class Kubernetes implements Executor {
     if (this.#attempts.has(spec.id)) return Promise.resolve()
     const attempt = new Attempt(spec.id, objectName(this.#options.instance, spec.id))
     this.#attempts.set(spec.id, attempt)
-    this.#unmade.set(spec.id, spec)
-    this.#makeNext()
+    this.#makings.add(attempt, spec)
     return Promise.resolve()
   }
 
@@ -159,9 +162,8 @@ class Kubernetes implements Executor {
     if (attempt === undefined || attempt.ended) return Promise.resolve()
     attempt.stopAsked = true
     const told = new Error('The attempt was told to end.')
-    this.#unmade.delete(attemptId)
     if (!attempt.made && attempt.making === undefined) this.#endUnmade(attempt, told)
-    attempt.making?.abort(told)
+    this.#makings.stop(attempt, told)
     this.#own(
       attempt.inTurn(() => this.#objects.end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds)),
       attemptId,
@@ -180,7 +182,7 @@ class Kubernetes implements Executor {
     this.#attempts.delete(attemptId)
     this.#usage.forget(attemptId)
     // The log is moved first, so that there is none of a moment in which nobody finds it.
-    const moved = this.#keepOnlyLog(attemptId)
+    const moved = this.#folders.keepOnlyLog(attemptId)
     this.#remove(attemptId, async () => {
       await moved
       await attempt.inTurn(() => this.#objects.remove(attempt))
@@ -256,7 +258,7 @@ class Kubernetes implements Executor {
     // Its Secret was not made, and only those who start it anew have what is in it. Nothing of it has run.
     if (job.suspended && !job.queued && job.stopSeconds === undefined && !job.deleting) {
       await this.#objects.remove(attempt)
-      await this.#removeFolder(attempt.id)
+      await this.#folders.remove(attempt.id)
       return
     }
     this.#attempts.set(attempt.id, attempt)
@@ -264,9 +266,8 @@ class Kubernetes implements Executor {
 
   /** A folder whose attempt is not in the cluster: it was never made, or somebody has removed every trace. */
   async #adoptFolder(id: string): Promise<void> {
-    const wasMade = (await ifThere(stat(join(this.#folders.attempts, id, 'made')))) !== undefined
-    if (!wasMade) {
-      await this.#removeFolder(id)
+    if (!(await this.#folders.wasMade(id))) {
+      await this.#folders.remove(id)
       return
     }
     const attempt = new Attempt(id, objectName(this.#options.instance, id))
@@ -274,86 +275,9 @@ class Kubernetes implements Executor {
     this.#attempts.set(id, attempt)
   }
 
-  /** Goes on with what is to be made, a few at a time. */
-  #makeNext(): void {
-    while (this.#makings < mostMakings && !this.#closing.signal.aborted) {
-      const [next] = this.#unmade.values()
-      if (next === undefined) return
-      this.#unmade.delete(next.id)
-      const attempt = this.#attempts.get(next.id)
-      if (attempt === undefined) continue
-      this.#makings++
-      const made = attempt.inTurn(() => this.#make(attempt, next))
-      this.#own(
-        made.finally(() => {
-          this.#makings--
-          this.#makeNext()
-        }),
-        next.id,
-      )
-    }
-  }
-
-  /** Makes an attempt's objects. Whatever cannot be tried again becomes its ending. */
-  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
-    if (attempt.ended) return
-    const making = new AbortController()
-    attempt.making = making
-    try {
-      await this.#makeObjects(attempt, spec, making.signal)
-    } catch (error) {
-      // A closing server leaves it to the next one; one that was told to end is ended next.
-      if (this.#closing.signal.aborted || (attempt.made && attempt.stopAsked)) return
-      if (error instanceof NoRoom && !attempt.stopAsked) this.#makeLater(attempt, spec, error)
-      else this.#endUnmade(attempt, error)
-    } finally {
-      attempt.making = undefined
-    }
-  }
-
-  async #makeObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
-    if ((await ifThere(stat(join(this.#folders.logs, `${spec.id}.log`)))) !== undefined)
-      throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
-    signal.throwIfAborted()
-    await this.#makeHome(spec)
-    const job = await this.#objects.makeJob(attempt, spec, signal)
-    // First known, then made: what is made and not known counts as removed by somebody.
-    this.#mirror.learnJob(job)
-    attempt.made = true
-    await mkdir(join(this.#folders.attempts, spec.id), { recursive: true, mode: 0o700 })
-    await writeFile(join(this.#folders.attempts, spec.id, 'made'), job.metadata?.uid ?? '', { mode: 0o600 })
-    if (spec.registryAuth !== undefined) await this.#objects.makeSecret(attempt, spec, job, signal)
-  }
-
-  /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */
-  #makeLater(attempt: Attempt, spec: AttemptSpec, { message }: NoRoom): void {
-    this.#show(attempt, { phase: 'preparing', waiting: `The cluster takes no more jobs now: ${message}.` })
-    const rest = sleep(quotaRestMs, undefined, { signal: this.#closing.signal }).then(
-      () => {
-        if (attempt.ended || attempt.stopAsked) return
-        this.#unmade.set(spec.id, spec)
-        this.#makeNext()
-      },
-      () => undefined,
-    )
-    this.#own(rest, attempt.id)
-  }
-
   #endUnmade(attempt: Attempt, error: unknown): void {
     const ending = { at: Date.now(), cause: this.#causeOf(attempt, error), stopped: attempt.stopAsked }
     this.#finish(attempt, { phase: 'ended', ending })
-  }
-
-  async #makeHome({ account, id }: AttemptSpec): Promise<void> {
-    const { homesFolder } = this.#options
-    if (homesFolder === undefined) return
-    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(account.name))
-      throw new Error(`the account name ${JSON.stringify(account.name)} cannot be a folder's name`)
-    try {
-      await makeHome(join(homesFolder, account.name), id, account)
-    } catch (error) {
-      throw new Error(`its home ${homeOf(account)} could not be made: ${(error as Error).message}`, { cause: error })
-    }
   }
 
   #causeOf(attempt: Attempt, error: unknown): Cause {
@@ -427,17 +351,9 @@ class Kubernetes implements Executor {
   #openGate(attempt: Attempt, pod: PodRecord): void {
     if (attempt.stopAsked || attempt.gateOf === pod.uid) return
     attempt.gateOf = pod.uid
-    const folder = join(this.#folders.attempts, attempt.id)
-    const opened = join(folder, 'opened')
     this.#own(
       attempt.inTurn(async () => {
-        const first = await ifThere(readFile(opened, 'utf8'))
-        if (first === undefined) {
-          // The server that made the Job may have been killed before it made the folder.
-          await mkdir(folder, { recursive: true, mode: 0o700 })
-          await writeFile(opened, pod.uid, { mode: 0o600, flush: true })
-        }
-        if (first === undefined || first === pod.uid) await this.#objects.openGate(pod)
+        if (await this.#folders.grantRun(attempt.id, pod.uid)) await this.#objects.openGate(pod)
         else this.#runNoMore(attempt, Date.now())
       }),
       attempt.id,
@@ -510,7 +426,7 @@ class Kubernetes implements Executor {
       api: this.#api,
       namespace,
       pod,
-      folder: join(this.#folders.attempts, attempt.id),
+      folder: this.#folders.of(attempt.id),
       limitBytes: logLimitBytes ?? 64 * 2 ** 20,
       looks: this.#looks,
       wake: attempt.wake,
@@ -542,15 +458,6 @@ class Kubernetes implements Executor {
       changed: attempt.changed,
       wake: attempt.wake,
     }
-  }
-
-  async #keepOnlyLog(attemptId: string): Promise<void> {
-    await keepLog(this.#folders, attemptId)
-    await this.#removeFolder(attemptId)
-  }
-
-  async #removeFolder(attemptId: string): Promise<void> {
-    await rm(join(this.#folders.attempts, attemptId), { recursive: true, force: true })
   }
 
   #changed(): void {
