@@ -45,7 +45,7 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
   it('is fetched with the credentials of its job, which are gone with it', async () => {
     const id = await submit('echo up; while [ ! -e go ]; do sleep 0.2; done; rm go')
     await platform.becomes(id, 'running')
-    assert.match(await secrets(), new RegExp(`secret/science-platform-${id}-1\n`))
+    assert.match(await secrets(), new RegExp(`secret/science-platform-${id}-1-[0-9a-f]{8}\n`))
     const [pod = ''] = (await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'json')).split('of-the-registry')
     assert.ok(!pod.includes(account.password), 'no password in the pod')
     await platform.run('touch go')
@@ -59,7 +59,7 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
     await kubectl('create', 'quota', 'no-pods', '--hard=pods=0', ...inNamespace)
     const id = await submit('true')
     await eventually('the Secret', async () => (await secrets()).includes(id))
-    await kubectl('delete', `secret/science-platform-${id}-1`, ...inNamespace)
+    await kubectl('delete', 'secrets', '--all', ...inNamespace)
     await kubectl('delete', 'quota', 'no-pods', ...inNamespace)
     const job = await platform.ended(id)
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'image-unauthorized'])

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import { pino } from 'pino'
-import { ApiError, KubernetesApi } from './api.ts'
+import { type ApiError, KubernetesApi } from './api.ts'
 import type { IdentitySource } from './kubeconfig.ts'
 
 const forever = new AbortController().signal
