@@ -31,7 +31,10 @@ describe('parts of the cluster that go away', { skip }, () => {
     await api.stop()
     const accepted = await platform.submit('echo once >> accepted; cat accepted; rm accepted')
     const cancelled = await platform.submit('sleep 600')
-    await pause(30)
+    await eventually('its owner to read what it waits for', async () =>
+      (await platform.jobs().why(accepted)).summary.startsWith('The API server of the cluster does not answer.'),
+    )
+    await pause(20)
     await platform.jobs().cancel(cancelled)
     assert.equal(await platform.logOf(lasting), 'up\n')
     await pause(30)
@@ -41,6 +44,11 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal(await platform.logOf(ending), 'up\ndown\n')
     assert.equal((await platform.ended(accepted)).exitCode, 0)
     assert.equal(await platform.logOf(accepted), 'once\n')
+    const told = (await platform.jobs().events(accepted)).map(({ message }) => message)
+    assert.ok(
+      told.some((text) => text.startsWith('The API server of the cluster does not answer.')),
+      told.join('\n'),
+    )
     assert.equal((await platform.ended(cancelled)).state, 'cancelled')
     await platform.run('touch go')
     assert.equal((await platform.ended(lasting)).exitCode, 4)
