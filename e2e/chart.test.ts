@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { parseAllDocuments } from 'yaml'
+import type { Config } from '../packages/server/src/config.ts'
 import { readConfig } from '../packages/server/src/configuration/read.ts'
 import { neededRights, type Right } from '../packages/server/src/executor/kubernetes/rights.ts'
 import { Chart, fullValues } from './support/chart.ts'
@@ -73,13 +74,17 @@ describe('the Helm chart', () => {
     throw new Error('the chart took these values')
   }
 
+  /** The platform's configuration, as the server reads it. */
+  const configOf = async (objects: readonly KubernetesObject[]): Promise<Config> => {
+    const file = join(folder, 'config.yaml')
+    await writeFile(file, objects.find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? '')
+    return readConfig({ file, env: {}, flags: {} })
+  }
+
   for (const [name, values] of Object.entries({ least, everything: fullValues }))
     it(`passes lint, and its configuration is one that the platform takes (${name})`, async () => {
       await chart.helm(['lint', '--strict', '--quiet'], values)
-      const text = (await render(values)).find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? ''
-      const file = join(folder, 'config.yaml')
-      await writeFile(file, text)
-      const config = await readConfig({ file, env: {}, flags: {} })
+      const config = await configOf(await render(values))
       assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
     })
 
@@ -94,11 +99,15 @@ describe('the Helm chart', () => {
     })
     // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as a misspelt setting.
     assert.equal(server?.enableServiceLinks, false)
-    assert.deepEqual(
-      rightsOf(await render(least)).toSorted(),
-      [...neededRights.map((right) => wordsOf(right)), 'list pods.metrics.k8s.io'].toSorted(),
-    )
   })
+
+  for (const usage of ['metrics', 'kubelet', 'none'] as const)
+    for (const localQueue of ['', 'science'])
+      it(`gives the rights that the server asks for, and no other (usage: ${usage}, localQueue: '${localQueue}')`, async () => {
+        const objects = await render({ ...least, jobs: { usage }, kueue: { localQueue } })
+        const { kubernetes } = await configOf(objects)
+        assert.deepEqual(rightsOf(objects).toSorted(), neededRights(kubernetes).map(wordsOf).toSorted())
+      })
 
   it('refuses values that cannot work, and says what would do', async () => {
     assert.match(await refusal({}), /storage\.home: name the claim/)
