@@ -60,7 +60,7 @@ describe('the Job of an attempt', () => {
       'canfar.net/accelerator': 'none',
       'canfar.net/community': 'default',
       'canfar.net/project': 'default',
-      'app.kubernetes.io/managed-by': 'science-platform',
+      'app.kubernetes.io/managed-by': 'skaha',
       'app.kubernetes.io/part-of': 'canfar',
       'app.kubernetes.io/version': platform.version,
     }

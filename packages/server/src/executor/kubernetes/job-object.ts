@@ -164,7 +164,10 @@ export function secretObject(
   }
 }
 
-/** Labels of the form that the reference server uses, so that its operators' queries go on working. */
+/**
+ * The labels of the reference server with its own values (its docs/labels.md), so that operators' queries go on working, and those by which
+ * the platform and the chart's network policies know a job.
+ */
 const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<string, string> => ({
   'canfar.net/id': spec.jobId,
   'canfar.net/username': spec.account.name,
@@ -178,7 +181,7 @@ const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<stri
   'canfar.net/network': spec.network ?? 'isolated',
   [instanceLabel]: instance,
   [attemptLabel]: spec.id,
-  'app.kubernetes.io/managed-by': 'science-platform',
+  'app.kubernetes.io/managed-by': 'skaha',
   'app.kubernetes.io/part-of': 'canfar',
   'app.kubernetes.io/version': platform.version,
 })
