@@ -113,6 +113,7 @@ describe('the Helm chart', () => {
     it(`passes lint, and its configuration is one that the platform takes (${name})`, async () => {
       await chart.helm(['lint', '--strict', '--quiet'], values)
       const config = await configOf(await render(values))
+      assert.equal(config.kubernetes.runtimeClass, values === fullValues ? 'gvisor' : undefined)
       assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
     })
 

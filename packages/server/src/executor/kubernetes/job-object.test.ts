@@ -87,6 +87,13 @@ describe('the Job of an attempt', () => {
     })
   })
 
+  it('runs under the runtime and the priority that the cluster is to give it', () => {
+    const { pod } = podOf({}, { runtimeClass: 'gvisor', priorityClass: 'batch' })
+    assert.deepEqual([pod.runtimeClassName, pod.priorityClassName], ['gvisor', 'batch'])
+    const { pod: plain } = podOf()
+    assert.deepEqual([plain.runtimeClassName, plain.priorityClassName], [undefined, undefined])
+  })
+
   it('passes every word as it is: dollars mean something to Kubernetes', () => {
     const { container } = podOf()
     assert.deepEqual(container.command, ['fit', '$$(HOME)', '$$$$'])

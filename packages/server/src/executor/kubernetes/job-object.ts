@@ -92,6 +92,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
           // place and gives it again. So each pod waits for the platform's word.
           schedulingGates: [{ name: startGate }],
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
+          ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
           ...(held ? { imagePullSecrets: [{ name }] } : {}),
           securityContext: {
             runAsNonRoot: true,
