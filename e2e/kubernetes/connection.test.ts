@@ -69,6 +69,7 @@ describe('the way to the API server', { skip }, () => {
     await assert.rejects(platform.start(), (error: Error) => {
       assert.match(error.message, new RegExp(`get pods/log in the namespace ${platform.namespace}`))
       assert.match(error.message, /list nodes in all namespaces/)
+      assert.match(error.message, /get nodes\/proxy in all namespaces \(or set kubernetes\.usage/)
       assert.doesNotMatch(error.message, /jobs\.batch/)
       assert.ok(!error.message.includes(token))
       return true

@@ -47,7 +47,12 @@ export const fullValues = {
   image: { repository: 'registry.example.org/science-platform', tag: '9' },
   imagePullSecrets: [{ name: 'pull' }],
   publicUrl: 'https://batch.example.org',
-  jobs: { namespace: 'jobs', nodeSelector: { pool: 'batch' }, tolerations: [{ key: 'batch', operator: 'Exists' }] },
+  jobs: {
+    namespace: 'jobs',
+    runtimeClass: 'gvisor',
+    nodeSelector: { pool: 'batch' },
+    tolerations: [{ key: 'batch', operator: 'Exists' }],
+  },
   storage: { home: { claim: 'home' }, projects: { hostPath: '/arc/projects' } },
   data: { storageClass: 'fast', size: '10Gi' },
   kueue: { localQueue: 'science', priorityClasses: { small: 'high', large: 'low' } },

@@ -61,7 +61,7 @@ describe('the Job of an attempt', () => {
       'canfar.net/accelerator': 'none',
       'canfar.net/community': 'default',
       'canfar.net/project': 'default',
-      'app.kubernetes.io/managed-by': 'science-platform',
+      'app.kubernetes.io/managed-by': 'skaha',
       'app.kubernetes.io/part-of': 'canfar',
       'app.kubernetes.io/version': platform.version,
     }
@@ -86,6 +86,13 @@ describe('the Job of an attempt', () => {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
     })
+  })
+
+  it('runs under the runtime and the priority that the cluster is to give it', () => {
+    const { pod } = podOf({}, { runtimeClass: 'gvisor', priorityClass: 'batch' })
+    assert.deepEqual([pod.runtimeClassName, pod.priorityClassName], ['gvisor', 'batch'])
+    const { pod: plain } = podOf()
+    assert.deepEqual([plain.runtimeClassName, plain.priorityClassName], [undefined, undefined])
   })
 
   it('passes every word as it is: dollars mean something to Kubernetes', () => {

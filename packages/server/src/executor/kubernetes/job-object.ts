@@ -93,6 +93,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
           // place and gives it again. So each pod waits for the platform's word.
           schedulingGates: [{ name: startGate }],
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
+          ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
           ...(held ? { imagePullSecrets: [{ name: secret }] } : {}),
           securityContext: {
             runAsNonRoot: true,
@@ -162,7 +163,10 @@ export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: 
   }
 }
 
-/** Labels of the form that the reference server uses, so that its operators' queries go on working. */
+/**
+ * The labels of the reference server with its own values (its docs/labels.md), so that operators' queries go on working, and those by which
+ * the platform and the chart's network policies know a job.
+ */
 const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<string, string> => ({
   'canfar.net/id': spec.jobId,
   'canfar.net/username': spec.account.name,
@@ -176,7 +180,7 @@ const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<stri
   'canfar.net/network': spec.network ?? 'isolated',
   [instanceLabel]: instance,
   [attemptLabel]: spec.id,
-  'app.kubernetes.io/managed-by': 'science-platform',
+  'app.kubernetes.io/managed-by': 'skaha',
   'app.kubernetes.io/part-of': 'canfar',
   'app.kubernetes.io/version': platform.version,
 })

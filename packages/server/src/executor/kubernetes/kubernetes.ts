@@ -136,7 +136,7 @@ class Kubernetes implements Executor {
   async open(): Promise<void> {
     await this.#folders.open()
     const { namespace } = this.#options
-    await requireRights(this.#api, namespace, this.#closing.signal)
+    await requireRights(this.#api, namespace, this.#closing.signal, this.#options)
     await this.#requireQueue()
     await this.#mirror.open()
     for (const job of this.#mirror.jobs.values()) await this.#adopt(job)
