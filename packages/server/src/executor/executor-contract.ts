@@ -31,6 +31,10 @@ export interface ExecutorUnderTest {
   readonly whyNotShorter?: string
   /** Milliseconds to which instants are told. @defaultValue 1 */
   readonly instantMs?: number
+  /** Why what attempts use is not known here; undefined where it is. */
+  readonly whyNoUsage?: string
+  /** Seconds within which it is known what an attempt uses. @defaultValue 5 */
+  readonly usageAfterSeconds?: number
   /** An image that takes credentials, `user:password`; undefined where there is none. */
   readonly privateImage?: { readonly image: string; readonly registryAuth: string }
   /** Why nothing can be said here of what only a container has: folders, accounts, names; undefined where it can. */
@@ -110,6 +114,16 @@ export class AttemptRunner {
 
   async find(attemptId: string): Promise<Observed | undefined> {
     return (await this.executor.list()).find((attempt) => attempt.attemptId === attemptId)
+  }
+
+  /** Waits until an attempt that runs is known to have used a processor and to use memory. */
+  async usage(attemptId: string, withinSeconds: number): Promise<{ cpuSeconds: number; memoryBytes: number }> {
+    for (const deadline = Date.now() + withinSeconds * 1000; ; await this.#change()) {
+      const usage = await this.executor.usage(attemptId)
+      const { cpuSeconds = 0, memoryBytes = 0 } = usage ?? {}
+      if (cpuSeconds > 0.02 && memoryBytes > 0) return { cpuSeconds, memoryBytes }
+      if (Date.now() > deadline) throw new Error(`After ${withinSeconds} s its usage is ${JSON.stringify(usage)}`)
+    }
   }
 
   /** Follows the log until it holds a text: how tests learn that a script has come to a place. */
@@ -562,24 +576,28 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
     })
 
-    it('tells what a job used', async () => {
+    it('tells what a job used', async (context) => {
+      const { whyNoUsage, usageAfterSeconds = 5 } = tested
+      if (whyNoUsage !== undefined) return context.skip(whyNoUsage)
       const spec = scripted('i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo busy; sleep 600', [
-        use({ cores: 1 }),
+        use({ cores: 1, memoryBytes: 2 ** 20 }),
         wait(500),
-        use({}),
+        use({ memoryBytes: 2 ** 20 }),
         write('busy\n'),
         forever,
       ])
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'busy')
-      const usage = await runner.executor.usage(spec.id)
+      const { cpuSeconds, memoryBytes } = await runner.usage(spec.id, usageAfterSeconds)
+      assert.ok(cpuSeconds < 60, String(cpuSeconds))
+      // A shell, and what counts as its container's beside it.
+      assert.ok(memoryBytes >= 2 ** 14 && memoryBytes < 2 ** 28, String(memoryBytes))
       await runner.executor.stop(spec.id, 0)
       const { ending } = await runner.ended(spec.id)
       assert.equal(await runner.executor.usage(spec.id), undefined)
-      if (usage?.cpuSeconds !== undefined) {
-        assert.ok(usage.cpuSeconds > 0.02 && usage.cpuSeconds < 60, String(usage.cpuSeconds))
-        assert.ok((ending?.usage?.cpuSeconds ?? 0) >= usage.cpuSeconds)
-      }
+      assert.ok((ending?.usage?.cpuSeconds ?? 0) >= cpuSeconds)
+      assert.ok((ending?.usage?.memoryPeakBytes ?? 0) >= memoryBytes)
+      assert.equal(ending?.usage?.memoryBytes, undefined, 'it uses none now')
     })
   })
 }

@@ -20,6 +20,8 @@ if (reason === undefined)
       stalledImage: `${silent.host}/test/stalled:1`,
       logOfLines: true,
       instantMs: 1000,
+      // The kubelet is asked every 15 s, and looks every 10 to 20 s itself.
+      usageAfterSeconds: 45,
       whyNotShorter: 'containerd 1.6 keeps to the first grace period that it was given',
       privateImage: {
         image: `${registry.host}/private/busybox:1`,

@@ -11,6 +11,7 @@ import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
 
 const reason = whyNoContainers()
+const noCgroups = 'there are no control groups here'
 if (reason === undefined)
   describeExecutor('oci', async () => {
     await using parts = new AsyncDisposableStack()
@@ -22,7 +23,7 @@ if (reason === undefined)
       executor: tested.executor,
       ...references,
       account: ada,
-      ...(tested.executor.limitsThatHold().memory ? {} : { whyNoMemoryLimit: 'there are no control groups here' }),
+      ...(tested.executor.limitsThatHold().memory ? {} : { whyNoMemoryLimit: noCgroups, whyNoUsage: noCgroups }),
       reopen: () => tested.reopen(),
       close: () => made.disposeAsync(),
     }

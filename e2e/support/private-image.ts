@@ -1,0 +1,48 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Jobs } from '@science-platform/client'
+import { busyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
+import { pushImage, startRegistry, type TestRegistry } from '../../packages/server/src/image/testing/registry.ts'
+import type { Platform } from './platform.ts'
+
+const account = { user: 'ada', password: 'of-the-registry' }
+
+/** Busybox in a registry of its own that takes one account alone. */
+export class PrivateImage implements AsyncDisposable {
+  readonly account = account
+  readonly #folder: string
+  readonly #registry: TestRegistry
+
+  private constructor(folder: string, registry: TestRegistry) {
+    this.#folder = folder
+    this.#registry = registry
+  }
+
+  static async push(): Promise<PrivateImage> {
+    const folder = await mkdtemp(join(tmpdir(), 'private-image-'))
+    const registry = await startRegistry(join(folder, 'registry'), { account })
+    await busyboxImage({ archive: join(folder, 'image.tar') })
+    await pushImage(join(folder, 'image.tar'), registry, 'private/busybox:1', { account })
+    return new PrivateImage(folder, registry)
+  }
+
+  /** A platform's configuration, as YAML, that lets its jobs have it. */
+  get settings(): string {
+    return `images: {registries: ['${this.#registry.host}']}\n`
+  }
+
+  /** Submits a job that runs a shell line in it, with the credentials. */
+  async submit({ url, token }: Platform, line: string): Promise<string> {
+    const { user: username, password: secret } = account
+    const jobs = new Jobs({ url, token, registry: { username, secret } })
+    const image = `${this.#registry.host}/private/busybox:1`
+    const [id = ''] = (await jobs.submit({ name: 'private', image, cmd: 'sh', args: ['-c', line] })).ids
+    return id
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#registry.stop()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
