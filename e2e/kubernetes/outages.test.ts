@@ -1,20 +1,32 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { neededRights } from '../../packages/server/src/executor/kubernetes/rights.ts'
 import { ClusterProcess, mendCluster, nodeReady } from '../support/cluster-process.ts'
 import { OtherNode } from '../support/other-node.ts'
 import { kubectl } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+import { ServiceAccount } from '../support/service-account.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
 describe('parts of the cluster that go away', { skip }, () => {
   let platform: Platform
+  let account: ServiceAccount
   before(async () => {
     platform = await Platform.make('kubernetes: {lossSeconds: 5}\n')
+    // As where it runs in a pod: an API server that has just started refuses accounts whose roles it has not read yet.
+    account = await ServiceAccount.make(platform.namespace, 'platform', neededRights({ usage: 'kubelet' }))
+    const kubeconfig = join(platform.folder, 'service-account.conf')
+    await account.writeKubeconfig(kubeconfig)
+    platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', kubeconfig)
     await platform.start()
   })
   afterEach(mendCluster)
-  after(() => platform[Symbol.asyncDispose]())
+  after(async () => {
+    await platform[Symbol.asyncDispose]()
+    await account[Symbol.asyncDispose]()
+  })
 
   const runs = async (line: string): Promise<string> => {
     const id = await platform.submit(line)
