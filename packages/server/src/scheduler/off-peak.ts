@@ -65,6 +65,13 @@ export class OffPeakHours {
     return next?.from
   }
 
+  /** Whether it is off-peak, at all times: at some it is and at others not, or it always is, or never. */
+  get times(): readonly boolean[] {
+    // One week is like another, whatever the clock says.
+    const anyTime = firstInstant + 7 * dayMs
+    return this.nextEdge(anyTime) === undefined ? [this.isOpen(anyTime)] : [false, true]
+  }
+
   /** Milliseconds of off-peak hours between two instants. */
   between(from: number, to: number): number {
     return this.#before(to) - this.#before(from)
@@ -119,9 +126,6 @@ export class OffPeakHours {
       .epochMilliseconds
   }
 }
-
-/** Whether off-peak hours ever begin. */
-export const isEverOffPeak = (rule: OffPeak): boolean => rule.days.length + weekendOf(rule).length > 0
 
 const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
   typeof weekends === 'boolean' ? (weekends ? ['sat', 'sun'] : []) : weekends

@@ -139,6 +139,7 @@ export class Queue {
     const state = {
       nodes: this.#nodes,
       policy: this.#policy,
+      offPeak: this.#offPeak,
       setFor,
       waiting: (holder: HolderName) => this.#waiting(holder),
     }
