@@ -43,6 +43,11 @@ export class OffPeakHours {
     zone(rule.timezone)
   }
 
+  /** Whose clock they follow. */
+  get timezone(): string {
+    return this.#rule.timezone
+  }
+
   isOpen(at: number): boolean {
     const stretch = this.#at(at)
     return stretch !== undefined && at < stretch.to

@@ -208,6 +208,25 @@ test('what waits is counted by class, also what waits for its time', () => {
   assert.deepEqual(waiting(), { small: 2, normal: 1, large: 1 })
 })
 
+test('what is free is told of the nodes where most is, since a job must fit in one', () => {
+  const free = () => queue.overview([], 0, scores).largestFree
+  assert.deepEqual(free(), [{ cores: 4, memoryGb: 16, gpus: 0 }])
+  running(someJob(asks(4)), 0)
+  assert.deepEqual(free(), [{ cores: 0, memoryGb: 15, gpus: 0 }], 'memory alone')
+  queue.learnNodes([
+    here,
+    { ...here, name: 'more', cores: 2, memoryGb: 15 },
+    { ...here, name: 'less', cores: 1, memoryGb: 8 },
+    { name: 'gpus', cores: 1, memoryGb: 32, gpus: 2 },
+  ])
+  assert.deepEqual(free(), [
+    { cores: 2, memoryGb: 15, gpus: 0 },
+    { cores: 1, memoryGb: 32, gpus: 2 },
+  ])
+  queue.learnNodes([])
+  assert.deepEqual(free(), [])
+})
+
 test('limits that change count for the next plan; what is cleared is as for all', () => {
   const jobs = Array.from({ length: 3 }, () => someJob(asks(1)))
   queue.learn(jobs)
