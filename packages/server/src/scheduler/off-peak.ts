@@ -43,6 +43,11 @@ export class OffPeakHours {
     zone(rule.timezone)
   }
 
+  /** Whose clock they follow. */
+  get timezone(): string {
+    return this.#rule.timezone
+  }
+
   isOpen(at: number): boolean {
     const stretch = this.#at(at)
     return stretch !== undefined && at < stretch.to
@@ -63,6 +68,13 @@ export class OffPeakHours {
     this.#reach(at + searchDays * dayMs)
     const next = this.#stretches[this.#find(at) + 1]
     return next?.from
+  }
+
+  /** Whether it is off-peak, at all times: at some it is and at others not, or it always is, or never. */
+  get times(): readonly boolean[] {
+    // One week is like another, whatever the clock says.
+    const anyTime = firstInstant + 7 * dayMs
+    return this.nextEdge(anyTime) === undefined ? [this.isOpen(anyTime)] : [false, true]
   }
 
   /** Milliseconds of off-peak hours between two instants. */
@@ -119,9 +131,6 @@ export class OffPeakHours {
       .epochMilliseconds
   }
 }
-
-/** Whether off-peak hours ever begin. */
-export const isEverOffPeak = (rule: OffPeak): boolean => rule.days.length + weekendOf(rule).length > 0
 
 const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
   typeof weekends === 'boolean' ? (weekends ? ['sat', 'sun'] : []) : weekends

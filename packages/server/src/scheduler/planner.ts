@@ -1,3 +1,4 @@
+import type { Capacity } from '../job/resources.ts'
 import { decide } from './cycle.ts'
 import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
@@ -5,7 +6,7 @@ import { type Change, changed, changesWorthTrying, type Counterfactual } from '.
 import { QueueState } from './queue-state.ts'
 import { type Sample, sampleOf, type SampleSize } from './sample.ts'
 import { type Kept, keptOfLimit, mayBackfill } from './reservations.ts'
-import { capacityOf } from './size.ts'
+import { capacityOf, largestOf } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
 
 /**
@@ -127,6 +128,11 @@ export class Planner {
       counts[classOf(shape.needs, state.policy)] += lanes.reduce((sum, lane) => sum + lane.size, 0)
     for (const { needs } of state.later()) counts[classOf(needs, state.policy)]++
     return counts
+  }
+
+  /** What is free on single nodes: where the most cores are, and where others have more memory or GPUs, there too. */
+  largestFree(): readonly Capacity[] {
+    return largestOf([...this.#state.nodes.values()].map(({ free }) => free)).map(capacityOf)
   }
 
   /**

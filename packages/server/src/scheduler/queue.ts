@@ -139,6 +139,7 @@ export class Queue {
     const state = {
       nodes: this.#nodes,
       policy: this.#policy,
+      offPeak: this.#offPeak,
       setFor,
       waiting: (holder: HolderName) => this.#waiting(holder),
     }
@@ -209,7 +210,7 @@ export class Queue {
   reason(job: StoredJob, now: number): string | undefined {
     if (job.state === 'held') return 'It is held: release it to let it go on.'
     const reason = job.state === 'queued' ? this.#planner.reasonOf(job.id, now) : undefined
-    return reason && words(reason, instantText)
+    return reason && words(reason, instantText, this.#policy.offPeak?.timezone)
   }
 
   /** Why a job waits, at length. What is told of its start is held against what happens. */
@@ -247,6 +248,7 @@ export class Queue {
       nodes: this.#nodes.length,
       capacity,
       free: add(capacity, { cores: -held.cores, memoryGb: -held.memoryGb, gpus: -held.gpus }),
+      largestFree: [...(this.#behind ?? this.#planner).largestFree()],
       running: this.roster.activeCount,
       waiting: this.#planner.waiting(),
       ...(this.#offPeak === undefined ? {} : { offPeak: windowView(this.#offPeak, now) }),
@@ -373,5 +375,9 @@ const sumOf = (jobs: Iterable<StoredJob>): Capacity => Iterator.from(jobs).map(n
 
 function windowView(offPeak: OffPeakHours, now: number): NonNullable<QueueOverview['offPeak']> {
   const edge = offPeak.nextEdge(now)
-  return { isNow: offPeak.isOpen(now), ...(edge === undefined ? {} : { changesAt: new Date(edge).toISOString() }) }
+  return {
+    isNow: offPeak.isOpen(now),
+    timezone: offPeak.timezone,
+    ...(edge === undefined ? {} : { changesAt: new Date(edge).toISOString() }),
+  }
 }
