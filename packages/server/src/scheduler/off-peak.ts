@@ -1,5 +1,5 @@
 import { InvalidPolicy } from './invalid-policy.ts'
-import { type OffPeak, type Weekday, weekdays } from './snapshot.ts'
+import { type OffPeak, type Policy, type Weekday, weekdays } from './snapshot.ts'
 import { countBefore } from './sorted.ts'
 
 const dayMs = 86_400_000
@@ -17,6 +17,10 @@ interface Stretch {
   /** Milliseconds in all stretches before this one. */
   readonly before: number
 }
+
+/** The off-peak hours of a policy; undefined where it has none. */
+export const offPeakHoursOf = ({ offPeak }: Pick<Policy, 'offPeak'>): OffPeakHours | undefined =>
+  offPeak === undefined ? undefined : new OffPeakHours(offPeak)
 
 /**
  * Off-peak hours on the time line. An edge at an hour that a change to daylight saving leaves out comes when that hour

@@ -2,12 +2,13 @@ import type { Capacity } from '../job/resources.ts'
 import { decide } from './cycle.ts'
 import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
+import type { OffPeakHours } from './off-peak.ts'
 import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
-import { type Sample, sampleOf, type SampleSize } from './sample.ts'
+import { type Sampler, samplerOf, type SampleSize } from './sample.ts'
 import { type Kept, keptOfLimit, mayBackfill } from './reservations.ts'
 import { capacityOf, largestOf } from './size.ts'
-import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
+import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, QueuedJob, Reason, Snapshot } from './snapshot.ts'
 
 /**
  * Decides which waiting jobs start where, and why the others wait. Keeps its state between plans: it is told what happens
@@ -19,8 +20,9 @@ export class Planner {
   #isCut = false
   #placed = new Map<string, string>()
 
-  constructor(snapshot: Snapshot) {
-    this.#state = new QueueState(snapshot)
+  /** @param offPeak - The policy's off-peak hours, where somebody has worked them out already. */
+  constructor(snapshot: Snapshot, offPeak?: OffPeakHours) {
+    this.#state = new QueueState(snapshot, offPeak)
   }
 
   /** Something happened. */
@@ -141,7 +143,7 @@ export class Planner {
    */
   whatIf(jobId: string, change: Change, now: number): string | undefined {
     const state = this.#state
-    const job = state.entries.get(jobId)?.job ?? state.notYet(jobId)
+    const job = this.#waiting(jobId)
     if (job === undefined) return undefined
     const reservations = [...state.reservations.values()]
     state.take({ type: 'queued', job: changed(job, change) })
@@ -156,7 +158,7 @@ export class Planner {
   /** What would start a waiting job now: each tried on the planner; the least change of each kind. */
   whatWouldStart(jobId: string, now: number): readonly Counterfactual[] {
     const state = this.#state
-    const job = state.entries.get(jobId)?.job ?? state.notYet(jobId)
+    const job = this.#waiting(jobId)
     if (job === undefined) return []
     return changesWorthTrying(job, state.nodes.values(), this.#kept, now).flatMap((change) => {
       const node = this.whatIf(jobId, change, now)
@@ -164,9 +166,10 @@ export class Planner {
     })
   }
 
-  /** What is simulated to say when a job will start. */
-  sample(jobId: string, size: SampleSize, random: () => number): Sample | undefined {
-    return this.#entry(jobId) === undefined ? undefined : sampleOf(this.#state, jobId, size, random)
+  /** What is simulated to say when a job will start; undefined where it does not wait. */
+  sampler(jobId: string, size: SampleSize, now: number): Sampler | undefined {
+    const job = this.#waiting(jobId)
+    return job === undefined ? undefined : samplerOf(this.#state, job, size, now)
   }
 
   /** The state as a snapshot: what a planner made of it would decide is what this one does. */
@@ -176,6 +179,10 @@ export class Planner {
 
   #entry(jobId: string): Entry | undefined {
     return this.#state.entries.get(jobId)
+  }
+
+  #waiting(jobId: string): QueuedJob | undefined {
+    return this.#entry(jobId)?.job ?? this.#state.notYet(jobId)
   }
 
   #limitHit({ account, shape }: LaneGroup, now: number): LimitHit | undefined {

@@ -3,7 +3,7 @@ import { Heap } from './heap.ts'
 import { type Entry, Lane, LaneGroup, laneGroupKey, laneOf, Shape, shapeKey } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Holding, isAble, NodeState } from './node-state.ts'
-import { OffPeakHours } from './off-peak.ts'
+import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import type { ActiveJob, Needs, PlannerEvent, PlanNode, Policy, QueuedJob, Reservation, Snapshot } from './snapshot.ts'
 import { chargedCores } from './usage.ts'
 
@@ -36,10 +36,11 @@ export class QueueState {
   #nodesVersion = 1
   #now: number
 
-  constructor(snapshot: Snapshot) {
+  /** @param offPeak - The policy's, where somebody has worked them out already. */
+  constructor(snapshot: Snapshot, offPeak = offPeakHoursOf(snapshot.policy)) {
     this.policy = snapshot.policy
     this.#now = snapshot.now
-    this.offPeak = snapshot.policy.offPeak === undefined ? undefined : new OffPeakHours(snapshot.policy.offPeak)
+    this.offPeak = offPeak
     this.ledger = new Ledger(this.policy, this.offPeak)
     this.#served = new Map(snapshot.served)
     for (const node of snapshot.nodes) this.#setNode(node)

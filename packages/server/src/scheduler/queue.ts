@@ -15,7 +15,7 @@ import type {
 import { holdersOf, requirePossible, requireRoom, type HolderName } from './admission.ts'
 import { forecast } from './forecast.ts'
 import { classOf } from './lane.ts'
-import { OffPeakHours } from './off-peak.ts'
+import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
 import { Planner } from './planner.ts'
 import { Roster } from './roster.ts'
@@ -56,7 +56,7 @@ export class Queue {
   constructor(policy: Policy, now: number) {
     this.#policy = policy
     this.#openedAt = now
-    this.#offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
+    this.#offPeak = offPeakHoursOf(policy)
     this.#planner = emptyPlanner(policy, now)
   }
 
