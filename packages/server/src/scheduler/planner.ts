@@ -6,7 +6,7 @@ import type { OffPeakHours } from './off-peak.ts'
 import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
 import { type Sampler, samplerOf, type SampleSize } from './sample.ts'
-import { type Kept, keptOfLimit, mayBackfill } from './reservations.ts'
+import { type Kept, KeptLimits, type KeptNode, mayBackfill } from './reservations.ts'
 import { capacityOf, largestOf } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, QueuedJob, Reason, Snapshot } from './snapshot.ts'
 
@@ -16,7 +16,8 @@ import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, QueuedJob, Reason, 
  */
 export class Planner {
   #state: QueueState
-  #kept: ReadonlyMap<NodeState, Kept> = new Map()
+  #kept: ReadonlyMap<NodeState, KeptNode> = new Map()
+  #keptLimits = new KeptLimits()
   #isCut = false
   #placed = new Map<string, string>()
 
@@ -38,8 +39,9 @@ export class Planner {
   plan(now: number, most = Infinity): Plan {
     const state = this.#state
     state.advance(now)
-    const { placed, kept, isCut } = decide(state, now, most)
+    const { placed, kept, keptLimits, isCut } = decide(state, now, most)
     this.#kept = kept
+    this.#keptLimits = keptLimits
     this.#isCut = isCut
     this.#placed = new Map(placed.map(({ entry, node }) => [entry.job.id, node.name]))
     const reservations = [...state.reservations.values()]
@@ -68,7 +70,7 @@ export class Planner {
     if (!state.mayStart(group, now)) return { kind: 'window', opensAt: state.offPeak?.nextOpening(now) }
     const asks = job.needs
     const reservation = state.reservations.get(jobId)
-    if (reservation !== undefined && state.nodes.has(reservation.node))
+    if (reservation?.node !== undefined && state.nodes.has(reservation.node))
       return { kind: 'reservation', asks, at: reservation.at, node: reservation.node }
     const limit = this.#limitHit(group, now)
     if (limit !== undefined) return { kind: 'limit', ...limit }
@@ -195,12 +197,11 @@ export class Planner {
     )
   }
 
-  /** The limit that one job more would meet with what is kept of it for reservations. */
+  /** The limit that one job more would meet with what is kept of it for others. */
   #limitKept(lane: Lane, now: number): LimitHit | undefined {
     const { policy, offPeak } = this.#state
-    const isOffPeak = this.#state.isOffPeak(now)
-    const kept = keptOfLimit(this.#kept.values(), lane, policy, isOffPeak, now)
-    return kept?.holder.hit(lane.group.shape.size, policy, isOffPeak, offPeak?.nextOpening(now), kept)
+    const kept = this.#keptLimits.keptFrom(lane, policy, now)
+    return kept?.holder.hit(lane.group.shape.size, policy, kept.isOffPeak, offPeak?.nextOpening(now), kept)
   }
 
   /** The most that a node has of what is asked for: by cores, then memory. */

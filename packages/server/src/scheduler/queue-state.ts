@@ -106,10 +106,15 @@ export class QueueState {
   /** Takes in what happened. A change of policy needs a new state. */
   take(event: Exclude<PlannerEvent, { readonly type: 'policy' }>): void {
     switch (event.type) {
-      case 'queued':
-        this.#forget(event.job.id)
+      case 'queued': {
+        const known = this.#waiting(event.job.id)
+        this.#takeOut(event.job.id)
+        // What is promised to a job stays promised when more is known of it, but not to one that asks for something else.
+        if (known === undefined || shapeKey(known.needs) !== shapeKey(event.job.needs))
+          this.reservations.delete(event.job.id)
         this.#queue(event.job)
         break
+      }
       case 'placed': {
         const lane = this.entries.get(event.job.id)?.lane.key
         this.#forget(event.job.id)
@@ -142,14 +147,14 @@ export class QueueState {
     if (now < this.#now) {
       for (const { job } of this.entries.values()) {
         if ((job.notBefore ?? 0) <= now) continue
-        this.#forget(job.id)
+        this.#takeOut(job.id)
         this.#wait(job)
       }
     }
     this.#now = now
     for (let at = this.nextStart(); at !== undefined && at <= now; at = this.nextStart()) {
       const job = this.#later.pop() as QueuedJob
-      this.#forget(job.id)
+      this.#takeOut(job.id)
       this.#enter(job)
     }
   }
@@ -268,9 +273,17 @@ export class QueueState {
     this.#servedMost = 2 * Math.max(servedLeast, this.#served.size)
   }
 
-  /** The job neither waits nor holds anything. */
+  #waiting(id: string): QueuedJob | undefined {
+    return this.entries.get(id)?.job ?? this.#notYet.get(id)
+  }
+
+  /** The job neither waits nor holds anything, and nothing is kept for it. */
   #forget(id: string): void {
     this.reservations.delete(id)
+    this.#takeOut(id)
+  }
+
+  #takeOut(id: string): void {
     const holding = this.holdings.get(id)
     if (holding !== undefined) {
       this.holdings.delete(id)
