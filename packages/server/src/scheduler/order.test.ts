@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runTimeStep } from './lane.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
 import type { Plan, PlannerEvent, QueuedJob, Snapshot } from './snapshot.ts'
@@ -82,6 +83,14 @@ test('a deadline raises a job as long as it can be met, and no longer', () => {
   assert.ok((planner.priorityOf(due.id, morning)?.deadline ?? 0) > 5)
   assert.deepEqual(ids(planner.plan(morning)), [due.id])
   assert.equal(planner.priorityOf(due.id, by)?.deadline, 0)
+})
+
+test('a deadline counts over the last day before the job must start, and more as that goes by', () => {
+  const startsBy = morning + 48 * hour
+  const job = jobOf(16, { by: startsBy + runTimeStep(3600) * 1000 })
+  const planner = new Planner(snapshotOf({ queued: [job] }))
+  const points = [-48, -24, -12, 0, 0.001].map((hours) => planner.priorityOf(job.id, startsBy + hours * hour)?.deadline)
+  assert.deepEqual(points, [0, 0, 3, 6, 0])
 })
 
 test('each term is named, and they add up', () => {
