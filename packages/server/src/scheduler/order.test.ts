@@ -194,6 +194,17 @@ test('best fit: the node with least left over, and GPUs are left to those who as
   assert.deepEqual(plan.reasonOf(kind.id)?.kind, 'no-node')
 })
 
+test('a node that lost GPUs which are held still takes jobs that ask for none, now and when there is room', () => {
+  const held = running(jobOf(8, { needs: { cores: 8, memoryGb: 8, gpus: 4 } }))
+  const lost = [{ ...node, gpus: 2 }]
+  const [plain, gpu] = [jobOf(8), jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1 } })]
+  assert.deepEqual(ids(planOf({ nodes: lost, active: [held], queued: [plain, gpu] })), [plain.id])
+  // What holds the GPUs goes on: once the other has ended there are cores enough.
+  const slow = { ...held, estimateSeconds: 36_000, limitSeconds: 36_000 }
+  const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [plain] })
+  assert.equal(plan.reservations[0]?.at, morning + hour)
+})
+
 test('a node that vanishes takes its capacity with it; its jobs hold what they held until they are gone, once', () => {
   const job = running(jobOf(4))
   const waiting = jobOf(1)
