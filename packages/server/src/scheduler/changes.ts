@@ -1,6 +1,6 @@
 import { isAble, type NodeState } from './node-state.ts'
 import type { KeptNode } from './reservations.ts'
-import { capacityOf, sizeOfRequest } from './size.ts'
+import { capacityOf, hasGpus, sizeOfRequest } from './size.ts'
 import type { Needs, QueuedJob } from './snapshot.ts'
 
 /** What could be otherwise with a job. */
@@ -50,7 +50,7 @@ export function changesWorthTrying(
   let cores = 0
   let seconds = 0
   for (const node of nodes) {
-    if (!isAble(node, asks) || node.free.gpus < asks.size.gpus) continue
+    if (!isAble(node, asks) || !hasGpus(asks.size, node.free)) continue
     const free = capacityOf(node.free)
     const hasCores = node.free.milliCores >= asks.size.milliCores
     const hasMemory = node.free.mib >= asks.size.mib

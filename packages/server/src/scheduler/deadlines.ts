@@ -1,6 +1,6 @@
 import { attemptId, type StoredJob } from '../job/job.ts'
 
-/** Less is no step of the clock, but how clocks go. */
+/** Less is no step of the clock, but how clocks go: what was told as the deadline stays that. */
 const toleranceMs = 5_000
 
 interface Seen {
@@ -10,8 +10,8 @@ interface Seen {
 }
 
 /**
- * When the time of running jobs is over. A clock that is set forward, or a machine that slept, takes nothing of it: since this
- * process first saw a job run, its time also has to pass by a clock that nobody sets.
+ * When the time of running jobs is over. A clock that is set forward, or a machine that slept, takes nothing of it, and one
+ * that is set back adds nothing: since this process first saw a job run, its time passes by a clock that nobody sets.
  */
 export class Deadlines {
   readonly #seen = new Map<string, Seen>()
@@ -21,7 +21,7 @@ export class Deadlines {
    * @param elapsed - Milliseconds by a clock that nobody sets.
    */
   of(
-    job: Pick<StoredJob, 'id' | 'attempt' | 'state' | 'deadlineAt'>,
+    job: Pick<StoredJob, 'id' | 'attempt' | 'state' | 'deadlineAt' | 'timeSeconds'>,
     now: number,
     elapsed: number,
   ): number | undefined {
@@ -30,11 +30,12 @@ export class Deadlines {
     const key = attemptId(job.id, job.attempt)
     let seen = this.#seen.get(key)
     if (seen?.deadlineAt !== deadlineAt) {
-      seen = { deadlineAt, leftMs: deadlineAt - now, elapsed }
+      // Where the clock was set back before this process saw it, no more is left than all of its time.
+      seen = { deadlineAt, leftMs: Math.min(deadlineAt - now, job.timeSeconds * 1000), elapsed }
       this.#seen.set(key, seen)
     }
     const owed = now + seen.leftMs - (elapsed - seen.elapsed)
-    return owed > deadlineAt + toleranceMs ? owed : deadlineAt
+    return Math.abs(owed - deadlineAt) > toleranceMs ? owed : deadlineAt
   }
 
   /** The attempt is over. */

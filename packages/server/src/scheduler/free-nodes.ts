@@ -1,5 +1,5 @@
 import type { NodeState } from './node-state.ts'
-import type { Size } from './size.ts'
+import { hasGpus, type Size } from './size.ts'
 import { countBefore } from './sorted.ts'
 
 /**
@@ -78,7 +78,7 @@ class Pool {
       const nodes = this.#byCores.get(this.#cores[i] as number) as NodeState[]
       for (let j = placeOf(nodes, asks.mib, ''); j < nodes.length; j++) {
         const node = nodes[j] as NodeState
-        if (node.free.gpus >= asks.gpus && (accepts === undefined || accepts(node))) return node
+        if (hasGpus(asks, node.free) && (accepts === undefined || accepts(node))) return node
       }
     }
     return undefined

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { runTimeStep } from './lane.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
 import type { Plan, PlannerEvent, QueuedJob, Snapshot } from './snapshot.ts'
@@ -82,6 +83,14 @@ test('a deadline raises a job as long as it can be met, and no longer', () => {
   assert.ok((planner.priorityOf(due.id, morning)?.deadline ?? 0) > 5)
   assert.deepEqual(ids(planner.plan(morning)), [due.id])
   assert.equal(planner.priorityOf(due.id, by)?.deadline, 0)
+})
+
+test('a deadline counts over the last day before the job must start, and more as that goes by', () => {
+  const startsBy = morning + 48 * hour
+  const job = jobOf(16, { by: startsBy + runTimeStep(3600) * 1000 })
+  const planner = new Planner(snapshotOf({ queued: [job] }))
+  const points = [-48, -24, -12, 0, 0.001].map((hours) => planner.priorityOf(job.id, startsBy + hours * hour)?.deadline)
+  assert.deepEqual(points, [0, 0, 3, 6, 0])
 })
 
 test('each term is named, and they add up', () => {
@@ -183,6 +192,17 @@ test('best fit: the node with least left over, and GPUs are left to those who as
     [gpu.id]: 'gpu',
   })
   assert.deepEqual(plan.reasonOf(kind.id)?.kind, 'no-node')
+})
+
+test('a node that lost GPUs which are held still takes jobs that ask for none, now and when there is room', () => {
+  const held = running(jobOf(8, { needs: { cores: 8, memoryGb: 8, gpus: 4 } }))
+  const lost = [{ ...node, gpus: 2 }]
+  const [plain, gpu] = [jobOf(8), jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1 } })]
+  assert.deepEqual(ids(planOf({ nodes: lost, active: [held], queued: [plain, gpu] })), [plain.id])
+  // What holds the GPUs goes on: once the other has ended there are cores enough.
+  const slow = { ...held, estimateSeconds: 36_000, limitSeconds: 36_000 }
+  const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [plain] })
+  assert.equal(plan.reservations[0]?.at, morning + hour)
 })
 
 test('a node that vanishes takes its capacity with it; its jobs hold what they held until they are gone, once', () => {

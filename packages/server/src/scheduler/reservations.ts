@@ -39,9 +39,9 @@ export function earliestRoom(node: NodeState, asks: Size, now: number, until = I
     milliCores += size.milliCores
     mib += size.mib
     gpus += size.gpus
-    if (milliCores < asks.milliCores || mib < asks.mib || gpus < asks.gpus) continue
+    const free = { milliCores, mib, gpus }
     // What ends at the same instant is free then too.
-    if (holdings[i + 1]?.end !== end) return { at: end, free: { milliCores, mib, gpus } }
+    if (holdings[i + 1]?.end !== end && fits(asks, free)) return { at: end, free }
   }
   return undefined
 }

@@ -36,8 +36,12 @@ export const capacityOf = ({ milliCores, mib, gpus }: Size): Capacity => ({
 
 export const nothing: Size = { milliCores: 0, mib: 0, gpus: 0 }
 
+/** A node that lost GPUs may have fewer than none free: of what is not asked for that does not matter. */
 export const fits = (asks: Size, free: Size): boolean =>
-  asks.milliCores <= free.milliCores && asks.mib <= free.mib && asks.gpus <= free.gpus
+  asks.milliCores <= free.milliCores && asks.mib <= free.mib && hasGpus(asks, free)
+
+/** There are as many GPUs as are asked for. */
+export const hasGpus = (asks: Size, free: Size): boolean => asks.gpus === 0 || asks.gpus <= free.gpus
 
 export const plus = (a: Size, b: Size): Size => ({
   milliCores: a.milliCores + b.milliCores,
