@@ -50,6 +50,12 @@ export class HolderState {
     )
   }
 
+  /** What it may still hold. */
+  headroom(policy: Policy, open: boolean): Size {
+    const most = this.#most(policy, open)
+    return this.running >= most.running ? nothing : minus(most, this)
+  }
+
   /** When one job more of this size is not too much, as far as is expected of what is held; undefined where it always is. */
   roomAt(size: Size, policy: Policy, open: boolean, now: number): number | undefined {
     const ends = [...this.#holdings].map((holding) => ({ at: expectedEnd(holding.job, now), size: holding.size }))

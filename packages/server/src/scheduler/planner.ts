@@ -2,11 +2,11 @@ import { decide } from './cycle.ts'
 import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
 import type { OffPeakHours } from './off-peak.ts'
-import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
+import { type Change, changesWorthTrying, type Counterfactual, givesUpMore, submittedWith } from './changes.ts'
 import { QueueState } from './queue-state.ts'
 import { type Sampler, samplerOf, type SampleSize } from './sample.ts'
 import { type Kept, keptOfLimit, mayBackfill } from './reservations.ts'
-import { capacityOf } from './size.ts'
+import { capacityOf, leastOf, type Size } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, QueuedJob, Reason, Snapshot } from './snapshot.ts'
 
 /**
@@ -132,7 +132,8 @@ export class Planner {
   }
 
   /**
-   * Whether a waiting job would start now if it were otherwise: the planner is asked. Everything else stays as it is.
+   * Whether a waiting job would start now if it were cancelled and submitted anew with a change: the planner is asked.
+   * Everything else stays as it is.
    * @returns the node it would start on.
    */
   whatIf(jobId: string, change: Change, now: number): string | undefined {
@@ -140,7 +141,7 @@ export class Planner {
     const job = this.#waiting(jobId)
     if (job === undefined) return undefined
     const reservations = [...state.reservations.values()]
-    state.take({ type: 'queued', job: changed(job, change) })
+    state.take({ type: 'queued', job: submittedWith(job, change, now) })
     state.advance(now)
     const { placed } = decide(state, now, Infinity)
     state.take({ type: 'queued', job })
@@ -149,15 +150,42 @@ export class Planner {
     return placed.find(({ entry }) => entry.job.id === jobId)?.node.name
   }
 
-  /** What would start a waiting job now: each tried on the planner; the least change of each kind. */
-  whatWouldStart(jobId: string, now: number): readonly Counterfactual[] {
+  /**
+   * What would start a waiting job now if it were submitted anew: each tried on the planner; the few that give up least,
+   * and none that gives up more than another does.
+   * @param suits - What is not worth trying, since the job needs more, is left out.
+   */
+  whatWouldStart(
+    jobId: string,
+    now: number,
+    suits: (change: Change) => boolean = () => true,
+  ): readonly Counterfactual[] {
     const state = this.#state
     const job = this.#waiting(jobId)
-    if (job === undefined) return []
-    return changesWorthTrying(job, state.nodes.values(), this.#kept, now).flatMap((change) => {
+    if (job === undefined || this.#placed.has(jobId)) return []
+    const room = {
+      nodes: state.nodes.values(),
+      kept: this.#kept,
+      headroom: this.#headroom(job, now),
+      isShut: !state.mayStart({ offPeak: true }, now),
+    }
+    const found: Counterfactual[] = []
+    let tried = 0
+    for (const change of changesWorthTrying(job, room, now)) {
+      if (found.length === changesTold || tried === changesTried) break
+      if (!suits(change) || found.some((other) => givesUpMore(change, other.change, job))) continue
+      tried++
       const node = this.whatIf(jobId, change, now)
-      return node === undefined ? [] : [{ change, node }]
-    })
+      if (node !== undefined) found.push({ change, node })
+    }
+    return found
+  }
+
+  #headroom({ user, group }: QueuedJob, now: number): Size {
+    const { ledger, policy } = this.#state
+    const isOffPeak = this.#state.isOffPeak(now)
+    const ofUser = ledger.user(user).headroom(policy, isOffPeak)
+    return group === undefined ? ofUser : leastOf(ofUser, ledger.group(group).headroom(policy, isOffPeak))
   }
 
   /** What is simulated to say when a job will start; undefined where it does not wait. */
@@ -226,6 +254,10 @@ export class Planner {
     return free === undefined ? keeps : undefined
   }
 }
+
+/** So many changes are told at most, and so many tried: each costs a plan. */
+const changesTold = 3
+const changesTried = 8
 
 /** Decides once: the plan of a planner that knows this and nothing else. */
 export const planOnce = (snapshot: Snapshot): Plan => new Planner(snapshot).plan(snapshot.now)

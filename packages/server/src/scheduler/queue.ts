@@ -19,8 +19,8 @@ import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
 import { Planner } from './planner.ts'
 import { Roster } from './roster.ts'
-import { outcomeOf, percentile, RunHistories } from './run-histories.ts'
-import { soonerOf } from './sooner.ts'
+import { type Expectation, outcomeOf, percentile, RunHistories } from './run-histories.ts'
+import { soonerOf, suitsRuns } from './sooner.ts'
 import type { Holder, Plan, PlannerEvent, Policy } from './snapshot.ts'
 import { StartForecasts, type ExpectedStart } from './start-forecasts.ts'
 import { decayed, usageAfter } from './usage.ts'
@@ -229,7 +229,7 @@ export class Queue {
       priority: this.#planner.priorityOf(id, now),
       expectation,
       start: isWaiting || isHandedOver ? this.#expectedStart(id, now) : undefined,
-      sooner: isWaiting ? soonerOf(this.#planner.whatWouldStart(id, now), job, expectation) : [],
+      sooner: isWaiting ? this.#sooner(job, expectation, now) : [],
       scores,
     })
   }
@@ -253,6 +253,11 @@ export class Queue {
       holders: holders.map((holder) => this.#holderView(holder, now)),
       scores: { start: scoreView(scores.start), run: scoreView(scores.run) },
     }
+  }
+
+  #sooner(job: StoredJob, expectation: Expectation | undefined, now: number): Why['sooner'] {
+    const found = this.#planner.whatWouldStart(job.id, now, (change) => suitsRuns(change, expectation))
+    return soonerOf(found, job, expectation)
   }
 
   #expectedStart(jobId: string, now: number): ExpectedStart | undefined {

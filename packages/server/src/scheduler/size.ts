@@ -50,3 +50,10 @@ export const minus = (a: Size, b: Size): Size => ({
   mib: a.mib - b.mib,
   gpus: a.gpus - b.gpus,
 })
+
+/** Of each the less. */
+export const leastOf = (a: Size, b: Size): Size => ({
+  milliCores: Math.min(a.milliCores, b.milliCores),
+  mib: Math.min(a.mib, b.mib),
+  gpus: Math.min(a.gpus, b.gpus),
+})
