@@ -85,30 +85,34 @@ export class Planner {
     return { kind: 'backfill', reservedAt: keeps.reservation.at, plannedSeconds: lane.plannedSeconds }
   }
 
-  /** What makes up a job's place in the order; undefined where it does not wait. */
+  /** What makes up a job's place in the order, as if its `--after` had come; undefined where it does not wait. */
   priorityOf(jobId: string, now: number): Priority | undefined {
-    const entry = this.#entry(jobId)
-    if (entry === undefined) return undefined
-    this.#state.ledger.share(now, this.#state.capacity / 100)
-    return entry.lane.group.priorityOf(entry, now)
+    return this.#ofEntry(jobId, now, (entry) => {
+      this.#state.ledger.share(now, this.#state.capacity / 100)
+      return entry.lane.group.priorityOf(entry, now)
+    })
   }
 
   /**
    * The jobs that would go first if capacity came free now and nothing else changed: of its own lane those before it; of
-   * another the first, if that goes before it, and all, if they would even without having waited.
+   * another the first, if that goes before it, and all, if they would even without having waited. Of a job that waits for
+   * its hours or its `--after`: if those had come.
    */
   ahead(jobId: string, now: number): Ahead | undefined {
+    return this.#ofEntry(jobId, now, (entry) => this.#aheadOf(entry, now))
+  }
+
+  #aheadOf(entry: Entry, now: number): Ahead {
     const state = this.#state
-    const entry = this.#entry(jobId)
-    if (entry === undefined) return undefined
     state.ledger.share(now, state.capacity / 100)
     state.settle()
     const own = entry.lane.countBeforeEntry(entry)
     const fresh = entry.lane.group.pointsWithoutAge(entry.lane, now)
     const score = own > 0 ? fresh : fresh + entry.lane.ageHours(entry, now)
     const sum = { jobs: 0, cores: 0, memoryGb: 0, gpus: 0 }
+    const isOpen = state.mayStart(entry.lane.group, now)
     for (const group of state.groups.values()) {
-      if (!state.mayStart(group, now)) continue
+      if (isOpen && !state.mayStart(group, now)) continue
       const { lanes, shape } = group
       let jobs = 0
       for (const lane of lanes) jobs += lane === entry.lane ? own : countAhead(lane, { score, seq: entry.job.seq, now })
@@ -118,6 +122,13 @@ export class Planner {
       sum.gpus += jobs * shape.needs.gpus
     }
     return sum
+  }
+
+  /** Before this instant a waiting job starts in no case: for its `--after`, and for its hours. */
+  earliestStart(jobId: string, now: number): number {
+    const job = this.#waiting(jobId)
+    const due = Math.max(now, job?.notBefore ?? 0)
+    return (job?.offPeak === true ? this.#state.offPeak?.nextOpening(due) : undefined) ?? due
   }
 
   /** How many jobs wait, by class; those with an `--after` to come among them. */
@@ -201,6 +212,19 @@ export class Planner {
 
   #entry(jobId: string): Entry | undefined {
     return this.#state.entries.get(jobId)
+  }
+
+  /** What is to be said of a job in the order; of one whose `--after` has not come, as if it came now. */
+  #ofEntry<T>(jobId: string, now: number, say: (entry: Entry) => T): T | undefined {
+    const state = this.#state
+    const later = state.notYet(jobId)
+    if (later !== undefined) state.take({ type: 'queued', job: submittedWith(later, { atOnce: true }, now) })
+    try {
+      const entry = this.#entry(jobId)
+      return entry && say(entry)
+    } finally {
+      if (later !== undefined) state.take({ type: 'queued', job: later })
+    }
   }
 
   #waiting(jobId: string): QueuedJob | undefined {

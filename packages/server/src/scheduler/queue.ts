@@ -261,8 +261,11 @@ export class Queue {
   }
 
   #expectedStart(jobId: string, now: number): ExpectedStart | undefined {
-    const draws = forecast(this.#behind ?? this.#planner, jobId, now, now)
-    return draws && this.#starts.tell(jobId, draws, now)
+    const planner = this.#behind ?? this.#planner
+    const earliest = planner.earliestStart(jobId, now)
+    // What is certain is not estimated: how long it takes from then on.
+    const draws = forecast(planner, jobId, now, now)?.map((seconds) => Math.max(0, seconds - (earliest - now) / 1000))
+    return draws && this.#starts.tell(jobId, draws, earliest)
   }
 
   #holderView({ kind, name }: HolderName, now: number): QueueOverview['holders'][number] {

@@ -22,7 +22,7 @@ test('a change is told as it is asked for, with what is known of past runs where
     change: { cores: 4, memoryGb: 14, gpus: 1, timeSeconds: 1200, after: null },
     startsNow: true,
     message:
-      'Without --after and with 4 cores, 14 GB of memory, 1 GPU and --time 20m it would start now; its last 20 runs peaked at 3.1 GB and took at most 18 min 20 s.',
+      'Without --after and with 4 cores, 14 GB of memory, 1 GPU and --time 20m it would start now; its last 20 runs peaked at 3.1 GB and took at most 18 minutes.',
   })
 })
 
