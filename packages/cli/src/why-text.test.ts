@@ -42,7 +42,7 @@ test('why fits 80 columns, and tells what is ahead, when it starts, and what wou
     /^Expected run +2 min, between 1 min and 5 min in 8 of 10 cases, from its last$/m,
     /^ {2}group +6\.5 \(of 12: the less the group survey has used lately, the more\)$/m,
     /^Estimates +of 10 starts told in 30 days, 8 came as told, 1 earlier, 1 later$/m,
-    /^What would start it sooner:\n- With 8 GB of memory it would start now; its last 20 runs peaked at 3\.1 GB\.$/m,
+    /^What would start it sooner: to cancel it and submit it anew like this\.\n- With 8 GB of memory it would start now; its last 20 runs peaked at 3\.1 GB\.$/m,
   ])
     assert.match(text, part)
 })

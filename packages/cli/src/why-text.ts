@@ -17,7 +17,9 @@ export function whyText(why: Why, now: number, width: number): string {
   )
   return [
     fields(whyFields(why, now), width),
-    ...(sooner.length === 0 ? [] : ['', 'What would start it sooner:', ...sooner]),
+    ...(sooner.length === 0
+      ? []
+      : ['', 'What would start it sooner: to cancel it and submit it anew like this.', ...sooner]),
   ].join('\n')
 }
 

@@ -126,7 +126,7 @@ export const Why = Type.Object(
         startsNow: Type.Boolean(),
         message: Type.String(),
       }),
-      { description: 'What would start it sooner: each was tried on the planner.' },
+      { description: 'What would start it now, cancelled and submitted anew: each was tried on the planner.' },
     ),
     scores,
   },

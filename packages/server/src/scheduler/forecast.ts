@@ -29,6 +29,7 @@ function startOf(sample: Sample, jobId: string, now: number, random: () => numbe
   const { offPeak, standsFor } = sample
   const [queued, active, usage] = [[...sample.snapshot.queued], [...sample.snapshot.active], [...sample.snapshot.usage]]
   const snapshot = { ...sample.snapshot, queued, active, usage }
+  const notBefore = new Map(queued.flatMap(({ id, notBefore: at }) => (at === undefined ? [] : [[id, at] as const])))
   const charges = new Charges(snapshot.policy, usage, offPeak)
   let hasStarted = false
   let placed = 0
@@ -41,8 +42,9 @@ function startOf(sample: Sample, jobId: string, now: number, random: () => numbe
     active,
     runSeconds: (job) => drawRunSeconds(job, now, random),
     onPlaced: (job) => {
-      const mayStartAt = Math.max(placedAt, (job.offPeak === true ? offPeak?.nextOpening(placedAt) : undefined) ?? 0)
-      const ready = Math.min(job.placedAt, mayStartAt)
+      // Nobody before it made it wait for its time.
+      const due = Math.max(placedAt, notBefore.get(job.id) ?? 0)
+      const ready = Math.min(job.placedAt, (job.offPeak === true ? offPeak?.nextOpening(due) : undefined) ?? due)
       passedMs += ready - placedAt + (job.placedAt - ready) * standsFor(job.id)
       placedAt = job.placedAt
       placed++

@@ -3,7 +3,7 @@ import type { OffPeakHours } from './off-peak.ts'
 import type { Holder, LimitHit, Limits, LimitsByHour, Policy, Usage } from './snapshot.ts'
 import { ExpectedEnds } from './expected-ends.ts'
 import type { Holding } from './node-state.ts'
-import { nothing, sizeOfOffer, type Size } from './size.ts'
+import { minus, nothing, sizeOfOffer, type Size } from './size.ts'
 import { countBefore } from './sorted.ts'
 
 /** A user or a group, and what it holds. */
@@ -42,6 +42,12 @@ export class HolderState {
   /** Whether one job more of this size is too much, where so much of the limits is kept for others. */
   isFull(size: Size, policy: Policy, open: boolean, kept = keptNothing): boolean {
     return exceeds(this, size, this.#most(policy, open), kept)
+  }
+
+  /** What it may still hold. */
+  headroom(policy: Policy, open: boolean): Size {
+    const most = this.#most(policy, open)
+    return this.running >= most.running ? nothing : minus(most, this)
   }
 
   /** When one job more of this size is not too much, as far as is expected of what is held; undefined where it always is. */

@@ -3,11 +3,11 @@ import { decide } from './cycle.ts'
 import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
 import type { OffPeakHours } from './off-peak.ts'
-import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
+import { type Change, changesWorthTrying, type Counterfactual, givesUpMore, submittedWith } from './changes.ts'
 import { QueueState } from './queue-state.ts'
 import { type Sampler, samplerOf, type SampleSize } from './sample.ts'
 import { type Kept, KeptLimits, type KeptNode, mayBackfill } from './reservations.ts'
-import { capacityOf, largestOf } from './size.ts'
+import { capacityOf, largestOf, leastOf, type Size } from './size.ts'
 import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, QueuedJob, Reason, Snapshot } from './snapshot.ts'
 
 /**
@@ -88,30 +88,34 @@ export class Planner {
     return { kind: 'backfill', reservedAt: keeps.reservation.at, plannedSeconds: lane.plannedSeconds }
   }
 
-  /** What makes up a job's place in the order; undefined where it does not wait. */
+  /** What makes up a job's place in the order, as if its `--after` had come; undefined where it does not wait. */
   priorityOf(jobId: string, now: number): Priority | undefined {
-    const entry = this.#entry(jobId)
-    if (entry === undefined) return undefined
-    this.#state.ledger.share(now, this.#state.capacity / 100)
-    return entry.lane.group.priorityOf(entry, now)
+    return this.#ofEntry(jobId, now, (entry) => {
+      this.#state.ledger.share(now, this.#state.capacity / 100)
+      return entry.lane.group.priorityOf(entry, now)
+    })
   }
 
   /**
    * The jobs that would go first if capacity came free now and nothing else changed: of its own lane those before it; of
-   * another the first, if that goes before it, and all, if they would even without having waited.
+   * another the first, if that goes before it, and all, if they would even without having waited. Of a job that waits for
+   * its hours or its `--after`: if those had come.
    */
   ahead(jobId: string, now: number): Ahead | undefined {
+    return this.#ofEntry(jobId, now, (entry) => this.#aheadOf(entry, now))
+  }
+
+  #aheadOf(entry: Entry, now: number): Ahead {
     const state = this.#state
-    const entry = this.#entry(jobId)
-    if (entry === undefined) return undefined
     state.ledger.share(now, state.capacity / 100)
     state.settle()
     const own = entry.lane.countBeforeEntry(entry)
     const fresh = entry.lane.group.pointsWithoutAge(entry.lane, now)
     const score = own > 0 ? fresh : fresh + entry.lane.ageHours(entry, now)
     const sum = { jobs: 0, cores: 0, memoryGb: 0, gpus: 0 }
+    const isOpen = state.mayStart(entry.lane.group, now)
     for (const group of state.groups.values()) {
-      if (!state.mayStart(group, now)) continue
+      if (isOpen && !state.mayStart(group, now)) continue
       const { lanes, shape } = group
       let jobs = 0
       for (const lane of lanes) jobs += lane === entry.lane ? own : countAhead(lane, { score, seq: entry.job.seq, now })
@@ -121,6 +125,13 @@ export class Planner {
       sum.gpus += jobs * shape.needs.gpus
     }
     return sum
+  }
+
+  /** Before this instant a waiting job starts in no case: for its `--after`, and for its hours. */
+  earliestStart(jobId: string, now: number): number {
+    const job = this.#waiting(jobId)
+    const due = Math.max(now, job?.notBefore ?? 0)
+    return (job?.offPeak === true ? this.#state.offPeak?.nextOpening(due) : undefined) ?? due
   }
 
   /** How many jobs wait, by class; those with an `--after` to come among them. */
@@ -140,7 +151,8 @@ export class Planner {
   }
 
   /**
-   * Whether a waiting job would start now if it were otherwise: the planner is asked. Everything else stays as it is.
+   * Whether a waiting job would start now if it were cancelled and submitted anew with a change: the planner is asked.
+   * Everything else stays as it is.
    * @returns the node it would start on.
    */
   whatIf(jobId: string, change: Change, now: number): string | undefined {
@@ -148,7 +160,7 @@ export class Planner {
     const job = this.#waiting(jobId)
     if (job === undefined) return undefined
     const reservations = [...state.reservations.values()]
-    state.take({ type: 'queued', job: changed(job, change) })
+    state.take({ type: 'queued', job: submittedWith(job, change, now) })
     state.advance(now)
     const { placed } = decide(state, now, Infinity)
     state.take({ type: 'queued', job })
@@ -157,15 +169,42 @@ export class Planner {
     return placed.find(({ entry }) => entry.job.id === jobId)?.node.name
   }
 
-  /** What would start a waiting job now: each tried on the planner; the least change of each kind. */
-  whatWouldStart(jobId: string, now: number): readonly Counterfactual[] {
+  /**
+   * What would start a waiting job now if it were submitted anew: each tried on the planner; the few that give up least,
+   * and none that gives up more than another does.
+   * @param suits - What is not worth trying, since the job needs more, is left out.
+   */
+  whatWouldStart(
+    jobId: string,
+    now: number,
+    suits: (change: Change) => boolean = () => true,
+  ): readonly Counterfactual[] {
     const state = this.#state
     const job = this.#waiting(jobId)
-    if (job === undefined) return []
-    return changesWorthTrying(job, state.nodes.values(), this.#kept, now).flatMap((change) => {
+    if (job === undefined || this.#placed.has(jobId)) return []
+    const room = {
+      nodes: state.nodes.values(),
+      kept: this.#kept,
+      headroom: this.#headroom(job, now),
+      isShut: !state.mayStart({ offPeak: true }, now),
+    }
+    const found: Counterfactual[] = []
+    let tried = 0
+    for (const change of changesWorthTrying(job, room, now)) {
+      if (found.length === changesTold || tried === changesTried) break
+      if (!suits(change) || found.some((other) => givesUpMore(change, other.change, job))) continue
+      tried++
       const node = this.whatIf(jobId, change, now)
-      return node === undefined ? [] : [{ change, node }]
-    })
+      if (node !== undefined) found.push({ change, node })
+    }
+    return found
+  }
+
+  #headroom({ user, group }: QueuedJob, now: number): Size {
+    const { ledger, policy } = this.#state
+    const isOffPeak = this.#state.isOffPeak(now)
+    const ofUser = ledger.user(user).headroom(policy, isOffPeak)
+    return group === undefined ? ofUser : leastOf(ofUser, ledger.group(group).headroom(policy, isOffPeak))
   }
 
   /** What is simulated to say when a job will start; undefined where it does not wait. */
@@ -181,6 +220,19 @@ export class Planner {
 
   #entry(jobId: string): Entry | undefined {
     return this.#state.entries.get(jobId)
+  }
+
+  /** What is to be said of a job in the order; of one whose `--after` has not come, as if it came now. */
+  #ofEntry<T>(jobId: string, now: number, say: (entry: Entry) => T): T | undefined {
+    const state = this.#state
+    const later = state.notYet(jobId)
+    if (later !== undefined) state.take({ type: 'queued', job: submittedWith(later, { atOnce: true }, now) })
+    try {
+      const entry = this.#entry(jobId)
+      return entry && say(entry)
+    } finally {
+      if (later !== undefined) state.take({ type: 'queued', job: later })
+    }
   }
 
   #waiting(jobId: string): QueuedJob | undefined {
@@ -233,6 +285,10 @@ export class Planner {
     return free === undefined ? keeps : undefined
   }
 }
+
+/** So many changes are told at most, and so many tried: each costs a plan. */
+const changesTold = 3
+const changesTried = 8
 
 /** Decides once: the plan of a planner that knows this and nothing else. */
 export const planOnce = (snapshot: Snapshot): Plan => new Planner(snapshot).plan(snapshot.now)

@@ -264,3 +264,62 @@ test('where nodes queue what they are given, starts are foretold by what they ru
   const step: JobStep = { jobId: second.id, from: 'starting', event: { type: 'started' } }
   assert.equal(queue.foresee(step, median).scores?.[0]?.outcome, 'inside')
 })
+
+const officeHours = policyOf({
+  limits: { user: {}, group: {} },
+  offPeak: { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '18:00', to: '08:00', weekends: true, timezone: 'UTC' },
+})
+const noon = Date.UTC(2026, 10, 23, 12)
+const starts = ({ expectedStart }: ReturnType<Queue['why']>): readonly number[] =>
+  Object.values(expectedStart ?? assert.fail('no start is told')).map(Date.parse)
+
+test('of a job that waits for off-peak hours it is told who is before it, and nothing that would be before they begin', () => {
+  queue = new Queue(officeHours, noon)
+  queue.learnNodes([here])
+  const before = Array.from({ length: 24 }, () =>
+    someJob({ owner: 'bob', when: 'off-peak', submittedAt: noon - 9 * hour }),
+  )
+  const own = someJob({ when: 'off-peak', submittedAt: noon })
+  // By day nothing of the night is in its way.
+  const byDay = someJob({ owner: 'eve', ...asks(4, 17), submittedAt: noon })
+  queue.learn([...before, own, byDay])
+  queue.plan(noon)
+  assert.equal(queue.why(own, noon, scores).ahead?.jobs, 24)
+  assert.equal(queue.why(before[23] ?? assert.fail(), noon, scores).ahead?.jobs, 23)
+  assert.equal(queue.why(byDay, noon, scores).ahead?.jobs, 0)
+  const [p10 = 0, , p90 = 0] = starts(queue.why(own, noon, scores))
+  assert.ok(p10 >= noon + 6 * hour, `${new Date(p10).toISOString()}`)
+  assert.ok(p90 < noon + 11 * hour, `${new Date(p90).toISOString()}`)
+})
+
+test('of a job with --after its place and its start are told as if that had come, and no start before it', () => {
+  queue = new Queue(officeHours, noon)
+  queue.learnNodes([here])
+  running(someJob({ ...asks(4), owner: 'bob', timeSeconds: 2 * 3600 }), noon)
+  const waiting = someJob({ ...asks(1), owner: 'bob', submittedAt: noon - 9 * hour })
+  const later = someJob({ after: noon + hour, submittedAt: noon, by: noon + 40 * hour })
+  queue.learn([waiting, later])
+  queue.plan(noon)
+  const why = queue.why(later, noon, scores)
+  assert.equal(why.ahead?.jobs, 1)
+  assert.deepEqual(
+    why.priority?.terms.find(({ name }) => name === 'age'),
+    { name: 'age', points: 0, meaning: 'an hour of waiting is a point' },
+  )
+  const [p10 = 0] = starts(why)
+  assert.ok(p10 >= noon + hour, `${new Date(p10).toISOString()}`)
+  assert.equal(why.deadline?.outlook, 'likely')
+  assert.equal(queue.plan(noon + hour - 1).placements.length, 0, 'it still waits for its time')
+})
+
+test('a start is scored from when it could begin', () => {
+  queue = new Queue(officeHours, noon)
+  queue.learnNodes([here])
+  const night = someJob({ when: 'off-peak', submittedAt: noon })
+  queue.learn([night])
+  queue.plan(noon)
+  queue.why(night, noon, scores)
+  const { scores: outcomes, forecast } = queue.placing(night, noon + 6 * hour)
+  assert.equal(outcomes?.[0]?.outcome, 'inside')
+  assert.equal(forecast?.waited, 0)
+})

@@ -19,8 +19,8 @@ import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
 import { Planner } from './planner.ts'
 import { Roster } from './roster.ts'
-import { outcomeOf, percentile, RunHistories } from './run-histories.ts'
-import { soonerOf } from './sooner.ts'
+import { type Expectation, outcomeOf, percentile, RunHistories } from './run-histories.ts'
+import { soonerOf, suitsRuns } from './sooner.ts'
 import type { Holder, Plan, PlannerEvent, Policy } from './snapshot.ts'
 import { StartForecasts, type ExpectedStart } from './start-forecasts.ts'
 import { decayed, usageAfter } from './usage.ts'
@@ -230,7 +230,7 @@ export class Queue {
       priority: this.#planner.priorityOf(id, now),
       expectation,
       start: isWaiting || isHandedOver ? this.#expectedStart(id, now) : undefined,
-      sooner: isWaiting ? soonerOf(this.#planner.whatWouldStart(id, now), job, expectation) : [],
+      sooner: isWaiting ? this.#sooner(job, expectation, now) : [],
       scores,
     })
   }
@@ -257,9 +257,17 @@ export class Queue {
     }
   }
 
+  #sooner(job: StoredJob, expectation: Expectation | undefined, now: number): Why['sooner'] {
+    const found = this.#planner.whatWouldStart(job.id, now, (change) => suitsRuns(change, expectation))
+    return soonerOf(found, job, expectation)
+  }
+
   #expectedStart(jobId: string, now: number): ExpectedStart | undefined {
-    const draws = forecast(this.#behind ?? this.#planner, jobId, now, now)
-    return draws && this.#starts.tell(jobId, draws, now)
+    const planner = this.#behind ?? this.#planner
+    const earliest = planner.earliestStart(jobId, now)
+    // What is certain is not estimated: how long it takes from then on.
+    const draws = forecast(planner, jobId, now, now)?.map((seconds) => Math.max(0, seconds - (earliest - now) / 1000))
+    return draws && this.#starts.tell(jobId, draws, earliest)
   }
 
   #holderView({ kind, name }: HolderName, now: number): QueueOverview['holders'][number] {

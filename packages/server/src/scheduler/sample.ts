@@ -46,12 +46,13 @@ export function samplerOf(state: QueueState, asked: QueuedJob, size: SampleSize,
   const { users, groups, bound, ...limits } = scaledLimits(state, asked, scale)
   const scaleOfLane = ({ group }: Lane): number => limits.scaleOf(group.account)
   const lanes = inOrder(state, now)
-  const jobs = lanes.reduce((sum, lane) => sum + lane.size / scaleOfLane(lane), 0)
-  const isThinned = jobs > size.jobs - 2
+  const later = [...state.later()]
+  const jobs = lanes.reduce((sum, lane) => sum + lane.size / scaleOfLane(lane), later.length / scale)
+  const isThinned = jobs > size.jobs - 3
   const front = lanes.slice(0, isThinned ? size.jobs * frontPart * scale : 0)
   const row = lanes.map((lane, i) => ({ lane, after: i < front.length ? 1 : 0, every: scaleOfLane(lane) }))
   const heads = front.length / scale
-  const thinning = isThinned ? (jobs - heads) / (size.jobs - heads - 3) : 1
+  const thinning = isThinned ? (jobs - heads) / (size.jobs - heads - 4) : 1
   const base = state.snapshot()
   const usage = Iterator.from(base.usage)
     .map((each) => ({ ...each, coreHours: each.coreHours / scale }))
@@ -65,6 +66,8 @@ export function samplerOf(state: QueueState, asked: QueuedJob, size: SampleSize,
     const first = new Set(headsOf(front, scale, random))
     const queued = new Set(first)
     countOff(row, thinning, random, (job) => queued.add(job))
+    for (let i = random() * scale * thinning; i < later.length; i += scale * thinning)
+      queued.add(later[Math.floor(i)] as QueuedJob)
     for (const job of queued) if (job.id === asked.id) queued.delete(job)
     const single = new Set([...first].map(({ id }) => id).concat(asked.id))
     return {

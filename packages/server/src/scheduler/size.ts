@@ -70,3 +70,10 @@ export function largestOf(places: readonly Size[]): readonly Size[] {
 
 const compare = (a: Size, b: Size, first: keyof Size): number =>
   a[first] - b[first] || a.milliCores - b.milliCores || a.mib - b.mib || a.gpus - b.gpus
+
+/** Of each the less. */
+export const leastOf = (a: Size, b: Size): Size => ({
+  milliCores: Math.min(a.milliCores, b.milliCores),
+  mib: Math.min(a.mib, b.mib),
+  gpus: Math.min(a.gpus, b.gpus),
+})

@@ -5,8 +5,9 @@ import { band, isWithin, type Band } from './calibration.ts'
 export const outcomesKept = 1_000
 
 interface Told {
-  readonly at: number
-  /** Seconds. */
+  /** It starts no earlier in any case. */
+  readonly from: number
+  /** Seconds from then on. */
   readonly forecast: number
   readonly band: Band
 }
@@ -34,13 +35,16 @@ export class StartForecasts {
     return this.#told.has(jobId)
   }
 
-  /** What is told of a job that was forecast to start in so many seconds, in ascending draws; undefined where none started. */
-  tell(jobId: string, draws: readonly number[], now: number): ExpectedStart | undefined {
+  /**
+   * What is told of a job that was forecast to start in so many seconds, in ascending draws; undefined where none started.
+   * @param from - From when they are counted: now, or the instant before which it does not start in any case.
+   */
+  tell(jobId: string, draws: readonly number[], from: number): ExpectedStart | undefined {
     const forecast = draws[Math.floor(draws.length / 2)]
     const told = band(draws, this.#outcomes)
     if (told === undefined || forecast === undefined) return undefined
-    if (!this.#told.has(jobId)) this.#told.set(jobId, { at: now, forecast, band: told })
-    const at = (seconds: number): number => Math.round(now + seconds * 1000)
+    if (!this.#told.has(jobId)) this.#told.set(jobId, { from, forecast, band: told })
+    const at = (seconds: number): number => Math.round(from + seconds * 1000)
     return { p10: at(told.p10), p50: at(told.p50), p90: at(told.p90) }
   }
 
@@ -49,7 +53,7 @@ export class StartForecasts {
     const told = this.#told.get(jobId)
     if (told === undefined) return undefined
     this.#told.delete(jobId)
-    const waited = (now - told.at) / 1000
+    const waited = Math.max(0, now - told.from) / 1000
     const missed = waited < told.band.p10 ? 'early' : 'late'
     const forecast = { jobId, at: now, forecast: told.forecast, waited }
     this.#outcomes.push(forecast)
