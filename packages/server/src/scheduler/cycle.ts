@@ -1,5 +1,5 @@
 import { Heap } from './heap.ts'
-import { ageHours, type Entry, type Lane, type LaneGroup } from './lane.ts'
+import { ageHours, type Entry, isInTurnBefore, type Lane, type LaneGroup, type LaneKin } from './lane.ts'
 import type { HolderState } from './ledger.ts'
 import { Holding, isAble, type NodeState } from './node-state.ts'
 import type { QueueState } from './queue-state.ts'
@@ -55,6 +55,8 @@ class Cycle {
   readonly #keptLimits = new KeptLimits()
   /** Users and groups of whose limits a part is kept for the first that met one. */
   readonly #atLimit = new Map<HolderState, Kept>()
+  /** Of kins with several lanes, those to be looked at. */
+  readonly #kins = new Map<LaneKin, Set<Lane>>()
   /** Lanes to be looked at whose jobs may still find room. */
   #hopeful = 0
 
@@ -142,23 +144,45 @@ class Cycle {
   }
 
   #enqueue(candidate: Candidate): void {
+    const { lane } = candidate
+    this.#push(candidate)
+    if (lane.kin.lanes.size === 1) return
+    const known = this.#kins.get(lane.kin)
+    if (known === undefined) this.#kins.set(lane.kin, new Set([lane]))
+    else known.add(lane)
+  }
+
+  #push(candidate: Candidate): void {
     const { shape } = candidate.lane.group
     this.#queue.push(candidate)
     shape.toSee++
     if (shape.blockedIn !== this.#number) this.#hopeful++
   }
 
-  #see({ lane, place, keepsOnly }: Candidate): void {
-    const { group } = lane
+  /** A lane whose first has not waited: what waited was its kin, and that was served in this cycle. */
+  #fresh(lane: Lane): Candidate {
+    const score = lane.group.pointsWithoutAge(lane, this.#now)
+    return { lane, score, seq: lane.first()?.job.seq ?? 0, place: undefined, keepsOnly: false }
+  }
+
+  #see({ lane: candidate, place, keepsOnly }: Candidate): void {
+    const { group } = candidate
     const { shape } = group
     if (keepsOnly) {
-      this.#keepMeanwhile(lane)
+      this.#keepMeanwhile(candidate)
       return
     }
     const { policy, free } = this.#state
     shape.toSee--
     const isBlocked = shape.blockedIn === this.#number
     if (!isBlocked) this.#hopeful--
+    if (place !== undefined && candidate.kin.servedIn === this.#number) {
+      this.#enqueueFrom(group, place + 1)
+      this.#push(this.#fresh(this.#inTurn(candidate)))
+      return
+    }
+    const lane = this.#inTurn(candidate)
+    this.#kins.get(lane.kin)?.delete(lane)
     if (this.#isFull(group)) {
       this.#keepThoughFull(lane)
       return
@@ -180,6 +204,16 @@ class Cycle {
       this.#hopeful -= shape.toSee
     }
     if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane)
+  }
+
+  /** Which of its kin goes first, whichever's place in the order has got it: they ask for the same. */
+  #inTurn(candidate: Lane): Lane {
+    let best: Entry | undefined
+    for (const lane of this.#kins.get(candidate.kin) ?? []) {
+      const first = lane.first() as Entry
+      if (best === undefined || isInTurnBefore(first, best, this.#now)) best = first
+    }
+    return best?.lane ?? candidate
   }
 
   #isFull({ account, shape }: LaneGroup): boolean {
@@ -244,16 +278,13 @@ class Cycle {
     const entry = lane.first() as Entry
     const holding = new Holding({ ...entry.job, node: node.name, placedAt: this.#now }, group.shape.size)
     const kept = this.#kept.get(node)
-    if (kept !== undefined) shareNode(kept, lane, this.#now)
+    if (kept !== undefined) shareNode(kept, holding, this.#now)
     this.#state.hold(node, holding)
     for (const holder of group.account.holders) holder.add(holding, 1)
     this.#placed.push({ entry, node, holding })
+    lane.kin.servedIn = this.#number
     lane.step()
-    const next = lane.first()
-    // The next of the lane has not waited: what waited was the lane, and it was served.
-    if (next === undefined) return
-    const score = group.pointsWithoutAge(lane, this.#now)
-    this.#enqueue({ lane, score, seq: next.job.seq, place: undefined, keepsOnly: false })
+    if (lane.first() !== undefined) this.#enqueue(this.#fresh(lane))
   }
 
   /** @param from - Its user and group have room within their limits from then on. */

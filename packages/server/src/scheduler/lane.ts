@@ -48,7 +48,27 @@ export interface LaneKind {
   /** When they are ended at the latest. */
   readonly limitSeconds: number
   readonly offPeak: boolean
+  /** Rounded down: where its jobs have deadlines, each has its own from then on. */
   readonly by: number | undefined
+}
+
+/**
+ * Lanes that differ only in their jobs' deadlines. They are served together: a row of jobs does not grow old together by giving
+ * each another deadline. Lanes that differ in their time limit or window are not, since one may start where another may not,
+ * and would be put off by it for ever.
+ */
+export class LaneKin {
+  readonly key: string
+  readonly lanes = new Set<Lane>()
+  /** When one of its jobs was last placed. */
+  servedAt: number
+  /** Number of the cycle in which one was last placed: the others have not waited since. */
+  servedIn = 0
+
+  constructor(key: string, servedAt: number) {
+    this.key = key
+    this.servedAt = servedAt
+  }
 }
 
 /**
@@ -61,8 +81,7 @@ export class Lane implements LaneKind {
   readonly limitSeconds: number
   readonly offPeak: boolean
   readonly by: number | undefined
-  /** When one of its jobs was last placed. */
-  servedAt: number
+  readonly kin: LaneKin
   /** Jobs in it. */
   size = 0
   /** Of its first job, as of when it was put in its group: since when it waits without being served, and its number. */
@@ -77,14 +96,14 @@ export class Lane implements LaneKind {
   /** The first that the cycle under way has not placed. */
   #cursor = 0
 
-  constructor(key: string, group: LaneGroup, kind: LaneKind, servedAt: number) {
+  constructor(key: string, group: LaneGroup, kind: LaneKind, kin: LaneKin) {
     this.key = key
     this.group = group
+    this.kin = kin
     this.plannedSeconds = kind.plannedSeconds
     this.limitSeconds = kind.limitSeconds
     this.offPeak = kind.offPeak
     this.by = kind.by
-    this.servedAt = servedAt
   }
 
   add(job: QueuedJob): Entry {
@@ -144,7 +163,8 @@ export class Lane implements LaneKind {
     }
   }
 
-  #count(isBefore: (entry: Entry) => boolean): number {
+  /** How many of its jobs are before something. */
+  count(isBefore: (entry: Entry) => boolean): number {
     let count = 0
     for (let i = this.#head; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry
@@ -155,17 +175,17 @@ export class Lane implements LaneKind {
 
   /** How many of its jobs were submitted before. */
   countBefore(seq: number): number {
-    return this.#count(({ job }) => job.seq < seq)
+    return this.count(({ job }) => job.seq < seq)
   }
 
   /** How many of its jobs go before this one. */
   countBeforeEntry(entry: Entry): number {
-    return this.#count((other) => inLaneOrder(other, entry) < 0)
+    return this.count((other) => inLaneOrder(other, entry) < 0)
   }
 
-  /** Since when the first of it waits without any of the lane having been served. */
+  /** Since when a job of it waits without any of its kin having been served. */
   waitsSince(entry: Entry): number {
-    return Math.max(entry.since, this.servedAt)
+    return Math.max(entry.since, this.kin.servedAt)
   }
 
   ageHours(entry: Entry, now: number): number {
@@ -226,11 +246,17 @@ export class LaneGroup {
     this.seq = this.lanes[0]?.seq ?? 0
   }
 
-  /** Points but for age: what a job of this lane has that has not waited. */
-  pointsWithoutAge(lane: Lane, now: number): number {
+  /** Points but for age: what a job of this lane has that has not waited. Default: its first. */
+  pointsWithoutAge(lane: Lane, now: number, entry?: Entry): number {
     const { points } = this.#policy
     const { groupShare, userShare } = this.account
-    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare + this.#deadline(lane, now)
+    const deadline = lane.by === undefined ? 0 : this.#deadline(entry ?? lane.first(), now)
+    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare + deadline
+  }
+
+  /** What decides among jobs of one kin, in hours: since when each waits itself, and its deadline. */
+  turn(entry: Entry, now: number): number {
+    return ageHours(entry.since, now) + this.#deadline(entry, now)
   }
 
   priorityOf(entry: Entry, now: number): Priority {
@@ -241,13 +267,14 @@ export class LaneGroup {
       age,
       groupShare: this.account.groupShare * points.groupShare,
       userShare: this.account.userShare * points.userShare,
-      deadline: this.#deadline(entry.lane, now),
-      total: this.pointsWithoutAge(entry.lane, now) + age,
+      deadline: this.#deadline(entry, now),
+      total: this.pointsWithoutAge(entry.lane, now, entry) + age,
     }
   }
 
-  #deadline({ by, plannedSeconds }: Lane, now: number): number {
-    return by === undefined ? 0 : this.#policy.points.deadline * urgency(by, plannedSeconds, now)
+  #deadline(entry: Entry | undefined, now: number): number {
+    const by = entry?.job.by
+    return by === undefined ? 0 : this.#policy.points.deadline * urgency(by, entry?.lane.plannedSeconds ?? 0, now)
   }
 }
 
@@ -261,9 +288,25 @@ export const ageHours = (since: number, now: number): number => Math.max(0, now 
 
 const inLaneOrder = (a: Entry, b: Entry): number => a.since - b.since || a.job.seq - b.job.seq
 
+/**
+ * Which of two jobs of one kin goes first. When others of it were served does not count, or those with near deadlines could go
+ * before the rest for ever.
+ */
+export function isInTurnBefore(a: Entry, b: Entry, now: number): boolean {
+  const ahead = a.lane.group.turn(a, now) - b.lane.group.turn(b, now)
+  return ahead > 0 || (ahead === 0 && a.job.seq < b.job.seq)
+}
+
 /** The lane a job belongs in. */
-export function laneOf(job: PlannedJob, { backfill }: Policy): LaneKind & { readonly key: string } {
-  const { user, group = '', needs, by } = job
+export function laneOf(job: QueuedJob, policy: Policy): LaneKind & { readonly key: string } {
+  return laneAt(job, policy, job.by === undefined ? undefined : deadlineStep(job.by, job.submittedAt))
+}
+
+/** Its kin: the lane it would be in without a deadline. */
+export const kinKeyOf = (job: PlannedJob, policy: Policy): string => laneAt(job, policy, undefined).key
+
+function laneAt(job: PlannedJob, { backfill }: Policy, by: number | undefined): LaneKind & { readonly key: string } {
+  const { user, group = '', needs } = job
   const limitSeconds = runTimeStep(job.limitSeconds)
   const plannedSeconds = Math.min(limitSeconds, runTimeStep(job.estimateSeconds * backfill.safety))
   const offPeak = job.offPeak === true
@@ -275,6 +318,16 @@ export function laneOf(job: PlannedJob, { backfill }: Policy): LaneKind & { read
 /** The group a lane belongs in: with a deadline a lane is a group of its own. */
 export const laneGroupKey = ({ user, group = '', needs }: PlannedJob, lane: ReturnType<typeof laneOf>): string =>
   lane.by === undefined ? `${user}\n${group}\n${shapeKey(needs)}\n${lane.offPeak ? 'off-peak' : ''}` : lane.key
+
+/**
+ * A deadline, rounded down to an hour; the further off it was when the job was submitted the coarser, but by no more than a
+ * 24th of that. So lanes are not as many as jobs, though each has another deadline.
+ */
+export function deadlineStep(by: number, submittedAt: number): number {
+  const days = (by - submittedAt) / deadlineLeadMs
+  const step = hourMs * 2 ** Math.floor(Math.log2(Math.max(1, days)))
+  return Math.floor(by / step) * step
+}
 
 /**
  * A run time, rounded up to the next of a row of steps, each a quarter longer than the one before: jobs that run for

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { runTimeStep } from './lane.ts'
+import { deadlineStep, runTimeStep } from './lane.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
 import type { Plan, PlannerEvent, QueuedJob, Snapshot } from './snapshot.ts'
@@ -73,6 +73,42 @@ test('a user’s many jobs wait together, not each for itself: another’s singl
   planner.tell({ type: 'placed', job: started })
   planner.tell({ type: 'gone', id: started.id })
   assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
+})
+
+test('nor does a deadline of its own for each make them wait each for itself', () => {
+  const due = (i: number) => morning + 300 * 24 * hour + i * hour * 100
+  const many = Array.from({ length: 50 }, (_, i) => jobOf(16, { submittedAt: morning - 10 * hour, by: due(i) }))
+  const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const planner = new Planner(snapshotOf({ queued: [...many, one] }))
+  assert.deepEqual(ids(planner.plan(morning)), [many[0]?.id])
+  assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
+  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of his own and the other')
+  const started = running(many[0] as QueuedJob)
+  planner.tell({ type: 'placed', job: started })
+  planner.tell({ type: 'gone', id: started.id })
+  assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
+  // In one plan too.
+  const nodes = [node, { ...node, name: 'n2' }]
+  assert.deepEqual(ids(planOf({ nodes, queued: [...many, one] })), [many[0]?.id, one.id])
+})
+
+test('of one’s own jobs alike one with a near deadline goes first, but not before what has waited for hours longer', () => {
+  const due = jobOf(16, { by: morning + 2 * hour })
+  const first = (submittedAt: number) => ids(planOf({ queued: [jobOf(16, { id: 'plain', submittedAt }), due] }))
+  assert.deepEqual(first(morning - 2 * hour), [due.id])
+  assert.deepEqual(first(morning - 7 * hour), ['plain'])
+})
+
+test('deadlines far off are told apart less finely: in a year jobs make a few hundred lanes at most', () => {
+  const year = 365 * 24
+  const steps = new Set<number>()
+  for (let minutes = 0; minutes < year * 60; minutes += 7) {
+    const by = morning + minutes * minute
+    const step = deadlineStep(by, morning)
+    assert.ok(step <= by && by - step <= Math.max(hour, (by - morning) / 24))
+    steps.add(step)
+  }
+  assert.ok(steps.size < 300, `${steps.size} lanes`)
 })
 
 test('a deadline raises a job as long as it can be met, and no longer', () => {
@@ -165,7 +201,7 @@ test('when a lane was served is forgotten after a month, where there are many', 
   const planner = new Planner(snapshotOf())
   const serve = (count: number, at: number): void => {
     for (let i = 0; i < count; i++) {
-      const job = running(jobOf(1, { by: at + i * minute }), at)
+      const job = running(jobOf(1, { user: `user${i}` }), at)
       planner.tell({ type: 'placed', job })
       planner.tell({ type: 'gone', id: job.id })
     }

@@ -1,6 +1,15 @@
 import type { Capacity } from '../job/resources.ts'
 import { decide } from './cycle.ts'
-import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
+import {
+  classOf,
+  type Entry,
+  isInTurnBefore,
+  type JobClass,
+  type Lane,
+  type LaneGroup,
+  type LaneKin,
+  type Shape,
+} from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
 import type { OffPeakHours } from './off-peak.ts'
 import { type Change, changesWorthTrying, type Counterfactual, givesUpMore, submittedWith } from './changes.ts'
@@ -97,7 +106,7 @@ export class Planner {
   }
 
   /**
-   * The jobs that would go first if capacity came free now and nothing else changed: of its own lane those before it; of
+   * The jobs that would go first if capacity came free now and nothing else changed: of its own kin those before it; of
    * another the first, if that goes before it, and all, if they would even without having waited. Of a job that waits for
    * its hours or its `--after`: if those had come.
    */
@@ -109,16 +118,21 @@ export class Planner {
     const state = this.#state
     state.ledger.share(now, state.capacity / 100)
     state.settle()
-    const own = entry.lane.countBeforeEntry(entry)
-    const fresh = entry.lane.group.pointsWithoutAge(entry.lane, now)
-    const score = own > 0 ? fresh : fresh + entry.lane.ageHours(entry, now)
+    const { lane: own } = entry
+    const countOwn = (lane: Lane): number =>
+      lane === own ? lane.countBeforeEntry(entry) : lane.count((other) => isInTurnBefore(other, entry, now))
+    const isFirst = [...own.kin.lanes].every((lane) => countOwn(lane) === 0)
+    const fresh = own.group.pointsWithoutAge(own, now, entry)
+    const score = isFirst ? fresh + own.ageHours(entry, now) : fresh
     const sum = { jobs: 0, cores: 0, memoryGb: 0, gpus: 0 }
     const isOpen = state.mayStart(entry.lane.group, now)
+    const served = new Set<LaneKin>()
     for (const group of state.groups.values()) {
       if (isOpen && !state.mayStart(group, now)) continue
       const { lanes, shape } = group
       let jobs = 0
-      for (const lane of lanes) jobs += lane === entry.lane ? own : countAhead(lane, { score, seq: entry.job.seq, now })
+      for (const lane of lanes)
+        jobs += lane.kin === own.kin ? countOwn(lane) : countAhead(lane, served, { score, seq: entry.job.seq, now })
       sum.jobs += jobs
       sum.cores += jobs * shape.needs.cores
       sum.memoryGb += jobs * shape.needs.memoryGb
@@ -293,12 +307,20 @@ const changesTried = 8
 /** Decides once: the plan of a planner that knows this and nothing else. */
 export const planOnce = (snapshot: Snapshot): Plan => new Planner(snapshot).plan(snapshot.now)
 
-function countAhead(lane: Lane, than: { readonly score: number; readonly seq: number; readonly now: number }): number {
+/** @param served - Kins of which one is counted that has waited: then the others have not. */
+function countAhead(
+  lane: Lane,
+  served: Set<LaneKin>,
+  than: { readonly score: number; readonly seq: number; readonly now: number },
+): number {
   const first = lane.first()
   if (first === undefined) return 0
   const fresh = lane.group.pointsWithoutAge(lane, than.now)
   if (fresh > than.score) return lane.size
-  if (fresh === than.score) return lane.countBefore(than.seq)
+  const unaged = fresh === than.score ? lane.countBefore(than.seq) : 0
   const score = fresh + lane.ageHours(first, than.now)
-  return score > than.score || (score === than.score && first.job.seq < than.seq) ? 1 : 0
+  const isAhead = score > than.score || (score === than.score && first.job.seq < than.seq)
+  if (!isAhead || served.has(lane.kin)) return unaged
+  served.add(lane.kin)
+  return Math.max(1, unaged)
 }

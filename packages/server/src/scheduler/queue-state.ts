@@ -1,13 +1,13 @@
 import { FreeNodes } from './free-nodes.ts'
 import { Heap } from './heap.ts'
-import { type Entry, Lane, LaneGroup, laneGroupKey, laneOf, Shape, shapeKey } from './lane.ts'
+import { type Entry, kinKeyOf, Lane, LaneGroup, laneGroupKey, LaneKin, laneOf, Shape, shapeKey } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Holding, isAble, NodeState } from './node-state.ts'
 import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import type { ActiveJob, Needs, PlannerEvent, PlanNode, Policy, QueuedJob, Reservation, Snapshot } from './snapshot.ts'
 import { chargedCores } from './usage.ts'
 
-/** How long it is remembered when a lane was served, where there are many. */
+/** How long it is remembered when lanes were served, where there are many. */
 const servedForMs = 30 * 86_400_000
 const servedLeast = 10_000
 
@@ -20,6 +20,7 @@ export class QueueState {
   readonly entries = new Map<string, Entry>()
   readonly groups = new Map<string, LaneGroup>()
   readonly #lanes = new Map<string, Lane>()
+  readonly #kins = new Map<string, LaneKin>()
   /** Lanes whose place in their group may have changed. */
   readonly #unsettled = new Set<Lane>()
   readonly shapes = new Map<string, Shape>()
@@ -116,9 +117,9 @@ export class QueueState {
         break
       }
       case 'placed': {
-        const lane = this.entries.get(event.job.id)?.lane.key
+        const kin = this.entries.get(event.job.id)?.lane.kin.key
         this.#forget(event.job.id)
-        this.#place(event.job, lane)
+        this.#place(event.job, kin)
         break
       }
       case 'gone':
@@ -178,7 +179,7 @@ export class QueueState {
     }
     for (const lane of this.#unsettled) {
       const { group } = lane
-      if (lane.size === 0) this.#lanes.delete(lane.key)
+      if (lane.size === 0) this.#drop(lane)
       if (group.lanes.length > 0 || !this.groups.delete(group.key)) continue
       group.shape.groups--
       if (group.shape.groups === 0) this.shapes.delete(shapeKey(group.shape.needs))
@@ -208,6 +209,13 @@ export class QueueState {
     this.free.add(node)
   }
 
+  #drop(lane: Lane): void {
+    const { kin } = lane
+    this.#lanes.delete(lane.key)
+    kin.lanes.delete(lane)
+    if (kin.lanes.size === 0) this.#kins.delete(kin.key)
+  }
+
   #queue(job: QueuedJob): void {
     if ((job.notBefore ?? 0) > this.#now) this.#wait(job)
     else this.#enter(job)
@@ -223,12 +231,23 @@ export class QueueState {
     const kind = laneOf(job, this.policy)
     let lane = this.#lanes.get(kind.key)
     if (lane === undefined) {
-      lane = new Lane(kind.key, this.#group(laneGroupKey(job, kind), job), kind, this.#served.get(kind.key) ?? 0)
+      const kin = this.#kin(kinKeyOf(job, this.policy))
+      lane = new Lane(kind.key, this.#group(laneGroupKey(job, kind), job), kind, kin)
       this.#lanes.set(kind.key, lane)
+      kin.lanes.add(lane)
     }
     this.entries.set(job.id, lane.add(job))
     lane.group.account.jobs++
     if (!lane.isSettled) this.#unsettled.add(lane)
+  }
+
+  #kin(key: string): LaneKin {
+    let kin = this.#kins.get(key)
+    if (kin === undefined) {
+      kin = new LaneKin(key, this.#served.get(key) ?? 0)
+      this.#kins.set(key, kin)
+    }
+    return kin
   }
 
   #group(key: string, { user, group: charged, needs, offPeak }: QueuedJob): LaneGroup {
@@ -252,19 +271,19 @@ export class QueueState {
     return shape
   }
 
-  #place(job: ActiveJob, laneKey = laneOf(job, this.policy).key): void {
+  #place(job: ActiveJob, kinKey = kinKeyOf(job, this.policy)): void {
     const holding = new Holding(job)
     this.holdings.set(job.id, holding)
     this.ledger.hold(holding, 1)
     const node = this.nodes.get(job.node)
     if (node !== undefined) this.hold(node, holding)
-    const servedAt = Math.max(job.placedAt, this.#served.get(laneKey) ?? 0)
-    this.#served.set(laneKey, servedAt)
+    const servedAt = Math.max(job.placedAt, this.#served.get(kinKey) ?? 0)
+    this.#served.set(kinKey, servedAt)
     if (this.#served.size > this.#servedMost) this.#forgetServed()
-    const lane = this.#lanes.get(laneKey)
-    if (lane === undefined) return
-    lane.servedAt = servedAt
-    this.#unsettled.add(lane)
+    const kin = this.#kins.get(kinKey)
+    if (kin === undefined) return
+    kin.servedAt = servedAt
+    for (const lane of kin.lanes) this.#unsettled.add(lane)
   }
 
   /** Lanes are as many as users think of; what was served long ago makes no difference to what is submitted now. */

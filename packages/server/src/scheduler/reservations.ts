@@ -1,6 +1,6 @@
 import type { Lane, LaneGroup } from './lane.ts'
 import type { HolderState } from './ledger.ts'
-import type { Holding, NodeState } from './node-state.ts'
+import { expectedEnd, type Holding, type NodeState } from './node-state.ts'
 import type { OffPeakHours } from './off-peak.ts'
 import { fits, minus, plus, type Size } from './size.ts'
 import type { Policy, Reservation } from './snapshot.ts'
@@ -162,9 +162,13 @@ export function mayBackfill(kept: KeptNode, lane: Lane, now: number): boolean {
   return endsBefore(kept, lane, now) || fits(lane.group.shape.size, kept.spare)
 }
 
-/** A job was started beside what is kept: where it will still run then, it has its part of what is spare. */
-export function shareNode(kept: KeptNode, lane: Lane, now: number): void {
-  if (!endsBefore(kept, lane, now)) kept.spare = minus(kept.spare, lane.group.shape.size)
+/**
+ * A job was started beside what is kept: where it may still run then, it has its part of what is spare. The next plan reckons
+ * so too ({@link spareOf}), or it would find room at the same instant that this one did not.
+ */
+export function shareNode(kept: KeptNode, { job, size }: Holding, now: number): void {
+  const isOver = expectedEnd(job, now) <= kept.reservation.at && now + job.limitSeconds * 1000 <= kept.latest
+  if (!isOver) kept.spare = minus(kept.spare, size)
 }
 
 const endsBefore = ({ reservation, latest }: Kept, { plannedSeconds, limitSeconds }: Lane, now: number): boolean =>

@@ -161,9 +161,9 @@ export interface Snapshot {
   readonly users: ReadonlyMap<string, Holder>
   readonly groups: ReadonlyMap<string, Holder>
   /**
-   * When a job of a lane (`laneOf(job, policy).key`, lane.ts: user, group, size, run time) was last placed. Waiting counts
+   * When a job of some kin (`kinKeyOf(job, policy)`, lane.ts: user, group, size, run time) was last placed. Waiting counts
    * from then, so that a user's thousand jobs do not all grow old together. May be empty: what is missing is made up from
-   * `active`, and the jobs of a lane of which nothing is known wait since their submission.
+   * `active`, and the jobs of a kin of which nothing is known wait since their submission.
    */
   readonly served: ReadonlyMap<string, number>
   /** What the last plan promised. May be empty: then nodes are chosen afresh. */
@@ -223,7 +223,7 @@ export interface Reservation {
 /** What makes up a job's place in the order: points, of which one is worth an hour of waiting. More is earlier. */
 export interface Priority {
   readonly class: number
-  /** Hours since its submission, its `notBefore`, or the last start of a job of its lane: the latest. */
+  /** Hours since its submission, its `notBefore`, or the last start of a job of its kin: the latest. */
   readonly age: number
   /** All of the policy's points where the group has used nothing lately, half where it has used its part, and so on. */
   readonly groupShare: number

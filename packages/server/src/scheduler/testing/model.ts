@@ -1,4 +1,4 @@
-import { laneOf, shapeKey } from '../lane.ts'
+import { kinKeyOf, shapeKey } from '../lane.ts'
 import type { ActiveJob, Plan, PlannerEvent, PlanNode, QueuedJob, Reservation, Snapshot, Usage } from '../snapshot.ts'
 
 /** What a planner has been told, kept the plainest way: what it should know is what this has as a snapshot. */
@@ -34,7 +34,7 @@ export class Model {
       }
       case 'placed': {
         const known = this.#queued.get(event.job.id) ?? event.job
-        const key = laneOf(known, this.#base.policy).key
+        const key = kinKeyOf(known, this.#base.policy)
         this.#drop(event.job.id)
         this.#active.set(event.job.id, event.job)
         this.#served.set(key, Math.max(event.job.placedAt, this.#served.get(key) ?? 0))
