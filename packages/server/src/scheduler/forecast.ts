@@ -7,7 +7,7 @@ import type { ActiveJob, QueuedJob } from './snapshot.ts'
 
 /** Enough for a figure that means something, little enough for an answer at once. */
 const draws = 5
-const sampleSize = { jobs: 200, nodes: 64, active: 1000 }
+const sampleSize = { jobs: 160, nodes: 64, active: 1000 }
 
 /**
  * In how many seconds a waiting job is expected to start, from running the planner forward on a virtual clock: in each draw
