@@ -86,20 +86,33 @@ test('a node that comes back smaller says so to the jobs it can no longer hold, 
   await platform.jobs().cancel(large)
 })
 
-test('a user who is disabled while jobs wait has them ended where that was asked for', async () => {
-  await platform.admin('user', 'add', 'eve')
-  const eve = platform.jobs(await platform.admin('token', 'create', 'eve'))
-  const filler = await platform.submit('sleep 600', { cores: 2, memoryGb: 1 })
-  await platform.becomes(filler, 'running')
-  const { ids } = await eve.submit({ name: 'hers', image: testImage, cmd: 'true', cores: 2, memoryGb: 1, replicas: 3 })
-  await platform.admin('user', 'disable', 'eve', '--cancel-jobs')
-  const { holders } = await platform.jobs().queue()
-  assert.equal(holders[0]?.holds.running, 1)
-  await eventually('nothing to wait any more', async () => {
-    const { waiting } = await platform.jobs().queue()
-    return waiting.small + waiting.normal + waiting.large === 0
-  })
-  assert.equal(ids.length, 3)
-  await platform.jobs().cancel(filler)
-  await platform.ended(filler)
+test('a user who is disabled while jobs wait has them ended where that was asked for, and else run', async () => {
+  await platform.admin('user', 'add', 'chief', '--admin')
+  const chief = platform.jobs(await platform.admin('token', 'create', 'chief', '--scope', 'read,submit,manage,admin'))
+  for (const [name, options] of [
+    ['eve', ['--cancel-jobs']],
+    ['fay', []],
+  ] as const) {
+    await platform.admin('user', 'add', name)
+    const theirs = platform.jobs(await platform.admin('token', 'create', name))
+    const filler = await platform.submit('sleep 600', { cores: 2, memoryGb: 4 })
+    await platform.becomes(filler, 'running')
+    const asked = { name: 'theirs', image: testImage, cmd: 'true', cores: 2, memoryGb: 1, replicas: 3 }
+    const { ids } = await theirs.submit(asked)
+    await platform.admin('user', 'disable', name, ...options)
+    await eventually('the token to be refused', () => theirs.list().then(() => false, () => true)) // prettier-ignore
+    if (options.length > 0) await chief.wait(ids)
+    const waiting = await Promise.all(ids.map((id) => chief.get(id)))
+    await platform.jobs().cancel(filler)
+    const jobs = await chief.wait(ids)
+    const endings = jobs.map(({ state, cause, startedAt }) => [state, cause?.code, startedAt !== undefined])
+    if (options.length > 0) {
+      assert.deepEqual(endings, Array(3).fill(['cancelled', 'cancelled', false]))
+      for (const { cause } of jobs) assert.match(cause?.message ?? '', /disabled/)
+    } else {
+      assert.deepEqual(waiting.map(({ state }) => state), Array(3).fill('queued')) // prettier-ignore
+      assert.deepEqual(endings, Array(3).fill(['succeeded', 'exited', true]))
+    }
+    await platform.ended(filler)
+  }
 })

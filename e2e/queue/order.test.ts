@@ -81,11 +81,20 @@ test('a large job that has waited goes before a small one that has just come; eq
   assert.ok(first < second && second <= third, `${first} < ${second} <= ${third}`)
 })
 
-test('shares: groups go by what they have used, a group’s users by what they have, and it is forgotten with time', async () => {
+/** From here on shares have so many points, and weights count. */
+async function restart(
+  points: number,
+  weights: readonly (readonly [kind: string, name: string, weight: string])[] = [],
+) {
   await platform.stop()
-  platform.set('SCIENCE_PLATFORM_QUEUE_POINTS_GROUP_SHARE', '12')
-  platform.set('SCIENCE_PLATFORM_QUEUE_POINTS_USER_SHARE', '12')
+  platform.set('SCIENCE_PLATFORM_QUEUE_POINTS_GROUP_SHARE', `${points}`)
+  platform.set('SCIENCE_PLATFORM_QUEUE_POINTS_USER_SHARE', `${points}`)
+  for (const [kind, name, weight] of weights) await platform.admin('limit', 'set', kind, name, '--weight', weight)
   await start()
+}
+
+test('shares: groups go by what they have used, a group’s users by what they have, and it is forgotten with time', async () => {
+  await restart(12)
   const past = await submit('ada', 'sleep 600')
   await eventually('ada to have used something', async () => {
     const { startedAt } = await as('ada').get(past)
@@ -123,4 +132,52 @@ test('shares: groups go by what they have used, a group’s users by what they h
     await startOf('ada', hers),
   ]
   assert.ok(first < second && second < third, `${first} < ${second} < ${third}`)
+})
+
+test('weights: of groups and of users that have used as much, the one goes first whose part is larger', async () => {
+  await restart(12, [
+    ['group', 'survey', '9'],
+    ['user', 'dov', '9'],
+  ])
+  // The two of survey have used as much as bob alone has in the name of sky.
+  const past = [
+    ['ada', await submit('ada', 'sleep 600', { cores: 1 })],
+    ['dov', await submit('dov', 'sleep 600', { cores: 1 })],
+    ['bob', await submit('bob', 'sleep 600', { cores: 2 })],
+  ] as const
+  await eventually('them to have used something', async () => {
+    const jobs = await Promise.all(past.map(([name, id]) => as(name).get(id)))
+    return jobs.every(({ startedAt }) => startedAt !== undefined && Date.now() > Date.parse(startedAt) + 3000)
+  })
+  for (const [name, id] of past) await as(name).cancel(id)
+  for (const [name, id] of past) await as(name).wait([id])
+
+  await fill()
+  const jobs = { bob: await submit('bob', 'true'), ada: await submit('ada', 'true'), dov: await submit('dov', 'true') }
+  const [bob, ada, dov] = [await as('bob').why(jobs.bob), await as('ada').why(jobs.ada), await as('dov').why(jobs.dov)]
+  assert.deepEqual([dov.ahead?.jobs, ada.ahead?.jobs, bob.ahead?.jobs], [0, 1, 2], JSON.stringify([ada, dov, bob]))
+  assert.ok(points(ada, 'groupShare') > points(bob, 'groupShare'), 'survey has the larger part')
+  assert.ok(points(dov, 'userShare') > points(ada, 'userShare'), 'and he the larger one of it')
+  await makeRoom()
+  const [first, second, third] = [
+    await startOf('dov', jobs.dov),
+    await startOf('ada', jobs.ada),
+    await startOf('bob', jobs.bob),
+  ]
+  assert.ok(first < second && second < third, `${first} < ${second} < ${third}`)
+})
+
+test('of two users whose jobs have just as many points the one who submitted first goes first', async () => {
+  await restart(0)
+  await fill()
+  // Both grow old from the same instant on.
+  const after = new Date(Date.now() + 2000).toISOString()
+  const his = await submit('bob', 'true', { after })
+  const hers = await submit('ada', 'true', { after })
+  await eventually('both to wait', async () => Date.now() > Date.parse(after))
+  const [first, second] = [await as('bob').why(his), await as('ada').why(hers)]
+  assert.deepEqual([first.ahead?.jobs, second.ahead?.jobs], [0, 1])
+  await makeRoom()
+  const [bobs, adas] = [await startOf('bob', his), await startOf('ada', hers)]
+  assert.ok(bobs < adas, `${bobs} < ${adas}`)
 })

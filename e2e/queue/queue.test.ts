@@ -184,6 +184,20 @@ test('--after and --by: it starts no earlier, and it is told whether it will be 
   assert.ok(startOf(job) >= at, `${job.startedAt} is not before ${new Date(at).toISOString()}`)
 })
 
+test('--by: a job that must start soon to be in time goes before one that was submitted first', async () => {
+  const filler = await fill()
+  const asked = { cores: 4, memoryGb: 1, timeSeconds: 60 }
+  const older = await submit('true', { name: 'older', ...asked })
+  const urgent = await submit('true', { name: 'urgent', ...asked, by: new Date(Date.now() + 600_000).toISOString() })
+  const [told, behind] = [await why(urgent), await why(older)]
+  const deadline = ({ priority }: Why) => priority?.terms.find(({ name }) => name === 'deadline')?.points
+  assert.deepEqual([told.ahead?.jobs, behind.ahead?.jobs], [0, 1])
+  assert.ok((deadline(told) ?? 0) > 5.9 && deadline(behind) === 0, `${deadline(told)}`)
+  await cancel(filler)
+  const [first, second] = [await platform.ended(urgent), await platform.ended(older)]
+  assert.ok(startOf(first) < startOf(second), `${first.startedAt} before ${second.startedAt}`)
+})
+
 test('what would start it sooner is from its past runs, was tried, and comes true', async () => {
   for (let i = 0; i < 3; i++) await platform.run('sleep 0.2; exit 0', { name: 'past', cores: 1, memoryGb: 1 })
   const holder = await submit('sleep 600', { name: 'holder', cores: 1, memoryGb: 5, timeSeconds: 600 })
