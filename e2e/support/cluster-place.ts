@@ -19,9 +19,9 @@ export const testKubeconfig = (): string => {
 /** Runs the cluster's own kubectl as its administrator; returns what it prints. */
 export const kubectl = (...args: readonly string[]): Promise<string> => withInput('', args)
 
-/** Makes objects, or changes them to be so. */
-export async function applyObjects(items: readonly object[]): Promise<void> {
-  await withInput(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), ['apply', '-f', '-'])
+/** Makes objects, or changes them to be so; by `--dry-run=server` only asks whether that would be let pass. */
+export async function applyObjects(items: readonly object[], ...options: readonly string[]): Promise<void> {
+  await withInput(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), ['apply', '-f', '-', ...options])
 }
 
 async function withInput(input: string, args: readonly string[]): Promise<string> {
