@@ -3,8 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import type { Network } from '@science-platform/contract'
 import { parseAllDocuments } from 'yaml'
+import type { Config } from '../packages/server/src/config.ts'
 import { readConfig } from '../packages/server/src/configuration/read.ts'
+import { jobObject } from '../packages/server/src/executor/kubernetes/job-object.ts'
 import { neededRights, type Right } from '../packages/server/src/executor/kubernetes/rights.ts'
 import { Chart, fullValues } from './support/chart.ts'
 
@@ -15,13 +18,31 @@ interface Rule {
   readonly verbs: readonly string[]
 }
 
+/** Of a NetworkPolicy. */
+interface PolicySpec {
+  readonly podSelector?: {
+    readonly matchLabels?: Readonly<Record<string, string>>
+    readonly matchExpressions?: readonly { readonly key: string; readonly operator: string }[]
+  }
+  readonly policyTypes?: readonly string[]
+  readonly ingress?: readonly object[]
+  readonly egress?: readonly EgressRule[]
+}
+interface EgressRule {
+  readonly ports?: readonly { readonly port: number; readonly protocol: string }[]
+  readonly to?: readonly {
+    readonly ipBlock?: { readonly cidr: string; readonly except?: readonly string[] }
+    readonly namespaceSelector?: object
+  }[]
+}
+
 /** What a Kubernetes object has that these tests look at. */
 interface KubernetesObject {
   readonly kind: string
   readonly metadata: { readonly name: string; readonly namespace?: string }
   readonly data?: Readonly<Record<string, string>>
   readonly rules?: readonly Rule[]
-  readonly spec?: {
+  readonly spec?: PolicySpec & {
     readonly template: {
       readonly spec: {
         readonly enableServiceLinks: boolean
@@ -49,6 +70,14 @@ const wordsOf = ({ verb, group, resource, subresource, everywhere = false }: Rig
     ...(everywhere ? ['in all namespaces'] : []),
   ].join(' ')
 
+/** Whether a policy is about pods with these labels. */
+const selects = (
+  { matchLabels = {}, matchExpressions = [] }: NonNullable<PolicySpec['podSelector']>,
+  labels: Readonly<Record<string, string>>,
+): boolean =>
+  Object.entries(matchLabels).every(([key, value]) => labels[key] === value) &&
+  matchExpressions.every(({ key, operator }) => operator === 'Exists' && key in labels)
+
 const least = { storage: { home: { claim: 'home' }, projects: { claim: 'projects' } } }
 
 describe('the Helm chart', () => {
@@ -73,13 +102,18 @@ describe('the Helm chart', () => {
     throw new Error('the chart took these values')
   }
 
+  /** The platform's configuration, as the server reads it. */
+  const configOf = async (objects: readonly KubernetesObject[]): Promise<Config> => {
+    const file = join(folder, 'config.yaml')
+    await writeFile(file, objects.find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? '')
+    return readConfig({ file, env: {}, flags: {} })
+  }
+
   for (const [name, values] of Object.entries({ least, everything: fullValues }))
     it(`passes lint, and its configuration is one that the platform takes (${name})`, async () => {
       await chart.helm(['lint', '--strict', '--quiet'], values)
-      const text = (await render(values)).find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? ''
-      const file = join(folder, 'config.yaml')
-      await writeFile(file, text)
-      const config = await readConfig({ file, env: {}, flags: {} })
+      const config = await configOf(await render(values))
+      assert.equal(config.kubernetes.runtimeClass, values === fullValues ? 'gvisor' : undefined)
       assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
     })
 
@@ -94,10 +128,83 @@ describe('the Helm chart', () => {
     })
     // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as a misspelt setting.
     assert.equal(server?.enableServiceLinks, false)
-    assert.deepEqual(
-      rightsOf(await render(least)).toSorted(),
-      [...neededRights.map((right) => wordsOf(right)), 'list pods.metrics.k8s.io'].toSorted(),
-    )
+  })
+
+  for (const usage of ['metrics', 'kubelet', 'none'] as const)
+    for (const localQueue of ['', 'science'])
+      it(`gives the rights that the server asks for, and no other (usage: ${usage}, localQueue: '${localQueue}')`, async () => {
+        const objects = await render({ ...least, jobs: { usage }, kueue: { localQueue } })
+        const { kubernetes } = await configOf(objects)
+        assert.deepEqual(rightsOf(objects).toSorted(), neededRights(kubernetes).map(wordsOf).toSorted())
+      })
+
+  describe('keeps jobs in their network', () => {
+    /** The labels of a job's pod, as the platform makes them. */
+    const labelsOf = async (network?: Network): Promise<Readonly<Record<string, string>>> => {
+      const { kubernetes, images } = await configOf(await render(least))
+      const spec = {
+        id: 'k3x9a0qz-1',
+        jobId: 'k3x9a0qz',
+        name: 'fit-orbits',
+        account: { name: 'ada', uid: 20_000, gid: 20_000, groups: [] },
+        image: 'localhost:5000/astro/fit:1',
+        env: {},
+        resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
+        graceSeconds: 30,
+        ...(network === undefined ? {} : { network }),
+      }
+      return jobObject(spec, { ...kubernetes, images }, 'secret').spec?.template.metadata?.labels ?? {}
+    }
+    const anything = 'anything: no policy is about it'
+    /** What a pod may reach, and by whom it may be reached: what the policies that are about it open. */
+    const opened = async (labels: Readonly<Record<string, string>>, values: object = least) => {
+      const about = (await render(values)).flatMap(({ kind, metadata, spec }) =>
+        kind === 'NetworkPolicy' &&
+        metadata.namespace === 'science-platform-jobs' &&
+        spec?.podSelector !== undefined &&
+        selects(spec.podSelector, labels)
+          ? [spec]
+          : [],
+      )
+      const closed = new Set(about.flatMap(({ policyTypes = [] }) => policyTypes))
+      return {
+        ingress: closed.has('Ingress') ? about.flatMap(({ ingress = [] }) => ingress) : anything,
+        egress: closed.has('Egress') ? about.flatMap(({ egress = [] }) => egress) : anything,
+      }
+    }
+    const names = {
+      ports: [
+        { port: 53, protocol: 'UDP' },
+        { port: 53, protocol: 'TCP' },
+      ],
+    }
+
+    it('none: nothing at all', async () => {
+      assert.deepEqual(await opened(await labelsOf('none')), { egress: [], ingress: [] })
+    })
+
+    it('isolated: the world, but for link-local addresses; names are found all the same', async () => {
+      const everything = [
+        { ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } },
+        { ipBlock: { cidr: '::/0', except: ['fe80::/10', 'fd00:ec2::254/128'] } },
+        { namespaceSelector: {} },
+      ]
+      for (const labels of [await labelsOf(), await labelsOf('isolated')])
+        assert.deepEqual(await opened(labels), { egress: [names, { to: everything }], ingress: [] })
+    })
+
+    it('isolated: also without the ranges that the site names, and without other pods', async () => {
+      const jobs = { blockedRanges: ['169.254.0.0/16', '10.0.0.0/8'], reachPods: false }
+      assert.deepEqual((await opened(await labelsOf(), { ...least, jobs })).egress, [
+        names,
+        { to: [{ ipBlock: { cidr: '0.0.0.0/0', except: jobs.blockedRanges } }, { ipBlock: { cidr: '::/0' } }] },
+      ])
+    })
+
+    it('and is nothing to other pods of the namespace', async () => {
+      const session = { 'app.kubernetes.io/part-of': 'canfar', 'app.kubernetes.io/managed-by': 'skaha' }
+      assert.deepEqual(await opened(session), { ingress: anything, egress: anything })
+    })
   })
 
   it('refuses values that cannot work, and says what would do', async () => {
@@ -105,6 +212,8 @@ describe('the Helm chart', () => {
     assert.match(await refusal({ ...least, storage: { home: { claim: 'a', hostPath: '/b' } } }), /not both/)
     assert.match(await refusal({ ...least, publicURL: 'https://x' }), /publicURL/)
     assert.match(await refusal({ ...least, publicUrl: 'batch.example.org' }), /publicUrl/)
+    for (const range of ['10.0.0.0', '0.0.0.0/0'])
+      assert.match(await refusal({ ...least, jobs: { blockedRanges: [range] } }), /blockedRanges/)
     assert.match(await refusal({ ...least, ingress: { enabled: true } }), /ingress\.tlsSecret/)
   })
 })

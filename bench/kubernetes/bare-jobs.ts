@@ -1,13 +1,16 @@
 import type { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api.ts'
 import { adminApi, type V1Job, type V1Pod } from '../../packages/server/src/executor/kubernetes/testing/admin-api.ts'
 
+/** What becomes of a job in the cluster, in order; `let go`: its pod has no gate (any more). */
+type Stage = 'job' | 'pod' | 'let go' | 'running'
+
 /** Jobs without a platform, through the same client, and what is seen of anybody's. */
 export class BareJobs {
   readonly #api: KubernetesApi
   readonly #namespace: string
   readonly #image: string
   readonly #closing = new AbortController()
-  /** Labels of Jobs and pods, with when they were first seen: made, and running. */
+  /** Labels of Jobs and pods, with when they were first seen in a stage. */
   readonly #seen = new Map<string, number>()
   readonly #ended = new Set<string>()
   #count = 0
@@ -38,20 +41,21 @@ export class BareJobs {
     return seconds
   }
 
-  /** Milliseconds from a request to its Job being there. */
-  async latency(): Promise<{ made: number }> {
+  /** Milliseconds from a request to its Job being there, and to its container running. */
+  async latency(): Promise<{ made: number; running: number }> {
     const name = `bare-${++this.#count}`
     const begun = performance.now()
-    await this.#create(name)
+    await this.#create(name, ['sleep', '2'])
     const made = (await this.seen(`bare=${name}`, 'job')) - begun
+    const running = (await this.seen(`bare=${name}`, 'running')) - begun
     await until(() => this.#ended.has(name))
     await this.#api.delete(`${this.#jobs}/${name}`, { propagationPolicy: 'Background' }, this.#closing.signal)
-    return { made }
+    return { made, running }
   }
 
-  /** When (performance.now) a Job with this label was first seen, or its container running. */
-  async seen(label: string, what: 'job' | 'running'): Promise<number> {
-    const key = `${what} ${label}`
+  /** When (performance.now) the Job or the pod with this label was first seen in a stage. */
+  async seen(label: string, stage: Stage): Promise<number> {
+    const key = `${stage} ${label}`
     await until(() => this.#seen.has(key))
     return this.#seen.get(key) ?? 0
   }
@@ -65,7 +69,7 @@ export class BareJobs {
     return `/apis/batch/v1/namespaces/${this.#namespace}/jobs`
   }
 
-  async #create(name: string): Promise<void> {
+  async #create(name: string, command: string[] = ['true']): Promise<void> {
     const labels = { bare: name }
     const job: V1Job = {
       apiVersion: 'batch/v1',
@@ -84,7 +88,7 @@ export class BareJobs {
                 name: 'job',
                 image: this.#image,
                 imagePullPolicy: 'Always',
-                command: ['true'],
+                command,
                 resources: { requests: { cpu: '10m', memory: '50Mi' } },
               },
             ],
@@ -99,7 +103,7 @@ export class BareJobs {
     const signal = this.#closing.signal
     for await (const { object } of this.#api.watch<V1Job>(this.#jobs, { signal })) {
       const { name = '', labels = {} } = object.metadata ?? {}
-      for (const [key, value] of Object.entries(labels)) this.#first(`job ${key}=${value}`)
+      this.#first('job', labels)
       if ((object.status?.conditions ?? []).some(({ type }) => type === 'Complete' || type === 'Failed'))
         this.#ended.add(name)
     }
@@ -107,13 +111,19 @@ export class BareJobs {
 
   async #watchPods(): Promise<void> {
     const signal = this.#closing.signal
-    for await (const { object } of this.#api.watch<V1Pod>(`/api/v1/namespaces/${this.#namespace}/pods`, { signal }))
-      if (object.status?.containerStatuses?.[0]?.state?.running !== undefined)
-        for (const [key, value] of Object.entries(object.metadata?.labels ?? {})) this.#first(`running ${key}=${value}`)
+    for await (const { object } of this.#api.watch<V1Pod>(`/api/v1/namespaces/${this.#namespace}/pods`, { signal })) {
+      const { metadata: { labels = {} } = {}, spec, status } = object
+      this.#first('pod', labels)
+      if ((spec?.schedulingGates ?? []).length === 0) this.#first('let go', labels)
+      if (status?.containerStatuses?.[0]?.state?.running !== undefined) this.#first('running', labels)
+    }
   }
 
-  #first(key: string): void {
-    if (!this.#seen.has(key)) this.#seen.set(key, performance.now())
+  #first(stage: Stage, labels: Readonly<Record<string, string>>): void {
+    for (const [key, value] of Object.entries(labels)) {
+      const seen = `${stage} ${key}=${value}`
+      if (!this.#seen.has(seen)) this.#seen.set(seen, performance.now())
+    }
   }
 
   #own(work: Promise<void>): void {

@@ -8,8 +8,11 @@ export interface ClusterPlatform extends AsyncDisposable {
   readonly imageOnNodes: string
   /** Seconds from the submission of some jobs at once to the last of them being told as ended. */
   run(count: number): Promise<number>
-  /** Milliseconds from a submission to its Job being there, and from its container running to the platform telling so. */
-  latency(watcher: BareJobs): Promise<{ made: number; told: number }>
+  /**
+   * Milliseconds from a submission to its Job being there, that its pod waits for the platform to let it go, from the submission to its
+   * container running, and from then to the platform telling so.
+   */
+  latency(watcher: BareJobs): Promise<{ made: number; gated: number; running: number; told: number }>
 }
 
 /** Starts a platform on the test cluster as its operators do. */
@@ -40,8 +43,10 @@ export async function startClusterPlatform(): Promise<ClusterPlatform> {
       const [id = ''] = (
         await platform.jobs().submit({ name: 'bench', image: testImage, cmd: 'sleep 2', cores: 1, memoryGb: 1 })
       ).ids
-      const made = (await watcher.seen(`canfar.net/id=${id}`, 'job')) - begun
-      const running = await watcher.seen(`canfar.net/id=${id}`, 'running')
+      const label = `canfar.net/id=${id}`
+      const made = (await watcher.seen(label, 'job')) - begun
+      const gated = (await watcher.seen(label, 'let go')) - (await watcher.seen(label, 'pod'))
+      const running = await watcher.seen(label, 'running')
       for (;;) {
         const { state } = await platform.jobs().get(id)
         if (state !== 'starting' && state !== 'queued') break
@@ -49,7 +54,7 @@ export async function startClusterPlatform(): Promise<ClusterPlatform> {
       }
       const told = performance.now() - running
       await platform.ended(id)
-      return { made, told }
+      return { made, gated, running: running - begun, told }
     },
     [Symbol.asyncDispose]: () => platform[Symbol.asyncDispose](),
   }

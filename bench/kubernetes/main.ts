@@ -40,12 +40,11 @@ async function measureRate(): Promise<RateFigures> {
     )
   }
 
-  const latencies: { bare: number[]; made: number[]; told: number[] } = { bare: [], made: [], told: [] }
+  const bareLatencies: Awaited<ReturnType<typeof bare.latency>>[] = []
+  const latencies: Awaited<ReturnType<typeof platform.latency>>[] = []
   for (let i = 0; i < 15; i++) {
-    latencies.bare.push((await bare.latency()).made)
-    const { made, told } = await platform.latency(bare)
-    latencies.made.push(made)
-    latencies.told.push(told)
+    bareLatencies.push(await bare.latency())
+    latencies.push(await platform.latency(bare))
   }
   bare.close()
   return {
@@ -53,9 +52,12 @@ async function measureRate(): Promise<RateFigures> {
     barePerSecond: median(rates.bare),
     perSecond: median(rates.platform),
     ratio: median(rates.platform.map((rate, i) => rate / (rates.bare[i] ?? NaN))),
-    bareMadeMs: median(latencies.bare),
-    madeMs: median(latencies.made),
-    toldMs: median(latencies.told),
+    bareMadeMs: median(bareLatencies.map(({ made }) => made)),
+    bareRunningMs: median(bareLatencies.map(({ running }) => running)),
+    madeMs: median(latencies.map(({ made }) => made)),
+    gatedMs: median(latencies.map(({ gated }) => gated)),
+    runningMs: median(latencies.map(({ running }) => running)),
+    toldMs: median(latencies.map(({ told }) => told)),
   }
 }
 

@@ -13,6 +13,11 @@ export interface RateFigures {
   /** Milliseconds from a request to its Job being there: bare, and through the platform. */
   readonly bareMadeMs: number
   readonly madeMs: number
+  /** Milliseconds that a pod waits for the platform to let it go. */
+  readonly gatedMs: number
+  /** Milliseconds from a request to its container running: bare, and through the platform. */
+  readonly bareRunningMs: number
+  readonly runningMs: number
   /** Milliseconds from a container that runs to the platform telling so. */
   readonly toldMs: number
 }
@@ -41,7 +46,7 @@ export interface Results {
 
 /** The results as text of at most 80 columns, with the figures that the project means to reach. */
 export function report({ at, machine, load, rate, scale }: Results): string {
-  const share = rate.madeMs - rate.bareMadeMs + rate.toldMs
+  const share = rate.madeMs - rate.bareMadeMs + rate.gatedMs
   const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
   const aims: (readonly [string, string, string, boolean])[] = [
     ['jobs/s, part of bare Jobs', digits(rate.ratio, 2), 'at least 0.9', rate.ratio >= 0.9],
@@ -71,11 +76,15 @@ export function report({ at, machine, load, rate, scale }: Results): string {
       ['science-platform', digits(rate.perSecond, 2)],
     ]),
     '',
-    'One job at a time:',
+    'One job at a time; gate: from its pod to its being let go; told: from running to the',
+    'platform saying so. The own share is the later Job and the gate.',
     table([
-      ['', 'from request to Job', 'from running to told'],
-      ['bare Jobs, through the same client', `${digits(rate.bareMadeMs, 0)} ms`, ''],
-      ['science-platform', `${digits(rate.madeMs, 0)} ms`, `${digits(rate.toldMs, 0)} ms`],
+      ['from request to', 'Job', 'running', 'gate', 'told'],
+      ['bare Jobs, same client', `${digits(rate.bareMadeMs, 0)} ms`, `${digits(rate.bareRunningMs, 0)} ms`, '', ''],
+      [
+        'science-platform',
+        ...[rate.madeMs, rate.runningMs, rate.gatedMs, rate.toldMs].map((ms) => `${digits(ms, 0)} ms`),
+      ],
     ]),
     ...(scale === undefined
       ? []

@@ -20,7 +20,7 @@ import { boundHours, compare } from './compare.ts'
 import { scoreEstimates } from './estimates.ts'
 import { generate } from './generate.ts'
 import { report } from './report.ts'
-import { measureScale } from './scale.ts'
+import { measureForecasts, measureScale } from './scale.ts'
 import { readSwf, writeSwf } from './swf.ts'
 
 const { values: options } = parseArgs({
@@ -52,6 +52,7 @@ async function run(): Promise<void> {
   say('a long queue')
   const million = measureScale(options.quick ? 100_000 : 1_000_000, 2000, collect)
   const hundredThousand = measureScale(100_000, 200, collect)
+  const forecasts = [16, 200, 10_000].map((nodes) => measureForecasts(nodes, 100_000))
   const traces = options.trace === undefined ? [standard, generate({ ...generated, load: 1 })] : [standard]
   const comparisons = traces.map((trace) => {
     say(trace.name)
@@ -61,7 +62,7 @@ async function run(): Promise<void> {
     return { trace: trace.name, jobs: trace.jobs.length, boundHours: boundHours(trace), queues, estimates }
   })
   const load = { before, after: loadavg()[0] ?? 0 }
-  const results = { at: new Date().toISOString(), machine, load, million, hundredThousand, comparisons }
+  const results = { at: new Date().toISOString(), machine, load, million, hundredThousand, forecasts, comparisons }
   const out = options.out ?? join(fileURLToPath(new URL('..', import.meta.url)), 'results', `queue-${Date.now()}.json`)
   await mkdir(dirname(out), { recursive: true })
   await writeFile(out, `${JSON.stringify(results, undefined, 2)}\n`)

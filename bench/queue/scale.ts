@@ -20,8 +20,20 @@ export interface Scale {
   readonly bytesPerJob: number
   readonly placementsPerSecond: number
   readonly cycleMs: { readonly median: number; readonly p99: number }
-  readonly whyMs: { readonly median: number; readonly p99: number }
-  readonly expectedStartMs: { readonly median: number; readonly p99: number }
+  readonly whyMs: Asked
+}
+
+/** How long answers took: a hundred, asked about jobs from all of the queue. */
+export interface Asked {
+  readonly median: number
+  readonly slowest: number
+}
+
+/** How long it takes to say when a job will start, where so many nodes are full. */
+export interface ForecastScale {
+  readonly nodes: number
+  readonly queued: number
+  readonly ms: Asked
 }
 
 const shapes = [
@@ -34,7 +46,7 @@ const shapes = [
  */
 export function measureScale(queued: number, events: number, collect: () => void): Scale {
   const random = randomFrom(1)
-  const nodes = Array.from({ length: 10_000 }, (_, i) => ({ name: `node${i}`, cores: 64, memoryGb: 256, gpus: 0 }))
+  const nodes = nodesOf(10_000)
   const jobs = jobsOf(random)
   const planner = fill(nodes, jobs)
   collect()
@@ -62,9 +74,26 @@ export function measureScale(queued: number, events: number, collect: () => void
       built.result.whatWouldStart(id, now)
       return reason === undefined ? '' : words(reason, String)
     }),
-    expectedStartMs: questions(waiting, (id) => band(forecast(built.result, id, epoch + 1000, 1) ?? [], [])),
   }
 }
+
+/** Fills so many nodes and asks for expected starts: of a small cluster's queue least can be left out. */
+export function measureForecasts(nodes: number, queued: number): ForecastScale {
+  const jobs = jobsOf(randomFrom(1))
+  const planner = fill(nodesOf(nodes), jobs)
+  const waiting = [...planner.snapshot().queued].slice(0, queued)
+  for (const { id } of [...planner.snapshot().queued].slice(queued)) planner.tell({ type: 'gone', id })
+  for (const job of jobs.take(queued - waiting.length)) {
+    planner.tell({ type: 'queued', job })
+    waiting.push(job)
+  }
+  planner.plan(epoch)
+  const ms = questions(waiting, (id) => band(forecast(planner, id, epoch + 1000, 1) ?? [], []))
+  return { nodes, queued, ms }
+}
+
+const nodesOf = (count: number): readonly PlanNode[] =>
+  Array.from({ length: count }, (_, i) => ({ name: `node${i}`, cores: 64, memoryGb: 256, gpus: 0 }))
 
 /** Jobs without end, of 1,000 users in 50 groups; each user has five kinds of job. */
 function* jobsOf(random: () => number): Generator<QueuedJob, never> {
@@ -91,7 +120,7 @@ function* jobsOf(random: () => number): Generator<QueuedJob, never> {
 }
 
 /** A planner whose nodes are full of jobs that were placed at some time in the last hour. */
-function fill(nodes: readonly PlanNode[], jobs: Iterator<QueuedJob>): Planner {
+function fill(nodes: readonly PlanNode[], jobs: IteratorObject<QueuedJob>): Planner {
   const planner = new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes })
   for (let i = 0; i < 150_000; i++) planner.tell({ type: 'queued', job: jobs.next().value as QueuedJob })
   const { placements } = planner.plan(epoch)
@@ -131,10 +160,12 @@ function cycles(planner: Planner, events: number, random: () => number) {
   })
 }
 
-function questions(waiting: readonly QueuedJob[], ask: (id: string) => unknown) {
-  const asked = waiting.filter((_, i) => i % Math.ceil(waiting.length / 60) === 0)
-  let place = 0
-  return spread(asked.length, () => ask((asked[place++] as QueuedJob).id))
+function questions(waiting: readonly QueuedJob[], ask: (id: string) => unknown): Asked {
+  const ms = Array.from({ length: 100 }, (_, i) => {
+    const { id } = waiting[Math.floor((i * waiting.length) / 100)] as QueuedJob
+    return timed(() => ask(id)).ms
+  }).toSorted((a, b) => a - b)
+  return { median: ms[50] ?? 0, slowest: ms.at(-1) ?? 0 }
 }
 
 function spread(times: number, act: () => unknown): { readonly median: number; readonly p99: number } {

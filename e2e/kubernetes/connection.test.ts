@@ -3,8 +3,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { neededRights } from '../../packages/server/src/executor/kubernetes/rights.ts'
 import { kubectl, testKubeconfig } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+import { ServiceAccount } from '../support/service-account.ts'
 import { WayToApiServer } from '../support/way-to-api-server.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
@@ -41,36 +43,18 @@ describe('the way to the API server', { skip }, () => {
   })
 
   it('a kubeconfig that lacks a right: the server does not start, and names it', async () => {
-    const name = 'no-pod-logs'
     await using platform = await Platform.make()
-    const inNamespace = ['-n', platform.namespace]
-    await kubectl('create', 'serviceaccount', name, ...inNamespace)
-    await kubectl(
-      'create',
-      'role',
-      name,
-      '--verb=create,list,watch,get,patch,delete',
-      '--resource=jobs.batch',
-      ...inNamespace,
-    )
-    await kubectl(
-      'create',
-      'rolebinding',
-      name,
-      `--role=${name}`,
-      `--serviceaccount=${platform.namespace}:${name}`,
-      ...inNamespace,
-    )
-    const token = (await kubectl('create', 'token', name, ...inNamespace)).trim()
+    const onlyJobs = neededRights({ usage: 'none' }).filter(({ resource }) => resource === 'jobs')
+    await using account = await ServiceAccount.make(platform.namespace, 'no-pod-logs', onlyJobs)
     const kubeconfig = join(folder, 'poor.conf')
-    const text = await readFile(testKubeconfig(), 'utf8')
-    await writeFile(kubeconfig, text.replace(/user: \{client-certificate.*\}\}\]/, `user: {token: "${token}"}}]`))
+    await account.writeKubeconfig(kubeconfig)
     platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', kubeconfig)
     await assert.rejects(platform.start(), (error: Error) => {
       assert.match(error.message, new RegExp(`get pods/log in the namespace ${platform.namespace}`))
       assert.match(error.message, /list nodes in all namespaces/)
+      assert.match(error.message, /get nodes\/proxy in all namespaces \(or set kubernetes\.usage/)
       assert.doesNotMatch(error.message, /jobs\.batch/)
-      assert.ok(!error.message.includes(token))
+      assert.ok(!error.message.includes(account.token))
       return true
     })
     platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', testKubeconfig())

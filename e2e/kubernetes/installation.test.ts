@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -11,7 +11,14 @@ import { busyboxImage } from '../../packages/server/src/image/testing/busybox-im
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 import { text } from '../../packages/server/src/executor/executor-contract.ts'
 import { Chart, fullValues } from '../support/chart.ts'
-import { applyObjects, clusterRegistry, kubectl, removeNamespace, testKubeconfig } from '../support/cluster-place.ts'
+import {
+  applyObjects,
+  clusterRegistry,
+  kubectl,
+  kubectlFolder,
+  removeNamespace,
+  testKubeconfig,
+} from '../support/cluster-place.ts'
 import { eventually, onKubernetes } from '../support/platform.ts'
 import { WayToApiServer } from '../support/way-to-api-server.ts'
 
@@ -27,7 +34,8 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   const jobs = `chart-jobs-${own}`
   const pod = 'batch-science-platform-0'
   const inPlatform = ['-n', platform]
-  const withHelm = ['--kubeconfig', testKubeconfig(), '--namespace', platform]
+  const onCluster = ['--kubeconfig', testKubeconfig()]
+  const withHelm = [...onCluster, '--namespace', platform]
   const values = {
     image: { repository: `${clusterRegistry}/science-platform`, tag: 'test' },
     publicUrl: 'https://batch.example.org',
@@ -40,32 +48,39 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       kubernetes: { dnsPolicy: 'Default', overcommit: 4 },
     },
   }
+  /** What is to be undone, the latest first: also where not all could be done. */
+  const made = new AsyncDisposableStack()
   let folder: string
   let chart: Chart
-  let way: WayToApiServer
   let token: string
 
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sp-installation-'))
+    made.defer(() => rm(folder, { recursive: true, force: true }))
     await run(join(repository, 'deploy/image/build-image'), [join(folder, 'server.tar')], { timeout: 400_000 })
-    await pushImage(join(folder, 'server.tar'), { host: clusterRegistry }, 'science-platform:test')
+    for (const tag of ['test', 'upgraded'])
+      await pushImage(join(folder, 'server.tar'), { host: clusterRegistry }, `science-platform:${tag}`)
     await busyboxImage({ archive: join(folder, 'busybox.tar') })
     await pushImage(join(folder, 'busybox.tar'), { host: clusterRegistry }, 'installed/busybox:1')
     chart = await Chart.open(folder)
     // What kube-proxy does for pods that talk to the API server; the test cluster has none.
     await run('ip', ['addr', 'replace', `${serviceAddress}/32`, 'dev', 'kube0'])
-    way = await WayToApiServer.open(serviceAddress, 443)
+    made.defer(async () => {
+      await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
+    })
+    const way = await WayToApiServer.open(serviceAddress, 443)
+    made.defer(() => {
+      way.close()
+    })
+    made.defer(async () => {
+      await kubectl('delete', 'pv', '-l', `installation=${own}`, '--wait=false')
+    })
+    for (const namespace of [platform, jobs]) made.defer(() => removeNamespace(namespace))
+    made.defer(() => chart.uninstall('batch', withHelm).catch(() => undefined))
     await provideVolumes()
   })
 
-  after(async () => {
-    await chart.uninstall('batch', withHelm).catch(() => undefined)
-    for (const namespace of [platform, jobs]) await removeNamespace(namespace)
-    await kubectl('delete', 'pv', '-l', `installation=${own}`, '--wait=false')
-    way.close()
-    await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
-    await rm(folder, { recursive: true, force: true })
-  })
+  after(() => made.disposeAsync())
 
   /** A volume for each claim, as operators make them where there is no storage class: the users' files are the same in both namespaces. */
   async function provideVolumes(): Promise<void> {
@@ -122,8 +137,17 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     return new Jobs({ url: `http://${address}:8080`, token })
   }
 
+  /** Runs a command of the operators' page, in the namespace of this test. */
+  const documented = (command: string, instead: Readonly<Record<string, string>> = {}): Promise<string> =>
+    chart.asDocumented('docs/operations/kubernetes.md', command, values, { 'science-platform': platform, ...instead }, [
+      ...onCluster,
+      '--wait',
+      '--timeout',
+      '120s',
+    ])
+
   it('starts, is ready, and has users and tokens made by its own command', async () => {
-    await chart.helm(['install', 'batch'], values, [...withHelm, '--wait', '--timeout', '120s'])
+    await documented('helm install batch')
     await applyObjects(claims(jobs))
     await command('user', 'add', 'ada', '--group', 'survey')
     token = (await command('token', 'create', 'ada')).trim()
@@ -153,20 +177,32 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   it('is upgraded without losing a running job, its log or its ending', async () => {
     const id = await submit('echo before; until [ -e upgraded ]; do sleep 0.2; done; rm upgraded; echo after; exit 4')
     await eventually('its first words', async () => (await log(id)) === 'before\n')
-    const before = await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.metadata.uid}')
-    const upgraded = { ...values, podAnnotations: { upgraded: 'yes' } }
-    await chart.helm(['upgrade', 'batch'], upgraded, [...withHelm, '--wait', '--timeout', '120s'])
-    assert.notEqual(await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.metadata.uid}'), before)
+    await documented('helm upgrade batch', { 'image.tag=0.2.0': 'image.tag=upgraded' })
+    const image = await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.spec.containers[0].image}')
+    assert.equal(image, `${clusterRegistry}/science-platform:upgraded`)
     assert.equal((await (await client()).get(id)).state, 'running')
     await ended(await submit('touch upgraded'))
     assert.equal((await ended(id))?.exitCode, 4)
     assert.equal(await log(id), 'before\nafter\n')
   })
 
-  it('leaves the namespace of the jobs and the data behind when it is uninstalled', async () => {
+  it('leaves the data and the jobs behind when it is uninstalled, and the jobs go as its page says', async () => {
+    const id = await submit('sleep 3600')
+    await eventually('it to run', async () => (await (await client()).get(id)).state === 'running')
     await chart.uninstall('batch', [...withHelm, '--wait'])
     assert.match(await kubectl('get', 'namespace', jobs, '-o', 'name'), new RegExp(`namespace/${jobs}`))
     assert.match(await kubectl('get', 'pvc', ...inPlatform, '-o', 'name'), new RegExp(`data-${pod}`))
+    const phases = ['get', 'pods', '-n', jobs, '-o', 'jsonpath={.items[*].status.phase}']
+    assert.equal(await kubectl(...phases), 'Running')
+    const page = await readFile(join(repository, 'docs/operations/kubernetes.md'), 'utf8')
+    const [, commands = ''] = /\n## Uninstall\n[^]*?\n```sh\n([^]*?)```/.exec(page) ?? []
+    await run('sh', ['-euc', commands.replaceAll('science-platform-jobs', jobs)], {
+      env: { ...process.env, KUBECONFIG: testKubeconfig(), PATH: `${kubectlFolder()}:${process.env['PATH']}` },
+    })
+    await eventually(
+      'nothing to be left',
+      async () => (await kubectl('get', 'jobs,pods', '-n', jobs, '-o', 'name')) === '',
+    )
   })
 
   it('has only objects that the API server takes, whatever is filled in', async () => {

@@ -1,20 +1,32 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { neededRights } from '../../packages/server/src/executor/kubernetes/rights.ts'
 import { ClusterProcess, mendCluster, nodeReady } from '../support/cluster-process.ts'
 import { OtherNode } from '../support/other-node.ts'
 import { kubectl } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+import { ServiceAccount } from '../support/service-account.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
 describe('parts of the cluster that go away', { skip }, () => {
   let platform: Platform
+  let account: ServiceAccount
   before(async () => {
     platform = await Platform.make('kubernetes: {lossSeconds: 5}\n')
+    // As where it runs in a pod: an API server that has just started refuses accounts whose roles it has not read yet.
+    account = await ServiceAccount.make(platform.namespace, 'platform', neededRights({ usage: 'kubelet' }))
+    const kubeconfig = join(platform.folder, 'service-account.conf')
+    await account.writeKubeconfig(kubeconfig)
+    platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', kubeconfig)
     await platform.start()
   })
   afterEach(mendCluster)
-  after(() => platform[Symbol.asyncDispose]())
+  after(async () => {
+    await platform[Symbol.asyncDispose]()
+    await account[Symbol.asyncDispose]()
+  })
 
   const runs = async (line: string): Promise<string> => {
     const id = await platform.submit(line)
@@ -31,7 +43,10 @@ describe('parts of the cluster that go away', { skip }, () => {
     await api.stop()
     const accepted = await platform.submit('echo once >> accepted; cat accepted; rm accepted')
     const cancelled = await platform.submit('sleep 600')
-    await pause(30)
+    await eventually('its owner to read what it waits for', async () =>
+      (await platform.jobs().why(accepted)).summary.startsWith('The API server of the cluster does not answer.'),
+    )
+    await pause(20)
     await platform.jobs().cancel(cancelled)
     assert.equal(await platform.logOf(lasting), 'up\n')
     await pause(30)
@@ -41,6 +56,11 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal(await platform.logOf(ending), 'up\ndown\n')
     assert.equal((await platform.ended(accepted)).exitCode, 0)
     assert.equal(await platform.logOf(accepted), 'once\n')
+    const told = (await platform.jobs().events(accepted)).map(({ message }) => message)
+    assert.ok(
+      told.some((text) => text.startsWith('The API server of the cluster does not answer.')),
+      told.join('\n'),
+    )
     assert.equal((await platform.ended(cancelled)).state, 'cancelled')
     await platform.run('touch go')
     assert.equal((await platform.ended(lasting)).exitCode, 4)

@@ -26,11 +26,11 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
   it('is fetched with the credentials of its job, which are in its Secret alone, and gone with it', async () => {
     const id = await image.submit(platform, 'echo up; while [ ! -e go ]; do sleep 0.2; done; rm go')
     await platform.becomes(id, 'running')
-    assert.match(await secrets(), new RegExp(`secret/science-platform-${id}-1\n`))
+    const [, secret = ''] = new RegExp(`^secret/(science-platform-${id}-1-[0-9a-f]{8})\n`).exec(await secrets()) ?? []
     const { user, password } = image.account
     const auth = Buffer.from(`${user}:${password}`).toString('base64')
 
-    const stored = await inNamespace('get', 'secret', `science-platform-${id}-1`, '-o', 'json')
+    const stored = await inNamespace('get', 'secret', secret, '-o', 'json')
     const { data } = JSON.parse(stored) as { data: Record<string, string> }
     const config = Buffer.from(data['.dockerconfigjson'] ?? '', 'base64').toString()
     assert.ok(config.includes(auth), 'what is looked for below is what there is')
@@ -53,7 +53,7 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
     await inNamespace('create', 'quota', 'no-pods', '--hard=pods=0')
     const id = await image.submit(platform, 'true')
     await eventually('the Secret', async () => (await secrets()).includes(id))
-    await inNamespace('delete', `secret/science-platform-${id}-1`)
+    await inNamespace('delete', 'secrets', '--all')
     await inNamespace('delete', 'quota', 'no-pods')
     const job = await platform.ended(id)
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'image-unauthorized'])

@@ -45,13 +45,13 @@ test('a job for the off-peak hours waits for them, larger limits hold in them, a
   assert.ok(Date.now() < opensAt, 'the platform is up before its hours begin')
   const opening = new Date(opensAt).toISOString()
   const { offPeak } = await platform.jobs().queue()
-  assert.deepEqual(offPeak, { isNow: false, changesAt: opening })
+  assert.deepEqual(offPeak, { isNow: false, changesAt: opening, timezone })
 
   const night = await submit('true', { cores: 1, when: 'off-peak' })
   const large = await submit('true', { cores: 3 })
   const told = await waitsFor(platform.jobs(), night, 'window')
   assert.equal(told.reason?.until, opening)
-  assert.match(told.summary, /It waits for off-peak hours, which begin 2\d\d\d-/)
+  assert.match(told.summary, /It waits for off-peak hours, which begin 2\d\d\d-.* \(\d\d:\d\d in America\/Vancouver\)/)
   assert.ok(
     told.sooner.some(({ change, startsNow }) => change.when === 'any' && startsNow),
     JSON.stringify(told.sooner),

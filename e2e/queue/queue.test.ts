@@ -217,6 +217,7 @@ test('why and queue are told by the command line in 80 columns, and as JSON', as
   const queue = (await run(canfar, ['queue'], { env })).stdout
   for (const line of queue.split('\n')) assert.ok(line.length <= 80, line)
   assert.match(queue, /^Free +0 of 4 cores, /m)
+  assert.match(queue, /^On one node +0 cores and 7 GB$/m)
   assert.match(queue, /^Waiting +1 job: 1 small, 0 normal, 0 large$/m)
   assert.match(queue, /^user ada +4 /m)
   const events = await (await platform.fetch(`/skaha/v1/session/${id}?view=events`)).text()

@@ -38,7 +38,7 @@ after(() => platform[Symbol.asyncDispose]())
 test('a job for the off-peak hours waits for the weekend, and starts on it, where larger limits hold', async () => {
   const jobs = platform.jobs()
   const begins = today.add({ days: 1 }).startOfDay().toInstant().toString({ fractionalSecondDigits: 3 })
-  assert.deepEqual((await jobs.queue()).offPeak, { isNow: false, changesAt: begins })
+  assert.deepEqual((await jobs.queue()).offPeak, { isNow: false, changesAt: begins, timezone })
   const asked = { name: 'test', image: testImage, cmd: 'true', memoryGb: 1 }
   const { ids: [night = ''] } = await jobs.submit({ ...asked, cores: 1, when: 'off-peak' }) // prettier-ignore
   const { ids: [large = ''] } = await jobs.submit({ ...asked, cores: 3 }) // prettier-ignore
@@ -50,5 +50,5 @@ test('a job for the off-peak hours waits for the weekend, and starts on it, wher
 
   await restart(weekdays.filter(isToday))
   for (const id of [night, large]) assert.equal((await platform.ended(id)).state, 'succeeded')
-  assert.deepEqual((await jobs.queue()).offPeak, { isNow: true, changesAt: begins })
+  assert.deepEqual((await jobs.queue()).offPeak, { isNow: true, changesAt: begins, timezone })
 })

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
+const chartFolder = join(repository, 'charts/science-platform')
 
 /** Helm and the platform's chart, with values that are written to a file of a folder. */
 export class Chart {
@@ -28,17 +29,44 @@ export class Chart {
    * @throws where it exits with another code than 0; `stderr` of the error says why.
    */
   async helm(words: readonly string[], values: object, options: readonly string[] = []): Promise<string> {
+    return this.#run([...words, chartFolder, '--values', await this.#write(values), ...options])
+  }
+
+  /**
+   * Runs the one command line of a page that begins with these words, as it is written, with the chart and the values in the places of
+   * theirs. Returns what it prints.
+   *
+   * @param page Path in the repository.
+   * @param instead What stands in this place for other words of the line.
+   */
+  async asDocumented(
+    page: string,
+    begin: string,
+    values: object,
+    instead: Readonly<Record<string, string>>,
+    options: readonly string[],
+  ): Promise<string> {
+    const lines = (await readFile(join(repository, page), 'utf8')).split('\n').map((line) => line.trim())
+    const [line, ...others] = lines.filter((one) => one.startsWith(`${begin} `))
+    if (line === undefined || others.length > 0)
+      throw new Error(`${page} has ${others.length} lines of ${begin}, not one.`)
+    const places = { ...instead, 'charts/science-platform': chartFolder, 'values.yaml': await this.#write(values) }
+    const words = line.split(' ').map((word) => (places as Readonly<Record<string, string>>)[word] ?? word)
+    return this.#run([...words.slice(1), ...options])
+  }
+
+  async #write(values: object): Promise<string> {
     await writeFile(this.#valuesFile, JSON.stringify(values))
-    const chart = join(repository, 'charts/science-platform')
-    const { stdout } = await run(this.#helm, [...words, chart, '--values', this.#valuesFile, ...options], {
-      maxBuffer: 64 * 2 ** 20,
-    })
-    return stdout
+    return this.#valuesFile
+  }
+
+  async #run(words: readonly string[]): Promise<string> {
+    return (await run(this.#helm, words, { maxBuffer: 64 * 2 ** 20 })).stdout
   }
 
   /** Removes an installation, as `helm uninstall` does. */
   async uninstall(name: string, options: readonly string[]): Promise<void> {
-    await run(this.#helm, ['uninstall', name, ...options])
+    await this.#run(['uninstall', name, ...options])
   }
 }
 
@@ -47,7 +75,12 @@ export const fullValues = {
   image: { repository: 'registry.example.org/science-platform', tag: '9' },
   imagePullSecrets: [{ name: 'pull' }],
   publicUrl: 'https://batch.example.org',
-  jobs: { namespace: 'jobs', nodeSelector: { pool: 'batch' }, tolerations: [{ key: 'batch', operator: 'Exists' }] },
+  jobs: {
+    namespace: 'jobs',
+    runtimeClass: 'gvisor',
+    nodeSelector: { pool: 'batch' },
+    tolerations: [{ key: 'batch', operator: 'Exists' }],
+  },
   storage: { home: { claim: 'home' }, projects: { hostPath: '/arc/projects' } },
   data: { storageClass: 'fast', size: '10Gi' },
   kueue: { localQueue: 'science', priorityClasses: { small: 'high', large: 'low' } },

@@ -16,6 +16,9 @@ export const testKubeconfig = (): string => {
   return path
 }
 
+/** Where the cluster's own kubectl is. */
+export const kubectlFolder = (): string => join(dirname(testKubeconfig()), 'bin')
+
 /** Runs the cluster's own kubectl as its administrator; returns what it prints. */
 export const kubectl = (...args: readonly string[]): Promise<string> => withInput('', args)
 
@@ -25,7 +28,7 @@ export async function applyObjects(items: readonly object[], ...options: readonl
 }
 
 async function withInput(input: string, args: readonly string[]): Promise<string> {
-  const program = join(dirname(testKubeconfig()), 'bin/kubectl')
+  const program = join(kubectlFolder(), 'kubectl')
   const running = run(program, ['--kubeconfig', testKubeconfig(), '--request-timeout=30s', ...args], {
     timeout: 120_000,
     maxBuffer: 64 * 2 ** 20,

@@ -50,6 +50,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes "usage" .Values.jobs.usage "homesFolder" "/var/lib/science-platform/arc/home" -}}
 {{- if .Values.jobs.nodeSelector -}}{{- $_ := set $kubernetes "nodeSelector" .Values.jobs.nodeSelector -}}{{- end -}}
 {{- if .Values.jobs.tolerations -}}{{- $_ := set $kubernetes "tolerations" .Values.jobs.tolerations -}}{{- end -}}
+{{- if .Values.jobs.runtimeClass -}}{{- $_ := set $kubernetes "runtimeClass" .Values.jobs.runtimeClass -}}{{- end -}}
 {{- if .Values.kueue.localQueue -}}
 {{- $queue := dict "localQueue" .Values.kueue.localQueue -}}
 {{- if .Values.kueue.priorityClasses -}}{{- $_ := set $queue "priorityClasses" .Values.kueue.priorityClasses -}}{{- end -}}

@@ -8,7 +8,7 @@ type Holder = QueueOverview['holders'][number]
 
 /** The queue for people, in so many columns. */
 export function queueText(queue: QueueOverview, width: number): string {
-  const { nodes, capacity, free, running, waiting, offPeak, scores } = queue
+  const { nodes, capacity, free, largestFree, running, waiting, offPeak, scores } = queue
   const all = waiting.small + waiting.normal + waiting.large
   const gpus = capacity.gpus === 0 ? '' : `, ${free.gpus} of ${counted(capacity.gpus, 'GPU')}`
   const head = fields(
@@ -17,6 +17,7 @@ export function queueText(queue: QueueOverview, width: number): string {
         'Free',
         `${rounded(free.cores)} of ${counted(capacity.cores, 'core')}, ${rounded(free.memoryGb)} of ${rounded(capacity.memoryGb)} GB${gpus}`,
       ],
+      ['On one node', largestFree.map(placeText).join('; or ')],
       ['Nodes', String(nodes)],
       ['Running', counted(running, 'job')],
       ['Waiting', `${counted(all, 'job')}: ${waiting.small} small, ${waiting.normal} normal, ${waiting.large} large`],
@@ -44,15 +45,28 @@ const layout = [
   { title: 'CORE-HOURS', align: 'right' },
 ] as const
 
+/** What is free on one node: that much a single job may ask for. */
+function placeText({ cores, memoryGb, gpus }: QueueOverview['free']): string {
+  const parts = [
+    counted(tenths(cores), 'core'),
+    `${rounded(memoryGb)} GB`,
+    ...(gpus === 0 ? [] : [counted(gpus, 'GPU')]),
+  ]
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`
+}
+
 /** What is held, of how much where there is a limit. */
 function heldText({ holds, limits }: Holder, key: keyof Holder['holds']): string {
   const limit = limits[key]
   return limit === undefined ? rounded(holds[key]) : `${rounded(holds[key])}/${rounded(limit)}`
 }
 
-function offPeakText({ isNow, changesAt }: NonNullable<QueueOverview['offPeak']>): string {
+function offPeakText({ isNow, changesAt, timezone }: NonNullable<QueueOverview['offPeak']>): string {
   if (changesAt === undefined) return isNow ? 'always' : 'never'
-  return isNow ? `now, until ${instant(changesAt)}` : `from ${instant(changesAt)} on`
+  const time = Temporal.Instant.from(changesAt).toZonedDateTimeISO(timezone).toPlainTime()
+  const there = timezone === 'UTC' ? '' : ` (${time.toString({ smallestUnit: 'minute' })} in ${timezone})`
+  return `${isNow ? 'now, until' : 'from'} ${instant(changesAt)}${there}${isNow ? '' : ' on'}`
 }
 
-const rounded = (value: number): string => String(Math.round(value * 10) / 10)
+const tenths = (value: number): number => Math.round(value * 10) / 10
+const rounded = (value: number): string => String(tenths(value))

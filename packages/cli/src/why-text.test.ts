@@ -65,9 +65,13 @@ test('the queue fits 80 columns, and tells what is held of what may be', () => {
     nodes: 3,
     capacity: { cores: 48, memoryGb: 192, gpus: 2 },
     free: { cores: 8.5, memoryGb: 20, gpus: 1 },
+    largestFree: [
+      { cores: 6, memoryGb: 4.52, gpus: 0 },
+      { cores: 1, memoryGb: 15, gpus: 1 },
+    ],
     running: 7,
     waiting: { small: 10, normal: 2, large: 1 },
-    offPeak: { isNow: false, changesAt: '2026-11-24T18:00:00Z' },
+    offPeak: { isNow: false, changesAt: '2026-11-25T02:00:00Z', timezone: 'Asia/Tokyo' },
     holders: [
       { kind: 'user', name: 'ada', holds, limits: { cores: 64, queued: 100_000 }, coreHours: 12.34 },
       { kind: 'group', name: 'survey', holds, limits: {}, coreHours: 100 },
@@ -78,8 +82,9 @@ test('the queue fits 80 columns, and tells what is held of what may be', () => {
   for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
   for (const part of [
     /^Free +8\.5 of 48 cores, 20 of 192 GB, 1 of 2 GPUs$/m,
+    /^On one node +6 cores and 4\.5 GB; or 1 core, 15 GB and 1 GPU$/m,
     /^Waiting +13 jobs: 10 small, 2 normal, 1 large$/m,
-    /^Off-peak +from 2026-11-24 18:00:00 UTC on$/m,
+    /^Off-peak +from 2026-11-25 02:00:00 UTC \(11:00 in Asia\/Tokyo\) on$/m,
     /^ +no run time that was told in 30 days has come to pass yet$/m,
     /^user ada +4\/64 +16 +0 +2 +12\/100000 +12\.3$/m,
   ])

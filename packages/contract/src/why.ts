@@ -142,6 +142,10 @@ export const QueueOverview = Type.Object(
     nodes: Type.Integer(),
     capacity: Amounts,
     free: Type.Object(amounts, { description: 'Set aside for no job.' }),
+    largestFree: Type.Array(Amounts, {
+      description:
+        'Free on one node: on the one with the most cores free, and where others have more memory or GPUs free, on those. A job must fit in one.',
+    }),
     running: Type.Integer({ description: 'Jobs that start, run or stop.' }),
     waiting: Type.Object({
       small: Type.Integer(),
@@ -150,7 +154,11 @@ export const QueueOverview = Type.Object(
     }),
     offPeak: Type.Optional(
       Type.Object(
-        { isNow: Type.Boolean(), changesAt: Type.Optional(Instant) },
+        {
+          isNow: Type.Boolean(),
+          changesAt: Type.Optional(Instant),
+          timezone: Type.String({ description: 'Whose clock they follow, as IANA names it.' }),
+        },
         { description: 'Absent where the platform has no off-peak hours.' },
       ),
     ),

@@ -102,6 +102,8 @@ export interface KubernetesConfig {
   readonly tolerations: readonly Toleration[]
   /** A PriorityClass for the pods. */
   readonly priorityClass?: string
+  /** A RuntimeClass for the pods, such as a sandboxed one; absent: the cluster's own runtime. */
+  readonly runtimeClass?: string
   /** How many cores are offered for each that a node has: jobs rarely use all that they ask for. */
   readonly overcommit: number
   /** The extended resource that a GPU is. */
@@ -118,7 +120,7 @@ export interface KubernetesConfig {
   }
   /**
    * Where figures of running jobs come from: `metrics`, the cluster's metrics server; `kubelet`, each node's own summary, which also
-   * tells CPU time but takes the right to `nodes/proxy`; `none`.
+   * tells CPU time but takes the right to `nodes/proxy`, which gives far more than reading; `none`.
    */
   readonly usage: 'metrics' | 'kubelet' | 'none'
 }

@@ -49,6 +49,7 @@ export const KubernetesKeys = Type.Object(
       ),
     ),
     priorityClass: Type.Optional(Name),
+    runtimeClass: Type.Optional(Name),
     overcommit: Type.Number({ minimum: 1, maximum: 100, default: 1 }),
     gpuResource: Type.String({ minLength: 1, default: 'nvidia.com/gpu' }),
     lossSeconds: Type.Integer({ minimum: 1, default: 300 }),

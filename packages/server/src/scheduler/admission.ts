@@ -3,7 +3,7 @@ import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredHolder } from '../store/store.ts'
 import { couldEverFit, couldNeverStart } from './could-ever.ts'
 import { limitsOf } from './ledger.ts'
-import { isEverOffPeak } from './off-peak.ts'
+import type { OffPeakHours } from './off-peak.ts'
 import { needsOf } from './planned-job.ts'
 import type { Holder, LimitHit, Needs, PlanNode, Policy } from './snapshot.ts'
 
@@ -20,7 +20,7 @@ export const holdersOf = ({ owner, group }: Pick<StoredJob, 'owner' | 'group'>):
 ]
 
 /**
- * Refuses jobs that nothing could ever let start: no node, even when empty, or no limit, at any hour. Pure.
+ * Refuses jobs that nothing could ever let start: no node, even when empty, or no limit, at any hour at which they may. Pure.
  * @throws {InvalidRequest} naming the field and what would do.
  */
 export function requirePossible(
@@ -28,10 +28,12 @@ export function requirePossible(
   {
     nodes,
     policy,
+    offPeak,
     setFor,
   }: {
     readonly nodes: readonly PlanNode[]
     readonly policy: Policy
+    readonly offPeak: OffPeakHours | undefined
     readonly setFor: (holder: HolderName) => Holder | undefined
   },
 ): void {
@@ -44,24 +46,27 @@ export function requirePossible(
     )
   // A platform whose nodes are all away just now may have them back soon.
   if (nodes.length > 0 && !couldEverFit(needs, nodes)) throw fitsNoNode(needs, nodes)
-  if (job.when === 'off-peak' && policy.offPeak !== undefined && !isEverOffPeak(policy.offPeak))
+  const times = (offPeak?.times ?? [false]).filter((isOffPeak) => isOffPeak || job.when === undefined)
+  if (times.length === 0)
     throw new InvalidRequest(
       'when',
-      'when is off-peak, but the off-peak hours of this platform are on no day',
+      'when is off-peak, but this platform has no off-peak hours',
       'Leave when out.',
+      'never-fits',
     )
   for (const holder of holdersOf(job)) {
     const whose = { holder: holder.kind, name: holder.name, set: setFor(holder) }
-    const hit = couldNeverStart(needs, whose, policy.limits[holder.kind])
-    if (hit !== undefined) throw overLimit(hit, holder)
+    const hit = couldNeverStart(needs, whose, policy.limits[holder.kind], times)
+    if (hit !== undefined) throw overLimit(hit, holder, job.when)
   }
 }
 
-function overLimit({ on, limit, asks }: LimitHit, holder: HolderName): InvalidRequest {
+function overLimit({ on, limit, asks }: LimitHit, holder: HolderName, when: StoredJob['when']): InvalidRequest {
+  const then = when === undefined ? '' : ` ${when}`
   const [field, message] =
     on === 'running'
-      ? ['name', `no job of ${whoseText(holder)} may run`]
-      : [on, `${on} is ${asks}, but ${whoseText(holder)} may hold at most ${limit} ${units[on]} at once`]
+      ? ['name', `no job of ${whoseText(holder)} may run${then}`]
+      : [on, `${on} is ${asks}, but ${whoseText(holder)} may hold at most ${limit} ${units[on]} at once${then}`]
   const less = on === 'running' ? '' : limit === 0 ? `Leave ${on} out, or ask` : `Ask for at most ${limit}, or ask`
   return new InvalidRequest(field, message, `${less || 'Ask'} an administrator for more.`, 'never-fits')
 }

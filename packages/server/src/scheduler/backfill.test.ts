@@ -79,6 +79,16 @@ test('a reservation stays on its node while that keeps to what was promised', ()
   assert.equal(planner.plan(morning).reservations[0]?.node, 'n2', 'n1 is later by more than the policy allows')
 })
 
+test('what was promised stays promised when more is known of the job, and not when it asks for something else', () => {
+  const planner = new Planner(snapshotOf({ active: [running(8, { limitSeconds: 864_000 })], queued: [large] }))
+  const [promise] = planner.plan(morning).reservations
+  const later = morning + 90 * minute
+  planner.tell({ type: 'queued', job: { ...large, estimateSeconds: 3000 } })
+  assert.deepEqual(planner.plan(later).reservations, [{ ...promise, at: morning + 2 * hour }])
+  planner.tell({ type: 'queued', job: { ...large, needs: { ...large.needs, cores: 15 } } })
+  assert.equal(planner.plan(later).reservations[0]?.madeAt, later)
+})
+
 test('what a user may hold is kept for his own job at the head, too', () => {
   const policy = policyOf({ limits: { user: { cores: 16 } } })
   const nodes = [node, { ...node, name: 'n2' }]

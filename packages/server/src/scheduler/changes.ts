@@ -1,5 +1,5 @@
 import { isAble, type NodeState } from './node-state.ts'
-import type { Kept } from './reservations.ts'
+import type { KeptNode } from './reservations.ts'
 import { capacityOf, sizeOfRequest } from './size.ts'
 import type { Needs, QueuedJob } from './snapshot.ts'
 
@@ -41,7 +41,7 @@ export function changed(job: QueuedJob, { needs, limitSeconds, anyHour, atOnce }
 export function changesWorthTrying(
   job: QueuedJob,
   nodes: Iterable<NodeState>,
-  kept: ReadonlyMap<NodeState, Kept>,
+  kept: ReadonlyMap<NodeState, KeptNode>,
   now: number,
 ): readonly Change[] {
   const { needs } = job

@@ -1,4 +1,4 @@
-import { OffPeakHours } from './off-peak.ts'
+import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import type { ActiveJob, PlannerEvent, Policy, Usage } from './snapshot.ts'
 import { usageAfter } from './usage.ts'
 
@@ -8,10 +8,13 @@ export class Charges {
   readonly #offPeak: OffPeakHours | undefined
   readonly #usages = new Map<string, Usage>()
 
-  /** @param usages - What was used before. */
-  constructor(policy: Policy, usages: Iterable<Usage> = []) {
+  /**
+   * @param usages - What was used before.
+   * @param offPeak - The policy's, where somebody has worked them out already.
+   */
+  constructor(policy: Policy, usages: Iterable<Usage> = [], offPeak = offPeakHoursOf(policy)) {
     this.#policy = policy
-    this.#offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
+    this.#offPeak = offPeak
     for (const usage of usages) this.#usages.set(keyOf(usage), usage)
   }
 

@@ -1,31 +1,37 @@
 import { Heap } from './heap.ts'
 import { ageHours, type Entry, type Lane, type LaneGroup } from './lane.ts'
+import type { HolderState } from './ledger.ts'
 import { Holding, isAble, type NodeState } from './node-state.ts'
 import type { QueueState } from './queue-state.ts'
 import {
   earliestRoom,
-  keep,
   type Kept,
-  keptOfLimit,
+  KeptLimits,
+  type KeptNode,
   mayBackfill,
   type Room,
   roomAt,
   roomAtLatest,
+  roomInLimits,
+  type RoomInLimits,
   shareNode,
+  spareOf,
 } from './reservations.ts'
 import type { Reservation } from './snapshot.ts'
 
 /** What a cycle decides. */
 export interface Decision {
   readonly placed: readonly { readonly entry: Entry; readonly node: NodeState }[]
-  readonly kept: ReadonlyMap<NodeState, Kept>
+  readonly kept: ReadonlyMap<NodeState, KeptNode>
+  readonly keptLimits: KeptLimits
   /** It ended because it had placed as many as it may. */
   readonly isCut: boolean
 }
 
 /**
- * Goes through the lanes in order: starts what fits and may, keeps a node for the first few that find no room, and lets
- * later ones start where they do not stand in the way. Leaves the state as it was, but for which nodes are promised.
+ * Goes through the lanes in order: starts what fits and may, keeps a node for the first few that find no room and its part of
+ * a limit for the first that meets it, and lets later ones start where they do not stand in the way. Leaves the state as it
+ * was, but for what is promised.
  */
 export function decide(state: QueueState, now: number, most: number): Decision {
   const cycle = new Cycle(state, now)
@@ -45,7 +51,10 @@ class Cycle {
   readonly #number = ++cycles
   readonly #queue = new Heap<Candidate>(goesBefore)
   readonly #placed: { readonly entry: Entry; readonly node: NodeState; readonly holding: Holding }[] = []
-  readonly #kept = new Map<NodeState, Kept>()
+  readonly #kept = new Map<NodeState, KeptNode>()
+  readonly #keptLimits = new KeptLimits()
+  /** Users and groups of whose limits a part is kept for the first that met one. */
+  readonly #atLimit = new Map<HolderState, Kept>()
   /** Lanes to be looked at whose jobs may still find room. */
   #hopeful = 0
 
@@ -68,17 +77,28 @@ class Cycle {
       }
       this.#see(candidate)
     }
-    this.#state.reservations.clear()
-    for (const { reservation } of this.#kept.values()) this.#state.reservations.set(reservation.jobId, reservation)
-    return { placed: this.#placed, kept: this.#kept, isCut }
+    this.#promise()
+    return { placed: this.#placed, kept: this.#kept, keptLimits: this.#keptLimits, isCut }
+  }
+
+  /**
+   * What was promised of a limit stays promised where the cycle ended before it came to the job: else it would be promised anew
+   * each time, and so could be put off for ever.
+   */
+  #promise(): void {
+    const { reservations } = this.#state
+    const before = [...reservations.values()]
+    reservations.clear()
+    for (const kept of [this.#kept, this.#atLimit])
+      for (const { reservation } of kept.values()) reservations.set(reservation.jobId, reservation)
+    for (const promise of before)
+      if (promise.node === undefined && !reservations.has(promise.jobId)) reservations.set(promise.jobId, promise)
   }
 
   undo(): void {
     for (const { entry, node, holding } of this.#placed) {
       this.#state.giveBack(node, holding)
-      const { account } = entry.lane.group
-      account.user.add(holding, -1)
-      account.group?.add(holding, -1)
+      for (const holder of entry.lane.group.account.holders) holder.add(holding, -1)
       entry.lane.rewind()
     }
   }
@@ -98,8 +118,8 @@ class Cycle {
   }
 
   /**
-   * Jobs to which a node was promised within their hours keep it when those are over: what starts there meanwhile might go
-   * on for longer than the next ones last, again and again.
+   * Jobs to which something was promised within their hours keep it when those are over: what starts there meanwhile might
+   * go on for longer than the next ones last, again and again.
    */
   #lineUpPromised(): void {
     for (const jobId of this.#state.reservations.keys()) {
@@ -132,7 +152,7 @@ class Cycle {
     const { group } = lane
     const { shape } = group
     if (keepsOnly) {
-      if (this.#kept.size < this.#state.policy.backfill.reservations) this.#keepFor(lane, true)
+      this.#keepMeanwhile(lane)
       return
     }
     const { policy, free } = this.#state
@@ -144,7 +164,7 @@ class Cycle {
       return
     }
     if (place !== undefined) this.#enqueueFrom(group, place + 1)
-    if (keptOfLimit(this.#kept.values(), lane, policy, this.#isOffPeak, this.#now) !== undefined) return
+    if (this.#keptLimits.keptFrom(lane, policy, this.#now) !== undefined) return
     const node = isBlocked
       ? undefined
       : free.best(shape.size, shape.gpuKind, (one) => {
@@ -159,30 +179,64 @@ class Cycle {
       shape.blockedIn = this.#number
       this.#hopeful -= shape.toSee
     }
-    if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane, false)
+    if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane)
   }
 
   #isFull({ account, shape }: LaneGroup): boolean {
     const { policy } = this.#state
-    return (
-      account.user.isFull(shape.size, policy, this.#isOffPeak) ||
-      account.group?.isFull(shape.size, policy, this.#isOffPeak) === true
-    )
+    return account.holders.some((holder) => holder.isFull(shape.size, policy, this.#isOffPeak))
   }
 
-  /** Whoever has a node kept for him may use the gap before it himself: he keeps it while that is over in time. */
+  /** What is kept for it stays kept while it may not start. */
+  #keepMeanwhile(lane: Lane): void {
+    if (this.#promiseOf(lane)?.node === undefined) this.#keepOfLimits(lane)
+    else if (this.#kept.size < this.#state.policy.backfill.reservations) this.#keepFor(lane)
+  }
+
+  /**
+   * Whoever has a node kept for him may use the gap before it himself: he keeps it while that is over in time. Another has his
+   * part of the limit kept.
+   */
   #keepThoughFull(lane: Lane): void {
-    const { policy, reservations } = this.#state
-    const { account, shape } = lane.group
-    const promise = reservations.get(lane.first()?.job.id ?? '')
-    if (promise === undefined || this.#kept.size >= policy.backfill.reservations) return
-    let from = this.#now
-    for (const holder of [account.user, account.group]) {
-      const at = holder === undefined ? from : holder.roomAt(shape.size, policy, this.#isOffPeak, this.#now)
-      if (at === undefined || at > promise.promisedAt + this.#maxDelayMs) return
-      from = Math.max(from, at)
+    const { policy } = this.#state
+    const promise = this.#promiseOf(lane)
+    if (promise?.node !== undefined && this.#kept.size < policy.backfill.reservations) {
+      const room = this.#roomInLimits(lane.group)
+      if (room !== undefined && room.at <= promise.promisedAt + this.#maxDelayMs) {
+        this.#keepFor(lane, room.at)
+        return
+      }
     }
-    this.#keepFor(lane, false, from)
+    this.#keepOfLimits(lane)
+  }
+
+  #promiseOf(lane: Lane): Reservation | undefined {
+    return this.#state.reservations.get(lane.first()?.job.id ?? '')
+  }
+
+  #roomInLimits(group: LaneGroup): RoomInLimits | undefined {
+    return roomInLimits(group, this.#state.policy, this.#state.offPeak, this.#now)
+  }
+
+  /**
+   * Of its user's and its group's limits, the part of the first that meets one is kept from those behind: else what is smaller
+   * would always be there to take what comes free. One at a time for each, so that no more than its part lies idle.
+   */
+  #keepOfLimits(lane: Lane): void {
+    const { group } = lane
+    const { holders } = group.account
+    if (holders.some((holder) => this.#atLimit.has(holder)) || this.#state.ableNodes(group.shape) === 0) return
+    const room = this.#roomInLimits(group)
+    if (room === undefined) return
+    const { at, isOffPeak } = room
+    const { job } = lane.first() as Entry
+    const promise = this.#promiseOf(lane)
+    const isKept = promise !== undefined && promise.node === undefined && at <= promise.promisedAt + this.#maxDelayMs
+    const { madeAt, promisedAt } = isKept ? promise : { madeAt: this.#now, promisedAt: at }
+    const reservation = { jobId: job.id, at, madeAt, promisedAt }
+    const kept = { reservation, group, isOffPeak, latest: promisedAt + this.#maxDelayMs }
+    this.#keptLimits.add(kept)
+    for (const holder of holders) this.#atLimit.set(holder, kept)
   }
 
   #start(lane: Lane, node: NodeState): void {
@@ -192,8 +246,7 @@ class Cycle {
     const kept = this.#kept.get(node)
     if (kept !== undefined) shareNode(kept, lane, this.#now)
     this.#state.hold(node, holding)
-    group.account.user.add(holding, 1)
-    group.account.group?.add(holding, 1)
+    for (const holder of group.account.holders) holder.add(holding, 1)
     this.#placed.push({ entry, node, holding })
     lane.step()
     const next = lane.first()
@@ -204,14 +257,16 @@ class Cycle {
   }
 
   /** @param from - Its user and group have room within their limits from then on. */
-  #keepFor(lane: Lane, isForLater: boolean, from = this.#now): void {
+  #keepFor(lane: Lane, from = this.#now): void {
     const { job } = lane.first() as Entry
     const found = this.#roomFor({ group: lane.group, from }, this.#state.reservations.get(job.id))
     if (found === undefined) return
     const { node, room, madeAt, promisedAt } = found
     const reservation = { jobId: job.id, node: node.name, at: room.at, madeAt, promisedAt }
-    const latest = promisedAt + this.#maxDelayMs
-    this.#kept.set(node, keep(node, lane.group, { reservation, room, latest, isForLater }, this.#now))
+    const isOffPeak = this.#state.isOffPeak(room.at)
+    const kept = { reservation, group: lane.group, isOffPeak, latest: promisedAt + this.#maxDelayMs }
+    this.#keptLimits.add(kept)
+    this.#kept.set(node, { ...kept, spare: spareOf(node, room, kept, this.#now) })
   }
 
   /**
@@ -220,7 +275,7 @@ class Cycle {
    */
   #roomFor(wanted: Wanted, promise: Reservation | undefined): Found | undefined {
     const { shape } = wanted.group
-    const node = promise === undefined ? undefined : this.#state.nodes.get(promise.node)
+    const node = promise?.node === undefined ? undefined : this.#state.nodes.get(promise.node)
     if (promise === undefined || node === undefined || this.#kept.has(node) || !isAble(node, shape))
       return this.#soonestRoom(wanted)
     const { madeAt, promisedAt } = promise

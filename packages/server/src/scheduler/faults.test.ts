@@ -8,8 +8,12 @@ import { isEnded } from '@science-platform/contract'
 import fc from 'fast-check'
 import type { Fact } from '../executor/simulated/world.ts'
 import { attemptId } from '../job/job.ts'
+import type { Store } from '../store/store.ts'
+import { needsOf } from './planned-job.ts'
+import { policyOf } from './policy.ts'
 import { anyFault, anyPlot, anySetting } from './testing/arbitrary-story.ts'
 import { Story } from './testing/story.ts'
+import { chargedCores, decayed } from './usage.ts'
 
 /** What must be true in the end. */
 async function judge({ server, jobs, facts, clock }: Story): Promise<void> {
@@ -36,6 +40,25 @@ async function judge({ server, jobs, facts, clock }: Story): Promise<void> {
     else assert.equal(job.cause.code, job.stopReason)
   }
   assert.deepEqual(server.loop.queue.allocated(), { cores: 0, memoryGb: 0, gpus: 0 })
+  await judgeCharges(server.kept)
+}
+
+/** Whatever happened, also on a node that vanished, is charged once: core-hours as they count when the last of them was charged. */
+async function judgeCharges(kept: Store): Promise<void> {
+  const policy = policyOf({})
+  const shares = await kept.shares()
+  const at = Math.max(0, ...shares.map((share) => share.at))
+  const charged = shares.reduce((sum, share) => sum + decayed(share, at, policy.halfLifeHours), 0)
+  let held = 0
+  // Also those of whom nobody was told that they were accepted.
+  for (const job of await kept.jobs({ owner: 'ada', sort: '-submitted', limit: 100 })) {
+    for (const { placedAt, endedAt = Number.NaN } of await kept.attempts([job.id])) {
+      const coreHours = (chargedCores(needsOf(job), policy) * (endedAt - placedAt)) / 3_600_000
+      held += decayed({ coreHours, at: endedAt }, at, policy.halfLifeHours)
+    }
+  }
+  // An ending that is learned after a later one does not decay from then on.
+  assert.ok(Math.abs(charged - held) <= 0.005 * held, `${charged} core-hours were charged, ${held} held`)
 }
 
 /** A disk in memory where there is one: that commits are durable is shown elsewhere, and takes time. */

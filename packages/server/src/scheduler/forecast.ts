@@ -1,6 +1,7 @@
 import { Charges } from './charges.ts'
 import { Planner } from './planner.ts'
 import { randomFrom } from './random.ts'
+import type { Sample } from './sample.ts'
 import { simulate } from './simulate.ts'
 import type { ActiveJob, QueuedJob } from './snapshot.ts'
 
@@ -17,35 +18,43 @@ const sampleSize = { jobs: 200, nodes: 64, active: 1000 }
  */
 export function forecast(planner: Planner, jobId: string, now: number, seed: number): readonly number[] | undefined {
   const random = randomFrom(seed)
-  const seconds: number[] = []
-  for (let draw = 0; draw < draws; draw++) {
-    const sample = planner.sample(jobId, sampleSize, random)
-    if (sample === undefined) return undefined
-    const { snapshot, depth } = sample
-    const active = [...snapshot.active]
-    let startedAt: number | undefined
-    let placed = 0
-    const waiting = [...snapshot.queued]
-    const usage = [...snapshot.usage]
-    const charges = new Charges(snapshot.policy, usage)
-    const end = simulate({
-      decider: new Planner({ ...snapshot, now, active, usage, queued: waiting }),
-      now,
-      active,
-      runSeconds: (job) => drawRunSeconds(job, now, random),
-      onPlaced: (job) => {
-        placed++
-        if (job.id === jobId) startedAt = job.placedAt
-        return startedAt === undefined
-      },
-      onEnded: (job, endedAt) => charges.ended(job, endedAt),
-      until: now + horizonMs,
-    })
-    // Only the first part of the queue was run: the rest goes at the same pace.
-    if (startedAt !== undefined) seconds.push((startedAt - now) / 1000 / depth)
-    else if (placed > 0) seconds.push((((end - now) / 1000) * waiting.length) / placed / depth)
-  }
-  return seconds.toSorted((a, b) => a - b)
+  const draw = planner.sampler(jobId, sampleSize, now)
+  if (draw === undefined) return undefined
+  const seconds = Array.from({ length: draws }, () => startOf(draw(random), jobId, now, random))
+  return seconds.filter((each) => each !== undefined).toSorted((a, b) => a - b)
+}
+
+/** In how many seconds a job starts where the sample is run once; undefined where nothing ever starts. */
+function startOf(sample: Sample, jobId: string, now: number, random: () => number): number | undefined {
+  const { offPeak, standsFor } = sample
+  const [queued, active, usage] = [[...sample.snapshot.queued], [...sample.snapshot.active], [...sample.snapshot.usage]]
+  const snapshot = { ...sample.snapshot, queued, active, usage }
+  const charges = new Charges(snapshot.policy, usage, offPeak)
+  let hasStarted = false
+  let placed = 0
+  let placedAt = now
+  // What passed in the whole queue: of what a job stands for the others start after it, each as long after the one before.
+  let passedMs = 0
+  const end = simulate({
+    decider: new Planner(snapshot, offPeak),
+    now,
+    active,
+    runSeconds: (job) => drawRunSeconds(job, now, random),
+    onPlaced: (job) => {
+      const mayStartAt = Math.max(placedAt, (job.offPeak === true ? offPeak?.nextOpening(placedAt) : undefined) ?? 0)
+      const ready = Math.min(job.placedAt, mayStartAt)
+      passedMs += ready - placedAt + (job.placedAt - ready) * standsFor(job.id)
+      placedAt = job.placedAt
+      placed++
+      hasStarted = job.id === jobId
+      return !hasStarted
+    },
+    onEnded: (job, endedAt) => charges.ended(job, endedAt),
+    until: now + horizonMs,
+  })
+  if (hasStarted) return passedMs / 1000
+  // It goes on at the same pace.
+  return placed === 0 ? undefined : (((passedMs + end - placedAt) / 1000) * queued.length) / placed
 }
 
 /** Nobody is told of starts that are further off. */

@@ -1,8 +1,9 @@
 import { chargedCores, chargedHours, decayed } from './usage.ts'
 import type { OffPeakHours } from './off-peak.ts'
 import type { Holder, LimitHit, Limits, LimitsByHour, Policy, Usage } from './snapshot.ts'
-import { expectedEnd, type Holding } from './node-state.ts'
-import { minus, nothing, sizeOfOffer, type Size } from './size.ts'
+import { ExpectedEnds } from './expected-ends.ts'
+import type { Holding } from './node-state.ts'
+import { nothing, sizeOfOffer, type Size } from './size.ts'
 import { countBefore } from './sorted.ts'
 
 /** A user or a group, and what it holds. */
@@ -14,7 +15,7 @@ export class HolderState {
   mib = 0
   gpus = 0
   running = 0
-  readonly #holdings = new Set<Holding>()
+  readonly #ends = new ExpectedEnds()
   #limits:
     | { readonly policy: Policy; readonly open: boolean; readonly set: Holder | undefined; readonly now: Most }
     | undefined
@@ -30,37 +31,32 @@ export class HolderState {
 
   add(holding: Holding, sign: 1 | -1): void {
     const { size } = holding
-    if (sign === 1) this.#holdings.add(holding)
-    else this.#holdings.delete(holding)
+    if (sign === 1) this.#ends.add(holding)
+    else this.#ends.delete(holding)
     this.milliCores += sign * size.milliCores
     this.mib += sign * size.mib
     this.gpus += sign * size.gpus
     this.running += sign
   }
 
-  /** Whether one job more of this size is too much; with so many others, whose size is in it. */
-  isFull(size: Size, policy: Policy, open: boolean, others = 0): boolean {
-    const most = this.#most(policy, open)
-    return (
-      this.running + 1 + others > most.running ||
-      this.milliCores + size.milliCores > most.milliCores ||
-      this.mib + size.mib > most.mib ||
-      // Nobody is kept from a job without GPUs by a limit on GPUs that was lowered below what he holds; the same for the others below.
-      (size.gpus > 0 && this.gpus + size.gpus > most.gpus)
-    )
+  /** Whether one job more of this size is too much, where so much of the limits is kept for others. */
+  isFull(size: Size, policy: Policy, open: boolean, kept = keptNothing): boolean {
+    return exceeds(this, size, this.#most(policy, open), kept)
   }
 
   /** When one job more of this size is not too much, as far as is expected of what is held; undefined where it always is. */
   roomAt(size: Size, policy: Policy, open: boolean, now: number): number | undefined {
-    const ends = [...this.#holdings].map((holding) => ({ at: expectedEnd(holding.job, now), size: holding.size }))
-    let [at, left, others] = [now, size, 0]
-    for (const end of ends.toSorted((a, b) => a.at - b.at)) {
-      if (!this.isFull(left, policy, open, others)) return at
-      at = end.at
-      left = minus(left, end.size)
-      others--
+    const most = this.#most(policy, open)
+    if (!exceeds(this, size, most)) return now
+    let { milliCores, mib, gpus, running } = this
+    for (const end of this.#ends.inOrder(now)) {
+      milliCores -= end.size.milliCores
+      mib -= end.size.mib
+      gpus -= end.size.gpus
+      running--
+      if (!exceeds({ milliCores, mib, gpus, running }, size, most)) return end.at
     }
-    return this.isFull(left, policy, open, others) ? undefined : at
+    return undefined
   }
 
   /** Which limit one job more of this size meets, where so much of it is kept for other jobs. */
@@ -69,7 +65,7 @@ export class HolderState {
     policy: Policy,
     open: boolean,
     opensAt: number | undefined,
-    kept: { readonly size: Size; readonly jobs: number } = { size: nothing, jobs: 0 },
+    kept = keptNothing,
   ): LimitHit | undefined {
     const most = this.#most(policy, open)
     const meets = (
@@ -116,6 +112,21 @@ interface Most extends Size {
   readonly running: number
 }
 
+/** What of a holder's limits is kept for jobs that wait. */
+interface KeptForJobs {
+  readonly size: Size
+  readonly jobs: number
+}
+
+const keptNothing: KeptForJobs = { size: nothing, jobs: 0 }
+
+const exceeds = (held: Most, { milliCores, mib, gpus }: Size, most: Most, kept = keptNothing): boolean =>
+  held.running + kept.jobs + 1 > most.running ||
+  held.milliCores + kept.size.milliCores + milliCores > most.milliCores ||
+  held.mib + kept.size.mib + mib > most.mib ||
+  // Nobody is kept from a job without GPUs by a limit on GPUs: it may have been lowered below what he holds.
+  (gpus > 0 && held.gpus + kept.size.gpus + gpus > most.gpus)
+
 const mostOf = ({ cores = Infinity, memoryGb = Infinity, gpus = Infinity, running = Infinity }: Limits): Most => ({
   ...sizeOfOffer({ cores, memoryGb, gpus }),
   running,
@@ -132,6 +143,8 @@ export function limitsOf(forAll: LimitsByHour, forOne: LimitsByHour | undefined,
 export class Account {
   readonly user: HolderState
   readonly group: HolderState | undefined
+  /** Whose limits count for its jobs. */
+  readonly holders: readonly HolderState[]
   readonly contender: Contender
   usage: Usage | undefined
   /** Jobs that wait or hold capacity. */
@@ -147,6 +160,7 @@ export class Account {
     this.user = user
     this.group = group
     this.contender = contender
+    this.holders = group === undefined ? [user] : [user, group]
   }
 
   hold(rate: number, start: number, sign: 1 | -1): void {
@@ -219,8 +233,7 @@ export class Ledger {
   hold(holding: Holding, sign: 1 | -1): void {
     const { job } = holding
     const account = this.account(job.user, job.group)
-    account.user.add(holding, sign)
-    account.group?.add(holding, sign)
+    for (const holder of account.holders) holder.add(holding, sign)
     account.hold(Math.round(chargedCores(job.needs, this.#policy) * 100), this.#clock(job.placedAt), sign)
     account.jobs += sign
   }

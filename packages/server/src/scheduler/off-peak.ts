@@ -1,5 +1,5 @@
 import { InvalidPolicy } from './invalid-policy.ts'
-import { type OffPeak, type Weekday, weekdays } from './snapshot.ts'
+import { type OffPeak, type Policy, type Weekday, weekdays } from './snapshot.ts'
 import { countBefore } from './sorted.ts'
 
 const dayMs = 86_400_000
@@ -17,6 +17,10 @@ interface Stretch {
   /** Milliseconds in all stretches before this one. */
   readonly before: number
 }
+
+/** The off-peak hours of a policy; undefined where it has none. */
+export const offPeakHoursOf = ({ offPeak }: Pick<Policy, 'offPeak'>): OffPeakHours | undefined =>
+  offPeak === undefined ? undefined : new OffPeakHours(offPeak)
 
 /**
  * Off-peak hours on the time line. An edge at an hour that a change to daylight saving leaves out comes when that hour
@@ -43,6 +47,11 @@ export class OffPeakHours {
     zone(rule.timezone)
   }
 
+  /** Whose clock they follow. */
+  get timezone(): string {
+    return this.#rule.timezone
+  }
+
   isOpen(at: number): boolean {
     const stretch = this.#at(at)
     return stretch !== undefined && at < stretch.to
@@ -63,6 +72,13 @@ export class OffPeakHours {
     this.#reach(at + searchDays * dayMs)
     const next = this.#stretches[this.#find(at) + 1]
     return next?.from
+  }
+
+  /** Whether it is off-peak, at all times: at some it is and at others not, or it always is, or never. */
+  get times(): readonly boolean[] {
+    // One week is like another, whatever the clock says.
+    const anyTime = firstInstant + 7 * dayMs
+    return this.nextEdge(anyTime) === undefined ? [this.isOpen(anyTime)] : [false, true]
   }
 
   /** Milliseconds of off-peak hours between two instants. */
@@ -119,9 +135,6 @@ export class OffPeakHours {
       .epochMilliseconds
   }
 }
-
-/** Whether off-peak hours ever begin. */
-export const isEverOffPeak = (rule: OffPeak): boolean => rule.days.length + weekendOf(rule).length > 0
 
 const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
   typeof weekends === 'boolean' ? (weekends ? ['sat', 'sun'] : []) : weekends

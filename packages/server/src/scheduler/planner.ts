@@ -1,12 +1,14 @@
+import type { Capacity } from '../job/resources.ts'
 import { decide } from './cycle.ts'
 import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from './lane.ts'
 import { isAble, type NodeState } from './node-state.ts'
+import type { OffPeakHours } from './off-peak.ts'
 import { type Change, changed, changesWorthTrying, type Counterfactual } from './changes.ts'
 import { QueueState } from './queue-state.ts'
-import { type Sample, sampleOf, type SampleSize } from './sample.ts'
-import { type Kept, keptOfLimit, mayBackfill } from './reservations.ts'
-import { capacityOf } from './size.ts'
-import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } from './snapshot.ts'
+import { type Sampler, samplerOf, type SampleSize } from './sample.ts'
+import { type Kept, KeptLimits, type KeptNode, mayBackfill } from './reservations.ts'
+import { capacityOf, largestOf } from './size.ts'
+import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, QueuedJob, Reason, Snapshot } from './snapshot.ts'
 
 /**
  * Decides which waiting jobs start where, and why the others wait. Keeps its state between plans: it is told what happens
@@ -14,12 +16,14 @@ import type { Ahead, LimitHit, Plan, PlannerEvent, Priority, Reason, Snapshot } 
  */
 export class Planner {
   #state: QueueState
-  #kept: ReadonlyMap<NodeState, Kept> = new Map()
+  #kept: ReadonlyMap<NodeState, KeptNode> = new Map()
+  #keptLimits = new KeptLimits()
   #isCut = false
   #placed = new Map<string, string>()
 
-  constructor(snapshot: Snapshot) {
-    this.#state = new QueueState(snapshot)
+  /** @param offPeak - The policy's off-peak hours, where somebody has worked them out already. */
+  constructor(snapshot: Snapshot, offPeak?: OffPeakHours) {
+    this.#state = new QueueState(snapshot, offPeak)
   }
 
   /** Something happened. */
@@ -35,8 +39,9 @@ export class Planner {
   plan(now: number, most = Infinity): Plan {
     const state = this.#state
     state.advance(now)
-    const { placed, kept, isCut } = decide(state, now, most)
+    const { placed, kept, keptLimits, isCut } = decide(state, now, most)
     this.#kept = kept
+    this.#keptLimits = keptLimits
     this.#isCut = isCut
     this.#placed = new Map(placed.map(({ entry, node }) => [entry.job.id, node.name]))
     const reservations = [...state.reservations.values()]
@@ -65,7 +70,7 @@ export class Planner {
     if (!state.mayStart(group, now)) return { kind: 'window', opensAt: state.offPeak?.nextOpening(now) }
     const asks = job.needs
     const reservation = state.reservations.get(jobId)
-    if (reservation !== undefined && state.nodes.has(reservation.node))
+    if (reservation?.node !== undefined && state.nodes.has(reservation.node))
       return { kind: 'reservation', asks, at: reservation.at, node: reservation.node }
     const limit = this.#limitHit(group, now)
     if (limit !== undefined) return { kind: 'limit', ...limit }
@@ -129,13 +134,18 @@ export class Planner {
     return counts
   }
 
+  /** What is free on single nodes: where the most cores are, and where others have more memory or GPUs, there too. */
+  largestFree(): readonly Capacity[] {
+    return largestOf([...this.#state.nodes.values()].map(({ free }) => free)).map(capacityOf)
+  }
+
   /**
    * Whether a waiting job would start now if it were otherwise: the planner is asked. Everything else stays as it is.
    * @returns the node it would start on.
    */
   whatIf(jobId: string, change: Change, now: number): string | undefined {
     const state = this.#state
-    const job = state.entries.get(jobId)?.job ?? state.notYet(jobId)
+    const job = this.#waiting(jobId)
     if (job === undefined) return undefined
     const reservations = [...state.reservations.values()]
     state.take({ type: 'queued', job: changed(job, change) })
@@ -150,7 +160,7 @@ export class Planner {
   /** What would start a waiting job now: each tried on the planner; the least change of each kind. */
   whatWouldStart(jobId: string, now: number): readonly Counterfactual[] {
     const state = this.#state
-    const job = state.entries.get(jobId)?.job ?? state.notYet(jobId)
+    const job = this.#waiting(jobId)
     if (job === undefined) return []
     return changesWorthTrying(job, state.nodes.values(), this.#kept, now).flatMap((change) => {
       const node = this.whatIf(jobId, change, now)
@@ -158,9 +168,10 @@ export class Planner {
     })
   }
 
-  /** What is simulated to say when a job will start. */
-  sample(jobId: string, size: SampleSize, random: () => number): Sample | undefined {
-    return this.#entry(jobId) === undefined ? undefined : sampleOf(this.#state, jobId, size, random)
+  /** What is simulated to say when a job will start; undefined where it does not wait. */
+  sampler(jobId: string, size: SampleSize, now: number): Sampler | undefined {
+    const job = this.#waiting(jobId)
+    return job === undefined ? undefined : samplerOf(this.#state, job, size, now)
   }
 
   /** The state as a snapshot: what a planner made of it would decide is what this one does. */
@@ -170,6 +181,10 @@ export class Planner {
 
   #entry(jobId: string): Entry | undefined {
     return this.#state.entries.get(jobId)
+  }
+
+  #waiting(jobId: string): QueuedJob | undefined {
+    return this.#entry(jobId)?.job ?? this.#state.notYet(jobId)
   }
 
   #limitHit({ account, shape }: LaneGroup, now: number): LimitHit | undefined {
@@ -182,12 +197,11 @@ export class Planner {
     )
   }
 
-  /** The limit that one job more would meet with what is kept of it for reservations. */
+  /** The limit that one job more would meet with what is kept of it for others. */
   #limitKept(lane: Lane, now: number): LimitHit | undefined {
     const { policy, offPeak } = this.#state
-    const isOffPeak = this.#state.isOffPeak(now)
-    const kept = keptOfLimit(this.#kept.values(), lane, policy, isOffPeak, now)
-    return kept?.holder.hit(lane.group.shape.size, policy, isOffPeak, offPeak?.nextOpening(now), kept)
+    const kept = this.#keptLimits.keptFrom(lane, policy, now)
+    return kept?.holder.hit(lane.group.shape.size, policy, kept.isOffPeak, offPeak?.nextOpening(now), kept)
   }
 
   /** The most that a node has of what is asked for: by cores, then memory. */

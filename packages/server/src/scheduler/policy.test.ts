@@ -4,6 +4,7 @@ import { couldEverFit, couldNeverStart } from './could-ever.ts'
 import { InvalidPolicy } from './invalid-policy.ts'
 import { classOf, runTimeStep } from './lane.ts'
 import { defaultPolicy, policyOf, requireHolder } from './policy.ts'
+import type { LimitsByHour } from './snapshot.ts'
 
 const refused = (act: () => unknown, message: RegExp) =>
   assert.throws(act, (error) => error instanceof InvalidPolicy && message.test(`${error.message}. ${error.hint}`))
@@ -56,8 +57,14 @@ test('what no node could hold, and what no limit would ever let start, is known 
   assert.equal(couldEverFit({ cores: 1, memoryGb: 1, gpus: 2 }, nodes), true)
   const asks = { cores: 32, memoryGb: 4, gpus: 0 }
   const ada = { holder: 'user', name: 'ada' } as const
-  assert.equal(couldNeverStart(asks, ada, { cores: 16 })?.on, 'cores')
-  assert.equal(couldNeverStart(asks, ada, { cores: 16, offPeak: { cores: 32 } }), undefined, 'off-peak it may')
-  assert.equal(couldNeverStart(asks, { ...ada, set: { limits: { running: 0 } } }, {})?.on, 'running')
-  assert.equal(couldNeverStart(asks, ada, { gpus: 0 }), undefined)
+  const [always, offPeak, both] = [[false], [true], [false, true]]
+  assert.equal(couldNeverStart(asks, ada, { cores: 16 }, both)?.on, 'cores')
+  assert.equal(couldNeverStart(asks, { ...ada, set: { limits: { running: 0 } } }, {}, both)?.on, 'running')
+  assert.equal(couldNeverStart(asks, ada, { gpus: 0 }, both), undefined)
+  const moreThen = { cores: 16, offPeak: { cores: 32 } }
+  const lessThen = { cores: 32, offPeak: { cores: 16 } }
+  const hits = (limits: LimitsByHour) =>
+    [always, offPeak, both].map((times) => couldNeverStart(asks, ada, limits, times)?.limit)
+  assert.deepEqual(hits(moreThen), [16, undefined, undefined])
+  assert.deepEqual(hits(lessThen), [undefined, 16, undefined])
 })

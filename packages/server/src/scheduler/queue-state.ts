@@ -3,7 +3,7 @@ import { Heap } from './heap.ts'
 import { type Entry, Lane, LaneGroup, laneGroupKey, laneOf, Shape, shapeKey } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Holding, isAble, NodeState } from './node-state.ts'
-import { OffPeakHours } from './off-peak.ts'
+import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import type { ActiveJob, Needs, PlannerEvent, PlanNode, Policy, QueuedJob, Reservation, Snapshot } from './snapshot.ts'
 import { chargedCores } from './usage.ts'
 
@@ -36,10 +36,11 @@ export class QueueState {
   #nodesVersion = 1
   #now: number
 
-  constructor(snapshot: Snapshot) {
+  /** @param offPeak - The policy's, where somebody has worked them out already. */
+  constructor(snapshot: Snapshot, offPeak = offPeakHoursOf(snapshot.policy)) {
     this.policy = snapshot.policy
     this.#now = snapshot.now
-    this.offPeak = snapshot.policy.offPeak === undefined ? undefined : new OffPeakHours(snapshot.policy.offPeak)
+    this.offPeak = offPeak
     this.ledger = new Ledger(this.policy, this.offPeak)
     this.#served = new Map(snapshot.served)
     for (const node of snapshot.nodes) this.#setNode(node)
@@ -105,10 +106,15 @@ export class QueueState {
   /** Takes in what happened. A change of policy needs a new state. */
   take(event: Exclude<PlannerEvent, { readonly type: 'policy' }>): void {
     switch (event.type) {
-      case 'queued':
-        this.#forget(event.job.id)
+      case 'queued': {
+        const known = this.#waiting(event.job.id)
+        this.#takeOut(event.job.id)
+        // What is promised to a job stays promised when more is known of it, but not to one that asks for something else.
+        if (known === undefined || shapeKey(known.needs) !== shapeKey(event.job.needs))
+          this.reservations.delete(event.job.id)
         this.#queue(event.job)
         break
+      }
       case 'placed': {
         const lane = this.entries.get(event.job.id)?.lane.key
         this.#forget(event.job.id)
@@ -141,14 +147,14 @@ export class QueueState {
     if (now < this.#now) {
       for (const { job } of this.entries.values()) {
         if ((job.notBefore ?? 0) <= now) continue
-        this.#forget(job.id)
+        this.#takeOut(job.id)
         this.#wait(job)
       }
     }
     this.#now = now
     for (let at = this.nextStart(); at !== undefined && at <= now; at = this.nextStart()) {
       const job = this.#later.pop() as QueuedJob
-      this.#forget(job.id)
+      this.#takeOut(job.id)
       this.#enter(job)
     }
   }
@@ -267,9 +273,17 @@ export class QueueState {
     this.#servedMost = 2 * Math.max(servedLeast, this.#served.size)
   }
 
-  /** The job neither waits nor holds anything. */
+  #waiting(id: string): QueuedJob | undefined {
+    return this.entries.get(id)?.job ?? this.#notYet.get(id)
+  }
+
+  /** The job neither waits nor holds anything, and nothing is kept for it. */
   #forget(id: string): void {
     this.reservations.delete(id)
+    this.#takeOut(id)
+  }
+
+  #takeOut(id: string): void {
     const holding = this.holdings.get(id)
     if (holding !== undefined) {
       this.holdings.delete(id)

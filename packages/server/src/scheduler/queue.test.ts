@@ -6,6 +6,7 @@ import { someJob } from '../store/store-contract.ts'
 import type { JobStep, StoredHolder, StoredShare } from '../store/store.ts'
 import { policyOf } from './policy.ts'
 import { Queue } from './queue.ts'
+import { type LimitsByHour, type OffPeak, weekdays } from './snapshot.ts'
 
 const hour = 3_600_000
 const here = { name: 'here', cores: 4, memoryGb: 16, gpus: 0 }
@@ -74,6 +75,29 @@ test('what no node or limit could ever let start is refused, with what would do'
   refused([someJob({ group: 'survey' })], 'name', /no job of the group survey may run/)
   set({ memoryGb: 0 })
   refused([someJob()], 'memoryGb', /at most 0 GiB/)
+})
+
+test('a limit counts only at hours at which the job may start, and off-peak hours that never come are refused', () => {
+  const evenings = { days: ['mon'], from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' } as const
+  const daily = { ...evenings, days: weekdays, from: '00:00', to: '00:00' }
+  const night = { ...asks(4), when: 'off-peak' } as const
+  const opened = (limits: LimitsByHour, offPeak?: OffPeak): void => {
+    queue = new Queue(policyOf({ limits: { user: limits, group: {} }, ...(offPeak && { offPeak }) }), 0)
+    queue.learnNodes([here])
+  }
+  opened({ cores: 8, offPeak: { cores: 2 } }, evenings)
+  refused([someJob(night)], 'cores', /cores is 4, but ada may hold at most 2 cores at once off-peak/)
+  queue.admit([someJob(asks(4))])()
+  opened({ cores: 8, offPeak: { cores: 2 } }, daily)
+  refused([someJob(asks(4))], 'cores', /at most 2 cores/)
+  opened({ cores: 2, offPeak: { cores: 8 } }, evenings)
+  queue.admit([someJob(night)])()
+  queue.admit([someJob(asks(4))])()
+  for (const none of [undefined, { ...evenings, days: [] }]) {
+    opened({ cores: 2, offPeak: { cores: 8 } }, none)
+    refused([someJob(asks(4))], 'cores', /at most 2 cores/)
+    refused([someJob(night)], 'when', /this platform has no off-peak hours/)
+  }
 })
 
 test('a queue is full with what waits and what is about to be stored, and has room again when that starts', () => {
@@ -182,6 +206,25 @@ test('what waits is counted by class, also what waits for its time', () => {
   assert.deepEqual(waiting(), { small: 3, normal: 1, large: 1 })
   queue.learn([{ ...(one ?? assert.fail()), state: 'cancelled' }])
   assert.deepEqual(waiting(), { small: 2, normal: 1, large: 1 })
+})
+
+test('what is free is told of the nodes where most is, since a job must fit in one', () => {
+  const free = () => queue.overview([], 0, scores).largestFree
+  assert.deepEqual(free(), [{ cores: 4, memoryGb: 16, gpus: 0 }])
+  running(someJob(asks(4)), 0)
+  assert.deepEqual(free(), [{ cores: 0, memoryGb: 15, gpus: 0 }], 'memory alone')
+  queue.learnNodes([
+    here,
+    { ...here, name: 'more', cores: 2, memoryGb: 15 },
+    { ...here, name: 'less', cores: 1, memoryGb: 8 },
+    { name: 'gpus', cores: 1, memoryGb: 32, gpus: 2 },
+  ])
+  assert.deepEqual(free(), [
+    { cores: 2, memoryGb: 15, gpus: 0 },
+    { cores: 1, memoryGb: 32, gpus: 2 },
+  ])
+  queue.learnNodes([])
+  assert.deepEqual(free(), [])
 })
 
 test('limits that change count for the next plan; what is cleared is as for all', () => {

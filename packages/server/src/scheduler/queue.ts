@@ -15,7 +15,7 @@ import type {
 import { holdersOf, requirePossible, requireRoom, type HolderName } from './admission.ts'
 import { forecast } from './forecast.ts'
 import { classOf } from './lane.ts'
-import { OffPeakHours } from './off-peak.ts'
+import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
 import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
 import { Planner } from './planner.ts'
 import { Roster } from './roster.ts'
@@ -56,7 +56,7 @@ export class Queue {
   constructor(policy: Policy, now: number) {
     this.#policy = policy
     this.#openedAt = now
-    this.#offPeak = policy.offPeak === undefined ? undefined : new OffPeakHours(policy.offPeak)
+    this.#offPeak = offPeakHoursOf(policy)
     this.#planner = emptyPlanner(policy, now)
   }
 
@@ -139,6 +139,7 @@ export class Queue {
     const state = {
       nodes: this.#nodes,
       policy: this.#policy,
+      offPeak: this.#offPeak,
       setFor,
       waiting: (holder: HolderName) => this.#waiting(holder),
     }
@@ -209,7 +210,7 @@ export class Queue {
   reason(job: StoredJob, now: number): string | undefined {
     if (job.state === 'held') return 'It is held: release it to let it go on.'
     const reason = job.state === 'queued' ? this.#planner.reasonOf(job.id, now) : undefined
-    return reason && words(reason, instantText)
+    return reason && words(reason, instantText, this.#policy.offPeak?.timezone)
   }
 
   /** Why a job waits, at length. What is told of its start is held against what happens. */
@@ -247,6 +248,7 @@ export class Queue {
       nodes: this.#nodes.length,
       capacity,
       free: add(capacity, { cores: -held.cores, memoryGb: -held.memoryGb, gpus: -held.gpus }),
+      largestFree: [...(this.#behind ?? this.#planner).largestFree()],
       running: this.roster.activeCount,
       waiting: this.#planner.waiting(),
       ...(this.#offPeak === undefined ? {} : { offPeak: windowView(this.#offPeak, now) }),
@@ -373,5 +375,9 @@ const sumOf = (jobs: Iterable<StoredJob>): Capacity => Iterator.from(jobs).map(n
 
 function windowView(offPeak: OffPeakHours, now: number): NonNullable<QueueOverview['offPeak']> {
   const edge = offPeak.nextEdge(now)
-  return { isNow: offPeak.isOpen(now), ...(edge === undefined ? {} : { changesAt: new Date(edge).toISOString() }) }
+  return {
+    isNow: offPeak.isOpen(now),
+    timezone: offPeak.timezone,
+    ...(edge === undefined ? {} : { changesAt: new Date(edge).toISOString() }),
+  }
 }

@@ -1,18 +1,23 @@
 import type { Lane, LaneGroup } from './lane.ts'
 import type { HolderState } from './ledger.ts'
 import type { Holding, NodeState } from './node-state.ts'
-import { fits, minus, nothing, plus, type Size } from './size.ts'
+import type { OffPeakHours } from './off-peak.ts'
+import { fits, minus, plus, type Size } from './size.ts'
 import type { Policy, Reservation } from './snapshot.ts'
 
-/** A node kept for the first job of a lane. */
+/** What is kept for the first job of a lane: its part of what its user and group may hold at once. */
 export interface Kept {
   readonly reservation: Reservation
-  /** Whose it is: of what they may hold at once, the job's part is kept too. */
+  /** Whose it is. */
   readonly group: LaneGroup
-  /** Its job may not start now: the reservation takes nothing of what its user and group may hold. */
-  readonly isForLater: boolean
+  /** It is off-peak when the job starts: those limits count. */
+  readonly isOffPeak: boolean
   /** When whatever was started beside it in trust has ended at the latest. */
   readonly latest: number
+}
+
+/** A node is kept for it, too. */
+export interface KeptNode extends Kept {
   /** What is left of the node when the job starts, beside it: what runs longer must do with it. */
   spare: Size
 }
@@ -68,73 +73,97 @@ export function roomAtLatest(node: NodeState, asks: Size, now: number): number {
 }
 
 /**
- * Keeps a node for the first job of a lane. Whoever started on it since it was chosen because there was enough for both is
- * taken to run on, whatever is expected of him.
+ * What is left of a node that is kept for a job when that starts. Whoever started on it since it was chosen because there was
+ * enough for both is taken to run on, whatever is expected of him.
  */
-export function keep(
-  node: NodeState,
-  group: LaneGroup,
-  {
-    reservation,
-    room,
-    latest,
-    isForLater,
-  }: Pick<Kept, 'reservation' | 'latest' | 'isForLater'> & { readonly room: Room },
-  now: number,
-): Kept {
+export function spareOf(node: NodeState, room: Room, { reservation, group, latest }: Kept, now: number): Size {
   let spare = minus(room.free, group.shape.size)
   for (const { job, size, end } of node.holdings(now)) {
     if (end > room.at) break
     if (job.placedAt >= reservation.madeAt && job.placedAt + job.limitSeconds * 1000 > latest)
       spare = minus(spare, size)
   }
-  return { reservation, group, latest, isForLater, spare }
+  return spare
 }
 
-/** What of a holder's limits is kept for reservations. */
+/** When limits let a job start. */
+export interface RoomInLimits {
+  readonly at: number
+  /** It is off-peak then. */
+  readonly isOffPeak: boolean
+}
+
+/**
+ * When their limits let another of these jobs start, as far as is expected of what is held: by day or off-peak, whichever is
+ * sooner. Undefined: never.
+ */
+export function roomInLimits(
+  { account, shape, offPeak: isForOffPeak }: LaneGroup,
+  policy: Policy,
+  offPeak: OffPeakHours | undefined,
+  now: number,
+): RoomInLimits | undefined {
+  let soonest: RoomInLimits | undefined
+  for (const isOffPeak of offPeak === undefined ? [false] : [false, true]) {
+    if (isForOffPeak && offPeak !== undefined && !isOffPeak) continue
+    const rooms = account.holders.map((holder) => holder.roomAt(shape.size, policy, isOffPeak, now) ?? Infinity)
+    const room = Math.max(...rooms)
+    if (room === Infinity) continue
+    const at = offPeak === undefined || offPeak.isOpen(room) === isOffPeak ? room : offPeak.nextEdge(room)
+    if (at !== undefined && (soonest === undefined || at < soonest.at)) soonest = { at, isOffPeak }
+  }
+  return soonest
+}
+
+/** What of a holder's limits is kept from a job. */
 export interface KeptOfLimit {
   readonly holder: HolderState
+  readonly isOffPeak: boolean
   readonly size: Size
   readonly jobs: number
 }
 
-/**
- * What reservations keep of the limits of a lane's user or group, where one of its jobs would exceed them with that;
- * undefined where it would not. Those count before which it would not be over.
- */
-export function keptOfLimit(
-  kept: Iterable<Kept>,
-  lane: Lane,
-  policy: Policy,
-  isOffPeak: boolean,
-  now: number,
-): KeptOfLimit | undefined {
-  const { account, shape } = lane.group
-  for (const holder of [account.user, account.group]) {
-    if (holder === undefined) continue
-    let size = nothing
-    let jobs = 0
-    for (const one of kept) {
-      const { user, group } = one.group.account
-      if (one.isForLater || (user !== holder && group !== holder) || endsBefore(one, lane, now)) continue
-      size = plus(size, one.group.shape.size)
-      jobs++
+/** What is kept of everybody's limits. */
+export class KeptLimits {
+  readonly #of = new Map<HolderState, Kept[]>()
+
+  add(kept: Kept): void {
+    for (const holder of kept.group.account.holders) {
+      const known = this.#of.get(holder)
+      if (known === undefined) this.#of.set(holder, [kept])
+      else known.push(kept)
     }
-    if (jobs > 0 && holder.isFull(plus(size, shape.size), policy, isOffPeak, jobs)) return { holder, size, jobs }
   }
-  return undefined
+
+  /**
+   * What is kept of the limits of a lane's user or group, where one of its jobs would exceed them with that; undefined where
+   * it would not. Those count before which it would not be over.
+   */
+  keptFrom(lane: Lane, policy: Policy, now: number): KeptOfLimit | undefined {
+    const { account, shape } = lane.group
+    for (const holder of account.holders) {
+      const inTheWay = this.#of.get(holder)?.filter((kept) => !endsBefore(kept, lane, now))
+      if (inTheWay === undefined || inTheWay.length === 0) continue
+      for (const isOffPeak of new Set(inTheWay.map((kept) => kept.isOffPeak))) {
+        const sizes = inTheWay.filter((kept) => kept.isOffPeak === isOffPeak).map(({ group }) => group.shape.size)
+        const kept = { size: sizes.reduce(plus), jobs: sizes.length }
+        if (holder.isFull(shape.size, policy, isOffPeak, kept)) return { holder, isOffPeak, ...kept }
+      }
+    }
+    return undefined
+  }
 }
 
 /**
  * Whether a job may start on a node that is kept for another: it ends before, as far as it is trusted, and even at its
  * limit delays the other by no more than the policy says, counted from what was promised first; or it leaves enough.
  */
-export function mayBackfill(kept: Kept, lane: Lane, now: number): boolean {
+export function mayBackfill(kept: KeptNode, lane: Lane, now: number): boolean {
   return endsBefore(kept, lane, now) || fits(lane.group.shape.size, kept.spare)
 }
 
 /** A job was started beside what is kept: where it will still run then, it has its part of what is spare. */
-export function shareNode(kept: Kept, lane: Lane, now: number): void {
+export function shareNode(kept: KeptNode, lane: Lane, now: number): void {
   if (!endsBefore(kept, lane, now)) kept.spare = minus(kept.spare, lane.group.shape.size)
 }
 

@@ -50,3 +50,19 @@ export const minus = (a: Size, b: Size): Size => ({
   mib: a.mib - b.mib,
   gpus: a.gpus - b.gpus,
 })
+
+/**
+ * The largest of these places: the one with the most cores, and where others have more memory or more GPUs, those too.
+ * Empty where nothing is free.
+ */
+export function largestOf(places: readonly Size[]): readonly Size[] {
+  const found: Size[] = []
+  for (const key of ['milliCores', 'mib', 'gpus'] as const) {
+    const most = places.reduce((a, b) => (compare(a, b, key) < 0 ? b : a), nothing)
+    if ([nothing, ...found].every((other) => other[key] < most[key])) found.push(most)
+  }
+  return found
+}
+
+const compare = (a: Size, b: Size, first: keyof Size): number =>
+  a[first] - b[first] || a.milliCores - b.milliCores || a.mib - b.mib || a.gpus - b.gpus

@@ -208,13 +208,14 @@ export interface Placement {
   readonly node: string
 }
 
-/** Capacity kept for a job that is at the head and finds no room. */
+/** What is kept for a job that is at the head and finds no room. */
 export interface Reservation {
   readonly jobId: string
-  readonly node: string
-  /** When it is expected to start: enough of what runs there has ended by then, as estimated. */
+  /** Left out: what has no room is a limit, and of that its part is kept. */
+  readonly node?: string
+  /** When it is expected to start: enough of what runs there, or of what is held of the limit, has ended by then, as estimated. */
   readonly at: number
-  /** When this node was chosen, and the start that was promised then. Given up when `at` slips by more than the policy's delay. */
+  /** When this was chosen, and the start that was promised then. Given up when `at` slips by more than the policy's delay. */
   readonly madeAt: number
   readonly promisedAt: number
 }
@@ -239,7 +240,7 @@ export interface LimitHit {
   readonly on: 'cores' | 'memoryGb' | 'gpus' | 'running'
   readonly limit: number
   readonly held: number
-  /** Of the limit, what is kept for jobs of this holder that are ahead and have a reservation. */
+  /** Of the limit, what is kept for jobs of this holder that are ahead. */
   readonly kept?: number
   readonly asks: number
   /** The limit is another in off-peak hours, which begin then. */

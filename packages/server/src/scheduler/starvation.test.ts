@@ -6,7 +6,7 @@ import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
 import { randomFrom } from './random.ts'
 import { simulate } from './simulate.ts'
-import type { OffPeak, Policy, QueuedJob } from './snapshot.ts'
+import type { Limits, OffPeak, Policy, QueuedJob } from './snapshot.ts'
 import { hour, jobOf, morning, node, snapshotOf } from './testing/examples.ts'
 
 /** The most points that a job can have besides those for its age: so many hours later nobody comes before it any more. */
@@ -22,7 +22,7 @@ interface Others {
   readonly estimated: number
 }
 
-/** Hours that a job of a whole node waits under an endless stream of small ones, which are more than the nodes can do. */
+/** Hours that a job waits under an endless stream of small ones, which are more than the nodes can do. */
 function waitHours(wanted: QueuedJob, policy: Policy, { seed, nodes, users, limitHours, estimated }: Others): number {
   const random = randomFrom(seed)
   const limitSeconds = limitHours * 3600
@@ -38,6 +38,7 @@ function waitHours(wanted: QueuedJob, policy: Policy, { seed, nodes, users, limi
       hasCome = at >= morning
       yield jobOf(1, {
         user: `user${Math.floor(random() * users)}`,
+        ...(wanted.group === undefined ? {} : { group: wanted.group }),
         submittedAt: at,
         limitSeconds,
         estimateSeconds: Math.max(1, estimated * limitSeconds),
@@ -91,6 +92,49 @@ test('nor does one that waits for off-peak hours, though what runs there goes on
     fc.property(anyOthers, (others) => {
       const waited = waitHours({ ...large, offPeak: true }, policy, others)
       const opens = hours.nextOpening(morning + (boundHours(policy, others) + 24) * hour) ?? 0
+      assert.ok(morning + waited * hour <= opens, `it started after ${waited} h`)
+    }),
+    { numRuns: 25 },
+  )
+})
+
+/** A limit that the others alone fill, and a job under it: another user's in their group, or one of theirs. */
+const anyLimited = fc.record({
+  limits: fc.constantFrom<{ user: Limits; group: Limits }>(
+    { user: {}, group: { cores: 16 } },
+    { user: {}, group: { memoryGb: 64, running: 15 } },
+    { user: { cores: 16 }, group: {} },
+    { user: { cores: 16 }, group: { cores: 20 } },
+  ),
+  user: fc.constantFrom('bob', 'user0'),
+  cores: fc.constantFrom(2, 8, 16),
+})
+
+/** By then it has started: what 16 cores are enough for, a limit is drained, and then a node. */
+const limitedBoundHours = (policy: Policy, others: Others): number =>
+  boundHours(policy, { ...others, nodes: 1 }) + others.limitHours + policy.backfill.maxDelaySeconds / 3600
+
+test('nor does one at a limit that smaller ones keep full, its group’s or its user’s own', () => {
+  fc.assert(
+    fc.property(anyOthers, anyLimited, (others, { limits, user, cores }) => {
+      const policy = policyOf({ limits })
+      const wanted = { ...large, user, group: 'sky', needs: { cores, memoryGb: 4 * cores, gpus: 0 } }
+      const hours = waitHours(wanted, policy, others)
+      assert.ok(hours <= limitedBoundHours(policy, others), `it started after ${hours} h`)
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('nor does one that only the limits of off-peak hours let start', () => {
+  const offPeak: OffPeak = { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '22:00', to: '02:00', weekends: false, timezone: 'UTC' } // prettier-ignore
+  const policy = policyOf({ offPeak, limits: { user: {}, group: { cores: 8, offPeak: { cores: 16 } } } })
+  const hours = new OffPeakHours(offPeak)
+  fc.assert(
+    fc.property(anyOthers, fc.boolean(), (others, isForOffPeak) => {
+      const wanted = { ...large, group: 'sky', ...(isForOffPeak ? { offPeak: true as const } : {}) }
+      const waited = waitHours(wanted, policy, others)
+      const opens = hours.nextOpening(morning + (limitedBoundHours(policy, others) + 24) * hour) ?? 0
       assert.ok(morning + waited * hour <= opens, `it started after ${waited} h`)
     }),
     { numRuns: 25 },

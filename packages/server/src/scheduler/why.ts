@@ -48,9 +48,9 @@ export function whyOf(facts: WhyFacts): Why {
   }
 }
 
-function summaryOf({ job, now, reason }: WhyFacts): string {
+function summaryOf({ job, now, reason, policy }: WhyFacts): string {
   if (job.state === 'held') return 'It is held: release it to let it go on.'
-  if (reason !== undefined) return words(reason, instantText)
+  if (reason !== undefined) return words(reason, instantText, policy.offPeak?.timezone)
   if (job.state === 'starting') return 'It does not wait: its image is fetched or its container made.'
   if (job.state === 'running') {
     return job.deadlineAt === undefined

@@ -44,6 +44,15 @@ test('a limit says whose it is, what is held, and when it is larger', () => {
   )
 })
 
+test('when off-peak hours begin is told by their own clock too', () => {
+  const at = Date.parse('2026-11-25T02:00Z')
+  const write = (instant: number): string => new Date(instant).toISOString()
+  assert.match(
+    words({ kind: 'window', opensAt: at }, write, 'Asia/Tokyo'),
+    /begin 2026-11-25T02:00:00.000Z \(11:00 in Asia\/Tokyo\)\.$/,
+  )
+})
+
 test('durations are said in the unit that fits', () => {
   assert.deepEqual([1, 60, 90, 5400, 200_000].map(duration), [
     '1 second',

@@ -4,8 +4,11 @@ import type { LimitHit, Needs, Reason } from './snapshot.ts'
 /** How instants are written; the caller knows the reader's zone. */
 export type WriteInstant = (at: number) => string
 
-/** Why a job waits, as a person would say it: one or two sentences, with what to do where something can be done. */
-export function words(reason: Reason, writeInstant: WriteInstant): string {
+/**
+ * Why a job waits, as a person would say it: one or two sentences, with what to do where something can be done.
+ * @param timezone - Whose clock the off-peak hours follow: when they begin is told by that too.
+ */
+export function words(reason: Reason, writeInstant: WriteInstant, timezone = 'UTC'): string {
   switch (reason.kind) {
     case 'placed':
       return `It starts on ${reason.node} now.`
@@ -16,9 +19,9 @@ export function words(reason: Reason, writeInstant: WriteInstant): string {
     case 'window':
       return reason.opensAt === undefined
         ? 'It waits for off-peak hours, and the platform has none. Submit it again without `--when off-peak`.'
-        : `It waits for off-peak hours, which begin ${writeInstant(reason.opensAt)}.`
+        : `It waits for off-peak hours, which begin ${opening(reason.opensAt, writeInstant, timezone)}.`
     case 'limit':
-      return limitWords(reason, writeInstant)
+      return limitWords(reason, (at) => opening(at, writeInstant, timezone))
     case 'no-node':
       return reason.largest === undefined
         ? 'It waits for a node: none is there now.'
@@ -39,7 +42,7 @@ export function words(reason: Reason, writeInstant: WriteInstant): string {
 
 function limitWords(
   { holder, name, on, limit, held, kept = 0, asks, larger }: LimitHit,
-  writeInstant: WriteInstant,
+  writeOpening: WriteInstant,
 ): string {
   const whose = holder === 'user' ? "its owner's limit" : `the limit of its group, ${name}`
   const isOfJobs = on === 'running'
@@ -49,8 +52,14 @@ function limitWords(
   const ahead = kept === 0 ? '' : `, ${number(kept)} ${kept === 1 ? 'is' : 'are'} kept for what is ahead`
   const asked = isOfJobs ? '' : `, and it asks for ${number(asks)}`
   const later =
-    larger === undefined ? '' : ` Off-peak, from ${writeInstant(larger.at)}, ${amount(larger.limit, on)} may be held.`
+    larger === undefined ? '' : ` Off-peak, from ${writeOpening(larger.at)}, ${amount(larger.limit, on)} may be held.`
   return `It waits for ${whose}: ${used}${ahead}${asked}.${later}`
+}
+
+function opening(at: number, writeInstant: WriteInstant, timezone: string): string {
+  if (timezone === 'UTC') return writeInstant(at)
+  const time = Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timezone).toPlainTime()
+  return `${writeInstant(at)} (${time.toString({ smallestUnit: 'minute' })} in ${timezone})`
 }
 
 const units = {

@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, it } from 'node:test'
+import { InvalidRequest } from '../job/invalid.ts'
+import type { StoredJob } from '../job/job.ts'
+import { contextOf, resourcesFor } from '../job/resources.ts'
+import { someJob } from '../store/store-contract.ts'
+import { requirePossible } from './admission.ts'
+import { OffPeakHours } from './off-peak.ts'
+import { queuedJobOf } from './planned-job.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
-import type { ActiveJob, QueuedJob, Usage } from './snapshot.ts'
+import { RunHistories } from './run-histories.ts'
+import { type ActiveJob, emptySnapshot, type Holder, type PlanNode, type Policy, weekdays } from './snapshot.ts'
 
 const hour = 3_600_000
 const now = Date.parse('2026-11-23T12:00Z')
@@ -12,92 +20,150 @@ const longestSeconds = 1_209_600
 
 const page = await readFile(new URL('../../../../docs/queue.md', import.meta.url), 'utf8')
 const chapter = /^## Foretell it\n([^]*?)(?=^## )/m.exec(page)?.[1] ?? ''
-/** A bold beginning, the words about the machine, and a table. */
+/** A bold beginning, the words about the machines, and a table. */
 const examples = [...chapter.matchAll(/^\*\*(.*?)\*\*([^|]*)\n\n((?:\|.*\n)+)/gm)]
 
-interface Row {
-  readonly job: string
-  readonly user: string
-  readonly happens: string
-  readonly points: number
-  readonly usedCoreHours: number
-  readonly queued: QueuedJob
+/** The cells of a table's lines by the titles of their columns. */
+function rowsOf(table: string): readonly ReadonlyMap<string, string>[] {
+  const [titles = [], , ...lines] = table
+    .trim()
+    .split('\n')
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    )
+  return lines.map((cells) => new Map(titles.map((title, i) => [title.replaceAll('`', ''), cells[i] ?? ''])))
 }
 
-/** What is set aside where nothing is asked for is one of each (job/resources.ts). */
-const amountOf = (text = ''): number => (text === '' ? 1 : Number(text))
+const nodesIn = (text: string): PlanNode[] =>
+  [...text.matchAll(/[Mm]achine(?: (\w+))? has (\d+) cores(?: and|,) (\d+) GB(?: and (\d+) GPUs)?/g)].map(
+    ([, name = 'machine', cores, memoryGb, gpus = 0]) => ({
+      name,
+      cores: Number(cores),
+      memoryGb: Number(memoryGb),
+      gpus: Number(gpus),
+    }),
+  )
 
-function rowOf(line: string, seq: number): Row {
-  const cells = line.split('|').map((cell) => cell.trim())
-  const [, job = '', user = '', cores, memoryGb, time = '', waited = '', used, points, happens = ''] = cells
-  const limitSeconds = time === '' ? longestSeconds : Number.parseFloat(time) * 3600
-  return {
-    job,
+const activeIn = (text: string): ActiveJob[] =>
+  [
+    ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
+  ].map(([, user = '', cores, memoryGb, node = 'machine', group, hours], i) => ({
+    id: `running ${i}`,
     user,
-    happens,
-    points: Number(points),
-    usedCoreHours: Number(used),
-    queued: {
-      id: job,
-      user,
-      needs: { cores: amountOf(cores), memoryGb: amountOf(memoryGb), gpus: 0 },
-      estimateSeconds: limitSeconds,
-      limitSeconds,
-      seq,
-      submittedAt: now - Number.parseFloat(waited) * hour,
-    },
-  }
+    ...(group === undefined ? {} : { group }),
+    needs: { cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 },
+    estimateSeconds: Number(hours) * 3600,
+    limitSeconds: Number(hours) * 3600,
+    node,
+    placedAt: now,
+  }))
+
+function policyIn(text: string): Policy {
+  const [, cores, offPeakCores] = /A user may hold (\d+) cores(?:, off-peak (\d+))?/.exec(text) ?? []
+  const [, from, to] = /off-peak from (\d\d:\d\d) to (\d\d:\d\d)/.exec(text) ?? []
+  const off = offPeakCores === undefined ? {} : { offPeak: { cores: Number(offPeakCores) } }
+  return policyOf({
+    limits: { user: cores === undefined ? {} : { cores: Number(cores), ...off }, group: {} },
+    ...(from === undefined || to === undefined
+      ? {}
+      : { offPeak: { days: weekdays, from, to, weekends: false, timezone: 'UTC' } }),
+  })
+}
+
+const groupsIn = (text: string): Map<string, Holder> =>
+  new Map(
+    [...text.matchAll(/The group (\w+) may hold (\d+) cores/g)].map(([, name = '', cores]) => [
+      name,
+      { limits: { cores: Number(cores) } },
+    ]),
+  )
+
+/** The job of a line, as it is stored when it was submitted. */
+function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly PlanNode[]): StoredJob {
+  const cell = (title: string): string => row.get(title) ?? ''
+  const amount = (title: string): number | undefined => (cell(title) === '' ? undefined : Number(cell(title)))
+  const largest = (key: 'cores' | 'memoryGb' | 'gpus'): number => Math.max(...nodes.map((node) => node[key]))
+  const time = cell('--time')
+  return someJob({
+    id: cell('job'),
+    seq,
+    owner: cell('user'),
+    cmd: [cell('job')],
+    resources: resourcesFor(
+      { cores: amount('cores'), memoryGb: amount('GB'), gpus: amount('GPUs') },
+      contextOf({ cores: largest('cores'), memoryGb: largest('memoryGb'), gpus: largest('gpus') }, 5),
+    ),
+    timeSeconds: time === '' ? longestSeconds : Number.parseFloat(time) * 3600,
+    submittedAt: now - Number.parseFloat(cell('waited') || '0') * hour,
+    ...(cell('group') === '' ? {} : { group: cell('group') }),
+    ...(cell('--when') === '' ? {} : { when: 'off-peak' }),
+  })
+}
+
+/** What is known of past runs like a job. */
+function expectationOf(row: ReadonlyMap<string, string>, job: StoredJob) {
+  const histories = new RunHistories()
+  const runs = (row.get('past runs') ?? '').split(', ').filter(Boolean)
+  for (const run of runs) histories.learn(job, { endedAt: now, seconds: Number.parseFloat(run) * 3600 })
+  return histories.expectation(job)
 }
 
 describe('the examples of docs/queue.md', () => {
   it('are there', () => {
-    assert.equal(examples.length, 5)
+    assert.equal(examples.length, 10)
   })
 
   for (const [, title = '', words = '', table = ''] of examples) {
     it(title, () => {
       const text = words.replaceAll(/\s+/g, ' ')
-      const [, cores, memoryGb] = /machine has (\d+) cores and (\d+) GB/.exec(text) ?? []
-      const active = [...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GB for (\d+) h more/g)].map(
-        ([, user = '', held, gb, hours], i): ActiveJob => ({
-          id: `running ${i}`,
-          user,
-          needs: { cores: Number(held), memoryGb: Number(gb), gpus: 0 },
-          estimateSeconds: Number(hours) * 3600,
-          limitSeconds: Number(hours) * 3600,
-          node: 'machine',
-          placedAt: now,
-        }),
-      )
-      const [, limit] = /A user may hold (\d+) cores/.exec(text) ?? []
-      const rows = table.trim().split('\n').slice(2).map(rowOf)
-      const usage = [...new Map(rows.map((row) => [row.user, row])).values()].map(({ user, usedCoreHours }): Usage => ({
-        user,
-        coreHours: usedCoreHours,
-        at: now,
-      }))
+      const [nodes, policy, groups] = [nodesIn(text), policyIn(text), groupsIn(text)]
+      const offPeak = policy.offPeak && new OffPeakHours(policy.offPeak)
+      const setFor = ({ name }: { readonly name: string }): Holder | undefined => groups.get(name)
+      const rows = rowsOf(table)
+      const told = rows.map((row) => ({ points: row.get('points'), happens: row.get('what happens') ?? '' }))
+      const jobs = rows.map((row, seq) => jobOf(row, seq, nodes))
+      const isRefused = (job: StoredJob): boolean => {
+        try {
+          requirePossible(job, { nodes, policy, offPeak, setFor })
+          return false
+        } catch (error) {
+          assert.ok(error instanceof InvalidRequest)
+          return true
+        }
+      }
       const planner = new Planner({
-        now,
-        policy: policyOf({ limits: { user: limit === undefined ? {} : { cores: Number(limit) }, group: {} } }),
-        nodes: [{ name: 'machine', cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 }],
-        active,
-        queued: rows.map(({ queued }) => queued),
-        usage,
-        users: new Map(),
-        groups: new Map(),
-        served: new Map(),
-        reservations: [],
+        ...emptySnapshot(now, policy),
+        nodes,
+        groups,
+        active: activeIn(text),
+        queued: jobs.flatMap((job, i) =>
+          isRefused(job) ? [] : [queuedJobOf(job, expectationOf(rows[i] ?? new Map(), job))],
+        ),
+        usage: jobs.map(({ owner }, i) => ({ user: owner, coreHours: Number(rows[i]?.get('used')), at: now })),
       })
-      const points = rows.map(({ job }) => Math.round(planner.priorityOf(job, now)?.total ?? Number.NaN))
+      const [, cores, memoryGb] = /at most (\d+) cores and (\d+) GB on one node/.exec(text) ?? []
+      if (cores !== undefined) {
+        const largest = { cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 }
+        assert.deepEqual(planner.largestFree(), [largest])
+      }
+      const points = jobs.map(({ id }) => planner.priorityOf(id, now)?.total)
       assert.deepEqual(
-        points,
-        rows.map((row) => row.points),
+        points.map((each) => (each === undefined ? '' : String(Math.round(each)))),
+        told.map((each) => each.points),
       )
       planner.plan(now)
-      const outcomes = rows.map(({ job }) => planner.reasonOf(job, now)?.kind)
+      const outcomes = jobs.map(({ id }, i) => {
+        const reason = planner.reasonOf(id, now)
+        if (reason === undefined) return 'refused'
+        if (reason.kind !== 'placed') return reason.kind
+        return told[i]?.happens.includes(' on ') === true ? `starts on ${reason.node}` : 'starts'
+      })
       assert.deepEqual(
-        outcomes.map((kind) => (kind === 'placed' ? 'starts' : kind)),
-        rows.map(({ happens }) => happens),
+        outcomes,
+        told.map(({ happens }) => happens),
       )
     })
   }

@@ -27,11 +27,29 @@ export class ApiError extends Error {
 export const isPassing = (error: unknown): boolean =>
   error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500)
 
+/** Likewise, of a change of something that others change too. */
+const isPassingOrConflict = (error: unknown): boolean =>
+  isPassing(error) || (error instanceof ApiError && error.status === 409)
+
+/**
+ * Whether the API server does not know (any more) who asks, or what they may do. RBAC's words are matched, since a quota and
+ * an admission policy answer 403 too. A server that has just started refuses everybody until it has read all roles.
+ */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof ApiError &&
+  (error.status === 401 || (error.status === 403 && / cannot \w+ resource /.test(error.message)))
+
 /** Whether the API server says that there is no such object. */
 export const isGone = (error: unknown): boolean => error instanceof ApiError && error.status === 404
 
 /** Milliseconds for which an identity is taken for true: files with tokens and certificates are written anew now and then. */
 const identityMs = 60_000
+
+/** Who one is, as it was found at a time. */
+interface HeldIdentity {
+  readonly found: Promise<Identity>
+  readonly at: number
+}
 
 /** What {@link KubernetesApi} needs beside a kubeconfig. */
 export interface ApiOptions {
@@ -50,6 +68,9 @@ export interface ApiRequest {
   readonly signal: AbortSignal
 }
 
+/** Is told of a request that has failed more than twice, each time that it fails; it is tried again. */
+export type OnTrouble = (error: ApiError) => void
+
 /**
  * The Kubernetes API with the identity of a kubeconfig. All requests, watches and logs share a few connections, as HTTP/2 has it where the
  * API server speaks it: each of its own would take more memory than what is known of a job.
@@ -60,7 +81,9 @@ export class KubernetesApi {
   readonly #timeoutMs: number
   readonly #changes: Turns
   #answers = true
-  #identity: { readonly found: Promise<Identity>; readonly at: number } | undefined
+  /** Whether it was ever let in: what it is refused later passes. */
+  #wasLetIn = false
+  #identity: HeldIdentity | undefined
   #connections: { identity: Identity; readonly dispatcher: Dispatcher } | undefined
 
   constructor(source: IdentitySource, { log, concurrency = 16, timeoutSeconds = 30 }: ApiOptions) {
@@ -77,23 +100,23 @@ export class KubernetesApi {
 
   /** Reads, and tries again for as long as the failure is one that passes. @throws {ApiError} for any other. */
   getPatiently<T>(path: string, options: ApiRequest): Promise<T> {
-    return this.#patiently(options.signal, () => this.get<T>(path, options))
+    return this.#patiently(options.signal, isPassing, () => this.get<T>(path, options))
   }
 
   /** Creates an object; tries again while the failure passes, so that an earlier try may have succeeded: 409. @throws {ApiError} */
-  create<T>(path: string, body: unknown, signal: AbortSignal): Promise<T> {
-    return this.#change<T>('POST', path, { body, signal })
+  create<T>(path: string, body: unknown, signal: AbortSignal, onTrouble?: OnTrouble): Promise<T> {
+    return this.#change<T>('POST', path, { body, signal }, isPassing, onTrouble)
   }
 
   /** Changes some fields (RFC 7386); tries again while the failure passes. @throws {ApiError} */
   patch<T>(path: string, body: unknown, signal: AbortSignal): Promise<T> {
-    return this.#change<T>('PATCH', path, { body, signal })
+    return this.#change<T>('PATCH', path, { body, signal }, isPassingOrConflict)
   }
 
   /** Deletes; one that is not there is no error. Tries again while the failure passes. @throws {ApiError} */
   async delete(path: string, body: unknown, signal: AbortSignal): Promise<void> {
     try {
-      await this.#change('DELETE', path, { body, signal })
+      await this.#change('DELETE', path, { body, signal }, isPassingOrConflict)
     } catch (error) {
       if (!isGone(error)) throw error
     }
@@ -127,13 +150,28 @@ export class KubernetesApi {
     this.#connections = undefined
   }
 
-  #change<T>(method: Dispatcher.HttpMethod, path: string, options: ApiRequest): Promise<T> {
-    return this.#patiently(options.signal, () =>
-      this.#changes.take(options.signal, () => this.#send<T>(method, path, options)),
+  #change<T>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    request: ApiRequest,
+    passes: (error: unknown) => boolean,
+    onTrouble?: OnTrouble,
+  ): Promise<T> {
+    const { signal } = request
+    return this.#patiently(
+      signal,
+      (error) => passes(error) || (this.#wasLetIn && isRefusal(error)),
+      () => this.#changes.take(signal, () => this.#send<T>(method, path, request)),
+      onTrouble,
     )
   }
 
-  async #patiently<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+  async #patiently<T>(
+    signal: AbortSignal,
+    passes: (error: unknown) => boolean,
+    attempt: () => Promise<T>,
+    onTrouble?: OnTrouble,
+  ): Promise<T> {
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted()
       try {
@@ -141,22 +179,27 @@ export class KubernetesApi {
         this.#answered()
         return answer
       } catch (error) {
-        if (signal.aborted || !isPassing(error)) throw error
-        if (tries > 1) this.#missed(error)
-        const asked = error instanceof ApiError ? error.retryAfterSeconds : undefined
+        if (signal.aborted || !passes(error) || !(error instanceof ApiError)) throw error
+        if (tries > 1) {
+          this.#missed(error)
+          onTrouble?.(error)
+        }
+        const asked = error.retryAfterSeconds
         const waitMs = asked === undefined ? Math.min(10_000, 200 * 2 ** tries) : asked * 1000
-        await sleep(waitMs * (0.75 + Math.random() / 2), undefined, { signal })
+        // Not all at the same moment, and never before the moment asked for.
+        await sleep(waitMs * (1 + Math.random() / 2), undefined, { signal })
       }
     }
   }
 
   #missed(error: unknown): void {
-    if (this.#answers) this.#log.warn({ err: error }, 'the Kubernetes API does not answer; it is asked again')
+    if (this.#answers)
+      this.#log.warn({ err: error }, 'the Kubernetes API does not do what it is asked; it is asked again')
     this.#answers = false
   }
 
   #answered(): void {
-    if (!this.#answers) this.#log.info('the Kubernetes API answers again')
+    if (!this.#answers) this.#log.info('the Kubernetes API does what it is asked again')
     this.#answers = true
   }
 
@@ -164,7 +207,10 @@ export class KubernetesApi {
     const response = await this.#open(method, path, options, this.#timeoutMs)
     const text = await textOf(response)
     const { statusCode } = response
-    if (statusCode >= 200 && statusCode < 300) return JSON.parse(text) as T
+    if (statusCode >= 200 && statusCode < 300) {
+      this.#wasLetIn = true
+      return JSON.parse(text) as T
+    }
     throw errorOf(response, text)
   }
 
@@ -174,23 +220,24 @@ export class KubernetesApi {
     options: ApiRequest,
     timeoutMs: number,
   ): Promise<Dispatcher.ResponseData> {
-    const response = await this.#request(method, path, options, timeoutMs)
-    // What one knew of oneself may have been replaced since.
-    if (response.statusCode !== 401 || this.#identity === undefined || Date.now() - this.#identity.at < 1000)
-      return response
+    const held = this.#held()
+    const response = await this.#request(held, method, path, options, timeoutMs)
+    if (response.statusCode !== 401) return response
+    // What one knew of oneself may have been replaced since. Of many that are refused at once the first finds it anew.
+    const isLatest = this.#identity === held
+    if (isLatest && Date.now() - held.at < 1000) return response
     await response.body.dump()
-    this.#identity = undefined
-    await this.#who(true)
-    return this.#request(method, path, options, timeoutMs)
+    return this.#request(isLatest ? this.#find(true) : this.#held(), method, path, options, timeoutMs)
   }
 
   async #request(
+    { found }: HeldIdentity,
     method: Dispatcher.HttpMethod,
     path: string,
     { query = {}, body, signal }: ApiRequest,
     timeoutMs: number,
   ): Promise<Dispatcher.ResponseData> {
-    const identity = await this.#who().catch((error: unknown) => {
+    const identity = await found.catch((error: unknown) => {
       // Who was somebody will be again: files are written anew, plugins ask others.
       if (this.#connections === undefined) throw error
       throw new ApiError(0, '', (error as Error).message, undefined, { cause: error })
@@ -219,15 +266,20 @@ export class KubernetesApi {
     }
   }
 
-  #who(wasRefused = false): Promise<Identity> {
+  #held(): HeldIdentity {
     const now = Date.now()
-    if (this.#identity === undefined || now - this.#identity.at > identityMs || now < this.#identity.at) {
-      const found = this.#source(wasRefused)
-      this.#identity = { found, at: now }
-      // What could not be found is looked for again by whoever asks next.
-      found.catch(() => (this.#identity = undefined))
-    }
-    return this.#identity.found
+    const held = this.#identity
+    return held === undefined || now - held.at > identityMs || now < held.at ? this.#find(false) : held
+  }
+
+  #find(wasRefused: boolean): HeldIdentity {
+    const held = { found: this.#source(wasRefused), at: Date.now() }
+    this.#identity = held
+    // What could not be found is looked for again by whoever asks next.
+    held.found.catch(() => {
+      if (this.#identity === held) this.#identity = undefined
+    })
+    return held
   }
 
   /** Connections, the same as long as certificates stay as they are; what goes on over the old ones then does so to its end. */

@@ -44,9 +44,14 @@ export class AttemptFolders implements LogFolders {
     await writeFile(join(this.of(attemptId), 'made'), uid, { mode: 0o600 })
   }
 
+  /** Whether a pod of it was ever let go. */
+  async hasRun(attemptId: string): Promise<boolean> {
+    return (await ifThere(stat(this.#opened(attemptId)))) !== undefined
+  }
+
   /** Gives the one run that an attempt has to the first pod that asks for it, for good. Whether this is the one. */
   async grantRun(attemptId: string, podUid: string): Promise<boolean> {
-    const path = join(this.of(attemptId), 'opened')
+    const path = this.#opened(attemptId)
     const first = await ifThere(readFile(path, 'utf8'))
     if (first !== undefined) return first === podUid
     // The server that made the Job may have been killed before it made the folder.
@@ -63,6 +68,10 @@ export class AttemptFolders implements LogFolders {
 
   async remove(attemptId: string): Promise<void> {
     await rm(this.of(attemptId), { recursive: true, force: true })
+  }
+
+  #opened(attemptId: string): string {
+    return join(this.of(attemptId), 'opened')
   }
 
   async #make(attemptId: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { V1Job } from '@kubernetes/client-node'
 import type { AttemptSpec } from '../executor.ts'
-import { ApiError, isGone, type KubernetesApi } from './api.ts'
+import { randomBytes } from 'node:crypto'
+import { ApiError, isGone, type KubernetesApi, type OnTrouble } from './api.ts'
 import type { Attempt } from './attempt.ts'
 import { jobObject, releaseOf, secretObject } from './job-object.ts'
 import type { Mirror } from './mirror.ts'
@@ -39,27 +40,36 @@ export class AttemptObjects {
    * @throws {CannotRun} where the attempt cannot be run on a cluster as it is asked for.
    * @throws {ApiError} where the cluster refuses it.
    */
-  async makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<V1Job> {
+  async makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal, onTrouble: OnTrouble): Promise<V1Job> {
     const { api, settings } = this.#options
+    // A name that no other try has: the Secret of an earlier one goes with its Job, and must not be taken for this one's.
+    const secret = `${attempt.name}-${randomBytes(4).toString('hex')}`
     try {
-      return await api.create<V1Job>(this.#path('batch', 'jobs'), jobObject(spec, settings), signal)
+      return await api.create<V1Job>(this.#path('batch', 'jobs'), jobObject(spec, settings, secret), signal, onTrouble)
     } catch (error) {
-      if (!(error instanceof ApiError)) throw error
       // An earlier try was answered by nobody, and has succeeded.
-      if (error.status === 409) return api.get<V1Job>(this.#job(attempt), { signal })
-      if (error.status !== 403 || !error.message.includes('exceeded quota')) throw error
-      throw new NoRoom(error.message, { cause: error })
+      if (isThere(error)) return api.getPatiently<V1Job>(this.#job(attempt), { signal })
+      throw withoutRoom(error)
     }
   }
 
-  /** Makes the Secret with the credentials of an attempt whose Job was held back for it, and lets the Job go on. */
-  async makeSecret(attempt: Attempt, spec: AttemptSpec, job: V1Job, signal: AbortSignal): Promise<void> {
+  /**
+   * Makes the Secret with the credentials of an attempt whose Job was held back for it, and lets the Job go on.
+   *
+   * @throws {NoRoom} as {@link makeJob}.
+   */
+  async makeSecret(
+    attempt: Attempt,
+    spec: AttemptSpec,
+    job: V1Job,
+    signal: AbortSignal,
+    onTrouble: OnTrouble,
+  ): Promise<void> {
     const { api, settings } = this.#options
-    const secret = secretObject(spec, settings, { name: attempt.name, uid: job.metadata?.uid ?? '' })
     try {
-      await api.create(this.#path('', 'secrets'), secret, signal)
+      await api.create(this.#path('', 'secrets'), secretObject(spec, settings, job), signal, onTrouble)
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 409) throw error
+      if (!isThere(error)) throw withoutRoom(error)
     }
     await api.patch(this.#job(attempt), releaseOf(spec, settings), signal)
   }
@@ -123,6 +133,13 @@ export class AttemptObjects {
     const { namespace } = this.#options.settings
     return `${group === '' ? '/api/v1' : '/apis/batch/v1'}/namespaces/${namespace}/${resource}`
   }
+}
+
+const isThere = (error: unknown): boolean => error instanceof ApiError && error.status === 409
+
+function withoutRoom(error: unknown): unknown {
+  const isQuota = error instanceof ApiError && error.status === 403 && error.message.includes('exceeded quota')
+  return isQuota ? new NoRoom(error.message, { cause: error }) : error
 }
 
 /** An object that is gone needs no change any more. */

@@ -17,7 +17,7 @@ export class Attempt extends WakeUps {
   stopAsked = false
   /** When its Job was first seen to go, in milliseconds since the epoch. */
   deletingSince: number | undefined
-  /** The pod (its uid) whose gate was looked at. */
+  /** The pod (its uid) whose gate was opened, or is being opened. */
   gateOf: string | undefined
   /** How its log was joined, once it has ended. */
   joined: Joined | undefined

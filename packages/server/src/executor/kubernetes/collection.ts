@@ -11,6 +11,7 @@ interface Versioned {
  */
 export class Collection<T extends Versioned> {
   readonly #objects = new Map<string, T>()
+  #listedAt = 0
 
   /** By name. */
   get(name: string): T | undefined {
@@ -25,9 +26,12 @@ export class Collection<T extends Versioned> {
   replace(listed: readonly T[], version: number): T[] {
     const changed: T[] = []
     const names = new Set(listed.map(({ name }) => name))
+    // The cluster was restored from a backup: what is newer than the listing does not exist any more.
+    const isRestored = version < this.#listedAt
+    this.#listedAt = version
     for (const object of this.#objects.values()) {
       // One that is newer than the listing was told of by a watch, or made by us, since.
-      if (names.has(object.name) || object.version > version) continue
+      if (!isRestored && (names.has(object.name) || object.version > version)) continue
       this.#objects.delete(object.name)
       changed.push(object)
     }

@@ -7,12 +7,23 @@ import Type, { type Static } from 'typebox'
 export const ExecPluginShape = Type.Object({
   apiVersion: Type.String({ pattern: '^client\\.authentication\\.k8s\\.io/' }),
   command: Type.String({ minLength: 1 }),
-  args: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])),
-  env: Type.Optional(Type.Union([Type.Array(Type.Object({ name: Type.String(), value: Type.String() })), Type.Null()])),
+  args: Type.Optional(Type.Array(Type.String())),
+  env: Type.Optional(Type.Array(Type.Object({ name: Type.String(), value: Type.String() }))),
   provideClusterInfo: Type.Optional(Type.Boolean()),
   installHint: Type.Optional(Type.String()),
 })
 type ExecPlugin = Static<typeof ExecPluginShape>
+
+/** What a program may be told of the cluster that it is to tell a credential for. */
+export interface PluginCluster {
+  readonly server: string
+  /** Who signed its certificate, as PEM. */
+  readonly ca: string | undefined
+  readonly 'tls-server-name'?: string
+  readonly 'insecure-skip-tls-verify'?: boolean
+  readonly 'proxy-url'?: string
+  readonly extensions?: readonly { readonly name: string; readonly extension?: unknown }[]
+}
 
 /** What such a program told. */
 export interface Credential {
@@ -36,16 +47,16 @@ const run = promisify(execFile)
 
 /**
  * Asks the program.
- * @param cluster - As the kubeconfig has it; told to programs that want to know.
+ * @param cluster - Told to programs that want to know.
  * @param folder - Of the kubeconfig: a command with a slash is relative to it.
  * @throws where the program is not there, fails, or tells nothing.
  */
 export async function runExecPlugin(
-  { apiVersion, command, args, env, provideClusterInfo = false, installHint = '' }: ExecPlugin,
-  cluster: Readonly<Record<string, unknown>>,
+  { apiVersion, command, args = [], env = [], provideClusterInfo = false, installHint = '' }: ExecPlugin,
+  cluster: PluginCluster,
   folder: string,
 ): Promise<Credential> {
-  const spec = { interactive: false, ...(provideClusterInfo ? { cluster } : {}) }
+  const spec = { interactive: false, ...(provideClusterInfo ? { cluster: clusterInfo(cluster) } : {}) }
   const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec })
   const program = command.includes('/') ? resolve(folder, command) : command
   // Without its cause, which would carry what the program printed: perhaps a token.
@@ -53,13 +64,13 @@ export async function runExecPlugin(
     new Error(`The kubeconfig's exec plugin ${command} ${what}${installHint === '' ? '' : `. ${installHint}`}`)
   let answer: ExecCredential
   try {
-    const { stdout } = await run(program, args ?? [], {
+    const { stdout } = await run(program, args, {
       timeout: 60_000,
       maxBuffer: 2 ** 20,
       env: {
         ...process.env,
         KUBERNETES_EXEC_INFO: info,
-        ...Object.fromEntries((env ?? []).map(({ name, value }) => [name, value])),
+        ...Object.fromEntries(env.map(({ name, value }) => [name, value])),
       },
     })
     answer = JSON.parse(stdout) as ExecCredential
@@ -77,5 +88,18 @@ export async function runExecPlugin(
     ...(cert ? { cert } : {}),
     ...(key ? { key } : {}),
     ...(Number.isNaN(expiresAt) ? {} : { expiresAt }),
+  }
+}
+
+/** The cluster in the words of an ExecCredential (client.authentication.k8s.io/v1 Cluster); absent keys stay away. Pure. */
+function clusterInfo({ ca, extensions = [], ...cluster }: PluginCluster): Readonly<Record<string, unknown>> {
+  return {
+    server: cluster.server,
+    'tls-server-name': cluster['tls-server-name'],
+    'insecure-skip-tls-verify': cluster['insecure-skip-tls-verify'],
+    'proxy-url': cluster['proxy-url'],
+    'certificate-authority-data': ca === undefined ? undefined : Buffer.from(ca).toString('base64'),
+    // What the kubeconfig has to say to plugins alone.
+    config: extensions.find(({ name }) => name === 'client.authentication.k8s.io/exec')?.extension,
   }
 }

@@ -18,6 +18,7 @@ const spec: AttemptSpec = {
   graceSeconds: 30,
   node: 'node-7',
 }
+const secretName = 'platform-k3x9a0qz-1-0a1b2c3d'
 const settings: ClusterSettings = {
   namespace: 'jobs',
   instance: 'platform',
@@ -38,7 +39,7 @@ const settings: ClusterSettings = {
   },
 }
 const podOf = (changes: Partial<AttemptSpec> = {}, of: Partial<ClusterSettings> = {}) => {
-  const pod = jobObject({ ...spec, ...changes }, { ...settings, ...of }).spec?.template.spec
+  const pod = jobObject({ ...spec, ...changes }, { ...settings, ...of }, secretName).spec?.template.spec
   const container = pod?.containers[0]
   if (pod === undefined || container === undefined) throw new Error('The Job has no container.')
   return { pod, container }
@@ -46,7 +47,7 @@ const podOf = (changes: Partial<AttemptSpec> = {}, of: Partial<ClusterSettings> 
 
 describe('the Job of an attempt', () => {
   it('runs once at most, and is found by the labels that operators know', () => {
-    const { metadata, spec: job } = jobObject(spec, settings)
+    const { metadata, spec: job } = jobObject(spec, settings, secretName)
     assert.deepEqual([job?.backoffLimit, job?.parallelism, job?.completions, job?.suspend], [0, 1, 1, false])
     assert.deepEqual(job?.template.spec?.schedulingGates, [{ name: 'canfar.net/start' }])
     assert.equal(metadata?.name, 'platform-k3x9a0qz-1')
@@ -60,7 +61,7 @@ describe('the Job of an attempt', () => {
       'canfar.net/accelerator': 'none',
       'canfar.net/community': 'default',
       'canfar.net/project': 'default',
-      'app.kubernetes.io/managed-by': 'science-platform',
+      'app.kubernetes.io/managed-by': 'skaha',
       'app.kubernetes.io/part-of': 'canfar',
       'app.kubernetes.io/version': platform.version,
     }
@@ -85,6 +86,13 @@ describe('the Job of an attempt', () => {
       allowPrivilegeEscalation: false,
       capabilities: { drop: ['ALL'] },
     })
+  })
+
+  it('runs under the runtime and the priority that the cluster is to give it', () => {
+    const { pod } = podOf({}, { runtimeClass: 'gvisor', priorityClass: 'batch' })
+    assert.deepEqual([pod.runtimeClassName, pod.priorityClassName], ['gvisor', 'batch'])
+    const { pod: plain } = podOf()
+    assert.deepEqual([plain.runtimeClassName, plain.priorityClassName], [undefined, undefined])
   })
 
   it('passes every word as it is: dollars mean something to Kubernetes', () => {
@@ -126,11 +134,14 @@ describe('the Job of an attempt', () => {
 
   it('is held back until its Secret is there, which is for its registry alone', () => {
     const withAuth = { ...spec, registryAuth: 'ada:word' }
-    const job = jobObject(withAuth, settings)
+    const job = jobObject(withAuth, settings, secretName)
     assert.equal(job.spec?.suspend, true)
     assert.ok(!JSON.stringify(job).includes('word'))
-    assert.deepEqual(job.spec?.template.spec?.imagePullSecrets, [{ name: 'platform-k3x9a0qz-1' }])
-    const secret = secretObject(withAuth, settings, { name: 'platform-k3x9a0qz-1', uid: 'u' })
+    assert.deepEqual(job.spec?.template.spec?.imagePullSecrets, [{ name: secretName }])
+    const made = structuredClone(job)
+    Object.assign(made.metadata ?? {}, { uid: 'u' })
+    const secret = secretObject(withAuth, settings, made)
+    assert.equal(secret.metadata?.name, secretName)
     assert.deepEqual(JSON.parse(secret.stringData?.['.dockerconfigjson'] ?? ''), {
       auths: { 'mirror.example:5000': { auth: Buffer.from('ada:word').toString('base64') } },
     })
@@ -140,18 +151,18 @@ describe('the Job of an attempt', () => {
 
   it('leaves the admission to Kueue where a queue is configured', () => {
     const queue = { localQueue: 'batch', priorityClasses: { large: 'low' }, depth: 10 }
-    const job = jobObject({ ...spec, priorityClass: 'large' }, { ...settings, queue })
+    const job = jobObject({ ...spec, priorityClass: 'large' }, { ...settings, queue }, secretName)
     assert.equal(job.spec?.suspend, true)
     assert.equal(job.metadata?.labels?.['kueue.x-k8s.io/queue-name'], 'batch')
     assert.equal(job.metadata.labels['kueue.x-k8s.io/priority-class'], 'low')
     assert.equal(job.spec.template.spec?.affinity, undefined)
     // One with credentials is shown to Kueue only when its Secret is there.
-    const held = jobObject({ ...spec, registryAuth: 'a:b' }, { ...settings, queue })
+    const held = jobObject({ ...spec, registryAuth: 'a:b' }, { ...settings, queue }, secretName)
     assert.equal(held.metadata?.labels?.['kueue.x-k8s.io/queue-name'], undefined)
   })
 
   it('is refused where the cluster cannot run it', () => {
-    assert.throws(() => jobObject({ ...spec, network: 'host' }, settings), CannotRun)
-    assert.throws(() => jobObject({ ...spec, image: 'localhost/test/x:1' }, settings), /server's own store/)
+    assert.throws(() => jobObject({ ...spec, network: 'host' }, settings, secretName), CannotRun)
+    assert.throws(() => jobObject({ ...spec, image: 'localhost/test/x:1' }, settings, secretName), /server's own store/)
   })
 })

@@ -35,9 +35,10 @@ export class CannotRun extends Error {
 /**
  * The Job of an attempt. Pure. One with credentials comes suspended and without a queue; {@link releaseOf} lets it go on once its Secret
  * is there.
+ * @param secret - The name that the Secret will have.
  * @throws {CannotRun}
  */
-export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
+export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: string): V1Job {
   if (spec.network === 'host')
     throw new CannotRun('The network "host" is not offered on a cluster.', 'Use isolated, or none.')
   const name = objectName(settings.instance, spec.id)
@@ -92,7 +93,8 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
           // place and gives it again. So each pod waits for the platform's word.
           schedulingGates: [{ name: startGate }],
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
-          ...(held ? { imagePullSecrets: [{ name }] } : {}),
+          ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
+          ...(held ? { imagePullSecrets: [{ name: secret }] } : {}),
           securityContext: {
             runAsNonRoot: true,
             runAsUser: spec.account.uid,
@@ -142,21 +144,18 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings): V1Job {
 export const releaseOf = (spec: AttemptSpec, settings: ClusterSettings): object =>
   settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(spec, settings) } }
 
-/** The credentials for an attempt's image; the API removes them with their Job. Pure. */
-export function secretObject(
-  spec: AttemptSpec,
-  settings: ClusterSettings,
-  job: { name: string; uid: string },
-): V1Secret {
+/** The credentials for an attempt's image, under the name that its Job gives them; the API removes them with the Job. Pure. */
+export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: V1Job): V1Secret {
+  const { name = '', uid = '' } = job.metadata ?? {}
   const { registry } = sourceOf(spec, settings)
   const auth = Buffer.from(spec.registryAuth ?? '').toString('base64')
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: {
-      name: job.name,
+      name: job.spec?.template.spec?.imagePullSecrets?.[0]?.name ?? name,
       labels: labelsOf(spec, settings),
-      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: job.name, uid: job.uid }],
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid }],
     },
     type: 'kubernetes.io/dockerconfigjson',
     immutable: true,
@@ -164,7 +163,10 @@ export function secretObject(
   }
 }
 
-/** Labels of the form that the reference server uses, so that its operators' queries go on working. */
+/**
+ * The labels of the reference server with its own values (its docs/labels.md), so that operators' queries go on working, and those by which
+ * the platform and the chart's network policies know a job.
+ */
 const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<string, string> => ({
   'canfar.net/id': spec.jobId,
   'canfar.net/username': spec.account.name,
@@ -178,7 +180,7 @@ const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<stri
   'canfar.net/network': spec.network ?? 'isolated',
   [instanceLabel]: instance,
   [attemptLabel]: spec.id,
-  'app.kubernetes.io/managed-by': 'science-platform',
+  'app.kubernetes.io/managed-by': 'skaha',
   'app.kubernetes.io/part-of': 'canfar',
   'app.kubernetes.io/version': platform.version,
 })

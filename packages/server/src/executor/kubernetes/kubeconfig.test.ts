@@ -56,6 +56,73 @@ describe('a kubeconfig', () => {
     assert.deepEqual([headers['authorization'], proxyUrl, tls], [`Basic ${base64('ada:x')}`, 'http://p:1', { rejectUnauthorized: false }]) // prettier-ignore
   })
 
+  test('a token file counts for more than a token, and may come later', async () => {
+    const tokenFile = join(folder, 'late-token')
+    const source = await identitySource(await write('config', file({ token: 'old', tokenFile })))
+    assert.equal((await source(false)).headers['authorization'], 'Bearer old')
+    await write('late-token', 'new\n')
+    assert.equal((await source(false)).headers['authorization'], 'Bearer new')
+    assert.equal((await identity(file({ token: '', tokenFile }))).headers['authorization'], 'Bearer new')
+  })
+
+  test('on behalf of others with all that is said of them', async () => {
+    const extra = { 'Example.org/Realm (1)': ['sky', 'sea'], scopes: ['all'] }
+    const { headers } = await identity(file({ as: 'ada', 'as-uid': '7', 'as-user-extra': extra }))
+    assert.deepEqual(headers, {
+      'impersonate-user': 'ada',
+      'impersonate-uid': '7',
+      'impersonate-extra-example.org%2frealm%20%281%29': ['sky', 'sea'],
+      'impersonate-extra-scopes': ['all'],
+    })
+  })
+
+  test('what kubectl leaves empty is null: as if it were not there', async () => {
+    const nobody = { ...file({}), users: [{ name: 'u', user: null }] }
+    assert.deepEqual((await identity(nobody)).headers, {})
+    const exec = null
+    assert.deepEqual((await identity(file({ token: 't', exec, 'as-groups': null }))).headers, {
+      authorization: 'Bearer t',
+    })
+    const empty = { apiVersion: 'v1', kind: 'Config', clusters: null, contexts: null, users: null }
+    await assert.rejects(identity({ ...empty, 'current-context': '' }), /names no cluster: set its current-context/)
+    const first = await write('empty', empty)
+    const second = await write('config', file({ token: 'second' }))
+    const source = await identitySource(undefined, { KUBECONFIG: `${first}:${second}` })
+    assert.deepEqual((await source(false)).headers, { authorization: 'Bearer second' })
+  })
+
+  test('is read anew; while it makes no sense, what it said last does', async () => {
+    const source = await identitySource(await write('replaced', file({ token: 'first' })))
+    const token = async (wasRefused = false) => (await source(wasRefused)).headers['authorization']
+    await write('replaced', file({ token: 'second' }, { server: 'https://other.example.org' }))
+    assert.equal(await token(), 'Bearer second')
+    assert.equal((await source(false)).server, 'https://other.example.org')
+    await write('replaced', 'half: [writ')
+    assert.equal(await token(), 'Bearer second')
+    await assert.rejects(token(true), /replaced could not be read/)
+    await write('replaced', file({ token: 'third' }))
+    assert.equal(await token(true), 'Bearer third')
+  })
+
+  test('a plugin that wants to know is told of the cluster, with who signed it, also where that is in a file', async () => {
+    await write('signer.crt', 'the CA')
+    const plugin =
+      '#!/bin/sh\necho "{\\"status\\": {\\"token\\": \\"$(echo "$KUBERNETES_EXEC_INFO" | base64 -w0)\\"}}"\n'
+    await chmod(await write('telling', plugin), 0o755)
+    const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: './telling', provideClusterInfo: true }
+    const extensions = [{ name: 'client.authentication.k8s.io/exec', extension: { audience: 'here' } }]
+    const { headers } = await identity(file({ exec }, { 'certificate-authority': 'signer.crt', extensions }))
+    const told = Buffer.from(String(headers['authorization']).replace('Bearer ', ''), 'base64').toString()
+    assert.deepEqual((JSON.parse(told) as { spec: unknown }).spec, {
+      interactive: false,
+      cluster: {
+        server: 'https://api.example.org:6443/',
+        'certificate-authority-data': base64('the CA'),
+        config: { audience: 'here' },
+      },
+    })
+  })
+
   test('a plugin is asked once, again shortly before what it told runs out, and when that was refused', async () => {
     const plugin = await write(
       'plugin',
@@ -122,6 +189,23 @@ describe('a kubeconfig', () => {
     await refused({ clusters: [] }, /names no cluster: set its current-context/)
     await refused({ ...file({}), users: [] }, /speaks of the user u, which is not in it/)
     await refused(file({}, { server: 'api.example.org' }), /server/)
+    await refused(file({}, { 'proxy-url': 'socks5://ada:secret@p:1' }), /^The cluster c of the kubeconfig .*\/bad has a proxy-url that is one for socks5:\/\/: give an HTTP proxy, as http:\/\/HOST:PORT/) // prettier-ignore
+    await refused(file({}, { 'proxy-url': 'proxy' }), /a proxy-url that is no address/)
+    await refused(file({ 'as-user-extra': { scopes: ['all'] } }), /^The user u of .* but no as/)
+    await refused('users: [{name: u, user: {token: "secret}}]', /^[^\n]*could not be read: (?!.*secret).*$/)
     await refused(file({ 'auth-provider': { name: 'gcp' } }), /auth-provider, which kubectl gave up in 1\.26/)
+  })
+
+  test('a file that it names and that is not there is told with where it is named', async () => {
+    const missing = (user: object, cluster: object, message: RegExp) =>
+      assert.rejects(
+        identity(file(user, cluster)),
+        (error: Error) => message.test(error.message) || assert.fail(error.message),
+      )
+    await missing({ tokenFile: 'no-token' }, {}, /^The user u of the kubeconfig .*\/config names the file .*\/no-token as its tokenFile, which is not there\./) // prettier-ignore
+    await missing({}, { 'certificate-authority': 'no-ca' }, /^The cluster c .*\/no-ca as its certificate-authority, which is not there/) // prettier-ignore
+    await missing({ 'client-certificate': '.' }, {}, /its client-certificate, which cannot be read: EISDIR/)
+    await write('empty-token', '\n')
+    await missing({ tokenFile: 'empty-token' }, {}, /empty-token as its tokenFile, which is empty/)
   })
 })

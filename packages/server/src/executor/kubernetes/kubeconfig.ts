@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { delimiter, dirname, join, resolve } from 'node:path'
-import Type, { type Static } from 'typebox'
-import Value from 'typebox/value'
-import { parse } from 'yaml'
-import { type Credential, ExecPluginShape, runExecPlugin } from './exec-plugin.ts'
+import { delimiter, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { type Credential, runExecPlugin } from './exec-plugin.ts'
+import { type Cluster, type Entry, findEntry, readKubeconfig, readNamed, type User } from './kubeconfig-file.ts'
 
 /** How one speaks to an API server, and as whom. */
 export interface Identity {
@@ -25,48 +24,10 @@ export interface Identity {
 }
 
 /**
- * Finds an identity anew: tokens and certificates in files are replaced now and then.
+ * Finds an identity anew: kubeconfigs, and the files with tokens and certificates that they name, are replaced now and then.
  * @param wasRefused - The last one was: plugins are asked again even if it was to last longer.
  */
 export type IdentitySource = (wasRefused: boolean) => Promise<Identity>
-
-const text = Type.Optional(Type.String())
-const named = <T extends Type.TSchema>(key: string, of: T) =>
-  Type.Optional(Type.Array(Type.Object({ name: Type.String(), [key]: of })))
-
-const ClusterShape = Type.Object({
-  server: Type.String({ pattern: '^https?://' }),
-  'certificate-authority': text,
-  'certificate-authority-data': text,
-  'insecure-skip-tls-verify': Type.Optional(Type.Boolean()),
-  'tls-server-name': text,
-  'proxy-url': text,
-})
-const UserShape = Type.Object({
-  'client-certificate': text,
-  'client-certificate-data': text,
-  'client-key': text,
-  'client-key-data': text,
-  token: text,
-  tokenFile: text,
-  username: text,
-  password: text,
-  as: text,
-  'as-uid': text,
-  'as-groups': Type.Optional(Type.Array(Type.String())),
-  exec: Type.Optional(ExecPluginShape),
-  'auth-provider': Type.Optional(Type.Unknown()),
-})
-const ContextShape = Type.Object({ cluster: Type.String(), user: text })
-const FileShape = Type.Object({
-  'current-context': text,
-  clusters: named('cluster', ClusterShape),
-  contexts: named('context', ContextShape),
-  users: named('user', UserShape),
-})
-type Cluster = Static<typeof ClusterShape>
-type User = Static<typeof UserShape>
-type File = Static<typeof FileShape> & { readonly folder: string }
 
 /** Where a pod finds who it is. */
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -85,39 +46,81 @@ export async function identitySource(
 ): Promise<IdentitySource> {
   if (path === undefined && existsSync(join(serviceAccount, 'token'))) return inCluster(env)
   const paths = path === undefined ? kubectlPaths(env) : [path]
+  let known = await readIdentity(paths)
+  return async (wasRefused) => {
+    try {
+      known = await readIdentity(paths, known)
+    } catch (error) {
+      // Perhaps it is just being written: what was read last does, as long as it lets one in.
+      if (wasRefused) throw error
+    }
+    return known.identity(wasRefused)
+  }
+}
+
+/** What kubeconfigs say of who one is, and where. */
+interface ReadIdentity {
+  readonly texts: readonly string[]
+  readonly identity: IdentitySource
+}
+
+/** @param known What was read last: it stays, with what plugins told, where the files are still the same. */
+async function readIdentity(paths: readonly string[], known?: ReadIdentity): Promise<ReadIdentity> {
   const files = await Promise.all(paths.map(readKubeconfig))
+  const texts = files.map(({ text }) => text)
+  if (known !== undefined && isDeepStrictEqual(texts, known.texts)) return known
   // As kubectl has it: what comes first counts.
-  const current = files.find((file) => file['current-context'])?.['current-context']
+  const current = files.find(({ content }) => content['current-context'])?.content['current-context']
   const source = paths.join(delimiter)
   if (current === undefined)
     throw new Error(
       `The kubeconfig ${source} names no cluster: set its current-context, or give another as kubernetes.kubeconfig.`,
     )
-  const context = find(files, 'context', current, source)
-  const cluster = find(files, 'cluster', context.value.cluster, source)
-  const user = context.value.user ? find(files, 'user', context.value.user, source) : undefined
-  if (user?.value['auth-provider'] !== undefined)
-    throw new Error(
-      `The kubeconfig ${source} uses an auth-provider, which kubectl gave up in 1.26: use its exec plugin.`,
-    )
+  const context = findEntry(files, 'context', current, source)
+  const cluster = findEntry(files, 'cluster', context.value.cluster, source)
+  const user = context.value.user ? findEntry(files, 'user', context.value.user, source) : nobody
+  checkProxy(cluster)
+  checkUser(user)
   const plugin = pluginOf(cluster, user)
-  return async (wasRefused) => identityOf(cluster, user, await plugin(wasRefused))
+  return { texts, identity: async (wasRefused) => identityOf(cluster, user, await plugin(wasRefused)) }
+}
+
+/** Of a context that names no user. */
+const nobody: Entry<User> = { value: {}, folder: '', called: 'Nobody' }
+
+/** @throws where the cluster is to be reached through what the platform does not speak. */
+function checkProxy({ value, called }: Entry<Cluster>): void {
+  const proxy = value['proxy-url']
+  if (!proxy) return
+  const { protocol } = URL.parse(proxy) ?? {}
+  if (protocol === 'http:' || protocol === 'https:') return
+  // Not as it is: there may be a password in it.
+  const what = protocol === undefined ? 'no address' : `one for ${protocol}//`
+  throw new Error(
+    `${called} has a proxy-url that is ${what}: give an HTTP proxy, as http://HOST:PORT or https://HOST:PORT.`,
+  )
+}
+
+/** @throws where it takes what the platform does not do, or what the API server would refuse. */
+function checkUser({ value, called }: Entry<User>): void {
+  if (value['auth-provider'] !== undefined)
+    throw new Error(`${called} uses an auth-provider, which kubectl gave up in 1.26: use its exec plugin.`)
+  const more = [value['as-uid'], ...(value['as-groups'] ?? []), ...Object.keys(value['as-user-extra'] ?? {})]
+  if (!value.as && more.some(Boolean))
+    throw new Error(`${called} has as-uid, as-groups or as-user-extra, but no as: say on behalf of whom.`)
 }
 
 /** Milliseconds before a credential runs out at which a new one is asked for. */
 const renewMs = 30_000
 
 /** Asks a user's plugin, where there is one, when what it told has run out. */
-function pluginOf(
-  cluster: Entry<Cluster>,
-  user: Entry<User> | undefined,
-): (wasRefused: boolean) => Promise<Credential> {
-  const plugin = user?.value.exec
+function pluginOf(cluster: Entry<Cluster>, user: Entry<User>): (wasRefused: boolean) => Promise<Credential> {
+  const plugin = user.value.exec
   if (plugin === undefined) return () => Promise.resolve({})
   let last: Credential | undefined
   return async (wasRefused) => {
     if (last === undefined || wasRefused || (last.expiresAt ?? Infinity) < Date.now() + renewMs)
-      last = await runExecPlugin(plugin, cluster.value, user?.folder ?? '')
+      last = await runExecPlugin(plugin, { ...cluster.value, ca: await authorityOf(cluster) }, user.folder)
     return last
   }
 }
@@ -130,59 +133,14 @@ function kubectlPaths({
   return paths.length > 0 ? paths : [join(HOME, '.kube/config')]
 }
 
-async function readKubeconfig(path: string): Promise<File> {
-  const fault = (what: string): Error => new Error(`The kubeconfig ${path} ${what}`)
-  let file: unknown
-  try {
-    file = parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw fault('is not there (kubernetes.kubeconfig).')
-    throw fault(`could not be read: ${(error as Error).message}`)
-  }
-  const [wrong] = Value.Errors(FileShape, file)
-  if (wrong !== undefined) throw fault(`is none: ${wrong.instancePath} ${wrong.message}`)
-  return { ...(file as Static<typeof FileShape>), folder: dirname(resolve(path)) }
-}
-
-/** An entry of a kubeconfig; paths in it are relative to its file's folder. */
-interface Entry<T> {
-  readonly value: T
-  readonly folder: string
-}
-
-/** What a kubeconfig lists, by what an entry is called; the list is called so with an s behind. */
-interface Listed {
-  readonly context: Static<typeof ContextShape>
-  readonly cluster: Cluster
-  readonly user: User
-}
-
-function find<K extends keyof Listed>(files: readonly File[], key: K, name: string, source: string): Entry<Listed[K]> {
-  for (const file of files) {
-    const entries = file[`${key}s`] as readonly Record<string, unknown>[] | undefined
-    const entry = entries?.find((one) => one['name'] === name)
-    if (entry !== undefined) return { value: entry[key] as Listed[K], folder: file.folder }
-  }
-  throw new Error(`The kubeconfig ${source} speaks of the ${key} ${name}, which is not in it.`)
-}
-
-async function identityOf(
-  cluster: Entry<Cluster>,
-  user: Entry<User> | undefined,
-  credential: Credential,
-): Promise<Identity> {
+async function identityOf(cluster: Entry<Cluster>, user: Entry<User>, credential: Credential): Promise<Identity> {
   const { value: of } = cluster
-  const { value: who = {}, folder = '' } = user ?? {}
-  const server = of.server.replace(/\/+$/, '')
-  const ca = await either(of['certificate-authority-data'], of['certificate-authority'], cluster.folder)
-  const cert = credential.cert ?? (await either(who['client-certificate-data'], who['client-certificate'], folder))
-  const key = credential.key ?? (await either(who['client-key-data'], who['client-key'], folder))
-  const token =
-    credential.token ??
-    who.token ??
-    (who.tokenFile === undefined ? undefined : (await readFile(resolve(folder, who.tokenFile), 'utf8')).trim())
+  const ca = await authorityOf(cluster)
+  const cert = credential.cert ?? (await pemOf(user, 'client-certificate'))
+  const key = credential.key ?? (await pemOf(user, 'client-key'))
+  const token = credential.token ?? (await tokenOf(user))
   return {
-    server,
+    server: of.server.replace(/\/+$/, ''),
     ...(of['proxy-url'] ? { proxyUrl: of['proxy-url'] } : {}),
     tls: {
       ...(ca === undefined ? {} : { ca }),
@@ -191,7 +149,21 @@ async function identityOf(
       ...(of['tls-server-name'] ? { servername: of['tls-server-name'] } : {}),
       ...(of['insecure-skip-tls-verify'] === true ? { rejectUnauthorized: false as const } : {}),
     },
-    headers: { ...authorization(token, who), ...impersonation(who) },
+    headers: { ...authorization(token, user.value), ...impersonation(user.value) },
+  }
+}
+
+/** As client-go has it: the file is what counts, and the token in the kubeconfig what there is until it can be read. */
+async function tokenOf(user: Entry<User>): Promise<string | undefined> {
+  const { token, tokenFile } = user.value
+  if (!tokenFile) return token
+  try {
+    const text = (await readNamed(user, 'tokenFile', tokenFile)).trim()
+    if (text === '') throw new Error(`${user.called} names the file ${tokenFile} as its tokenFile, which is empty.`)
+    return text
+  } catch (error) {
+    if (token) return token
+    throw error
   }
 }
 
@@ -201,16 +173,36 @@ function authorization(token: string | undefined, { username, password = '' }: U
   return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}` }
 }
 
-const impersonation = ({ as, 'as-uid': uid, 'as-groups': groups = [] }: User): Record<string, string | string[]> => ({
+const impersonation = ({
+  as,
+  'as-uid': uid,
+  'as-groups': groups = [],
+  'as-user-extra': extra = {},
+}: User): Record<string, string | string[]> => ({
   ...(as ? { 'impersonate-user': as } : {}),
   ...(uid ? { 'impersonate-uid': uid } : {}),
   ...(groups.length === 0 ? {} : { 'impersonate-group': groups }),
+  ...Object.fromEntries(Object.entries(extra).map(([key, values]) => [`impersonate-extra-${headerWord(key)}`, values])),
 })
 
+/** As the API server takes it apart again: percent signs for what the name of a header cannot have. */
+const headerWord = (text: string): string =>
+  encodeURIComponent(text)
+    .replace(/[()]/g, (sign) => (sign === '(' ? '%28' : '%29'))
+    .toLowerCase()
+
+const authorityOf = (cluster: Entry<Cluster>): Promise<string | undefined> => pemOf(cluster, 'certificate-authority')
+
 /** What is given as base64, or lies in a file. */
-async function either(data: string | undefined, path: string | undefined, folder: string): Promise<string | undefined> {
+async function pemOf<K extends string>(
+  entry: Entry<{ readonly [key in K | `${K}-data`]?: string }>,
+  key: K,
+): Promise<string | undefined> {
+  const value: { readonly [key in K | `${K}-data`]?: string } = entry.value
+  const data = value[`${key}-data`]
   if (data) return Buffer.from(data, 'base64').toString()
-  return path ? readFile(resolve(folder, path), 'utf8') : undefined
+  const path = value[key]
+  return path ? readNamed(entry, key, path) : undefined
 }
 
 function inCluster({

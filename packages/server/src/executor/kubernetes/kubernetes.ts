@@ -50,6 +50,9 @@ export function createKubernetesExecutor(options: KubernetesOptions): Executor {
 /** Milliseconds that a server which stops gives the removal of what has ended. */
 const lastRemovalsMs = 5_000
 
+/** Milliseconds, at most, between two tries of a change that the cluster refuses. */
+const mostRestMs = 60_000
+
 /** Milliseconds after which an attempt that waits is looked at again although nothing changed: patience runs out. */
 const lookAgainMs = 2_000
 
@@ -133,7 +136,7 @@ class Kubernetes implements Executor {
   async open(): Promise<void> {
     await this.#folders.open()
     const { namespace } = this.#options
-    await requireRights(this.#api, namespace, this.#closing.signal)
+    await requireRights(this.#api, namespace, this.#closing.signal, this.#options)
     await this.#requireQueue()
     await this.#mirror.open()
     for (const job of this.#mirror.jobs.values()) await this.#adopt(job)
@@ -164,10 +167,7 @@ class Kubernetes implements Executor {
     const told = new Error('The attempt was told to end.')
     if (!attempt.made && attempt.making === undefined) this.#endUnmade(attempt, told)
     this.#makings.stop(attempt, told)
-    this.#own(
-      attempt.inTurn(() => this.#objects.end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds)),
-      attemptId,
-    )
+    this.#insist(attempt, () => this.#objects.end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds))
     return Promise.resolve()
   }
 
@@ -255,13 +255,17 @@ class Kubernetes implements Executor {
   async #adopt(job: JobRecord): Promise<void> {
     const attempt = new Attempt(job.attemptId, job.name)
     attempt.made = true
-    // Its Secret was not made, and only those who start it anew have what is in it. Nothing of it has run.
-    if (job.suspended && !job.queued && job.stopSeconds === undefined && !job.deleting) {
+    const isHeld = job.suspended && !job.queued && job.stopSeconds === undefined && !job.deleting
+    const hasRun = (await this.#folders.hasRun(attempt.id)) || this.#mirror.podsOf(attempt.id).length > 0
+    // Its Secret was not made, and only those who start it anew have what is in it.
+    if (isHeld && !hasRun) {
       await this.#objects.remove(attempt)
       await this.#folders.remove(attempt.id)
       return
     }
     this.#attempts.set(attempt.id, attempt)
+    // Somebody suspended it by hand while no server was there, which ends its pod.
+    if (isHeld) this.#runNoMore(attempt, Date.now())
   }
 
   /** A folder whose attempt is not in the cluster: it was never made, or somebody has removed every trace. */
@@ -303,16 +307,43 @@ class Kubernetes implements Executor {
     this.#changed()
   }
 
-  /** Pods that turn up after their attempt was forgotten, or whose Job somebody removed with all its traces. */
+  /**
+   * Pods that turn up after their attempt was forgotten, or whose Job somebody removed with all its traces; and a Job that the API
+   * server made of a request that was given up.
+   */
   #removeStrays(id: string): void {
+    if (this.#removals.has(id)) return
+    const attempt = new Attempt(id, objectName(this.#options.instance, id))
     const strays = this.#mirror.podsOf(id).filter(({ kept }) => kept)
-    if (strays.length > 0 && !this.#removals.has(id)) this.#remove(id, () => this.#objects.removePods(strays))
+    if (this.#mirror.jobs.get(attempt.name)?.deleting === false) this.#remove(id, () => this.#objects.remove(attempt))
+    else if (strays.length > 0) this.#remove(id, () => this.#objects.removePods(strays))
   }
 
   #remove(id: string, work: () => Promise<void>): void {
-    const removal = work().finally(() => this.#removals.delete(id))
+    const removal = this.#untilDone(id, work).finally(() => this.#removals.delete(id))
     this.#removals.set(id, removal)
     this.#own(removal, id)
+  }
+
+  /** Does something to an attempt's objects, after what was asked for before, and again until it is done. */
+  #insist(attempt: Attempt, work: () => Promise<void>): void {
+    this.#own(
+      attempt.inTurn(() => this.#untilDone(attempt.id, work)),
+      attempt.id,
+    )
+  }
+
+  async #untilDone(attemptId: string, work: () => Promise<void>): Promise<void> {
+    for (let restMs = 1_000; ; restMs = Math.min(2 * restMs, mostRestMs)) {
+      try {
+        await work()
+        return
+      } catch (error) {
+        if (this.#closing.signal.aborted) throw error
+        this.#options.log.warn({ attemptId, err: error }, 'the cluster refused a change; it is tried again')
+      }
+      await sleep(restMs, undefined, { signal: this.#closing.signal })
+    }
   }
 
   #look(attempt: Attempt): void {
@@ -351,22 +382,22 @@ class Kubernetes implements Executor {
   #openGate(attempt: Attempt, pod: PodRecord): void {
     if (attempt.stopAsked || attempt.gateOf === pod.uid) return
     attempt.gateOf = pod.uid
-    this.#own(
-      attempt.inTurn(async () => {
+    const opened = attempt.inTurn(async () => {
+      try {
         if (await this.#folders.grantRun(attempt.id, pod.uid)) await this.#objects.openGate(pod)
         else this.#runNoMore(attempt, Date.now())
-      }),
-      attempt.id,
-    )
+      } catch (error) {
+        attempt.gateOf = undefined // it is looked at again, as long as the attempt waits
+        throw error
+      }
+    })
+    this.#own(opened, attempt.id)
   }
 
   #runNoMore(attempt: Attempt, now: number): void {
     if (attempt.deletingSince !== undefined) return
     attempt.deletingSince = now
-    this.#own(
-      attempt.inTurn(() => this.#objects.deleteJob(attempt)),
-      attempt.id,
-    )
+    this.#insist(attempt, () => this.#objects.deleteJob(attempt))
   }
 
   #show(attempt: Attempt, { failure: _, silence, ...shown }: Shown): void {
@@ -380,10 +411,7 @@ class Kubernetes implements Executor {
   #giveUp(attempt: Attempt, cause: Cause): void {
     const at = Date.now()
     const annotations = { [causeAnnotation]: JSON.stringify({ cause, at }) }
-    this.#own(
-      attempt.inTurn(() => this.#objects.end(attempt, annotations, 1)),
-      attempt.id,
-    )
+    this.#insist(attempt, () => this.#objects.end(attempt, annotations, 1))
     this.#finish(attempt, { phase: 'ended', ending: { at, cause, stopped: attempt.stopAsked } })
   }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { homeOf } from '../accounts.ts'
 import type { AttemptSpec } from '../executor.ts'
 import { makeHome } from '../home.ts'
+import type { ApiError } from './api.ts'
 import type { AttemptFolders } from './attempt-folder.ts'
 import { NoRoom, type AttemptObjects } from './attempt-objects.ts'
 import type { Attempt } from './attempt.ts'
@@ -13,6 +14,9 @@ const mostAtOnce = 16
 
 /** Milliseconds between two tries to make a Job for which a quota leaves no room. */
 const quotaRestMs = 10_000
+
+/** What an attempt waits for before anything is done for it. */
+const itsTurn = 'Its objects are made in the cluster as soon as those asked for before it are.'
 
 /** Settings of {@link Makings}. */
 export interface MakingsOptions {
@@ -46,6 +50,7 @@ export class Makings {
 
   add(attempt: Attempt, spec: AttemptSpec): void {
     this.#waiting.set(attempt, spec)
+    attempt.observed = { ...attempt.observed, waiting: itsTurn }
     this.#next()
   }
 
@@ -92,17 +97,25 @@ export class Makings {
   }
 
   async #makeObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
-    const { objects, mirror, folders } = this.#options
+    const { objects, mirror, folders, onDelay } = this.#options
+    const onTrouble = ({ status, message }: ApiError): void => {
+      onDelay(
+        attempt,
+        status === 0
+          ? 'The API server of the cluster does not answer. It is asked again until it does.'
+          : `The cluster does not take it yet: ${message}. It is tried again.`,
+      )
+    }
     if (await folders.wasForgotten(spec.id))
       throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
     signal.throwIfAborted()
     await this.#makeHome(spec)
-    const job = await objects.makeJob(attempt, spec, signal)
+    const job = await objects.makeJob(attempt, spec, signal, onTrouble)
     // First known, then made: what is made and not known counts as removed by somebody.
     mirror.learnJob(job)
     attempt.made = true
     await folders.noteMade(spec.id, job.metadata?.uid ?? '')
-    if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal)
+    if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal, onTrouble)
   }
 
   /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */

@@ -30,6 +30,8 @@ export interface MirrorOptions {
 
 /** What the cluster warned of last about an attempt. */
 export interface ClusterWarning {
+  /** When what it warned of has passed if nobody has said it again, in milliseconds since the epoch. */
+  readonly until: number
   readonly reason: string
   readonly message: string
 }
@@ -49,6 +51,9 @@ interface Kind {
   readonly put: (object: object) => void
   readonly remove: (object: object) => void
 }
+
+/** Milliseconds for which a warning about a pod holds: nodes repeat those of what lasts, every two minutes at the latest. */
+const podWarningMs = 180_000
 
 /** Objects in one answer: a listing of all at once would have to fit the memory of both sides. A pod takes 10 KB until it is read. */
 const pageSize = 250
@@ -131,9 +136,10 @@ export class Mirror {
     return [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
   }
 
-  /** The latest warning about an attempt's objects. */
+  /** The latest warning about an attempt's objects, unless it is so old that what it warned of has passed. */
   warning(attemptId: string): ClusterWarning | undefined {
-    return this.#warnings.get(attemptId)
+    const warning = this.#warnings.get(attemptId)
+    return warning !== undefined && Date.now() < warning.until ? warning : undefined
   }
 
   /** Takes over an object that was just made or changed. */
@@ -155,14 +161,17 @@ export class Mirror {
   async #lookInTurn(): Promise<void> {
     const { jobs, pods, nodes, tenants } = this.#kinds
     const turns = [pods, jobs, nodes, pods, jobs, tenants]
-    for (let turn = 0; await this.#rest(this.#options.listSeconds * 1000); turn++) {
+    const everyMs = this.#options.listSeconds * 1000
+    for (let turn = 0, tookMs = 0; await this.#rest(Math.max(everyMs - tookMs, everyMs / 5)); turn++) {
       const one = turns[turn % turns.length] ?? pods
+      const began = performance.now()
       try {
         await this.#list(one, false)
       } catch (error) {
         if (this.#closing.signal.aborted) return
         this.#options.log.warn({ err: error, kind: one.name }, 'the cluster could not be listed; it is tried again')
       }
+      tookMs = performance.now() - began
     }
   }
 
@@ -200,6 +209,7 @@ export class Mirror {
 
   async #watch(one: Kind, version: number, signal: AbortSignal): Promise<void> {
     for (let from = version; !signal.aborted;) {
+      let restMs = 1000
       try {
         const query = { ...one.query, resourceVersion: String(from), allowWatchBookmarks: true, timeoutSeconds: 300 }
         for await (const { type, object } of this.#options.api.watch<V1Pod>(one.path, { query, signal })) {
@@ -212,8 +222,9 @@ export class Mirror {
         if (signal.aborted) return
         if (error instanceof ApiError && !isPassing(error)) return
         this.#options.log.debug({ err: error, kind: one.name }, 'a watch broke off')
+        restMs = restAfter(error, restMs)
       }
-      await sleep(1000, undefined, { signal }).catch(() => undefined)
+      await sleep(restMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
@@ -221,7 +232,9 @@ export class Mirror {
   async #listenForWarnings(): Promise<void> {
     const { api, namespace, log } = this.#options
     const signal = this.#closing.signal
+    let restMs: number
     do {
+      restMs = 2000
       try {
         const query = { fieldSelector: 'type=Warning', timeoutSeconds: 300 }
         for await (const { type, object } of api.watch<CoreV1Event>(`/api/v1/namespaces/${namespace}/events`, {
@@ -231,8 +244,9 @@ export class Mirror {
           if (type === 'ADDED' || type === 'MODIFIED') this.#warn(object)
       } catch (error) {
         if (!signal.aborted) log.debug({ err: error }, 'the watch of warnings broke off')
+        restMs = restAfter(error, restMs)
       }
-    } while (await this.#rest(2000))
+    } while (await this.#rest(restMs))
   }
 
   #index({ attemptId, name }: PodRecord): void {
@@ -243,11 +257,12 @@ export class Mirror {
     else this.#podNames.set(attemptId, names)
   }
 
-  #warn({ involvedObject, reason = '', message = '' }: CoreV1Event): void {
+  #warn({ involvedObject, reason = '', message = '', lastTimestamp }: CoreV1Event): void {
     const { kind: of, name = '' } = involvedObject
     const attemptId = of === 'Pod' ? this.pods.get(name)?.attemptId : this.jobs.get(jobOf(of ?? '', name))?.attemptId
     if (attemptId === undefined) return
-    this.#warnings.set(attemptId, { reason, message })
+    const at = Math.min(Date.now(), lastTimestamp ? Date.parse(String(lastTimestamp)) : Infinity)
+    this.#warnings.set(attemptId, { reason, message, until: of === 'Pod' ? at + podWarningMs : Infinity })
     this.#options.onChange([attemptId])
   }
 
@@ -262,6 +277,10 @@ export class Mirror {
     }
   }
 }
+
+/** Milliseconds to the next try: what the API server asked for, or so many. */
+const restAfter = (error: unknown, milliseconds: number): number =>
+  error instanceof ApiError && error.retryAfterSeconds !== undefined ? error.retryAfterSeconds * 1000 : milliseconds
 
 /** The Job that a warning is about; Kueue names its Workload after it, with a hash behind. '' where it is about no Job. */
 function jobOf(kindOfObject: string, name: string): string {

@@ -1,3 +1,4 @@
+import type { KubernetesConfig } from '../../config.ts'
 import type { KubernetesApi } from './api.ts'
 
 /** Something the platform must be allowed to do. */
@@ -8,10 +9,17 @@ export interface Right {
   readonly subresource?: string
   /** Whether it is asked for in all namespaces; otherwise in that of the jobs. */
   readonly everywhere?: boolean
+  /** What would do without it. */
+  readonly instead?: string
 }
 
-/** All that the executor does on the API; the chart's roles give exactly these. */
-export const neededRights: readonly Right[] = [
+const withoutUsage = 'or set kubernetes.usage (jobs.usage of the chart) to none, and go without figures of running jobs'
+
+/** What of the settings it depends on which rights are needed. */
+export type RightsSettings = Pick<KubernetesConfig, 'usage' | 'queue'>
+
+/** What the executor does on the API whatever is set. */
+const always: readonly Right[] = [
   ...['create', 'list', 'watch', 'get', 'patch', 'delete'].map((verb) => ({ verb, group: 'batch', resource: 'jobs' })),
   ...['list', 'watch', 'patch', 'delete'].map((verb) => ({ verb, group: '', resource: 'pods' })),
   { verb: 'get', group: '', resource: 'pods', subresource: 'log' },
@@ -20,6 +28,22 @@ export const neededRights: readonly Right[] = [
   { verb: 'list', group: '', resource: 'nodes', everywhere: true },
   { verb: 'watch', group: '', resource: 'nodes', everywhere: true },
   { verb: 'list', group: '', resource: 'pods', everywhere: true },
+]
+
+/** What reading the use of running jobs takes, by where it is read. */
+const ofUsage: Readonly<Record<KubernetesConfig['usage'], readonly Right[]>> = {
+  metrics: [{ verb: 'list', group: 'metrics.k8s.io', resource: 'pods', instead: withoutUsage }],
+  kubelet: [
+    { verb: 'get', group: '', resource: 'nodes', subresource: 'proxy', everywhere: true, instead: withoutUsage },
+  ],
+  none: [],
+}
+
+/** All that the executor does on the API with these settings; the chart's roles give exactly these. Pure. */
+export const neededRights = ({ usage, queue }: RightsSettings): readonly Right[] => [
+  ...always,
+  ...ofUsage[usage],
+  ...(queue === undefined ? [] : [{ verb: 'get', group: 'kueue.x-k8s.io', resource: 'localqueues' }]),
 ]
 
 /** Thrown where the identity of the kubeconfig lacks rights; names them all, and how to give them. */
@@ -31,9 +55,14 @@ class MissingRights extends Error {
  * Asks the API server about every right that will be needed, so that one that is missing is told at the start and not by the first job.
  * @throws {MissingRights}
  */
-export async function requireRights(api: KubernetesApi, namespace: string, signal: AbortSignal): Promise<void> {
+export async function requireRights(
+  api: Pick<KubernetesApi, 'create'>,
+  namespace: string,
+  signal: AbortSignal,
+  settings: RightsSettings,
+): Promise<void> {
   const missing = await Promise.all(
-    neededRights.map(async ({ verb, group, resource, subresource, everywhere = false }) => {
+    neededRights(settings).map(async ({ verb, group, resource, subresource, everywhere = false, instead }) => {
       const resourceAttributes = {
         verb,
         group,
@@ -54,7 +83,10 @@ export async function requireRights(api: KubernetesApi, namespace: string, signa
       const what = `${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`
       return status.allowed
         ? []
-        : [`${verb} ${what} in ${everywhere ? 'all namespaces' : `the namespace ${namespace}`}`]
+        : [
+            `${verb} ${what} in ${everywhere ? 'all namespaces' : `the namespace ${namespace}`}` +
+              (instead === undefined ? '' : ` (${instead})`),
+          ]
     }),
   )
   const named = missing.flat()

@@ -90,7 +90,10 @@ export const testConfig: HttpParts['config'] = {
     refreshMinutes: 30,
   },
   limits: { interactive: 5, logMb: 64, processes: 4096, requests: unlimited },
-  policy: policyOf({ limits: { user: { queued: 100_000 }, group: {} } }),
+  policy: policyOf({
+    limits: { user: { queued: 100_000 }, group: {} },
+    offPeak: { days: ['mon'], from: '18:00', to: '08:00', weekends: true, timezone: 'UTC' },
+  }),
   trustedProxies: [],
   retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
 }

@@ -1,4 +1,4 @@
-import { laneOf } from '../lane.ts'
+import { laneOf, shapeKey } from '../lane.ts'
 import type { ActiveJob, Plan, PlannerEvent, PlanNode, QueuedJob, Reservation, Snapshot, Usage } from '../snapshot.ts'
 
 /** What a planner has been told, kept the plainest way: what it should know is what this has as a snapshot. */
@@ -23,10 +23,15 @@ export class Model {
 
   tell(event: PlannerEvent): void {
     switch (event.type) {
-      case 'queued':
-        this.#drop(event.job.id)
-        this.#queued.set(event.job.id, event.job)
+      case 'queued': {
+        const { id, needs } = event.job
+        const known = this.#queued.get(id)
+        const promises = this.#reservations
+        this.#drop(id)
+        if (known !== undefined && shapeKey(known.needs) === shapeKey(needs)) this.#reservations = promises
+        this.#queued.set(id, event.job)
         break
+      }
       case 'placed': {
         const known = this.#queued.get(event.job.id) ?? event.job
         const key = laneOf(known, this.#base.policy).key

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AttemptRunner } from '../executor-contract.ts'
+import type { Observed } from '../executor.ts'
+import { identitySource } from './kubeconfig.ts'
+import { FaultyWay } from './testing/faulty-way.ts'
+import { ada, busybox, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
+
+const notYet = (verb: string, resource: string): string =>
+  `${resource} is forbidden: User "platform" cannot ${verb} resource "${resource}" in API group "" in the namespace "jobs"`
+
+describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? false }, () => {
+  let way: FaultyWay
+  let cluster: TestCluster
+  let runner: AttemptRunner
+
+  before(async () => {
+    way = await FaultyWay.open(await identitySource(process.env['TEST_KUBECONFIG']))
+    cluster = await TestCluster.open({ identity: way.identity, listSeconds: 2 })
+    runner = new AttemptRunner(cluster.executor, { image: busybox, account: ada }, 'faults')
+  })
+  afterEach(() => {
+    assert.equal(way.clear(), 0, 'all that was ordered came to pass')
+  })
+  after(async () => {
+    await cluster.close()
+    way.close()
+  })
+
+  const jobs = (): string => `/apis/batch/v1/namespaces/${cluster.namespace}/jobs`
+  const jobOf = (attemptId: string): string => `${jobs()}/test-${attemptId}`
+  const hasJob = (attemptId: string): Promise<boolean> =>
+    cluster.api.get(jobOf(attemptId), { signal: AbortSignal.timeout(10_000) }).then(
+      () => true,
+      () => false,
+    )
+  async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+    for (const deadline = Date.now() + 30_000; !(await holds());) {
+      assert.ok(Date.now() < deadline, `after half a minute: not ${what}`)
+      await sleep(100)
+    }
+  }
+  /** All that an attempt was seen to wait for until its command ran. */
+  async function waits(attemptId: string): Promise<(string | undefined)[]> {
+    const seen = new Set<string | undefined>()
+    await runner.observed(attemptId, ({ phase, waiting }: Observed) => {
+      seen.add(waiting)
+      return phase !== 'preparing'
+    })
+    return [...seen]
+  }
+
+  it('a right that is not known yet, as after a restart of the API server: nothing is lost', async () => {
+    way.order({ method: 'POST', path: /\/jobs/, times: 4, status: 403, message: notYet('create', 'jobs') })
+    way.order({ method: 'PATCH', path: /\/pods\//, times: 2, status: 403, message: notYet('patch', 'pods') })
+    const spec = runner.script('echo ran')
+    await runner.executor.start(spec)
+    const texts = (await waits(spec.id)).join('\n')
+    assert.match(texts, /The cluster does not take it yet: .*cannot create resource "jobs".* It is tried again\./)
+    assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
+    assert.equal(await runner.log(spec.id), 'ran\n')
+  })
+
+  it('an API server that does not answer: what waits for it says so, and runs when it does', async () => {
+    way.order({ method: 'POST', path: /\/jobs/, times: 4, status: 0 })
+    const spec = runner.script('true')
+    await runner.executor.start(spec)
+    assert.ok((await waits(spec.id)).some((text) => text?.startsWith('The API server of the cluster does not answer.')))
+    assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
+  })
+
+  it('too many requests: it waits as long as it is told, and then runs', async () => {
+    const headers = { 'retry-after': '1' }
+    for (const method of ['POST', 'GET', 'PATCH'])
+      way.order({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers })
+    assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
+    // Listings come in their turn.
+    await until('all asked', () => Promise.resolve(way.clear() === 0))
+  })
+
+  it('the opening of a gate: it is opened later', async () => {
+    way.order({ method: 'PATCH', path: /\/pods\//, times: 1, status: 422 })
+    assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
+  })
+
+  it('the end of a job that was told to stop: it is ended later', async () => {
+    const spec = runner.script('sleep 600')
+    await runner.executor.start(spec)
+    await runner.running(spec.id)
+    way.order({ method: 'PATCH', path: /\/jobs\//, times: 1, status: 422 })
+    way.order({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
+    await runner.executor.stop(spec.id, 1)
+    assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'cancelled')
+  })
+
+  it('the removal of what has ended: it is removed later', async () => {
+    const spec = runner.script('true')
+    await runner.run(spec)
+    way.order({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
+    await runner.executor.forget(spec.id)
+    await until('removed', async () => !(await hasJob(spec.id)))
+  })
+
+  it('a Job that is made after it was given up: it does not stay', async () => {
+    way.order({ method: 'POST', path: /\/jobs/, times: 1, delayMs: 3_000 })
+    const spec = runner.script('echo ran > here')
+    await runner.executor.start(spec)
+    await sleep(200)
+    await runner.executor.stop(spec.id, 0)
+    assert.equal((await runner.ended(spec.id)).ending?.exitCode, undefined)
+    await runner.executor.forget(spec.id)
+    await until('made', () => hasJob(spec.id))
+    await until('removed', async () => !(await hasJob(spec.id)))
+  })
+
+  it('a Job that somebody suspends while no server is there: its log is kept, and nothing runs twice', async () => {
+    const spec = runner.script('echo ran; sleep 600')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'ran')
+    await runner.executor.close()
+    const suspend = { spec: { suspend: true } }
+    await cluster.api.patch(jobOf(spec.id), suspend, AbortSignal.timeout(10_000))
+    await sleep(2_000)
+    runner.executor = await cluster.reopen()
+    const { ending } = await runner.ended(spec.id)
+    assert.equal(ending?.cause.code, 'evicted', JSON.stringify(ending))
+    assert.equal(await runner.log(spec.id), 'ran\n')
+  })
+})
