@@ -101,6 +101,13 @@ test('the container has no capability, gains no privilege, sees its own processe
   assert.ok(Number(lines[4]) < 10, log)
 })
 
+test('no account of a cluster is given to a job: there is no token that it could use', async () => {
+  const { log } = await platform.run(
+    'ls /var/run/secrets/kubernetes.io /run/secrets/kubernetes.io 2>/dev/null; grep -c kubernetes.io /proc/self/mounts; env | grep -c ^KUBERNETES_',
+  )
+  assert.equal(log, '0\n0\n')
+})
+
 test('replicas come all at once, numbered, and the log of one can be followed while it runs', async () => {
   const { ids } = await platform.jobs().submit({
     name: 'study',

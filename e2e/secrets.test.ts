@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { appendFile, readdir, readFile, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
@@ -13,6 +14,7 @@ const secrets: Record<string, string> = {}
 const secret = (place: string): string =>
   (secrets[place] = `hush-${place}-${Math.random().toString(36).slice(2, 12).padEnd(10, 'x')}`)
 
+let folder: string
 let platform: Platform
 let registry: TestRegistry
 /** Bodies of all answers that were no success. */
@@ -20,11 +22,11 @@ const refused: string[] = []
 
 before(async () => {
   process.env.LOG_LEVEL = 'trace'
-  platform = await Platform.make('capacity: {cores: 2, memoryGb: 2}\n')
-  registry = await startRegistry(join(platform.folder, 'registry'), {
-    account: { user: 'ada', password: secret('registry-stored') },
-  })
-  await appendFile(platform.config, `images: {registries: ["${registry.host}"], insecure: ["${registry.host}"]}\n`)
+  folder = await mkdtemp(join(tmpdir(), 'sp-secrets-'))
+  registry = await startRegistry(folder, { account: { user: 'ada', password: secret('registry-stored') } })
+  platform = await Platform.make(
+    `capacity: {cores: 2, memoryGb: 2}\nimages: {registries: ["${registry.host}"], insecure: ["${registry.host}"]}\n`,
+  )
   secrets.token = platform.token
   await platform.admin('user', 'add', 'grace', '--admin')
   secrets.adminToken = await platform.admin('token', 'create', 'grace')
@@ -36,6 +38,7 @@ before(async () => {
 after(async () => {
   await platform[Symbol.asyncDispose]()
   await registry.stop()
+  await rm(folder, { recursive: true })
 })
 
 /** Sends a request with these headers alone; what is refused is kept. */

@@ -2,12 +2,15 @@ import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Platform } from '../support/platform.ts'
+import { onKubernetes, type Platform } from '../support/platform.ts'
 import { pythonPrograms } from '../support/python-environment.ts'
 
 /** The clients on PyPI that are held to: each with the versions of everything below it in `clients/NAME.txt`. */
 export const clientNames = ['canfar-1.5.2', 'canfar-1.4.1', 'skaha-1.7.0'] as const
 export type ClientName = (typeof clientNames)[number]
+
+/** Those that are tried where it is the executor that matters: on a cluster the newest alone stands for all. */
+export const clientsHere: readonly ClientName[] = onKubernetes ? ['canfar-1.5.2'] : clientNames
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { parse } from 'yaml'
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 
 const run = promisify(execFile)
@@ -22,9 +23,9 @@ export const kubectlFolder = (): string => join(dirname(testKubeconfig()), 'bin'
 /** Runs the cluster's own kubectl as its administrator; returns what it prints. */
 export const kubectl = (...args: readonly string[]): Promise<string> => withInput('', args)
 
-/** Makes objects, or changes them to be so. */
-export async function applyObjects(items: readonly object[]): Promise<void> {
-  await withInput(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), ['apply', '-f', '-'])
+/** Makes objects, or changes them to be so; by `--dry-run=server` only asks whether that would be let pass. */
+export async function applyObjects(items: readonly object[], ...options: readonly string[]): Promise<void> {
+  await withInput(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), ['apply', '-f', '-', ...options])
 }
 
 async function withInput(input: string, args: readonly string[]): Promise<string> {
@@ -42,19 +43,25 @@ export class ClusterPlace {
   readonly namespace: string
   readonly #dataDir: string
   readonly #insecure: readonly string[]
+  readonly #aliases: object
 
-  private constructor(dataDir: string, namespace: string, insecure: readonly string[]) {
+  private constructor(dataDir: string, namespace: string, settings: string) {
     this.#dataDir = dataDir
-    this.#insecure = insecure
     this.namespace = namespace
+    this.#insecure = settings.match(/127\.0\.0\.1:\d+/g) ?? []
+    // A variable takes the place of the whole table in the file.
+    this.#aliases = (parse(settings) as { images?: { aliases?: object } } | null)?.images?.aliases ?? {}
   }
 
-  /** @param settings of the platform, as YAML: registries of this machine that it names are spoken to over plain http. */
+  /**
+   * @param settings of the platform, as YAML: registries of this machine that it names are spoken to over plain http, and its names for
+   * others go on to hold.
+   */
   static async make(dataDir: string, settings: string): Promise<ClusterPlace> {
     const namespace = `e2e-${Math.random().toString(36).slice(2, 10)}`
     for (const folder of ['home', 'projects']) await mkdir(join(dataDir, 'arc', folder), { recursive: true })
     await kubectl('create', 'namespace', namespace)
-    return new ClusterPlace(dataDir, namespace, settings.match(/127\.0\.0\.1:\d+/g) ?? [])
+    return new ClusterPlace(dataDir, namespace, settings)
   }
 
   /** The platform's configuration, as environment variables. */
@@ -62,7 +69,10 @@ export class ClusterPlace {
     const prefix = 'SCIENCE_PLATFORM_KUBERNETES'
     return {
       SCIENCE_PLATFORM_EXECUTOR: 'kubernetes',
-      SCIENCE_PLATFORM_IMAGES_ALIASES: JSON.stringify({ localhost: `${clusterRegistry}/${this.namespace}` }),
+      SCIENCE_PLATFORM_IMAGES_ALIASES: JSON.stringify({
+        ...this.#aliases,
+        localhost: `${clusterRegistry}/${this.namespace}`,
+      }),
       SCIENCE_PLATFORM_IMAGES_INSECURE: [clusterRegistry, ...this.#insecure].join(','),
       [`${prefix}_KUBECONFIG`]: testKubeconfig(),
       [`${prefix}_NAMESPACE`]: this.namespace,

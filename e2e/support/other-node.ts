@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { applyObjects, kubectl } from './cluster-place.ts'
 
-const name = 'node-2'
-
 /** What a node says it has, in Kubernetes' quantities. */
 export type Offer = Readonly<Record<string, string>>
 
@@ -11,29 +9,44 @@ export type Offer = Readonly<Record<string, string>>
  * only while another one does: a cluster in which none does suspects itself.
  */
 export class OtherNode implements AsyncDisposable {
+  readonly name: string
   readonly #leaving = new AbortController()
-  readonly #offer: Offer
+  #offer: Offer
   #beating: Promise<void> = Promise.resolve()
 
-  private constructor(offer: Offer) {
+  private constructor(name: string, offer: Offer) {
+    this.name = name
     this.#offer = offer
   }
 
-  /** @param offer - With one, it takes work: pods are bound to it, and nothing comes of them. */
-  static async join(offer?: Offer): Promise<OtherNode> {
-    const node = new OtherNode(offer ?? {})
-    const taints = [{ key: 'test', value: 'true', effect: 'NoSchedule' }]
+  /**
+   * @param offer - With one, it takes work: pods are bound to it, and nothing comes of them.
+   * @param taint - The key of a taint that keeps off those who do not tolerate it. Default: none with an offer, else one.
+   */
+  static async join(
+    offer?: Offer,
+    name = 'node-2',
+    taint = offer === undefined ? 'test' : undefined,
+  ): Promise<OtherNode> {
+    const node = new OtherNode(name, offer ?? {})
+    const taints = taint === undefined ? [] : [{ key: taint, value: 'true', effect: 'NoSchedule' }]
     await applyObjects([
       {
         apiVersion: 'v1',
         kind: 'Node',
         metadata: { name, labels: { 'kubernetes.io/hostname': name } },
-        spec: { taints: offer === undefined ? taints : [] },
+        spec: { taints },
       },
     ])
     await node.#beat()
     node.#beating = node.#goOn()
     return node
+  }
+
+  /** Has it say that it has something else. */
+  async offers(offer: Offer): Promise<void> {
+    this.#offer = offer
+    await this.#beat()
   }
 
   async #beat(): Promise<void> {
@@ -42,7 +55,7 @@ export class OtherNode implements AsyncDisposable {
     await kubectl(
       'patch',
       'node',
-      name,
+      this.name,
       '--subresource=status',
       '--type=strategic',
       '-p',
@@ -66,6 +79,6 @@ export class OtherNode implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#leaving.abort()
     await this.#beating
-    await kubectl('delete', 'node', name)
+    await kubectl('delete', 'node', this.name)
   }
 }

@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { kubectl } from '../support/cluster-place.ts'
+import { OtherNode } from '../support/other-node.ts'
+import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+import { Refusal } from '../support/refusal.ts'
+import { isToldToWait } from '../support/waits-for.ts'
+
+const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
+
+describe('what a cluster does not let start', { skip }, () => {
+  let platform: Platform
+  before(async () => {
+    platform = await Platform.make()
+    await platform.start()
+  })
+  after(() => platform[Symbol.asyncDispose]())
+
+  const inNamespace = (...args: string[]): Promise<string> => kubectl(...args, '-n', platform.namespace)
+  const isGone = (id: string) =>
+    eventually(
+      `all objects of ${id} to be gone`,
+      async () => !(await inNamespace('get', 'jobs,pods', '-o', 'name')).includes(id),
+    )
+
+  it('pods that a policy refuses: they wait with its words, can be cancelled, and start when it is gone', async () => {
+    await using policy = await Refusal.of('pods', platform.namespace, 'refused-pod')
+    const id = await platform.submit('exit 3', { name: 'refused-pod' })
+    const words = await isToldToWait(
+      platform.jobs(),
+      id,
+      /^The cluster does not let it start: .*pods are refused here, says this test\. It is tried again; the operators may have to change something\.$/,
+    )
+    assert.ok(words.includes(policy.name), words)
+    const other = await platform.submit('true', { name: 'refused-pod' })
+    await eventually('the other to wait', async () => /refused here/.test((await platform.jobs().why(other)).summary))
+    // It may go on so for as long as the policy is there: the platform does not give it up.
+    assert.equal((await platform.jobs().get(id)).state, 'starting')
+    await platform.jobs().cancel(other)
+    const cancelled = await platform.ended(other)
+    assert.deepEqual([cancelled.state, cancelled.startedAt], ['cancelled', undefined])
+    await isGone(other)
+
+    await policy.remove()
+    const job = await platform.ended(id)
+    assert.deepEqual([job.state, job.exitCode], ['failed', 3])
+    assert.doesNotMatch((await platform.jobs().why(id)).summary, /refused here/)
+  })
+
+  it('Jobs that a policy refuses: they end, and its words are told', async () => {
+    await using policy = await Refusal.of('jobs', platform.namespace, 'refused-job')
+    const job = await platform.ended(await platform.submit('true', { name: 'refused-job' }))
+    assert.deepEqual([job.state, job.cause?.code, job.startedAt], ['failed', 'start-failed', undefined])
+    assert.match(job.cause?.message ?? '', /^The cluster did not take it: .*jobs are refused here, says this test/)
+    assert.ok(job.cause?.message.includes(policy.name))
+  })
+
+  it('a Job more than a quota has room for: it waits with its words, then runs', async () => {
+    await inNamespace('create', 'quota', 'one-job', '--hard=count/jobs.batch=1')
+    try {
+      const first = await platform.submit('until [ -e first ]; do sleep 0.2; done; rm first')
+      await platform.becomes(first, 'running')
+      const second = await platform.submit('echo second')
+      await isToldToWait(
+        platform.jobs(),
+        second,
+        /^The cluster takes no more jobs now: .*exceeded quota: one-job, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1\.$/,
+      )
+      assert.doesNotMatch(await inNamespace('get', 'jobs', '-o', 'name'), new RegExp(second))
+      const third = await platform.submit('true')
+      await eventually('the third to wait', async () => /one-job/.test((await platform.jobs().why(third)).summary))
+      await platform.jobs().cancel(third)
+      assert.equal((await platform.ended(third)).state, 'cancelled')
+      // Not by another job: there is no room for it.
+      await writeFile(join(platform.dataDir, 'arc/home/ada/first'), '')
+      assert.equal((await platform.ended(first)).state, 'succeeded')
+      assert.equal((await platform.ended(second)).state, 'succeeded')
+      assert.equal(await platform.logOf(second), 'second\n')
+    } finally {
+      await inNamespace('delete', 'quota', 'one-job')
+    }
+  })
+})
+
+describe('a node that does not take what was planned for it', { skip }, () => {
+  const taint = 'cannot-start'
+  const offer = { cpu: '64', memory: '512Gi' }
+
+  it('is told with the reasons of all nodes; closed, it is planned with no more', async () => {
+    // The pods of nobody else come to the other node.
+    await using platform = await Platform.make(`kubernetes: {tolerations: [{key: ${taint}, operator: Exists}]}\n`)
+    await platform.start()
+    const jobs = platform.jobs()
+    const inNamespace = (...args: string[]): Promise<string> => kubectl(...args, '-n', platform.namespace)
+    // By cores and memory, which is what is planned by, it takes the job; of pods it takes none.
+    await using node = await OtherNode.join({ ...offer, pods: '0' }, 'node-3', taint)
+    const isFree = (cores: number) =>
+      eventually('the plan to follow the nodes', async () => (await jobs.queue()).free.cores > 64 === cores > 64)
+    await isFree(128)
+
+    const id = await platform.submit('true', { cores: 40, memoryGb: 1 })
+    await isToldToWait(
+      jobs,
+      id,
+      /^No node of the cluster takes it now: (?=.*\b1 without enough free cores\b)(?=.*\b1 with as many pods as they take\b).*\. It starts when one does\.$/,
+    )
+    // The scheduler looks again only at what might help: so something else gets better each time.
+    await kubectl('taint', 'node', node.name, 'other-work=true:NoSchedule')
+    await isFree(0)
+    await node.offers({ ...offer, pods: '10' })
+    await isToldToWait(jobs, id, /^No node of the cluster takes it now: .*\b1 kept for other work\b/)
+    await kubectl('cordon', node.name)
+    await kubectl('taint', 'node', node.name, 'other-work-')
+    await isToldToWait(jobs, id, /^No node of the cluster takes it now: .*\b1 closed for new work\b/)
+    await isFree(0)
+    // What would have to go there is planned nowhere.
+    await assert.rejects(platform.submit('true', { cores: 40, memoryGb: 1 }), /no node has 40 cores, 1 GiB of memory/)
+
+    await kubectl('uncordon', node.name)
+    const podOf = (path: string) => inNamespace('get', 'pods', '-o', `jsonpath={.items[*].${path}}`)
+    await eventually('it to be bound', async () => (await podOf('spec.nodeName')) === node.name)
+    await jobs.cancel(id)
+    // What a kubelet would say and do, of which there is none on that node.
+    const pod = await podOf('metadata.name')
+    await inNamespace('patch', 'pod', pod, '--subresource=status', '-p', '{"status": {"phase": "Failed"}}')
+    await inNamespace('delete', 'pod', pod, '--force', '--grace-period=0', '--wait=false')
+    assert.equal((await platform.ended(id)).state, 'cancelled')
+  })
+})
