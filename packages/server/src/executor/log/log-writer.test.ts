@@ -25,9 +25,9 @@ describe('LogWriter', () => {
 
   it('writes what is given to it, readable at once', async () => {
     const writer = await open()
-    await writer.write(bytes('one\n'), '1', 4)
+    await writer.write(bytes('one\n'), '1')
     assert.equal(await readable(), 'one\n')
-    await writer.write(bytes('two\n'), '2', 4)
+    await writer.write(bytes('two\n'), '2')
     await writer.finish()
     await writer.close()
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
@@ -35,11 +35,12 @@ describe('LogWriter', () => {
 
   it('goes on at the last place it was told, cutting off what came after', async () => {
     const first = await open()
-    await first.write(bytes('one\ntw'), '1', 4)
+    await first.write(bytes('one\n'), '1')
+    await first.write(bytes('tw'), first.place)
     await first.close()
     const second = await open()
     assert.equal(second.place, '1')
-    await second.write(bytes('two\n'), '2', 4)
+    await second.write(bytes('two\n'), '2')
     await second.finish()
     await second.close()
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
@@ -47,7 +48,7 @@ describe('LogWriter', () => {
 
   it('begins again when what was noted is not whole', async () => {
     const first = await open()
-    await first.write(bytes('one\n'), '1', 4)
+    await first.write(bytes('one\n'), '1')
     await first.close()
     await appendFile(join(folder, 'a/copied'), '{')
     const second = await open()
@@ -64,11 +65,11 @@ describe('LogWriter', () => {
         for (const [i, size] of sizes.entries()) {
           const piece = String.fromCodePoint(97 + (i % 26)).repeat(size)
           if (i === at) {
-            await writer.write(bytes('not noted'), writer.place, 0)
+            await writer.write(bytes('not noted'), writer.place)
             await writer.close()
             writer = await open()
           }
-          await writer.write(bytes(piece), `${i}`, size)
+          await writer.write(bytes(piece), `${i}`)
           whole += piece
         }
         const joined = await writer.finish()
