@@ -144,7 +144,8 @@ export class LogWriter {
     const { gapBytes, bytes: line } = this.#lineBetween(isFull)
     const joined = this.#copied.joining ?? { logHead: this.#headLimit, logDropped: gapBytes, logLine: line.length }
     if (!this.isJoining) await this.#head.appendFile(line)
-    for (const segment of [...this.#segments]) {
+    const segments = [...this.#segments]
+    for (const segment of segments) {
       // How long the file is tells how far an interrupted joining came.
       const there = (await this.#head.stat()).size - finishedOffset(segment.start, joined)
       await this.#head.appendFile((await readFile(this.#pathOf(segment))).subarray(there))
