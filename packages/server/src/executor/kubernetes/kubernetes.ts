@@ -5,6 +5,7 @@ import type { KubernetesConfig } from '../../config.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
 import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
+import { LogWriter } from '../log/log-writer.ts'
 import { ApiError, KubernetesApi } from './api.ts'
 import { Attempt } from './attempt.ts'
 import { AttemptFolders } from './attempt-folder.ts'
@@ -418,17 +419,18 @@ class Kubernetes implements Executor {
   /** Fetches the rest of the log; only then has the attempt ended for all to see. */
   async #settle(attempt: Attempt, shown: Shown): Promise<void> {
     const pod = this.#mirror.podOf(attempt.id)
-    if (pod?.container.startedAt !== undefined) {
-      const node = pod.node === undefined ? undefined : this.#mirror.nodes.get(pod.node)
-      attempt.copier ??= this.#copierOf(attempt, pod.name)
+    const hasRun = pod?.container.startedAt !== undefined || attempt.copier !== undefined
+    // Of a pod that is gone there may be what an earlier server has copied.
+    if (hasRun || (await LogWriter.isBegun(this.#folders.of(attempt.id)))) {
+      const node = pod?.node === undefined ? undefined : this.#mirror.nodes.get(pod.node)
+      attempt.copier ??= this.#copierOf(attempt, pod?.name ?? '')
       // Whoever told how the container ended is there, although the cluster may not have noticed yet that it is back.
-      const { terminated } = pod.container
+      const terminated = pod?.container.terminated
       const told = terminated !== undefined && terminated.reason !== 'ContainerStatusUnknown'
-      const isThere = node?.ready === true || told
-      const { joined, complete } = await attempt.copier.finish(isThere, pod.deletingUntil !== undefined)
+      const isThere = pod !== undefined && (node?.ready === true || told)
+      const { joined, missing } = await attempt.copier.finish(isThere, pod?.deletingUntil !== undefined)
       attempt.joined = joined
-      if (!complete)
-        this.#tell(attempt.id, 'Warning', 'LogIncomplete', 'The end of its log could not be fetched from its node.')
+      if (missing !== undefined) this.#tell(attempt.id, 'Warning', 'LogIncomplete', missing)
     }
     this.#finish(attempt, shown)
   }
@@ -445,20 +447,27 @@ class Kubernetes implements Executor {
     const pod = this.#mirror.podOf(attempt.id)
     if (pod === undefined) return
     attempt.copier ??= this.#copierOf(attempt, pod.name)
-    attempt.copier.follow(() => this.#followLease())
+    const following = attempt.copier.follow(() => this.#followLease())
+    if (following !== undefined) this.#own(following, attempt.id)
   }
 
   #copierOf(attempt: Attempt, pod: string): LogCopier {
     const { namespace, logLimitBytes } = this.#options
     return new LogCopier({
       api: this.#api,
+      attemptId: attempt.id,
       namespace,
       pod,
       folder: this.#folders.of(attempt.id),
       limitBytes: logLimitBytes ?? 64 * 2 ** 20,
       looks: this.#looks,
       wake: attempt.wake,
+      onGap: () => {
+        const message = 'Part of its log may be missing: its node had put it away before it was fetched.'
+        this.#tell(attempt.id, 'Warning', 'LogIncomplete', message)
+      },
       signal: this.#closing.signal,
+      log: this.#options.log,
     })
   }
 

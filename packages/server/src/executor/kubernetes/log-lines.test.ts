@@ -10,19 +10,22 @@ const sent = (lines: readonly (readonly [string, string])[]): Buffer =>
   Buffer.from(lines.map(([time, line]) => `${time} ${line}\n`).join(''))
 
 /** Reads a log in pieces of a length, as if each was all that came. Returns what is copied, and where to go on. */
-function copy(log: Buffer, place: LogPlace, pieceLength: number): { text: string; place: LogPlace; upTo: string } {
+function copy(log: Buffer, place: LogPlace, pieceLength: number): { text: string; place: LogPlace; lines: LogLines } {
   const lines = new LogLines(place)
   let text = ''
-  let known = ''
   let next = place
   for (let at = 0; at < log.length; at += pieceLength) {
     const piece = lines.take(log.subarray(at, at + pieceLength))
-    known = text + Buffer.from(piece.bytes.subarray(0, piece.placeBytes)).toString('latin1')
     text += Buffer.from(piece.bytes).toString('latin1')
-    if (piece.placeBytes > 0) next = piece.place
+    next = piece.place
   }
-  return { text, place: next, upTo: known }
+  return { text, place: next, lines }
 }
+
+/** How `copy` shows the line about what may be missing. */
+const gapLine = Buffer.from(
+  '[… part of the log may be missing here: its node had put it away before it was fetched …]\n',
+).toString('latin1')
 
 describe('LogLines', () => {
   it('takes the times from the lines, wherever chunks end, and leaves every byte as it is', () => {
@@ -56,15 +59,16 @@ describe('LogLines', () => {
     )
   })
 
-  it('goes on at the beginning of a line that was not whole', () => {
+  it('goes on within a line that was not whole', () => {
     const log = '2026-11-23T10:00:00.1Z one\n2026-11-23T10:00:00.2Z two'
     const first = copy(Buffer.from(log), start, 1000)
     assert.equal(first.text, 'one\ntwo')
-    assert.equal(first.upTo, 'one\n')
-    assert.equal(copy(Buffer.from(`${log}, three\n`), first.place, 5).text, 'two, three\n')
+    const second = copy(Buffer.from(`${log}, three\n`), first.place, 5)
+    assert.equal(second.text, ', three\n')
+    assert.deepEqual(second.place, { latest: '2026-11-23T10:00:00.2Z', lines: 2 })
   })
 
-  it('takes new lines for new although older ones are gone by then', () => {
+  it('says so where what was copied last has been put away', () => {
     const first = copy(
       sent([
         ['2026-11-23T10:00:00.1Z', 'a'],
@@ -73,8 +77,61 @@ describe('LogLines', () => {
       start,
       1000,
     )
-    const second = copy(sent([['2026-11-23T10:00:00.3Z', 'c']]), first.place, 1000)
-    assert.equal(second.text, 'c\n')
+    const log = sent([['2026-11-23T10:00:00.3Z', 'c']])
+    const second = copy(log, first.place, 1000)
+    assert.equal(second.text, `${gapLine}c\n`)
+    assert.equal(copy(log, second.place, 1000).text, '', 'once')
+  })
+
+  it('says so on a line of its own, also where a line was not whole', () => {
+    const first = copy(Buffer.from('2026-11-23T10:00:00.1Z begun'), start, 1000)
+    const second = copy(sent([['2026-11-23T10:00:09Z', 'c']]), first.place, 1000)
+    assert.equal(first.text + second.text, `begun\n${gapLine}c\n`)
+  })
+
+  it('knows at the end of a container whether what was copied last came again', () => {
+    const log = sent([['2026-11-23T10:00:00.1Z', 'a']])
+    const { place } = copy(log, start, 1000)
+    assert.equal(Buffer.from(new LogLines(start).end().bytes).toString(), '', 'nothing was copied')
+    const whole = copy(log, place, 1000).lines
+    assert.equal(whole.awaitsLast, false)
+    assert.equal(Buffer.from(whole.end().bytes).toString(), '')
+    const putAway = new LogLines(place)
+    assert.equal(putAway.awaitsLast, true)
+    const end = putAway.end()
+    assert.equal(Buffer.from(end.bytes).toString('latin1'), gapLine)
+    assert.equal(new LogLines(end.place).end().bytes.length, 0, 'once')
+  })
+
+  it('loses nothing without a word, and cries only where what was copied last is gone, whatever is put away', () => {
+    const time = fc.integer({ min: 0, max: 4_000 })
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(time, { minLength: 1, maxLength: 30 }),
+        fc.nat(1000),
+        fc.nat(30),
+        fc.integer({ min: 1, max: 90 }),
+        (times, cut, putAway, length) => {
+          const sorted = times.toSorted((a, b) => a - b)
+          const all = sorted.map((ms, i) => [new Date(Date.UTC(2026, 10, 23) + ms).toISOString(), `line ${i}`] as const)
+          // The first answer ends anywhere, also within a line; of the second, the first lines are gone.
+          const whole = sent(all)
+          const first = copy(whole.subarray(0, cut), start, length)
+          const since = first.place.latest === '' ? 0 : secondOf(first.place.latest)
+          const left = all.filter(([at], i) => i >= putAway && Date.parse(at) >= since)
+          const second = copy(sent(left), first.place, length)
+          const text = first.text + second.text + Buffer.from(second.lines.end().bytes).toString('latin1')
+          const begun = all.filter((_, i) => sent(all.slice(0, i)).length + '2026-11-23T10:00:00.000Z '.length <= cut)
+          const lastIsGone = begun.length > 0 && putAway >= begun.length
+          const line = first.text === '' || first.text.endsWith('\n') ? gapLine : `\n${gapLine}`
+          const rest = all.slice(putAway).map(([, each]) => `${each}\n`)
+          if (!lastIsGone && (begun.length > 0 || putAway === 0))
+            assert.equal(text, all.map(([, each]) => `${each}\n`).join(''))
+          else assert.equal(text, first.text + (lastIsGone ? line : '') + rest.join(''))
+        },
+      ),
+      { numRuns: 500 },
+    )
   })
 
   it('knows an apology from a log', () => {

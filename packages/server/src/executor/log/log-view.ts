@@ -15,10 +15,12 @@ export interface Segment {
   readonly size: number
 }
 
-const gap = (gapBytes: number): Piece => ({
+const gap = (gapBytes: number, isFull = false): Piece => ({
   type: 'gap',
   gapBytes,
-  bytes: new TextEncoder().encode(`[… ${gapBytes} bytes left out: the log is over its limit …]\n`),
+  bytes: new TextEncoder().encode(
+    `[… ${gapBytes} bytes left out: the log is over its limit${isFull ? ', and the disk was full' : ''} …]\n`,
+  ),
 })
 
 /** The segments among the names of an attempt's folder, with their sizes, in the order of the stream. */
@@ -27,14 +29,19 @@ export const segmentStart = (name: string): number | undefined => {
   return digits === undefined ? undefined : Number(digits)
 }
 
-/** The log as a reader sees it now, from its beginning: a line stands for what was left out already. */
-export const wholeLog = (headSize: number, segments: readonly Segment[]): Piece[] => livePieces(headSize, segments, 0)
+/**
+ * The log as a reader sees it now, from its beginning: a line stands for what was left out already.
+ *
+ * @param isFull that some of it was left out for want of room; the line says so.
+ */
+export const wholeLog = (headSize: number, segments: readonly Segment[], isFull = false): Piece[] =>
+  livePieces(headSize, segments, 0, isFull)
 
 /**
  * What a follower who has had the stream up to `position` is given next. When it was too slow and segments are gone, a line says so and it
  * goes on with the oldest that is left.
  */
-export function livePieces(headSize: number, segments: readonly Segment[], position: number): Piece[] {
+export function livePieces(headSize: number, segments: readonly Segment[], position: number, isFull = false): Piece[] {
   const pieces: Piece[] = []
   let next = position
   if (next < headSize) {
@@ -44,7 +51,7 @@ export function livePieces(headSize: number, segments: readonly Segment[], posit
   for (const { start, size } of segments.toSorted((a, b) => a.start - b.start)) {
     if (start + size <= next) continue
     if (start > next) {
-      pieces.push(gap(start - next))
+      pieces.push(gap(start - next, isFull))
       next = start
     }
     pieces.push({ type: 'file', file: `log.${start}`, offset: next - start, length: start + size - next })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
@@ -25,9 +25,9 @@ describe('LogWriter', () => {
 
   it('writes what is given to it, readable at once', async () => {
     const writer = await open()
-    await writer.write(bytes('one\n'), '1', 4)
+    await writer.write(bytes('one\n'), '1')
     assert.equal(await readable(), 'one\n')
-    await writer.write(bytes('two\n'), '2', 4)
+    await writer.write(bytes('two\n'), '2')
     await writer.finish()
     await writer.close()
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
@@ -35,11 +35,12 @@ describe('LogWriter', () => {
 
   it('goes on at the last place it was told, cutting off what came after', async () => {
     const first = await open()
-    await first.write(bytes('one\ntw'), '1', 4)
+    await first.write(bytes('one\n'), '1')
+    await first.write(bytes('tw'), first.place)
     await first.close()
     const second = await open()
     assert.equal(second.place, '1')
-    await second.write(bytes('two\n'), '2', 4)
+    await second.write(bytes('two\n'), '2')
     await second.finish()
     await second.close()
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
@@ -47,7 +48,7 @@ describe('LogWriter', () => {
 
   it('begins again when what was noted is not whole', async () => {
     const first = await open()
-    await first.write(bytes('one\n'), '1', 4)
+    await first.write(bytes('one\n'), '1')
     await first.close()
     await appendFile(join(folder, 'a/copied'), '{')
     const second = await open()
@@ -64,11 +65,11 @@ describe('LogWriter', () => {
         for (const [i, size] of sizes.entries()) {
           const piece = String.fromCodePoint(97 + (i % 26)).repeat(size)
           if (i === at) {
-            await writer.write(bytes('not noted'), writer.place, 0)
+            await writer.write(bytes('not noted'), writer.place)
             await writer.close()
             writer = await open()
           }
-          await writer.write(bytes(piece), `${i}`, size)
+          await writer.write(bytes(piece), `${i}`)
           whole += piece
         }
         const joined = await writer.finish()
@@ -89,5 +90,27 @@ describe('LogWriter', () => {
       }),
       { numRuns: 60, examples: [[[1, 1, 1, 4, 10, 2, 1, 40, 1], 8]] },
     )
+  })
+
+  it('makes room for itself at the end with the oldest of the tail, also when that is interrupted', async () => {
+    const whole = Array.from({ length: 100 }, (_, i) => String.fromCodePoint(97 + (i % 26))).join('')
+    const first = await open()
+    for (const [i, letter] of [...whole].entries()) await first.write(bytes(letter), `${i}`)
+    const segments = (await readdir(join(folder, 'a'))).filter((name) => name.startsWith('log.')).sort()
+    const third = join(folder, 'a', segments[2] ?? '')
+    await rename(third, join(folder, 'aside'))
+    await mkdir(third)
+    await assert.rejects(first.finish(true), { code: 'EISDIR' })
+    await first.close()
+    await rmdir(third)
+    await rename(join(folder, 'aside'), third)
+    const second = await open()
+    assert.ok(second.isJoining)
+    await second.finish()
+    await second.close()
+    const tail = whole.slice(Number(segments[1]?.slice('log.'.length)))
+    const line = `[… ${whole.length - 32 - tail.length} bytes left out: the log is over its limit, and the disk was full …]\n`
+    assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), `${whole.slice(0, 32)}${line}${tail}`)
+    assert.deepEqual((await readdir(join(folder, 'a'))).sort(), ['copied', 'log'])
   })
 })

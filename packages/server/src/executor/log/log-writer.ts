@@ -1,10 +1,12 @@
 import { constants } from 'node:fs'
-import { mkdir, open, readdir, readFile, rm, stat, truncate, type FileHandle } from 'node:fs/promises'
+import { access, mkdir, open, readdir, readFile, rm, stat, truncate, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import { ifThere, readIfThere } from '../files.ts'
-import { segmentStart, wholeLog, type Joined, type Segment } from './log-view.ts'
+import { finishedOffset, segmentStart, wholeLog, type Joined, type Segment } from './log-view.ts'
+
+const JoinedLog = Type.Object({ logHead: Type.Integer(), logDropped: Type.Integer(), logLine: Type.Integer() })
 
 /** How far a log was copied. Written beside it after every piece, so that a later server goes on where this one was. */
 const Copied = Type.Object({
@@ -12,13 +14,15 @@ const Copied = Type.Object({
   bytes: Type.Integer({ minimum: 0 }),
   /** Where the source goes on after these bytes, in its own words. */
   place: Type.String(),
+  /** How the log is being joined: part of the tail is behind the head already, and in no segment any more. */
+  joining: Type.Optional(JoinedLog),
   /** The log is complete; how it was joined. */
-  joined: Type.Optional(Type.Object({ logHead: Type.Integer(), logDropped: Type.Integer(), logLine: Type.Integer() })),
+  joined: Type.Optional(JoinedLog),
 })
 type Copied = Static<typeof Copied>
 
 /** Longer than any note, so that each covers the one before. */
-const noteLength = 320
+const noteLength = 512
 
 /**
  * Writes an attempt's log as `log-view.ts` describes it, from a source that is read over a network and may have to be asked
@@ -65,7 +69,7 @@ export class LogWriter {
     const segments: Segment[] = []
     if (copied.joined === undefined) {
       const headSize = Math.min(copied.bytes, Math.floor(limitBytes / 2))
-      if (size > headSize) await truncate(path, headSize)
+      if (size > headSize && copied.joining === undefined) await truncate(path, headSize)
       for (const name of await readdir(folder)) {
         const start = segmentStart(name)
         if (start === undefined) continue
@@ -80,8 +84,21 @@ export class LogWriter {
       segments.sort((a, b) => a.start - b.start)
     }
     const head = await open(path, 'a', 0o600)
-    const notes = await open(join(folder, 'copied'), constants.O_RDWR | constants.O_CREAT, 0o600)
-    return new LogWriter(folder, limitBytes, { head, notes }, copied, segments)
+    try {
+      const notes = await open(join(folder, 'copied'), constants.O_RDWR | constants.O_CREAT, 0o600)
+      return new LogWriter(folder, limitBytes, { head, notes }, copied, segments)
+    } catch (error) {
+      await head.close()
+      throw error
+    }
+  }
+
+  /** Whether there is anything of a log in an attempt's folder. */
+  static async isBegun(folder: string): Promise<boolean> {
+    return access(join(folder, 'copied')).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Where the source goes on, as it was last given to {@link write}; '' at the beginning. */
@@ -95,43 +112,68 @@ export class LogWriter {
   }
 
   /**
-   * Appends to the stream.
+   * Appends to the stream. Where that fails, all that was noted before is still there for whoever opens the log anew; this one is only
+   * to be closed.
    *
-   * @param place where the source goes on after the first `placeBytes` of these bytes; the bytes behind them are copied again
-   *   after a restart.
+   * @param place where the source goes on after these bytes. As long as it stays the same, they are copied again by whoever
+   *   opens the log anew.
    */
-  async write(bytes: Uint8Array, place: string, placeBytes: number): Promise<void> {
-    const known = this.#position + placeBytes
+  async write(bytes: Uint8Array, place: string): Promise<void> {
     await this.#append(bytes)
     if (place === this.#copied.place) return
-    await this.#note({ bytes: known, place })
+    await this.#note({ bytes: this.#position, place })
     await this.#dropOldest()
   }
 
-  /** The source has ended: joins what there is into one file. May be interrupted and done again. */
-  async finish(): Promise<Joined> {
+  /** Whether nothing can be added any more: {@link finish} was interrupted. */
+  get isJoining(): boolean {
+    return this.#copied.joining !== undefined
+  }
+
+  /**
+   * The source has ended: joins what there is into one file. May be interrupted and done again; where it fails, this one is only to
+   * be closed.
+   *
+   * @param isFull that there is no room for this: the oldest of the tail makes some.
+   */
+  async finish(isFull = false): Promise<Joined> {
     if (this.#copied.joined !== undefined) return this.#copied.joined
-    await this.#segment?.close()
-    this.#segment = undefined
-    const joined = { logHead: this.#headLimit, logDropped: 0, logLine: 0 }
-    const [, ...rest] = wholeLog(Math.min(this.#position, this.#headLimit), this.#segments)
-    for (const piece of rest) {
-      if (piece.type === 'gap') {
-        joined.logDropped = piece.gapBytes
-        joined.logLine = piece.bytes.length
-        await this.#head.appendFile(piece.bytes)
-      } else await this.#head.appendFile(await readFile(join(this.#folder, piece.file)))
+    await this.#closeSegment()
+    const makesRoom = isFull || this.isJoining
+    if (isFull && !this.isJoining) await this.#dropSegment()
+    const { gapBytes, bytes: line } = this.#lineBetween(isFull)
+    const joined = this.#copied.joining ?? { logHead: this.#headLimit, logDropped: gapBytes, logLine: line.length }
+    if (!this.isJoining) await this.#head.appendFile(line)
+    const segments = [...this.#segments]
+    for (const segment of segments) {
+      // How long the file is tells how far an interrupted joining came.
+      const there = (await this.#head.stat()).size - finishedOffset(segment.start, joined)
+      await this.#head.appendFile((await readFile(this.#pathOf(segment))).subarray(there))
+      // Otherwise they stay to the end, for followers who are not that far.
+      if (!makesRoom) continue
+      if (!this.isJoining) await this.#note({ bytes: this.#position, place: this.#copied.place, joining: joined })
+      await this.#dropSegment()
     }
     await this.#note({ bytes: this.#position, place: this.#copied.place, joined })
-    for (const { start } of this.#segments) await rm(join(this.#folder, `log.${start}`), { force: true })
+    while (this.#segments.length > 0) await this.#dropSegment()
     return joined
+  }
+
+  /** As {@link close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
   }
 
   /** Lets go of the files; the log can be opened again. */
   async close(): Promise<void> {
-    await this.#segment?.close()
-    await this.#head.close()
-    await this.#notes.close()
+    await Promise.all([this.#segment?.close(), this.#head.close(), this.#notes.close()])
+  }
+
+  /** What stands for the bytes between head and tail. */
+  #lineBetween(isFull: boolean): { readonly gapBytes: number; readonly bytes: Uint8Array } {
+    const end = { start: this.#position, size: 0 }
+    const pieces = wholeLog(Math.min(this.#position, this.#headLimit), [...this.#segments, end], isFull)
+    return pieces.find((piece) => piece.type === 'gap') ?? { gapBytes: 0, bytes: new Uint8Array() }
   }
 
   async #append(bytes: Uint8Array): Promise<void> {
@@ -156,9 +198,22 @@ export class LogWriter {
     const sure = Math.max(this.#copied.bytes, this.#position - this.#tailLimit)
     for (let [oldest] = this.#segments; oldest !== undefined; [oldest] = this.#segments) {
       if (sure - (oldest.start + oldest.size) < this.#tailLimit) return
-      this.#segments.shift()
-      await rm(join(this.#folder, `log.${oldest.start}`), { force: true })
+      await this.#dropSegment()
     }
+  }
+
+  async #dropSegment(): Promise<void> {
+    const oldest = this.#segments.shift()
+    if (oldest !== undefined) await rm(this.#pathOf(oldest), { force: true })
+  }
+
+  #pathOf({ start }: Segment): string {
+    return join(this.#folder, `log.${start}`)
+  }
+
+  async #closeSegment(): Promise<void> {
+    await this.#segment?.close()
+    this.#segment = undefined
   }
 
   /** A full segment makes room for the next. */
@@ -166,13 +221,12 @@ export class LogWriter {
     const limit = Math.max(1, Math.floor(this.#tailLimit / 8))
     let last = this.#segments.at(-1)
     if (last === undefined || last.size >= limit) {
-      await this.#segment?.close()
-      this.#segment = undefined
+      await this.#closeSegment()
       await this.#dropOldest()
       last = { start: this.#position, size: 0 }
       this.#segments.push(last)
     }
-    this.#segment ??= await open(join(this.#folder, `log.${last.start}`), 'a', 0o600)
+    this.#segment ??= await open(this.#pathOf(last), 'a', 0o600)
     return limit - last.size
   }
 

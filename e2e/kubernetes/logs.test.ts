@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { kubectl } from '../support/cluster-place.ts'
+import { eventually, onKubernetes, Platform } from '../support/platform.ts'
+
+const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
+
+/** More than the 10 MiB of a log file (containerLogMaxSize) until the node begins another. */
+const burst = 'yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz | head -n 150000'
+
+describe('logs of which nodes put a part away', { skip }, () => {
+  let platform: Platform
+  before(async () => {
+    platform = await Platform.make()
+    await platform.start()
+  })
+  after(() => platform[Symbol.asyncDispose]())
+
+  const told = async (id: string) =>
+    (await platform.jobs().events(id)).filter(({ reason }) => reason === 'LogIncomplete')
+  /** What the node hands out of a job's log now. */
+  const onNode = async (id: string): Promise<string> => {
+    const names = (await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'name')).split('\n')
+    const name = names.find((each) => each.includes(id)) ?? ''
+    return kubectl('logs', '-n', platform.namespace, name, '--tail=3')
+  }
+
+  it('followed logs are whole', async () => {
+    const id = await platform.submit(
+      `echo first; sleep 2; for i in 1 2 3; do ${burst}; echo "burst $i"; sleep 11; done; echo last`,
+    )
+    const job = await platform.ended(id)
+    assert.equal(job.exitCode, 0)
+    const log = await platform.logOf(id)
+    assert.equal(log.length, 'first\nlast\n'.length + 3 * (150_000 * 73 + 'burst 1\n'.length))
+    assert.ok(!log.includes('…'))
+    assert.deepEqual(await told(id), [])
+  })
+
+  it('what was put away while no server was there is missing, and log and owner are told once', async () => {
+    const id = await platform.submit(
+      `echo first; while [ ! -e burst ]; do sleep 0.2; done; ${burst}; echo lost; while [ ! -e go ]; do sleep 0.2; done; echo last; exit 3`,
+    )
+    await platform.becomes(id, 'running')
+    await eventually('its first words', async () => (await platform.logOf(id)) === 'first\n')
+    await platform.stop('SIGKILL')
+    await writeFile(join(platform.dataDir, 'arc/home/ada/burst'), '')
+    await eventually('the node to begin another file', async () => (await onNode(id)) === '', 60)
+    await platform.start()
+    await writeFile(join(platform.dataDir, 'arc/home/ada/go'), '')
+    assert.equal((await platform.ended(id)).exitCode, 3)
+    assert.match(await platform.logOf(id), /^first\n\[… part of the log may be missing here: [^\n]+ …\]\nlast\n$/)
+    assert.equal((await told(id)).length, 1)
+  })
+})
