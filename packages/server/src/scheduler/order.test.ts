@@ -97,6 +97,14 @@ test('of one’s own jobs alike one with a near deadline goes first, but not bef
   const first = (submittedAt: number) => ids(planOf({ queued: [jobOf(16, { id: 'plain', submittedAt }), due] }))
   assert.deepEqual(first(morning - 2 * hour), [due.id])
   assert.deepEqual(first(morning - 7 * hour), ['plain'])
+  // Also when another of them has just been served, from when on all of them wait.
+  const planner = new Planner(
+    snapshotOf({ queued: [jobOf(16, { id: 'plain', submittedAt: morning - 7 * hour }), due] }),
+  )
+  const served = running(jobOf(16))
+  planner.tell({ type: 'placed', job: served })
+  planner.tell({ type: 'gone', id: served.id })
+  assert.deepEqual(ids(planner.plan(morning)), ['plain'])
 })
 
 test('deadlines far off are told apart less finely: in a year jobs make a few hundred lanes at most', () => {
