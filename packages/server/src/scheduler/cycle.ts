@@ -218,7 +218,9 @@ class Cycle {
 
   #isFull({ account, shape }: LaneGroup): boolean {
     const { policy } = this.#state
-    return account.holders.some((holder) => holder.isFull(shape.size, policy, this.#isOffPeak))
+    // Asked for every candidate, so without a closure.
+    for (const holder of account.holders) if (holder.isFull(shape.size, policy, this.#isOffPeak)) return true
+    return false
   }
 
   /** What is kept for it stays kept while it may not start. */
