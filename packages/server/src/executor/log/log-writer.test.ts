@@ -95,7 +95,7 @@ describe('LogWriter', () => {
   it('makes room for itself at the end with the oldest of the tail, also when that is interrupted', async () => {
     const whole = Array.from({ length: 100 }, (_, i) => String.fromCodePoint(97 + (i % 26))).join('')
     const first = await open()
-    for (const [i, letter] of [...whole].entries()) await first.write(bytes(letter), `${i}`)
+    for (let i = 0; i < whole.length; i++) await first.write(bytes(whole.charAt(i)), `${i}`)
     const segments = (await readdir(join(folder, 'a'))).filter((name) => name.startsWith('log.')).sort()
     const third = join(folder, 'a', segments[2] ?? '')
     await rename(third, join(folder, 'aside'))
