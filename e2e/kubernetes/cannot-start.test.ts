@@ -58,18 +58,20 @@ describe('what a cluster does not let start', { skip }, () => {
   })
 
   it('a Job more than a quota has room for: it waits with its words, then runs', async () => {
+    // The platform has room for all three.
+    const small = { cores: 1, memoryGb: 1 }
     await inNamespace('create', 'quota', 'one-job', '--hard=count/jobs.batch=1')
     try {
-      const first = await platform.submit('until [ -e first ]; do sleep 0.2; done; rm first')
+      const first = await platform.submit('until [ -e first ]; do sleep 0.2; done; rm first', small)
       await platform.becomes(first, 'running')
-      const second = await platform.submit('echo second')
+      const second = await platform.submit('echo second', small)
       await isToldToWait(
         platform.jobs(),
         second,
         /^The cluster takes no more jobs now: .*exceeded quota: one-job, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1\.$/,
       )
       assert.doesNotMatch(await inNamespace('get', 'jobs', '-o', 'name'), new RegExp(second))
-      const third = await platform.submit('true')
+      const third = await platform.submit('true', small)
       await eventually('the third to wait', async () => /one-job/.test((await platform.jobs().why(third)).summary))
       await platform.jobs().cancel(third)
       assert.equal((await platform.ended(third)).state, 'cancelled')
