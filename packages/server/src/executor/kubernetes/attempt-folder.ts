@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ifThere } from '../files.ts'
 import { keepLog, type LogFolders } from '../log/attempt-log.ts'
@@ -46,17 +46,20 @@ export class AttemptFolders implements LogFolders {
 
   /** Whether a pod of it was ever let go. */
   async hasRun(attemptId: string): Promise<boolean> {
-    return (await ifThere(stat(this.#opened(attemptId)))) !== undefined
+    return ((await ifThere(readFile(this.#opened(attemptId), 'utf8'))) ?? '') !== ''
   }
 
   /** Gives the one run that an attempt has to the first pod that asks for it, for good. Whether this is the one. */
   async grantRun(attemptId: string, podUid: string): Promise<boolean> {
     const path = this.#opened(attemptId)
     const first = await ifThere(readFile(path, 'utf8'))
-    if (first !== undefined) return first === podUid
+    // An empty file is one that a power failure or an earlier version left: nobody was let go by it.
+    if (first !== undefined && first !== '') return first === podUid
     // The server that made the Job may have been killed before it made the folder.
     await this.#make(attemptId)
-    await writeFile(path, podUid, { mode: 0o600, flush: true })
+    // Whole or not there at all, whenever the server is killed.
+    await writeFile(`${path}.new`, podUid, { mode: 0o600, flush: true })
+    await rename(`${path}.new`, path)
     return true
   }
 

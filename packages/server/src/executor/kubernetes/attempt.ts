@@ -40,7 +40,8 @@ export class Attempt extends WakeUps {
 
   /** What it waits for, now. Whether its owner is to be told: when it has waited for something for a while, once. */
   waits(what: string | undefined, now: number): boolean {
-    const kind = what?.replaceAll(/\d+/g, '')
+    // Numbers change while it waits for the same, and so do the names of the pods that the cluster tries to make.
+    const kind = what?.replaceAll(/"[^"]*"|\d+/g, '')
     if (this.#wait?.kind !== kind) this.#wait = kind === undefined ? undefined : { kind, since: now, told: false }
     if (this.#wait === undefined || this.#wait.told || now - this.#wait.since < patienceMs) return false
     this.#wait.told = true

@@ -114,6 +114,29 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     await until('removed', async () => !(await hasJob(spec.id)))
   })
 
+  it('a second pod, when the one that had run is gone with all its traces: it is not let go, and the job ends', async () => {
+    const spec = runner.script('echo ran; sleep 600')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'ran')
+    await runner.executor.close()
+    // The cluster makes another pod for a Job whose pod was removed by hand, finalizers and all.
+    const pods = `/api/v1/namespaces/${cluster.namespace}/pods`
+    type Pods = { readonly items: readonly { readonly metadata: { readonly name: string } }[] }
+    const query = { labelSelector: `job-name=test-${spec.id}` }
+    const signal = AbortSignal.timeout(60_000)
+    const names = async (): Promise<string[]> =>
+      (await cluster.api.get<Pods>(pods, { query, signal })).items.map(({ metadata }) => metadata.name)
+    const [first = ''] = await names()
+    await cluster.api.patch(`${pods}/${first}`, { metadata: { finalizers: null } }, signal)
+    await cluster.api.delete(`${pods}/${first}`, { gracePeriodSeconds: 0 }, signal)
+    await until('another pod, or none', async () => !(await names()).includes(first))
+    await sleep(3_000)
+    runner.executor = await cluster.reopen()
+    const { ending } = await runner.ended(spec.id)
+    assert.equal(ending?.cause.code, 'evicted', JSON.stringify(ending))
+    assert.equal(await runner.log(spec.id), 'ran\n')
+  })
+
   it('a Job that somebody suspends while no server is there: its log is kept, and nothing runs twice', async () => {
     const spec = runner.script('echo ran; sleep 600')
     await runner.executor.start(spec)

@@ -386,7 +386,11 @@ class Kubernetes implements Executor {
     const opened = attempt.inTurn(async () => {
       try {
         if (await this.#folders.grantRun(attempt.id, pod.uid)) await this.#objects.openGate(pod)
-        else this.#runNoMore(attempt, Date.now())
+        else {
+          this.#runNoMore(attempt, Date.now())
+          // Nobody else ends it: its Job, kept until its ending is known, still owns it.
+          await this.#objects.removePods([pod])
+        }
       } catch (error) {
         attempt.gateOf = undefined // it is looked at again, as long as the attempt waits
         throw error

@@ -62,8 +62,11 @@ function withoutPod(job: JobRecord, { warning }: WaitingContext): Waiting {
     return {
       text: `The cluster's quota ${quota[1]} is used up: this asks for ${quota[2]}; ${quota[3]} of ${quota[4]} are in use. It starts when some becomes free.`,
     }
+  const words = message
+    .replace(/^\(combined from similar events\): /, '')
+    .replace(/pods "[^"]*" is forbidden/, 'its pod is forbidden')
   return {
-    text: `The cluster does not let it start: ${firstSentence(message)}. It is tried again; the operators may have to change something.`,
+    text: `The cluster does not let it start: ${firstSentence(words)}. It is tried again; the operators may have to change something.`,
   }
 }
 
