@@ -251,6 +251,7 @@ class Cycle {
   }
 
   #roomInLimits(group: LaneGroup): RoomInLimits | undefined {
+    this.#state.ledger.watchEnds(this.#state.holdings.values())
     return roomInLimits(group, this.#state.policy, this.#state.offPeak, this.#now)
   }
 

@@ -15,7 +15,8 @@ export class HolderState {
   mib = 0
   gpus = 0
   running = 0
-  readonly #ends = new ExpectedEnds()
+  /** When what it holds is expected to end; see {@link Ledger.watchEnds}. */
+  ends: ExpectedEnds | undefined
   #limits:
     | { readonly policy: Policy; readonly open: boolean; readonly set: Holder | undefined; readonly now: Most }
     | undefined
@@ -31,12 +32,15 @@ export class HolderState {
 
   add(holding: Holding, sign: 1 | -1): void {
     const { size } = holding
-    if (sign === 1) this.#ends.add(holding)
-    else this.#ends.delete(holding)
     this.milliCores += sign * size.milliCores
     this.mib += sign * size.mib
     this.gpus += sign * size.gpus
     this.running += sign
+  }
+
+  /** Whether anything sets it a limit, at whatever hour. */
+  isLimited({ limits }: Policy): boolean {
+    return isSome(limits[this.kind]) || (this.set?.limits !== undefined && isSome(this.set.limits))
   }
 
   /** Whether one job more of this size is too much, where so much of the limits is kept for others. */
@@ -50,12 +54,15 @@ export class HolderState {
     return this.running >= most.running ? nothing : minus(most, this)
   }
 
-  /** When one job more of this size is not too much, as far as is expected of what is held; undefined where it always is. */
+  /**
+   * When one job more of this size is not too much, as far as is expected of what is held; undefined where it always is. It takes
+   * {@link Ledger.watchEnds}.
+   */
   roomAt(size: Size, policy: Policy, open: boolean, now: number): number | undefined {
     const most = this.#most(policy, open)
     if (!exceeds(this, size, most)) return now
     let { milliCores, mib, gpus, running } = this
-    for (const end of this.#ends.inOrder(now)) {
+    for (const end of this.ends?.inOrder(now) ?? []) {
       milliCores -= end.size.milliCores
       mib -= end.size.mib
       gpus -= end.size.gpus
@@ -112,6 +119,12 @@ export class HolderState {
     this.#limits = { policy, open, set: this.set, now }
     return now
   }
+}
+
+/** Whether there is a limit among these, without making a list of them: it is asked for every candidate. */
+function isSome(limits: LimitsByHour): boolean {
+  for (const _ in limits) return true
+  return false
 }
 
 interface Most extends Size {
@@ -204,6 +217,7 @@ export class Ledger {
   readonly #contenders: Contender[] = []
   readonly #policy: Policy
   readonly #offPeak: OffPeakHours | undefined
+  #watchesEnds = false
 
   constructor(policy: Policy, offPeak: OffPeakHours | undefined) {
     this.#policy = policy
@@ -239,9 +253,20 @@ export class Ledger {
   hold(holding: Holding, sign: 1 | -1): void {
     const { job } = holding
     const account = this.account(job.user, job.group)
-    for (const holder of account.holders) holder.add(holding, sign)
+    for (const holder of account.holders) {
+      holder.add(holding, sign)
+      if (this.#watchesEnds) watchEnd(holder, holding, sign)
+    }
     account.hold(Math.round(chargedCores(job.needs, this.#policy) * 100), this.#clock(job.placedAt), sign)
     account.jobs += sign
+  }
+
+  /** From now on it is known when each holder has room again. @param held - All that is held: most platforms never need to know. */
+  watchEnds(held: Iterable<Holding>): void {
+    if (this.#watchesEnds) return
+    this.#watchesEnds = true
+    for (const holding of held)
+      for (const holder of this.account(holding.job.user, holding.job.group).holders) watchEnd(holder, holding, 1)
   }
 
   /** Works out everybody's share. `capacity` is the platform's, in charged cores. */
@@ -281,6 +306,12 @@ export class Ledger {
     this.#contenders.splice(place, 0, contender)
     return contender
   }
+}
+
+function watchEnd(holder: HolderState, holding: Holding, sign: 1 | -1): void {
+  holder.ends ??= new ExpectedEnds()
+  if (sign === 1) holder.ends.add(holding)
+  else holder.ends.delete(holding)
 }
 
 const accountKey = (user: string, group: string | undefined): string => `${user}\n${group ?? ''}`

@@ -142,6 +142,7 @@ export class KeptLimits {
   keptFrom(lane: Lane, policy: Policy, now: number): KeptOfLimit | undefined {
     const { account, shape } = lane.group
     for (const holder of account.holders) {
+      if (!holder.isLimited(policy)) continue
       const inTheWay = this.#of.get(holder)?.filter((kept) => !endsBefore(kept, lane, now))
       if (inTheWay === undefined || inTheWay.length === 0) continue
       for (const isOffPeak of new Set(inTheWay.map((kept) => kept.isOffPeak))) {
