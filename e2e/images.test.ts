@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,7 @@ import { machineArchitecture } from '../packages/server/src/image/manifest.ts'
 import { busyboxImage } from '../packages/server/src/image/testing/busybox-image.ts'
 import { startRecordingProxy, type RecordingProxy } from '../packages/server/src/image/testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../packages/server/src/image/testing/registry.ts'
+import { filesBelow, textOf } from './support/files.ts'
 import { eventually, Platform } from './support/platform.ts'
 
 const canfarProgram = fileURLToPath(new URL('../bin/canfar', import.meta.url))
@@ -87,10 +88,6 @@ const images = (token = platform.token) => new Images({ url: platform.url, token
 const authorizations = ({ requests }: RecordingProxy): string[] =>
   requests.flatMap(({ authorization }) => (authorization === undefined ? [] : [authorization]))
 /** What belongs to an attempt goes while it is looked at. */
-const ifGone = (error: NodeJS.ErrnoException): string => {
-  if (error.code !== 'ENOENT') throw error
-  return ''
-}
 const isProblem = (type: string) => (error: unknown) => error instanceof ProblemError && error.type === type
 
 test('wrong credentials are refused by the registry, and not stored', async () => {
@@ -121,16 +118,12 @@ test('stored credentials run a private image, go to their registry alone, and ar
   assert.deepEqual([authorizations(ways.open), authorizations(ways.other)], [[], []])
 
   const secrets = [account.password, Buffer.from(`${account.user}:${account.password}`).toString('base64')]
-  const files = (await readdir(platform.dataDir, { recursive: true, withFileTypes: true })).filter(
-    (entry) => entry.isFile() && !entry.parentPath.includes('/roots/'),
-  )
-  const texts = await Promise.all(
-    files.map((file) => readFile(join(file.parentPath, file.name), 'latin1').catch(ifGone)),
-  )
+  const files = await filesBelow(platform.dataDir, (path) => !path.endsWith('/roots'))
+  const texts = await Promise.all(files.map(textOf))
   for (const secret of secrets) {
     assert.ok(!platform.log.includes(secret))
     assert.deepEqual(
-      files.filter((_, i) => texts[i]?.includes(secret) === true).map(({ name }) => name),
+      files.filter((_, i) => texts[i]?.includes(secret) === true),
       [],
     )
   }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { startRegistry, type TestRegistry } from '../packages/server/src/image/testing/registry.ts'
+import { filesBelow, textOf } from './support/files.ts'
 import { eventually, Platform } from './support/platform.ts'
 
 /** Something secret, where it was put, by the word that tells it from the others. */
@@ -224,9 +225,10 @@ describe('secrets that are put everywhere', () => {
 
   it('are in no file of the platform: neither the database nor what is beside it', async () => {
     let files = 0
-    for (const file of await filesIn(platform.dataDir)) {
+    const apart = ['images', 'arc'].map((name) => join(platform.dataDir, name))
+    for (const file of await filesBelow(platform.dataDir, (path) => !apart.includes(path))) {
       files += 1
-      nowhere(await readFile(file, 'latin1'), file)
+      nowhere(await textOf(file), file)
     }
     assert.ok(files > 3)
   })
@@ -248,10 +250,3 @@ async function commandLines(): Promise<string[]> {
 }
 
 /** Every file below a folder that is the platform's own: not the images, nor what users keep. */
-async function filesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder, { recursive: true })
-  const paths = names.filter((name) => !/^(images|arc)\//.test(name)).map((name) => join(folder, name))
-  const found: string[] = []
-  for (const path of paths) if ((await stat(path).catch(() => undefined))?.isFile()) found.push(path)
-  return found
-}

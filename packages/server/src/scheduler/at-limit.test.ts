@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
-import type { ActiveJob, Plan, QueuedJob } from './snapshot.ts'
+import { type ActiveJob, type Plan, type QueuedJob, weekdays } from './snapshot.ts'
 import { hour, jobOf, minute, morning, node, snapshotOf } from './testing/examples.ts'
 
 const ids = ({ placements }: Plan): string[] => placements.map(({ job }) => job.id)
@@ -53,4 +53,19 @@ test('what was promised of a limit stays promised while nothing can start: it is
   planner.tell({ type: 'gone', id: 'fills' })
   const [later] = planner.plan(morning + 90 * minute).reservations
   assert.deepEqual(later, { ...promised, at: morning + 2 * hour })
+})
+
+test('till larger limits hold others go on by day; what could not start in hours that were is kept its part by day too', () => {
+  const nightly = policyOf({
+    limits: { user: { cores: 1, offPeak: { cores: 3 } }, group: {} },
+    offPeak: { days: weekdays, from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' },
+  })
+  const large = jobOf(3, { id: 'large', submittedAt: morning - hour })
+  const small = jobOf(1, { id: 'small', limitSeconds: 336 * 3600, estimateSeconds: 336 * 3600 })
+  const planner = new Planner(snapshotOf({ policy: nightly, queued: [large, small] }))
+  assert.deepEqual(ids(planner.plan(morning)), ['small'])
+  planner.tell({ type: 'queued', job: { ...large, submittedAt: morning - 30 * hour } })
+  const plan = planner.plan(morning)
+  assert.deepEqual(ids(plan), [])
+  assert.equal(plan.reasonOf('small')?.kind, 'limit')
 })

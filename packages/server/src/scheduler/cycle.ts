@@ -266,7 +266,10 @@ class Cycle {
     const room = this.#roomInLimits(group)
     if (room === undefined) return
     const { at, isOffPeak } = room
-    const { job } = lane.first() as Entry
+    const { job, since } = lane.first() as Entry
+    // Till the hours of its larger limits begin others go on: half a day's work would wait for a job of the night. Only what could
+    // not start in hours that have begun since it waits has its part kept by day too.
+    if (isOffPeak && !this.#isOffPeak && !this.#hasSeenOpening(since)) return
     const promise = this.#promiseOf(lane)
     const isKept = promise !== undefined && promise.node === undefined && at <= promise.promisedAt + this.#maxDelayMs
     const { madeAt, promisedAt } = isKept ? promise : { madeAt: this.#now, promisedAt: at }
@@ -274,6 +277,11 @@ class Cycle {
     const kept = { reservation, group, isOffPeak, latest: promisedAt + this.#maxDelayMs }
     this.#keptLimits.add(kept)
     for (const holder of holders) this.#atLimit.set(holder, kept)
+  }
+
+  #hasSeenOpening(since: number): boolean {
+    const opening = this.#state.offPeak?.nextOpening(since)
+    return opening !== undefined && opening <= this.#now
   }
 
   #start(lane: Lane, node: NodeState): void {
