@@ -52,7 +52,7 @@ async function run(): Promise<void> {
   say('a long queue')
   const million = measureScale(options.quick ? 100_000 : 1_000_000, 2000, collect)
   const hundredThousand = measureScale(100_000, 200, collect)
-  const forecasts = [16, 200, 10_000].map((nodes) => measureForecasts(nodes, 100_000))
+  const forecasts = [16, 200, 10_000].map((nodes) => measureForecasts(nodes, 100_000, collect))
   const traces = options.trace === undefined ? [standard, generate({ ...generated, load: 1 })] : [standard]
   const comparisons = traces.map((trace) => {
     say(trace.name)

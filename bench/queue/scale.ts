@@ -77,8 +77,8 @@ export function measureScale(queued: number, events: number, collect: () => void
   }
 }
 
-/** Fills so many nodes and asks for expected starts: of a small cluster's queue least can be left out. */
-export function measureForecasts(nodes: number, queued: number): ForecastScale {
+/** Fills so many nodes and asks for expected starts: of a small cluster's queue least can be left out. What the filling left is collected before. */
+export function measureForecasts(nodes: number, queued: number, collect: () => void): ForecastScale {
   const jobs = jobsOf(randomFrom(1))
   const planner = fill(nodesOf(nodes), jobs)
   const waiting = [...planner.snapshot().queued].slice(0, queued)
@@ -88,6 +88,7 @@ export function measureForecasts(nodes: number, queued: number): ForecastScale {
     waiting.push(job)
   }
   planner.plan(epoch)
+  collect()
   const ms = questions(waiting, (id) => band(forecast(planner, id, epoch + 1000, 1) ?? [], []))
   return { nodes, queued, ms }
 }
