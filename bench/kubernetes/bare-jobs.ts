@@ -45,7 +45,7 @@ export class BareJobs {
   async latency(): Promise<{ made: number; running: number }> {
     const name = `bare-${++this.#count}`
     const begun = performance.now()
-    await this.#create(name, ['sleep', '2'])
+    await this.#create(name, ['sleep', '5'])
     const made = (await this.seen(`bare=${name}`, 'job')) - begun
     const running = (await this.seen(`bare=${name}`, 'running')) - begun
     await until(() => this.#ended.has(name))

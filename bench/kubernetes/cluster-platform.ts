@@ -41,7 +41,7 @@ export async function startClusterPlatform(): Promise<ClusterPlatform> {
     latency: async (watcher) => {
       const begun = performance.now()
       const [id = ''] = (
-        await platform.jobs().submit({ name: 'bench', image: testImage, cmd: 'sleep 2', cores: 1, memoryGb: 1 })
+        await platform.jobs().submit({ name: 'bench', image: testImage, cmd: 'sleep 5', cores: 1, memoryGb: 1 })
       ).ids
       const label = `canfar.net/id=${id}`
       const made = (await watcher.seen(label, 'job')) - begun
