@@ -14,11 +14,7 @@ describe('several nodes', { skip }, () => {
     platform = await Platform.make()
     await platform.start()
   })
-  afterEach(async () => {
-    const { jobs } = await platform.jobs().list({ state: 'queued,starting,running,stopping', limit: 100 })
-    for (const { id } of jobs) await platform.jobs().cancel(id)
-    await platform.jobs().wait(jobs.map(({ id }) => id))
-  })
+  afterEach(() => platform.cancelAll())
   after(() => platform[Symbol.asyncDispose]())
 
   const running = async (request = {}) => {

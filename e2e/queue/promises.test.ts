@@ -15,11 +15,7 @@ before(async () => {
   )
   await platform.start()
 })
-afterEach(async () => {
-  const { jobs } = await platform.jobs().list({ state: 'queued,starting,running,stopping', limit: 100 })
-  for (const { id } of jobs) await platform.jobs().cancel(id)
-  await platform.jobs().wait(jobs.map(({ id }) => id))
-})
+afterEach(() => platform.cancelAll())
 after(() => platform[Symbol.asyncDispose]())
 
 const seconds = (at = ''): number => Date.parse(at) / 1000

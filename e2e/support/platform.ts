@@ -180,6 +180,13 @@ export class Platform {
     return id
   }
 
+  /** Cancels all that waits or runs, and waits until it has ended. */
+  async cancelAll(): Promise<void> {
+    const { jobs } = await this.jobs().list({ state: 'queued,starting,running,stopping', limit: 100 })
+    for (const { id } of jobs) await this.jobs().cancel(id)
+    await this.jobs().wait(jobs.map(({ id }) => id))
+  }
+
   /** Waits for a job to end. */
   async ended(id: string): Promise<Job> {
     const [job] = await this.jobs().wait([id], { signal: AbortSignal.timeout(300_000) })

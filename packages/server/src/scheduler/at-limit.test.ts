@@ -2,16 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
-import { type ActiveJob, type Plan, type QueuedJob, weekdays } from './snapshot.ts'
-import { hour, jobOf, minute, morning, node, snapshotOf } from './testing/examples.ts'
+import { type QueuedJob, weekdays } from './snapshot.ts'
+import { hour, ids, jobOf, minute, morning, node, running, snapshotOf } from './testing/examples.ts'
 
-const ids = ({ placements }: Plan): string[] => placements.map(({ job }) => job.id)
-const running = (cores: number, parts: Partial<ActiveJob> = {}): ActiveJob => ({
-  ...jobOf(cores),
-  node: node.name,
-  placedAt: morning,
-  ...parts,
-})
 const policy = policyOf({ limits: { user: {}, group: { cores: 8 } } })
 const sky = (cores: number, parts: Partial<QueuedJob> = {}): QueuedJob => jobOf(cores, { group: 'sky', ...parts })
 /** The first in order; its group holds all but one core of its limit. */

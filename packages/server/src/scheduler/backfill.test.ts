@@ -5,16 +5,9 @@ import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
 import { pick, randomFrom } from './random.ts'
 import { simulate } from './simulate.ts'
-import type { ActiveJob, Plan } from './snapshot.ts'
-import { hour, jobOf, minute, morning, node, snapshotOf } from './testing/examples.ts'
+import type { ActiveJob } from './snapshot.ts'
+import { hour, ids, jobOf, minute, morning, node, running, snapshotOf } from './testing/examples.ts'
 
-const ids = ({ placements }: Plan): string[] => placements.map(({ job }) => job.id)
-const running = (cores: number, parts: Partial<ActiveJob> = {}): ActiveJob => ({
-  ...jobOf(cores),
-  node: node.name,
-  placedAt: morning,
-  ...parts,
-})
 const old = morning - 30 * hour
 /** The first in order, needs the whole node. */
 const large = jobOf(16, { id: 'large', user: 'bob', submittedAt: old })

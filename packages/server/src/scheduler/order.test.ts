@@ -4,9 +4,8 @@ import { deadlineStep, runTimeStep } from './lane.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from './policy.ts'
 import type { Plan, PlannerEvent, QueuedJob, Snapshot } from './snapshot.ts'
-import { hour, jobOf, minute, morning, node, snapshotOf } from './testing/examples.ts'
+import { hour, ids, jobOf, minute, morning, node, snapshotOf } from './testing/examples.ts'
 
-const ids = ({ placements }: Plan): string[] => placements.map(({ job }) => job.id)
 const planOf = (parts: Partial<Snapshot>, now = morning): Plan => new Planner(snapshotOf({ now, ...parts })).plan(now)
 const running = (job: QueuedJob, placedAt = morning, on = node.name) => ({ ...job, node: on, placedAt })
 

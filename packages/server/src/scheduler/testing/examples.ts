@@ -1,5 +1,5 @@
 import { policyOf } from '../policy.ts'
-import { emptySnapshot, type PlanNode, type QueuedJob, type Snapshot } from '../snapshot.ts'
+import { type ActiveJob, emptySnapshot, type Plan, type PlanNode, type QueuedJob, type Snapshot } from '../snapshot.ts'
 
 /** A Monday, ten in the morning. */
 export const morning = Date.UTC(2026, 10, 23, 10)
@@ -43,3 +43,14 @@ export function jobOf(cores = 1, parts: Partial<QueuedJob> = {}): QueuedJob {
     ...parts,
   }
 }
+
+/** A job of so many cores that was placed on the one node this morning. */
+export const running = (cores: number, parts: Partial<ActiveJob> = {}): ActiveJob => ({
+  ...jobOf(cores),
+  node: node.name,
+  placedAt: morning,
+  ...parts,
+})
+
+/** The jobs that a plan starts. */
+export const ids = ({ placements }: Plan): string[] => placements.map(({ job }) => job.id)
