@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
-import { freePort } from '../packages/server/src/free-port.ts'
+import { freePort } from '../packages/server/src/lib/free-port.ts'
 import { type Contender, parallelism, sinceAsked, type Started, tellTime } from './contender.ts'
 import { type Daemon, isInstalled, run, startDaemon, until } from './run-program.ts'
 

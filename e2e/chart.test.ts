@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import type { Network } from '@science-platform/contract'
 import { parseAllDocuments } from 'yaml'
-import type { Config } from '../packages/server/src/config.ts'
+import type { Config } from '../packages/server/src/configuration/config.ts'
 import { readConfig } from '../packages/server/src/configuration/read.ts'
-import { jobObject } from '../packages/server/src/executor/kubernetes/job-object.ts'
-import { neededRights, type Right } from '../packages/server/src/executor/kubernetes/rights.ts'
+import { jobObject } from '../packages/server/src/executor/kubernetes/objects/job-object.ts'
+import { neededRights, type Right } from '../packages/server/src/executor/kubernetes/api/rights.ts'
 import { Chart, fullValues } from './support/chart.ts'
 
 /** A rule of a role. */

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
-import { freePort } from '../packages/server/src/free-port.ts'
+import { freePort } from '../packages/server/src/lib/free-port.ts'
 import { eventually, Platform } from './support/platform.ts'
 
 let platform: Platform

@@ -8,16 +8,16 @@
  */
 import { createAuthenticator, type Authenticator, type Caller } from '../../packages/server/src/access/authenticate.ts'
 import { registryLogins } from '../../packages/server/src/access/registry-logins.ts'
-import { openSeal } from '../../packages/server/src/access/seal.ts'
+import { openSeal } from '../../packages/server/src/lib/secrets/seal.ts'
 import { openTokenUse } from '../../packages/server/src/access/token-use.ts'
-import { newToken } from '../../packages/server/src/access/tokens.ts'
+import { newToken } from '../../packages/server/src/lib/secrets/token-text.ts'
 import { openAuditTrail, type AuditTrail } from '../../packages/server/src/audit/trail.ts'
 import { readConfig } from '../../packages/server/src/configuration/read.ts'
-import { createApp, type HttpParts } from '../../packages/server/src/http/app.ts'
-import type { RateLimits } from '../../packages/server/src/http/rate-limits.ts'
+import { createApp, type Dependencies } from '../../packages/server/src/http/server/app.ts'
+import type { RateLimits } from '../../packages/server/src/http/server/rate-limits.ts'
 import { JobChanges } from '../../packages/server/src/job/changes.ts'
 import { contextOf } from '../../packages/server/src/job/resources.ts'
-import { createLog } from '../../packages/server/src/log.ts'
+import { createLog } from '../../packages/server/src/lib/log.ts'
 import { createMetrics, type Metrics } from '../../packages/server/src/metrics/metrics.ts'
 import { announcing } from '../../packages/server/src/store/announcing.ts'
 import { openSqliteStore, sealFile } from '../../packages/server/src/store/sqlite/open.ts'
@@ -86,7 +86,7 @@ async function serve(kind: 'bare' | 'hardened') {
     ...read,
     limits: { ...read.limits, requests: { reads: plenty, changes: plenty, unauthenticated: plenty } },
   }
-  const parts: HttpParts = {
+  const parts: Dependencies = {
     store,
     executor: { usage: notAsked, logSize: notAsked, readLog: notAsked, followLog: notAsked },
     images: { list: notAsked, describe: notAsked },
@@ -95,7 +95,7 @@ async function serve(kind: 'bare' | 'hardened') {
     changes,
     audit,
     metrics: hardened ? counted : bare.metrics,
-    vitals: { store: none, loop: none, executor: none, audit: none },
+    readinessChecks: { store: none, loop: none, executor: none, audit: none },
     config,
     queue: {
       admit: () => nothing,

@@ -1,4 +1,4 @@
-import type { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api.ts'
+import type { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api/api-client.ts'
 import { adminApi, type V1Job, type V1Pod } from '../../packages/server/src/executor/kubernetes/testing/admin-api.ts'
 
 /** What becomes of a job in the cluster, in order; `let go`: its pod has no gate (any more). */

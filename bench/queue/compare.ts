@@ -1,5 +1,5 @@
-import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
-import type { Decider } from '../../packages/server/src/scheduler/simulate.ts'
+import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
+import type { Decider } from '../../packages/server/src/scheduler/forecast/simulate.ts'
 import { FirstCome } from './first-come.ts'
 import { planned } from './planned.ts'
 import { boundedSlowdown, classOfJob, type Observer, replay } from './replay.ts'

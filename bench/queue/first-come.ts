@@ -1,8 +1,13 @@
-import { Holding, NodeState } from '../../packages/server/src/scheduler/node-state.ts'
-import { fits, minus, sizeOfRequest, type Size } from '../../packages/server/src/scheduler/size.ts'
-import { earliestRoom } from '../../packages/server/src/scheduler/reservations.ts'
-import type { Decider } from '../../packages/server/src/scheduler/simulate.ts'
-import type { Placement, PlannerEvent, PlanNode, QueuedJob } from '../../packages/server/src/scheduler/snapshot.ts'
+import { Holding, NodeState } from '../../packages/server/src/scheduler/cache/node-state.ts'
+import { fits, minus, sizeOfRequest, type Size } from '../../packages/server/src/scheduler/rules/size.ts'
+import { earliestRoom } from '../../packages/server/src/scheduler/planner/reservations.ts'
+import type { Decider } from '../../packages/server/src/scheduler/forecast/simulate.ts'
+import type {
+  Placement,
+  PlannerEvent,
+  PlanNode,
+  QueuedJob,
+} from '../../packages/server/src/scheduler/cache/snapshot.ts'
 
 /**
  * What the planner is compared with. Plain first come, first served: nobody starts before the first can. With `backfill`,

@@ -1,4 +1,4 @@
-import { normal, pick, randomFrom } from '../../packages/server/src/scheduler/random.ts'
+import { normal, pick, randomFrom } from '../../packages/server/src/lib/random.ts'
 import type { Trace, TraceJob } from './trace.ts'
 
 /** What a generated workload is like. */

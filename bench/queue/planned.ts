@@ -1,7 +1,7 @@
-import { Charges } from '../../packages/server/src/scheduler/charges.ts'
-import { Planner } from '../../packages/server/src/scheduler/planner.ts'
-import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
-import { emptySnapshot, type PlanNode } from '../../packages/server/src/scheduler/snapshot.ts'
+import { Charges } from '../../packages/server/src/scheduler/rules/charges.ts'
+import { Planner } from '../../packages/server/src/scheduler/planner/planner.ts'
+import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
+import { emptySnapshot, type PlanNode } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 import { epoch, type Observer } from './replay.ts'
 
 /** The platform's planner for a replay, and what tells it what jobs have used when they end. */

@@ -1,7 +1,7 @@
-import { classOf, type JobClass } from '../../packages/server/src/scheduler/lane.ts'
-import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
-import { type Decider, simulate } from '../../packages/server/src/scheduler/simulate.ts'
-import type { ActiveJob, PlannerEvent, QueuedJob } from '../../packages/server/src/scheduler/snapshot.ts'
+import { classOf, type JobClass } from '../../packages/server/src/scheduler/cache/lane.ts'
+import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
+import { type Decider, simulate } from '../../packages/server/src/scheduler/forecast/simulate.ts'
+import type { ActiveJob, PlannerEvent, QueuedJob } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 import type { RunTimes } from './run-times.ts'
 import type { Trace, TraceJob } from './trace.ts'
 

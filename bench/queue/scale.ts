@@ -1,15 +1,15 @@
-import { band } from '../../packages/server/src/scheduler/calibration.ts'
-import { forecast } from '../../packages/server/src/scheduler/forecast.ts'
-import { Planner } from '../../packages/server/src/scheduler/planner.ts'
-import { pick, randomFrom } from '../../packages/server/src/scheduler/random.ts'
+import { band } from '../../packages/server/src/scheduler/forecast/calibration.ts'
+import { forecast } from '../../packages/server/src/scheduler/forecast/forecast.ts'
+import { Planner } from '../../packages/server/src/scheduler/planner/planner.ts'
+import { pick, randomFrom } from '../../packages/server/src/lib/random.ts'
 import {
   type ActiveJob,
   emptySnapshot,
   type PlanNode,
   type QueuedJob,
-} from '../../packages/server/src/scheduler/snapshot.ts'
-import { words } from '../../packages/server/src/scheduler/words.ts'
-import { defaultPolicy } from '../../packages/server/src/scheduler/policy.ts'
+} from '../../packages/server/src/scheduler/cache/snapshot.ts'
+import { words } from '../../packages/server/src/scheduler/explain/reason-text.ts'
+import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
 import { epoch } from './replay.ts'
 import { timed } from './stopwatch.ts'
 

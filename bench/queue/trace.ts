@@ -1,4 +1,4 @@
-import type { PlanNode } from '../../packages/server/src/scheduler/snapshot.ts'
+import type { PlanNode } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 
 /** A job of a trace: what was asked for, and how long it really ran. */
 export interface TraceJob {

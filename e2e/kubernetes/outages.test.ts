@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { neededRights } from '../../packages/server/src/executor/kubernetes/rights.ts'
+import { neededRights } from '../../packages/server/src/executor/kubernetes/api/rights.ts'
 import { ClusterProcess, mendCluster, nodeReady } from '../support/cluster-process.ts'
 import { OtherNode } from '../support/other-node.ts'
 import { kubectl } from '../support/cluster-place.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { weekdays } from '../../packages/server/src/scheduler/snapshot.ts'
+import { weekdays } from '../../packages/server/src/configuration/policy/policy.ts'
 import { Platform, testImage } from '../support/platform.ts'
 import { waitsFor } from '../support/waits-for.ts'
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { parseAllDocuments } from 'yaml'
-import { freePort } from '../../packages/server/src/free-port.ts'
+import { freePort } from '../../packages/server/src/lib/free-port.ts'
 import { applyObjects, kubectl, testKubeconfig } from './cluster-place.ts'
 import { eventually } from './eventually.ts'
 

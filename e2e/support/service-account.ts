@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import type { Right } from '../../packages/server/src/executor/kubernetes/rights.ts'
+import type { Right } from '../../packages/server/src/executor/kubernetes/api/rights.ts'
 import { applyObjects, kubectl, testKubeconfig } from './cluster-place.ts'
 
 const rbac = 'rbac.authorization.k8s.io'

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { recordingServer, type Recorded, type Reply } from '@science-platform/client/recording-server'
+import { recordingServer, type Recorded, type Reply } from '@science-platform/client/testing/recording-server'
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
 

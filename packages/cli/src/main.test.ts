@@ -9,10 +9,10 @@ import {
   type Recorded,
   type RecordingServer,
   type Reply,
-} from '@science-platform/client/recording-server'
+} from '@science-platform/client/testing/recording-server'
 import { parse } from 'yaml'
 import { splitWords } from '@science-platform/client'
-import { runCanfar, startCanfar, type Ran } from './run-canfar.ts'
+import { runCanfar, startCanfar, type Ran } from './testing/run-canfar.ts'
 
 const cleanups: (() => Promise<void>)[] = []
 after(async () => {

@@ -17,7 +17,7 @@ async function main(argv: readonly string[]): Promise<void> {
     // Help that was asked for comes as an error with code 0.
     if (error instanceof CommanderError && error.exitCode === 0) return
     // Loaded when it is needed: it brings the whole SDK with it.
-    const { reportFailure, reportOf } = await import('./failure-report.ts')
+    const { reportFailure, reportOf } = await import('./output/failure-report.ts')
     const command = chosenCommand(line.words)
     const report = reportOf(error, command === undefined ? 'canfar help' : `canfar help ${command}`)
     reportFailure(report, requestedFormat(argv))

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { hasJobsApi, Images, Jobs, Session, Tokens } from '@science-platform/client'
-import { loadConfiguration, saveConfiguration } from './configuration-file.ts'
-import { tellingExpiry } from './expiry-warning.ts'
+import { loadConfiguration, saveConfiguration } from './config/configuration-file.ts'
+import { tellingExpiry } from './config/expiry-warning.ts'
 import { CommandFailure } from './failure.ts'
 import type { Invocation } from './invocation.ts'
-import { isFromEnvironment, loginFrom, type Login } from './login.ts'
-import { refreshIfExpired } from './token-refresh.ts'
+import { isFromEnvironment, loginFrom, type Login } from './config/server-login.ts'
+import { refreshIfExpired } from './config/token-refresh.ts'
 import { note, paint, print } from './output/terminal.ts'
 
 /** The server of a command. */

@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { after, test } from 'node:test'
 import { hasJobsApi, Jobs } from './jobs.ts'
 import { ProblemError } from './problem-error.ts'
-import { recordingServer, type RecordingServer, type Recorded, type Reply } from './recording-server.ts'
+import { recordingServer, type RecordingServer, type Recorded, type Reply } from './testing/recording-server.ts'
 import { UnreachableError } from './unreachable-error.ts'
 
 const servers: RecordingServer[] = []

@@ -3,7 +3,7 @@ import { after, test } from 'node:test'
 import { parseSessionEvents } from './session-events.ts'
 import { SessionError, SessionRequestError } from './session-error.ts'
 import { Session, type SessionOptions } from './session.ts'
-import { recordingServer, type RecordingServer, type Recorded, type Reply } from './recording-server.ts'
+import { recordingServer, type RecordingServer, type Recorded, type Reply } from './testing/recording-server.ts'
 import { UnreachableError } from './unreachable-error.ts'
 
 const servers: RecordingServer[] = []

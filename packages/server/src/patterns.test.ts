@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parseSync } from 'oxc-parser'
-import { processorMs } from './testing/processor-time.ts'
+import { processorMs } from './lib/processor-time.ts'
 
 const packages = fileURLToPath(new URL('../..', import.meta.url))
 

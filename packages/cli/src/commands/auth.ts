@@ -1,14 +1,19 @@
 import type { Command } from 'commander'
-import { expiryOf, withActiveLogin, withoutLogin, type Configuration } from '../configuration.ts'
-import { configurationPath, loadConfiguration, removeConfiguration, saveConfiguration } from '../configuration-file.ts'
+import { expiryOf, withActiveLogin, withoutLogin, type Configuration } from '../config/configuration.ts'
+import {
+  configurationPath,
+  loadConfiguration,
+  removeConfiguration,
+  saveConfiguration,
+} from '../config/configuration-file.ts'
 import { CommandFailure } from '../failure.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
-import { howToLogIn } from '../login.ts'
+import { howToLogIn } from '../config/server-login.ts'
 import { fields } from '../output/fields.ts'
 import { instant } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { columns, isInteractive } from '../output/terminal.ts'
-import { ask } from '../prompt.ts'
+import { ask } from '../run/prompt.ts'
 import { defineTokens } from './auth-token.ts'
 import { defineLogin } from './login.ts'
 

@@ -1,5 +1,5 @@
 import { Argument, type Command } from 'commander'
-import { bashCompletion, fishCompletion, zshCompletion, type CompletedCommand } from '../completion.ts'
+import { bashCompletion, fishCompletion, zshCompletion, type CompletedCommand } from '../output/completion-scripts.ts'
 import { print } from '../output/terminal.ts'
 
 const scripts = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion }

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { readConfiguration, sections, type Configuration } from '../configuration.ts'
-import { configurationPath, loadConfiguration, saveConfiguration } from '../configuration-file.ts'
+import { readConfiguration, sections, type Configuration } from '../config/configuration.ts'
+import { configurationPath, loadConfiguration, saveConfiguration } from '../config/configuration-file.ts'
 import { CommandFailure, usageFailure } from '../failure.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { serialise } from '../output/format.ts'
 import { note, print } from '../output/terminal.ts'
-import { howToLogIn } from '../login.ts'
+import { howToLogIn } from '../config/server-login.ts'
 
 /** Defines `canfar config`. */
 export function define(program: Command): void {

@@ -1,7 +1,7 @@
 import { ProblemError } from '@science-platform/client'
 import { isEnded } from '@science-platform/contract/states'
 import type { Command } from 'commander'
-import { reportFailure, reportOf } from '../failure-report.ts'
+import { reportFailure, reportOf } from '../output/failure-report.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { platformFor, type Platform } from '../platform.ts'
 

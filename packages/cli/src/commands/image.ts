@@ -2,7 +2,7 @@ import { fullImageReference, sessionKinds, type SessionKind } from '@science-pla
 import type { ImageInfo, ImagePull } from '@science-platform/contract'
 import { Option, type Command } from 'commander'
 import { CommandFailure } from '../failure.ts'
-import { interrupted, takeInterrupts } from '../interruption.ts'
+import { interrupted, takeInterrupts } from '../run/interruption.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { fields } from '../output/fields.ts'
 import { bytes as bytesText, instant } from '../output/quantities.ts'

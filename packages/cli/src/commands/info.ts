@@ -1,10 +1,10 @@
 import { ProblemError, SessionError } from '@science-platform/client'
 import type { Job, SessionRecord } from '@science-platform/contract'
 import type { Command } from 'commander'
-import { reportFailure, reportOf } from '../failure-report.ts'
+import { reportFailure, reportOf } from '../output/failure-report.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { platformFor, type Platform } from '../platform.ts'
-import { jobFields, sessionFields } from '../job-fields.ts'
+import { jobFields, sessionFields } from '../output/job-fields.ts'
 import { fields } from '../output/fields.ts'
 import { columns } from '../output/terminal.ts'
 

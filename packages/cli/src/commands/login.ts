@@ -1,13 +1,13 @@
 import { serverAddresses, SessionRequestError, type ServerAddresses } from '@science-platform/client'
 import type { Command } from 'commander'
-import { farFuture, withLogin, type Configuration } from '../configuration.ts'
-import { configurationPath, loadConfiguration, saveConfiguration } from '../configuration-file.ts'
+import { farFuture, withLogin, type Configuration } from '../config/configuration.ts'
+import { configurationPath, loadConfiguration, saveConfiguration } from '../config/configuration-file.ts'
 import { CommandFailure, usageFailure } from '../failure.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
-import { howToLogIn } from '../login.ts'
+import { howToLogIn } from '../config/server-login.ts'
 import { isInteractive, note } from '../output/terminal.ts'
 import { platformOf } from '../platform.ts'
-import { ask, askSecret, readLine } from '../prompt.ts'
+import { ask, askSecret, readLine } from '../run/prompt.ts'
 
 interface LoginOptions {
   readonly server?: string

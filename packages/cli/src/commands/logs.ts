@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { usageFailure } from '../failure.ts'
-import { followOutput, printPrefixed, printStream } from '../following.ts'
+import { followOutput, printPrefixed, printStream } from '../run/follow.ts'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { platformFor, type Platform } from '../platform.ts'
 import { print } from '../output/terminal.ts'

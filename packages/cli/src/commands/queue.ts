@@ -3,7 +3,7 @@ import { usageFailure } from '../failure.ts'
 import { invocationOf, show } from '../invocation.ts'
 import { columns } from '../output/terminal.ts'
 import { platformFor } from '../platform.ts'
-import { queueText } from '../queue-text.ts'
+import { queueText } from '../output/queue-text.ts'
 
 /** Defines `canfar queue`. */
 export function define(program: Command): void {

@@ -6,7 +6,7 @@ import { instant } from '../output/quantities.ts'
 import { table } from '../output/table.ts'
 import { columns, isInteractive } from '../output/terminal.ts'
 import { platformFor } from '../platform.ts'
-import { ask, askSecret, readLine } from '../prompt.ts'
+import { ask, askSecret, readLine } from '../run/prompt.ts'
 
 interface LoginOptions {
   readonly username?: string

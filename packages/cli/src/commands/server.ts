@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { withActiveServer, type Server } from '../configuration.ts'
-import { loadConfiguration, saveConfiguration } from '../configuration-file.ts'
+import { withActiveServer, type Server } from '../config/configuration.ts'
+import { loadConfiguration, saveConfiguration } from '../config/configuration-file.ts'
 import { CommandFailure } from '../failure.ts'
 import { invocationOf, show } from '../invocation.ts'
-import { howToLogIn } from '../login.ts'
+import { howToLogIn } from '../config/server-login.ts'
 import { table } from '../output/table.ts'
 import { columns } from '../output/terminal.ts'
 

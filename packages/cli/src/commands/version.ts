@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import type { Command } from 'commander'
-import { configurationPath } from '../configuration-file.ts'
+import { configurationPath } from '../config/configuration-file.ts'
 import { invocationOf, show } from '../invocation.ts'
 
 interface VersionOptions {

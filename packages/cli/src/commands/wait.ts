@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
-import { endingLines, endingsExitCode } from '../ending.ts'
-import { interrupted, takeInterrupts } from '../interruption.ts'
+import { endingLines, endingsExitCode } from '../run/ending.ts'
+import { interrupted, takeInterrupts } from '../run/interruption.ts'
 import { invocationOf, type Invocation } from '../invocation.ts'
 import { platformFor } from '../platform.ts'
 import { serialise } from '../output/format.ts'
 import { isInteractive, note, print } from '../output/terminal.ts'
-import { waitForEndings } from '../waiting.ts'
+import { waitForEndings } from '../run/wait.ts'
 
 /** Defines `canfar wait`. */
 export function define(program: Command): void {

@@ -3,7 +3,7 @@ import { usageFailure } from '../failure.ts'
 import { invocationOf, show } from '../invocation.ts'
 import { columns } from '../output/terminal.ts'
 import { platformFor } from '../platform.ts'
-import { whyText } from '../why-text.ts'
+import { whyText } from '../output/why-text.ts'
 
 /** Defines `canfar why`. */
 export function define(program: Command): void {

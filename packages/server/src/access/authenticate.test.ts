@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { StoredAccount, StoredToken } from '../store/store.ts'
 import { createAuthenticator } from './authenticate.ts'
 import { isAdministrator, mayTouchJobsOf } from './may-touch.ts'
-import { newToken } from './tokens.ts'
+import { newToken } from '../lib/secrets/token-text.ts'
 
 const ada: StoredAccount = { name: 'ada', uid: 1001, gid: 1001, admin: false, groups: [] }
 

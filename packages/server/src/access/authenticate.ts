@@ -1,7 +1,7 @@
 import type { StoredAccount, StoredToken, Store } from '../store/store.ts'
 import type { TokenUse } from './token-use.ts'
 import { isScope, type Scope } from './scopes.ts'
-import { hashToken, isTokenShaped, sameHash } from './tokens.ts'
+import { hashToken, isTokenShaped, sameHash } from '../lib/secrets/token-text.ts'
 
 /** Who makes a request, and what the token allows. */
 export interface Caller {

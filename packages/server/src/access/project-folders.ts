@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Directory } from '../store/store.ts'
-import { runTool } from '../tool.ts'
+import { runTool } from '../lib/tool.ts'
 
 /** The directories of projects, as jobs see them under `/arc/projects`. */
 export interface ProjectFolders {

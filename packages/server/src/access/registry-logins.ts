@@ -1,9 +1,9 @@
-import type { ImagePolicy } from '../image/allowed.ts'
-import { bindCredentials, unboundFor, type BoundCredentials } from '../image/bound-credentials.ts'
-import { parseReference } from '../image/reference.ts'
+import type { ImagePolicy } from '../image/access/allowed.ts'
+import { bindCredentials, unboundFor, type BoundCredentials } from '../image/access/bound-credentials.ts'
+import { parseReference } from '../job/image-reference.ts'
 import type { StoredJob } from '../job/job.ts'
 import type { Store, StoredRegistryLogin } from '../store/store.ts'
-import type { Seal } from './seal.ts'
+import type { Seal } from '../lib/secrets/seal.ts'
 
 /** Users' credentials for registries: at rest sealed, in use bound to the one address they were given for. */
 export interface RegistryLogins {

@@ -4,7 +4,7 @@ import type { StoredJob } from '../job/job.ts'
 import type { StoredToken } from '../store/store.ts'
 import type { Caller } from './authenticate.ts'
 import { defaultScopes } from './scopes.ts'
-import { identified, type NewToken } from './tokens.ts'
+import { identified, type NewToken } from '../lib/secrets/token-text.ts'
 
 /**
  * The token that a caller makes: it can do no more than the one that is used to make it, lasts no longer, and is revoked

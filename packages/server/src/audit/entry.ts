@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { masked } from '../access/mask.ts'
+import { masked } from '../lib/secrets/mask.ts'
 
 /** How an audited action came out: it happened; it was not allowed or made no sense; the server failed. */
 export type Outcome = 'done' | 'refused' | 'failed'

@@ -1,5 +1,4 @@
 import type { Logger } from 'pino'
-import type { Store } from '../store/store.ts'
 import type { AuditEntry } from './entry.ts'
 
 /** Refusals that are alike are told once and then counted for this long. */
@@ -10,6 +9,11 @@ const mostKinds = 1_000
 
 /** Entries that are held while the store takes none. */
 const mostHeld = 10_000
+
+/** Stores entries; fulfilled when they are durable. */
+export interface AuditSink {
+  addAudit(entries: readonly AuditEntry[]): Promise<void>
+}
 
 /** Where those who serve requests write what was done. */
 export interface AuditTrail {
@@ -27,7 +31,7 @@ export interface AuditTrail {
 }
 
 /** The trail over a store. */
-export function openAuditTrail(store: Pick<Store, 'addAudit'>, log: Logger, now: () => number): AuditTrail {
+export function openAuditTrail(store: AuditSink, log: Logger, now: () => number): AuditTrail {
   let waiting: AuditEntry[] = []
   let writing: Promise<void> | undefined
   let fault: string | undefined

@@ -4,7 +4,7 @@ import { verifyTrail } from '../audit/verify.ts'
 import type { AuditFilter, Store } from '../store/store.ts'
 import { located } from './located.ts'
 import { withStore, type Location } from './open-store.ts'
-import { printTable } from './table.ts'
+import { printTable } from './output/table.ts'
 
 /** Defines the commands under `audit`. */
 export function define(audit: Command): void {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { addGroup, addMember, groupNamed, removeMember, type DirectoryStep } from '../access/directory.ts'
 import { viewGroup } from '../access/views.ts'
-import { defineGroupFile } from './account-files.ts'
+import { defineGroupFile } from './account-file-commands.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, tell, type OutputOptions } from './output.ts'
+import { printList, tell, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions
 

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { pino } from 'pino'
-import type { Config } from '../config.ts'
-import type { ImageDescription, LocalImages } from '../image/local-images.ts'
-import { openLocalImages } from '../image/open-local-images.ts'
+import type { Config } from '../configuration/config.ts'
+import type { ImageDescription, LocalImages } from '../image/store/local-images.ts'
+import { openLocalImages } from '../image/store/open-local-images.ts'
 import type { ImageUse, Store } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printTable } from './table.ts'
+import { printTable } from './output/table.ts'
 
 /** Defines the commands under `image`. */
 export function define(image: Command): void {

@@ -3,11 +3,11 @@ import type { Command } from 'commander'
 import { Argument } from 'commander'
 import { InvalidRequest } from '../job/invalid.ts'
 import { isThere } from '../http/api/limits.ts'
-import { compileSchema } from '../http/validation.ts'
+import { compileSchema } from '../http/server/validation.ts'
 import type { StoredHolder } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printTable } from './table.ts'
+import { printTable } from './output/table.ts'
 
 type Kind = StoredHolder['kind']
 

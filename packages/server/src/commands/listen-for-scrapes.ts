@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { Address } from '../config.ts'
+import type { Address } from '../configuration/config.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 
 /** Answers `GET /metrics` at an address of its own, to whoever can reach it. Returns how to stop. */

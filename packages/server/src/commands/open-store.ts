@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { subjectOf, type Outcome } from '../audit/entry.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../configuration/config.ts'
 import { readConfig } from '../configuration/read.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'

@@ -4,7 +4,7 @@ import { addProject, groupNamed, setProject, type DirectoryStep } from '../acces
 import { projectFolders } from '../access/project-folders.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, tell, type OutputOptions } from './output.ts'
+import { printList, tell, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions & { readonly group: string }
 

@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import type { Network } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import type { Config } from '../config.ts'
+import type { Config } from '../configuration/config.ts'
 import type { Executor } from '../executor/executor.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
-import type { LocalImages } from '../image/local-images.ts'
+import type { LocalImages } from '../image/store/local-images.ts'
 import { offeredNetworks } from '../job/offered-networks.ts'
-import { machineCapacity } from '../machine-capacity.ts'
+import { machineCapacity } from '../executor/machine-capacity.ts'
 
 /** Where jobs run, and what follows from it for the rest of the server. */
 export interface Runtime {
@@ -21,7 +21,7 @@ export interface Runtime {
 }
 
 /** What a {@link Runtime} is made of. */
-interface RuntimeParts {
+interface RuntimeDependencies {
   readonly config: Config
   readonly dataDir: string
   /** A short name of the data folder. */
@@ -35,11 +35,19 @@ interface RuntimeParts {
 }
 
 /** The runtime that the configuration names; its executor is not open yet. */
-export function createRuntime(parts: RuntimeParts): Promise<Runtime> {
+export function createRuntime(parts: RuntimeDependencies): Promise<Runtime> {
   return parts.config.executor === 'kubernetes' ? kubernetesRuntime(parts) : ociRuntime(parts)
 }
 
-async function ociRuntime({ config, dataDir, instance, port, images, parts, log }: RuntimeParts): Promise<Runtime> {
+async function ociRuntime({
+  config,
+  dataDir,
+  instance,
+  port,
+  images,
+  parts,
+  log,
+}: RuntimeDependencies): Promise<Runtime> {
   const isRoot = process.getuid?.() === 0
   const network = isRoot
     ? createIsolatedNetwork({ instance, stateDir: join(dataDir, 'network'), apiPort: port, log })
@@ -67,7 +75,7 @@ async function ociRuntime({ config, dataDir, instance, port, images, parts, log 
 }
 
 /** Loaded only where it is wanted: its HTTP client takes 26 MB. */
-async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: RuntimeParts): Promise<Runtime> {
+async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: RuntimeDependencies): Promise<Runtime> {
   const { openKubernetes } = await import('../executor/kubernetes/open.ts')
   const { kubernetes, images, limits } = config
   return {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander'
 import { defaultScopes, isScope, scopes } from '../access/scopes.ts'
 import { successorOf } from '../access/token-rules.ts'
-import { newToken } from '../access/tokens.ts'
+import { newToken } from '../lib/secrets/token-text.ts'
 import type { Store, StoredAccount, StoredToken } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, type OutputOptions } from './output.ts'
+import { printList, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions
 

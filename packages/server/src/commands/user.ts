@@ -13,10 +13,10 @@ import {
 import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { viewUser } from '../access/views.ts'
 import type { Store, StoredAccount } from '../store/store.ts'
-import { defineUserFiles } from './account-files.ts'
+import { defineUserFiles } from './account-file-commands.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, tell, printJson, type OutputOptions } from './output.ts'
+import { printList, tell, printJson, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions
 

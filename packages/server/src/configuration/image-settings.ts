@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts'
-import { isHost, localRegistry, parseReference } from '../image/reference.ts'
+import type { Config } from './config.ts'
+import { isHost, localRegistry, parseReference } from '../job/image-reference.ts'
 import { InvalidConfiguration } from './invalid-configuration.ts'
 import type { FileConfig } from './schema.ts'
 

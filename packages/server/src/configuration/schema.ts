@@ -1,7 +1,7 @@
 import { networks } from '@science-platform/contract'
 import Type, { type Static } from 'typebox'
-import { weekdays } from '../scheduler/snapshot.ts'
-import { KubernetesKeys } from './kubernetes.ts'
+import { weekdays } from './policy/policy.ts'
+import { KubernetesKeys } from './kubernetes-keys.ts'
 
 const Closed = { additionalProperties: false } as const
 const Hosts = Type.Array(Type.String({ minLength: 1 }))
@@ -17,14 +17,14 @@ const Allowance = (preset: { readonly perSecond: number; readonly burst: number 
   )
 const number = Type.Optional(Type.Number())
 
-/** What one may hold at once. Whether the numbers make sense, `scheduler/policy.ts` checks. */
+/** What one may hold at once. Whether the numbers make sense, `configuration/policy/queue-policy.ts` checks. */
 const heldLimits = { cores: number, memoryGb: number, gpus: number, running: number }
 const limits = { ...heldLimits, queued: number, offPeak: Type.Optional(Type.Object(heldLimits, Closed)) }
 
 const Weekdays = Type.Array(Type.Enum([...weekdays]))
 const Size = Type.Object({ cores: Type.Number(), memoryGb: Type.Number() }, Closed)
 
-/** Rules of the queue. Each is optional: `scheduler/policy.ts` has the defaults, and checks that they make sense. */
+/** Rules of the queue. Each is optional: `configuration/policy/queue-policy.ts` has the defaults, and checks that they make sense. */
 const Queue = Type.Optional(
   Type.Object(
     {

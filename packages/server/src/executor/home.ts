@@ -1,5 +1,5 @@
 import { chown, lstat, mkdir, rename, rm } from 'node:fs/promises'
-import { ifThere } from './files.ts'
+import { ifThere } from '../lib/files.ts'
 
 /**
  * Makes a home on first use. Later its owner may do with it what they like, but not replace it: its parent is not theirs.

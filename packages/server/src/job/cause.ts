@@ -10,9 +10,6 @@ export interface Evidence {
   readonly stopped: boolean
 }
 
-/** Why a job was asked to end. */
-export type StopReason = 'cancelled' | 'time-limit'
-
 /** What of a job decides what its ending means. */
 export type Stopping = Pick<StoredJob, 'state' | 'stopReason' | 'cause' | 'timeSeconds'>
 

@@ -1,5 +1,7 @@
 import type { Cause, JobState, Network, Resources, Usage, WarningSignal, JobScope } from '@science-platform/contract'
-import type { StopReason } from './cause.ts'
+
+/** Why a job was asked to end. */
+export type StopReason = 'cancelled' | 'time-limit'
 
 /** A job as the store keeps it. Instants are milliseconds since the epoch. */
 export interface StoredJob {

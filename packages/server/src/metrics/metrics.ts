@@ -1,8 +1,6 @@
 import { isEnded, type JobState } from '@science-platform/contract'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { ExecutorEvent } from '../executor/executor.ts'
 import type { StoredJob } from '../job/job.ts'
-import type { EstimateScores } from '../store/store.ts'
 
 /** What those who watch the platform are told, in the format of Prometheus. Labels name no user, no job and no image. */
 export interface Metrics {
@@ -16,7 +14,7 @@ export interface Metrics {
   /** Jobs are now as they are here. */
   jobs(jobs: readonly StoredJob[]): void
   /** Something happened to an attempt: how long its image took to fetch is seen from it. */
-  event(event: Pick<ExecutorEvent, 'attemptId' | 'at' | 'reason'>): void
+  event(event: { readonly attemptId: string; readonly at: number; readonly reason: string }): void
   /** A transaction was committed. */
   commit(seconds: number): void
   /** A cycle of the loop ended. */
@@ -33,7 +31,9 @@ export interface Watched {
   /** Whether entries of the audit trail are held back because it cannot be written. */
   readonly auditFault: () => boolean
   /** What came of estimates that were told. */
-  readonly estimateScores: () => Promise<EstimateScores>
+  readonly estimateScores: () => Promise<
+    Readonly<Record<'start' | 'run', Readonly<Record<'inside' | 'early' | 'late', number>>>>
+  >
   /** The registries that are listed, with how many images they offered last, and whether they could not be asked since. */
   readonly registries: () => readonly { readonly registry: string; readonly images: number; readonly fault: boolean }[]
   /** Bytes that images take on the disk. */

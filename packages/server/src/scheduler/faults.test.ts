@@ -6,17 +6,17 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isEnded } from '@science-platform/contract'
 import fc from 'fast-check'
-import type { Fact } from '../executor/simulated/world.ts'
+import type { Fact } from '../executor/simulated/simulated-cluster.ts'
 import { attemptId } from '../job/job.ts'
 import type { Store } from '../store/store.ts'
-import { needsOf } from './planned-job.ts'
-import { policyOf } from './policy.ts'
-import { anyFault, anyPlot, anySetting } from './testing/arbitrary-story.ts'
-import { Story } from './testing/story.ts'
-import { chargedCores, decayed } from './usage.ts'
+import { needsOf } from './cache/planned-job.ts'
+import { policyOf } from '../configuration/policy/policy-of.ts'
+import { anyFault, anyPlot, anySetting } from './testing/arbitrary-scenario.ts'
+import { Scenario } from './testing/scenario.ts'
+import { chargedCores, decayed } from './rules/share.ts'
 
 /** What must be true in the end. */
-async function judge({ server, jobs, facts, clock }: Story): Promise<void> {
+async function judge({ server, jobs, facts, clock }: Scenario): Promise<void> {
   const factsOf = (id: string, type: Fact['type']) =>
     facts.filter((fact) => fact.type === type && fact.spec.jobId === id)
   for (const id of jobs.keys()) {
@@ -66,21 +66,21 @@ const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 test('whatever is killed, stopped or lost: what was accepted ends, once, with its cause, and no node has too much', async () => {
   const folder = await mkdtemp(join(memory, 'sp-faults-'))
-  let stories = 0
+  let scenarios = 0
   try {
     const plots = fc.array(anyPlot, { minLength: 1, maxLength: 12 })
     const faults = fc.array(anyFault, { maxLength: 8 })
     await fc.assert(
       fc.asyncProperty(anySetting, plots, faults, async (setting, jobs, wrongs) => {
-        const story = new Story(join(folder, String(stories++)), setting)
-        story.plan(jobs, wrongs)
+        const scenario = new Scenario(join(folder, String(scenarios++)), setting)
+        scenario.plan(jobs, wrongs)
         try {
-          await story.live()
-          await judge(story)
+          await scenario.live()
+          await judge(scenario)
         } finally {
-          await story.end()
+          await scenario.end()
         }
-        assert.deepEqual(story.wrongs, [])
+        assert.deepEqual(scenario.wrongs, [])
       }),
       { numRuns: 60 },
     )

@@ -4,23 +4,23 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { exit, forever, wait, type Behaviour } from '../executor/simulated/behaviour.ts'
-import { World, type Fact } from '../executor/simulated/world.ts'
-import type { Clock } from '../clock.ts'
+import { SimulatedCluster, type Fact } from '../executor/simulated/simulated-cluster.ts'
+import type { Clock } from '../lib/clock.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
-import { VirtualClock } from '../virtual-clock.ts'
-import { CallFailed } from './testing/life.ts'
+import { VirtualClock } from '../lib/virtual-clock.ts'
+import { CallFailed } from './testing/fault-injector.ts'
 import { Server } from './testing/server.ts'
 
 let folder: string
 let clock: VirtualClock
-let world: World
+let cluster: SimulatedCluster
 let behaviours: Map<string, Behaviour>
 let facts: Fact[]
 let server: Server
 
 const openServer = async () => {
-  server = await Server.begin({ folder, clock, world, policy: {} })
+  server = await Server.begin({ folder, clock, cluster, policy: {} })
 }
 
 beforeEach(async () => {
@@ -28,7 +28,7 @@ beforeEach(async () => {
   clock = new VirtualClock(1_000)
   behaviours = new Map()
   facts = []
-  world = new World({
+  cluster = new SimulatedCluster({
     clock,
     nodes: [{ name: 'here', cores: 2, memoryGb: 8, gpus: 0 }],
     behaviourOf: ({ jobId }) => {
@@ -143,7 +143,7 @@ test('a clock that is set forward ends no job before it has had its time', async
     at: (instant, run) => clock.at(instant - ahead, run),
   }
   await server.end()
-  server = await Server.begin({ folder, clock: stepping, world, policy: {} })
+  server = await Server.begin({ folder, clock: stepping, cluster, policy: {} })
   const job = does({ command: [forever] }, { timeSeconds: 60 })
   await submit(job)
   await becomes(job, 'running')

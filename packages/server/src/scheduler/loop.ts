@@ -1,6 +1,6 @@
 import { isEnded, type QueueOverview, type Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { machineClock, type Clock } from '../clock.ts'
+import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
 import type { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
@@ -8,8 +8,9 @@ import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/sto
 import { Queue } from './queue.ts'
 import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
-import type { Plan, Policy } from './snapshot.ts'
-import { outcomesKept } from './start-forecasts.ts'
+import type { Policy } from '../configuration/policy/policy.ts'
+import type { Plan } from './cache/snapshot.ts'
+import { outcomesKept } from './forecast/start-forecasts.ts'
 import { Deadlines } from './deadlines.ts'
 import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
@@ -23,7 +24,7 @@ const forecastEveryMs = 60_000
 export const scoredMs = 30 * 86_400_000
 
 /** What the loop needs of the rest of the platform. */
-export interface LoopParts {
+export interface LoopDependencies {
   /** Announces what it stores to `changes`. */
   readonly store: Store
   readonly executor: Executor
@@ -44,7 +45,7 @@ export interface LoopParts {
  */
 export class Loop {
   readonly queue: Queue
-  readonly #parts: LoopParts
+  readonly #dependencies: LoopDependencies
   readonly #clock: Clock
   /** Attempts that were told to end, so that each is told once. */
   readonly #told = new Set<string>()
@@ -66,15 +67,15 @@ export class Loop {
   #cycle: Promise<void> = Promise.resolve()
   #unwatch: () => void = () => {}
 
-  constructor(parts: LoopParts) {
-    this.#parts = parts
+  constructor(parts: LoopDependencies) {
+    this.#dependencies = parts
     this.#clock = parts.clock ?? machineClock
     this.queue = new Queue(parts.policy, this.#now())
   }
 
   /** Finds out what there is, and begins. */
   async open(): Promise<void> {
-    const { store, executor, changes } = this.#parts
+    const { store, executor, changes } = this.#dependencies
     const { queue } = this
     await executor.open()
     this.#unwatch = changes.watchAll((jobs) => {
@@ -82,13 +83,13 @@ export class Loop {
       this.wake()
     })
     queue.learnNodes(await executor.nodes())
-    await rebuildIfLost(store, this.#parts.policy, this.#now())
+    await rebuildIfLost(store, this.#dependencies.policy, this.#now())
     queue.learnHistories(await store.runHistories())
     queue.learnShares(await store.shares())
     queue.learnStarts(await store.startForecasts(outcomesKept))
     await this.learnHolders()
     queue.learn(await store.notEnded())
-    queue.learnAttempts(await store.attempts([...queue.roster.active()].map((job) => job.id)))
+    queue.learnAttempts(await store.attempts([...queue.jobCache.active()].map((job) => job.id)))
     executor.onChange(() => {
       this.wake()
     })
@@ -123,7 +124,7 @@ export class Loop {
 
   /** Reads what is set for users and groups, which other processes may have changed. */
   async learnHolders(): Promise<void> {
-    this.queue.learnHolders(await this.#parts.store.holders())
+    this.queue.learnHolders(await this.#dependencies.store.holders())
     this.wake()
   }
 
@@ -156,7 +157,7 @@ export class Loop {
   }
 
   #scores(): Promise<EstimateScores> {
-    return this.#parts.store.estimateScores(this.#now() - scoredMs)
+    return this.#dependencies.store.estimateScores(this.#now() - scoredMs)
   }
 
   async #work(): Promise<void> {
@@ -167,14 +168,14 @@ export class Loop {
       this.#state = 'working'
       const begun = performance.now()
       const tell = (outcome: 'done' | 'failed'): void =>
-        this.#parts.onCycle?.((performance.now() - begun) / 1000, outcome)
+        this.#dependencies.onCycle?.((performance.now() - begun) / 1000, outcome)
       try {
         await this.#once()
         tell('done')
       } catch (error) {
         tell('failed')
         hasFailed = true
-        this.#parts.log.error({ err: error }, 'a cycle of the loop failed; it is tried again')
+        this.#dependencies.log.error({ err: error }, 'a cycle of the loop failed; it is tried again')
         break
       }
     } while (this.#is('woken'))
@@ -198,7 +199,7 @@ export class Loop {
 
   /** One cycle. */
   async #once(): Promise<void> {
-    const { executor, store } = this.#parts
+    const { executor, store } = this.#dependencies
     const { queue } = this
     const observed = await executor.list()
     this.#waiting = new Map(
@@ -209,9 +210,9 @@ export class Loop {
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
     const now = this.#now()
-    const { roster } = queue
+    const { jobCache } = queue
     const begun = performance.now()
-    const agreement = reconcile(roster.active(), observed, (job) => roster.attempt(job), now)
+    const agreement = reconcile(jobCache.active(), observed, (job) => jobCache.attempt(job), now)
     // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
     const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])].map((step) => queue.foresee(step, now))
     const plan = queue.plan(now)
@@ -223,7 +224,7 @@ export class Loop {
     this.#planAgainAt = plan.again
     const all = [...steps, ...this.#placings(plan, now)]
     const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
-    if (isDue) this.#dueAt = this.#firstDue(this.queue.roster.active())
+    if (isDue) this.#dueAt = this.#firstDue(this.queue.jobCache.active())
 
     for (const id of agreement.forget) {
       this.#told.delete(id)
@@ -242,7 +243,7 @@ export class Loop {
 
   /** Commits steps. The queue learns of them through the store's announcement. */
   async #take(steps: readonly JobStep[]): Promise<StoredJob[]> {
-    const { store } = this.#parts
+    const { store } = this.#dependencies
     let taken: StoredJob[] = []
     try {
       taken = await store.step(steps)
@@ -256,16 +257,16 @@ export class Loop {
     this.queue.learnAttempts(steps.flatMap(({ jobId, attempt }) => (attempt && going.has(jobId) ? [attempt] : [])))
     this.#dueAt = Math.min(this.#dueAt, this.#firstDue(taken))
     for (const { id, state, attempt } of taken)
-      this.#parts.log.debug({ jobId: id, attempt, state }, 'job changed state')
+      this.#dependencies.log.debug({ jobId: id, attempt, state }, 'job changed state')
     return taken
   }
 
   async #start(job: StoredJob): Promise<void> {
     try {
-      const { node } = this.queue.roster.attempt(job)
-      await this.#parts.executor.start({ ...(await this.#parts.specOf(job)), node })
+      const { node } = this.queue.jobCache.attempt(job)
+      await this.#dependencies.executor.start({ ...(await this.#dependencies.specOf(job)), node })
     } catch (error) {
-      this.#parts.log.error({ err: error, jobId: job.id }, 'an attempt could not be handed to the executor')
+      this.#dependencies.log.error({ err: error, jobId: job.id }, 'an attempt could not be handed to the executor')
       const cause = { code: 'start-failed', message: `It could not be started: ${(error as Error).message}` } as const
       const endedAt = this.#now()
       const step: JobStep = {
@@ -273,7 +274,7 @@ export class Loop {
         from: 'starting',
         event: { type: 'failed' },
         change: { endedAt, cause },
-        attempt: { ...this.queue.roster.attempt(job), endedAt, cause },
+        attempt: { ...this.queue.jobCache.attempt(job), endedAt, cause },
         events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
       }
       await this.#take([this.queue.foresee(step, endedAt)])
@@ -282,7 +283,7 @@ export class Loop {
 
   #placings({ placements }: Plan, at: number): JobStep[] {
     return placements.flatMap(({ job: { id }, node }) => {
-      const job = this.queue.roster.queuedJob(id)
+      const job = this.queue.jobCache.queuedJob(id)
       if (job === undefined) return []
       const number = job.attempt + 1
       return {
@@ -299,17 +300,18 @@ export class Loop {
 
   /** Warns jobs whose time is nearly over. Told first and then done: a signal is never sent twice. */
   async #warn(now: number): Promise<void> {
-    for (const job of this.queue.roster.active()) {
+    for (const job of this.queue.jobCache.active()) {
       for (const { at, reason, message } of this.#warningsOf(job)) {
         const key = warningKey(attemptId(job.id, job.attempt), reason)
         if (at > now || this.#warned.has(key)) continue
         const { startedAt = 0 } = job
-        const before = await this.#parts.store.events(job.id)
+        const before = await this.#dependencies.store.events(job.id)
         const isTold = before.some((event) => event.reason === reason && event.at >= startedAt)
-        if (!isTold) await this.#parts.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
+        if (!isTold)
+          await this.#dependencies.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
         this.#warned.add(key)
         if (!isTold && reason === 'WarningSignal' && job.signal !== undefined)
-          await this.#parts.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
+          await this.#dependencies.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
       }
     }
   }
@@ -317,7 +319,7 @@ export class Loop {
   /** Jobs that have run for as long as they may. */
   #overdue(): JobStep[] {
     const at = this.#now()
-    return [...this.queue.roster.active()]
+    return [...this.queue.jobCache.active()]
       .filter((job) => (this.#deadlineOf(job) ?? Infinity) <= at)
       .map((job) => ({
         jobId: job.id,
@@ -338,8 +340,8 @@ export class Loop {
 
   #note({ attemptId: id, at, type, reason, message }: ExecutorEvent): void {
     const jobId = id.slice(0, id.lastIndexOf('-'))
-    this.#parts.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
-      this.#parts.log.error({ err: error, jobId }, 'an event could not be stored')
+    this.#dependencies.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
+      this.#dependencies.log.error({ err: error, jobId }, 'an event could not be stored')
     })
   }
 

@@ -4,9 +4,9 @@ import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
 import type { JobStep, StoredHolder, StoredShare } from '../store/store.ts'
-import { policyOf } from './policy.ts'
+import { policyOf } from '../configuration/policy/policy-of.ts'
 import { Queue } from './queue.ts'
-import { type LimitsByHour, type OffPeak, weekdays } from './snapshot.ts'
+import { type LimitsByHour, type OffPeak, weekdays } from '../configuration/policy/policy.ts'
 
 const hour = 3_600_000
 const here = { name: 'here', cores: 4, memoryGb: 16, gpus: 0 }
@@ -241,7 +241,7 @@ test('limits that change count for the next plan; what is cleared is as for all'
 test('a node that is away takes its room with it, and gives it back', () => {
   queue.learn([someJob(asks(1))])
   queue.learnNodes([])
-  assert.match(queue.reason([...queue.roster.queued()][0] ?? assert.fail(), 0) ?? '', /none is there now/)
+  assert.match(queue.reason([...queue.jobCache.queued()][0] ?? assert.fail(), 0) ?? '', /none is there now/)
   assert.equal(queue.plan(0).placements.length, 0)
   queue.learnNodes([{ ...here, cores: 1 }])
   assert.equal(queue.plan(0).placements.length, 1)

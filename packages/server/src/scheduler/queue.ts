@@ -12,20 +12,21 @@ import type {
   StoredRunHistory,
   StoredShare,
 } from '../store/store.ts'
-import { holdersOf, requirePossible, requireRoom, type HolderName } from './admission.ts'
-import { forecast } from './forecast.ts'
-import { classOf } from './lane.ts'
-import { type OffPeakHours, offPeakHoursOf } from './off-peak.ts'
-import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
-import { Planner } from './planner.ts'
-import { Roster } from './roster.ts'
-import { type Expectation, outcomeOf, percentile, RunHistories } from './run-histories.ts'
-import { soonerOf, suitsRuns } from './sooner.ts'
-import type { Holder, Plan, PlannerEvent, Policy } from './snapshot.ts'
-import { StartForecasts, type ExpectedStart } from './start-forecasts.ts'
-import { decayed, usageAfter } from './usage.ts'
-import { instantText, scoreView, whyOf } from './why.ts'
-import { words } from './words.ts'
+import { holdersOf, requirePossible, requireRoom, type HolderName } from './rules/admission.ts'
+import { forecast } from './forecast/forecast.ts'
+import { classOf } from './cache/lane.ts'
+import { type OffPeakHours, offPeakHoursOf } from '../configuration/policy/off-peak.ts'
+import { activeJobOf, needsOf, queuedJobOf } from './cache/planned-job.ts'
+import { Planner } from './planner/planner.ts'
+import { JobCache } from './cache/job-cache.ts'
+import { type Expectation, outcomeOf, percentile, RunHistories } from './cache/run-histories.ts'
+import { soonerOf, suitsRuns } from './explain/advice.ts'
+import type { Holder, Policy } from '../configuration/policy/policy.ts'
+import type { Plan, PlannerEvent } from './cache/snapshot.ts'
+import { StartForecasts, type ExpectedStart } from './forecast/start-forecasts.ts'
+import { decayed, usageAfter } from './rules/share.ts'
+import { instantText, scoreView, whyOf } from './explain/why.ts'
+import { words } from './explain/reason-text.ts'
 
 /** How many jobs one plan starts at most, so that a cycle stays short; the next goes on. */
 const mostAtOnce = 500
@@ -35,7 +36,7 @@ const mostAtOnce = 500
  * does no I/O, and what it decides the planner decides.
  */
 export class Queue {
-  readonly roster = new Roster()
+  readonly jobCache = new JobCache()
   readonly #policy: Policy
   readonly #openedAt: number
   readonly #offPeak: OffPeakHours | undefined
@@ -107,7 +108,7 @@ export class Queue {
   /** These jobs are now as they are here. An active one holds capacity once its attempt is learned too. */
   learn(jobs: readonly StoredJob[]): void {
     for (const job of jobs) {
-      this.roster.learn(job)
+      this.jobCache.learn(job)
       if (job.state === 'queued') this.#tellQueued(job)
       else if (!isActive(job.state)) {
         this.#tell({ type: 'gone', id: job.id })
@@ -119,7 +120,7 @@ export class Queue {
   /** The latest attempts of active jobs. */
   learnAttempts(attempts: readonly StoredAttempt[]): void {
     for (const attempt of attempts) {
-      this.roster.learnAttempt(attempt)
+      this.jobCache.learnAttempt(attempt)
       this.#tellActive(attempt.jobId)
     }
   }
@@ -172,9 +173,9 @@ export class Queue {
 
   /** Forecasts the start of one waiting job of which nothing was told, so that forecasts are known to be good or bad. */
   forecastOne(now: number, random: () => number): void {
-    const waiting = this.roster.queueLength
+    const waiting = this.jobCache.queueLength
     if (waiting === 0) return
-    const [job] = Iterator.from(this.roster.queued())
+    const [job] = Iterator.from(this.jobCache.queued())
       .drop(Math.floor(random() * waiting))
       .take(1)
     if (job !== undefined && !this.#starts.has(job.id)) this.#expectedStart(job.id, now)
@@ -186,12 +187,12 @@ export class Queue {
    * held is free from here on: a plan may count on it that shares the commit.
    */
   foresee(step: JobStep, now: number): JobStep {
-    const job = this.roster.activeJob(step.jobId)
+    const job = this.jobCache.activeJob(step.jobId)
     if (job !== undefined && step.event.type === 'started' && this.#behind !== undefined)
       return { ...step, ...this.#starting(job, now) }
     if (job === undefined || !isEnded(nextState(step.from, step.event))) return step
     const endedAt = step.change?.endedAt ?? now
-    const ended = { ...activeJobOf(job, this.roster.attempt(job), undefined), endedAt }
+    const ended = { ...activeJobOf(job, this.jobCache.attempt(job), undefined), endedAt }
     const next = (share: StoredShare | undefined): StoredShare => usageAfter(share, ended, this.#policy, this.#offPeak)
     const who = { user: job.owner, ...(job.group === undefined ? {} : { group: job.group }) }
     this.#tell({ type: 'gone', id: job.id })
@@ -224,7 +225,7 @@ export class Queue {
       now,
       policy: this.#policy,
       jobClass: classOf(needsOf(job), this.#policy),
-      waiting: this.roster.queueLength,
+      waiting: this.jobCache.queueLength,
       reason: isWaiting ? this.#planner.reasonOf(id, now) : undefined,
       ahead: this.#planner.ahead(id, now),
       priority: this.#planner.priorityOf(id, now),
@@ -237,7 +238,7 @@ export class Queue {
 
   /** What is set aside for jobs that start, run or stop. */
   allocated(): Capacity {
-    return sumOf(this.roster.active())
+    return sumOf(this.jobCache.active())
   }
 
   /** The queue as a whole, and what of it some users and groups have. */
@@ -249,7 +250,7 @@ export class Queue {
       capacity,
       free: add(capacity, { cores: -held.cores, memoryGb: -held.memoryGb, gpus: -held.gpus }),
       largestFree: [...(this.#behind ?? this.#planner).largestFree()],
-      running: this.roster.activeCount,
+      running: this.jobCache.activeCount,
       waiting: this.#planner.waiting(),
       ...(this.#offPeak === undefined ? {} : { offPeak: windowView(this.#offPeak, now) }),
       holders: holders.map((holder) => this.#holderView(holder, now)),
@@ -273,14 +274,14 @@ export class Queue {
   #holderView({ kind, name }: HolderName, now: number): QueueOverview['holders'][number] {
     const isTheirs = (of: { readonly user?: string; readonly owner?: string; readonly group?: string }): boolean =>
       (kind === 'group' ? of.group : (of.user ?? of.owner)) === name
-    const jobs = [...this.roster.active()].filter(isTheirs)
+    const jobs = [...this.jobCache.active()].filter(isTheirs)
     const set = this.#holders.get(keyOf({ kind, name }))
     const { offPeak, ...always } = { ...this.#policy.limits[kind], ...set?.limits }
     const shares = [...this.#shares.values()].filter(isTheirs)
     return {
       kind,
       name,
-      holds: { ...sumOf(jobs), running: jobs.length, queued: this.roster.waiting(kind, name) },
+      holds: { ...sumOf(jobs), running: jobs.length, queued: this.jobCache.waiting(kind, name) },
       limits: { ...always, ...(offPeak === undefined ? {} : { offPeak }) },
       coreHours: shares.reduce((sum, share) => sum + decayed(share, now, this.#policy.halfLifeHours), 0),
     }
@@ -289,7 +290,7 @@ export class Queue {
   #learnRun(job: StoredJob, run: StoredRun): Pick<JobStep, 'history' | 'scores'> {
     const told = this.#histories.expectation(job)
     const { stored, isNews } = this.#histories.learn(job, run)
-    if (isNews) for (const waiting of this.roster.alike(job)) this.#tellQueued(waiting)
+    if (isNews) for (const waiting of this.jobCache.alike(job)) this.#tellQueued(waiting)
     if (told === undefined) return { history: stored }
     const outcome = outcomeOf(run.seconds, percentile(told.seconds, 0.1), percentile(told.seconds, 0.9))
     return { history: stored, scores: [{ what: 'run', outcome, at: run.endedAt }] }
@@ -305,9 +306,9 @@ export class Queue {
   }
 
   #tellActive(jobId: string): void {
-    const job = this.roster.activeJob(jobId)
+    const job = this.jobCache.activeJob(jobId)
     if (job === undefined) return
-    const active = activeJobOf(job, this.roster.attempt(job), this.#histories.expectation(job))
+    const active = activeJobOf(job, this.jobCache.attempt(job), this.#histories.expectation(job))
     this.#tell({ type: 'placed', job: active })
   }
 
@@ -318,7 +319,7 @@ export class Queue {
 
   #tellBehind(behind: Planner, event: PlannerEvent): void {
     if (event.type !== 'placed') return behind.tell(event)
-    const job = this.roster.activeJob(event.job.id)
+    const job = this.jobCache.activeJob(event.job.id)
     if (job?.state === 'starting')
       behind.tell({ type: 'queued', job: queuedJobOf(job, this.#histories.expectation(job)) })
     else behind.tell({ ...event, job: { ...event.job, placedAt: job?.startedAt ?? event.job.placedAt } })
@@ -335,12 +336,12 @@ export class Queue {
     for (const usage of this.#shares.values()) this.#tell({ type: 'usage', usage })
     for (const holder of this.#holders.values())
       this.#tell({ type: holder.kind, name: holder.name, holder: settings(holder) })
-    for (const job of this.roster.queued()) this.#tellQueued(job)
-    for (const job of this.roster.active()) this.#tellActive(job.id)
+    for (const job of this.jobCache.queued()) this.#tellQueued(job)
+    for (const job of this.jobCache.active()) this.#tellActive(job.id)
   }
 
   #waiting(holder: HolderName): number {
-    return this.roster.waiting(holder.kind, holder.name) + (this.#entering.get(keyOf(holder)) ?? 0)
+    return this.jobCache.waiting(holder.kind, holder.name) + (this.#entering.get(keyOf(holder)) ?? 0)
   }
 }
 

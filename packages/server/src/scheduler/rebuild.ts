@@ -1,8 +1,8 @@
 import type { EndedAt, Store, StoredShare } from '../store/store.ts'
-import { OffPeakHours } from './off-peak.ts'
-import { activeJobOf } from './planned-job.ts'
-import type { Policy } from './snapshot.ts'
-import { usageAfter } from './usage.ts'
+import { OffPeakHours } from '../configuration/policy/off-peak.ts'
+import { activeJobOf } from './cache/planned-job.ts'
+import type { Policy } from '../configuration/policy/policy.ts'
+import { usageAfter } from './rules/share.ts'
 
 const hourMs = 3_600_000
 

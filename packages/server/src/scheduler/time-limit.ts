@@ -1,5 +1,5 @@
 import type { StoredJob } from '../job/job.ts'
-import { duration } from './words.ts'
+import { duration } from './explain/reason-text.ts'
 
 /** It is told that a job's time is nearly over when a tenth of it is left, and ten minutes before at the earliest. */
 const noticePart = 0.1

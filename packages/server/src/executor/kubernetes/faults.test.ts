@@ -3,8 +3,8 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AttemptRunner } from '../executor-contract.ts'
 import type { Observed } from '../executor.ts'
-import { identitySource } from './kubeconfig.ts'
-import { FaultyWay } from './testing/faulty-way.ts'
+import { identitySource } from './credentials/kubeconfig.ts'
+import { FaultyWay } from './testing/fault-injecting-proxy.ts'
 import { ada, busybox, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
 
 const notYet = (verb: string, resource: string): string =>

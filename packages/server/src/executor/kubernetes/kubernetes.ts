@@ -1,28 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import type { KubernetesConfig } from '../../config.ts'
+import type { KubernetesConfig } from '../../configuration/config.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
 import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
 import { LogWriter } from '../log/log-writer.ts'
-import { ApiError, KubernetesApi } from './api.ts'
-import { Attempt } from './attempt.ts'
-import { AttemptFolders } from './attempt-folder.ts'
-import { AttemptObjects } from './attempt-objects.ts'
-import { shownBy, type Shown } from './attempt-state.ts'
-import { nodesOf } from './capacity.ts'
-import { CannotRun } from './job-object.ts'
-import type { IdentitySource } from './kubeconfig.ts'
-import { LogCopier } from './log-copier.ts'
-import { Makings } from './makings.ts'
-import { Mirror } from './mirror.ts'
-import { causeAnnotation, objectName, stopAnnotation } from './names.ts'
-import type { JobRecord, PodRecord } from './records.ts'
-import { requireRights } from './rights.ts'
+import { ApiError, KubernetesApi } from './api/api-client.ts'
+import { Attempt } from './attempt/attempt.ts'
+import { AttemptFolders } from './attempt/attempt-folder.ts'
+import { AttemptObjects } from './objects/attempt-objects.ts'
+import { shownBy, type Shown } from './attempt/attempt-state.ts'
+import { nodesOf } from './cache/node-capacity.ts'
+import { CannotRun } from './objects/job-object.ts'
+import type { IdentitySource } from './credentials/kubeconfig.ts'
+import { LogCopier } from './log/log-copier.ts'
+import { CreationQueue } from './objects/creation-queue.ts'
+import { ClusterCache } from './cache/cluster-cache.ts'
+import { causeAnnotation, objectName, stopAnnotation } from './objects/names.ts'
+import type { JobRecord, PodRecord } from './cache/records.ts'
+import { requireRights } from './api/rights.ts'
 import type { ClusterSettings } from './settings.ts'
-import { Turns } from './turns.ts'
-import { UsageSampler } from './usage.ts'
+import { Semaphore } from '../../lib/semaphore.ts'
+import { UsageSampler } from './attempt/usage-sampler.ts'
 
 /** Settings of {@link createKubernetesExecutor}. */
 export interface KubernetesOptions extends ClusterSettings {
@@ -61,10 +61,10 @@ class Kubernetes implements Executor {
   readonly name = 'kubernetes'
   readonly #options: KubernetesOptions
   readonly #api: KubernetesApi
-  readonly #mirror: Mirror
+  readonly #cache: ClusterCache
   readonly #objects: AttemptObjects
   readonly #usage: UsageSampler
-  readonly #makings: Makings
+  readonly #creationQueue: CreationQueue
   readonly #folders: AttemptFolders
   readonly #logs: AttemptLogs
   readonly #attempts = new Map<string, Attempt>()
@@ -78,7 +78,7 @@ class Kubernetes implements Executor {
   /** Whether all that was there at the start is known. */
   #isOpen = false
   /** At logs that are not followed. */
-  readonly #looks = new Turns(16)
+  readonly #looks = new Semaphore(16)
   #followed = 0
 
   constructor(options: KubernetesOptions) {
@@ -87,7 +87,7 @@ class Kubernetes implements Executor {
     this.#api = new KubernetesApi(identity, { log })
     this.#folders = new AttemptFolders(options.dataDir)
     this.#logs = new AttemptLogs(this.#folders, (attemptId) => this.#runningLog(attemptId))
-    this.#mirror = new Mirror({
+    this.#cache = new ClusterCache({
       api: this.#api,
       namespace,
       instance,
@@ -100,13 +100,13 @@ class Kubernetes implements Executor {
     })
     this.#objects = new AttemptObjects({
       api: this.#api,
-      mirror: this.#mirror,
+      cache: this.#cache,
       settings: options,
       closing: this.#closing.signal,
     })
-    this.#makings = new Makings({
+    this.#creationQueue = new CreationQueue({
       objects: this.#objects,
-      mirror: this.#mirror,
+      cache: this.#cache,
       folders: this.#folders,
       homesFolder: options.homesFolder,
       closing: this.#closing.signal,
@@ -124,14 +124,14 @@ class Kubernetes implements Executor {
       api: this.#api,
       source: options.usage,
       namespace,
-      pods: () => [...this.#mirror.pods.values()].filter(({ phase }) => phase === 'Running'),
+      pods: () => [...this.#cache.pods.values()].filter(({ phase }) => phase === 'Running'),
       signal: this.#closing.signal,
       log,
     })
   }
 
   nodes(): Promise<readonly Node[]> {
-    return Promise.resolve(nodesOf(this.#mirror.nodes.values(), this.#mirror.tenants.values(), this.#options))
+    return Promise.resolve(nodesOf(this.#cache.nodes.values(), this.#cache.tenants.values(), this.#options))
   }
 
   async open(): Promise<void> {
@@ -139,8 +139,8 @@ class Kubernetes implements Executor {
     const { namespace } = this.#options
     await requireRights(this.#api, namespace, this.#closing.signal, this.#options)
     await this.#requireQueue()
-    await this.#mirror.open()
-    for (const job of this.#mirror.jobs.values()) await this.#adopt(job)
+    await this.#cache.open()
+    for (const job of this.#cache.jobs.values()) await this.#adopt(job)
     for (const id of await this.#folders.ids()) if (!this.#attempts.has(id)) await this.#adoptFolder(id)
     this.#lookAt([...this.#attempts.keys()])
     // Endings that are there already are told from the beginning on.
@@ -157,7 +157,7 @@ class Kubernetes implements Executor {
     if (this.#attempts.has(spec.id)) return Promise.resolve()
     const attempt = new Attempt(spec.id, objectName(this.#options.instance, spec.id))
     this.#attempts.set(spec.id, attempt)
-    this.#makings.add(attempt, spec)
+    this.#creationQueue.add(attempt, spec)
     return Promise.resolve()
   }
 
@@ -167,7 +167,7 @@ class Kubernetes implements Executor {
     attempt.stopAsked = true
     const told = new Error('The attempt was told to end.')
     if (!attempt.made && attempt.making === undefined) this.#endUnmade(attempt, told)
-    this.#makings.stop(attempt, told)
+    this.#creationQueue.stop(attempt, told)
     this.#insist(attempt, () => this.#objects.end(attempt, { [stopAnnotation]: String(graceSeconds) }, graceSeconds))
     return Promise.resolve()
   }
@@ -187,7 +187,7 @@ class Kubernetes implements Executor {
     this.#remove(attemptId, async () => {
       await moved
       await attempt.inTurn(() => this.#objects.remove(attempt))
-      this.#mirror.forget(attemptId)
+      this.#cache.forget(attemptId)
     })
     return moved
   }
@@ -228,7 +228,7 @@ class Kubernetes implements Executor {
     const stopping = new Error('The platform is stopping.')
     this.#closing.abort(stopping)
     for (const { making } of this.#attempts.values()) making?.abort(stopping)
-    await this.#mirror.close()
+    await this.#cache.close()
     await Promise.allSettled(this.#background)
     this.#api.close()
   }
@@ -257,7 +257,7 @@ class Kubernetes implements Executor {
     const attempt = new Attempt(job.attemptId, job.name)
     attempt.made = true
     const isHeld = job.suspended && !job.queued && job.stopSeconds === undefined && !job.deleting
-    const hasRun = (await this.#folders.hasRun(attempt.id)) || this.#mirror.podsOf(attempt.id).length > 0
+    const hasRun = (await this.#folders.hasRun(attempt.id)) || this.#cache.podsOf(attempt.id).length > 0
     // Its Secret was not made, and only those who start it anew have what is in it.
     if (isHeld && !hasRun) {
       await this.#objects.remove(attempt)
@@ -315,8 +315,8 @@ class Kubernetes implements Executor {
   #removeStrays(id: string): void {
     if (this.#removals.has(id)) return
     const attempt = new Attempt(id, objectName(this.#options.instance, id))
-    const strays = this.#mirror.podsOf(id).filter(({ kept }) => kept)
-    if (this.#mirror.jobs.get(attempt.name)?.deleting === false) this.#remove(id, () => this.#objects.remove(attempt))
+    const strays = this.#cache.podsOf(id).filter(({ kept }) => kept)
+    if (this.#cache.jobs.get(attempt.name)?.deleting === false) this.#remove(id, () => this.#objects.remove(attempt))
     else if (strays.length > 0) this.#remove(id, () => this.#objects.removePods(strays))
   }
 
@@ -350,22 +350,22 @@ class Kubernetes implements Executor {
   #look(attempt: Attempt): void {
     if (!attempt.made || attempt.ended || attempt.settling !== undefined) return
     const { imageSeconds } = this.#options
-    const job = this.#mirror.jobs.get(attempt.name)
-    const pod = this.#mirror.podOf(attempt.id)
+    const job = this.#cache.jobs.get(attempt.name)
+    const pod = this.#cache.podOf(attempt.id)
     const now = Date.now()
     if (job?.deleting === true) attempt.deletingSince ??= now
     if (pod?.gated === true) this.#openGate(attempt, pod)
-    const requeued = this.#mirror.podsOf(attempt.id).some((other) => other.gated && other !== pod)
+    const requeued = this.#cache.podsOf(attempt.id).some((other) => other.gated && other !== pod)
     // It has had its run: no second one follows.
     if ((job?.suspended === true && pod !== undefined) || requeued) this.#runNoMore(attempt, now)
     const shown = shownBy({
       job,
       pod,
-      node: pod?.node === undefined ? undefined : this.#mirror.nodes.get(pod.node),
+      node: pod?.node === undefined ? undefined : this.#cache.nodes.get(pod.node),
       requeued,
       stopAsked: attempt.stopAsked,
       deletingForMs: attempt.deletingSince === undefined ? 0 : now - attempt.deletingSince,
-      warning: this.#mirror.warning(attempt.id),
+      warning: this.#cache.warning(attempt.id),
       imageSeconds,
       now,
     })
@@ -422,11 +422,11 @@ class Kubernetes implements Executor {
 
   /** Fetches the rest of the log; only then has the attempt ended for all to see. */
   async #settle(attempt: Attempt, shown: Shown): Promise<void> {
-    const pod = this.#mirror.podOf(attempt.id)
+    const pod = this.#cache.podOf(attempt.id)
     const hasRun = pod?.container.startedAt !== undefined || attempt.copier !== undefined
     // Of a pod that is gone there may be what an earlier server has copied.
     if (hasRun || (await LogWriter.isBegun(this.#folders.of(attempt.id)))) {
-      const node = pod?.node === undefined ? undefined : this.#mirror.nodes.get(pod.node)
+      const node = pod?.node === undefined ? undefined : this.#cache.nodes.get(pod.node)
       attempt.copier ??= this.#copierOf(attempt, pod?.name ?? '')
       // Whoever told how the container ended is there, although the cluster may not have noticed yet that it is back.
       const terminated = pod?.container.terminated
@@ -448,7 +448,7 @@ class Kubernetes implements Executor {
   }
 
   #copyLog(attempt: Attempt): void {
-    const pod = this.#mirror.podOf(attempt.id)
+    const pod = this.#cache.podOf(attempt.id)
     if (pod === undefined) return
     attempt.copier ??= this.#copierOf(attempt, pod.name)
     const following = attempt.copier.follow(() => this.#followLease())

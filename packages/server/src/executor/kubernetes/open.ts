@@ -1,5 +1,5 @@
 import type { Executor } from '../executor.ts'
-import { identitySource } from './kubeconfig.ts'
+import { identitySource } from './credentials/kubeconfig.ts'
 import { createKubernetesExecutor, type KubernetesOptions } from './kubernetes.ts'
 
 /**

@@ -1,5 +1,5 @@
-import type { ImagePolicy } from '../../image/allowed.ts'
-import type { KubernetesConfig } from '../../config.ts'
+import type { ImagePolicy } from '../../image/access/allowed.ts'
+import type { KubernetesConfig } from '../../configuration/config.ts'
 
 /** How jobs become objects of a cluster. */
 export type ClusterSettings = Omit<KubernetesConfig, 'kubeconfig' | 'homesFolder' | 'usage'> & {

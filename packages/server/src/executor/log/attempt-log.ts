@@ -2,7 +2,7 @@ import { watch, type FSWatcher } from 'node:fs'
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LogRange } from '../executor.ts'
-import { ifThere, isMissing } from '../files.ts'
+import { ifThere, isMissing } from '../../lib/files.ts'
 import {
   finishedOffset,
   livePieces,

@@ -3,7 +3,7 @@ import { access, mkdir, open, readdir, readFile, rm, stat, truncate, type FileHa
 import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
-import { ifThere, readIfThere } from '../files.ts'
+import { ifThere, readIfThere } from '../../lib/files.ts'
 import { finishedOffset, segmentStart, wholeLog, type Joined, type Segment } from './log-view.ts'
 
 const JoinedLog = Type.Object({ logHead: Type.Integer(), logDropped: Type.Integer(), logLine: Type.Integer() })

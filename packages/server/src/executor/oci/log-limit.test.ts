@@ -177,7 +177,7 @@ describe('a disk that is full', { skip }, () => {
         await tested.close()
       }
     } finally {
-      // The nursery, which has the supervisors' log open, ends a moment after the executor was closed.
+      // The forkServer, which has the supervisors' log open, ends a moment after the executor was closed.
       execFileSync('umount', ['--lazy', dataDir])
       await rm(dataDir, { recursive: true })
     }

@@ -5,10 +5,10 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Cause, Usage, WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { ImageError } from '../../image/image-error.ts'
-import type { LocalImages, PreparedImage } from '../../image/local-images.ts'
+import { ImageError } from '../../image/fetch/image-error.ts'
+import type { LocalImages, PreparedImage } from '../../image/store/local-images.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
-import { Attempt } from './attempt.ts'
+import { Attempt } from './attempt/attempt.ts'
 import {
   findAttempt,
   keepOnlyLog,
@@ -17,25 +17,32 @@ import {
   writeAttemptFolder,
   type ContainerNetwork,
   type FoundAttempt,
-} from './attempt-folder.ts'
+} from './attempt/attempt-folder.ts'
 import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
-import { commandOf } from './bundle.ts'
-import { usageFiles } from './cgroups.ts'
+import { commandOf } from './container/bundle.ts'
+import { usageFiles } from './container/cgroups.ts'
 import { diskFull, stoppedBeforeStart } from '../causes.ts'
-import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from './ending.ts'
-import { judge } from './evidence.ts'
-import { ifThere, isDiskFull, readIfThere } from '../files.ts'
-import { foldersOf, type Folders } from './folders.ts'
-import { openHints, type Hints } from './hints.ts'
-import type { Stage } from './journal.ts'
-import { limitsOf, limitsText, readMachine, removeCgroupParents, type Limits, type Machine } from './machine.ts'
-import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
+import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from './attempt/ending.ts'
+import { judge } from './attempt/evidence.ts'
+import { ifThere, isDiskFull, readIfThere } from '../../lib/files.ts'
+import { foldersOf, type Folders } from './attempt/folders.ts'
+import { openHints, type Hints } from './supervisor/hints.ts'
+import type { Stage } from './attempt/journal.ts'
+import {
+  limitsOf,
+  limitsText,
+  readMachine,
+  removeCgroupParents,
+  type Limits,
+  type Machine,
+} from './container/machine.ts'
+import { hostHosts, hostResolvConf, noNetworkHosts } from './attempt/names.ts'
 import type { IsolatedNetwork } from './network/network.ts'
-import { Nursery, type SupervisorExit } from './nursery.ts'
-import { unknownRecord } from './record.ts'
-import { SharedFiles } from './shared-files.ts'
-import { isAlive, removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor.ts'
-import { coresBetween, usageOf } from './usage.ts'
+import { ForkServer, type SupervisorExit } from './supervisor/fork-server.ts'
+import { unknownRecord } from './attempt/record.ts'
+import { SharedFiles } from './attempt/shared-files.ts'
+import { isAlive, removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
+import { coresBetween, usageOf } from './attempt/usage.ts'
 
 /** Settings of {@link createOciExecutor}. */
 export interface OciExecutorOptions {
@@ -87,7 +94,7 @@ class Oci implements OciExecutor {
   #machine: Machine | undefined
   #hints: Hints | undefined
   #supervisorsLog: number | undefined
-  #nursery: Nursery | undefined
+  #forkServer: ForkServer | undefined
   #sweptAt = 0
   #closed = false
 
@@ -108,7 +115,7 @@ class Oci implements OciExecutor {
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
     this.#supervisorsLog = openSync(supervisorsLog, 'a', 0o600)
-    this.#nursery = new Nursery(this.#machine.architecture, this.#supervisorsLog)
+    this.#forkServer = new ForkServer(this.#machine.architecture, this.#supervisorsLog)
     this.#hints = await openHints(hints, (attemptId) => {
       const attempt = this.#attempts.get(attemptId)
       if (attempt !== undefined) this.#own(this.#look(attempt), attemptId)
@@ -239,7 +246,7 @@ class Oci implements OciExecutor {
     await Promise.allSettled(preparing)
     // A forgotten attempt that is not settled yet is found again by the next server, and forgotten again.
     if (this.#machine !== undefined) await removeCgroupParents(this.#machine.cgroups)
-    this.#nursery?.close()
+    this.#forkServer?.close()
     if (this.#supervisorsLog !== undefined) closeSync(this.#supervisorsLog)
   }
 
@@ -377,8 +384,8 @@ class Oci implements OciExecutor {
   }
 
   #raise(mode: 'run' | 'clean', id: string): Promise<SupervisorExit> {
-    if (this.#nursery === undefined) throw new Error('The executor is not open.')
-    return this.#nursery.raise(mode, this.#folder(id))
+    if (this.#forkServer === undefined) throw new Error('The executor is not open.')
+    return this.#forkServer.raise(mode, this.#folder(id))
   }
 
   /** The supervisor is gone: is everything told and tidy, or was it killed? */

@@ -114,13 +114,13 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.ok(Number.parseInt(await runner.log(counted.id)) <= 8 || (await runner.log(counted.id)).includes('ran'))
   })
 
-  it('goes on when the nursery was killed', async () => {
+  it('goes on when the forkServer was killed', async () => {
     const spec = runner.script('echo up; while [ ! -e go ]; do sleep 0.1; done; rm go; exit 8')
     await runner.executor.start(spec)
     await runner.logHas(spec.id, 'up')
-    const nursery = tested.nurseryPid()
-    assert.ok(nursery !== undefined)
-    process.kill(nursery, 'SIGKILL')
+    const forkServer = tested.forkServerPid()
+    assert.ok(forkServer !== undefined)
+    process.kill(forkServer, 'SIGKILL')
     assert.equal((await runner.run(runner.script('touch go'))).ending?.exitCode, 0)
     assert.equal((await runner.ended(spec.id)).ending?.exitCode, 8)
   })
@@ -142,10 +142,10 @@ describe('attempts whose keepers are killed', { skip }, () => {
     await tested.tidy()
     // As if the server had been killed between writing the plan and starting the supervisor.
     const copy = { ...spec, id: 'again-1' }
-    const { writeAttemptFolder } = await import('./attempt-folder.ts')
-    const { foldersOf } = await import('./folders.ts')
-    const { readMachine } = await import('./machine.ts')
-    const { SharedFiles } = await import('./shared-files.ts')
+    const { writeAttemptFolder } = await import('./attempt/attempt-folder.ts')
+    const { foldersOf } = await import('./attempt/folders.ts')
+    const { readMachine } = await import('./container/machine.ts')
+    const { SharedFiles } = await import('./attempt/shared-files.ts')
     const { fixedImages } = await import('./testing/busybox-root.ts')
     await tested.executor.close()
     const folders = foldersOf(tested.dataDir)

@@ -1,10 +1,10 @@
-import { machineClock, type Clock } from '../../clock.ts'
-import { VirtualClock } from '../../virtual-clock.ts'
+import { machineClock, type Clock } from '../../lib/clock.ts'
+import { VirtualClock } from '../../lib/virtual-clock.ts'
 import { describeExecutor, type ExecutorUnderTest } from '../executor-contract.ts'
 import type { AttemptSpec } from '../executor.ts'
 import type { Behaviour, BehaviourOf } from './behaviour.ts'
 import { createSimulatedExecutor } from './simulated.ts'
-import { World } from './world.ts'
+import { SimulatedCluster } from './simulated-cluster.ts'
 
 describeExecutor('simulated, on the clock of the machine', () => worldUnderTest(machineClock))
 
@@ -21,12 +21,12 @@ describeExecutor('simulated, on a virtual clock', () => {
 
 async function worldUnderTest(clock: Clock, end: () => void = () => {}): Promise<ExecutorUnderTest> {
   const scripts = new Map<string, BehaviourOf>()
-  const world = new World({
+  const cluster = new SimulatedCluster({
     clock,
     nodes: [{ name: 'here', cores: 2, memoryGb: 4, gpus: 0 }],
     behaviourOf: (spec) => ({ ...scripts.get(spec.id)?.(spec), ...fetching(spec) }) as Behaviour,
   })
-  let executor = createSimulatedExecutor(world)
+  let executor = createSimulatedExecutor(cluster)
   await executor.open()
   return {
     executor,
@@ -40,7 +40,7 @@ async function worldUnderTest(clock: Clock, end: () => void = () => {}): Promise
     now: () => clock.now(),
     reopen: async () => {
       await executor.close()
-      executor = createSimulatedExecutor(world)
+      executor = createSimulatedExecutor(cluster)
       await executor.open()
       return executor
     },

@@ -1,32 +1,32 @@
 import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
-import type { World } from './world.ts'
+import type { SimulatedCluster } from './simulated-cluster.ts'
 
-/** An executor whose attempts are events of a {@link World}. */
+/** An executor whose attempts are events of a {@link SimulatedCluster}. */
 export interface SimulatedExecutor extends Executor {
   /** Reads and follows of logs that were begun and are not over. */
   readonly openReads: number
 }
 
-/** Runs attempts in a simulated world, which outlives it. One at a time uses a world. */
-export function createSimulatedExecutor(world: World): SimulatedExecutor {
-  return new Simulated(world)
+/** Runs attempts in a simulated cluster, which outlives it. One at a time uses a cluster. */
+export function createSimulatedExecutor(cluster: SimulatedCluster): SimulatedExecutor {
+  return new Simulated(cluster)
 }
 
 class Simulated implements SimulatedExecutor {
   readonly name = 'simulated'
-  readonly #world: World
+  readonly #cluster: SimulatedCluster
   readonly #changeListeners: (() => void)[] = []
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   #unwatch: () => void = () => {}
   openReads = 0
 
-  constructor(world: World) {
-    this.#world = world
+  constructor(cluster: SimulatedCluster) {
+    this.#cluster = cluster
   }
 
   async open(): Promise<void> {
-    this.#unwatch = this.#world.watch({
+    this.#unwatch = this.#cluster.watch({
       changed: () => {
         for (const listener of this.#changeListeners) listener()
       },
@@ -38,41 +38,41 @@ class Simulated implements SimulatedExecutor {
   }
 
   async nodes(): Promise<readonly Node[]> {
-    return this.#world.nodes()
+    return this.#cluster.nodes()
   }
 
   async start(spec: AttemptSpec): Promise<void> {
-    this.#world.take(spec)
+    this.#cluster.take(spec)
   }
 
   async stop(attemptId: string, graceSeconds: number): Promise<void> {
-    this.#world.befall(attemptId, { type: 'stop', graceSeconds })
+    this.#cluster.apply(attemptId, { type: 'stop', graceSeconds })
   }
 
   async signal(attemptId: string, signal: WarningSignal): Promise<boolean> {
-    return this.#world.signal(attemptId, signal)
+    return this.#cluster.signal(attemptId, signal)
   }
 
   async list(): Promise<readonly Observed[]> {
-    return this.#world.list()
+    return this.#cluster.list()
   }
 
   async forget(attemptId: string): Promise<void> {
-    this.#world.forget(attemptId)
+    this.#cluster.forget(attemptId)
   }
 
   async usage(attemptId: string): Promise<Usage | undefined> {
-    return this.#world.usage(attemptId)
+    return this.#cluster.usage(attemptId)
   }
 
   async logSize(attemptId: string): Promise<number | undefined> {
-    return this.#world.log(attemptId)?.size
+    return this.#cluster.log(attemptId)?.size
   }
 
   async *readLog(attemptId: string, { start = 0, end = Infinity }: LogRange): AsyncIterable<Uint8Array> {
     this.openReads++
     try {
-      yield* this.#world.log(attemptId)?.read(start, end) ?? []
+      yield* this.#cluster.log(attemptId)?.read(start, end) ?? []
     } finally {
       this.openReads--
     }
@@ -83,9 +83,9 @@ class Simulated implements SimulatedExecutor {
     try {
       for (let position = start; !signal.aborted;) {
         // Asked for before reading, so that what comes while reading is not missed.
-        const changed = this.#world.changesOf(attemptId)?.changed(signal)
+        const changed = this.#cluster.changesOf(attemptId)?.changed(signal)
         changed?.catch(() => undefined) // awaited below, unless the reader leaves first
-        for (const bytes of this.#world.log(attemptId)?.read(position, Infinity) ?? []) {
+        for (const bytes of this.#cluster.log(attemptId)?.read(position, Infinity) ?? []) {
           position += bytes.length
           yield bytes
           if (signal.aborted) return
@@ -101,7 +101,7 @@ class Simulated implements SimulatedExecutor {
   }
 
   async deleteLog(attemptId: string): Promise<void> {
-    this.#world.deleteLog(attemptId)
+    this.#cluster.deleteLog(attemptId)
   }
 
   onChange(listener: () => void): void {
@@ -114,6 +114,6 @@ class Simulated implements SimulatedExecutor {
 
   async close(): Promise<void> {
     this.#unwatch()
-    this.#world.loseServer()
+    this.#cluster.loseServer()
   }
 }

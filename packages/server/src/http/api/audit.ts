@@ -1,13 +1,13 @@
 import { AuditEntry, AuditPage, AuditQuery } from '@science-platform/contract'
 import type { StoredAuditEntry } from '../../audit/entry.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
-import { instant } from '../job-view.ts'
-import type { HttpParts } from '../parts.ts'
+import { instant } from '../views/job-view.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
 /** `/audit`: the audit trail, for administrators to read. There is no way to change it. */
-export function auditRoutes(app: ApiServer, { store }: Pick<HttpParts, 'store'>): void {
+export function auditRoutes(app: ApiServer, { store }: Pick<Dependencies, 'store'>): void {
   for (const schema of [AuditEntry, AuditPage]) app.addSchema(schema)
   app.get(
     '/audit',

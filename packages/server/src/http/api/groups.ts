@@ -3,7 +3,7 @@ import Type from 'typebox'
 import type { Authenticator } from '../../access/authenticate.ts'
 import { addGroup, addMember, groupNamed, removeMember, type DirectoryStep } from '../../access/directory.ts'
 import { viewGroup } from '../../access/views.ts'
-import type { HttpParts } from '../parts.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
@@ -15,7 +15,7 @@ const MemberAddress = Type.Object({
 /** `/groups`: for administrators, to add, list and put users into. */
 export function groupRoutes(
   app: ApiServer,
-  { store }: Pick<HttpParts, 'store'>,
+  { store }: Pick<Dependencies, 'store'>,
   authenticator: Pick<Authenticator, 'forget'>,
 ): void {
   for (const schema of [Group, GroupRequest, Groups]) app.addSchema(schema)

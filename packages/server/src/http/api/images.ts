@@ -9,15 +9,15 @@ import {
 import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { isAdministrator } from '../../access/may-touch.ts'
-import { typesOf } from '../../image/image-types.ts'
-import type { OfferedImage } from '../../image/offered-images.ts'
-import { callerOf } from '../guard.ts'
-import { imagesToldTo } from '../images-told-to.ts'
-import { instant } from '../job-view.ts'
-import { leaving } from '../leaving.ts'
-import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
-import { registryAuth } from '../registry-auth.ts'
+import { typesOf } from '../../image/catalogue/image-types.ts'
+import type { OfferedImage } from '../../image/catalogue/offered-images.ts'
+import { callerOf } from '../server/guard.ts'
+import { imagesToldTo } from '../views/visible-images.ts'
+import { instant } from '../views/job-view.ts'
+import { leaving } from '../server/leaving.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { Problem } from '../server/problem.ts'
+import { registryAuth } from '../views/registry-auth.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
@@ -35,7 +35,7 @@ const ImageAddress = Type.Object({
 /** `/images`: what there is, what each is, and fetching beforehand. */
 export function imageRoutes(
   app: ApiServer,
-  parts: Pick<HttpParts, 'images' | 'catalogue' | 'pulls' | 'logins' | 'store' | 'checkImage'>,
+  parts: Pick<Dependencies, 'images' | 'catalogue' | 'pulls' | 'logins' | 'store' | 'checkImage'>,
 ): void {
   const { images, pulls, logins, store } = parts
   for (const schema of [ImageSummary, ImagePage, ImageInfo, ImagePull]) app.addSchema(schema)

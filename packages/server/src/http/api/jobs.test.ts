@@ -181,7 +181,7 @@ describe('/api/v1/jobs', () => {
   it('shows what a running job uses, and how an ended one ended', async () => {
     const id = await t.submit('ada')
     await t.run(id)
-    t.world.tell(`${id}-1`, use({ cores: 0.5, memoryBytes: 1_000_000 }))
+    t.cluster.tell(`${id}-1`, use({ cores: 0.5, memoryBytes: 1_000_000 }))
     const running = await get(id)
     assert.equal(running.state, 'running')
     assert.deepEqual(running.usage, { cpuSeconds: 0, cores: 0.5, memoryBytes: 1_000_000, memoryPeakBytes: 1_000_000 })

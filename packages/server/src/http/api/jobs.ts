@@ -19,18 +19,18 @@ import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
 import type { StoredJob } from '../../job/job.ts'
-import type { Cancel } from '../cancel.ts'
-import { formsOf } from '../await-change.ts'
-import { findJob } from '../find-job.ts'
-import { auditOfSubmission } from '../audit.ts'
-import { callerOf } from '../guard.ts'
-import { jobEvents } from '../job-events.ts'
-import { instant, viewJob, viewJobs } from '../job-view.ts'
-import { leaving } from '../leaving.ts'
-import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
-import { registryAuth } from '../registry-auth.ts'
-import type { Submit } from '../submit.ts'
+import type { Cancel } from '../../actions/cancel.ts'
+import { formsOf } from '../../actions/await-change.ts'
+import { findJob } from '../views/find-job.ts'
+import { auditOfSubmission } from '../server/audit-requests.ts'
+import { callerOf } from '../server/guard.ts'
+import { jobEvents } from '../views/job-events.ts'
+import { instant, viewJob, viewJobs } from '../views/job-view.ts'
+import { leaving } from '../server/leaving.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { Problem } from '../server/problem.ts'
+import { registryAuth } from '../views/registry-auth.ts'
+import type { Submit } from '../../actions/submit.ts'
 import type { ApiServer } from './api-server.ts'
 import { cursorAfter, readCursor } from './cursor.ts'
 import { idempotencyOf } from './idempotency.ts'
@@ -43,7 +43,7 @@ const longestWaitSeconds = 300
 export const JobAddress = Type.Object({ id: Type.String({ description: 'The id of a job.', examples: ['k3x9a0qz'] }) })
 
 /** The job of an address. @throws {Problem} where there is none that is the caller's business. */
-export async function jobAt(store: HttpParts['store'], caller: Caller, id: string): Promise<StoredJob> {
+export async function jobAt(store: Dependencies['store'], caller: Caller, id: string): Promise<StoredJob> {
   const job = await findJob(store, caller, id)
   if (job !== undefined) return job
   throw new Problem('job-not-found', `There is no job ${shown(id)}, or it is not yours.`, {
@@ -54,7 +54,7 @@ export async function jobAt(store: HttpParts['store'], caller: Caller, id: strin
 /** `/jobs`: submit, list, look at, wait for and cancel. */
 export function jobRoutes(
   app: ApiServer,
-  parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'queue' | 'now'>,
+  parts: Pick<Dependencies, 'store' | 'executor' | 'changes' | 'queue' | 'now'>,
   submit: Submit,
   cancel: Cancel,
 ): void {

@@ -2,9 +2,9 @@ import { Holder, holderKinds, HolderList, HolderSettings, Limits } from '@scienc
 import Type from 'typebox'
 import { shown } from '../../job/invalid.ts'
 import type { Store, StoredHolder } from '../../store/store.ts'
-import { instant } from '../job-view.ts'
-import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
+import { instant } from '../views/job-view.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { Problem } from '../server/problem.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
@@ -16,7 +16,7 @@ const HolderAddress = Type.Object({
 /** `/limits`: what users and groups may hold, for administrators. A change counts at once. */
 export function limitRoutes(
   app: ApiServer,
-  { store, config, queue, now }: Pick<HttpParts, 'store' | 'config' | 'queue' | 'now'>,
+  { store, config, queue, now }: Pick<Dependencies, 'store' | 'config' | 'queue' | 'now'>,
 ): void {
   for (const schema of [Holder, HolderList, HolderSettings, Limits]) app.addSchema(schema)
   app.get(

@@ -20,7 +20,7 @@ async function until(condition: () => boolean): Promise<void> {
 async function running(text = ''): Promise<string> {
   const id = await t.submit('ada')
   await t.run(id)
-  t.world.tell(`${id}-1`, write(text))
+  t.cluster.tell(`${id}-1`, write(text))
   return id
 }
 
@@ -32,9 +32,9 @@ describe('the log of a job', () => {
     assert.deepEqual([waiting.statusCode, waiting.body], [200, ''])
     await t.run(id)
     assert.equal((await log()).body, '')
-    t.world.tell(`${id}-1`, write('one\n'))
+    t.cluster.tell(`${id}-1`, write('one\n'))
     assert.equal((await log()).body, 'one\n')
-    t.world.tell(`${id}-1`, write(Buffer.from([0, 255, 10])))
+    t.cluster.tell(`${id}-1`, write(Buffer.from([0, 255, 10])))
     await t.finish(id, 0)
     const ended = await log()
     assert.deepEqual(ended.rawPayload, Buffer.from('one\n\0\u00ff\n', 'latin1'))
@@ -77,7 +77,7 @@ describe('the log of a job', () => {
 
   it('of 50 MB comes whole', async () => {
     const id = await running()
-    t.world.tell(`${id}-1`, write(Buffer.alloc(50_000_000, 'x')))
+    t.cluster.tell(`${id}-1`, write(Buffer.alloc(50_000_000, 'x')))
     const response = await open(`/api/v1/jobs/${id}/logs`)
     assert.equal((await response.arrayBuffer()).byteLength, 50_000_000)
     assert.equal(t.executor.openReads, 0)
@@ -95,11 +95,11 @@ describe('following a log', () => {
     const decoder = new TextDecoder()
     const next = async () => decoder.decode((await reader.read()).value)
     await t.run(id)
-    t.world.tell(`${id}-1`, write('one\n'))
+    t.cluster.tell(`${id}-1`, write('one\n'))
     assert.equal(await next(), 'one\n')
-    t.world.tell(`${id}-1`, write('two\n'))
+    t.cluster.tell(`${id}-1`, write('two\n'))
     assert.equal(await next(), 'two\n')
-    t.world.tell(`${id}-1`, write('last\n'))
+    t.cluster.tell(`${id}-1`, write('last\n'))
     await t.finish(id, 0)
     assert.equal(await next(), 'last\n')
     assert.equal((await reader.read()).done, true)
@@ -121,7 +121,7 @@ describe('following a log', () => {
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, { range: 'bytes=4-' })
     assert.equal(response.status, 206)
     assert.equal(response.headers.get('content-range'), 'bytes 4-9007199254740991/*')
-    t.world.tell(`${id}-1`, write('4567'))
+    t.cluster.tell(`${id}-1`, write('4567'))
     await t.finish(id, 0)
     assert.equal(await response.text(), '4567')
   })
@@ -145,7 +145,7 @@ describe('following a log', () => {
 
   it('is held up by a slow reader, not gathered for it', async () => {
     const id = await running()
-    t.world.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
+    t.cluster.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
     const socket = connect(Number(new URL(base).port), '127.0.0.1')
     socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
     await new Promise((resolve) => socket.once('readable', resolve))
@@ -163,7 +163,7 @@ describe('a server that stops', () => {
     const authorization = `Bearer ${await other.token('ada')}`
     const id = await other.submit('ada')
     await other.run(id)
-    other.world.tell(`${id}-1`, write('half'))
+    other.cluster.tell(`${id}-1`, write('half'))
     const follower = await fetch(`${address}/api/v1/jobs/${id}/logs?follow=1`, { headers: { authorization } })
     const reader = follower.body?.getReader()
     assert.ok(reader)
@@ -193,7 +193,7 @@ describe('a server that stops while somebody does not read', () => {
     const token = await other.token('ada')
     const id = await other.submit('ada')
     await other.run(id)
-    other.world.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
+    other.cluster.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
     const socket = connect(Number(address.port), '127.0.0.1')
     socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
     await new Promise((resolve) => socket.once('readable', resolve))

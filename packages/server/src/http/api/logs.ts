@@ -2,12 +2,12 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import Type from 'typebox'
 import { attemptId, type StoredJob } from '../../job/job.ts'
-import { callerOf } from '../guard.ts'
-import { leaving } from '../leaving.ts'
-import { contentRange, sliceOf } from '../log-range.ts'
-import { followJob } from '../log-stream.ts'
-import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
+import { callerOf } from '../server/guard.ts'
+import { leaving } from '../server/leaving.ts'
+import { contentRange, sliceOf } from '../views/log-range.ts'
+import { followJob } from '../../actions/follow-log.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { Problem } from '../server/problem.ts'
 import type { ApiServer } from './api-server.ts'
 import { JobAddress, jobAt } from './jobs.ts'
 import { problemResponses } from './responses.ts'
@@ -19,7 +19,10 @@ const text = (description: string) => ({
 })
 
 /** `/jobs/:id/logs`: what a job wrote, in whole, in part, or as it writes. */
-export function logRoutes(app: ApiServer, parts: Pick<HttpParts, 'store' | 'executor' | 'changes' | 'config'>): void {
+export function logRoutes(
+  app: ApiServer,
+  parts: Pick<Dependencies, 'store' | 'executor' | 'changes' | 'config'>,
+): void {
   app.get(
     '/jobs/:id/logs',
     {
@@ -92,7 +95,7 @@ const noAttempt = (job: StoredJob, attempt: number): Problem =>
     field: 'attempt',
   })
 
-const forgotten = (job: StoredJob, { config }: Pick<HttpParts, 'config'>): Problem =>
+const forgotten = (job: StoredJob, { config }: Pick<Dependencies, 'config'>): Problem =>
   new Problem('not-found', `The log of job ${job.id} is no longer there.`, {
     hint: `Logs are kept for ${config.retention.logsDays} days.`,
   })

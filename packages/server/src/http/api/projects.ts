@@ -1,12 +1,12 @@
 import { Project, ProjectChange, ProjectRequest, Projects } from '@science-platform/contract'
 import Type from 'typebox'
 import { addProject, groupNamed, setProject, type DirectoryStep } from '../../access/directory.ts'
-import type { HttpParts } from '../parts.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
 /** `/projects`: for administrators, to add, list and give to groups. */
-export function projectRoutes(app: ApiServer, { store, projects }: Pick<HttpParts, 'store' | 'projects'>): void {
+export function projectRoutes(app: ApiServer, { store, projects }: Pick<Dependencies, 'store' | 'projects'>): void {
   for (const schema of [Project, ProjectChange, ProjectRequest, Projects]) app.addSchema(schema)
   /** The directory follows the store, also when an earlier request was cut off between the two. */
   const change = async (project: Project, step: DirectoryStep): Promise<Project> => {

@@ -1,11 +1,11 @@
 import { QueueOverview } from '@science-platform/contract'
-import { callerOf } from '../guard.ts'
-import type { HttpParts } from '../parts.ts'
+import { callerOf } from '../server/guard.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
 /** `/queue`: how full the platform is, and what of it is the caller's. */
-export function queueRoutes(app: ApiServer, { queue }: Pick<HttpParts, 'queue'>): void {
+export function queueRoutes(app: ApiServer, { queue }: Pick<Dependencies, 'queue'>): void {
   app.addSchema(QueueOverview)
   app.get(
     '/queue',

@@ -1,13 +1,13 @@
 import { Registries, Registry, RegistryLogin, RegistryLoginResult } from '@science-platform/contract'
 import Type from 'typebox'
-import { checkLogin, loginAddress, registryHosts } from '../../image/check-login.ts'
+import { checkLogin, loginAddress, registryHosts } from '../../image/access/check-login.ts'
 import { RegistryError } from '../../image/registry/registry-error.ts'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
-import { callerOf } from '../guard.ts'
-import { instant } from '../job-view.ts'
-import { leaving } from '../leaving.ts'
-import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
+import { callerOf } from '../server/guard.ts'
+import { instant } from '../views/job-view.ts'
+import { leaving } from '../server/leaving.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { Problem } from '../server/problem.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
@@ -21,7 +21,7 @@ const RegistryAddress = Type.Object({
 /** `/registries`: where images may come from, and the caller's credentials there. */
 export function registryRoutes(
   app: ApiServer,
-  { store, catalogue, logins, config, now }: Pick<HttpParts, 'store' | 'catalogue' | 'logins' | 'config' | 'now'>,
+  { store, catalogue, logins, config, now }: Pick<Dependencies, 'store' | 'catalogue' | 'logins' | 'config' | 'now'>,
 ): void {
   const policy = config.images
   for (const schema of [Registry, Registries, RegistryLogin, RegistryLoginResult]) app.addSchema(schema)

@@ -2,16 +2,16 @@ import { isUtf8 } from 'node:buffer'
 import { ProblemBody } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
-import type { Cancel } from '../cancel.ts'
-import { guard } from '../guard.ts'
-import { openapiRoute } from '../openapi.ts'
-import type { HttpParts } from '../parts.ts'
-import type { RateLimits } from '../rate-limits.ts'
-import type { Submit } from '../submit.ts'
-import { Problem } from '../problem.ts'
-import { refuseUnrouted, unrouted } from '../unrouted.ts'
-import { compileSchema, type TypeBoxProvider } from '../validation.ts'
-import { accountRoutes } from './account.ts'
+import type { Cancel } from '../../actions/cancel.ts'
+import { guard } from '../server/guard.ts'
+import { openapiRoute } from '../server/openapi.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import type { RateLimits } from '../server/rate-limits.ts'
+import type { Submit } from '../../actions/submit.ts'
+import { Problem } from '../server/problem.ts'
+import { refuseUnrouted, unrouted } from '../server/unrouted.ts'
+import { compileSchema, type TypeBoxProvider } from '../server/validation.ts'
+import { accountRoutes } from './account-routes.ts'
 import { auditRoutes } from './audit.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
@@ -28,7 +28,7 @@ import { userRoutes } from './users.ts'
 /** `/api/v1`: our own API. Bodies are strict, errors are problems, and the document is made of the schemas. */
 export async function apiRoutes(
   server: FastifyInstance,
-  parts: HttpParts,
+  parts: Dependencies,
   common: {
     readonly authenticator: Authenticator
     readonly rates: RateLimits

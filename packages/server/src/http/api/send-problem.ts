@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { asProblem, problemBody } from '../problem.ts'
-import { factsOf } from '../request-log.ts'
+import { asProblem, problemBody } from '../server/problem.ts'
+import { factsOf } from '../server/request-log.ts'
 
 /** Answers with a problem (RFC 9457), whatever was thrown. What is the server's fault is logged, with its cause. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -3,13 +3,13 @@ import Type from 'typebox'
 import type { Authenticator, Caller } from '../../access/authenticate.ts'
 import { isScope } from '../../access/scopes.ts'
 import { mayRotate, successorOf, tokenMadeBy } from '../../access/token-rules.ts'
-import { newToken } from '../../access/tokens.ts'
+import { newToken } from '../../lib/secrets/token-text.ts'
 import { shown } from '../../job/invalid.ts'
 import type { StoredToken } from '../../store/store.ts'
-import { callerOf } from '../guard.ts'
-import { instant } from '../job-view.ts'
-import type { HttpParts } from '../parts.ts'
-import { Problem } from '../problem.ts'
+import { callerOf } from '../server/guard.ts'
+import { instant } from '../views/job-view.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { Problem } from '../server/problem.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
@@ -18,7 +18,7 @@ const TokenAddress = Type.Object({ id: Type.String({ description: 'The id of a t
 /** `/tokens`: one's own, to make, list, rotate and revoke. */
 export function tokenRoutes(
   app: ApiServer,
-  { store, now }: Pick<HttpParts, 'store' | 'now'>,
+  { store, now }: Pick<Dependencies, 'store' | 'now'>,
   authenticator: Pick<Authenticator, 'forget'>,
 ): void {
   for (const schema of [NewToken, RotateRequest, Token, TokenRequest, Tokens]) app.addSchema(schema)

@@ -3,7 +3,7 @@ import Type from 'typebox'
 import type { Authenticator } from '../../access/authenticate.ts'
 import { addUser, disableUser, enableUser, setUser, userNamed, type DirectoryStep } from '../../access/directory.ts'
 import { viewUser } from '../../access/views.ts'
-import type { HttpParts } from '../parts.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
@@ -12,7 +12,7 @@ const UserAddress = Type.Object({ name: Type.String({ description: 'The name of 
 /** `/users`: for administrators, to add, look at and change. */
 export function userRoutes(
   app: ApiServer,
-  { store, now, cancelJobsOfDisabled }: Pick<HttpParts, 'store' | 'now' | 'cancelJobsOfDisabled'>,
+  { store, now, cancelJobsOfDisabled }: Pick<Dependencies, 'store' | 'now' | 'cancelJobsOfDisabled'>,
   authenticator: Pick<Authenticator, 'forget'>,
 ): void {
   for (const schema of [DisableRequest, User, UserChange, UserRequest, Users]) app.addSchema(schema)

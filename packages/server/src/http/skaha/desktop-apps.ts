@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { HttpParts } from '../parts.ts'
-import { callerOf } from '../guard.ts'
-import { findJob } from '../find-job.ts'
-import { pathOf } from '../route-table.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { callerOf } from '../server/guard.ts'
+import { findJob } from '../views/find-job.ts'
+import { pathOf } from '../server/route-table.ts'
 import { checkLabel } from './label.ts'
 import type { Operations } from './operations.ts'
 import { sendJson } from './sessions.ts'
@@ -16,7 +16,7 @@ type App = FastifyRequest<{ Params: { id: string; app: string; appId: string } }
  */
 export function desktopAppRoutes(
   app: FastifyInstance,
-  { store }: Pick<HttpParts, 'store'>,
+  { store }: Pick<Dependencies, 'store'>,
   operations: Operations,
 ): void {
   const read = { config: { scope: 'read' } } as const

@@ -1,8 +1,8 @@
 import type { ImageRecord } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
-import { callerOf } from '../guard.ts'
-import { imagesToldTo } from '../images-told-to.ts'
-import type { HttpParts } from '../parts.ts'
+import { callerOf } from '../server/guard.ts'
+import { imagesToldTo } from '../views/visible-images.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
 import { parametersOf, sendJson } from './sessions.ts'
@@ -12,7 +12,7 @@ import { WireError } from './wire-error.ts'
 /** `/image`, `/context` and `/repository`: what one may ask for. */
 export function offerRoutes(
   app: FastifyInstance,
-  parts: Pick<HttpParts, 'images' | 'catalogue' | 'pulls' | 'store' | 'context' | 'config'>,
+  parts: Pick<Dependencies, 'images' | 'catalogue' | 'pulls' | 'store' | 'context' | 'config'>,
   operations: Operations,
 ): void {
   app.get('/image', { config: { scope: 'read' }, schema: operations.listImages }, async (request, reply) => {
@@ -40,7 +40,7 @@ export function offerRoutes(
 /** `/capabilities` and `/availability`: for everybody, since clients ask before they have a token. */
 export function vosiRoutes(
   app: FastifyInstance,
-  parts: Pick<HttpParts, 'publicUrl'>,
+  parts: Pick<Dependencies, 'publicUrl'>,
   capabilities: (publicUrl: string) => string,
   operations: ReturnType<typeof vosiOperations>,
 ): void {

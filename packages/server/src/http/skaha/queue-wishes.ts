@@ -1,6 +1,6 @@
 import { JobRequest } from '@science-platform/contract'
 import Type from 'typebox'
-import { compileSchema } from '../validation.ts'
+import { compileSchema } from '../server/validation.ts'
 import type { Parameters } from './parameters.ts'
 
 /** Ours, not the reference server's: parameters by which a script can say what `/api/v1` and `canfar create` take. */

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
-import type { Cancel } from '../cancel.ts'
-import { guard } from '../guard.ts'
-import { openapiRoute } from '../openapi.ts'
-import type { HttpParts } from '../parts.ts'
-import type { RateLimits } from '../rate-limits.ts'
-import type { Submit } from '../submit.ts'
-import { refuseUnrouted } from '../unrouted.ts'
+import type { Cancel } from '../../actions/cancel.ts'
+import { guard } from '../server/guard.ts'
+import { openapiRoute } from '../server/openapi.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import type { RateLimits } from '../server/rate-limits.ts'
+import type { Submit } from '../../actions/submit.ts'
+import { refuseUnrouted } from '../server/unrouted.ts'
 import { desktopAppRoutes } from './desktop-apps.ts'
 import { dialects } from './dialect.ts'
 import { readForms } from './form-body.ts'
@@ -19,7 +19,7 @@ import { sendWireError, unroutedOnWire } from './wire-error.ts'
 /** `/skaha`: the wire that the published clients speak, in both of its versions (docs/wire.md). */
 export async function skahaRoutes(
   app: FastifyInstance,
-  parts: HttpParts,
+  parts: Dependencies,
   common: {
     readonly authenticator: Authenticator
     readonly rates: RateLimits

@@ -3,16 +3,16 @@ import { isEnded, type SessionRecord } from '@science-platform/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
-import type { Cancel } from '../cancel.ts'
-import { findJob } from '../find-job.ts'
+import type { Cancel } from '../../actions/cancel.ts'
+import { findJob } from '../views/find-job.ts'
 import type { JobFilter } from '../../store/store.ts'
-import { auditOfSubmission } from '../audit.ts'
-import { callerOf } from '../guard.ts'
-import { jobEvents } from '../job-events.ts'
-import { usageNow } from '../job-view.ts'
-import type { HttpParts } from '../parts.ts'
-import { registryAuth } from '../registry-auth.ts'
-import type { Submit } from '../submit.ts'
+import { auditOfSubmission } from '../server/audit-requests.ts'
+import { callerOf } from '../server/guard.ts'
+import { jobEvents } from '../views/job-events.ts'
+import { usageNow } from '../views/job-view.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { registryAuth } from '../views/registry-auth.ts'
+import type { Submit } from '../../actions/submit.ts'
 import { isVisible, statesOf, type Dialect } from './dialect.ts'
 import { eventsTable } from './events-table.ts'
 import type { FormFields } from './form-body.ts'
@@ -32,7 +32,7 @@ const pageSize = 500
 /** `/session`: create, list, look at, renew and delete (wire contract 1 and 2). */
 export function sessionRoutes(
   app: FastifyInstance,
-  parts: HttpParts,
+  parts: Dependencies,
   dialect: Dialect,
   operations: Operations,
   common: { readonly submit: Submit; readonly cancel: Cancel },

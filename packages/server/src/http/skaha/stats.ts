@@ -1,5 +1,5 @@
 import type { PlatformStats } from '@science-platform/contract'
-import type { HttpParts } from '../parts.ts'
+import type { Dependencies } from '../server/dependencies.ts'
 
 /** The optional part of stats that the published client shows and the reference server never sends. */
 interface GpuStats {
@@ -12,8 +12,8 @@ interface GpuStats {
  * it is asked for. Pure.
  */
 export function platformStats(
-  allocated: ReturnType<HttpParts['queue']['allocated']>,
-  capacity: ReturnType<HttpParts['capacity']>,
+  allocated: ReturnType<Dependencies['queue']['allocated']>,
+  capacity: ReturnType<Dependencies['capacity']>,
 ): PlatformStats & GpuStats {
   const { largest } = capacity
   return {

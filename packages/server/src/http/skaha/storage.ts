@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { HttpParts } from '../parts.ts'
-import { refuseUnrouted } from '../unrouted.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+import { refuseUnrouted } from '../server/unrouted.ts'
 import { vosiOperations } from './operations.ts'
 import { vosiRoutes } from './platform.ts'
 import { capabilitiesDocument, storageCapabilities } from './vosi.ts'
@@ -13,7 +13,7 @@ import { sendWireError, unroutedOnWire, WireError } from './wire-error.ts'
  */
 export async function storageRoutes(
   app: FastifyInstance,
-  parts: Pick<HttpParts, 'publicUrl' | 'store' | 'log'>,
+  parts: Pick<Dependencies, 'publicUrl' | 'store' | 'log'>,
 ): Promise<void> {
   app.setErrorHandler(sendWireError)
   refuseUnrouted(app, (request, path, allowed) =>

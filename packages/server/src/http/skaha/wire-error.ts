@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { masked } from '../../access/mask.ts'
-import { asProblem, type Problem } from '../problem.ts'
-import { factsOf } from '../request-log.ts'
+import { masked } from '../../lib/secrets/mask.ts'
+import { asProblem, type Problem } from '../server/problem.ts'
+import { factsOf } from '../server/request-log.ts'
 
 /** An answer of the wire that is no success: a status and one line of text (wire contract 1.5). */
 export class WireError extends Error {

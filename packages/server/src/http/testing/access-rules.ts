@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import { addProject, addUser, type DirectoryStep } from '../../access/directory.ts'
 import type { Scope } from '../../access/scopes.ts'
-import { newToken } from '../../access/tokens.ts'
+import { newToken } from '../../lib/secrets/token-text.ts'
 import type { TestApp } from './test-app.ts'
 
 /** What the parameters of an address stand for. */

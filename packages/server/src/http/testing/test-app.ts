@@ -7,33 +7,33 @@ import type { FastifyInstance, InjectOptions } from 'fastify'
 import { openAuditTrail, type AuditTrail } from '../../audit/trail.ts'
 import { projectFolders } from '../../access/project-folders.ts'
 import { registryLogins, type RegistryLogins } from '../../access/registry-logins.ts'
-import { openSeal } from '../../access/seal.ts'
+import { openSeal } from '../../lib/secrets/seal.ts'
 import { openTokenUse } from '../../access/token-use.ts'
-import { newToken, tokenBytes, tokenOf } from '../../access/tokens.ts'
+import { newToken, tokenBytes, tokenOf } from '../../lib/secrets/token-text.ts'
 import type { Scope } from '../../access/scopes.ts'
 import { exit, forever } from '../../executor/simulated/behaviour.ts'
 import { createSimulatedExecutor, type SimulatedExecutor } from '../../executor/simulated/simulated.ts'
-import { World } from '../../executor/simulated/world.ts'
+import { SimulatedCluster } from '../../executor/simulated/simulated-cluster.ts'
 import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
-import type { LocalImage } from '../../image/local-images.ts'
-import { openLocalImages } from '../../image/open-local-images.ts'
-import { createPulls } from '../../image/pulls.ts'
+import type { LocalImage } from '../../image/store/local-images.ts'
+import { openLocalImages } from '../../image/store/open-local-images.ts'
+import { createPulls } from '../../image/fetch/pulls.ts'
 import { JobChanges } from '../../job/changes.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import { contextOf } from '../../job/resources.ts'
-import { createLog } from '../../log.ts'
+import { createLog } from '../../lib/log.ts'
 import { createMetrics } from '../../metrics/metrics.ts'
-import { policyOf } from '../../scheduler/policy.ts'
+import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { Queue } from '../../scheduler/queue.ts'
 import { plainSpec } from '../../scheduler/testing/plain-spec.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
-import { startCancellingDisabled } from '../cancel-disabled.ts'
-import { VirtualClock } from '../../virtual-clock.ts'
-import { createApp, type HttpParts } from '../app.ts'
-import type { DeclaredRoute } from '../route-table.ts'
+import { startCancellingDisabled } from '../../actions/cancel-disabled.ts'
+import { VirtualClock } from '../../lib/virtual-clock.ts'
+import { createApp, type Dependencies } from '../server/app.ts'
+import type { DeclaredRoute } from '../server/route-table.ts'
 
 /** A server over a real store, with users and tokens, and attempts that do what a test says. */
 export interface TestApp {
@@ -45,7 +45,7 @@ export interface TestApp {
   readonly audit: AuditTrail
   readonly executor: SimulatedExecutor
   /** Where attempts are; they run until they are told something else. */
-  readonly world: World
+  readonly cluster: SimulatedCluster
   /** Moves only when a test moves it. */
   readonly clock: { now: number }
   /** Times that the loop was woken. */
@@ -80,7 +80,7 @@ const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
 const unlimited = { reads: plenty, changes: plenty, unauthenticated: plenty }
 
 /** The configuration of a {@link TestApp}. */
-export const testConfig: HttpParts['config'] = {
+export const testConfig: Dependencies['config'] = {
   // Nobody listens there: no test asks the real one.
   images: {
     registries: ['images.canfar.net'],
@@ -155,7 +155,7 @@ const recorded = <T extends object>(part: T, calls: string[]): T =>
 
 /** Makes a {@link TestApp} that is closed and removed after the test that makes it, or after all of a file. */
 export async function testApp(
-  change: Partial<HttpParts> = {},
+  change: Partial<Dependencies> = {},
   options: Parameters<typeof createApp>[1] = {},
 ): Promise<TestApp> {
   const folder = await mkdtemp(join(tmpdir(), 'sp-http-'))
@@ -165,8 +165,8 @@ export async function testApp(
   const store = announcing(await openSqliteStore(databasePath), changes)
   const nodes = [{ name: 'here', cores: 16, memoryGb: 64, gpus: 0 }]
   const attemptClock = new VirtualClock()
-  const world = new World({ clock: attemptClock, nodes, behaviourOf: () => ({ command: [forever] }) })
-  const executor = createSimulatedExecutor(world)
+  const cluster = new SimulatedCluster({ clock: attemptClock, nodes, behaviourOf: () => ({ command: [forever] }) })
+  const executor = createSimulatedExecutor(cluster)
   const queue = new Queue(testConfig.policy, clock.now)
   queue.learnNodes(nodes)
   changes.watchAll((jobs) => {
@@ -200,7 +200,7 @@ export async function testApp(
         registries: () => [{ registry: 'images.canfar.net', images: 2, fault: true }],
         imageBytes: () => local.bytesUsed(),
       }),
-      vitals: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
+      readinessChecks: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
       images: { list: async () => images, describe: (image, options) => local.describe(image, options) },
       catalogue: { registries: () => catalogue },
       pulls,
@@ -287,7 +287,7 @@ export async function testApp(
     changes,
     audit,
     executor,
-    world,
+    cluster,
     clock,
     woken: () => wakes,
     routes: app.routeTable.routes,
@@ -316,7 +316,7 @@ export async function testApp(
       return found(id)
     },
     finish: async (id, exitCode) => {
-      world.tell(attemptId(id, 1), exit(exitCode))
+      cluster.tell(attemptId(id, 1), exit(exitCode))
       const endedAt = clock.now
       const { state } = await found(id)
       const event = state === 'stopping' ? ({ type: 'cancelled' } as const) : ({ type: 'exited', exitCode } as const)

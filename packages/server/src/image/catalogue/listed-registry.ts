@@ -1,4 +1,4 @@
-import { imageSource, type ImagePolicy } from '../allowed.ts'
+import { imageSource, type ImagePolicy } from '../access/allowed.ts'
 
 /** One of the registries whose images are listed: a host, perhaps with the beginning of a path. */
 export interface ListedRegistry {

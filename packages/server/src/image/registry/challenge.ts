@@ -1,4 +1,4 @@
-import type { ImageSource } from '../allowed.ts'
+import type { ImageSource } from '../access/allowed.ts'
 
 /** How a registry wants to be told who asks (RFC 9110, 11.6.1; distribution's token specification). */
 export type Challenge =

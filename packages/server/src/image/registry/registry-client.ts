@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { ImageSource } from '../allowed.ts'
+import type { ImageSource } from '../access/allowed.ts'
 import { digestOf } from '../manifest.ts'
 import { apiHost, isRealmOf, readChallenge, type Challenge } from './challenge.ts'
 import { exchange, shown, type Answer } from './exchange.ts'

@@ -1,5 +1,5 @@
 import { fits, machineArchitecture, readConfig, readManifest, type ImageConfig, type Platform } from '../manifest.ts'
-import type { SingleImage } from '../layouts.ts'
+import type { SingleImage } from '../store/layouts.ts'
 import type { RegistryClient } from './registry-client.ts'
 
 /** What a registry has under a digest, as far as it matters on this machine. */

@@ -4,8 +4,8 @@ import { createWriteStream } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { freePort } from '../../free-port.ts'
-import { runTool } from '../../tool.ts'
+import { freePort } from '../../lib/free-port.ts'
+import { runTool } from '../../lib/tool.ts'
 
 /** A real registry of a test. */
 export interface TestRegistry {

@@ -1,15 +1,7 @@
 import fc from 'fast-check'
-import { defaultPolicy, policyOf } from '../policy.ts'
-import {
-  type Holder,
-  type LimitsByHour,
-  type PlanNode,
-  type Policy,
-  type QueuedJob,
-  type Snapshot,
-  type Usage,
-  weekdays,
-} from '../snapshot.ts'
+import { defaultPolicy, policyOf } from '../../configuration/policy/policy-of.ts'
+import { type Holder, type LimitsByHour, type Policy, weekdays } from '../../configuration/policy/policy.ts'
+import { type PlanNode, type QueuedJob, type Snapshot, type Usage } from '../cache/snapshot.ts'
 
 /** A Monday, eight in the morning in Vancouver: office hours have just begun. */
 const monday = Date.UTC(2026, 10, 23, 16)

@@ -1,5 +1,12 @@
-import { policyOf } from '../policy.ts'
-import { type ActiveJob, emptySnapshot, type Plan, type PlanNode, type QueuedJob, type Snapshot } from '../snapshot.ts'
+import { policyOf } from '../../configuration/policy/policy-of.ts'
+import {
+  type ActiveJob,
+  emptySnapshot,
+  type Plan,
+  type PlanNode,
+  type QueuedJob,
+  type Snapshot,
+} from '../cache/snapshot.ts'
 
 /** A Monday, ten in the morning. */
 export const morning = Date.UTC(2026, 10, 23, 10)

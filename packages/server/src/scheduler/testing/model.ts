@@ -1,5 +1,14 @@
-import { kinKeyOf, shapeKey } from '../lane.ts'
-import type { ActiveJob, Plan, PlannerEvent, PlanNode, QueuedJob, Reservation, Snapshot, Usage } from '../snapshot.ts'
+import { kinKeyOf, shapeKey } from '../cache/lane.ts'
+import type {
+  ActiveJob,
+  Plan,
+  PlannerEvent,
+  PlanNode,
+  QueuedJob,
+  Reservation,
+  Snapshot,
+  Usage,
+} from '../cache/snapshot.ts'
 
 /** What a planner has been told, kept the plainest way: what it should know is what this has as a snapshot. */
 export class Model {

@@ -2,15 +2,15 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import type { Executor } from '../../executor/executor.ts'
 import { createSimulatedExecutor } from '../../executor/simulated/simulated.ts'
-import type { World } from '../../executor/simulated/world.ts'
+import type { SimulatedCluster } from '../../executor/simulated/simulated-cluster.ts'
 import { JobChanges } from '../../job/changes.ts'
 import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store } from '../../store/store.ts'
-import type { Clock } from '../../clock.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { Loop } from '../loop.ts'
-import { policyOf, type PartialPolicy } from '../policy.ts'
-import { CallFailed, Life } from './life.ts'
+import { policyOf, type PartialPolicy } from '../../configuration/policy/policy-of.ts'
+import { CallFailed, FaultInjector } from './fault-injector.ts'
 import { plainSpec } from './plain-spec.ts'
 
 /** What a {@link Server} is made of. */
@@ -18,15 +18,15 @@ export interface ServerParts {
   /** Where its database is, or will be. */
   readonly folder: string
   readonly clock: Clock
-  readonly world: World
+  readonly cluster: SimulatedCluster
   readonly policy: PartialPolicy
-  /** It hears of no change in the world: it only finds out by looking. @defaultValue false */
+  /** It hears of no change in the cluster: it only finds out by looking. @defaultValue false */
   readonly deaf?: boolean
 }
 
-/** Loop and store as one process has them, on a simulated world and a virtual clock. The next one finds what it leaves. */
+/** Loop and store as one process has them, on a simulated cluster and a virtual clock. The next one finds what it leaves. */
 export class Server {
-  readonly life = new Life()
+  readonly faultInjector = new FaultInjector()
   /** The store as the process has it. */
   readonly store: Store
   /** The same, whether the process lives or not. */
@@ -36,12 +36,12 @@ export class Server {
   readonly errors: string[] = []
   readonly #close: () => Promise<void>
 
-  private constructor(kept: Store, { clock, world, policy, deaf = false }: ServerParts) {
-    const executor = createSimulatedExecutor(world)
+  private constructor(kept: Store, { clock, cluster, policy, deaf = false }: ServerParts) {
+    const executor = createSimulatedExecutor(cluster)
     const changes = new JobChanges()
-    const own: Executor = this.life.of(executor)
+    const own: Executor = this.faultInjector.of(executor)
     this.kept = kept
-    this.store = announcing(this.life.of(kept), changes)
+    this.store = announcing(this.faultInjector.of(kept), changes)
     this.loop = new Loop({
       store: this.store,
       executor: deaf ? Object.assign(own, { onChange: () => {} }) : own,
@@ -59,12 +59,12 @@ export class Server {
   }
 
   /** Begins a process. It may have ended when this returns: killed early, or because a call failed that it cannot do without. */
-  static async begin(parts: ServerParts, prepare: (life: Life) => void = () => {}): Promise<Server> {
+  static async begin(parts: ServerParts, prepare: (faultInjector: FaultInjector) => void = () => {}): Promise<Server> {
     const server = new Server(await openSqliteStore(join(parts.folder, 'db')), parts)
-    prepare(server.life)
+    prepare(server.faultInjector)
     await server.loop.open().catch((error: unknown) => {
       if (!(error instanceof CallFailed)) throw error
-      server.life.end()
+      server.faultInjector.end()
     })
     return server
   }

@@ -1,6 +1,6 @@
 import { pino } from 'pino'
-import { KubernetesApi } from '../api.ts'
-import { identitySource } from '../kubeconfig.ts'
+import { KubernetesApi } from '../api/api-client.ts'
+import { identitySource } from '../credentials/kubeconfig.ts'
 
 export type { V1Job, V1Pod } from '@kubernetes/client-node'
 

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { runTool } from '../../../tool.ts'
+import { runTool } from '../../../lib/tool.ts'
 import { createIsolatedNetwork } from './isolated.ts'
 import type { IsolatedNetwork, NetworkLease } from './network.ts'
 

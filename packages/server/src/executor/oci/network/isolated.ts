@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { runTool } from '../../../tool.ts'
+import { runTool } from '../../../lib/tool.ts'
 import { ResolverOfHost } from './host-resolver.ts'
 import { Leases } from './leases.ts'
 import {

@@ -1,5 +1,5 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
-import { runTool } from '../../../tool.ts'
+import { runTool } from '../../../lib/tool.ts'
 import type { NetworkPlan, Slot } from './plan.ts'
 import { parseSubnet, type Subnet } from './subnet.ts'
 

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ImageError } from '../../../image/image-error.ts'
-import type { LocalImages, PreparedImage } from '../../../image/local-images.ts'
+import { ImageError } from '../../../image/fetch/image-error.ts'
+import type { LocalImages, PreparedImage } from '../../../image/store/local-images.ts'
 
 /** Makes an unpacked image root from the machine's static busybox. */
 export async function makeBusyboxRoot(rootfs: string): Promise<void> {

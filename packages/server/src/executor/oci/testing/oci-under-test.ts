@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import type { PreparedImage } from '../../../image/local-images.ts'
+import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { Account } from '../../executor.ts'
 import { createOciExecutor, type OciExecutor, type OciExecutorOptions } from '../oci.ts'
 import { fixedImages, makeBusyboxRoot } from './busybox-root.ts'
@@ -90,10 +90,10 @@ export class OciUnderTest {
     return Number(readFileSync(join(this.attemptFolder(attemptId), 'init.pid'), 'utf8'))
   }
 
-  /** Pid of this process's nursery of supervisors. */
-  nurseryPid(): number | undefined {
+  /** Pid of this process's forkServer of supervisors. */
+  forkServerPid(): number | undefined {
     const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean)
-    return children.map(Number).find((pid) => readQuietly(`/proc/${pid}/cmdline`).includes('\0nursery\0'))
+    return children.map(Number).find((pid) => readQuietly(`/proc/${pid}/cmdline`).includes('\0fork-server\0'))
   }
 
   /** What is left on the machine of all attempts: supervisors, control groups with something in them, mounts. */

@@ -1,0 +1,83 @@
+import { chmod, mkdir, open, readFile, realpath, rename, rm, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { readConfiguration, type Configuration } from './configuration.ts'
+import { CommandFailure } from '../failure.ts'
+
+/** Where the configuration is. Only HOME moves it, as with the published client (wire contract 4.3). */
+export const configurationPath = (): string => join(homedir(), '.canfar', 'config.yaml')
+
+/** The saved configuration; undefined when there is none. Throws a {@link CommandFailure} when it cannot be used. */
+export async function loadConfiguration(): Promise<Configuration | undefined> {
+  const path = configurationPath()
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new CommandFailure(
+      'failure',
+      'config.invalid',
+      `cannot read ${path}: ${(error as Error).message}`,
+      undefined,
+      error,
+    )
+  }
+  const { parse } = await import('yaml')
+  let document: unknown
+  try {
+    document = parse(text)
+  } catch (error) {
+    const firstLine = (error as Error).message.split('\n')[0] ?? ''
+    throw unusable(path, `it is no YAML: ${firstLine}`, error)
+  }
+  const configuration = readConfiguration(document)
+  if (typeof configuration === 'string') throw unusable(path, configuration)
+  return configuration
+}
+
+/**
+ * Saves the configuration so that a reader sees the old file or the new one and never a part. It holds tokens: the file is
+ * for its owner alone, and so is the folder.
+ */
+export async function saveConfiguration(configuration: Configuration): Promise<void> {
+  const { stringify } = await import('yaml')
+  const path = configurationPath()
+  const folder = dirname(path)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  if (((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, 0o700)
+  // Where the file is a link into somebody's collection of settings, the link stays and its target is replaced.
+  const target = await realpath(path).catch(() => path)
+  const temporary = join(dirname(target), `.config.yaml.${process.pid}`)
+  try {
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await file.writeFile(stringify(configuration))
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, target)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw new CommandFailure(
+      'failure',
+      'config.invalid',
+      `cannot write ${path}: ${(error as Error).message}`,
+      undefined,
+      error,
+    )
+  }
+}
+
+/** Removes the configuration. */
+export const removeConfiguration = (): Promise<void> => rm(configurationPath(), { force: true })
+
+const unusable = (path: string, why: string, cause?: unknown): CommandFailure =>
+  new CommandFailure(
+    'failure',
+    'config.invalid',
+    `${path} cannot be used: ${why}`,
+    `mend it, or move it away and log in again: canfar auth login --server URL`,
+    cause,
+  )

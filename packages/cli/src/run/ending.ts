@@ -1,0 +1,59 @@
+import type { Job, SessionRecord } from '@science-platform/contract'
+import { exitCodes } from '../exit-codes.ts'
+import { duration } from '../output/quantities.ts'
+
+/** How a job ended, as far as its server tells. */
+export interface Ending {
+  readonly id: string
+  readonly name: string
+  readonly state: 'succeeded' | 'failed' | 'cancelled'
+  readonly exitCode?: number
+  readonly cause?: { readonly code: string; readonly message: string; readonly hint?: string }
+  /** Seconds from the start of its command to its end. */
+  readonly seconds?: number
+}
+
+/** The ending in a job of our own API. Only for jobs that have ended. */
+export function endingOfJob(job: Job): Ending {
+  const { id, name, state, exitCode, cause, startedAt, endedAt } = job
+  if (state !== 'succeeded' && state !== 'failed' && state !== 'cancelled')
+    throw new Error(`job ${id} is ${state} and has not ended`)
+  const seconds =
+    startedAt === undefined || endedAt === undefined ? undefined : (Date.parse(endedAt) - Date.parse(startedAt)) / 1000
+  return {
+    id,
+    name,
+    state,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(cause === undefined ? {} : { cause }),
+    ...(seconds === undefined ? {} : { seconds }),
+  }
+}
+
+/** The ending in a session of any skaha server; undefined while it goes on. */
+export function endingOfSession({ id, name, status, exitCode, cause }: SessionRecord): Ending | undefined {
+  const known = { id, name, ...(exitCode === undefined ? {} : { exitCode }), ...(cause === undefined ? {} : { cause }) }
+  if (status === 'Completed' || status === 'Succeeded') return { exitCode: 0, ...known, state: 'succeeded' }
+  if (status === 'Failed' || status === 'Error') return { ...known, state: 'failed' }
+  return status === 'Terminated' ? { ...known, state: 'cancelled' } : undefined
+}
+
+/** The exit code that stands for how a job ended: its own, 143 when it was cancelled, 70 when it failed without one. */
+export function endingExitCode({ state, exitCode }: Ending): number {
+  if (state === 'succeeded') return 0
+  if (state === 'cancelled') return exitCodes.cancelled.code
+  return exitCode === undefined || exitCode === 0 ? exitCodes.noExitCode.code : exitCode
+}
+
+/** The exit code for several jobs: the first that is not 0. */
+export const endingsExitCode = (endings: readonly Ending[]): number =>
+  endings.map(endingExitCode).find((code) => code !== 0) ?? 0
+
+/** How a job ended, in one line, and what to do about it in a second where there is something to do. */
+export function endingLines({ id, name, state, exitCode, cause, seconds }: Ending): string[] {
+  const after = seconds === undefined ? '' : ` after ${duration(seconds)}`
+  const code = exitCode === undefined || state === 'cancelled' ? '' : `, exit code ${exitCode}`
+  const why = state !== 'failed' || cause === undefined || cause.code === 'exited' ? '' : `: ${cause.message}`
+  const line = `${id} (${name}) ${state}${after}${code}${why}`
+  return state === 'failed' && cause?.hint !== undefined ? [line, `fix: ${cause.hint}`] : [line]
+}

@@ -1,0 +1,63 @@
+import { accountFor } from '../access/accounts.ts'
+import type { RegistryLogins } from '../access/registry-logins.ts'
+import type { AttemptSpec } from '../executor/executor.ts'
+import { platformEnvironment } from '../job/environment.ts'
+import { attemptId, type StoredJob } from '../job/job.ts'
+import { classOf } from '../scheduler/cache/lane.ts'
+import { needsOf } from '../scheduler/cache/planned-job.ts'
+import type { Policy } from '../configuration/policy/policy.ts'
+import type { Store } from '../store/store.ts'
+
+/** What the executor must know of a job's latest attempt. */
+export async function attemptSpec(
+  job: StoredJob,
+  {
+    store,
+    logins,
+    jobToken,
+    platformUrl,
+    defaultNetwork,
+    policy,
+  }: {
+    readonly store: Pick<Store, 'account'>
+    readonly logins: Pick<RegistryLogins, 'ofJob'>
+    /** The token that a job carries. */
+    readonly jobToken: (jobId: string) => string
+    /** Where a job on a network reaches the platform: scheme, host and port. */
+    readonly platformUrl: (network: AttemptSpec['network']) => string
+    readonly defaultNetwork?: AttemptSpec['network']
+    readonly policy: Pick<Policy, 'classes'>
+  },
+): Promise<AttemptSpec> {
+  const [account, registryAuth] = await Promise.all([store.account(job.owner), logins.ofJob(job)])
+  if (account === undefined) throw new Error(`its owner ${job.owner} is no user of the platform any more`)
+  const network = job.network ?? defaultNetwork
+  return {
+    id: attemptId(job.id, job.attempt),
+    jobId: job.id,
+    name: job.name,
+    account: accountFor(account),
+    image: job.image,
+    ...(job.imageDigest === undefined ? {} : { imageDigest: job.imageDigest }),
+    ...(job.cmd === undefined ? {} : { cmd: job.cmd }),
+    ...(job.args === undefined ? {} : { args: job.args }),
+    env: {
+      ...job.env,
+      ...platformEnvironment({
+        id: job.id,
+        owner: job.owner,
+        hostname: job.name,
+        home: `/arc/home/${job.owner}`,
+        attempt: job.attempt,
+        resources: job.resources,
+        token:
+          job.jobToken === undefined ? undefined : { token: jobToken(job.id), url: `${platformUrl(network)}/skaha/v1` },
+      }),
+    },
+    resources: job.resources,
+    ...(network === undefined ? {} : { network }),
+    graceSeconds: job.graceSeconds,
+    priorityClass: classOf(needsOf(job), policy),
+    ...(registryAuth === undefined ? {} : { registryAuth }),
+  }
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { disableUser, enableUser } from '../access/directory.ts'
+import { startCancellingDisabled } from './cancel-disabled.ts'
+import { testApp } from '../http/testing/test-app.ts'
+
+test('jobs of a disabled user end, more than fit into one transaction and those that came late, and no others', async () => {
+  const t = await testApp()
+  const many = await t.as('bob', {
+    method: 'POST',
+    url: '/api/v1/jobs',
+    payload: { name: 'many', image: 'localhost/test:1', replicas: 1_100 },
+  })
+  const { ids } = many.json<{ ids: string[] }>()
+  const adas = await t.submit('ada')
+  const cancelling = startCancellingDisabled(t.store, { error: () => undefined }, () => t.clock.now)
+  await cancelling.now()
+  assert.equal((await t.store.notEnded()).length, 1_101, 'nobody is disabled yet')
+
+  // As an administrative command does it: in the store, without the server.
+  await t.store.changeDirectory(disableUser('bob', { cancelJobs: true, now: t.clock.now }))
+  await cancelling.now()
+  assert.deepEqual(
+    (await t.store.notEnded()).map(({ id }) => id),
+    [adas],
+  )
+  const late = { ...(await t.store.job(ids[0] ?? ''))!, id: 'late0000', seq: 9e15, state: 'queued' as const }
+  await t.store.submit({ jobs: [late], events: [] })
+  await cancelling.now()
+  assert.equal((await t.store.job('late0000'))?.state, 'cancelled')
+
+  await t.store.changeDirectory(enableUser('bob'))
+  await t.store.submit({ jobs: [{ ...late, id: 'late0001', seq: 9e15 + 1 }], events: [] })
+  await cancelling.now()
+  assert.equal((await t.store.job('late0001'))?.state, 'queued')
+  await cancelling.close()
+})

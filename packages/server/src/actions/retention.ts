@@ -1,0 +1,50 @@
+import type { Logger } from 'pino'
+import type { Config } from '../configuration/config.ts'
+import type { Executor } from '../executor/executor.ts'
+import type { Store } from '../store/store.ts'
+
+const hourMs = 3_600_000
+const dayMs = 24 * hourMs
+const jobsAtOnce = 200
+
+/** How long an answer to an Idempotency-Key is remembered. */
+const idempotencyMs = dayMs
+
+/** Deletes, hour by hour from now on, what was kept for as long as the configuration says. Returns how to stop it. */
+export function startRetention(
+  store: Store,
+  executor: Pick<Executor, 'deleteLog'>,
+  config: Config['retention'],
+  log: Logger,
+  now: () => number = Date.now,
+): () => Promise<void> {
+  let logsDeletedUntil = 0
+
+  async function deleteOld(): Promise<void> {
+    await store.deleteIdempotencyBefore(now() - idempotencyMs)
+    await store.deleteRunHistoriesBefore(now() - config.jobsDays * dayMs)
+    await store.deleteStartForecastsBefore(now() - config.jobsDays * dayMs)
+    await store.deleteAuditBefore(now() - config.auditDays * dayMs)
+    const logsEnd = now() - config.logsDays * dayMs
+    for (const id of await store.attemptsEndedBetween(logsDeletedUntil, logsEnd)) await executor.deleteLog(id)
+    logsDeletedUntil = logsEnd
+    for (;;) {
+      const attempts = await store.deleteJobsEndedBefore(now() - config.jobsDays * dayMs, jobsAtOnce)
+      for (const id of attempts) await executor.deleteLog(id)
+      if (attempts.length < jobsAtOnce) return
+    }
+  }
+
+  let work = Promise.resolve()
+  const tick = (): void => {
+    work = work.then(deleteOld).catch((error: unknown) => {
+      log.error({ err: error }, 'old jobs could not be deleted; it is tried again in an hour')
+    })
+  }
+  tick()
+  const timer = setInterval(tick, hourMs)
+  return async () => {
+    clearInterval(timer)
+    await work
+  }
+}

@@ -1,0 +1,139 @@
+import type { JobRequest, Network, PlatformContext } from '@science-platform/contract'
+import type { Caller } from '../access/authenticate.ts'
+import type { RegistryLogins } from '../access/registry-logins.ts'
+import { jobTokenScopes, tokensOfJobs } from '../access/token-rules.ts'
+import type { AuditEntry } from '../audit/entry.ts'
+import type { Executor } from '../executor/executor.ts'
+import { newJobId } from '../job/ids.ts'
+import { InvalidRequest } from '../job/invalid.ts'
+import { checkNetwork } from '../job/offered-networks.ts'
+import type { StoredJob } from '../job/job.ts'
+import { jobsOf } from '../job/submission.ts'
+import { JobIdTaken, type IdempotencyKey, type Store, type StoredEvent, type SubmitOutcome } from '../store/store.ts'
+
+/** What {@link submitter} is built from. */
+export interface SubmitDependencies {
+  readonly store: Pick<Store, 'submit' | 'answeredBefore'>
+  readonly executor: Pick<Executor, 'signal'>
+  /** What may be asked for. */
+  readonly context: () => PlatformContext
+  /** The networks that a job may ask for. */
+  readonly networks: readonly Network[]
+  /** The image reference in full. @throws {InvalidRequest} where it is none, or not allowed. */
+  readonly checkImage: (reference: string) => string
+  readonly logins: Pick<RegistryLogins, 'sealFor'>
+  /** The token that a job carries. */
+  readonly jobToken: (jobId: string) => string
+  readonly queue: {
+    /**
+     * Checks that jobs of one request can run some day and have room to wait. Call the returned function when they are
+     * stored, or were not. @throws {InvalidRequest}
+     */
+    readonly admit: (jobs: readonly StoredJob[]) => () => void
+  }
+  readonly wake: () => void
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** What is to be submitted, and for whom. */
+export interface Submission {
+  readonly caller: Caller
+  readonly request: JobRequest
+  /** `user:password` for the image's registry. */
+  readonly registryAuth?: string | undefined
+  readonly idempotency?: IdempotencyKey | undefined
+  /** What the audit trail is told, where the jobs are stored, of the first of them. */
+  readonly audit: (subject: string) => AuditEntry
+}
+
+/** Bytes of cmd, args and env that one request may have stored: each of its replicas has its own. */
+const mostBytes = 64 * 2 ** 20
+
+/** Stores the jobs of a request, all or none. They are durable when the promise is fulfilled. */
+export type Submit = (submission: Submission) => Promise<SubmitOutcome>
+
+/**
+ * The one way in for jobs, whichever API they come through.
+ * @throws {InvalidRequest} naming the field; then nothing was stored.
+ */
+export function submitter(dependencies: SubmitDependencies, nextSeq: () => number): Submit {
+  const submit: Submit = async (submission) => {
+    try {
+      return await submitNew(submission)
+    } catch (error) {
+      // Ids are drawn; that one is taken happens about once in a million millions.
+      if (error instanceof JobIdTaken) return submit(submission)
+      // What was accepted before is answered as before, though the queue may be full now, or its time be past.
+      const { idempotency } = submission
+      const known =
+        idempotency === undefined || !(error instanceof InvalidRequest)
+          ? undefined
+          : await dependencies.store.answeredBefore(idempotency)
+      if (known === undefined) throw error
+      return known
+    }
+  }
+  return submit
+
+  async function submitNew({ caller, request, registryAuth, idempotency, audit }: Submission): Promise<SubmitOutcome> {
+    const now = dependencies.now()
+    const image = dependencies.checkImage(request.image)
+    checkNetwork(request.network, dependencies.networks)
+    checkSize(request)
+    if (request.signal !== undefined && dependencies.executor.signal === undefined) {
+      throw new InvalidRequest(
+        'signal',
+        `signal is ${request.signal}, but jobs here run where no signal can be sent to them`,
+        'Leave signal out: SIGTERM comes when the time is over, graceSeconds before SIGKILL.',
+      )
+    }
+    const jobs = jobsOf(
+      { ...request, image },
+      {
+        owner: caller.account,
+        context: dependencies.context(),
+        now,
+        jobToken: jobTokenScopes(request, caller),
+        newId: newJobId,
+        nextSeq,
+      },
+    )
+    const events = jobs.map((job): StoredEvent => ({
+      jobId: job.id,
+      at: now,
+      type: 'Normal',
+      reason: 'Queued',
+      message: 'Accepted; waiting for its turn.',
+    }))
+    const sealed = registryAuth === undefined ? undefined : dependencies.logins.sealFor(image, registryAuth)
+    const tokens = tokensOfJobs(jobs, caller, dependencies.jobToken)
+    const entered = dependencies.queue.admit(jobs)
+    try {
+      const outcome = await dependencies.store.submit({
+        jobs,
+        events,
+        ...(tokens.length === 0 ? {} : { tokens }),
+        ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
+        ...(idempotency === undefined ? {} : { idempotency }),
+        audit: audit(jobs[0]?.id ?? ''),
+      })
+      if (outcome.outcome === 'stored') dependencies.wake()
+      return outcome
+    } finally {
+      entered()
+    }
+  }
+}
+
+/** @throws {InvalidRequest} where few bytes in many replicas would become many. */
+function checkSize({ cmd, args, env, replicas = 1 }: JobRequest): void {
+  if (replicas === 1) return
+  const each = Buffer.byteLength(JSON.stringify([cmd, args, env]))
+  if (each * replicas <= mostBytes) return
+  throw new InvalidRequest(
+    'replicas',
+    `replicas is ${replicas}, each with ${each} bytes of cmd, args and env; together they may have ${mostBytes}`,
+    'Put the data into a file under /arc and pass its path.',
+  )
+}

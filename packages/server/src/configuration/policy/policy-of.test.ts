@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { couldEverFit, couldNeverStart } from '../../scheduler/rules/feasibility.ts'
+import { InvalidPolicy } from './invalid-policy.ts'
+import { classOf, runTimeStep } from '../../scheduler/cache/lane.ts'
+import { defaultPolicy, policyOf, requireHolder } from './policy-of.ts'
+import type { LimitsByHour } from './policy.ts'
+
+const refused = (act: () => unknown, message: RegExp) =>
+  assert.throws(act, (error) => error instanceof InvalidPolicy && message.test(`${error.message}. ${error.hint}`))
+
+test('what is left out has its default', () => {
+  assert.deepEqual(policyOf({}), defaultPolicy)
+  assert.equal(policyOf({ points: { deadline: 0 } }).points.userShare, 12)
+})
+
+test('numbers that make no sense are refused with their key and what would do', () => {
+  for (const halfLifeHours of [0, -1, Number.NaN, 1e9, Infinity])
+    refused(() => policyOf({ halfLifeHours }), /^halfLifeHours: it is .* Use a number from 0.001 to 87600/)
+  refused(() => policyOf({ limits: { user: { cores: -1 } } }), /^user.cores: it is -1.*Leave it out for no limit/)
+  refused(
+    () => policyOf({ limits: { group: { offPeak: { running: 1.5 } } } }),
+    /^group.offPeak.running.*a whole number/,
+  )
+  refused(() => policyOf({ points: { groupShare: Number.NaN } }), /^points.groupShare: it is NaN/)
+  refused(() => policyOf({ backfill: { safety: 0.5 } }), /^backfill.safety: it is 0.5. Use a number from 1/)
+  refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: what is small reaches/)
+  refused(() => requireHolder('ada', { weight: -2 }), /^ada.weight: it is -2/)
+  refused(() => requireHolder('ada', { limits: { gpus: 1e12 } }), /^ada.gpus/)
+  assert.doesNotThrow(() => policyOf({ limits: { user: { cores: 0, running: 0 } } }))
+})
+
+test('classes are as the guide says: small up to 4 cores and 16 GB, large from 16 cores or 64 GB', () => {
+  const of = (cores: number, memoryGb: number) => classOf({ cores, memoryGb, gpus: 0 }, defaultPolicy)
+  assert.deepEqual(
+    [of(4, 16), of(4, 17), of(5, 1), of(15, 63), of(16, 1), of(1, 64)],
+    ['small', 'normal', 'normal', 'normal', 'large', 'large'],
+  )
+})
+
+test('run times are rounded up by no more than a quarter', () => {
+  for (const seconds of [0, 0.5, 1, 59, 60, 3600, 86_400, 1_209_600, 1e8]) {
+    const step = runTimeStep(seconds)
+    assert.ok(step >= seconds && step <= Math.max(1, Math.ceil(seconds * 1.25) + 1), `${seconds} became ${step}`)
+    assert.equal(runTimeStep(step), step)
+  }
+})
+
+test('what no node could hold, and what no limit would ever let start, is known beforehand', () => {
+  const nodes = [
+    { name: 'a', cores: 16, memoryGb: 64, gpus: 0 },
+    { name: 'b', cores: 4, memoryGb: 256, gpus: 2, gpuKind: 'a100' },
+  ]
+  assert.equal(couldEverFit({ cores: 16, memoryGb: 64, gpus: 0 }, nodes), true)
+  assert.equal(couldEverFit({ cores: 16, memoryGb: 65, gpus: 0 }, nodes), false, 'no node has both')
+  assert.equal(couldEverFit({ cores: 1, memoryGb: 1, gpus: 1, gpuKind: 'h200' }, nodes), false)
+  assert.equal(couldEverFit({ cores: 1, memoryGb: 1, gpus: 2 }, nodes), true)
+  const asks = { cores: 32, memoryGb: 4, gpus: 0 }
+  const ada = { holder: 'user', name: 'ada' } as const
+  const [always, offPeak, both] = [[false], [true], [false, true]]
+  assert.equal(couldNeverStart(asks, ada, { cores: 16 }, both)?.on, 'cores')
+  assert.equal(couldNeverStart(asks, { ...ada, set: { limits: { running: 0 } } }, {}, both)?.on, 'running')
+  assert.equal(couldNeverStart(asks, ada, { gpus: 0 }, both), undefined)
+  const moreThen = { cores: 16, offPeak: { cores: 32 } }
+  const lessThen = { cores: 32, offPeak: { cores: 16 } }
+  const hits = (limits: LimitsByHour) =>
+    [always, offPeak, both].map((times) => couldNeverStart(asks, ada, limits, times)?.limit)
+  assert.deepEqual(hits(moreThen), [16, undefined, undefined])
+  assert.deepEqual(hits(lessThen), [undefined, 16, undefined])
+})

@@ -1,0 +1,97 @@
+import type { KubernetesConfig } from '../../../configuration/config.ts'
+import type { KubernetesApi } from './api-client.ts'
+
+/** Something the platform must be allowed to do. */
+export interface Right {
+  readonly verb: string
+  readonly group: string
+  readonly resource: string
+  readonly subresource?: string
+  /** Whether it is asked for in all namespaces; otherwise in that of the jobs. */
+  readonly everywhere?: boolean
+  /** What would do without it. */
+  readonly instead?: string
+}
+
+const withoutUsage = 'or set kubernetes.usage (jobs.usage of the chart) to none, and go without figures of running jobs'
+
+/** What of the settings it depends on which rights are needed. */
+export type RightsSettings = Pick<KubernetesConfig, 'usage' | 'queue'>
+
+/** What the executor does on the API whatever is set. */
+const always: readonly Right[] = [
+  ...['create', 'list', 'watch', 'get', 'patch', 'delete'].map((verb) => ({ verb, group: 'batch', resource: 'jobs' })),
+  ...['list', 'watch', 'patch', 'delete'].map((verb) => ({ verb, group: '', resource: 'pods' })),
+  { verb: 'get', group: '', resource: 'pods', subresource: 'log' },
+  { verb: 'create', group: '', resource: 'secrets' },
+  { verb: 'watch', group: '', resource: 'events' },
+  { verb: 'list', group: '', resource: 'nodes', everywhere: true },
+  { verb: 'watch', group: '', resource: 'nodes', everywhere: true },
+  { verb: 'list', group: '', resource: 'pods', everywhere: true },
+]
+
+/** What reading the use of running jobs takes, by where it is read. */
+const ofUsage: Readonly<Record<KubernetesConfig['usage'], readonly Right[]>> = {
+  metrics: [{ verb: 'list', group: 'metrics.k8s.io', resource: 'pods', instead: withoutUsage }],
+  kubelet: [
+    { verb: 'get', group: '', resource: 'nodes', subresource: 'proxy', everywhere: true, instead: withoutUsage },
+  ],
+  none: [],
+}
+
+/** All that the executor does on the API with these settings; the chart's roles give exactly these. Pure. */
+export const neededRights = ({ usage, queue }: RightsSettings): readonly Right[] => [
+  ...always,
+  ...ofUsage[usage],
+  ...(queue === undefined ? [] : [{ verb: 'get', group: 'kueue.x-k8s.io', resource: 'localqueues' }]),
+]
+
+/** Thrown where the identity of the kubeconfig lacks rights; names them all, and how to give them. */
+class MissingRights extends Error {
+  override readonly name = 'MissingRights'
+}
+
+/**
+ * Asks the API server about every right that will be needed, so that one that is missing is told at the start and not by the first job.
+ * @throws {MissingRights}
+ */
+export async function requireRights(
+  api: Pick<KubernetesApi, 'create'>,
+  namespace: string,
+  signal: AbortSignal,
+  settings: RightsSettings,
+): Promise<void> {
+  const missing = await Promise.all(
+    neededRights(settings).map(async ({ verb, group, resource, subresource, everywhere = false, instead }) => {
+      const resourceAttributes = {
+        verb,
+        group,
+        resource,
+        ...(subresource === undefined ? {} : { subresource }),
+        ...(everywhere ? {} : { namespace }),
+      }
+      const review = {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SelfSubjectAccessReview',
+        spec: { resourceAttributes },
+      }
+      const { status } = await api.create<{ status: { allowed: boolean } }>(
+        '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+        review,
+        signal,
+      )
+      const what = `${resource}${subresource === undefined ? '' : `/${subresource}`}${group === '' ? '' : `.${group}`}`
+      return status.allowed
+        ? []
+        : [
+            `${verb} ${what} in ${everywhere ? 'all namespaces' : `the namespace ${namespace}`}` +
+              (instead === undefined ? '' : ` (${instead})`),
+          ]
+    }),
+  )
+  const named = missing.flat()
+  if (named.length > 0)
+    throw new MissingRights(
+      `The platform may not do on the Kubernetes API what it must: ${named.join('; ')}. Give its account the roles of the chart (charts/science-platform/templates/rbac.yaml).`,
+    )
+}

@@ -1,0 +1,145 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { homeOf } from '../../container-user.ts'
+import type { AttemptSpec } from '../../executor.ts'
+import { makeHome } from '../../home.ts'
+import type { ApiError } from '../api/api-client.ts'
+import type { AttemptFolders } from '../attempt/attempt-folder.ts'
+import { NoRoom, type AttemptObjects } from './attempt-objects.ts'
+import type { Attempt } from '../attempt/attempt.ts'
+import type { ClusterCache } from '../cache/cluster-cache.ts'
+
+/** Attempts whose objects are made at the same time. */
+const mostAtOnce = 16
+
+/** Milliseconds between two tries to make a Job for which a quota leaves no room. */
+const quotaRestMs = 10_000
+
+/** What an attempt waits for before anything is done for it. */
+const itsTurn = 'Its objects are made in the cluster as soon as those asked for before it are.'
+
+/** Settings of {@link CreationQueue}. */
+export interface CreationQueueOptions {
+  readonly objects: AttemptObjects
+  readonly cache: ClusterCache
+  readonly folders: AttemptFolders
+  /** Where this process sees the volume of the homes; undefined: somebody else makes them. */
+  readonly homesFolder: string | undefined
+  /** Ends everything that is under way. */
+  readonly closing: AbortSignal
+  /** An attempt cannot be made; there is no use in another try. */
+  readonly onFailure: (attempt: Attempt, error: unknown) => void
+  /** An attempt must wait before it is tried again. */
+  readonly onDelay: (attempt: Attempt, why: string) => void
+  /** Takes over work that goes on in the background. */
+  readonly own: (work: Promise<void>, attemptId: string) => void
+}
+
+/**
+ * Makes the objects of attempts, a few at a time, as they came. Of ten thousand that start together most wait as they were asked
+ * for, which takes least room.
+ */
+export class CreationQueue {
+  readonly #options: CreationQueueOptions
+  readonly #waiting = new Map<Attempt, AttemptSpec>()
+  #underWay = 0
+
+  constructor(options: CreationQueueOptions) {
+    this.#options = options
+  }
+
+  add(attempt: Attempt, spec: AttemptSpec): void {
+    this.#waiting.set(attempt, spec)
+    attempt.observed = { ...attempt.observed, waiting: itsTurn }
+    this.#next()
+  }
+
+  /** Makes it no more. What is cut short fails with this error; what has not begun and what is made already does not. */
+  stop(attempt: Attempt, why: Error): void {
+    this.#waiting.delete(attempt)
+    attempt.making?.abort(why)
+  }
+
+  #next(): void {
+    const { closing, own } = this.#options
+    while (this.#underWay < mostAtOnce && !closing.aborted) {
+      const [next] = this.#waiting
+      if (next === undefined) return
+      const [attempt, spec] = next
+      this.#waiting.delete(attempt)
+      this.#underWay++
+      const made = attempt.inTurn(() => this.#make(attempt, spec))
+      own(
+        made.finally(() => {
+          this.#underWay--
+          this.#next()
+        }),
+        attempt.id,
+      )
+    }
+  }
+
+  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
+    if (attempt.ended) return
+    const { closing, onFailure } = this.#options
+    const making = new AbortController()
+    attempt.making = making
+    try {
+      await this.#makeObjects(attempt, spec, making.signal)
+    } catch (error) {
+      // A closing server leaves it to the next one; one that was told to end is ended next.
+      if (closing.aborted || (attempt.made && attempt.stopAsked)) return
+      if (error instanceof NoRoom && !attempt.stopAsked) this.#makeLater(attempt, spec, error)
+      else onFailure(attempt, error)
+    } finally {
+      attempt.making = undefined
+    }
+  }
+
+  async #makeObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
+    const { objects, cache, folders, onDelay } = this.#options
+    const onTrouble = ({ status, message }: ApiError): void => {
+      onDelay(
+        attempt,
+        status === 0
+          ? 'The API server of the cluster does not answer. It is asked again until it does.'
+          : `The cluster does not take it yet: ${message}. It is tried again.`,
+      )
+    }
+    if (await folders.wasForgotten(spec.id))
+      throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
+    signal.throwIfAborted()
+    await this.#makeHome(spec)
+    const job = await objects.makeJob(attempt, spec, signal, onTrouble)
+    // First known, then made: what is made and not known counts as removed by somebody.
+    cache.learnJob(job)
+    attempt.made = true
+    await folders.noteMade(spec.id, job.metadata?.uid ?? '')
+    if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal, onTrouble)
+  }
+
+  /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */
+  #makeLater(attempt: Attempt, spec: AttemptSpec, { message }: NoRoom): void {
+    const { closing, onDelay, own } = this.#options
+    onDelay(attempt, `The cluster takes no more jobs now: ${message}.`)
+    const rest = sleep(quotaRestMs, undefined, { signal: closing }).then(
+      () => {
+        if (!attempt.ended && !attempt.stopAsked) this.add(attempt, spec)
+      },
+      () => undefined,
+    )
+    own(rest, attempt.id)
+  }
+
+  async #makeHome({ account, id }: AttemptSpec): Promise<void> {
+    const { homesFolder } = this.#options
+    if (homesFolder === undefined) return
+    if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(account.name))
+      throw new Error(`the account name ${JSON.stringify(account.name)} cannot be a folder's name`)
+    try {
+      await makeHome(join(homesFolder, account.name), id, account)
+    } catch (error) {
+      throw new Error(`its home ${homeOf(account)} could not be made: ${(error as Error).message}`, { cause: error })
+    }
+  }
+}

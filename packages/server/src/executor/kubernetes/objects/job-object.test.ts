@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import platform from '../../../../package.json' with { type: 'json' }
+import type { AttemptSpec } from '../../executor.ts'
+import { CannotRun, jobObject, releaseOf, secretObject } from './job-object.ts'
+import type { ClusterSettings } from '../settings.ts'
+
+const spec: AttemptSpec = {
+  id: 'k3x9a0qz-1',
+  jobId: 'k3x9a0qz',
+  name: 'fit-orbits',
+  account: { name: 'ada', uid: 20_000, gid: 20_000, groups: [{ name: 'survey', gid: 40_000 }] },
+  image: 'images.canfar.net/astro/fit:1',
+  cmd: ['fit', '$(HOME)', '$$'],
+  args: ['--to=$X'],
+  env: { PRICE: '5$', HOME: '/arc/home/ada' },
+  resources: { cores: { request: 2, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 0, fixed: true },
+  graceSeconds: 30,
+  node: 'node-7',
+}
+const secretName = 'platform-k3x9a0qz-1-0a1b2c3d'
+const settings: ClusterSettings = {
+  namespace: 'jobs',
+  instance: 'platform',
+  volumes: { home: { claim: 'arc', subPath: 'home' }, projects: { claim: 'arc', subPath: 'projects' } },
+  scratchGb: { request: 1, limit: 20 },
+  imagePullPolicy: 'Always',
+  imageSeconds: 600,
+  dnsPolicy: 'ClusterFirst',
+  nodeSelector: {},
+  tolerations: [],
+  overcommit: 1,
+  gpuResource: 'nvidia.com/gpu',
+  lossSeconds: 300,
+  images: {
+    registries: ['images.canfar.net'],
+    aliases: { 'images.canfar.net': 'cache.example:5000/canfar' },
+    insecure: [],
+  },
+}
+const podOf = (changes: Partial<AttemptSpec> = {}, of: Partial<ClusterSettings> = {}) => {
+  const pod = jobObject({ ...spec, ...changes }, { ...settings, ...of }, secretName).spec?.template.spec
+  const container = pod?.containers[0]
+  if (pod === undefined || container === undefined) throw new Error('The Job has no container.')
+  return { pod, container }
+}
+
+describe('the Job of an attempt', () => {
+  it('runs once at most, and is found by the labels that operators know', () => {
+    const { metadata, spec: job } = jobObject(spec, settings, secretName)
+    assert.deepEqual([job?.backoffLimit, job?.parallelism, job?.completions, job?.suspend], [0, 1, 1, false])
+    assert.deepEqual(job?.template.spec?.schedulingGates, [{ name: 'canfar.net/start' }])
+    assert.equal(metadata?.name, 'platform-k3x9a0qz-1')
+    const labels = {
+      'canfar.net/id': 'k3x9a0qz',
+      'canfar.net/username': 'ada',
+      'canfar.net/name': spec.name,
+      'canfar.net/kind': 'headless',
+      'canfar.net/job': 'platform-k3x9a0qz-1',
+      'canfar.net/flavor': 'fixed',
+      'canfar.net/accelerator': 'none',
+      'canfar.net/community': 'default',
+      'canfar.net/project': 'default',
+      'app.kubernetes.io/managed-by': 'skaha',
+      'app.kubernetes.io/part-of': 'canfar',
+      'app.kubernetes.io/version': platform.version,
+    }
+    for (const [key, value] of Object.entries(labels)) {
+      assert.equal(metadata.labels?.[key], value)
+      assert.equal(job?.template.metadata?.labels?.[key], value)
+    }
+  })
+
+  it('is as restricted as the standard allows, and is its user', () => {
+    const { pod, container } = podOf()
+    assert.equal(pod.automountServiceAccountToken, false)
+    assert.deepEqual(pod.securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 20_000,
+      runAsGroup: 20_000,
+      supplementalGroups: [40_000],
+      seccompProfile: { type: 'RuntimeDefault' },
+    })
+    assert.deepEqual(container.securityContext, {
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+    })
+  })
+
+  it('runs under the runtime and the priority that the cluster is to give it', () => {
+    const { pod } = podOf({}, { runtimeClass: 'gvisor', priorityClass: 'batch' })
+    assert.deepEqual([pod.runtimeClassName, pod.priorityClassName], ['gvisor', 'batch'])
+    const { pod: plain } = podOf()
+    assert.deepEqual([plain.runtimeClassName, plain.priorityClassName], [undefined, undefined])
+  })
+
+  it('passes every word as it is: dollars mean something to Kubernetes', () => {
+    const { container } = podOf()
+    assert.deepEqual(container.command, ['fit', '$$(HOME)', '$$$$'])
+    assert.deepEqual(container.args, ['--to=$$X'])
+    assert.deepEqual(container.env?.[0], { name: 'PRICE', value: '5$$' })
+  })
+
+  it('has its home alone, all projects, and scratch', () => {
+    const { container } = podOf()
+    const mounts = Object.fromEntries(
+      (container.volumeMounts ?? []).map(({ mountPath, subPath }) => [mountPath, subPath]),
+    )
+    assert.deepEqual(mounts, {
+      '/scratch': undefined,
+      '/tmp': undefined,
+      '/etc/passwd': 'passwd',
+      '/etc/group': 'group',
+      '/arc/home/ada': 'home/ada',
+      '/arc/projects': 'projects',
+    })
+  })
+
+  it('asks for what is set aside, and limits to what may be used', () => {
+    const { requests, limits } = podOf().container.resources ?? {}
+    assert.deepEqual([requests?.['cpu'], limits?.['cpu']], ['2000m', '4000m'])
+    assert.deepEqual([requests?.['memory'], limits?.['memory']], ['1073741824', '2147483648'])
+    assert.equal(podOf({}, { overcommit: 4 }).container.resources?.requests?.['cpu'], '500m')
+    const gpus = podOf({ resources: { ...spec.resources, gpus: 2 } }).container.resources
+    assert.deepEqual([gpus?.requests?.['nvidia.com/gpu'], gpus?.limits?.['nvidia.com/gpu']], ['2', '2'])
+  })
+
+  it('pulls from the registry that stands in, by digest where it is known', () => {
+    assert.equal(podOf().container.image, 'cache.example:5000/canfar/astro/fit:1')
+    const digest = `sha256:${'b'.repeat(64)}`
+    assert.equal(podOf({ imageDigest: digest }).container.image, `cache.example:5000/canfar/astro/fit@${digest}`)
+  })
+
+  it('is held back until its Secret is there, which is for its registry alone', () => {
+    const withAuth = { ...spec, registryAuth: 'ada:word' }
+    const job = jobObject(withAuth, settings, secretName)
+    assert.equal(job.spec?.suspend, true)
+    assert.ok(!JSON.stringify(job).includes('word'))
+    assert.deepEqual(job.spec?.template.spec?.imagePullSecrets, [{ name: secretName }])
+    const made = structuredClone(job)
+    Object.assign(made.metadata ?? {}, { uid: 'u' })
+    const secret = secretObject(withAuth, settings, made)
+    assert.equal(secret.metadata?.name, secretName)
+    assert.deepEqual(JSON.parse(secret.stringData?.['.dockerconfigjson'] ?? ''), {
+      auths: { 'cache.example:5000': { auth: Buffer.from('ada:word').toString('base64') } },
+    })
+    assert.equal(secret.metadata?.ownerReferences?.[0]?.uid, 'u')
+    assert.deepEqual(releaseOf(withAuth, settings), { spec: { suspend: false } })
+  })
+
+  it('leaves the admission to Kueue where a queue is configured', () => {
+    const queue = { localQueue: 'batch', priorityClasses: { large: 'low' }, depth: 10 }
+    const job = jobObject({ ...spec, priorityClass: 'large' }, { ...settings, queue }, secretName)
+    assert.equal(job.spec?.suspend, true)
+    assert.equal(job.metadata?.labels?.['kueue.x-k8s.io/queue-name'], 'batch')
+    assert.equal(job.metadata.labels['kueue.x-k8s.io/priority-class'], 'low')
+    assert.equal(job.spec.template.spec?.affinity, undefined)
+    // One with credentials is shown to Kueue only when its Secret is there.
+    const held = jobObject({ ...spec, registryAuth: 'a:b' }, { ...settings, queue }, secretName)
+    assert.equal(held.metadata?.labels?.['kueue.x-k8s.io/queue-name'], undefined)
+  })
+
+  it('is refused where the cluster cannot run it', () => {
+    assert.throws(() => jobObject({ ...spec, network: 'host' }, settings, secretName), CannotRun)
+    assert.throws(() => jobObject({ ...spec, image: 'localhost/test/x:1' }, settings, secretName), /server's own store/)
+  })
+})

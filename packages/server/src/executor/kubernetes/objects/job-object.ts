@@ -1,0 +1,265 @@
+import platform from '../../../../package.json' with { type: 'json' }
+import type { V1Job, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
+import type { Volume } from '../../../configuration/config.ts'
+import { imageSource } from '../../../image/access/allowed.ts'
+import { isLocal, localRegistry, parseReference } from '../../../job/image-reference.ts'
+import { groupText, homeOf, passwdText } from '../../container-user.ts'
+import type { AttemptSpec } from '../../executor.ts'
+import {
+  attemptLabel,
+  containerName,
+  finalizer,
+  imageAnnotation,
+  instanceLabel,
+  objectName,
+  startGate,
+} from './names.ts'
+import { coresQuantity, gibibytesQuantity } from './quantity.ts'
+import type { ClusterSettings } from '../settings.ts'
+
+/** Accounts that programs expect beside the job's own: an image's own list is not known here. */
+const usualPasswd = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n'
+const usualGroup = 'root:x:0:\nnogroup:x:65534:\n'
+
+/** Thrown where an attempt cannot be run on the cluster as it is asked for. */
+export class CannotRun extends Error {
+  override readonly name = 'CannotRun'
+  readonly hint: string
+
+  constructor(message: string, hint: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+/**
+ * The Job of an attempt. Pure. One with credentials comes suspended and without a queue; {@link releaseOf} lets it go on once its Secret
+ * is there.
+ * @param secret - The name that the Secret will have.
+ * @throws {CannotRun}
+ */
+export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: string): V1Job {
+  if (spec.network === 'host')
+    throw new CannotRun('The network "host" is not offered on a cluster.', 'Use isolated, or none.')
+  const name = objectName(settings.instance, spec.id)
+  const labels = labelsOf(spec, settings)
+  const { volumes, mounts } = volumesOf(spec, settings)
+  const { cores, memoryGb, gpus } = spec.resources
+  const gpu = gpus > 0 ? { [settings.gpuResource]: String(gpus) } : {}
+  const held = spec.registryAuth !== undefined
+  const unreachable = { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: settings.lossSeconds } as const
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name,
+      labels: { ...labels, ...(held ? {} : queueLabels(spec, settings)) },
+      annotations: { [imageAnnotation]: spec.image },
+      finalizers: [finalizer],
+    },
+    spec: {
+      parallelism: 1,
+      completions: 1,
+      // Nothing runs twice: no second pod, whatever becomes of the first.
+      backoffLimit: 0,
+      podReplacementPolicy: 'Failed',
+      suspend: held || settings.queue !== undefined,
+      template: {
+        metadata: {
+          labels,
+          annotations: {
+            'canfar.net/passwd': passwdText(usualPasswd, spec.account, false),
+            'canfar.net/group': groupText(usualGroup, spec.account, false),
+          },
+          finalizers: [finalizer],
+        },
+        spec: {
+          restartPolicy: 'Never',
+          hostname: spec.name,
+          // The command is not the first process then: signals without a handler end it, and what it leaves behind is reaped.
+          shareProcessNamespace: true,
+          automountServiceAccountToken: false,
+          enableServiceLinks: false,
+          dnsPolicy: settings.dnsPolicy,
+          terminationGracePeriodSeconds: Math.max(1, Math.ceil(spec.graceSeconds)),
+          nodeSelector: { ...settings.nodeSelector },
+          ...(spec.node === undefined || settings.queue !== undefined ? {} : { affinity: preferring(spec.node) }),
+          tolerations: [
+            { ...unreachable, key: 'node.kubernetes.io/not-ready' },
+            { ...unreachable, key: 'node.kubernetes.io/unreachable' },
+            ...settings.tolerations,
+          ],
+          // A Job may make a second pod while nobody watches: when its first is removed by hand, or when Kueue takes back a
+          // place and gives it again. So each pod waits for the platform's word.
+          schedulingGates: [{ name: startGate }],
+          ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
+          ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
+          ...(held ? { imagePullSecrets: [{ name: secret }] } : {}),
+          securityContext: {
+            runAsNonRoot: true,
+            runAsUser: spec.account.uid,
+            runAsGroup: spec.account.gid,
+            supplementalGroups: spec.account.groups.map(({ gid }) => gid),
+            seccompProfile: { type: 'RuntimeDefault' },
+          },
+          containers: [
+            {
+              name: containerName,
+              image: pulledImage(spec, settings),
+              imagePullPolicy: settings.imagePullPolicy,
+              ...(spec.cmd === undefined ? {} : { command: spec.cmd.map(literal) }),
+              ...(spec.args === undefined ? {} : { args: spec.args.map(literal) }),
+              env: Object.entries(spec.env).map(([key, value]) => ({ name: key, value: literal(value) })),
+              workingDir: homeOf(spec.account),
+              resources: {
+                requests: {
+                  cpu: coresQuantity(cores.request / settings.overcommit),
+                  memory: gibibytesQuantity(memoryGb.request),
+                  'ephemeral-storage': gibibytesQuantity(settings.scratchGb.request),
+                  ...gpu,
+                },
+                limits: {
+                  cpu: coresQuantity(cores.limit),
+                  memory: gibibytesQuantity(memoryGb.limit),
+                  'ephemeral-storage': gibibytesQuantity(settings.scratchGb.limit),
+                  ...gpu,
+                },
+              },
+              securityContext: {
+                privileged: false,
+                allowPrivilegeEscalation: false,
+                capabilities: { drop: ['ALL'] },
+              },
+              volumeMounts: mounts,
+            },
+          ],
+          volumes,
+        },
+      },
+    },
+  }
+}
+
+/** The patch that lets a Job go on that was held back for its Secret. Pure. */
+export const releaseOf = (spec: AttemptSpec, settings: ClusterSettings): object =>
+  settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(spec, settings) } }
+
+/** The credentials for an attempt's image, under the name that its Job gives them; the API removes them with the Job. Pure. */
+export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: V1Job): V1Secret {
+  const { name = '', uid = '' } = job.metadata ?? {}
+  const { registry } = sourceOf(spec, settings)
+  const auth = Buffer.from(spec.registryAuth ?? '').toString('base64')
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      name: job.spec?.template.spec?.imagePullSecrets?.[0]?.name ?? name,
+      labels: labelsOf(spec, settings),
+      ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid }],
+    },
+    type: 'kubernetes.io/dockerconfigjson',
+    immutable: true,
+    stringData: { '.dockerconfigjson': JSON.stringify({ auths: { [registry]: { auth } } }) },
+  }
+}
+
+/**
+ * The labels of the reference server with its own values (its docs/labels.md), so that operators' queries go on working, and those by which
+ * the platform and the chart's network policies know a job.
+ */
+const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<string, string> => ({
+  'canfar.net/id': spec.jobId,
+  'canfar.net/username': spec.account.name,
+  'canfar.net/name': spec.name,
+  'canfar.net/kind': 'headless',
+  'canfar.net/job': objectName(instance, spec.id),
+  'canfar.net/flavor': spec.resources.fixed ? 'fixed' : 'flexible',
+  'canfar.net/accelerator': spec.resources.gpus > 0 ? 'gpu' : 'none',
+  'canfar.net/community': 'default',
+  'canfar.net/project': 'default',
+  'canfar.net/network': spec.network ?? 'isolated',
+  [instanceLabel]: instance,
+  [attemptLabel]: spec.id,
+  'app.kubernetes.io/managed-by': 'skaha',
+  'app.kubernetes.io/part-of': 'canfar',
+  'app.kubernetes.io/version': platform.version,
+})
+
+function queueLabels({ priorityClass }: AttemptSpec, { queue }: ClusterSettings): Record<string, string> {
+  if (queue === undefined) return {}
+  const priority = priorityClass === undefined ? undefined : queue.priorityClasses[priorityClass]
+  return {
+    'kueue.x-k8s.io/queue-name': queue.localQueue,
+    ...(priority === undefined ? {} : { 'kueue.x-k8s.io/priority-class': priority }),
+  }
+}
+
+/** The node of the plan if it can be had: the scheduler knows better, but the plan counts on it. */
+const preferring = (node: string) => ({
+  nodeAffinity: {
+    preferredDuringSchedulingIgnoredDuringExecution: [
+      {
+        weight: 100,
+        preference: { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] },
+      },
+    ],
+  },
+})
+
+/** Kubernetes replaces `$(NAME)` in commands and variables; `$$` is a dollar to it, always. */
+const literal = (text: string): string => text.replaceAll('$', '$$$$')
+
+function volumesOf(
+  { account }: AttemptSpec,
+  { volumes: { home, projects }, scratchGb }: ClusterSettings,
+): { volumes: V1Volume[]; mounts: V1VolumeMount[] } {
+  const limit = { sizeLimit: gibibytesQuantity(scratchGb.limit) }
+  const own = (path: string) => ({ path, fieldRef: { fieldPath: `metadata.annotations['canfar.net/${path}']` } })
+  const volumes: V1Volume[] = [
+    { name: 'scratch', emptyDir: limit },
+    { name: 'tmp', emptyDir: limit },
+    { name: 'accounts', downwardAPI: { items: [own('passwd'), own('group')] } },
+    source('home', home),
+    source('projects', projects),
+  ]
+  const mounts: V1VolumeMount[] = [
+    { name: 'scratch', mountPath: '/scratch' },
+    { name: 'tmp', mountPath: '/tmp' },
+    { name: 'accounts', mountPath: '/etc/passwd', subPath: 'passwd', readOnly: true },
+    { name: 'accounts', mountPath: '/etc/group', subPath: 'group', readOnly: true },
+    { name: 'home', mountPath: homeOf(account), ...below(home, home === undefined ? undefined : account.name) },
+    { name: 'projects', mountPath: '/arc/projects', ...below(projects) },
+  ]
+  return { volumes, mounts }
+}
+
+function source(name: string, volume: Volume | undefined): V1Volume {
+  if (volume === undefined) return { name, emptyDir: {} }
+  if ('claim' in volume) return { name, persistentVolumeClaim: { claimName: volume.claim } }
+  return { name, hostPath: { path: volume.hostPath, type: 'Directory' } }
+}
+
+function below(volume: Volume | undefined, folder?: string): { subPath?: string } {
+  const within = volume !== undefined && 'claim' in volume ? volume.subPath : undefined
+  const path = [within, folder].filter((part) => part !== undefined).join('/')
+  return path === '' ? {} : { subPath: path }
+}
+
+/** What the nodes are told to pull: by digest where it is known, from the registry that stands in for the image's. */
+function pulledImage(spec: AttemptSpec, settings: ClusterSettings): string {
+  const { registry, path, tag, digest } = sourceOf(spec, settings)
+  const wanted = spec.imageDigest ?? digest
+  return `${registry}/${path}${wanted === undefined ? `:${tag ?? 'latest'}` : `@${wanted}`}`
+}
+
+function sourceOf(spec: AttemptSpec, { images }: ClusterSettings) {
+  const reference = parseReference(spec.image)
+  if ('fault' in reference) throw new CannotRun(reference.fault, reference.hint)
+  if (isLocal(reference) && images.aliases[localRegistry] === undefined)
+    throw new CannotRun(
+      `The image ${spec.image} is in the server's own store, which the nodes of the cluster cannot read.`,
+      `Push it to a registry; the operators can name one that stands in for ${localRegistry}/ under images.aliases.`,
+    )
+  const { registry, path } = imageSource(reference, images)
+  return { registry, path, tag: reference.tag, digest: reference.digest }
+}

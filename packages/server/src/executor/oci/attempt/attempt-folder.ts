@@ -1,0 +1,160 @@
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { PreparedImage } from '../../../image/store/local-images.ts'
+import type { AttemptSpec } from '../../executor.ts'
+import { groupText, passwdText } from '../../container-user.ts'
+import { ociConfig, type Placement } from '../container/bundle.ts'
+import type { Evidence } from './evidence.ts'
+import { ifThere } from '../../../lib/files.ts'
+import { makeHome } from '../../home.ts'
+import { keepLog } from '../../log/attempt-log.ts'
+import type { Folders } from './folders.ts'
+import { parseJournal, stages, type Journal } from './journal.ts'
+import type { Machine } from '../container/machine.ts'
+import type { SharedFiles } from './shared-files.ts'
+import { isAlive, planText } from '../supervisor/supervisor.ts'
+
+/** What a container sees of the network: a namespace, and who answers to names. */
+export interface ContainerNetwork {
+  readonly placement: Placement['network']
+  readonly resolvConf: string
+  readonly hosts: string
+}
+
+/** Settings of the executor that an attempt's folder depends on. */
+export interface FolderOptions {
+  readonly folders: Folders
+  readonly sharedFiles: SharedFiles
+  readonly machine: Machine
+  readonly runtime: string
+  readonly logLimitBytes: number
+  readonly pidsLimit: number
+}
+
+/**
+ * Writes everything the supervisor needs. The last step renames the journal into place: a folder without one was never completed, and
+ * nothing has run from it.
+ */
+export async function writeAttemptFolder(
+  spec: AttemptSpec,
+  image: PreparedImage,
+  network: ContainerNetwork,
+  options: FolderOptions,
+): Promise<void> {
+  const { folders, sharedFiles, machine, logLimitBytes } = options
+  const folder = join(folders.attempts, spec.id)
+  const scratchFolder = join(folders.scratch, spec.id)
+  const homeFolder = join(folders.homes, spec.account.name)
+  await mkdir(folder, { mode: 0o700 })
+  await mkdir(scratchFolder, { mode: 0o700 })
+  await giveTo(scratchFolder, spec, machine)
+  await makeHome(homeFolder, spec.id, machine.rootless ? undefined : spec.account)
+  const { ownTmp, programs32Bit } = await lookInto(image)
+  if (ownTmp) {
+    await mkdir(join(folder, 'tmp'))
+    await chmod(join(folder, 'tmp'), 0o1777)
+  }
+  const placement: Placement = {
+    rootfs: folders.rootfs,
+    homeFolder,
+    projectsFolder: folders.projects,
+    scratchFolder,
+    ...(ownTmp ? { tmpFolder: join(folder, 'tmp') } : {}),
+    etc: {
+      passwd: await sharedFiles.path(passwdText(image.passwd, spec.account, machine.rootless)),
+      group: await sharedFiles.path(groupText(image.group, spec.account, machine.rootless)),
+      hosts: await sharedFiles.path(network.hosts),
+      'resolv.conf': await sharedFiles.path(network.resolvConf),
+    },
+    network: network.placement,
+    pidsLimit: options.pidsLimit,
+    programs32Bit,
+  }
+  const record = { spec, imageDigest: image.digest, logLimitBytes }
+  const { runtime } = options
+  const plan = planText({ record, runtime, imageRoot: image.rootfs, scratchFolder, folders }, machine)
+  const secret = { mode: 0o600 }
+  await writeFile(join(folder, 'config.json'), JSON.stringify(ociConfig(spec, image, placement, machine)), secret)
+  await writeFile(join(folder, 'plan'), plan, secret)
+  await rename(join(folder, 'plan'), join(folder, 'prepared'))
+}
+
+async function giveTo(path: string, { account }: AttemptSpec, machine: Machine): Promise<void> {
+  if (!machine.rootless) await chown(path, account.uid, account.gid)
+}
+
+/** What of an image's root decides about its containers. */
+interface ImageLook {
+  /** It has no /tmp that anybody may write to. */
+  readonly ownTmp: boolean
+  /** It has a loader for 32-bit programs. */
+  readonly programs32Bit: boolean
+}
+
+const looks = new Map<string, Promise<ImageLook>>()
+
+/** Looks once: a root never changes. Links in it are not followed. */
+function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
+  const known = looks.get(rootfs)
+  if (known !== undefined) return known
+  const look = (async () => {
+    const tmp = await ifThere(lstat(join(rootfs, 'tmp')))
+    const ownTmp = tmp === undefined || (tmp.isDirectory() && (tmp.mode & 0o7777) !== 0o1777)
+    const libFolders = ['usr/lib']
+    if ((await ifThere(lstat(join(rootfs, 'lib'))))?.isDirectory()) libFolders.push('lib')
+    let programs32Bit = false
+    for (const lib of libFolders)
+      for (const loader of ['ld-linux.so.2', 'ld-linux-armhf.so.3', 'ld-musl-i386.so.1', 'ld-musl-armhf.so.1'])
+        if ((await ifThere(lstat(join(rootfs, lib, loader)))) !== undefined) programs32Bit = true
+    return { ownTmp, programs32Bit }
+  })()
+  looks.set(rootfs, look)
+  look.catch(() => looks.delete(rootfs)) // the caller reports it; the next one looks again
+  return look
+}
+
+/** What is on disk of an attempt. */
+export interface FoundAttempt extends Evidence, Journal {
+  /** Milliseconds since the epoch, while the command runs: when it was started. */
+  readonly startedAt?: number
+}
+
+/** Looks at an attempt's folder. */
+export async function findAttempt(folder: string, bootId: string): Promise<FoundAttempt> {
+  // Stages only go on, so a journal that is renamed between two of these looks is found under a later name.
+  for (const stage of stages) {
+    const path = join(folder, stage)
+    const text = await ifThere(readFile(path, 'utf8'))
+    if (text === undefined) continue
+    const journal = parseJournal(text, stage, Date.now())
+    const startedAt = stage === 'started' ? (await ifThere(stat(path)))?.mtimeMs : undefined
+    const supervised = journal.identity !== undefined && (await isAlive(journal.identity, bootId))
+    return {
+      ...journal,
+      stage,
+      told: journal.end !== undefined,
+      supervised,
+      ...(startedAt === undefined ? {} : { startedAt: Math.floor(startedAt) }),
+    }
+  }
+  return { stage: undefined, told: false, supervised: false }
+}
+
+/** The whole log when it is short enough to be nothing but a message of the init, otherwise ''. */
+export async function readShortLog(folder: string): Promise<string> {
+  const path = join(folder, 'log')
+  const size = (await ifThere(stat(path)))?.size ?? 0
+  return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
+}
+
+/** Removes an attempt of which nothing runs, and its scratch space. */
+export async function removeAttempt(folders: Folders, attemptId: string): Promise<void> {
+  await rm(join(folders.scratch, attemptId), { recursive: true, force: true })
+  await rm(join(folders.attempts, attemptId), { recursive: true, force: true })
+}
+
+/** Puts the log of an ended attempt where it outlives the attempt, and removes the rest. May be interrupted and done again. */
+export async function keepOnlyLog(folders: Folders, attemptId: string): Promise<void> {
+  await keepLog(folders, attemptId)
+  await removeAttempt(folders, attemptId)
+}

@@ -1,0 +1,64 @@
+import { WakeUps } from '../../../lib/wake-ups.ts'
+import type { AttemptSpec, Ending, Observed } from '../../executor.ts'
+import type { EndEvidence } from './ending.ts'
+import type { SupervisorIdentity } from '../supervisor/supervisor.ts'
+
+/** How far this process is with an attempt, beside what is observed of it. */
+export type Custody =
+  /** This process fetches the image and writes the folder; there is no supervisor yet. */
+  | { readonly type: 'preparing'; readonly abort: AbortController; readonly done: Promise<void> }
+  /** A supervisor of this process has it, or tidies up after it. */
+  | { readonly type: 'child' }
+  /** A supervisor that an earlier process started. */
+  | { readonly type: 'adopted'; readonly identity: SupervisorIdentity }
+  /** Nothing of it runs and nothing is left to tidy up. */
+  | { readonly type: 'settled' }
+
+/** An attempt that this executor knows. */
+export class Attempt extends WakeUps {
+  readonly spec: AttemptSpec
+  readonly logLimitBytes: number
+  custody: Custody = { type: 'settled' }
+  observed: Observed
+  evidence: EndEvidence | undefined
+  /** Whether {@link Executor.stop} was called for it. */
+  stopAsked = false
+  /** The latest sample of its CPU time, for the cores in use. */
+  sample: { readonly at: number; readonly cpuSeconds: number; readonly cores: number | undefined } | undefined
+  /** Supervisors that were started to clean up after it. */
+  cleanings = 0
+  readonly #settled = Promise.withResolvers<undefined>()
+
+  constructor(spec: AttemptSpec, logLimitBytes: number) {
+    super()
+    this.spec = spec
+    this.logLimitBytes = logLimitBytes
+    this.observed = { attemptId: spec.id, phase: 'preparing' }
+  }
+
+  get id(): string {
+    return this.spec.id
+  }
+
+  get ended(): boolean {
+    return this.observed.phase === 'ended'
+  }
+
+  /** Resolves once nothing of the attempt runs and nothing is left to tidy up. */
+  get settled(): Promise<void> {
+    return this.#settled.promise
+  }
+
+  settle(): void {
+    this.custody = { type: 'settled' }
+    this.#settled.resolve(undefined)
+  }
+
+  /** It has ended. An ending is never replaced: it may have been told already. */
+  end(ending: Ending, evidence?: EndEvidence): void {
+    if (this.ended) return
+    this.evidence = evidence
+    this.observed = { ...this.observed, phase: 'ended', ending }
+    this.wake()
+  }
+}

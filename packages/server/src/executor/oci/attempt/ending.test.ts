@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { runtimeFailure } from '../../causes.ts'
+import { endingOf, exitCodeOf, initFailure, parseEndEvidence, type EndEvidence } from './ending.ts'
+
+const spec = {
+  image: 'images.example/astro:1',
+  account: { name: 'ada', uid: 1, gid: 1, groups: [] },
+  resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 2, limit: 2 }, gpus: 0, fixed: true },
+}
+
+const evidence = (changes: Partial<EndEvidence>): EndEvidence => ({
+  at: 5000,
+  startedAt: 1000,
+  stopped: false,
+  killed: false,
+  lost: false,
+  lostBytes: 0,
+  files: {},
+  ...changes,
+})
+
+const ending = (changes: Partial<EndEvidence>, shortLog = '') => endingOf(evidence(changes), { spec, shortLog })
+
+describe('the exit code', () => {
+  it('is that of wait(2)', () => {
+    assert.equal(exitCodeOf(undefined), undefined)
+    assert.equal(exitCodeOf(0), 0)
+    assert.equal(exitCodeOf(3 << 8), 3)
+    assert.equal(exitCodeOf(255 << 8), 255)
+    assert.equal(exitCodeOf(9), 137)
+    assert.equal(exitCodeOf(11 | 128), 139, 'with a core dump')
+  })
+
+  it('is between 0 and 255 whatever the status', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 0xffff }), (status) => {
+        const code = exitCodeOf(status)
+        return code !== undefined && code >= 0 && code <= 255
+      }),
+    )
+  })
+})
+
+describe('the cause', () => {
+  const code = (changes: Partial<EndEvidence>, shortLog = '') => ending(changes, shortLog).cause.code
+
+  it("is the command's own exit", () => {
+    assert.equal(code({ status: 0 }), 'exited')
+    assert.equal(code({ status: 5 << 8 }), 'exited')
+    assert.equal(ending({ status: 5 << 8 }).exitCode, 5)
+  })
+
+  it('is a signal that the platform did not send', () => {
+    assert.equal(code({ status: 139 << 8 }), 'signalled')
+    assert.equal(code({ status: 9 }), 'signalled')
+    assert.match(ending({ status: 137 << 8 }).cause.message, /SIGKILL/)
+    assert.equal(code({ status: 200 << 8 }), 'exited', 'there is no signal 72')
+  })
+
+  it('is a stop that worked, and not one that the command answered with an exit of its own', () => {
+    assert.equal(code({ status: 143 << 8, stopped: true }), 'cancelled')
+    assert.equal(code({ status: 9, stopped: true, killed: true }), 'cancelled')
+    assert.equal(code({ status: 0, stopped: true }), 'exited')
+    assert.equal(code({ stopped: true }), 'cancelled')
+  })
+
+  it('is memory when the kernel killed for it and the command failed', () => {
+    const files = {
+      'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
+      'memory.max_usage_in_bytes': '2147483648\n',
+    }
+    const { cause, usage } = ending({ status: 137 << 8, files })
+    assert.equal(cause.code, 'out-of-memory')
+    assert.match(cause.message, /limit of 2 GiB.*2\.00 GiB/)
+    assert.match(cause.hint ?? '', /3 GB/)
+    assert.equal(usage?.oomKills, 2)
+    assert.equal(code({ status: 0, files }), 'exited', 'it went on without the process that was killed')
+  })
+
+  it('is lost when nobody saw the end', () => {
+    assert.equal(code({ lost: true }), 'lost')
+    assert.equal(ending({ lost: true }).exitCode, undefined)
+  })
+})
+
+describe('a program that cannot be run', () => {
+  const said = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
+
+  it('is known by what the init says', () => {
+    const cause = initFailure(127, said('No such file or directory'), spec)
+    assert.equal(cause?.code, 'command-not-found')
+    assert.match(cause.message, /nosuch.*images\.example\/astro:1/)
+    assert.match(initFailure(126, said('Permission denied'), spec)?.message ?? '', /may not be executed by ada/)
+    assert.match(initFailure(1, said('Exec format error'), spec)?.hint ?? '', /processor/)
+  })
+
+  it('is not what a program says that ran', () => {
+    assert.equal(initFailure(0, said('No such file or directory'), spec), undefined)
+    assert.equal(initFailure(127, `hello\n${said('No such file or directory')}`, spec), undefined)
+    assert.equal(initFailure(127, 'sh: nosuch: not found\n', spec), undefined)
+  })
+
+  it('is known by what the runtime says where there is no init', () => {
+    const runc = (text: string) =>
+      runtimeFailure(`time="2026" level=error msg="${text}"\n${text.replaceAll('\\', '')}\n`, spec)
+    const start = 'runc run failed: unable to start container process: '
+    assert.equal(runc(`${start}exec: \\"nosuch\\": executable file not found in $PATH`).code, 'command-not-found')
+    assert.equal(runc(`${start}exec: \\"/x\\": stat /x: no such file or directory`).code, 'command-not-found')
+    assert.equal(runc(`${start}exec: \\"/etc\\": permission denied`).code, 'command-not-found')
+    assert.equal(runc('open init.pid: no space left on device').code, 'disk-full')
+    assert.match(runc('something else').message, /something else/)
+    assert.equal(runtimeFailure('', spec).code, 'start-failed')
+    assert.equal(ending({ failure: 'unable to store init state', noRoom: true }).cause.code, 'disk-full')
+    assert.equal(ending({ failure: 'exec: "/etc": permission denied', noRoom: true }).cause.code, 'command-not-found')
+  })
+})
+
+describe('usage at the end', () => {
+  it('has the mean of cores', () => {
+    const { usage } = ending({ status: 0, files: { 'cpuacct.usage': '2000000000\n' } })
+    assert.deepEqual(usage, { cpuSeconds: 2, cores: 0.5 })
+  })
+
+  it('takes what the supervisor saw where there is no control group', () => {
+    assert.equal(ending({ status: 0, childSeconds: 1.5 }).usage?.cpuSeconds, 1.5)
+    assert.equal(ending({ lost: true, childSeconds: 1.5 }).usage, undefined)
+  })
+})
+
+describe('evidence', () => {
+  it('is read back as it was written, and refused when it is not whole', () => {
+    const written = JSON.stringify(evidence({ status: 0 }))
+    assert.deepEqual(parseEndEvidence(written), evidence({ status: 0 }))
+    assert.equal(parseEndEvidence(undefined), undefined)
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: written.length - 1 }),
+        (length) => parseEndEvidence(written.slice(0, length)) === undefined,
+      ),
+    )
+    assert.equal(parseEndEvidence('{"at":1}'), undefined)
+  })
+})

@@ -1,0 +1,138 @@
+import type { Cause } from '@science-platform/contract'
+import Type, { type Static } from 'typebox'
+import Value from 'typebox/value'
+import {
+  causeOfExit,
+  notRunnable,
+  outOfMemory,
+  runtimeFailure,
+  stoppedBeforeStart,
+  stoppedBySignal,
+} from '../../causes.ts'
+import type { AttemptSpec, Ending } from '../../executor.ts'
+import { coresBetween, usageOf } from './usage.ts'
+
+/** What a supervisor writes of the end (journal.ts): facts, no judgement. */
+export const EndEvidence = Type.Object({
+  /** Milliseconds since the epoch. */
+  at: Type.Number(),
+  /** Whether it had been told to stop. */
+  stopped: Type.Boolean(),
+  /** Whether it sent SIGKILL because the grace period was over. */
+  killed: Type.Boolean(),
+  /** Whether the supervisor was killed, so that nobody saw the end. */
+  lost: Type.Boolean(),
+  /** Milliseconds since the epoch; absent when the command was never started. */
+  startedAt: Type.Optional(Type.Number()),
+  /** Wait status of the container's first process (wait(2)); absent when it never started or nobody saw it end. */
+  status: Type.Optional(Type.Integer()),
+  /** Wait status of the runtime, when it failed. */
+  runtimeStatus: Type.Optional(Type.Integer()),
+  /** What the runtime said when it failed. */
+  failure: Type.Optional(Type.String()),
+  /** The disk had no room for a container when the runtime failed. Absent in what older supervisors wrote. */
+  noRoom: Type.Optional(Type.Boolean()),
+  /** CPU seconds of the processes that the supervisor waited for. */
+  childSeconds: Type.Optional(Type.Number()),
+  /** Bytes of output that the disk had no room for. */
+  lostBytes: Type.Integer(),
+  /** When the log was over its limit: bytes kept of its beginning, bytes left out, and the length of the line that says so. */
+  logHead: Type.Optional(Type.Integer()),
+  logDropped: Type.Optional(Type.Integer()),
+  logLine: Type.Optional(Type.Integer()),
+  /** Files of the control group at the end, by name. */
+  files: Type.Record(Type.String(), Type.String()),
+})
+export type EndEvidence = Static<typeof EndEvidence>
+
+/** Reads what the supervisor wrote; undefined when it is not there or not whole, as after a power failure. */
+export function parseEndEvidence(text: string | undefined): EndEvidence | undefined {
+  if (text === undefined) return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+  return Value.Check(EndEvidence, value) ? value : undefined
+}
+
+/** The evidence of an end that nobody saw. */
+export const lostEvidence = (at: number): EndEvidence => ({
+  at,
+  stopped: false,
+  killed: false,
+  lost: true,
+  lostBytes: 0,
+  files: {},
+})
+
+/** What else must be known to say why an attempt ended. */
+export interface EndContext {
+  readonly spec: Pick<AttemptSpec, 'image' | 'account' | 'resources'>
+  /** The whole log when it is short (see {@link initFailure}), otherwise ''. */
+  readonly shortLog: string
+}
+
+/** The judgement on the facts: exit code, cause in words, usage. */
+export function endingOf(evidence: EndEvidence, context: EndContext): Ending {
+  const usage = finalUsage(evidence)
+  const exitCode = exitCodeOf(evidence.status)
+  return {
+    at: evidence.at,
+    ...(exitCode === undefined ? {} : { exitCode }),
+    cause: causeOf(evidence, exitCode, usage, context),
+    ...(Object.keys(usage).length === 0 ? {} : { usage }),
+    stopped: evidence.stopped,
+  }
+}
+
+/** 0 to 255, 128 + N after signal N, from a wait status (wait(2)). */
+export const exitCodeOf = (status: number | undefined): number | undefined =>
+  status === undefined ? undefined : (status & 127) === 0 ? (status >> 8) & 255 : 128 + (status & 127)
+
+function finalUsage(evidence: EndEvidence): NonNullable<Ending['usage']> {
+  const measured = usageOf(evidence.files)
+  const cpuSeconds = measured.cpuSeconds ?? (evidence.status === undefined ? undefined : evidence.childSeconds)
+  if (cpuSeconds === undefined) return measured
+  const cores =
+    evidence.startedAt === undefined
+      ? undefined
+      : coresBetween({ at: evidence.startedAt, cpuSeconds: 0 }, { at: evidence.at, cpuSeconds })
+  return { ...measured, cpuSeconds, ...(cores === undefined ? {} : { cores }) }
+}
+
+function causeOf(
+  evidence: EndEvidence,
+  exitCode: number | undefined,
+  usage: NonNullable<Ending['usage']>,
+  { spec, shortLog }: EndContext,
+): Cause {
+  if (evidence.lost)
+    return {
+      code: 'lost',
+      message: 'The process that watched over it was killed, so how the command ended is not known.',
+      hint: 'Look at the log for how far it came, and submit it again.',
+    }
+  if (exitCode === undefined) {
+    if (evidence.stopped) return stoppedBeforeStart
+    return runtimeFailure(evidence.failure ?? '', spec, evidence.noRoom)
+  }
+  const notRun = initFailure(exitCode, shortLog, spec)
+  if (notRun !== undefined) return notRun
+  if (exitCode !== 0 && (usage.oomKills ?? 0) > 0)
+    return outOfMemory(spec.resources.memoryGb.limit, usage.memoryPeakBytes)
+  const stop = evidence.stopped ? stoppedBySignal(exitCode, evidence.killed) : undefined
+  return stop ?? causeOfExit(exitCode)
+}
+
+/**
+ * The init (tini) could not run the program: its message is then all there is in the log. A program that really ran cannot be told apart
+ * when it prints the very same line and nothing else, and exits with the same code; that is harmless.
+ */
+export function initFailure(exitCode: number, shortLog: string, spec: EndContext['spec']): Cause | undefined {
+  if (exitCode !== 1 && exitCode !== 126 && exitCode !== 127) return undefined
+  const match = /^\[FATAL tini \(\d+\)\] exec ([^\n]*) failed: ([^\n]*)\n$/.exec(shortLog)
+  return match === null ? undefined : notRunnable(match[1] ?? '', match[2] ?? '', spec)
+}

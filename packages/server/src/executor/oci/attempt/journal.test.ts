@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { AttemptSpec } from '../../executor.ts'
+import { noCgroups } from '../container/cgroups.ts'
+import { lostEvidence } from './ending.ts'
+import { judge } from './evidence.ts'
+import { parseJournal, stages, type Stage } from './journal.ts'
+import type { Machine } from '../container/machine.ts'
+import { recordText } from './record.ts'
+import { isSameProcess, parseIdentity, planText } from '../supervisor/supervisor.ts'
+
+const spec: AttemptSpec = {
+  id: 'j-1',
+  jobId: 'j',
+  name: 'n',
+  account: { name: 'ada', uid: 1, gid: 1, groups: [] },
+  image: 'i',
+  args: ['line\nbreak', 'ended {}', ''],
+  env: { A: '\n\nsupervisor 1 2 3\n' },
+  resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
+  graceSeconds: 3,
+  registryAuth: 'user:secret',
+}
+const { registryAuth: _, ...kept } = spec
+const record = { spec: kept, imageDigest: 'sha256:x', logLimitBytes: 1000 }
+const machine: Machine = {
+  architecture: 'x64',
+  bootId: 'boot',
+  rootless: false,
+  ownRoot: false,
+  swap: false,
+  cgroups: noCgroups,
+  gpus: [],
+}
+const plan = (changes: object = {}) => ({
+  record: { ...record, spec },
+  runtime: 'runc',
+  imageRoot: '/images/a',
+  scratchFolder: '/data/scratch/j-1',
+  folders: { hints: '/data/hints', rootfs: '/data/rootfs' },
+  ...changes,
+})
+
+describe('the plan', () => {
+  it('has a line for everything, without credentials', () => {
+    const text = planText(plan(), machine)
+    assert.match(text, /^id j-1$/m)
+    assert.match(text, /^lenient 1$/m)
+    assert.doesNotMatch(text, /secret/)
+    assert.doesNotMatch(text, /\n\n/)
+  })
+
+  it('keeps apart what overlayfs would take for separators', () => {
+    assert.match(planText(plan({ imageRoot: '/a:b,c\\d' }), machine), /^lowerdir \/a\\:b\\,c\\\\d$/m)
+  })
+
+  it('refuses paths with a line break', () => {
+    assert.throws(() => planText(plan({ scratchFolder: '/a\nb' }), machine), /scratch .*line break/)
+  })
+})
+
+describe('the journal', () => {
+  const text = planText(plan(), machine)
+
+  it('gives the record back', () => {
+    assert.deepEqual(parseJournal(text, 'prepared', 0), { record })
+  })
+
+  it('knows the supervisor, whatever the specification holds', () => {
+    const { identity, end } = parseJournal(`${text}\nsupervisor 12 345 boot\n          `, 'started', 0)
+    assert.deepEqual(identity, { pid: 12, startTime: '345', bootId: 'boot' })
+    assert.equal(end, undefined)
+  })
+
+  it('tells the end', () => {
+    const end = { ...lostEvidence(7), lost: false, status: 0 }
+    const journal = parseJournal(`${text}\nsupervisor 12 345 boot\nended ${JSON.stringify(end)}\n`, 'ended', 0)
+    assert.deepEqual(journal.end, end)
+    assert.equal(journal.identity?.pid, 12)
+  })
+
+  it('takes an end that is not whole for one that nobody saw', () => {
+    assert.equal(parseJournal(`${text}\nsupervisor 12 345 boot\nended {"at":`, 'ended', 9).end?.lost, true)
+    assert.equal(parseJournal('', 'cleaned', 9).end?.lost, true)
+    assert.equal(parseJournal(text, 'cleaned', 9).end, undefined, 'it was cleaned away before it was started')
+  })
+
+  it('can be cut anywhere', () => {
+    const whole = `${text}\nsupervisor 12 345 boot\nended ${JSON.stringify(lostEvidence(1))}\n`
+    fc.assert(
+      fc.property(fc.nat(whole.length), fc.constantFrom(...stages), (length, stage) => {
+        parseJournal(whole.slice(0, length), stage, 0)
+      }),
+    )
+  })
+
+  it('keeps a record on one line', () => {
+    assert.doesNotMatch(recordText({ ...record, spec }), /\n|secret/)
+  })
+})
+
+describe('what is done with an attempt that an earlier server left', () => {
+  const judged = (stage: Stage | undefined, told: boolean, supervised: boolean) => judge({ stage, told, supervised })
+
+  it('is nothing but watching while it has a supervisor', () => {
+    for (const stage of ['prepared', 'launched', 'started', 'ended'] as const)
+      assert.equal(judged(stage, stage === 'ended', true), 'watch')
+  })
+
+  it('is to begin again only what has surely not run', () => {
+    assert.equal(judged(undefined, false, false), 'discard')
+    assert.equal(judged('prepared', false, false), 'discard')
+    assert.equal(judged('cleaned', false, false), 'discard')
+    for (const stage of ['launched', 'started', 'ended'] as const)
+      assert.notEqual(judged(stage, false, false), 'discard')
+  })
+
+  it('is to clean up what has no supervisor any more', () => {
+    for (const stage of ['launched', 'started', 'ended'] as const)
+      assert.equal(judged(stage, stage === 'ended', false), 'clean')
+    assert.equal(judged('cleaned', true, false), 'keep')
+  })
+})
+
+describe('a supervisor', () => {
+  const identity = { pid: 12, startTime: '345', bootId: 'boot' }
+  const stat = (name: string, state: string, start: string) =>
+    `12 (${name}) ${state} 1 12 12 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 ${start} 9000000 500 18446744073709551615\n`
+
+  it('is known by pid, start time and boot', () => {
+    assert.equal(isSameProcess(identity, 'boot', stat('perl', 'S', '345')), true)
+    assert.equal(isSameProcess(identity, 'boot', stat('perl', 'S', '346')), false)
+    assert.equal(isSameProcess(identity, 'another boot', stat('perl', 'S', '345')), false)
+    assert.equal(isSameProcess(identity, 'boot', undefined), false)
+  })
+
+  it('is dead when it only waits to be looked after', () => {
+    assert.equal(isSameProcess(identity, 'boot', stat('perl', 'Z', '345')), false)
+  })
+
+  it('may have any name', () => {
+    assert.equal(isSameProcess(identity, 'boot', stat('a) S 1 (b', 'S', '345')), true)
+  })
+
+  it('is nobody when its line is not whole', () => {
+    assert.equal(parseIdentity('supervisor 12 34'), undefined)
+    assert.equal(parseIdentity(''), undefined)
+  })
+})

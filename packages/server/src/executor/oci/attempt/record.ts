@@ -1,0 +1,41 @@
+import type { AttemptSpec } from '../../executor.ts'
+
+/** What is remembered of an attempt for later servers. */
+export interface AttemptRecord {
+  readonly spec: AttemptSpec
+  readonly imageDigest: string
+  readonly logLimitBytes: number
+}
+
+/** The record of an attempt, on one line and without credentials. */
+export function recordText({ spec, ...rest }: AttemptRecord): string {
+  const { registryAuth: _, ...kept } = spec
+  return JSON.stringify({ spec: kept, ...rest } satisfies AttemptRecord)
+}
+
+/** Our own line again; undefined when it is not there or not whole, which takes a power failure. */
+export function parseRecord(text: string | undefined): AttemptRecord | undefined {
+  if (text === undefined) return undefined
+  try {
+    return JSON.parse(text) as AttemptRecord
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
+
+/** Stands for a record that was lost: the attempt may have run, so it must not run again, and its ending needs words. */
+export const unknownRecord = (attemptId: string): AttemptRecord => ({
+  spec: {
+    id: attemptId,
+    jobId: attemptId,
+    name: attemptId.toLowerCase(),
+    account: { name: 'unknown', uid: 65_534, gid: 65_534, groups: [] },
+    image: 'unknown',
+    env: {},
+    resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: false },
+    graceSeconds: 0,
+  },
+  imageDigest: '',
+  logLimitBytes: 0,
+})

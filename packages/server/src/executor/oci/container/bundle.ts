@@ -1,0 +1,245 @@
+import type { PreparedImage } from '../../../image/store/local-images.ts'
+import type { AttemptSpec } from '../../executor.ts'
+import { containerIds, homeOf } from '../../container-user.ts'
+import { cgroupsPath } from './cgroups.ts'
+import type { Machine } from './machine.ts'
+import { seccompProfile, type SeccompProfile } from './seccomp.ts'
+
+/** A mount of a container; its order among the others counts. */
+export interface OciMount {
+  readonly destination: string
+  readonly type: string
+  readonly source: string
+  readonly options: readonly string[]
+}
+
+/** The part of an OCI runtime configuration (runtime-spec 1.0, config.md) that is used here. */
+export interface OciConfig {
+  readonly ociVersion: string
+  readonly process: {
+    readonly terminal: false
+    readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] }
+    readonly args: readonly string[]
+    readonly env: readonly string[]
+    readonly cwd: string
+    readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', never[]>>
+    readonly noNewPrivileges: true
+    readonly oomScoreAdj: number
+  }
+  readonly root: { readonly path: string; readonly readonly: false }
+  readonly hostname: string
+  readonly mounts: readonly OciMount[]
+  readonly linux: {
+    readonly cgroupsPath?: string
+    readonly resources?: OciResources
+    readonly devices?: readonly { path: string; type: 'c'; major: number; minor: number; fileMode: number }[]
+    readonly namespaces: readonly { readonly type: string; readonly path?: string }[]
+    readonly maskedPaths: readonly string[]
+    readonly readonlyPaths: readonly string[]
+    readonly seccomp: SeccompProfile
+  }
+}
+
+/** Limits as the OCI runtime takes them. */
+export interface OciResources {
+  readonly devices: readonly { allow: boolean; access: string; type?: string; major?: number; minor?: number }[]
+  readonly cpu?: { readonly shares: number; readonly quota: number; readonly period: number }
+  readonly memory?: { readonly limit: number; readonly swap?: number }
+  readonly pids?: { readonly limit: number }
+}
+
+/** What one container is given on this machine, beside its specification and image. */
+export interface Placement {
+  /** Where the supervisor mounts the container's root. */
+  readonly rootfs: string
+  readonly homeFolder: string
+  readonly projectsFolder: string
+  readonly scratchFolder: string
+  /** For an image without a /tmp that anybody may write to. */
+  readonly tmpFolder?: string
+  /** Paths of the files that take the place of those in the image's /etc. */
+  readonly etc: Readonly<Record<'passwd' | 'group' | 'hosts' | 'resolv.conf', string>>
+  readonly network: { readonly type: 'host' | 'none' } | { readonly type: 'isolated'; readonly namespacePath: string }
+  /** Most processes and threads at once. */
+  readonly pidsLimit: number
+  /** See {@link seccompProfile}. */
+  readonly programs32Bit: boolean
+}
+
+/** Where the init is found inside a container: in its /dev, so that nothing of the image is covered. */
+const initPath = '/dev/init'
+
+const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** The OCI configuration of an attempt. Pure: everything that must be looked up is in the arguments. */
+export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Placement, machine: Machine): OciConfig {
+  const { uid, gid, additionalGids } = containerIds(spec.account, machine.rootless)
+  const group = cgroupsPath(machine.cgroups, spec.id)
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: false,
+      user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
+      // -g: SIGTERM goes to the whole process group, so that the programs a script runs hear of the end too.
+      args: [...(machine.init === undefined ? [] : [initPath, '-g', '--']), ...commandOf(spec, image)],
+      env: environmentOf(spec, image),
+      cwd: homeOf(spec.account),
+      capabilities: { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] },
+      noNewPrivileges: true,
+      // When the whole machine runs out of memory, jobs go before the platform.
+      oomScoreAdj: 500,
+    },
+    root: { path: placement.rootfs, readonly: false },
+    hostname: spec.name,
+    mounts: mountsOf(spec, placement, machine),
+    linux: {
+      ...(group === undefined
+        ? {}
+        : { cgroupsPath: group, resources: resourcesOf(spec, placement.pidsLimit, machine) }),
+      ...(spec.resources.gpus > 0 ? { devices: gpuNodes(machine) } : {}),
+      namespaces: namespacesOf(placement.network, group !== undefined),
+      maskedPaths,
+      readonlyPaths,
+      seccomp: seccompProfile(machine.architecture, placement.programs32Bit),
+    },
+  }
+}
+
+/**
+ * The command line by the rules of Kubernetes: `cmd` replaces the entry point, and then the image's CMD counts no more; `args` replaces the
+ * CMD. Empty when neither the job nor the image says what to run.
+ */
+export function commandOf(
+  spec: Pick<AttemptSpec, 'cmd' | 'args'>,
+  image: Pick<PreparedImage, 'entrypoint' | 'cmd'>,
+): string[] {
+  if (spec.cmd !== undefined) return [...spec.cmd, ...(spec.args ?? [])]
+  return [...image.entrypoint, ...(spec.args ?? image.cmd)]
+}
+
+/** The image's variables, overridden by the attempt's. A PATH there is always. */
+export function environmentOf(spec: Pick<AttemptSpec, 'env'>, image: Pick<PreparedImage, 'env'>): string[] {
+  const merged = new Map<string, string>()
+  for (const line of [defaultPath, ...image.env]) {
+    const [key = '', ...rest] = line.split('=')
+    if (key !== '') merged.set(key, rest.join('='))
+  }
+  for (const [key, value] of Object.entries(spec.env)) merged.set(key, value)
+  return [...merged].map(([key, value]) => `${key}=${value}`)
+}
+
+/** Limits for those controllers that the machine has; the runtime refuses limits it cannot set. */
+export function resourcesOf({ resources }: AttemptSpec, pidsLimit: number, machine: Machine): OciResources {
+  const has = (controller: string): boolean => machine.cgroups.controllers.includes(controller)
+  const period = 100_000
+  const limit = memoryLimitBytes(resources.memoryGb.limit)
+  return {
+    devices: [
+      { allow: false, access: 'rwm' },
+      ...(resources.gpus > 0
+        ? machine.gpus.map(({ major, minor }) => ({ allow: true, access: 'rw', type: 'c', major, minor }))
+        : []),
+    ],
+    ...(has('cpu')
+      ? {
+          cpu: {
+            shares: Math.max(2, Math.round(resources.cores.request * 1024)),
+            quota: Math.max(1000, Math.round(resources.cores.limit * period)),
+            period,
+          },
+        }
+      : {}),
+    // With swap, memory and swap together may not be more than memory alone.
+    ...(has('memory') ? { memory: { limit, ...(machine.swap ? { swap: limit } : {}) } } : {}),
+    ...(has('pids') ? { pids: { limit: pidsLimit } } : {}),
+  }
+}
+
+/** Gibibytes in bytes. */
+const memoryLimitBytes = (memoryGb: number): number => Math.round(memoryGb * 1024 ** 3)
+
+function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): OciMount[] {
+  const inert = ['nosuid', 'nodev']
+  const shmBytes = memoryLimitBytes(spec.resources.memoryGb.limit)
+  return [
+    { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+    {
+      destination: '/dev',
+      type: 'tmpfs',
+      source: 'tmpfs',
+      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k'],
+    },
+    {
+      destination: '/dev/pts',
+      type: 'devpts',
+      source: 'devpts',
+      // Group 5 is tty on every distribution; without root there is no such group in the container.
+      options: [
+        'nosuid',
+        'noexec',
+        'newinstance',
+        'ptmxmode=0666',
+        'mode=0620',
+        ...(machine.rootless ? [] : ['gid=5']),
+      ],
+    },
+    {
+      destination: '/dev/shm',
+      type: 'tmpfs',
+      source: 'shm',
+      // Its pages count as the job's memory, so the memory limit is the limit.
+      options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`],
+    },
+    { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    sysMount(placement, machine),
+    bind(placement.homeFolder, homeOf(spec.account), ['rbind', ...inert]),
+    bind(placement.projectsFolder, '/arc/projects', ['rbind', ...inert]),
+    bind(placement.scratchFolder, '/scratch', ['bind', ...inert]),
+    ...Object.entries(placement.etc).map(([name, path]) => bind(path, `/etc/${name}`, ['bind', 'ro', ...inert])),
+    ...(placement.tmpFolder === undefined ? [] : [bind(placement.tmpFolder, '/tmp', ['bind', ...inert])]),
+    ...(machine.init === undefined ? [] : [bind(machine.init, initPath, ['bind', 'ro', ...inert])]),
+  ]
+}
+
+const bind = (source: string, destination: string, options: readonly string[]): OciMount => ({
+  destination,
+  type: 'bind',
+  source,
+  options,
+})
+
+/** A fresh sysfs shows the container's own network only; the kernel allows it to whoever owns that network's namespace. */
+function sysMount({ network }: Placement, { rootless }: Machine): OciMount {
+  const options = ['nosuid', 'noexec', 'nodev', 'ro']
+  return rootless && network.type !== 'none'
+    ? { destination: '/sys', type: 'none', source: '/sys', options: ['rbind', ...options] }
+    : { destination: '/sys', type: 'sysfs', source: 'sysfs', options }
+}
+
+function namespacesOf(network: Placement['network'], hasCgroup: boolean): { type: string; path?: string }[] {
+  const own = ['pid', 'ipc', 'uts', 'mount', ...(hasCgroup ? ['cgroup'] : [])].map((type) => ({ type }))
+  if (network.type === 'host') return own
+  return [...own, network.type === 'isolated' ? { type: 'network', path: network.namespacePath } : { type: 'network' }]
+}
+
+const gpuNodes = (machine: Machine): { path: string; type: 'c'; major: number; minor: number; fileMode: number }[] =>
+  machine.gpus.map((device) => ({ ...device, type: 'c', fileMode: 0o666 }))
+
+/** Parts of /proc and /sys that tell of the machine or its other users. */
+const maskedPaths = [
+  '/proc/acpi',
+  '/proc/asound',
+  '/proc/interrupts',
+  '/proc/kcore',
+  '/proc/keys',
+  '/proc/latency_stats',
+  '/proc/sched_debug',
+  '/proc/scsi',
+  '/proc/timer_list',
+  '/proc/timer_stats',
+  '/sys/devices/virtual/powercap',
+  '/sys/firmware',
+]
+
+/** Parts of /proc that change the machine. */
+const readonlyPaths = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger']

@@ -1,0 +1,126 @@
+import type { WarningSignal } from '@science-platform/contract'
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { cgroupFolders, procsFile, usageFiles } from '../container/cgroups.ts'
+import { isDiskFull, isMissing, readIfThere } from '../../../lib/files.ts'
+import type { Folders } from '../attempt/folders.ts'
+import type { Machine } from '../container/machine.ts'
+import { recordText, type AttemptRecord } from '../attempt/record.ts'
+
+/** What a supervisor is told of its attempt. */
+export interface SupervisorPlan {
+  readonly record: AttemptRecord
+  readonly runtime: string
+  /** The image's root, below. */
+  readonly imageRoot: string
+  readonly scratchFolder: string
+  readonly folders: Pick<Folders, 'hints' | 'rootfs'>
+}
+
+/**
+ * The plan as the supervisor reads it: lines of a key, a blank and a value (perl-base has no JSON).
+ *
+ * @throws Error when a path holds a line break.
+ */
+export function planText(plan: SupervisorPlan, machine: Machine): string {
+  const { cgroups } = machine
+  const { spec, logLimitBytes } = plan.record
+  const procs = procsFile(cgroups, spec.id)
+  const lines: [string, string | number][] = [
+    ['id', spec.id],
+    ['arch', machine.architecture],
+    ['boot', machine.bootId],
+    ['runtime', plan.runtime],
+    ['rootless', machine.rootless ? 1 : 0],
+    // Without control groups the runtime must not insist on them.
+    ['lenient', machine.rootless || cgroups.parent === undefined ? 1 : 0],
+    ['ownRoot', machine.ownRoot ? 1 : 0],
+    ['lowerdir', escapeOverlayPath(plan.imageRoot)],
+    ['rootfs', plan.folders.rootfs],
+    ['logLimit', logLimitBytes],
+    ['grace', spec.graceSeconds],
+    ['hints', plan.folders.hints],
+    ['scratch', plan.scratchFolder],
+    ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
+    ...cgroupFolders(cgroups, spec.id).map((folder): [string, string] => ['cgroup', folder]),
+    ...usageFiles(cgroups, spec.id, 'end').map(({ name, path }): [string, string] => ['final', `${name} ${path}`]),
+    ['record', recordText(plan.record)],
+  ]
+  for (const [key, value] of lines)
+    if (String(value).includes('\n')) throw new Error(`The ${key} ${JSON.stringify(value)} must not hold a line break.`)
+  return lines.map(([key, value]) => `${key} ${value}\n`).join('')
+}
+
+/** In overlayfs' options a colon parts layers and a comma parts options. */
+const escapeOverlayPath = (path: string): string => path.replace(/[\\:,]/g, '\\$&')
+
+/** Which process a supervisor is: a pid alone may be another process's by now. */
+export interface SupervisorIdentity {
+  readonly pid: number
+  /** Clock ticks after boot, field 22 of /proc/PID/stat (proc(5)). */
+  readonly startTime: string
+  readonly bootId: string
+}
+
+/** The identity in what follows the plan of a journal; undefined when there is none or it is not whole. */
+export function parseIdentity(text: string): SupervisorIdentity | undefined {
+  const match = /^supervisor (\d+) (\d+) (\S+)\n/.exec(text)
+  return match === null ? undefined : { pid: Number(match[1]), startTime: match[2] ?? '', bootId: match[3] ?? '' }
+}
+
+/** Whether that very process is there and not a zombie, by the text of its /proc/PID/stat. Pure. */
+export function isSameProcess(identity: SupervisorIdentity, bootId: string, stat: string | undefined): boolean {
+  if (stat === undefined || identity.bootId !== bootId) return false
+  // The name in parentheses may hold anything, blanks and parentheses too.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return fields[0] !== 'Z' && fields[0] !== 'X' && fields[19] === identity.startTime
+}
+
+/** Whether the supervisor is alive. */
+export async function isAlive(identity: SupervisorIdentity, bootId: string): Promise<boolean> {
+  return isSameProcess(identity, bootId, await readIfThere(`/proc/${identity.pid}/stat`))
+}
+
+/** Asks the supervisor to end its attempt; false when it is gone. */
+export async function signalSupervisor(identity: SupervisorIdentity, bootId: string): Promise<boolean> {
+  return (await isAlive(identity, bootId)) && killIfThere(identity.pid, 'SIGTERM')
+}
+
+/** Sends a signal to the first process of the container; false when it is not there. */
+export async function signalContainer(
+  folder: string,
+  supervisor: SupervisorIdentity,
+  bootId: string,
+  signal: WarningSignal,
+): Promise<boolean> {
+  if (!(await isAlive(supervisor, bootId))) return false
+  const pid = Number(await readIfThere(join(folder, 'init.pid')))
+  // The supervisor alone reaps it: while that is its parent the number is nobody else's.
+  const stat = Number.isInteger(pid) && pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined
+  if (stat === undefined || parentOf(stat) !== supervisor.pid) return false
+  return killIfThere(pid, `SIG${signal}`)
+}
+
+const parentOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+
+function killIfThere(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+    throw error
+  }
+}
+
+/** Leaves word of the grace period for the supervisor. Where the disk is full it takes the one of the specification. */
+export async function writeGrace(folder: string, graceSeconds: number): Promise<void> {
+  try {
+    await writeFile(join(folder, 'stop'), `${Math.ceil(graceSeconds)}\n`)
+  } catch (error) {
+    if (!isDiskFull(error) && !isMissing(error)) throw error
+  }
+}
+
+/** Takes back what {@link writeGrace} left for a supervisor that is not there any more. */
+export const removeGrace = (folder: string): Promise<void> => rm(join(folder, 'stop'), { force: true })

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { jobScopes, problems, problemUri, type ProblemBody } from '@science-platform/contract'
+import { addUser, disableUser } from '../../access/directory.ts'
+import { scopes, type Scope } from '../../access/scopes.ts'
+import type { DeclaredRoute } from './route-table.ts'
+import { accessRules, type AccessRule, type AddressParts } from '../testing/access-rules.ts'
+import { testApp } from '../testing/test-app.ts'
+
+const t = await testApp()
+const everyScope: readonly Scope[] = scopes
+const own: readonly Scope[] = ['read', 'submit', 'manage']
+
+/** Who asks. `account` is undefined where the server must not recognise anybody. */
+interface Caller {
+  readonly who: string
+  readonly account?: string
+  readonly scopes: readonly Scope[]
+  readonly authorization?: string
+}
+
+const recognised = async (who: string, account: string, scopes: readonly Scope[]): Promise<Caller> => ({
+  who,
+  account,
+  scopes,
+  authorization: `Bearer ${await t.token(account, scopes)}`,
+})
+
+const revoked = await t.token('ada', everyScope)
+const kept = (await t.store.tokens('ada')).find(({ prefix }) => revoked.startsWith(prefix))
+assert.ok(await t.store.revokeToken(kept?.id ?? '', t.clock.now))
+
+await t.store.changeDirectory(addUser({ name: 'dan' }))
+const disabled = await t.token('dan', own)
+await t.store.changeDirectory(disableUser('dan', { cancelJobs: false, now: t.clock.now }))
+
+/** The token that a running job of ada's carries, and one whose job has ended. */
+const ofJob = async (): Promise<{ id: string; token: string }> => {
+  const { id } = await t.run(await t.submit('ada', { jobToken: true }))
+  return { id, token: t.jobToken(id) }
+}
+const running = await ofJob()
+const ended = await ofJob()
+await t.finish(ended.id, 0)
+
+/** Every kind of caller. What is asked about is ada's. */
+const callers: readonly Caller[] = [
+  await recognised('its owner', 'ada', own),
+  await recognised('a user of another group', 'bob', own),
+  await recognised('a user of both groups', 'carol', own),
+  await recognised('an administrator', 'root', everyScope),
+  await recognised("an administrator's token without admin", 'root', own),
+  await recognised("a user's token that says admin", 'bob', everyScope),
+  ...(await Promise.all(scopes.map((scope) => recognised(`a token for ${scope} alone`, 'ada', [scope])))),
+  await recognised('a token for nothing', 'ada', []),
+  { who: "its owner's running job", account: 'ada', scopes: jobScopes, authorization: `Bearer ${running.token}` },
+  { who: "its owner's job that has ended", scopes: [], authorization: `Bearer ${ended.token}` },
+  { who: 'a user who is disabled', scopes: [], authorization: `Bearer ${disabled}` },
+  { who: 'nobody', scopes: [] },
+  { who: 'a token that was made up', scopes: [], authorization: `Bearer sp_${'0'.repeat(52)}` },
+  { who: 'a token that is no token', scopes: [], authorization: 'Bearer x' },
+  { who: 'a password', scopes: [], authorization: 'Basic YWRhOmE=' },
+  { who: 'two tokens', scopes: [], authorization: 'Bearer a, Bearer b' },
+  { who: 'a token that has expired', scopes: [], authorization: `Bearer ${await expiredToken()}` },
+  { who: 'a token that was revoked', scopes: [], authorization: `Bearer ${revoked}` },
+]
+
+async function expiredToken(): Promise<string> {
+  return t.token('ada', everyScope, { expiresAt: t.clock.now - 1 })
+}
+
+/** Whether a route is of the wire, whose errors are lines of text. */
+const speaksText = (url: string): boolean => /^\/(skaha|arc)(\/|$)/.test(url)
+
+/** Where a route's rule is in the table. */
+const ruleName = ({ method, url }: DeclaredRoute): string =>
+  `${method === 'HEAD' ? 'GET' : method} ${url.replace(/^\/skaha\/v[01]/, '/skaha/VERSION')}`
+
+const addressOf = (url: string, parts: AddressParts): string =>
+  url.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(parts[name] ?? 'x')).replace('*', 'x')
+
+/** The status that a caller must get. Pure. */
+function expectedStatus(rule: AccessRule, { account, scopes }: Caller): number {
+  const granted = rule.status ?? 200
+  if (rule.whose === 'anybody') return granted
+  if (account === undefined) return 401
+  if (rule.scope !== 'public' && !scopes.includes(rule.scope)) return 403
+  const administrator = account === 'root' && scopes.includes('admin')
+  if (rule.whose === 'administrators') return administrator ? granted : 403
+  if (rule.whose === 'owner') return administrator || account === 'ada' ? granted : (rule.absent ?? 404)
+  if (rule.whose === 'user') return account === 'ada' ? granted : (rule.absent ?? 404)
+  return granted
+}
+
+const ajob = async (): Promise<AddressParts> => ({ id: (await t.run(await t.submit('ada'))).id })
+const nojob: AddressParts = { id: 'zzzzzzzz' }
+
+function ask(route: DeclaredRoute, rule: AccessRule, parts: AddressParts, { authorization }: Caller) {
+  const { headers, ...rest } = rule.request?.(parts) ?? {}
+  return t.app.inject({
+    ...rest,
+    method: route.method as 'GET',
+    url: addressOf(route.url, parts),
+    headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+  })
+}
+
+type Answer = Awaited<ReturnType<typeof ask>>
+
+/** What is refused is said in the words of its part of the server: a problem, or a line of text. */
+function checkRefusal(route: DeclaredRoute, answer: Answer, what: string): void {
+  if (route.method === 'HEAD') {
+    assert.equal(answer.body, '', what)
+  } else if (speaksText(route.url)) {
+    assert.equal(answer.headers['content-type'], 'text/plain', what)
+    assert.match(answer.body, /^[^\n]+\n$/, what)
+  } else {
+    assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8', what)
+    const { type, title, status, detail, hint } = answer.json<ProblemBody>()
+    const [, kind] = Object.entries(problems).find(([name]) => problemUri(name as 'internal') === type) ?? []
+    assert.deepEqual({ status, title }, kind, what)
+    assert.equal(status, answer.statusCode, what)
+    assert.ok(detail.length > 0 && (hint ?? '').length > 0, what)
+  }
+  if (answer.statusCode === 401 || answer.statusCode === 403) {
+    const challenge = String(answer.headers['www-authenticate'])
+    assert.match(challenge, answer.statusCode === 401 ? /^Bearer realm=/ : /^Bearer .*error="insufficient_scope"/, what)
+    assert.equal(answer.headers['cache-control'], 'no-store', what)
+  }
+}
+
+/** An answer without what differs between any two: the time, what one may still ask, and the ids that were asked for. */
+function comparable({ statusCode, headers, body }: Answer, parts: AddressParts): unknown {
+  const { date: _, ratelimit: __, ...kept } = headers
+  const ids = Object.values(parts)
+  return JSON.parse(
+    ids.reduce((text, id) => text.replaceAll(id, 'ID'), JSON.stringify({ statusCode, headers: kept, body })),
+  )
+}
+
+describe('who may use a route', () => {
+  it('is said for every route, and for none that is not there', () => {
+    const declared = new Set(t.routes.map(ruleName))
+    for (const name of declared) {
+      assert.ok(
+        name in accessRules,
+        `${name} has no entry in http/testing/access-rules.ts. Add one that says which scope it takes, whose business it ` +
+          "is ('anybody', 'callers', 'owner' or 'administrators'), and how to ask it for something that it grants.",
+      )
+    }
+    for (const name of Object.keys(accessRules))
+      assert.ok(declared.has(name), `http/testing/access-rules.ts tells of ${name}, which is no route.`)
+    assert.ok(t.routes.length > 60)
+  })
+
+  for (const route of t.routes) {
+    const rule = accessRules[ruleName(route)]
+    if (rule === undefined) continue
+    const make = rule.make ?? ajob
+
+    it(`${route.method} ${route.url}: ${rule.whose}`, async () => {
+      assert.equal(route.scope, rule.scope)
+      for (const caller of callers) {
+        const parts = rule.whose === 'owner' || rule.make !== undefined ? await make(t, 'ada') : {}
+        const answer = await ask(route, rule, parts, caller)
+        const status = expectedStatus(rule, caller)
+        const what = `${route.method} ${route.url} as ${caller.who}: ${answer.statusCode} ${answer.body.slice(0, 200)}`
+        assert.equal(answer.statusCode, status, what)
+        if (status >= 400) checkRefusal(route, answer, what)
+      }
+    })
+
+    if (rule.whose !== 'owner' && rule.whose !== 'user') continue
+    it(`${route.method} ${route.url}: another's is as none`, async () => {
+      const [others, none] = [await make(t, 'ada'), rule.missing ?? nojob]
+      for (const caller of callers.filter(({ who }) =>
+        /another group|both groups|without admin|says admin/.test(who),
+      )) {
+        await ask(route, rule, none, caller)
+        const asked = async (parts: AddressParts) => {
+          t.calls.length = 0
+          const answer = comparable(await ask(route, rule, parts, caller), parts)
+          return { answer, calls: [...t.calls] }
+        }
+        // The same look-ups in the same order: nothing that takes time happens for the one and not for the other.
+        const [forOthers, forNone] = [await asked(others), await asked(none)]
+        assert.deepEqual(forOthers, forNone, caller.who)
+      }
+      const [owner] = callers
+      if (owner !== undefined) {
+        const answer = await ask(route, rule, others, owner)
+        assert.equal(answer.statusCode, rule.status ?? 200, 'nothing happened to it')
+      }
+    })
+  }
+})
+
+describe('the methods of an address', () => {
+  const verbs = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'QUERY'] as const
+
+  // A wrong method is refused for itself, and not for what it brings.
+  const body = (method: string) =>
+    method === 'PUT' || method === 'PATCH' ? { payload: '<a/>', headers: { 'content-type': 'text/xml' } } : {}
+
+  for (const url of new Set(t.routes.map((route) => route.url))) {
+    it(`${url}: others are refused, and Allow names those that are not`, async () => {
+      const address = addressOf(url, nojob)
+      const answers = await Promise.all(
+        verbs.map(async (method) => ({
+          method,
+          answer: await t.as('bob', { ...body(method), method, url: address }),
+        })),
+      )
+      const taken = answers.filter(({ answer }) => answer.statusCode !== 405).map(({ method }) => method)
+      for (const route of t.routes.filter((route) => route.url === url))
+        assert.ok(taken.includes(route.method as 'GET'), route.method)
+      for (const { method, answer } of answers.filter(({ answer }) => answer.statusCode === 405)) {
+        assert.equal(answer.headers.allow, taken.join(', '), method)
+        if (speaksText(url) && method !== 'HEAD') assert.equal(answer.body, `unsupported: HTTP ${method}\n`)
+        else if (method !== 'HEAD') assert.equal(answer.json<ProblemBody>().type, problemUri('method-not-allowed'))
+      }
+      assert.ok(taken.length < verbs.length)
+    })
+  }
+})
+
+describe('lists', () => {
+  it('hold nobody but oneself, and an administrator sees and ends what is asked for by its id', async () => {
+    const mine = await t.submit('ada', { name: 'mine' })
+    const bobs = await t.as('bob', { url: '/api/v1/jobs?limit=1000' })
+    assert.ok(!bobs.body.includes(mine))
+    const seen = await t.as('root', { url: `/api/v1/jobs/${mine}` })
+    assert.equal(seen.json<{ owner: string }>().owner, 'ada')
+    const wire = await t.as('root', { url: `/skaha/v1/session/${mine}` })
+    assert.equal(wire.json<{ runAsUID: string }>().runAsUID, '1001')
+    const ended = await t.as('root', { method: 'POST', url: `/api/v1/jobs/${mine}/cancel` })
+    assert.match(ended.json<{ cause: { message: string } }>().cause.message, /the administrator root/)
+  })
+})
+
+describe('the time of an answer', () => {
+  it("is told for another's job and for none; what is asserted is that the look-ups are the same (above)", async (c) => {
+    // A measurement, for people: a bound would hold on a quiet machine only. The two are asked in turns, so that what
+    // else the machine does falls on both.
+    const id = await t.submit('ada', { env: { LARGE: 'x'.repeat(100_000) } })
+    const times: Record<string, number[]> = { [id]: [], [nojob.id ?? '']: [] }
+    for (let i = 0; i < 300; i++) {
+      for (const [one, taken] of Object.entries(times)) {
+        const begun = performance.now()
+        await t.as('bob', { url: `/api/v1/jobs/${one}` })
+        taken.push(performance.now() - begun)
+      }
+    }
+    const medians = Object.values(times).map((taken) => (taken.toSorted((a, b) => a - b)[150] ?? 0).toFixed(3))
+    c.diagnostic(`another's job of 100 kB: ${medians[0]} ms; none: ${medians[1]} ms (medians of 300)`)
+  })
+})

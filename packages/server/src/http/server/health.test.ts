@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it } from 'node:test'
+import type { ReadinessChecks } from './health.ts'
+import { testApp } from '../testing/test-app.ts'
+
+const well = async (): Promise<void> => {}
+
+describe('health', async () => {
+  const readinessChecks: { -readonly [K in keyof ReadinessChecks]: ReadinessChecks[K] } = {
+    store: well,
+    loop: well,
+    executor: well,
+    audit: well,
+  }
+  const t = await testApp({ readinessChecks })
+  /** Asks when what was found before is no longer good. */
+  const ready = async () => {
+    t.clock.now += 1_000
+    const { statusCode, body } = await t.app.inject('/readyz')
+    return [statusCode, body]
+  }
+
+  it('is well where all is well', async () => {
+    assert.deepEqual(await ready(), [200, 'ready\n'])
+    assert.equal((await t.app.inject('/healthz')).body, 'ok\n')
+  })
+
+  const faults: readonly (readonly [keyof ReadinessChecks, string])[] = [
+    ['store', 'the store cannot be written'],
+    ['loop', 'the loop does not turn'],
+    ['executor', 'the executor does not answer'],
+    ['audit', 'the audit trail cannot be written'],
+  ]
+  for (const [name, words] of faults) {
+    it(`says which one is not: ${name}; the cause is for the log alone`, async () => {
+      readinessChecks[name] = () => Promise.reject(new Error(`secret path of the ${name}`))
+      assert.deepEqual(await ready(), [503, `${words}\n`])
+      assert.ok(t.logged.some(({ msg, err }) => msg === words && JSON.stringify(err).includes('secret path')))
+      assert.equal((await t.app.inject('/healthz')).statusCode, 200)
+      const wire = await t.app.inject('/skaha/v1/availability')
+      assert.ok(wire.body.includes(words), wire.body)
+      readinessChecks[name] = well
+      assert.deepEqual(await ready(), [200, 'ready\n'])
+    })
+  }
+
+  it('names all that are not', async () => {
+    readinessChecks.loop = readinessChecks.executor = () => Promise.reject(new Error('gone'))
+    assert.deepEqual(await ready(), [503, 'the loop does not turn\nthe executor does not answer\n'])
+    readinessChecks.loop = readinessChecks.executor = well
+  })
+
+  it('does not wait for ever', async () => {
+    readinessChecks.executor = () => new Promise(() => {})
+    assert.deepEqual(await ready(), [503, 'the executor does not answer\n'])
+    readinessChecks.executor = well
+  })
+
+  it('asks once a second, however many ask', async () => {
+    let asked = 0
+    readinessChecks.store = async () => {
+      asked += 1
+    }
+    await ready()
+    await Promise.all(Array.from({ length: 50 }, () => t.app.inject('/readyz')))
+    assert.equal(asked, 1)
+    readinessChecks.store = well
+  })
+})
+
+it('a store that cannot be written is found out by writing', async () => {
+  const t = await testApp()
+  t.clock.now += 1_000
+  assert.equal((await t.app.inject('/readyz')).statusCode, 200)
+  const database = new DatabaseSync(t.databasePath)
+  database.exec(`create trigger broken before update on probe begin select raise(abort, 'no'); end`)
+  t.clock.now += 1_000
+  assert.equal((await t.app.inject('/readyz')).body, 'the store cannot be written\n')
+  database.exec('drop trigger broken')
+  database.close()
+  t.clock.now += 1_000
+  assert.equal((await t.app.inject('/readyz')).statusCode, 200)
+})

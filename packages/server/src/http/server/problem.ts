@@ -1,0 +1,129 @@
+import { problems, problemUri, type CauseCode, type ProblemBody, type ProblemType } from '@science-platform/contract'
+import { masked } from '../../lib/secrets/mask.ts'
+import { ImageError } from '../../image/fetch/image-error.ts'
+import { InvalidRequest } from '../../job/invalid.ts'
+import { bodyLimit } from './request-limits.ts'
+
+/** What goes with a {@link Problem} besides its kind and its words. */
+export interface ProblemOptions {
+  /** What would do. */
+  readonly hint?: string
+  /** The field at fault. */
+  readonly field?: string
+  /** Headers of the answer, such as `Allow`. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly cause?: unknown
+}
+
+/** An answer that is no success: one of the table of problems, in words about this request. */
+export class Problem extends Error {
+  override readonly name = 'Problem'
+  readonly type: ProblemType
+  readonly hint: string | undefined
+  readonly field: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+
+  constructor(type: ProblemType, detail: string, { hint, field, headers = {}, cause }: ProblemOptions = {}) {
+    super(detail, { cause })
+    this.type = type
+    this.hint = hint
+    this.field = field
+    this.headers = headers
+  }
+
+  get status(): number {
+    return problems[this.type].status
+  }
+}
+
+/** The body of a problem (RFC 9457). Pure. */
+export const problemBody = (problem: Problem): ProblemBody => ({
+  type: problemUri(problem.type),
+  title: problems[problem.type].title,
+  status: problem.status,
+  detail: masked(problem.message),
+  ...(problem.hint === undefined ? {} : { hint: masked(problem.hint) }),
+  ...(problem.field === undefined ? {} : { field: masked(problem.field) }),
+})
+
+/** After how long it is worth to try again where the queue was full. */
+const queueFullSeconds = 60
+
+/** Codes of errors that are not ours, and what they mean to the caller. */
+const foreign: Readonly<
+  Record<string, { readonly type: ProblemType; readonly detail: string; readonly hint: string }>
+> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    type: 'unsupported-media-type',
+    detail: 'The Content-Type of the body is not application/json.',
+    hint: 'Send JSON and say so: Content-Type: application/json.',
+  },
+  FST_ERR_CTP_BODY_TOO_LARGE: {
+    type: 'too-large',
+    detail: `The body has more than ${bodyLimit} bytes.`,
+    hint: 'Put data into a file under /arc and pass its path; split a large submission into several.',
+  },
+  FST_ERR_CTP_INVALID_JSON_BODY: {
+    type: 'invalid-request',
+    detail: 'The body is not JSON.',
+    hint: 'Send one JSON object.',
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { type: 'invalid-request', detail: 'The body is empty.', hint: 'Send one JSON object.' },
+  FST_ERR_BAD_URL: {
+    type: 'not-found',
+    detail: 'The address is not well formed.',
+    hint: 'Encode special characters of the path as %XX (RFC 3986).',
+  },
+  FST_ERR_MAX_PARAM_LENGTH: {
+    type: 'not-found',
+    detail: 'A part of the address is longer than any that there is.',
+    hint: 'Ids have eight characters.',
+  },
+}
+
+/** Why an image cannot be had, as a problem. */
+const imageProblems: Partial<Record<CauseCode, ProblemType>> = {
+  'image-not-found': 'image-not-found',
+  'image-unauthorized': 'image-unauthorized',
+  'image-unreachable': 'registry-unavailable',
+  'image-invalid': 'image-invalid',
+  'image-wrong-platform': 'image-invalid',
+  'disk-full': 'disk-full',
+}
+
+/** Whatever was thrown, as a problem. What is not known is `internal`, in words that give nothing away. Pure. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  if (error instanceof InvalidRequest) {
+    const { problem, message, hint, field } = error
+    const headers = problem === 'queue-full' ? { 'retry-after': String(queueFullSeconds) } : {}
+    return new Problem(problem, message, { hint, field, headers, cause: error })
+  }
+  if (error instanceof ImageError) {
+    const { code, message, hint } = error.why
+    const type = imageProblems[code]
+    if (type !== undefined) return new Problem(type, message, { ...(hint === undefined ? {} : { hint }), cause: error })
+  }
+  const { code, statusCode, message } = (error ?? {}) as { code?: string; statusCode?: number; message?: string }
+  const known = foreign[code ?? '']
+  if (known !== undefined) return new Problem(known.type, known.detail, { hint: known.hint, cause: error })
+  if (isDiskFull(error)) {
+    return new Problem('disk-full', 'The server has no room left on its disk; nothing was stored.', {
+      hint: 'Tell the people who run this server, and try again later.',
+      cause: error,
+    })
+  }
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new Problem('invalid-request', message ?? 'The request is not well formed.', { cause: error })
+  }
+  return new Problem('internal', 'The server failed; this is not about your request.', {
+    hint: 'Try again; if it stays, tell the people who run this server the time and the address.',
+    cause: error,
+  })
+}
+
+/** Whether the file system said so, or SQLite: SQLITE_FULL, whatever its extended code adds (sqlite.org/rescode.html). */
+function isDiskFull(error: unknown): boolean {
+  const { code, errcode } = (error ?? {}) as { code?: string; errcode?: number }
+  return code === 'ENOSPC' || code === 'EDQUOT' || (errcode !== undefined && (errcode & 0xff) === 13)
+}

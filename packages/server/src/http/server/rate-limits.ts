@@ -1,0 +1,74 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Caller } from '../../access/authenticate.ts'
+import type { Config } from '../../configuration/config.ts'
+import { Problem } from './problem.ts'
+import { isSafe } from './route-table.ts'
+import { secondsUntilToken, take, type Allowance, type Bucket } from './token-bucket.ts'
+
+/** Accounts and addresses that are counted at once; the one that asked longest ago is forgotten first. */
+const mostCounted = 100_000
+
+/** How fast each may ask. */
+export interface RateLimits {
+  /** Counts a request of a caller: by account, whichever of its tokens was used. @throws {Problem} where it is one too many. */
+  readonly admit: (caller: Caller, request: FastifyRequest, reply: FastifyReply) => void
+  /**
+   * Counts a request of which nobody knows whose it is, by its address. @throws {Problem} where it is one too many, in place
+   * of what it would be told. A good token is never held up by bad ones, of whatever address.
+   */
+  readonly refuse: (request: FastifyRequest) => void
+}
+
+/** The limits that the configuration sets, counted in this process. */
+export function rateLimits(limits: Config['limits']['requests'], now: () => number): RateLimits {
+  const reads = new Counter('reads', limits.reads)
+  const changes = new Counter('changes', limits.changes)
+  const unauthenticated = new Counter('unauthenticated', limits.unauthenticated)
+  return {
+    admit: ({ account }, request, reply) => {
+      const counter = isSafe(request.method) ? reads : changes
+      const wait = counter.count(account.name, now(), (policy, state) => {
+        reply.header('ratelimit-policy', policy).header('ratelimit', state)
+      })
+      if (wait === undefined) return
+      throw tooMany(`${account.name} has sent too many ${counter.name === 'reads' ? 'requests' : 'changes'}.`, wait)
+    },
+    refuse: ({ ip }) => {
+      const wait = unauthenticated.count(ip, now())
+      if (wait !== undefined) throw tooMany('This address has sent too many requests without a good token.', wait)
+    },
+  }
+}
+
+const tooMany = (detail: string, seconds: number): Problem =>
+  new Problem('too-many-requests', detail, {
+    hint: `Send the next in ${seconds} s (Retry-After), and fewer at a time: several jobs fit into one request as replicas.`,
+    headers: { 'retry-after': String(seconds) },
+  })
+
+/** The buckets of one kind of request. */
+class Counter {
+  readonly name: string
+  readonly #allowance: Allowance
+  readonly #policy: string
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(name: string, allowance: Allowance) {
+    this.name = name
+    this.#allowance = allowance
+    const { burst, perSecond } = allowance
+    this.#policy = `"${name}";q=${burst};w=${Math.ceil(burst / perSecond)}`
+  }
+
+  /** Seconds to wait where it is one too many. `tell` gets the fields of draft-ietf-httpapi-ratelimit-headers. */
+  count(key: string, now: number, tell?: (policy: string, state: string) => void): number | undefined {
+    const { bucket, taken } = take(this.#buckets.get(key), this.#allowance, now)
+    // Put at the end, so that the first is the one that asked longest ago.
+    this.#buckets.delete(key)
+    this.#buckets.set(key, bucket)
+    if (this.#buckets.size > mostCounted) this.#buckets.delete(this.#buckets.keys().next().value ?? '')
+    const wait = taken ? undefined : secondsUntilToken(bucket, this.#allowance)
+    tell?.(this.#policy, `"${this.name}";r=${Math.floor(bucket.tokens)};t=${wait ?? 0}`)
+    return wait
+  }
+}

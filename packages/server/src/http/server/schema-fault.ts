@@ -1,0 +1,132 @@
+import type { TLocalizedValidationError } from 'typebox/error'
+import { InvalidRequest, shown } from '../../job/invalid.ts'
+
+type Fault<Keyword> = Extract<TLocalizedValidationError, { keyword: Keyword }>
+
+/** Where in a request a schema found a fault. */
+export type RequestPart = 'body' | 'query' | 'path' | 'header'
+
+/**
+ * The first thing that is wrong with a value, as a sentence that names the field and what would do. Pure.
+ * @param errors as the validator lists them; not empty.
+ * @param known the keys that the schema has at the top, for a guess at what a mistyped one meant.
+ */
+export function schemaFault(
+  errors: readonly TLocalizedValidationError[],
+  value: unknown,
+  part: RequestPart,
+  known: readonly string[],
+): InvalidRequest {
+  // An unknown key is told twice, by its parent and as "schema is false"; a union by each of its branches and as a whole.
+  const real = errors.filter(({ keyword }) => keyword !== 'boolean' && keyword !== 'anyOf')
+  const unknown = errors.find(
+    (error): error is Fault<'additionalProperties'> => error.keyword === 'additionalProperties',
+  )
+  const missing = errors.find((error): error is Fault<'required'> => error.keyword === 'required')
+  if (unknown !== undefined) return unknownKey(unknown, part, known)
+  if (missing !== undefined) return missingKey(missing, part)
+  const first = real.reduce<TLocalizedValidationError | undefined>(
+    (deepest, error) => (deepest === undefined || depth(error) > depth(deepest) ? error : deepest),
+    undefined,
+  )
+  if (first === undefined)
+    return new InvalidRequest(part, `the ${part} does not fit its schema`, 'See the OpenAPI document.')
+  const words = real.filter(({ instancePath }) => instancePath === first.instancePath).map(({ message }) => message)
+  const isUnion = errors.some(({ keyword, instancePath }) => keyword === 'anyOf' && instancePath === first.instancePath)
+  const field = names(first.instancePath).join('.')
+  return new InvalidRequest(
+    field === '' ? part : field,
+    `${field === '' ? `the ${part}` : field} ${[...new Set(words)].join(isUnion ? ' or ' : ' and ')}; it was ${shownAt(value, first.instancePath)}`,
+    hintFor(first),
+  )
+}
+
+function unknownKey(error: Fault<'additionalProperties'>, part: RequestPart, known: readonly string[]): InvalidRequest {
+  const key = error.params.additionalProperties[0] ?? ''
+  const near = nearest(key, known)
+  return new InvalidRequest(
+    within(error.instancePath, key),
+    `the ${part} has an unknown key ${shown(key)}`,
+    near === undefined ? `Known are: ${known.join(', ')}.` : `Did you mean ${near}?`,
+  )
+}
+
+function missingKey(error: Fault<'required'>, part: RequestPart): InvalidRequest {
+  const field = within(error.instancePath, error.params.requiredProperties[0] ?? '')
+  return new InvalidRequest(field, `the ${part} has no ${field}`, `Add ${field}.`)
+}
+
+type Keyword = TLocalizedValidationError['keyword']
+
+const hints: { readonly [K in Keyword]?: (params: Fault<K>['params']) => string } = {
+  minimum: ({ limit }) => `Use at least ${limit}.`,
+  maximum: ({ limit }) => `Use at most ${limit}.`,
+  minLength: () => 'Give it a value, or leave it out where it may be left out.',
+  maxLength: ({ limit }) => `Use at most ${limit} characters.`,
+  enum: ({ allowedValues }) => `Use one of: ${allowedValues.map(String).join(', ')}.`,
+  const: ({ allowedValue }) => `Use ${String(allowedValue)}; nothing else runs here.`,
+  type: ({ type }) => (type === 'integer' ? 'Use a whole number.' : `Use a JSON ${String(type)}.`),
+}
+
+function hintFor<K extends Keyword>({ keyword, params }: { keyword: K; params: Fault<K>['params'] }): string {
+  return hints[keyword]?.(params) ?? 'The schema is in the OpenAPI document, /api/v1/openapi.json.'
+}
+
+const depth = ({ instancePath }: TLocalizedValidationError): number => instancePath.split('/').length
+
+/** The names in a JSON pointer (RFC 6901). */
+const names = (pointer: string): string[] =>
+  pointer
+    .split('/')
+    .slice(1)
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
+
+/** `/env/A` and `B` as people write it: `env.A.B`. */
+const within = (pointer: string, key: string): string => [...names(pointer), key].join('.')
+
+/** What stands at a pointer, fit for a message. */
+function shownAt(value: unknown, pointer: string): string {
+  const found = names(pointer).reduce<unknown>(
+    (inside, name) => (inside as Record<string, unknown> | null | undefined)?.[name],
+    value,
+  )
+  if (typeof found === 'string') return shown(found)
+  const text = JSON.stringify(found) ?? 'nothing'
+  return text.length <= 80 ? text : `${text.slice(0, 76)}…`
+}
+
+/** The known word that takes the fewest changes to make, if it takes few. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
+  const [best] = known
+    .map((candidate) => ({ candidate, changes: distance(word.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(
+      ({ candidate, changes }) =>
+        changes <= (word.length > 4 ? 3 : 1) || candidate.toLowerCase().startsWith(word.toLowerCase().slice(0, 4)),
+    )
+    .toSorted((a, b) => a.changes - b.changes)
+  return best?.candidate
+}
+
+/** Letters to add, take away, replace or swap with their neighbour to make one word of the other. */
+function distance(one: string, other: string): number {
+  if (one.length > 64 || other.length > 64) return 64
+  const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, j) => j)]
+  const at = (i: number, j: number): number => rows[i]?.[j] ?? 0
+  for (let i = 1; i <= one.length; i++) {
+    const row = [i]
+    rows.push(row)
+    for (let j = 1; j <= other.length; j++) {
+      const same = one[i - 1] === other[j - 1] ? 0 : 1
+      const swapped = i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]
+      row.push(
+        Math.min(
+          at(i - 1, j) + 1,
+          (row[j - 1] ?? 0) + 1,
+          at(i - 1, j - 1) + same,
+          swapped ? at(i - 2, j - 2) + 1 : Number.POSITIVE_INFINITY,
+        ),
+      )
+    }
+  }
+  return at(one.length, other.length)
+}

@@ -1,0 +1,99 @@
+import type { Attempt, Job, Usage } from '@science-platform/contract'
+import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
+import type { Dependencies } from '../server/dependencies.ts'
+
+/** Jobs as `/api/v1` shows them: what is stored, and of running ones what they use now. */
+export async function viewJobs(
+  parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>,
+  jobs: readonly StoredJob[],
+): Promise<Job[]> {
+  const [attempts, usages] = await Promise.all([
+    attemptsByJob(parts, jobs),
+    Promise.all(jobs.map((job) => usageNow(parts, job))),
+  ])
+  return jobs.map((job, i) => jobView(job, attempts.get(job.id) ?? [], usages[i], parts.queue.reason(job)))
+}
+
+/** One job as `/api/v1` shows it. */
+export async function viewJob(parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>, job: StoredJob): Promise<Job> {
+  const [attempts, usage] = await Promise.all([attemptsByJob(parts, [job]), usageNow(parts, job)])
+  return jobView(job, attempts.get(job.id) ?? [], usage, parts.queue.reason(job))
+}
+
+/** What a running job uses now. */
+export async function usageNow(
+  { executor }: Pick<Dependencies, 'executor'>,
+  job: StoredJob,
+): Promise<Usage | undefined> {
+  return job.state === 'running' || job.state === 'stopping'
+    ? executor.usage(attemptId(job.id, job.attempt))
+    : undefined
+}
+
+async function attemptsByJob(
+  { store }: Pick<Dependencies, 'store'>,
+  jobs: readonly StoredJob[],
+): Promise<ReadonlyMap<string, StoredAttempt[]>> {
+  const tried = jobs.filter((job) => job.attempt > 0).map((job) => job.id)
+  return Map.groupBy(tried.length === 0 ? [] : await store.attempts(tried), (attempt) => attempt.jobId)
+}
+
+/** Pure. `live` is what the job uses now, where it runs. */
+function jobView(
+  job: StoredJob,
+  attempts: readonly StoredAttempt[],
+  live: Usage | undefined,
+  reason: string | undefined,
+): Job {
+  const usage = live ?? attempts.at(-1)?.usage
+  return {
+    id: job.id,
+    name: job.name,
+    owner: job.owner,
+    kind: 'headless',
+    state: job.state,
+    ...known({ reason }),
+    image: job.image,
+    ...known({ imageDigest: job.imageDigest }),
+    ...(job.cmd === undefined ? {} : { cmd: [...job.cmd] }),
+    ...(job.args === undefined ? {} : { args: [...job.args] }),
+    env: { ...job.env },
+    resources: job.resources,
+    ...known({ network: job.network }),
+    ...(job.jobToken === undefined ? {} : { jobToken: [...job.jobToken] }),
+    timeSeconds: job.timeSeconds,
+    ...(job.signal === undefined ? {} : { signal: `${job.signal.name}@${job.signal.secondsBefore}` }),
+    ...known({ when: job.when, group: job.group, gpuKind: job.gpuKind }),
+    ...(job.after === undefined ? {} : { after: instant(job.after) }),
+    ...(job.by === undefined ? {} : { by: instant(job.by) }),
+    ...(job.arrayId === undefined ? {} : { array: { id: job.arrayId, index: job.taskIndex, count: job.taskCount } }),
+    submittedAt: instant(job.submittedAt),
+    ...instants(job),
+    ...(job.deadlineAt === undefined ? {} : { deadlineAt: instant(job.deadlineAt) }),
+    ...known({ exitCode: job.exitCode, cause: job.cause, usage }),
+    attempts: attempts.map(attemptView),
+  }
+}
+
+const attemptView = (attempt: StoredAttempt): Attempt => ({
+  number: attempt.number,
+  node: attempt.node,
+  placedAt: instant(attempt.placedAt),
+  ...instants(attempt),
+  ...known({ exitCode: attempt.exitCode, cause: attempt.cause, usage: attempt.usage }),
+})
+
+/** Milliseconds as the API writes instants. */
+export const instant = (at: number): string => new Date(at).toISOString()
+
+const instants = ({ startedAt, endedAt }: { readonly startedAt?: number; readonly endedAt?: number }) => ({
+  ...(startedAt === undefined ? {} : { startedAt: instant(startedAt) }),
+  ...(endedAt === undefined ? {} : { endedAt: instant(endedAt) }),
+})
+
+/** The entries that have a value: what is not known is absent. */
+function known<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}

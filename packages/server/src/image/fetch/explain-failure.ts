@@ -1,0 +1,149 @@
+import type { Cause } from '@science-platform/contract'
+import { machineArchitecture } from '../manifest.ts'
+import type { RegistryError, RegistryFailure } from '../registry/registry-error.ts'
+
+/** What failed: the image as the user wrote it, and the registry that was asked (what stands in for it, if anything does). */
+export interface FailedImage {
+  readonly image: string
+  /** Absent for what happens on this machine alone. */
+  readonly registry?: string
+}
+
+interface Explanation {
+  /** Whether only a registry, or the way to it, can fail so. */
+  readonly remote: boolean
+  readonly pattern: RegExp
+  /** What our own questions to a registry call it, where one row says it all. */
+  readonly failure?: RegistryFailure
+  readonly code: Cause['code']
+  readonly message: (failed: FailedImage) => string
+  readonly hint: string | ((failed: FailedImage) => string)
+}
+
+/** The registry as users name it. */
+const hostOf = (image: string): string => image.split('/')[0] ?? image
+
+const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
+
+/**
+ * What the words of skopeo, umoci and containerd mean; the first row that matches counts. They come from registries, from Go's network
+ * and TLS code and from the kernel, so no program's exit code tells them apart.
+ */
+const explanations: readonly Explanation[] = [
+  {
+    remote: false,
+    pattern: /no space left on device|disk quota exceeded/i,
+    code: 'disk-full',
+    message: ({ image }) => `The platform's disk has no room for the image ${image}.`,
+    hint: 'Tell the operators of the platform. A smaller image may still fit.',
+  },
+  {
+    remote: false,
+    pattern:
+      /no image found in (manifest list|image index) for architecture|no match for platform in manifest|choosing (an )?image from manifest list/i,
+    code: 'image-wrong-platform',
+    message: ({ image }) => `The image ${image} is not made for this platform's kind of processor.`,
+    hint: `Build it with \`docker build --platform linux/${machineArchitecture}\`, for instance.`,
+  },
+  {
+    remote: true,
+    pattern: /too ?many ?requests|status[^,]{0,30}\b429\b|rate limit/i,
+    failure: 'busy',
+    code: 'image-unreachable',
+    message: (failed) => `${registryOf(failed)} refuses more downloads for now.`,
+    hint: 'Submit the job again later, with credentials for the registry if you have an account there.',
+  },
+  {
+    remote: true,
+    pattern:
+      /unauthorized|authentication required|access to the resource is denied|\bdenied\b|status[^,]{0,30}\b40[13]\b|invalid username\/password|forbidden/i,
+    failure: 'denied',
+    code: 'image-unauthorized',
+    message: (failed) =>
+      `${registryOf(failed)} does not hand out the image ${failed.image} without the right credentials.`,
+    hint: ({ image }) =>
+      `Check the name; if the image is private, store an account that may read it: canfar registry login ${hostOf(image)}`,
+  },
+  {
+    remote: true,
+    pattern:
+      /manifest unknown|name unknown|repository name not known|name invalid|manifest .*not found|failed to resolve reference .*: not found|status[^,]{0,30}\b404\b/i,
+    failure: 'missing',
+    code: 'image-not-found',
+    message: (failed) => `${registryOf(failed)} has no image ${failed.image}.`,
+    hint: 'Check the name and the tag, letter by letter.',
+  },
+  {
+    remote: true,
+    pattern: /no such host|ENOTFOUND/i,
+    code: 'image-unreachable',
+    message: (failed) => `${registryOf(failed)} is not known: there is no such host.`,
+    hint: 'Check the name of the registry.',
+  },
+  {
+    remote: true,
+    pattern: /server gave HTTP response to HTTPS client|wrong version number|packet length too long/i,
+    code: 'image-unreachable',
+    message: (failed) => `${registryOf(failed)} does not speak https.`,
+    hint: 'If plain http is all right there, the operators can list it under images.insecure.',
+  },
+  {
+    remote: true,
+    pattern: /x509:|tls:|certificate/i,
+    code: 'image-unreachable',
+    message: (failed) => `${registryOf(failed)} could not prove who it is (its TLS certificate is not accepted).`,
+    hint: 'Tell the operators of the platform.',
+  },
+  {
+    remote: true,
+    pattern:
+      /connection refused|ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|EPIPE|socket hang up|i\/o timeout|network is unreachable|no route to host|connection reset|connection timed out|TLS handshake timeout|deadline exceeded|timed out|unexpected EOF|: EOF|broken pipe|status[^,]{0,30}\b5\d\d\b|server misbehaving|temporary failure/i,
+    failure: 'unreachable',
+    code: 'image-unreachable',
+    message: (failed) => `${registryOf(failed)} could not be reached or broke off while the image was fetched.`,
+    hint: 'Submit the job again in a few minutes; if it goes on, tell the operators of the platform.',
+  },
+  {
+    remote: true,
+    pattern: /which is not its own/,
+    failure: 'untrusted',
+    code: 'image-unauthorized',
+    message: (failed) =>
+      `${registryOf(failed)} asks that credentials be sent to another site, which the platform does not do.`,
+    hint: 'If that site hands out its tokens, the operators can list it under images.tokenHosts.',
+  },
+]
+
+/** What the failure of our own question to a registry means for the owner of the job. Pure. */
+export function explainRegistryError({ failure, message }: RegistryError, failed: FailedImage): Cause {
+  const rows = explanations.filter(({ code }) => failure === 'unreachable' && code === 'image-unreachable')
+  const row = rows.find(({ pattern }) => pattern.test(message)) ?? explanations.find((each) => each.failure === failure)
+  return row === undefined ? unreadable(message, failed) : explained(row, failed)
+}
+
+/** What skopeo's or umoci's last words mean for the owner of the job. Pure. */
+export function explainFailure(stderr: string, failed: FailedImage): Cause {
+  // What goes wrong on this machine is no registry's doing, though an archive that breaks off is an "unexpected EOF" as well.
+  const rows = failed.registry === undefined ? explanations.filter(({ remote }) => !remote) : explanations
+  const row = rows.find(({ pattern }) => pattern.test(stderr))
+  return row === undefined ? unreadable(lastWords(stderr), failed) : explained(row, failed)
+}
+
+const explained = ({ code, message, hint }: Explanation, failed: FailedImage): Cause => ({
+  code,
+  message: message(failed),
+  hint: typeof hint === 'string' ? hint : hint(failed),
+})
+
+const unreadable = (why: string, { image }: FailedImage): Cause => ({
+  code: 'image-invalid',
+  message: `The image ${image} could not be read: ${why}`,
+  hint: 'Build and push it again; images made by Docker, Podman or Buildah are fine.',
+})
+
+/** The end of what a tool said, without the decoration of its log format. Pure. */
+function lastWords(stderr: string): string {
+  const line = stderr.trim().split('\n').at(-1) ?? ''
+  const message = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]?.replaceAll('\\"', '"') ?? line.replace(/^\s*[⨯✗]?\s*/, '')
+  return message === '' ? 'the tools gave no reason' : message.slice(-500)
+}

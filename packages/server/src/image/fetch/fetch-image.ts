@@ -1,0 +1,73 @@
+import { join } from 'node:path'
+import type { ImageSource } from '../access/allowed.ts'
+import { writeAuthFile } from './auth-file.ts'
+import { ImageError } from './image-error.ts'
+import type { Layouts } from '../store/layouts.ts'
+import { machineArchitecture, storedBytes, type Platform } from '../manifest.ts'
+import { typesOf } from '../catalogue/image-types.ts'
+import { RegistryClient } from '../registry/registry-client.ts'
+import { readRemoteImage } from '../registry/remote-image.ts'
+import { fetchLayout } from './skopeo.ts'
+import { watching } from './stall-detection.ts'
+
+/** Which image is wanted of a registry. */
+export interface WantedImage {
+  /** As the user wrote it, for messages. */
+  readonly image: string
+  readonly source: ImageSource
+  /** Of its manifest or index. */
+  readonly digest: string
+  /** `user:password`; undefined where anybody may have it. */
+  readonly registryAuth: string | undefined
+  /** See {@link ImagePolicy}. */
+  readonly tokenHosts: Readonly<Record<string, readonly string[]>> | undefined
+  /** Gives up when nothing came for so long. */
+  readonly stallMilliseconds: number
+  /** Called with the bytes that are about to come. */
+  readonly makeRoom: (bytes: number) => Promise<void>
+  /** Told now and then how many bytes came, and how many there are. */
+  readonly onBytes?: ((bytes: number, totalBytes: number) => void) | undefined
+}
+
+/**
+ * Fetches an image into a layout under its digest and returns what is to be remembered of it. What it is made for is checked before
+ * its layers are fetched. An index stands for the one of its images that is made for this machine.
+ *
+ * @param temporary private to this fetch
+ */
+export async function fetchImage(
+  { image, source, digest, registryAuth, tokenHosts = {}, stallMilliseconds, makeRoom, onBytes }: WantedImage,
+  layouts: Layouts,
+  temporary: string,
+  signal: AbortSignal,
+): Promise<{ readonly sizeBytes: number; readonly types: readonly string[] }> {
+  const registry = new RegistryClient({ source, credentials: registryAuth, tokenHosts, signal })
+  const remote = await readRemoteImage(registry, source.path, digest)
+  if (!remote.fits) throw wrongPlatform(image, remote.platforms)
+  const expectedBytes = storedBytes(remote.manifest)
+  await makeRoom(expectedBytes)
+  const layout = join(temporary, 'layout')
+  await layouts.begin(
+    layout,
+    remote.manifest.layers.map((layer) => layer.digest),
+  )
+  const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
+  await watching(layout, { expectedBytes, stallMilliseconds, onBytes }, signal, (watched) =>
+    fetchLayout({ source, digest: remote.digest, authFile }, layout, temporary, watched),
+  )
+  await layouts.finish(layout, digest)
+  return { sizeBytes: expectedBytes, types: typesOf(remote.config.labels) }
+}
+
+/** The error for an image that is made for other machines only. */
+export function wrongPlatform(image: string, offered: readonly (Platform | undefined)[]): ImageError {
+  const known = offered.filter((platform) => platform !== undefined && platform.os !== 'unknown')
+  const names =
+    [...new Set(known.map((platform) => `${platform?.os}/${platform?.architecture}`))].join(', ') ||
+    'nothing in particular'
+  return new ImageError({
+    code: 'image-wrong-platform',
+    message: `The image ${image} is made for ${names}; this platform runs linux/${machineArchitecture}.`,
+    hint: `Build it for this platform, for instance with \`docker build --platform linux/${machineArchitecture}\`, and push it again.`,
+  })
+}

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { ImageError } from './image-error.ts'
+import type { LocalImages } from '../store/local-images.ts'
+import { openLocalImages } from '../store/open-local-images.ts'
+import { busyboxImage } from '../testing/busybox-image.ts'
+import { startRecordingProxy } from '../testing/recording-proxy.ts'
+import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
+import { startStallingProxy } from '../testing/stalling-proxy.ts'
+
+const signal = AbortSignal.timeout(300_000)
+let scratch: string
+let registry: TestRegistry
+let count = 0
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'registry-faults-'))
+  registry = await startRegistry(join(scratch, 'registry'))
+})
+after(async () => {
+  await registry.stop()
+  await rm(scratch, { recursive: true })
+})
+
+async function store(host: string, stallMilliseconds?: number): Promise<{ images: LocalImages; folder: string }> {
+  const folder = join(scratch, `images-${++count}`)
+  const images = await openLocalImages({
+    folder,
+    policy: { registries: ['r.test'], aliases: { 'r.test': host }, insecure: [host] },
+    log: { info: () => undefined },
+    ...(stallMilliseconds === undefined ? {} : { stallMilliseconds }),
+  })
+  return { images, folder }
+}
+
+/** Pushes an image of a layer that cannot be compressed, and returns its digest. */
+async function push(as: string, to = registry, bytes = 100_000): Promise<string> {
+  const archive = join(scratch, 'archive.tar')
+  const digest = await busyboxImage({ archive, layers: [[{ path: 'noise', content: randomBytes(bytes) }]] })
+  await pushImage(archive, to, as)
+  return digest
+}
+
+const isWhy = (code: string, message: RegExp) => (error: unknown) => {
+  assert.ok(error instanceof ImageError, String(error))
+  assert.equal(error.why.code, code, error.why.message)
+  assert.match(error.why.message, message)
+  return true
+}
+
+/** A failed fetch leaves nothing, and the next one works. */
+async function isTidy(folder: string): Promise<void> {
+  for (const part of ['temporary', 'layouts', 'roots', 'records'])
+    assert.deepEqual(await readdir(join(folder, part)), [], part)
+}
+
+describe('a registry', () => {
+  it('that stands still is given up, and asked again for the next job', async () => {
+    await push('t/still:1')
+    const proxy = await startStallingProxy(registry.host)
+    const { images, folder } = await store(proxy.host, 3_000)
+    await assert.rejects(images.prepare('r.test/t/still:1', { signal }), isWhy('image-unreachable', /broke off/))
+    await isTidy(folder)
+    proxy.letThrough()
+    assert.ok(await images.prepare('r.test/t/still:1', { signal }))
+    await proxy.stop()
+  })
+
+  it('that is killed in the middle of a fetch fails the job, and no more', async () => {
+    const folder = join(scratch, 'dying')
+    let dying = await startRegistry(folder)
+    await push('t/dying:1', dying)
+    const proxy = await startStallingProxy(dying.host)
+    const { images, folder: kept } = await store(proxy.host)
+    const fetching = images.prepare('r.test/t/dying:1', { signal })
+    await Promise.race([proxy.stalled, fetching])
+    const port = Number(dying.host.split(':')[1])
+    await dying.stop()
+    await proxy.stop()
+    await assert.rejects(fetching, isWhy('image-unreachable', /broke off|could not be reached/))
+    await isTidy(kept)
+    dying = await startRegistry(folder, { port })
+    const again = await store(dying.host)
+    assert.ok(await again.images.prepare('r.test/t/dying:1', { signal }))
+    await dying.stop()
+  })
+
+  it('that has no time for anybody is told apart from one that refuses', async () => {
+    await push('t/busy:1')
+    const proxy = await startRecordingProxy(registry.host)
+    const { images, folder } = await store(proxy.host)
+    proxy.answerInstead = () => ({ status: 429, headers: { 'retry-after': '60' } })
+    await assert.rejects(
+      images.prepare('r.test/t/busy:1', { signal }),
+      isWhy('image-unreachable', /refuses more downloads/),
+    )
+    // Busy with its blobs only, which skopeo hears and not we.
+    proxy.answerInstead = ({ path }) => (path.includes('/blobs/') ? { status: 429 } : undefined)
+    await assert.rejects(
+      images.prepare('r.test/t/busy:1', { signal }),
+      isWhy('image-unreachable', /refuses more downloads/),
+    )
+    await isTidy(folder)
+    await proxy.stop()
+  })
+
+  it('whose blob was damaged is not believed', async () => {
+    const own = await startRegistry(join(scratch, 'damaged'))
+    await push('t/damaged:1', own)
+    const blobs = join(scratch, 'damaged/data/docker/registry/v2/blobs/sha256')
+    const files = (await readdir(blobs, { recursive: true })).filter((name) => name.endsWith('data'))
+    const sizes = await Promise.all(files.map(async (name) => [name, await readFile(join(blobs, name))] as const))
+    const [largest, bytes] = sizes.toSorted(([, a], [, b]) => b.length - a.length)[0] ?? ['', Buffer.alloc(0)]
+    const damaged = Buffer.from(bytes)
+    damaged[damaged.length >> 1] = (damaged[damaged.length >> 1] ?? 0) ^ 0xff
+    await writeFile(join(blobs, largest), damaged)
+    const { images, folder } = await store(own.host)
+    await assert.rejects(images.prepare('r.test/t/damaged:1', { signal }), isWhy('image-invalid', /could not be read/))
+    await isTidy(folder)
+    await writeFile(join(blobs, largest), bytes)
+    assert.ok(await images.prepare('r.test/t/damaged:1', { signal }))
+    await own.stop()
+  })
+
+  it('that moves a tag while it is fetched changes nothing: what the tag meant is what runs', async () => {
+    const first = await push('t/moved:1')
+    const proxy = await startRecordingProxy(registry.host)
+    let moved: Promise<string> | undefined
+    proxy.answerInstead = ({ method, path }) => {
+      // Between the question what the tag means and the fetch.
+      if (method === 'GET' && path.includes('/manifests/sha256')) moved ??= push('t/moved:1')
+      return undefined
+    }
+    const { images } = await store(proxy.host)
+    assert.equal((await images.prepare('r.test/t/moved:1', { signal })).digest, first)
+    const second = await moved
+    assert.notEqual(second, first)
+    assert.equal(await images.resolve('r.test/t/moved:1', { signal }), second)
+    await proxy.stop()
+  })
+
+  it('that answers with another image than was asked for is not believed', async () => {
+    const [mine, theirs] = [await push('t/mine:1'), await push('t/theirs:1')]
+    const proxy = await startRecordingProxy(registry.host)
+    const other = Buffer.from(
+      await (
+        await fetch(`http://${registry.host}/v2/t/theirs/manifests/1`, {
+          headers: { accept: 'application/vnd.oci.image.manifest.v1+json' },
+        })
+      ).arrayBuffer(),
+    )
+    proxy.answerInstead = ({ method, path }) =>
+      path.endsWith(mine)
+        ? {
+            status: 200,
+            headers: { 'docker-content-digest': theirs },
+            ...(method === 'GET' && { body: other.toString() }),
+          }
+        : undefined
+    const { images, folder } = await store(proxy.host)
+    await assert.rejects(
+      images.prepare(`r.test/t/mine@${mine}`, { signal }),
+      isWhy('image-invalid', /could not be read/),
+    )
+    await assert.rejects(images.prepare('r.test/t/mine:1', { signal }), isWhy('image-invalid', /could not be read/))
+    await isTidy(folder)
+    await proxy.stop()
+  })
+})

@@ -1,0 +1,151 @@
+import { isEnded, type Why } from '@science-platform/contract'
+import type { StoredJob } from '../../job/job.ts'
+import type { EstimateScores } from '../../store/store.ts'
+import type { JobClass } from '../cache/lane.ts'
+import type { Expectation } from '../cache/run-histories.ts'
+import { percentile } from '../cache/run-histories.ts'
+import type { Policy } from '../../configuration/policy/policy.ts'
+import type { Ahead, Priority, Reason } from '../cache/snapshot.ts'
+import type { ExpectedStart } from '../forecast/start-forecasts.ts'
+import { duration, words } from './reason-text.ts'
+
+/** What is known of a job and its place in the queue. */
+export interface WhyFacts {
+  readonly job: StoredJob
+  readonly now: number
+  readonly policy: Policy
+  readonly jobClass: JobClass
+  /** Jobs that wait altogether. */
+  readonly waiting: number
+  readonly reason?: Reason | undefined
+  readonly ahead?: Ahead | undefined
+  readonly priority?: Priority | undefined
+  readonly start?: ExpectedStart | undefined
+  readonly expectation?: Expectation | undefined
+  readonly sooner?: Why['sooner']
+  readonly scores: EstimateScores
+}
+
+/** Why a job waits, for whoever asks. Pure. */
+export function whyOf(facts: WhyFacts): Why {
+  const { job, reason, ahead, waiting, start, expectation, scores } = facts
+  const isWaiting = job.state === 'queued'
+  return {
+    id: job.id,
+    state: job.state,
+    summary: summaryOf(facts),
+    ...(reason === undefined ? {} : { reason: reasonView(reason) }),
+    ...(isWaiting && ahead !== undefined ? { ahead: { ...ahead }, waiting } : {}),
+    ...(isWaiting ? priorityView(facts) : {}),
+    ...(start === undefined
+      ? {}
+      : { expectedStart: { p10: instant(start.p10), p50: instant(start.p50), p90: instant(start.p90) } }),
+    ...(expectation === undefined ? {} : { expectedRun: runView(expectation) }),
+    ...(job.by === undefined || isEnded(job.state)
+      ? {}
+      : { deadline: { by: instant(job.by), outlook: outlookOf(facts) } }),
+    sooner: facts.sooner ?? [],
+    scores: { start: scoreView(scores.start), run: scoreView(scores.run) },
+  }
+}
+
+function summaryOf({ job, now, reason, policy }: WhyFacts): string {
+  if (job.state === 'held') return 'It is held: release it to let it go on.'
+  if (reason !== undefined) return words(reason, instantText, policy.offPeak?.timezone)
+  if (job.state === 'starting') return 'It does not wait: its image is fetched or its container made.'
+  if (job.state === 'running') {
+    return job.deadlineAt === undefined
+      ? 'It does not wait: it runs.'
+      : `It does not wait: it runs, and may until ${instantText(job.deadlineAt)}, ${duration((job.deadlineAt - now) / 1000)} from now.`
+  }
+  if (job.state === 'stopping') return 'It does not wait: it was asked to end.'
+  return job.cause === undefined ? 'It has ended.' : `It has ended. ${job.cause.message}`
+}
+
+function reasonView(reason: Reason): NonNullable<Why['reason']> {
+  const kind = reason.kind === 'placed' ? 'turn' : reason.kind
+  switch (reason.kind) {
+    case 'not-before':
+      return { kind, until: instant(reason.at) }
+    case 'window':
+      return { kind, ...(reason.opensAt === undefined ? {} : { until: instant(reason.opensAt) }) }
+    case 'limit': {
+      const { holder, name, on, limit, held, kept, asks, larger } = reason
+      return {
+        kind,
+        limit: { holder, name, on, limit, held, ...(kept === undefined ? {} : { kept }), asks },
+        ...(larger === undefined ? {} : { until: instant(larger.at) }),
+      }
+    }
+    case 'reservation':
+      return { kind, until: instant(reason.at) }
+    case 'backfill':
+      return { kind, until: instant(reason.reservedAt) }
+    case 'resources':
+      return { kind, free: reason.mostFree }
+    case 'placed':
+    case 'turn':
+    case 'no-node':
+      return { kind }
+  }
+}
+
+function priorityView({ job, priority, policy: { points }, jobClass }: WhyFacts): Pick<Why, 'priority'> {
+  if (priority === undefined) return {}
+  const group = job.group === undefined ? 'you have' : `the group ${job.group} has`
+  const meanings = {
+    class: `a ${jobClass} job`,
+    age: 'an hour of waiting is a point',
+    groupShare: `of ${points.groupShare}: the less ${group} used lately, the more`,
+    userShare: `of ${points.userShare}: the less you have used lately, the more`,
+    deadline: job.by === undefined ? 'no --by was asked for' : `of ${points.deadline}: the nearer its --by, the more`,
+  }
+  const { total, ...terms } = priority
+  return {
+    priority: {
+      class: jobClass,
+      total: rounded(total),
+      terms: (Object.keys(meanings) as (keyof typeof meanings)[]).map((name) => ({
+        name,
+        points: rounded(terms[name]),
+        meaning: meanings[name],
+      })),
+    },
+  }
+}
+
+const runView = ({ seconds, runs, peakBytes }: Expectation): NonNullable<Why['expectedRun']> => ({
+  seconds: { p10: percentile(seconds, 0.1), p50: percentile(seconds, 0.5), p90: percentile(seconds, 0.9) },
+  runs,
+  ...(peakBytes === undefined ? {} : { memoryPeakBytes: peakBytes }),
+})
+
+/** Whether it is expected to have ended by when its owner wants it to. */
+function outlookOf({ job, now, start, expectation }: WhyFacts): NonNullable<Why['deadline']>['outlook'] {
+  const { by = Infinity } = job
+  const startedAt = job.startedAt ?? (job.state === 'queued' ? undefined : now)
+  const starts = startedAt === undefined ? start : { p50: startedAt, p90: startedAt }
+  if (starts === undefined) return 'unknown'
+  const endsAt = (at: number, part: number): number =>
+    at + 1000 * (expectation === undefined ? job.timeSeconds : percentile(expectation.seconds, part))
+  if (endsAt(starts.p90, 0.9) <= by) return 'likely'
+  return endsAt(starts.p50, 0.5) <= by ? 'even' : 'unlikely'
+}
+
+/** What came of estimates, as it is shown. */
+export const scoreView = ({ inside, early, late }: EstimateScores['start']): Why['scores']['start'] => ({
+  told: inside + early + late,
+  inside,
+  early,
+  late,
+})
+
+/** An instant for reading: `2026-11-24 18:00 UTC`, with seconds where it is not on the minute. */
+export const instantText = (at: number): string =>
+  `${new Date(at)
+    .toISOString()
+    .replace(/(:00)?\.\d+Z$/, '')
+    .replace('T', ' ')} UTC`
+
+const instant = (at: number): string => new Date(at).toISOString()
+const rounded = (points: number): number => Math.round(points * 100) / 100

@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deadlineStep, runTimeStep } from '../cache/lane.ts'
+import { Planner } from './planner.ts'
+import { policyOf } from '../../configuration/policy/policy-of.ts'
+import type { Plan, PlannerEvent, QueuedJob, Snapshot } from '../cache/snapshot.ts'
+import { hour, ids, jobOf, minute, morning, node, snapshotOf } from '../testing/examples.ts'
+
+const planOf = (parts: Partial<Snapshot>, now = morning): Plan => new Planner(snapshotOf({ now, ...parts })).plan(now)
+const running = (job: QueuedJob, placedAt = morning, on = node.name) => ({ ...job, node: on, placedAt })
+
+test('small jobs go first, and a large one that has waited half a day goes before them', () => {
+  const large = jobOf(16)
+  const small = jobOf(1, { user: 'bob' })
+  assert.deepEqual(ids(planOf({ queued: [large, small] })), [small.id])
+  const patient = { ...large, submittedAt: morning - 12 * hour - minute }
+  assert.deepEqual(ids(planOf({ queued: [patient, small] })), [large.id])
+})
+
+test('jobs alike go as they were submitted', () => {
+  const jobs = [jobOf(8), jobOf(8), jobOf(8)]
+  assert.deepEqual(
+    ids(planOf({ queued: jobs.toReversed() })),
+    jobs.slice(0, 2).map(({ id }) => id),
+  )
+})
+
+test('whoever has used less goes first: among groups, among a group’s users, among those without a group', () => {
+  const used = { coreHours: 500, at: morning }
+  const first = (a: Partial<QueuedJob>, b: Partial<QueuedJob>, usage: Snapshot['usage']) => {
+    const [heavy, light] = [jobOf(16, a), jobOf(16, b)]
+    assert.deepEqual(ids(planOf({ queued: [heavy, light], usage })), [light.id])
+  }
+  first({ user: 'ada' }, { user: 'bob' }, [{ user: 'ada', ...used }])
+  first({ user: 'ada', group: 'sky' }, { user: 'bob', group: 'sea' }, [{ user: 'cyd', group: 'sky', ...used }])
+  first({ user: 'ada', group: 'sky' }, { user: 'bob', group: 'sky' }, [{ user: 'ada', group: 'sky', ...used }])
+  first({ user: 'ada', group: 'sky' }, { user: 'bob' }, [{ user: 'ada', group: 'sky', ...used }])
+})
+
+test('what was used counts half after a half-life, and what runs counts too', () => {
+  const planner = new Planner(
+    snapshotOf({
+      queued: [jobOf(1, { id: 'q', user: 'ada' }), jobOf(1, { id: 'r', user: 'bob' })],
+      usage: [{ user: 'ada', coreHours: 100, at: morning }],
+    }),
+  )
+  const share = (id: string, now: number): number => 12 * -Math.log2((planner.priorityOf(id, now)?.userShare ?? 0) / 12)
+  assert.ok(Math.abs(share('q', morning + 168 * hour) / share('q', morning) - 0.5) < 1e-9)
+  const before = share('r', morning + hour)
+  planner.tell({ type: 'placed', job: running(jobOf(8, { user: 'bob' })) })
+  assert.equal(Math.abs(before), 0)
+  assert.ok(share('r', morning + hour) > 0)
+})
+
+test('a weight gives a larger part', () => {
+  const usage = [
+    { user: 'ada', coreHours: 100, at: morning },
+    { user: 'bob', coreHours: 100, at: morning },
+  ]
+  const [ada, bob] = [jobOf(16), jobOf(16, { user: 'bob' })]
+  assert.deepEqual(ids(planOf({ queued: [ada, bob], usage, users: new Map([['bob', { weight: 2 }]]) })), [bob.id])
+})
+
+test('a user’s many jobs wait together, not each for itself: another’s single job comes after one of them', () => {
+  const many = Array.from({ length: 50 }, () => jobOf(16, { submittedAt: morning - 10 * hour }))
+  const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const planner = new Planner(snapshotOf({ queued: [...many, one] }))
+  const first = planner.plan(morning)
+  assert.deepEqual(ids(first), [many[0]?.id])
+  assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
+  const started = running(many[0] as QueuedJob)
+  planner.tell({ type: 'placed', job: started })
+  planner.tell({ type: 'gone', id: started.id })
+  assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
+})
+
+test('nor does a deadline of its own for each make them wait each for itself', () => {
+  const due = (i: number) => morning + 300 * 24 * hour + i * hour * 100
+  const many = Array.from({ length: 50 }, (_, i) => jobOf(16, { submittedAt: morning - 10 * hour, by: due(i) }))
+  const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const planner = new Planner(snapshotOf({ queued: [...many, one] }))
+  assert.deepEqual(ids(planner.plan(morning)), [many[0]?.id])
+  assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
+  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of his own and the other')
+  const started = running(many[0] as QueuedJob)
+  planner.tell({ type: 'placed', job: started })
+  planner.tell({ type: 'gone', id: started.id })
+  assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
+  // In one plan too.
+  const nodes = [node, { ...node, name: 'n2' }]
+  assert.deepEqual(ids(planOf({ nodes, queued: [...many, one] })), [many[0]?.id, one.id])
+})
+
+test('of one’s own jobs alike one with a near deadline goes first, but not before what has waited for hours longer', () => {
+  const due = jobOf(16, { by: morning + 2 * hour })
+  const first = (submittedAt: number) => ids(planOf({ queued: [jobOf(16, { id: 'plain', submittedAt }), due] }))
+  assert.deepEqual(first(morning - 2 * hour), [due.id])
+  assert.deepEqual(first(morning - 7 * hour), ['plain'])
+  // Also when another of them has just been served, from when on all of them wait.
+  const planner = new Planner(
+    snapshotOf({ queued: [jobOf(16, { id: 'plain', submittedAt: morning - 7 * hour }), due] }),
+  )
+  const served = running(jobOf(16))
+  planner.tell({ type: 'placed', job: served })
+  planner.tell({ type: 'gone', id: served.id })
+  assert.deepEqual(ids(planner.plan(morning)), ['plain'])
+})
+
+test('deadlines far off are told apart less finely: in a year jobs make a few hundred lanes at most', () => {
+  const year = 365 * 24
+  const steps = new Set<number>()
+  for (let minutes = 0; minutes < year * 60; minutes += 7) {
+    const by = morning + minutes * minute
+    const step = deadlineStep(by, morning)
+    assert.ok(step <= by && by - step <= Math.max(hour, (by - morning) / 24))
+    steps.add(step)
+  }
+  assert.ok(steps.size < 300, `${steps.size} lanes`)
+})
+
+test('a deadline raises a job as long as it can be met, and no longer', () => {
+  const by = morning + 2 * hour
+  const early = jobOf(16, { user: 'bob', submittedAt: morning - 2 * hour })
+  const due = jobOf(16, { by })
+  const planner = new Planner(snapshotOf({ queued: [early, due] }))
+  assert.ok((planner.priorityOf(due.id, morning)?.deadline ?? 0) > 5)
+  assert.deepEqual(ids(planner.plan(morning)), [due.id])
+  assert.equal(planner.priorityOf(due.id, by)?.deadline, 0)
+})
+
+test('a deadline counts over the last day before the job must start, and more as that goes by', () => {
+  const startsBy = morning + 48 * hour
+  const job = jobOf(16, { by: startsBy + runTimeStep(3600) * 1000 })
+  const planner = new Planner(snapshotOf({ queued: [job] }))
+  const points = [-48, -24, -12, 0, 0.001].map((hours) => planner.priorityOf(job.id, startsBy + hours * hour)?.deadline)
+  assert.deepEqual(points, [0, 0, 3, 6, 0])
+})
+
+test('each term is named, and they add up', () => {
+  const job = jobOf(1, { submittedAt: morning - 3 * hour })
+  const priority = new Planner(snapshotOf({ queued: [job] })).priorityOf(job.id, morning)
+  assert.deepEqual(priority, { class: 12, age: 3, groupShare: 12, userShare: 12, deadline: 0, total: 39 })
+})
+
+test('a limit stops its holder and nobody else, and says so with what is held', () => {
+  const policy = policyOf({
+    limits: { user: { cores: 4, offPeak: { cores: 8 } }, group: { running: 1 } },
+    offPeak: { days: ['mon'], from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' },
+  })
+  const ada = [jobOf(4), jobOf(4)] as const
+  const bob = jobOf(2, { user: 'bob' })
+  const group = [jobOf(1, { user: 'cyd', group: 'sky' }), jobOf(1, { user: 'dov', group: 'sky' })] as const
+  const planner = new Planner(snapshotOf({ policy, queued: [...ada, bob, ...group] }))
+  const plan = planner.plan(morning)
+  assert.deepEqual(new Set(ids(plan)), new Set([ada[0].id, bob.id, group[0].id]))
+  for (const { job } of plan.placements) planner.tell({ type: 'placed', job: running(job) })
+  assert.deepEqual(planner.reasonOf(ada[1].id, morning), {
+    kind: 'limit', holder: 'user', name: 'ada', on: 'cores', limit: 4, held: 4, asks: 4, larger: { limit: 8, at: morning + 8 * hour },
+  }) // prettier-ignore
+  const hit = planner.reasonOf(group[1].id, morning)
+  assert.ok(hit?.kind === 'limit' && hit.holder === 'group' && hit.on === 'running')
+  assert.deepEqual(ids(planner.plan(morning + 8 * hour)), [ada[1].id], 'off-peak it may')
+})
+
+test('a limit lowered below what runs starts nothing new and ends nothing', () => {
+  const planner = new Planner(snapshotOf({ active: [running(jobOf(4)), running(jobOf(4))], queued: [jobOf(1)] }))
+  planner.tell({ type: 'user', name: 'ada', holder: { limits: { cores: 2 } } })
+  assert.deepEqual(ids(planner.plan(morning)), [])
+  planner.tell({ type: 'user', name: 'ada', holder: undefined })
+  assert.equal(ids(planner.plan(morning)).length, 1)
+})
+
+test('off-peak jobs and those with a time wait for theirs, and the plan says when to look again', () => {
+  const night = jobOf(1, { offPeak: true })
+  const later = jobOf(1, { notBefore: morning + hour })
+  const planner = new Planner(snapshotOf({ queued: [night, later] }))
+  const plan = planner.plan(morning)
+  assert.deepEqual(ids(plan), [])
+  assert.deepEqual(plan.reasonOf(night.id), { kind: 'window', opensAt: morning + 8 * hour })
+  assert.deepEqual(plan.reasonOf(later.id), { kind: 'not-before', at: morning + hour })
+  assert.equal(plan.again, morning + hour)
+  assert.deepEqual(ids(planner.plan(morning + hour)), [later.id])
+  assert.deepEqual(ids(planner.plan(morning + 8 * hour - 1)), [later.id])
+  assert.deepEqual(ids(planner.plan(morning + 8 * hour)).toSorted(), [night.id, later.id].toSorted())
+})
+
+test('a clock that steps back shuts what had opened, and one that steps on opens it; nothing grows old by it for good', () => {
+  const night = jobOf(1, { offPeak: true })
+  const later = jobOf(1, { notBefore: morning + hour })
+  const old = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const planner = new Planner(snapshotOf({ queued: [night, later, old], active: [running(jobOf(1))] }))
+  const kinds = (at: number) => {
+    const plan = planner.plan(at)
+    return [night, later].map(({ id }) => plan.reasonOf(id)?.kind)
+  }
+  const ages = [1, 9, -1, 700, 1].map((hours) => {
+    planner.plan(morning + hours * hour)
+    return planner.priorityOf(old.id, morning + hours * hour)?.age
+  })
+  assert.deepEqual(ages, [2, 10, 0, 701, 2])
+  assert.deepEqual(kinds(morning + 8 * hour), ['placed', 'placed'])
+  assert.deepEqual(kinds(morning + 8 * hour - 1), ['window', 'placed'])
+  assert.deepEqual(kinds(morning + hour - 1), ['window', 'not-before'])
+  assert.deepEqual(kinds(morning + 8 * hour), ['placed', 'placed'])
+})
+
+test('when a lane was served is forgotten after a month, where there are many', () => {
+  const planner = new Planner(snapshotOf())
+  const serve = (count: number, at: number): void => {
+    for (let i = 0; i < count; i++) {
+      const job = running(jobOf(1, { user: `user${i}` }), at)
+      planner.tell({ type: 'placed', job })
+      planner.tell({ type: 'gone', id: job.id })
+    }
+  }
+  serve(20_000, morning)
+  assert.equal(planner.snapshot().served.size, 20_000)
+  planner.plan(morning + 40 * 24 * hour)
+  serve(50_000, morning + 40 * 24 * hour)
+  assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are remembered`)
+})
+
+test('best fit: the node with least left over, and GPUs are left to those who ask for them', () => {
+  const nodes = [
+    { name: 'gpu', cores: 8, memoryGb: 64, gpus: 2, gpuKind: 'a100' },
+    { name: 'big', cores: 32, memoryGb: 128, gpus: 0 },
+    { name: 'small', cores: 8, memoryGb: 32, gpus: 0 },
+  ]
+  const plain = jobOf(8)
+  const kind = jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1, gpuKind: 'h200' } })
+  const gpu = jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1, gpuKind: 'a100' } })
+  const plan = planOf({ nodes, queued: [plain, kind, gpu] })
+  assert.deepEqual(Object.fromEntries(plan.placements.map(({ job, node: on }) => [job.id, on])), {
+    [plain.id]: 'small',
+    [gpu.id]: 'gpu',
+  })
+  assert.deepEqual(plan.reasonOf(kind.id)?.kind, 'no-node')
+})
+
+test('a node that lost GPUs which are held still takes jobs that ask for none, now and when there is room', () => {
+  const held = running(jobOf(8, { needs: { cores: 8, memoryGb: 8, gpus: 4 } }))
+  const lost = [{ ...node, gpus: 2 }]
+  const [plain, gpu] = [jobOf(8), jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1 } })]
+  assert.deepEqual(ids(planOf({ nodes: lost, active: [held], queued: [plain, gpu] })), [plain.id])
+  // What holds the GPUs goes on: once the other has ended there are cores enough.
+  const slow = { ...held, estimateSeconds: 36_000, limitSeconds: 36_000 }
+  const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [plain] })
+  assert.equal(plan.reservations[0]?.at, morning + hour)
+})
+
+test('a node that vanishes takes its capacity with it; its jobs hold what they held until they are gone, once', () => {
+  const job = running(jobOf(4))
+  const waiting = jobOf(1)
+  const planner = new Planner(
+    snapshotOf({ active: [job], queued: [waiting], users: new Map([['ada', { limits: { cores: 4 } }]]) }),
+  )
+  const gone: PlannerEvent = { type: 'gone', id: job.id }
+  planner.tell({ type: 'nodeGone', name: node.name })
+  assert.equal(planner.plan(morning).reasonOf(waiting.id)?.kind, 'limit')
+  planner.tell(gone)
+  planner.tell(gone)
+  assert.deepEqual(ids(planner.plan(morning)), [])
+  planner.tell({ type: 'node', node })
+  assert.equal(ids(planner.plan(morning)).length, 1)
+  assert.equal([...planner.snapshot().active].length, 0)
+})

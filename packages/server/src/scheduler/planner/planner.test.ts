@@ -1,0 +1,229 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { limitsOf } from '../cache/ledger.ts'
+import { OffPeakHours } from '../../configuration/policy/off-peak.ts'
+import { Planner, planOnce } from './planner.ts'
+import { randomFrom } from '../../lib/random.ts'
+import { sizeOfOffer, sizeOfRequest } from '../rules/size.ts'
+import type { Limits } from '../../configuration/policy/policy.ts'
+import type { ActiveJob, Plan, PlannerEvent, Snapshot } from '../cache/snapshot.ts'
+import { anyHolder, anyJob, anyNode, anyPolicy, anySnapshot, anyUsage } from '../testing/arbitrary-queue.ts'
+import { Model } from '../testing/model.ts'
+
+const started = (plan: Plan, placedAt: number): ActiveJob[] =>
+  plan.placements.map(({ job, node }) => ({ ...job, node, placedAt }))
+
+/** What holders hold, against what they may: counted here from rows, by no part of the planner. */
+function requireWithin(limits: Limits, jobs: readonly ActiveJob[], isNew: (job: ActiveJob) => boolean, whose: string) {
+  const sum = (of: 'milliCores' | 'mib' | 'gpus') =>
+    jobs.reduce((total, { needs }) => total + sizeOfRequest(needs)[of], 0)
+  const { cores = Infinity, memoryGb = Infinity, gpus = Infinity, running = Infinity } = limits
+  const most = sizeOfOffer({ cores, memoryGb, gpus })
+  if (!jobs.some(isNew)) return
+  assert.ok(jobs.length <= running, `${whose}: ${jobs.length} of ${running} run`)
+  assert.ok(sum('milliCores') <= most.milliCores, `${whose}: cores`)
+  assert.ok(sum('mib') <= most.mib, `${whose}: memory`)
+  if (jobs.some((job) => isNew(job) && job.needs.gpus > 0)) assert.ok(sum('gpus') <= most.gpus, `${whose}: gpus`)
+}
+
+function requireNothingOvercommitted(snapshot: Snapshot, plan: Plan) {
+  const before = [...snapshot.active]
+  const placed = started(plan, snapshot.now)
+  const all = [...before, ...placed]
+  const isNew = (job: ActiveJob) => placed.includes(job)
+  for (const node of snapshot.nodes) {
+    const there = all.filter((job) => job.node === node.name)
+    if (!there.some(isNew)) continue
+    const offer = sizeOfOffer(node)
+    for (const unit of ['milliCores', 'mib', 'gpus'] as const) {
+      const held = there.reduce((sum, { needs }) => sum + sizeOfRequest(needs)[unit], 0)
+      const asked = there.some((job) => isNew(job) && sizeOfRequest(job.needs)[unit] > 0)
+      if (asked) assert.ok(held <= offer[unit], `${node.name}: ${held} ${unit} of ${offer[unit]}`)
+    }
+    for (const { needs } of there.filter(isNew)) {
+      if (needs.gpus > 0 && needs.gpuKind !== undefined) assert.equal(node.gpuKind, needs.gpuKind)
+    }
+  }
+  const { policy, now } = snapshot
+  const isOffPeak = policy.offPeak !== undefined && new OffPeakHours(policy.offPeak).isOpen(now)
+  const names = (of: (job: ActiveJob) => string | undefined) =>
+    new Set(all.map(of).filter((name) => name !== undefined))
+  for (const name of names(({ user }) => user)) {
+    const limits = limitsOf(policy.limits.user, snapshot.users.get(name)?.limits, isOffPeak)
+    requireWithin(
+      limits,
+      all.filter(({ user }) => user === name),
+      isNew,
+      name,
+    )
+  }
+  for (const name of names(({ group }) => group)) {
+    const limits = limitsOf(policy.limits.group, snapshot.groups.get(name)?.limits, isOffPeak)
+    requireWithin(
+      limits,
+      all.filter(({ group }) => group === name),
+      isNew,
+      name,
+    )
+  }
+  for (const { job } of plan.placements) {
+    assert.ok((job.notBefore ?? 0) <= now)
+    assert.ok(job.offPeak !== true || isOffPeak || policy.offPeak === undefined)
+  }
+}
+
+const answer = ({ placements, reservations, again }: Plan) => ({
+  placements: placements.map(({ job, node }) => `${job.id} on ${node}`),
+  reservations,
+  again,
+})
+
+/** What may happen between two plans; which job is meant is chosen among those there are. */
+const anyStep = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ type: fc.constant('queued'), job: anyJob }) },
+  { weight: 6, arbitrary: fc.record({ type: fc.constant('ended'), which: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('cancelled'), which: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('node'), node: anyNode }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('nodeGone'), which: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('usage'), usage: anyUsage }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('user'),
+      name: fc.constantFrom('ada', 'bob'),
+      holder: fc.option(anyHolder, { nil: undefined }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('group'),
+      name: fc.constant('sea'),
+      holder: fc.option(anyHolder, { nil: undefined }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('policy'), policy: anyPolicy }) },
+  // The clock goes on, and now and then it steps: an hour back, a month on.
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('clock'),
+      seconds: fc.oneof(fc.integer({ min: 0, max: 7200 }), fc.constantFrom(-7200, -3600, 2_592_000)),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      type: fc.constant('plan'),
+      isCommitted: fc.boolean(),
+      most: fc.constantFrom(1, 3, Infinity),
+    }),
+  },
+)
+type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never
+
+function eventOf(step: Step, model: Model): PlannerEvent | undefined {
+  const pick = <T>(all: readonly T[], which: number): T | undefined => all[which % Math.max(1, all.length)]
+  switch (step.type) {
+    case 'ended': {
+      const job = pick(model.active(), step.which)
+      return job && { type: 'gone', id: job.id }
+    }
+    case 'cancelled': {
+      const job = pick(model.queued(), step.which)
+      return job && { type: 'gone', id: job.id }
+    }
+    case 'nodeGone': {
+      const node = pick(model.nodes(), step.which)
+      return node && { type: 'nodeGone', name: node.name }
+    }
+    case 'clock':
+    case 'plan':
+      return undefined
+    case 'queued':
+    case 'node':
+    case 'usage':
+    case 'user':
+    case 'group':
+    case 'policy':
+      return step
+  }
+}
+
+/** In another sequence (Fisher and Yates). */
+const shuffledBy =
+  (random: () => number) =>
+  <T>(rows: readonly T[]): readonly T[] => {
+    const shuffled = [...rows]
+    for (let i = shuffled.length - 1; i > 0; i--) {
+      const j = Math.floor(random() * (i + 1))
+      ;[shuffled[i], shuffled[j]] = [shuffled[j] as T, shuffled[i] as T]
+    }
+    return shuffled
+  }
+
+test('a planner that is told of events plans as one that starts from scratch, whatever the sequence of rows', () => {
+  fc.assert(
+    fc.property(anySnapshot, fc.array(anyStep, { maxLength: 60 }), fc.nat(), (first, steps, seed) => {
+      const arrange = shuffledBy(randomFrom(seed))
+      const planner = new Planner(first)
+      const model = new Model(first)
+      let now = first.now
+      for (const step of steps) {
+        if (step.type === 'clock') now += step.seconds * 1000
+        const event = eventOf(step, model)
+        if (event !== undefined) {
+          planner.tell(event)
+          model.tell(event)
+        }
+        if (step.type !== 'plan') continue
+        const snapshot = model.snapshot(now, arrange)
+        const plan = planner.plan(now, step.most)
+        assert.deepEqual(answer(plan), answer(new Planner(snapshot).plan(now, step.most)))
+        requireNothingOvercommitted(snapshot, plan)
+        for (const job of snapshot.queued) assert.ok(plan.reasonOf(job.id), `${job.id} waits for no reason`)
+        for (const job of snapshot.active) assert.equal(plan.reasonOf(job.id), undefined)
+        model.planned(plan)
+        if (!step.isCommitted) continue
+        for (const job of started(plan, now)) {
+          planner.tell({ type: 'placed', job })
+          model.tell({ type: 'placed', job })
+        }
+      }
+    }),
+    { numRuns: 250 },
+  )
+})
+
+test('after a plan is carried out, every job that waits has a reason other than its turn', () => {
+  fc.assert(
+    fc.property(anySnapshot, (snapshot) => {
+      const planner = new Planner(snapshot)
+      const plan = planner.plan(snapshot.now)
+      for (const job of started(plan, snapshot.now)) planner.tell({ type: 'placed', job })
+      for (const { id } of planner.snapshot().queued) {
+        const reason = planner.reasonOf(id, snapshot.now)
+        assert.ok(reason !== undefined && reason.kind !== 'turn' && reason.kind !== 'placed', `${id}: ${reason?.kind}`)
+      }
+      const next = planner.plan(snapshot.now)
+      assert.deepEqual(next.placements, [], 'a second plan at the same time starts nothing')
+    }),
+    { numRuns: 250 },
+  )
+})
+
+test('what a plan is asked does not change what it answers', () => {
+  fc.assert(
+    fc.property(anySnapshot, (snapshot) => {
+      const planner = new Planner(snapshot)
+      const plan = planner.plan(snapshot.now)
+      for (const { id } of snapshot.queued) {
+        planner.ahead(id, snapshot.now)
+        planner.priorityOf(id, snapshot.now)
+      }
+      assert.deepEqual(answer(planner.plan(snapshot.now)), answer(plan))
+      assert.deepEqual(answer(planOnce(planner.snapshot())), answer(plan))
+    }),
+  )
+})

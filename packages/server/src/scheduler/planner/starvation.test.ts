@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { OffPeakHours } from '../../configuration/policy/off-peak.ts'
+import { Planner } from './planner.ts'
+import { policyOf } from '../../configuration/policy/policy-of.ts'
+import { randomFrom } from '../../lib/random.ts'
+import { simulate } from '../forecast/simulate.ts'
+import type { Limits, OffPeak, Policy } from '../../configuration/policy/policy.ts'
+import type { QueuedJob } from '../cache/snapshot.ts'
+import { hour, jobOf, morning, node, snapshotOf } from '../testing/examples.ts'
+
+/** The most points that a job can have besides those for its age: so many hours later nobody comes before it any more. */
+const mostPoints = ({ points }: Policy): number =>
+  Math.max(...Object.values(points.class)) + points.groupShare + points.userShare + points.deadline
+
+interface Others {
+  readonly seed: number
+  readonly nodes: number
+  readonly users: number
+  readonly limitHours: number
+  /** Of their limit, as is expected of them. What they really take is anything up to it. */
+  readonly estimated: number
+}
+
+/** Hours that a job waits under an endless stream of small ones, which are more than the nodes can do. */
+function waitHours(wanted: QueuedJob, policy: Policy, { seed, nodes, users, limitHours, estimated }: Others): number {
+  const random = randomFrom(seed)
+  const limitSeconds = limitHours * 3600
+  const planner = new Planner(
+    snapshotOf({ policy, nodes: Array.from({ length: nodes }, (_, i) => ({ ...node, name: `n${i}` })) }),
+  )
+  function* stream(): Generator<QueuedJob> {
+    const everyMs = (limitSeconds * 1000) / (40 * nodes)
+    let hasCome = false
+    // The nodes are full before it comes.
+    for (let at = morning - 2 * limitHours * hour; ; at += everyMs) {
+      if (at >= morning && !hasCome) yield wanted
+      hasCome = at >= morning
+      yield jobOf(1, {
+        user: `user${Math.floor(random() * users)}`,
+        ...(wanted.group === undefined ? {} : { group: wanted.group }),
+        submittedAt: at,
+        limitSeconds,
+        estimateSeconds: Math.max(1, estimated * limitSeconds),
+      })
+    }
+  }
+  let startedAt = Infinity
+  simulate({
+    decider: planner,
+    now: morning - 2 * limitHours * hour,
+    arrivals: stream(),
+    runSeconds: () => limitSeconds * (0.2 + 0.8 * random()),
+    onPlaced: ({ id, placedAt }) => {
+      if (id === wanted.id) startedAt = placedAt
+      return startedAt === Infinity
+    },
+    until: morning + 3 * (mostPoints(policy) + limitHours) * hour,
+  })
+  return (startedAt - morning) / hour
+}
+
+/** By then a job has started that may at any hour: nobody is before it, a node is drained, and backfill was late. */
+const boundHours = (policy: Policy, { nodes, users, limitHours }: Others): number =>
+  mostPoints(policy) + (1 + users / (16 * nodes)) * limitHours + policy.backfill.maxDelaySeconds / 3600
+
+const large = jobOf(16, { id: 'large', user: 'bob', limitSeconds: 7200, estimateSeconds: 7200 })
+const anyOthers = fc.record({
+  seed: fc.nat(),
+  nodes: fc.constantFrom(1, 2, 3),
+  users: fc.constantFrom(1, 2, 5),
+  limitHours: fc.constantFrom(1, 12, 30),
+  estimated: fc.constantFrom(1, 0.3, 0.001),
+})
+
+test('nothing starves: under an endless stream of others a large job starts within what the policy says, whatever estimates are worth', () => {
+  const policy = policyOf({})
+  fc.assert(
+    fc.property(anyOthers, (others) => {
+      const hours = waitHours(large, policy, others)
+      assert.ok(hours <= boundHours(policy, others), `it started after ${hours} h`)
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('nor does one that waits for off-peak hours, though what runs there goes on for longer than they last', () => {
+  const offPeak: OffPeak = { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '22:00', to: '02:00', weekends: false, timezone: 'UTC' } // prettier-ignore
+  const policy = policyOf({ offPeak })
+  const hours = new OffPeakHours(offPeak)
+  fc.assert(
+    fc.property(anyOthers, (others) => {
+      const waited = waitHours({ ...large, offPeak: true }, policy, others)
+      const opens = hours.nextOpening(morning + (boundHours(policy, others) + 24) * hour) ?? 0
+      assert.ok(morning + waited * hour <= opens, `it started after ${waited} h`)
+    }),
+    { numRuns: 25 },
+  )
+})
+
+/** A limit that the others alone fill, and a job under it: another user's in their group, or one of theirs. */
+const anyLimited = fc.record({
+  limits: fc.constantFrom<{ user: Limits; group: Limits }>(
+    { user: {}, group: { cores: 16 } },
+    { user: {}, group: { memoryGb: 64, running: 15 } },
+    { user: { cores: 16 }, group: {} },
+    { user: { cores: 16 }, group: { cores: 20 } },
+  ),
+  user: fc.constantFrom('bob', 'user0'),
+  cores: fc.constantFrom(2, 8, 16),
+})
+
+/** By then it has started: what 16 cores are enough for, a limit is drained, and then a node. */
+const limitedBoundHours = (policy: Policy, others: Others): number =>
+  boundHours(policy, { ...others, nodes: 1 }) + others.limitHours + policy.backfill.maxDelaySeconds / 3600
+
+test('nor does one at a limit that smaller ones keep full, its group’s or its user’s own', () => {
+  fc.assert(
+    fc.property(anyOthers, anyLimited, (others, { limits, user, cores }) => {
+      const policy = policyOf({ limits })
+      const wanted = { ...large, user, group: 'sky', needs: { cores, memoryGb: 4 * cores, gpus: 0 } }
+      const hours = waitHours(wanted, policy, others)
+      assert.ok(hours <= limitedBoundHours(policy, others), `it started after ${hours} h`)
+    }),
+    { numRuns: 100 },
+  )
+})
+
+test('nor does one that only the limits of off-peak hours let start', () => {
+  const offPeak: OffPeak = { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '22:00', to: '02:00', weekends: false, timezone: 'UTC' } // prettier-ignore
+  const policy = policyOf({ offPeak, limits: { user: {}, group: { cores: 8, offPeak: { cores: 16 } } } })
+  const hours = new OffPeakHours(offPeak)
+  fc.assert(
+    fc.property(anyOthers, fc.boolean(), (others, isForOffPeak) => {
+      const wanted = { ...large, group: 'sky', ...(isForOffPeak ? { offPeak: true as const } : {}) }
+      const waited = waitHours(wanted, policy, others)
+      const opens = hours.nextOpening(morning + (limitedBoundHours(policy, others) + 24) * hour) ?? 0
+      assert.ok(morning + waited * hour <= opens, `it started after ${waited} h`)
+    }),
+    { numRuns: 25 },
+  )
+})

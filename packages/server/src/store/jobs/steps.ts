@@ -1,0 +1,64 @@
+import { isEnded } from '@science-platform/contract'
+import type { Kysely, Updateable } from 'kysely'
+import type { Seal } from '../../lib/secrets/seal.ts'
+import type { StoredJob } from '../../job/job.ts'
+import { nextState } from '../../job/lifecycle.ts'
+import { countScore } from '../queue/estimate-scores.ts'
+import { insertEvents } from './events.ts'
+import { revokeTokenOfJob } from '../users/tokens.ts'
+import { attemptRow, jobOf } from './rows.ts'
+import { upsertRunHistory } from '../queue/run-histories.ts'
+import type { Schema } from '../sql/schema.ts'
+import { charge } from '../queue/shares.ts'
+import { insertForecast } from '../queue/start-forecasts.ts'
+import type { JobChange, JobStep } from '../store.ts'
+
+/** Takes one step of one job; undefined where the job is no longer in the state the step starts from. */
+export async function takeStep(
+  db: Kysely<Schema>,
+  step: JobStep,
+  nextSeq: () => number,
+  seal: Seal,
+): Promise<StoredJob | undefined> {
+  const state = nextState(step.from, step.event)
+  const row = await db
+    .updateTable('jobs')
+    .set({ state, ...changeColumns(step.change ?? {}) })
+    .where('id', '=', step.jobId)
+    .where('state', '=', step.from)
+    .returningAll()
+    .executeTakeFirst()
+  if (row === undefined) return undefined
+  if (step.attempt !== undefined) {
+    const { id, ...attempt } = attemptRow(step.attempt)
+    await db
+      .insertInto('attempts')
+      .values({ id, ...attempt })
+      .onConflict((conflict) => conflict.column('id').doUpdateSet(attempt))
+      .execute()
+  }
+  await insertEvents(db, step.events ?? [], nextSeq)
+  if (step.charge !== undefined) await charge(db, step.charge)
+  if (step.history !== undefined) await upsertRunHistory(db, step.history)
+  for (const score of step.scores ?? []) await countScore(db, score)
+  if (step.forecast !== undefined) await insertForecast(db, step.forecast)
+  const job = jobOf(row, seal)
+  if (isEnded(state)) {
+    await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
+    if (job.jobToken !== undefined) await revokeTokenOfJob(db, job.id, job.endedAt ?? job.submittedAt)
+  }
+  return job
+}
+
+function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
+  return {
+    ...(change.imageDigest === undefined ? {} : { image_digest: change.imageDigest }),
+    ...(change.startedAt === undefined ? {} : { started_at: change.startedAt }),
+    ...(change.endedAt === undefined ? {} : { ended_at: change.endedAt }),
+    ...(change.deadlineAt === undefined ? {} : { deadline_at: change.deadlineAt }),
+    ...(change.exitCode === undefined ? {} : { exit_code: change.exitCode }),
+    ...(change.cause === undefined ? {} : { cause_json: JSON.stringify(change.cause) }),
+    ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
+    ...(change.stopReason === undefined ? {} : { stop_reason: change.stopReason }),
+  }
+}

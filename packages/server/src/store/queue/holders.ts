@@ -1,0 +1,30 @@
+import type { Kysely } from 'kysely'
+import type { Schema } from '../sql/schema.ts'
+import type { StoredHolder } from '../store.ts'
+
+/** Few: those for whom something was set. */
+export async function allHolders(db: Kysely<Schema>): Promise<StoredHolder[]> {
+  const rows = await db.selectFrom('holders').selectAll().orderBy('kind').orderBy('name').execute()
+  return rows.map(({ kind, name, weight, limits_json, set_at }) => ({
+    kind: kind as StoredHolder['kind'],
+    name,
+    ...(weight === null ? {} : { weight }),
+    limits: JSON.parse(limits_json) as StoredHolder['limits'],
+    setAt: set_at,
+  }))
+}
+
+export async function upsertHolder(db: Kysely<Schema>, holder: StoredHolder): Promise<void> {
+  const { kind, name, weight = null, limits, setAt } = holder
+  const values = { weight, limits_json: JSON.stringify(limits), set_at: setAt }
+  await db
+    .insertInto('holders')
+    .values({ kind, name, ...values })
+    .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet(values))
+    .execute()
+}
+
+export async function deleteHolder(db: Kysely<Schema>, kind: StoredHolder['kind'], name: string): Promise<boolean> {
+  const result = await db.deleteFrom('holders').where('kind', '=', kind).where('name', '=', name).executeTakeFirst()
+  return result.numDeletedRows > 0n
+}

@@ -1,0 +1,44 @@
+import type { Kysely } from 'kysely'
+import { insertRows } from '../sql/insert-rows.ts'
+import type { Schema } from '../sql/schema.ts'
+import type { JobStep, StoredShare } from '../store.ts'
+
+/** One row for each user and group that was ever charged. */
+export async function allShares(db: Kysely<Schema>): Promise<StoredShare[]> {
+  return (await db.selectFrom('shares').selectAll().execute()).map(shareOf)
+}
+
+/** Charges what a step says, inside its transaction. The primary key serves both statements. */
+export async function charge(db: Kysely<Schema>, { user, group, next }: NonNullable<JobStep['charge']>): Promise<void> {
+  const row = await db
+    .selectFrom('shares')
+    .selectAll()
+    .where('account', '=', user)
+    .where('group_name', '=', group ?? '')
+    .executeTakeFirst()
+  const values = shareRow(next(row && shareOf(row)))
+  await db
+    .insertInto('shares')
+    .values(values)
+    .onConflict((conflict) => conflict.columns(['account', 'group_name']).doUpdateSet(values))
+    .execute()
+}
+
+export async function replaceShares(db: Kysely<Schema>, shares: readonly StoredShare[]): Promise<void> {
+  await db.deleteFrom('shares').execute()
+  await insertRows(db, 'shares', shares.map(shareRow))
+}
+
+const shareOf = ({ account, group_name, core_hours, at }: Schema['shares']): StoredShare => ({
+  user: account,
+  ...(group_name === '' ? {} : { group: group_name }),
+  coreHours: core_hours,
+  at,
+})
+
+const shareRow = ({ user, group, coreHours, at }: StoredShare): Schema['shares'] => ({
+  account: user,
+  group_name: group ?? '',
+  core_hours: coreHours,
+  at,
+})

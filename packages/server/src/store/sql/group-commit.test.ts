@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { test } from 'node:test'
+import { Kysely, sql, SqliteDialect } from 'kysely'
+import { GroupCommit } from './group-commit.ts'
+import type { Schema } from './schema.ts'
+import { asBetterSqlite } from '../sqlite/statements.ts'
+
+/** A database in memory that counts how often it commits. */
+class CountingDatabase extends DatabaseSync {
+  commits = 0
+
+  override prepare(text: string): StatementSync {
+    const statement = super.prepare(text)
+    if (text !== 'commit') return statement
+    const run = statement.run.bind(statement)
+    statement.run = (...values: never[]) => {
+      this.commits++
+      return run(...values)
+    }
+    return statement
+  }
+}
+
+function counting() {
+  const database = new CountingDatabase(':memory:')
+  database.exec('create table written (n integer primary key)')
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
+  const commit = new GroupCommit(db)
+  const write = (n: number) => commit.run((tx) => sql`insert into written values (${n})`.execute(tx))
+  const written = () =>
+    database
+      .prepare('select n from written order by n')
+      .all()
+      .map((row) => row.n)
+  return { database, db, commit, write, written }
+}
+
+test('writes that arrive together share a commit', async () => {
+  const { database, db, write, written } = counting()
+  await Promise.all(Array.from({ length: 100 }, (_, n) => write(n)))
+  assert.equal(written().length, 100)
+  assert.equal(database.commits, 1)
+  await write(100)
+  assert.equal(database.commits, 2)
+  await db.destroy()
+})
+
+test('a write that fails leaves nothing of itself and spares the others', async () => {
+  const { db, commit, write, written } = counting()
+  const half = commit.run(async (tx) => {
+    await sql`insert into written values (7)`.execute(tx)
+    throw new Error('half way')
+  })
+  const outcomes = await Promise.allSettled([write(1), half, write(2)])
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.deepEqual(written(), [1, 2])
+  await db.destroy()
+})
+
+test('a commit that fails is told to everyone it was for', async () => {
+  const { database, db, write } = counting()
+  database.exec('pragma foreign_keys = on')
+  database.exec('create table parent (id integer primary key)')
+  database.exec('create table child (id integer references parent deferrable initially deferred)')
+  database.exec('create trigger orphan after insert on written begin insert into child values (new.n); end')
+  const outcomes = await Promise.allSettled([write(1), write(2)])
+  assert.deepEqual(
+    outcomes.map((outcome) => outcome.status),
+    ['rejected', 'rejected'],
+  )
+  await db.destroy()
+})

@@ -1,0 +1,131 @@
+import { sql, type Kysely, type Transaction } from 'kysely'
+import type { AuditEntry } from '../../audit/entry.ts'
+import { appendAudit } from '../users/audit.ts'
+import type { Schema } from './schema.ts'
+
+type Write = {
+  readonly run: (transaction: Transaction<Schema>) => Promise<unknown>
+  readonly audited: ((value: never) => readonly AuditEntry[]) | undefined
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Writes that arrive together share one transaction and so one fsync. A promise is kept only after the commit that
+ * covers it. A write that fails takes nothing of itself into the commit and does not spare the others theirs.
+ */
+export class GroupCommit {
+  readonly #db: Kysely<Schema>
+  readonly #onCommit: (seconds: number) => void
+  #waiting: Write[] = []
+  #flushing: Promise<void> | undefined
+
+  constructor(db: Kysely<Schema>, onCommit: (seconds: number) => void = () => {}) {
+    this.#db = db
+    this.#onCommit = onCommit
+  }
+
+  /**
+   * Runs `write` in the next transaction; fulfilled when it is durable. The entries that `audited` makes of its value are in
+   * the same transaction: the one is not stored without the other.
+   */
+  run<T>(
+    write: (transaction: Transaction<Schema>) => Promise<T>,
+    audited?: (value: T) => readonly AuditEntry[],
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ run: write, audited, resolve: resolve as (value: unknown) => void, reject })
+      this.#flushing ??= this.#flushSoon()
+    })
+  }
+
+  /** Fulfilled when nothing is waiting to be written. */
+  async idle(): Promise<void> {
+    while (this.#flushing !== undefined) await this.#flushing
+  }
+
+  async #flushSoon(): Promise<void> {
+    // One turn of the event loop: requests that were readable at the same moment meet here.
+    await new Promise((resolve) => setImmediate(resolve))
+    try {
+      while (this.#waiting.length > 0) await this.#flush()
+    } finally {
+      this.#flushing = undefined
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#waiting
+    this.#waiting = []
+    const begun = performance.now()
+    try {
+      const outcomes = await this.#db.transaction().execute(async (transaction) => {
+        const alone = batch.length === 1
+        const outcomes: Outcome[] = []
+        for (const write of batch)
+          outcomes.push(alone ? await runAlone(transaction, write) : await runApart(transaction, write))
+        await appendEntries(
+          transaction,
+          outcomes.flatMap(({ entries }) => entries),
+        )
+        return outcomes
+      })
+      this.#onCommit((performance.now() - begun) / 1000)
+      for (const outcome of outcomes) outcome.settle()
+    } catch (error) {
+      // Nothing was stored. Where the audit trail is at fault, those that it is not about are spared.
+      const spared = error instanceof AuditFault ? batch.filter(({ audited }) => audited === undefined) : []
+      for (const write of batch) if (!spared.includes(write)) write.reject(error)
+      this.#waiting.unshift(...spared)
+    }
+  }
+}
+
+/** Thrown where entries of the audit trail could not be appended. */
+class AuditFault extends Error {
+  override readonly name = 'AuditFault'
+}
+
+async function appendEntries(transaction: Transaction<Schema>, entries: readonly AuditEntry[]): Promise<void> {
+  if (entries.length === 0) return
+  try {
+    await appendAudit(transaction, entries)
+  } catch (error) {
+    throw new AuditFault('the audit trail cannot be written', { cause: error })
+  }
+}
+
+/** What came of a write inside its transaction. */
+interface Outcome {
+  readonly entries: readonly AuditEntry[]
+  /** Tells who waits; to be called once the transaction is committed. */
+  readonly settle: () => void
+}
+
+async function runAlone(transaction: Transaction<Schema>, write: Write): Promise<Outcome> {
+  const value = await write.run(transaction)
+  return {
+    entries: write.audited?.(value as never) ?? [],
+    settle: () => {
+      write.resolve(value)
+    },
+  }
+}
+
+async function runApart(transaction: Transaction<Schema>, write: Write): Promise<Outcome> {
+  await sql`savepoint one_write`.execute(transaction)
+  try {
+    const outcome = await runAlone(transaction, write)
+    await sql`release savepoint one_write`.execute(transaction)
+    return outcome
+  } catch (error) {
+    await sql`rollback to savepoint one_write`.execute(transaction)
+    await sql`release savepoint one_write`.execute(transaction)
+    return {
+      entries: [],
+      settle: () => {
+        write.reject(error)
+      },
+    }
+  }
+}

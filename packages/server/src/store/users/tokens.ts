@@ -1,0 +1,166 @@
+import type { Kysely, Selectable } from 'kysely'
+import { insertRows } from '../sql/insert-rows.ts'
+import type { Schema } from '../sql/schema.ts'
+import type { StoredToken } from '../store.ts'
+
+/** Stores a token, unless its user is disabled or it would outlive the token that it was made with. */
+export async function insertToken(db: Kysely<Schema>, token: StoredToken): Promise<boolean> {
+  const owner = await db
+    .selectFrom('accounts')
+    .select('name')
+    .where('name', '=', token.account)
+    .where('disabled_at', 'is', null)
+    .executeTakeFirst()
+  if (owner === undefined) return false
+  if (token.madeWith !== undefined && !(await isOutlived(db, token, token.madeWith))) return false
+  await db.insertInto('tokens').values(rowOf(token)).execute()
+  return true
+}
+
+/** Stores the tokens of jobs that were submitted together; revoked already where the token they were made with has ended. */
+export async function insertTokensOfJobs(db: Kysely<Schema>, tokens: readonly StoredToken[]): Promise<void> {
+  const [first] = tokens
+  if (first === undefined) return
+  const isDead = first.madeWith !== undefined && !(await isOutlived(db, first, first.madeWith))
+  const rows = tokens.map((token) => rowOf(isDead ? { ...token, revokedAt: token.createdAt } : token))
+  await insertRows(db, 'tokens', rows)
+}
+
+/** Whether the token that another is made with is good, and stays so for as long as that other. */
+async function isOutlived(
+  db: Kysely<Schema>,
+  { createdAt, expiresAt = Infinity }: StoredToken,
+  maker: string,
+): Promise<boolean> {
+  const ends = await endOf(db, maker)
+  return ends !== undefined && ends > createdAt && ends >= expiresAt
+}
+
+/** When a token ends, `Infinity` for one that does not expire; undefined where it was revoked, or there is none. */
+async function endOf(db: Kysely<Schema>, id: string): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('tokens')
+    .select('expires_at')
+    .where('id', '=', id)
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return row && (row.expires_at ?? Infinity)
+}
+
+/** Served by the unique key on the hash. */
+export async function findToken(db: Kysely<Schema>, hash: string): Promise<StoredToken | undefined> {
+  const row = await db.selectFrom('tokens').selectAll().where('hash', '=', hash).executeTakeFirst()
+  return row && tokenOf(row)
+}
+
+/** Served by tokens_by_account. */
+export async function tokensOf(db: Kysely<Schema>, account: string): Promise<StoredToken[]> {
+  const rows = await db
+    .selectFrom('tokens')
+    .selectAll()
+    .where('account', '=', account)
+    .where((where) => where.or([where('job_id', 'is', null), where('revoked_at', 'is', null)]))
+    .orderBy('created_at')
+    .execute()
+  return rows.map(tokenOf)
+}
+
+export async function revokeToken(db: Kysely<Schema>, id: string, at: number): Promise<boolean> {
+  return (await revokeWithDescendants(db, 'id', id, at)) > 0
+}
+
+/** Revokes the token that a job carries. Served by tokens_by_job. */
+export async function revokeTokenOfJob(db: Kysely<Schema>, jobId: string, at: number): Promise<void> {
+  await revokeWithDescendants(db, 'job_id', jobId, at)
+}
+
+/** Revokes all tokens of a user. Served by tokens_by_account. */
+export async function revokeTokensOf(db: Kysely<Schema>, account: string, at: number): Promise<void> {
+  await revokeWithDescendants(db, 'account', account, at)
+}
+
+/** Revokes tokens and whatever was made with them; returns how many. Served by tokens_by_maker. */
+async function revokeWithDescendants(
+  db: Kysely<Schema>,
+  column: 'id' | 'job_id' | 'account',
+  value: string,
+  at: number,
+): Promise<bigint> {
+  const result = await db
+    .withRecursive('ending(id)', (query) =>
+      query
+        .selectFrom('tokens')
+        .select('tokens.id')
+        .where(`tokens.${column}`, '=', value)
+        .where('tokens.revoked_at', 'is', null)
+        .union(query.selectFrom('tokens').innerJoin('ending', 'ending.id', 'tokens.made_with').select('tokens.id')),
+    )
+    .updateTable('tokens')
+    .set({ revoked_at: at })
+    .where('id', 'in', (query) => query.selectFrom('ending').select('ending.id'))
+    .where('revoked_at', 'is', null)
+    .executeTakeFirst()
+  return result.numUpdatedRows
+}
+
+export async function rotateToken(
+  db: Kysely<Schema>,
+  id: string,
+  successor: StoredToken,
+  endsAt: number,
+): Promise<boolean> {
+  const ends = await endOf(db, id)
+  if (ends === undefined || ends <= successor.createdAt || !(await insertToken(db, successor))) return false
+  await db
+    .updateTable('tokens')
+    .set({ made_with: successor.id })
+    .where('made_with', '=', id)
+    .where('id', '!=', successor.id)
+    .execute()
+  await db
+    .updateTable('tokens')
+    .set({ expires_at: endsAt })
+    .where('id', '=', id)
+    .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', endsAt)]))
+    .execute()
+  return true
+}
+
+export async function noteUse(db: Kysely<Schema>, uses: ReadonlyMap<string, number>): Promise<void> {
+  for (const [id, at] of uses) await db.updateTable('tokens').set({ last_used_at: at }).where('id', '=', id).execute()
+}
+
+/** The row of a token. */
+function rowOf(token: StoredToken): Schema['tokens'] {
+  return {
+    id: token.id,
+    prefix: token.prefix,
+    hash: token.hash,
+    account: token.account,
+    name: token.name,
+    scopes: token.scopes.join(' '),
+    created_at: token.createdAt,
+    expires_at: token.expiresAt ?? null,
+    revoked_at: token.revokedAt ?? null,
+    last_used_at: token.lastUsedAt ?? null,
+    made_with: token.madeWith ?? null,
+    job_id: token.jobId ?? null,
+  }
+}
+
+function tokenOf(row: Selectable<Schema['tokens']>): StoredToken {
+  return {
+    id: row.id,
+    prefix: row.prefix,
+    hash: row.hash,
+    account: row.account,
+    name: row.name,
+    scopes: row.scopes.split(' ').filter((scope) => scope !== ''),
+    createdAt: row.created_at,
+    ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
+    ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }),
+    ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at }),
+    ...(row.made_with === null ? {} : { madeWith: row.made_with }),
+    ...(row.job_id === null ? {} : { jobId: row.job_id }),
+  }
+}
