@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, lint, format, dead code, the lock and the tests, in that order, and all of them even when one
+ * `npm run check`: types, lint, format, dead code, imports, the lock and the tests, in that order, and all of them even when one
  * fails. `npm run check -- --no-tests` leaves the tests out. Exits with 1 when anything failed.
  */
 import { spawnSync } from 'node:child_process'
@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
+import { importComplaints } from './check-imports.ts'
 import { type Lock, missingEntries } from './complete-lock.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -56,6 +57,10 @@ const results = Object.entries(commands).map(([subject, [program, ...args]]) => 
   const { status, stdout, stderr, error } = spawnSync(program, args, { cwd: root, encoding: 'utf8' })
   return report(subject, status !== 0, startedAt, error ? error.message : stdout + stderr)
 })
+
+const importsStartedAt = performance.now()
+const imports = importComplaints(root)
+results.push(report('imports', imports.length > 0, importsStartedAt, imports.join('\n')))
 
 const startedAt = performance.now()
 const complaints = complaintsAboutLock(JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as Lock)
