@@ -13,6 +13,8 @@ describe('several nodes', { skip }, () => {
   /** What is free while nothing runs: the platform of these tests offers each core twice. */
   let own: number
   before(async () => {
+    // The platform counts the pods of others once a minute, and those of earlier tests may still be going.
+    await eventually('the node to be empty', async () => (await kubectl('get', 'pods', '-A', '-o', 'name')) === '', 120)
     own = 2 * Number(await kubectl('get', 'node', real, '-o', 'jsonpath={.status.allocatable.cpu}'))
     platform = await Platform.make()
     await platform.start()
