@@ -11,7 +11,7 @@ import {
   type Reply,
 } from '@science-platform/client/testing/recording-server'
 import { parse } from 'yaml'
-import { splitWords } from '@science-platform/client'
+import { splitWords } from '@science-platform/contract/shell-words'
 import { runCanfar, startCanfar, type Ran } from './testing/run-canfar.ts'
 
 const cleanups: (() => Promise<void>)[] = []
@@ -110,7 +110,9 @@ for (const [line, expected] of guide)
     const { canfar, server } = await platform(
       own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['k3x9a0qz'] } } }),
     )
-    const { code, stdout } = await canfar(...(splitWords(line) ?? []).slice(1))
+    const split = splitWords(line)
+    assert.ok('words' in split)
+    const { code, stdout } = await canfar(...split.words.slice(1))
     assert.equal(code, 0)
     assert.match(stdout, /^Successfully created session '.*' \(ID: k3x9a0qz\)\n$/)
     const sent = JSON.parse(server.requests.at(-1)?.body ?? '') as Record<string, unknown>

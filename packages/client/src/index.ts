@@ -1,3 +1,10 @@
+export {
+  joinWords,
+  quoteWord,
+  splitWords,
+  type SplitFault,
+  type SplitLine,
+} from '@science-platform/contract/shell-words'
 export { serverAddresses, type ServerAddresses } from './addresses.ts'
 export type { ConnectionOptions } from './connection.ts'
 export { chunk, stripe, type Share } from './distributed.ts'
@@ -16,6 +23,5 @@ export {
   type SessionStatus,
 } from './session-request.ts'
 export { nameMatcher, Session, type SessionOptions } from './session.ts'
-export { joinWords, quoteWord, splitWords } from './shell-words.ts'
 export { Tokens } from './tokens.ts'
 export { UnreachableError } from './unreachable-error.ts'

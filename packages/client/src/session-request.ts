@@ -1,5 +1,5 @@
+import { joinWords } from '@science-platform/contract/shell-words'
 import { fullImageReference } from './image-reference.ts'
-import { joinWords } from './shell-words.ts'
 
 /** The kinds of session that skaha servers know (wire contract 5.2). */
 export const sessionKinds = [

@@ -80,6 +80,13 @@ const refused: [string, SubmissionOptions, string[], RegExp][] = [
   ['too many replicas', { image, replicas: '10001' }, [], /--replicas is '10001'/],
   ['a variable without value', { image, env: ['FOO'] }, [], /--env is 'FOO'/],
   ['a time that is none', { image, time: 'soon' }, [], /--time is 'soon'/],
+  [
+    'a quote that is not closed',
+    { image, cmd: "echo don't" },
+    ['c'],
+    /--cmd is 'echo don't': the quote ' at character 9/,
+  ],
+  ['a command without a program', { image, cmd: ' ' }, ['c'], /--cmd is ' ' and names no program/],
   ['arguments given twice', { image, cmd: 'a', args: 'b' }, ['c'], /given twice/],
 ]
 for (const [what, options, positionals, message] of refused)
@@ -94,6 +101,12 @@ test('on another server a command of several words is split here, because the re
   const request = sessionRequestFrom(from({ name: 'n', image, cmd: `sh -c 'echo "hi there"'`, ram: '4' }))
   assert.deepEqual(request, { name: 'n', image, kind: 'headless', cmd: 'sh', args: `-c 'echo "hi there"'`, ram: 4 })
   assert.deepEqual(sessionRequestFrom(from({ name: 'n', image, cmd: 'ls', args: '-l' })).args, '-l')
+  assert.equal(sessionRequestFrom(from({ image, cmd: `'/opt/my program'` })).cmd, '/opt/my program')
+  assert.equal(sessionRequestFrom(from({ image }, [], [`don't split`])).cmd, `don't split`)
+  assert.throws(
+    () => sessionRequestFrom(from({ image, cmd: `echo don't` })),
+    /the quote ' at character 9 is not closed/,
+  )
 })
 
 test('what another server cannot do is refused', () => {

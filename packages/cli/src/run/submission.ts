@@ -113,9 +113,8 @@ export function sessionRequestFrom({ kind, request }: Submission): SessionReques
   if (option !== undefined) {
     throw usageFailure(`${option} means nothing to this server, or to ${kind} sessions`, `leave ${option} out`)
   }
-  // The reference server runs `cmd` as one program and never splits it; ours does. Split here, both run the same.
-  const split = cmd !== undefined && args === undefined && /\s/.test(cmd) ? splitWords(cmd) : undefined
-  const words = split ?? (cmd === undefined ? [] : [cmd])
+  // The reference server runs `cmd` as one program and never splits it (wire contract 3.1). This platform splits it.
+  const words = cmd === undefined ? [] : args === undefined ? commandWords(cmd) : [cmd]
   const rest = words.length > 1 ? joinWords(words.slice(1)) : undefined
   const argsOnWire = rest ?? args
   return {
@@ -159,10 +158,18 @@ function program({ cmd, args }: SubmissionOptions, words: readonly string[]): Pi
   }
   if (words.length === 0) return args === undefined ? { cmd } : { cmd, args }
   if (args !== undefined) throw usageFailure('arguments are given twice, by --args and as words', 'leave one out')
+  const [program, ...first] = commandWords(cmd)
+  return { cmd: program, args: [...first, ...words] }
+}
+
+/** The program that `--cmd` names, and the words after it. */
+function commandWords(cmd: string): [string, ...string[]] {
   const split = splitWords(cmd)
-  if (split?.[0] === undefined)
-    throw usageFailure(`--cmd is '${cmd}': a quote in it is never closed`, 'close the quote')
-  return { cmd: split[0], args: [...split.slice(1), ...words] }
+  if ('fault' in split) throw usageFailure(`--cmd is '${cmd}': ${split.fault.message}`, split.fault.hint)
+  const [program, ...rest] = split.words
+  if (program === undefined || program === '')
+    throw usageFailure(`--cmd is '${cmd}' and names no program`, 'name a program, or leave --cmd out')
+  return [program, ...rest]
 }
 
 function jobTokenFrom(option: true | string): true | JobScope[] {
