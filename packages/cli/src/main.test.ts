@@ -375,7 +375,7 @@ test('events, stats, delete, prune, renew, image ls', async () => {
         body: url.includes('view=stats')
           ? {
               cores: { requestedCPUCores: 1, cpuCoresAvailable: 16, maxCPUCores: { cpuCores: 16, withRam: '64G' } },
-              ram: { requestedRAM: '4G', ramAvailable: '64G', maxRAM: { ram: '64G', withCPUCores: 16 } },
+              ram: { requestedRAM: '4.295G', ramAvailable: '23.622G', maxRAM: { ram: '21Gi', withCPUCores: 16 } },
             }
           : [session('a1', 'Completed', { name: 'study-1' }), session('b2', 'Completed', { name: 'other' })],
       }),
@@ -386,7 +386,7 @@ test('events, stats, delete, prune, renew, image ls', async () => {
   )
   assert.equal((await canfar('events', 'a1')).stdout, '2026-11-23 08:00:00  Exited  warning: The command ended.\n')
   assert.match((await canfar('stats', 'a1')).stdout, /^a1 +running +0\.50 +1 +- +1\.00 GiB +- +4 GiB$/m)
-  assert.match((await canfar('stats')).stdout, /^Cores +1 +16 +16$/m)
+  assert.match((await canfar('stats')).stdout, /^Cores +1 +16 +16\nMemory +4 GiB +22 GiB +21 GiB$/m)
   assert.equal((await canfar('delete', 'a1')).stdout, 'Cancelled a1 (name-of-a1).\n')
   assert.equal((await canfar('renew', 'a1')).stdout, 'Renewed a1.\n')
   assert.equal((await canfar('prune', 'study')).stdout, 'Deleted 1 session.\n')

@@ -35,7 +35,7 @@ export interface SessionRequest {
   readonly image: string
   /** Whole cores. Left out: flexible. */
   readonly cores?: number
-  /** Memory in GB. Left out: flexible. */
+  /** Memory in GiB. Left out: flexible. */
   readonly ram?: number
   /** @defaultValue 'headless' */
   readonly kind?: SessionKind

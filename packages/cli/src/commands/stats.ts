@@ -2,7 +2,7 @@ import type { Job, PlatformStats, Resources, SessionRecord, Usage } from '@scien
 import type { Command } from 'commander'
 import { invocationOf, show, type Invocation } from '../invocation.ts'
 import { platformFor } from '../platform.ts'
-import { bytes, duration } from '../output/quantities.ts'
+import { bytes, duration, memory } from '../output/quantities.ts'
 import { table, type Column } from '../output/table.ts'
 import { columns } from '../output/terminal.ts'
 
@@ -33,7 +33,7 @@ function platformTable({ cores, ram }: PlatformStats): string {
   ]
   const rows = [
     ['Cores', String(cores.requestedCPUCores), String(cores.cpuCoresAvailable), String(cores.maxCPUCores.cpuCores)],
-    ['Memory', ram.requestedRAM, ram.ramAvailable, ram.maxRAM.ram],
+    ['Memory', ...[ram.requestedRAM, ram.ramAvailable, ram.maxRAM.ram].map(memory)],
   ]
   return table(layout, rows, columns())
 }
@@ -96,11 +96,9 @@ export function jobTable(all: readonly JobStats[], width: number): string {
       session?.requestedCPUCores ??
       '-',
     shown(usage?.cpuSeconds, duration) ?? '-',
-    shown(usage?.memoryBytes, bytes) ?? shown(session?.ramInUse, (ram) => `${ram} GB`) ?? '-',
+    shown(usage?.memoryBytes, bytes) ?? shown(session?.ramInUse, memory) ?? '-',
     shown(usage?.memoryPeakBytes, bytes) ?? '-',
-    shown(resources, ({ memoryGb }) => `${memoryGb.limit} GiB`) ??
-      shown(session?.requestedRAM, (ram) => `${ram} GB`) ??
-      '-',
+    shown(resources, ({ memoryGb }) => `${memoryGb.limit} GiB`) ?? shown(session?.requestedRAM, memory) ?? '-',
   ])
   return table(layout, rows, width)
 }
