@@ -200,7 +200,7 @@ test('create --follow leaves stdout to the job', async () => {
   assert.match(stderr, /created session 'n'[^]*succeeded after 2 min 5 s, exit code 0/)
 })
 
-test('create --wait interrupted says that the job goes on', async () => {
+test('create --wait interrupted says that the job continues', async () => {
   const { start } = await platform(
     own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } }, 'GET /api/v1/jobs/a1/wait': () => undefined }),
   )
@@ -211,11 +211,11 @@ test('create --wait interrupted says that the job goes on', async () => {
   assert.equal(code, 130)
   assert.equal(
     stderr,
-    'canfar: interrupted; job a1 goes on\nfix: follow with canfar logs -f a1, end with canfar cancel a1\n',
+    'canfar: interrupted; job a1 continues\nfix: follow with canfar logs -f a1, end with canfar cancel a1\n',
   )
 })
 
-test('create interrupted while the server works still says which jobs were made', async () => {
+test('create interrupted before the server answers prints the ids all the same', async () => {
   let asked: () => void = () => undefined
   const isAsked = new Promise<void>((resolve) => {
     asked = resolve
@@ -241,7 +241,7 @@ test('create interrupted while the server works still says which jobs were made'
   const { code, stdout, stderr } = await running.ended
   assert.equal(code, 130)
   assert.match(stdout, /created 2 sessions[^]*a1[^]*b2/)
-  assert.match(stderr, /interrupted; 2 jobs go on: a1 b2/)
+  assert.match(stderr, /interrupted; 2 jobs continue: a1 b2/)
 })
 
 test('ps asks for what waits and runs, and fits 80 columns', async () => {
@@ -439,7 +439,7 @@ test('auth login checks the token, saves it for its owner alone, and logs in aga
     await assert.rejects(stat(file))
   }
   const seen = await canfar(['auth', 'login', '--server', server.url, '--token', 'bad'])
-  assert.match(seen.stderr, /^warning: others on this machine can see what follows --token; use --token-stdin/)
+  assert.match(seen.stderr, /^warning: other users of this machine can see the value of --token; use --token-stdin/)
 
   const done = await canfar(['auth', 'login', '--server', server.url], 'good\n')
   assert.equal(done.code, 0, done.stderr)

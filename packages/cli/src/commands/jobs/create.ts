@@ -3,6 +3,7 @@ import { SessionError, sessionKinds, type Jobs } from '@science-platform/client'
 import { networks } from '@science-platform/contract/networks'
 import { startTimes } from '@science-platform/contract/timing'
 import { Option, type Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { endingLines, endingsExitCode } from '../../run/ending.ts'
 import { usageFailure } from '../../failure.ts'
 import { reportFailure, reportOf } from '../../output/failure-report.ts'
@@ -25,50 +26,52 @@ interface CreateOptions extends SubmissionOptions {
 
 const collect = (item: string, items: readonly string[] = []): readonly string[] => [...items, item]
 
-/** Defines `canfar create`. `command` are the words after `--`. */
+/** Defines `canfar create`. `command` holds the words after `--`. */
 export function define(program: Command, command: readonly string[]): void {
   program
     .command('create')
-    .summary('submit a job')
-    .description('Submit a job, or --replicas of them, and print the ids.')
+    .description('Submit a job, or an array of --replicas jobs, and print the ids.')
     .usage('[options] [KIND] IMAGE [-- CMD [ARGS...]]')
-    .argument('[words...]', 'the kind (headless when left out), the image, and the command')
-    .option('-n, --name <name>', 'name; one is made up when left out')
-    .option('--image <image>', 'the image, instead of the second word')
-    .option('--kind <kind>', `${sessionKinds.join(', ')} (default: headless)`)
-    .option('-c, --cpu <cores>', 'cores; flexible when left out')
+    .argument('[words...]', 'kind of session (default: headless), image and command')
+    .option('-n, --name <name>', 'name of the job, such as night-17 (default: made from the image)')
+    .option('--image <image>', 'image, such as skaha/astroml:24.07, instead of the argument IMAGE')
+    .option('--kind <kind>', `kind of session, such as headless (default): ${sessionKinds.join(', ')}`)
+    .option('-c, --cpu <cores>', 'cores, such as 4 (default: flexible)')
     .option('--cores <cores>', 'the same as --cpu')
-    .option('-m, --memory <GiB>', 'memory; flexible when left out')
+    .option('-m, --memory <GiB>', 'memory in GiB, such as 16 (default: flexible)')
     .option('--ram <GiB>', 'the same as --memory')
-    .option('-g, --gpu <gpus>', 'GPUs')
-    .option('--cmd <command>', 'the command as one text, split by shell rules')
-    .option('--args <arguments>', 'arguments as one text, split by shell rules')
-    .option('-e, --env <KEY=VALUE>', 'environment variable; repeat for more', collect)
-    .option('-r, --replicas <count>', 'jobs to make; each has REPLICA_ID and REPLICA_COUNT')
-    .addOption(new Option('--network <network>', 'what the job can reach').choices(networks))
-    .option('--job-token [scopes]', 'give the job a token of yours: all of read,submit,manage, or those named')
-    .option('--time <time>', 'longest run time: seconds, or 30m, 12h, 2d')
-    .option('--grace <time>', 'time from SIGTERM to SIGKILL when it is ended')
-    .option('--signal <SIGNAL@seconds>', 'a warning before the run time is over, such as USR1@120')
-    .addOption(new Option('--when <time>', 'off-peak: start in the off-peak hours only').choices(startTimes))
-    .option('--after <time>', 'start no earlier: 2h, 18:00, 2026-11-24T18:00-08:00')
-    .option('--by <time>', 'wanted to have ended by then; canfar why tells whether it can be met')
-    .option('--group <group>', 'which of your groups it is charged to')
-    .option('--gpu-kind <kind>', 'the kind of GPU that would do')
-    .option('-w, --wait', 'wait for the end and exit with the exit code of the job')
-    .option('-f, --follow', 'show the output while it runs, and wait')
-    .option('-q, --quiet', 'print the ids alone')
-    .option('--dry-run', 'print what would be submitted, and submit nothing')
-    .option('--idempotency-key <key>', 'a repeated submission with the same key is the same submission')
+    .option('-g, --gpu <gpus>', 'GPUs, such as 1 (default: 0)')
+    .option('--cmd <command>', 'command as one text, such as "python a.py"; split into words like a shell does')
+    .option('--args <arguments>', 'arguments as one text, such as "-n 1"; split into words like a shell does')
+    .option('-e, --env <KEY=VALUE>', 'environment variable, such as BAND=r; repeat the option for more', collect)
+    .option('-r, --replicas <count>', 'number of jobs, such as 10; each job has REPLICA_ID and REPLICA_COUNT')
+    .addOption(new Option('--network <network>', 'network of the job').choices(networks))
+    .option(
+      '--job-token [scopes]',
+      'give the job a token with your rights, or with the scopes named, such as read,submit',
+    )
+    .option('--time <time>', 'time limit in seconds, or such as 30m, 12h, 2d')
+    .option('--grace <time>', 'time from SIGTERM to SIGKILL, such as 30s')
+    .option('--signal <SIGNAL@seconds>', 'signal to send before the time limit, such as USR1@120')
+    .addOption(new Option('--when <time>', 'hours in which the job may start').choices(startTimes))
+    .option('--after <time>', 'earliest start, such as 2h, 18:00 or 2026-11-24T18:00-08:00')
+    .option('--by <time>', 'wanted end, such as 2d or 08:00; canfar why shows whether it can be met')
+    .option('--group <group>', 'group to charge, such as survey (default: your only group)')
+    .option('--gpu-kind <kind>', 'kind of GPU, such as a100 (default: any)')
+    .option('-w, --wait', 'wait until the job has ended and exit with its exit code')
+    .option('-f, --follow', 'print the output while the job runs, and wait')
+    .option('-q, --quiet', 'print only the ids')
+    .option('--dry-run', 'print the request and submit nothing')
+    .option(
+      '--idempotency-key <key>',
+      'key of this submission, such as run-17; a repetition with the same key submits nothing',
+    )
     .addHelpText(
-      'after',
-      [
-        '',
-        'Examples:',
-        '  canfar create headless skaha/astroml -c 4 -m 16 -- python /arc/home/me/a.py',
-        '  canfar create --name a --image skaha/astroml --cores 2 --ram 4 --cmd "sleep 5"',
-        '  canfar create headless skaha/astroml --follow -- sh -c "echo hello; nproc"',
-      ].join('\n'),
+      ...examples(
+        'canfar create headless skaha/astroml -c 4 -m 16 -- python /arc/home/me/a.py',
+        'canfar create --name a --image skaha/astroml --cores 2 --ram 4 --cmd "sleep 5"',
+        'canfar create headless skaha/astroml --follow -- sh -c "echo hello; nproc"',
+      ),
     )
     .action(async (words: readonly string[], options: CreateOptions, self: Command) => {
       const suffix = randomBytes(2).toString('hex')
@@ -88,7 +91,7 @@ async function create(submission: Submission, options: CreateOptions, invocation
   const platform = await platformFor(invocation, true)
   const jobs = submission.kind === 'headless' ? await platform.jobs() : undefined
   if (jobs === undefined && options.idempotencyKey !== undefined)
-    throw usageFailure('--idempotency-key means nothing to this server', 'leave --idempotency-key out')
+    throw usageFailure('this server does not know --idempotency-key', 'leave --idempotency-key out')
   const interruption = takeInterrupts()
   try {
     const ids = await submit(platform, jobs, submission, options, interruption, invocation)
@@ -100,7 +103,7 @@ async function create(submission: Submission, options: CreateOptions, invocation
   }
 }
 
-/** Submits and tells the ids, also when only some of the replicas could be made or Ctrl-C came between. */
+/** Submits and prints the ids, also when the server made only some of the replicas or Ctrl-C interrupted. */
 async function submit(
   platform: Platform,
   jobs: Jobs | undefined,
@@ -111,33 +114,33 @@ async function submit(
 ): Promise<readonly string[]> {
   const { name } = submission.request
   if (jobs !== undefined) {
-    // All or nothing on the server: Ctrl-C lets the answer come in, so that the ids are known.
+    // The server makes all jobs or none. Ctrl-C waits for its answer, because the answer has the ids.
     const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID()
     interruption.onSecond(() => {
       note(
-        `canfar: interrupted; it is not known whether the jobs were made\nfix: canfar ps, or repeat the command with --idempotency-key ${idempotencyKey}`,
+        `canfar: interrupted; the jobs may have been made\nfix: canfar ps, or repeat the command with --idempotency-key ${idempotencyKey}`,
       )
     })
     const onFirst = (): void => {
-      note('canfar: waiting for the answer of the server; Ctrl-C again gives it up')
+      note('canfar: waiting for the answer of the server; Ctrl-C again stops waiting')
     }
     interruption.signal.addEventListener('abort', onFirst)
     const { ids } = await jobs.submit(submission.request, { idempotencyKey })
     interruption.signal.removeEventListener('abort', onFirst)
     interruption.onSecond(() => undefined)
-    await tellIds(ids, name, options, invocation)
-    if (interruption.signal.aborted) throw goesOn(ids)
+    await printIds(ids, name, options, invocation)
+    if (interruption.signal.aborted) throw interruptedWith(ids)
     return ids
   }
   try {
     const ids = await platform.session.create(sessionRequestFrom(submission), { signal: interruption.signal })
-    await tellIds(ids, name, options, invocation)
-    if (interruption.signal.aborted) throw goesOn(ids)
+    await printIds(ids, name, options, invocation)
+    if (interruption.signal.aborted) throw interruptedWith(ids)
     return ids
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
     const made = error.values.map(String)
-    if (made.length > 0) await tellIds(made, name, options, invocation)
+    if (made.length > 0) await printIds(made, name, options, invocation)
     if (!interruption.signal.aborted) throw error
     throw interrupted(
       `interrupted; ${made.length} of ${error.outcomes.length} jobs were made${made.length === 0 ? '' : `: ${made.join(' ')}`}`,
@@ -146,7 +149,7 @@ async function submit(
   }
 }
 
-async function tellIds(
+async function printIds(
   ids: readonly string[],
   name: string,
   { quiet, follow }: CreateOptions,
@@ -154,11 +157,11 @@ async function tellIds(
 ): Promise<void> {
   if (format !== 'human') return print(await serialise(ids, format))
   if (quiet === true) return print(ids.join('\n'))
-  // With --follow the output of the job has stdout to itself.
-  const tell = follow === true ? note : print
-  if (ids.length === 1) tell(`Successfully created session '${name}' (ID: ${ids[0]})`)
+  // With --follow, stdout is for the output of the job alone.
+  const write = follow === true ? note : print
+  if (ids.length === 1) write(`Successfully created session '${name}' (ID: ${ids[0]})`)
   else
-    tell([`Successfully created ${ids.length} sessions named '${name}':`, ...ids.map((id) => `  - ${id}`)].join('\n'))
+    write([`Successfully created ${ids.length} sessions named '${name}':`, ...ids.map((id) => `  - ${id}`)].join('\n'))
 }
 
 async function waitFor(
@@ -170,23 +173,23 @@ async function waitFor(
   { format }: Invocation,
 ): Promise<void> {
   const { signal } = interruption
-  const tell = options.follow === true || options.quiet === true || format !== 'human' ? note : print
+  const write = options.follow === true || options.quiet === true || format !== 'human' ? note : print
   const followed = options.follow === true ? follow(platform, ids, name, signal) : Promise.resolve()
-  // Should waiting fail first, the failure of following is not to be an unhandled one.
+  // When waiting fails first, nothing awaits `followed` any more.
   followed.catch(() => undefined)
   const endings = await waitForEndings(platform, ids, {
     signal,
     onEnded: (ending) => {
-      if (options.follow !== true) tell(endingLines(ending).join('\n'))
+      if (options.follow !== true) write(endingLines(ending).join('\n'))
     },
   }).catch((error: unknown) => {
-    throw signal.aborted ? goesOn(ids) : error
+    throw signal.aborted ? interruptedWith(ids) : error
   })
   await followed.catch((error: unknown) => {
-    if (signal.aborted) throw goesOn(ids)
+    if (signal.aborted) throw interruptedWith(ids)
     reportFailure(reportOf(error), format)
   })
-  if (options.follow === true) for (const ending of endings) tell(endingLines(ending).join('\n'))
+  if (options.follow === true) for (const ending of endings) write(endingLines(ending).join('\n'))
   process.exitCode = endingsExitCode(endings)
 }
 
@@ -197,8 +200,8 @@ async function follow(platform: Platform, ids: readonly string[], name: string, 
   )
 }
 
-function goesOn(ids: readonly string[]): Error {
-  const what = ids.length === 1 ? `job ${ids[0]} goes on` : `${ids.length} jobs go on: ${ids.join(' ')}`
+function interruptedWith(ids: readonly string[]): Error {
+  const what = ids.length === 1 ? `job ${ids[0]} continues` : `${ids.length} jobs continue: ${ids.join(' ')}`
   const last = ids.length === 1 ? ids[0] : 'ID'
   return interrupted(
     `interrupted; ${what}`,

@@ -1,6 +1,7 @@
 import { ProblemError } from '@science-platform/client'
 import { isEnded } from '@science-platform/contract/states'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { reportFailure, reportOf } from '../../output/failure-report.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
 import { platformFor, type Platform } from '../../platform.ts'
@@ -9,11 +10,10 @@ import { platformFor, type Platform } from '../../platform.ts'
 export function define(program: Command): void {
   program
     .command('delete')
-    .alias('cancel')
-    .summary('end jobs and take them off the list')
-    .description('End jobs that wait or run, and take ended ones off the list. No question is asked.')
+    .description('Cancel jobs that wait or run, and remove ended jobs from the list. The command does not ask.')
     .argument('<ids...>', 'ids of jobs')
-    .option('-f, --force', 'accepted for the sake of scripts; nothing is ever asked')
+    .option('-f, --force', 'accepted for scripts and without effect')
+    .addHelpText(...examples('canfar delete k3x9a0qz', 'canfar cancel $(canfar ps --quiet)'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       await deleteAll(ids, invocationOf(self))
     })
@@ -40,12 +40,12 @@ async function deleteAll(ids: readonly string[], invocation: Invocation): Promis
   }
 }
 
-/** Says what was done. The skaha wire answers success for any id, so our own API is asked whether there is such a job. */
+/** Deletes a job and returns a line about it. The skaha wire accepts any id, so the platform's own API is asked for the job first. */
 async function deleteOne({ session, jobs: detect }: Platform, id: string): Promise<string> {
   const jobs = await detect()
   const job = await jobs?.get(id).catch(async (error: unknown) => {
     if (!(error instanceof ProblemError) || error.status !== 404) throw error
-    // Interactive sessions are no jobs: what is no session either is not there at all.
+    // An interactive session is not a job. An id that is neither does not exist.
     await session.info(id).catch(() => {
       throw error
     })

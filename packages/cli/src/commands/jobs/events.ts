@@ -1,6 +1,7 @@
 import { parseSessionEvents } from '@science-platform/client'
 import type { JobEvent } from '@science-platform/contract'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { invocationOf, show } from '../../invocation.ts'
 import { platformFor, type Platform } from '../../platform.ts'
 import { wrap } from '../../output/fields.ts'
@@ -16,9 +17,9 @@ interface EventsOf {
 export function define(program: Command): void {
   program
     .command('events')
-    .summary('what happened to jobs')
-    .description('Show what happened to jobs, oldest first.')
+    .description('List the events of jobs, oldest first.')
     .argument('<ids...>', 'ids of jobs')
+    .addHelpText(...examples('canfar events k3x9a0qz'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       const invocation = invocationOf(self)
       const platform = await platformFor(invocation)
@@ -40,17 +41,17 @@ async function eventsOf({ session, jobs: detect }: Platform, id: string): Promis
   }))
 }
 
-/** Events as lines `time reason message`, long messages continued under themselves. */
+/** Events as lines `time reason message`; long messages continue in their own column. */
 export function eventsText({ id, events }: EventsOf, width: number, withId: boolean): string {
   const heading = withId ? [`${id}:`] : []
-  if (events.length === 0) return [...heading, 'Nothing has happened yet.'].join('\n')
+  if (events.length === 0) return [...heading, 'No events yet.'].join('\n')
   const reasonSize = Math.max(...events.map(({ reason }) => reason.length))
   const lines = events.flatMap(({ at, type, reason, message }) => {
     const when = Number.isNaN(Date.parse(at)) ? at : new Date(at).toISOString().slice(0, 19).replace('T', ' ')
     const start = `${when}  ${reason.padEnd(reasonSize)}  `
-    const told = type === 'Warning' ? `warning: ${message}` : message
+    const marked = type === 'Warning' ? `warning: ${message}` : message
     const room = Math.max(20, width - start.length)
-    return wrap(told, room).map((line, index) => (index === 0 ? start : ' '.repeat(start.length)) + line)
+    return wrap(marked, room).map((line, index) => (index === 0 ? start : ' '.repeat(start.length)) + line)
   })
   return [...heading, ...lines].join('\n')
 }

@@ -1,6 +1,7 @@
 import { ProblemError, SessionError } from '@science-platform/client'
 import type { Job, SessionRecord } from '@science-platform/contract'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { reportFailure, reportOf } from '../../output/failure-report.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
 import { platformFor, type Platform } from '../../platform.ts'
@@ -8,16 +9,16 @@ import { jobFields, sessionFields } from '../../output/job-fields.ts'
 import { fields } from '../../output/fields.ts'
 import { columns } from '../../output/terminal.ts'
 
-/** A session as on the wire, and the job behind it where the server is ours. A cancelled job is no session any more. */
+/** A session as on the wire, with its job where the server has our API. A cancelled job has no session any more. */
 type Described = Partial<SessionRecord> & { readonly id: string; readonly job?: Job }
 
 /** Defines `canfar info`. */
 export function define(program: Command): void {
   program
     .command('info')
-    .summary('all there is to know of jobs')
-    .description('Show state, cause, resources asked and used, and times of jobs.')
+    .description('Show state, cause, requested and used resources, and times of jobs.')
     .argument('<ids...>', 'ids of jobs')
+    .addHelpText(...examples('canfar info k3x9a0qz', 'canfar info k3x9a0qz --json'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       await info(ids, invocationOf(self))
     })
@@ -52,7 +53,7 @@ async function describe({ session, jobs: detect }: Platform, id: string): Promis
   const [found, job] = await Promise.allSettled([record, jobs.get(id)])
   const known = found.status === 'fulfilled' ? found.value : undefined
   if (job.status === 'fulfilled') return { ...known, id, job: job.value }
-  // Interactive sessions are no jobs.
+  // An interactive session is not a job.
   if (known !== undefined && job.reason instanceof ProblemError && job.reason.status === 404) return { ...known, id }
   throw job.reason
 }

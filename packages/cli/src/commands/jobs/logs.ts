@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { usageFailure } from '../../failure.ts'
 import { followOutput, printPrefixed, printStream } from '../../run/follow.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
@@ -13,16 +14,16 @@ interface LogsOptions {
 export function define(program: Command): void {
   program
     .command('logs')
-    .summary('what jobs have written')
-    .description('Print what jobs have written to stdout and stderr, byte by byte.')
+    .description('Print the output of jobs, stdout and stderr, unchanged.')
     .argument('<ids...>', 'ids of jobs')
-    .option('-f, --follow', 'go on until the jobs have ended')
+    .option('-f, --follow', 'continue until the jobs have ended')
+    .addHelpText(...examples('canfar logs k3x9a0qz', 'canfar logs --follow k3x9a0qz p8x9a0qz'))
     .action(async (ids: readonly string[], { follow }: LogsOptions, self: Command) => {
       const invocation = invocationOf(self)
       if (follow === true && invocation.format !== 'human')
         throw usageFailure(
-          '--follow shows output as it comes and cannot be combined with --json or --output',
-          'leave one out',
+          '--follow prints output as it comes and cannot be combined with --json or --output',
+          'leave one of them out',
         )
       await (follow === true ? followAll(ids, invocation) : logs(ids, invocation))
     })

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { SessionRecord } from '@science-platform/contract'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { CommandFailure } from '../../failure.ts'
 import { invocationOf, show } from '../../invocation.ts'
 import { platformFor } from '../../platform.ts'
@@ -11,9 +12,9 @@ import { isInteractive } from '../../output/terminal.ts'
 export function define(program: Command): void {
   program
     .command('open')
-    .summary('open interactive sessions in a browser')
-    .description('Print the addresses of running interactive sessions and open them in a browser. Jobs have none.')
+    .description('Print the addresses of running interactive sessions and open them in a browser.')
     .argument('<ids...>', 'ids of sessions')
+    .addHelpText(...examples('canfar open k3x9a0qz'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       const invocation = invocationOf(self)
       const { session } = await platformFor(invocation)
@@ -29,18 +30,18 @@ function addressOf({ id, type, status, connectURL }: SessionRecord): string {
     throw new CommandFailure(
       'failure',
       'session.no-address',
-      `${id} is a headless job and has no page to open`,
-      `see its output with canfar logs -f ${id}`,
+      `${id} is a headless job and has no web page`,
+      `print its output with canfar logs -f ${id}`,
     )
   throw new CommandFailure(
     'failure',
     'session.not-running',
     `${id} is ${status.toLowerCase()}`,
-    `try again when canfar ps shows it as Running`,
+    `open it when canfar ps shows the status Running`,
   )
 }
 
-/** Asks the desktop to open an address. On a machine without one the printed address has to do. */
+/** Asks the desktop to open an address. Does nothing on a machine without a desktop. */
 async function openBrowser(url: string): Promise<void> {
   const program = process.platform === 'darwin' ? 'open' : 'xdg-open'
   const child = spawn(program, [url], { stdio: 'ignore', detached: true })

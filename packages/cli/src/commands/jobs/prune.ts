@@ -6,6 +6,7 @@ import {
   type SessionStatus,
 } from '@science-platform/client'
 import { Argument, type Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { invocationOf, show } from '../../invocation.ts'
 import { platformFor } from '../../platform.ts'
 
@@ -17,14 +18,14 @@ interface PruneOptions {
 export function define(program: Command): void {
   program
     .command('prune')
-    .summary('delete jobs by name')
     .description(
-      'Delete the jobs whose name begins with PREFIX. A prefix with any of .^$*+?{}[]()| is a regular expression that may match anywhere in the name.',
+      'Delete the jobs whose name begins with PREFIX. A prefix with any of .^$*+?{}[]()| is a regular expression and may match anywhere in the name.',
     )
     .argument('<prefix>', 'beginning of the name, or a regular expression')
     .addArgument(new Argument('[kind]', 'kind of session').choices(sessionKinds).default('headless'))
-    .addArgument(new Argument('[status]', 'status').choices(sessionStatuses).default('Succeeded'))
-    .option('--dry-run', 'print the ids that would be deleted')
+    .addArgument(new Argument('[status]', 'status of the jobs').choices(sessionStatuses).default('Succeeded'))
+    .option('--dry-run', 'print the ids and delete nothing')
+    .addHelpText(...examples('canfar prune study', 'canfar prune "night-[0-9]+$" headless Failed --dry-run'))
     .action(
       async (prefix: string, kind: SessionKind, status: SessionStatus, { dryRun }: PruneOptions, self: Command) => {
         const invocation = invocationOf(self)

@@ -7,6 +7,7 @@ import {
 } from '@science-platform/client'
 import type { SessionRecord } from '@science-platform/contract'
 import { Option, type Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { usageFailure } from '../../failure.ts'
 import { invocationOf, show } from '../../invocation.ts'
 import { platformFor } from '../../platform.ts'
@@ -25,26 +26,22 @@ interface PsOptions {
 export function define(program: Command): void {
   program
     .command('ps')
-    .summary('list your jobs')
-    .description('List your jobs and sessions; those that wait or run unless --all is given.')
-    .option('-a, --all', 'also those that have ended')
-    .option('-q, --quiet', 'print the ids alone')
-    .addOption(new Option('-k, --kind <kind>', 'only this kind').choices(sessionKinds))
-    .addOption(new Option('-s, --status <status>', 'only this status').choices(sessionStatuses))
+    .description('List your jobs and sessions that wait or run.')
+    .option('-a, --all', 'list ended jobs too')
+    .option('-q, --quiet', 'print only the ids')
+    .addOption(new Option('-k, --kind <kind>', 'list only sessions of this kind').choices(sessionKinds))
+    .addOption(new Option('-s, --status <status>', 'list only sessions with this status').choices(sessionStatuses))
+    .addHelpText(...examples('canfar ps', 'canfar ps --all --status Failed'))
     .action(async (options: PsOptions, self: Command) => {
       const invocation = invocationOf(self)
       if (options.quiet === true && invocation.format !== 'human')
-        throw usageFailure('--quiet is for people and cannot be combined with --json or --output', 'leave one out')
+        throw usageFailure('--quiet cannot be combined with --json or --output', 'leave one of them out')
       const { session } = await platformFor(invocation)
       const sessions = (await fetchSessions(session, options)).toSorted(byStart)
       if (options.quiet === true) {
         if (sessions.length > 0) print(sessions.map(({ id }) => id).join('\n'))
       } else if (invocation.format === 'human' && sessions.length === 0) {
-        note(
-          options.all === true
-            ? 'There are no jobs.'
-            : 'No job waits or runs. canfar ps --all also lists those that have ended.',
-        )
+        note(options.all === true ? 'There are no jobs.' : 'No job waits or runs. List ended jobs too: canfar ps --all')
       } else {
         await show(invocation, sessions, (all) => sessionTable(all, Date.now(), columns()))
       }
@@ -52,8 +49,8 @@ export function define(program: Command): void {
 }
 
 /**
- * The sessions a command line asks for. Without --all or --status only what waits or runs is asked for: an account may have
- * a hundred thousand ended ones. Waiting ones first, so that one which starts in between is in either answer.
+ * The sessions of a command line. Without --all or --status the request leaves ended sessions out: a user may have 100,000.
+ * Waiting sessions are asked for first. One that starts between the two requests is then in both answers and not in none.
  */
 async function fetchSessions(session: Session, { all, kind, status }: PsOptions): Promise<SessionRecord[]> {
   if (all === true || status !== undefined) return session.fetch({ kind, status })
@@ -63,7 +60,7 @@ async function fetchSessions(session: Session, { all, kind, status }: PsOptions)
   return [...waiting.filter(({ id }) => !started.has(id)), ...running]
 }
 
-/** Oldest start first; those that have not started last. */
+/** Oldest start first; sessions that have not started come last. */
 const byStart = (a: SessionRecord, b: SessionRecord): number =>
   (a.startTime === undefined ? Infinity : Date.parse(a.startTime)) -
     (b.startTime === undefined ? Infinity : Date.parse(b.startTime)) || a.name.localeCompare(b.name)
@@ -84,7 +81,7 @@ const colours = { Running: 'green', Failed: 'red', Error: 'red', Pending: 'yello
 export function sessionTable(sessions: readonly SessionRecord[], now: number, width: number): string {
   const started = ({ startTime }: SessionRecord): string =>
     startTime === undefined ? '' : `${duration((now - Date.parse(startTime)) / 1000)} ago`
-  // A column that says the same of every session says nothing.
+  // A column with one value for every session is left out.
   const hasKinds = sessions.some(({ type }) => type !== 'headless')
   const hasExits = sessions.some(({ exitCode }) => exitCode !== undefined)
   const isShown = ({ title }: Column): boolean => (title !== 'KIND' || hasKinds) && (title !== 'EXIT' || hasExits)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { invocationOf, show } from '../../invocation.ts'
 import { platformFor } from '../../platform.ts'
 
@@ -6,9 +7,9 @@ import { platformFor } from '../../platform.ts'
 export function define(program: Command): void {
   program
     .command('renew')
-    .summary('give running sessions more time')
-    .description('Start the life time of running sessions anew.')
+    .description('Set the expiry of running sessions back to the full time.')
     .argument('<ids...>', 'ids of sessions')
+    .addHelpText(...examples('canfar renew k3x9a0qz'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       const invocation = invocationOf(self)
       const { session } = await platformFor(invocation)

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { endingLines, endingsExitCode } from '../../run/ending.ts'
 import { interrupted, takeInterrupts } from '../../run/interruption.ts'
 import { invocationOf, type Invocation } from '../../invocation.ts'
@@ -11,9 +12,11 @@ import { waitForEndings } from '../../run/wait.ts'
 export function define(program: Command): void {
   program
     .command('wait')
-    .summary('wait until jobs have ended')
-    .description('Wait until every job has ended; exit with the exit code of the job (see canfar help exit-codes).')
+    .description(
+      'Wait until every job has ended, then exit with the exit code of the job (see canfar help exit-codes).',
+    )
     .argument('<ids...>', 'ids of jobs')
+    .addHelpText(...examples('canfar wait k3x9a0qz && canfar logs k3x9a0qz'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       await wait(ids, invocationOf(self))
     })
@@ -24,7 +27,9 @@ async function wait(ids: readonly string[], invocation: Invocation): Promise<voi
   const interruption = takeInterrupts()
   if (isInteractive())
     note(
-      `waiting for ${ids.length === 1 ? 'the job' : `${ids.length} jobs`}; Ctrl-C ends the waiting, not the ${ids.length === 1 ? 'job' : 'jobs'}`,
+      ids.length === 1
+        ? 'waiting for the job; Ctrl-C stops waiting, and the job continues'
+        : `waiting for ${ids.length} jobs; Ctrl-C stops waiting, and the jobs continue`,
     )
   try {
     const endings = await waitForEndings(platform, ids, {
@@ -37,7 +42,7 @@ async function wait(ids: readonly string[], invocation: Invocation): Promise<voi
     process.exitCode = endingsExitCode(endings)
   } catch (error) {
     throw interruption.signal.aborted
-      ? interrupted('interrupted; the jobs go on', `canfar wait ${ids.join(' ')}`)
+      ? interrupted('interrupted; the jobs continue', `canfar wait ${ids.join(' ')}`)
       : error
   } finally {
     interruption.release()

@@ -1,6 +1,7 @@
 import { fullImageReference, sessionKinds, type SessionKind } from '@science-platform/client'
 import type { ImageInfo, ImagePull } from '@science-platform/contract'
 import { Option, type Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { CommandFailure } from '../../failure.ts'
 import { interrupted, takeInterrupts } from '../../run/interruption.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
@@ -16,34 +17,32 @@ interface ListOptions {
 
 /** Defines `canfar image`. */
 export function define(program: Command): void {
-  const image = program
-    .command('image')
-    .summary('images: what there is, what it is, fetch it beforehand')
-    .description('The images that the platform offers.')
+  const image = program.command('image').description('List, inspect and fetch the images that the platform offers.')
   image
     .command('ls')
     .alias('list')
     .summary('list images')
     .description('List the images that the platform offers.')
-    .addOption(new Option('-k, --kind <kind>', 'only those for this kind of session').choices(sessionKinds))
+    .addOption(new Option('-k, --kind <kind>', 'list only images for this kind of session').choices(sessionKinds))
+    .addHelpText(...examples('canfar image ls --kind headless'))
     .action(async (options: ListOptions, self: Command) => list(options, invocationOf(self)))
   image
     .command('info')
-    .summary('what an image is made of')
-    .description('Show what an image is made of, and when you last used it.')
-    .argument('<image>', 'such as project/name:tag')
-    .addHelpText('after', '\nExample:\n  canfar image info skaha/astroml:24.07')
+    .summary('show details of an image')
+    .description('Show what an image runs, its variables, labels and size, and when you last used it.')
+    .argument('<image>', 'image, such as project/name:tag')
+    .addHelpText(...examples('canfar image info skaha/astroml:24.07'))
     .action(async (reference: string, _options: unknown, self: Command) => info(reference, invocationOf(self)))
   image
     .command('pull')
-    .summary('have an image fetched beforehand')
+    .summary('fetch an image before jobs need it')
     .description(
-      'Have the platform fetch an image beforehand, so that jobs start at once, and wait until it is there. ' +
-        'Ctrl-C ends the waiting, not the fetching.',
+      'Let the platform fetch an image before jobs need it, and wait until the image is there. ' +
+        'Ctrl-C stops waiting; the platform continues to fetch.',
     )
-    .argument('<image>', 'such as project/name:tag')
-    .option('--no-wait', 'do not wait')
-    .addHelpText('after', '\nExample:\n  canfar image pull skaha/astroml:24.07')
+    .argument('<image>', 'image, such as project/name:tag')
+    .option('--no-wait', 'return at once')
+    .addHelpText(...examples('canfar image pull skaha/astroml:24.07'))
     .action(async (reference: string, { wait }: { wait: boolean }, self: Command) =>
       pull(reference, wait, invocationOf(self)),
     )
@@ -51,7 +50,7 @@ export function define(program: Command): void {
 
 async function list({ kind }: ListOptions, invocation: Invocation): Promise<void> {
   const { session } = await platformFor(invocation)
-  // Filtered here, as by the published client: a kind that no image has is no error.
+  // The CLI filters, like the published client: a kind that no image has is not an error.
   const images = (await session.images()).filter(({ types }) => kind === undefined || types.includes(kind))
   if (invocation.format === 'human' && images.length === 0) {
     note('There are no images.')
@@ -81,9 +80,9 @@ function infoText(image: ImageInfo): string {
     ['Image', image.reference],
     ['Digest', image.digest],
     ['Kinds', image.types.join(' ')],
-    ['Made for', `${os}/${architecture}${image.runsHere ? '' : ', which this platform is not'}`],
+    ['Made for', `${os}/${architecture}${image.runsHere ? '' : ', which does not run on this platform'}`],
     ['Size', `${bytesText(image.sizeBytes)} compressed`],
-    ['Here', image.here ? 'yes, starts at once' : 'no, is fetched first'],
+    ['Here', image.here ? 'yes, jobs start at once' : 'no, the platform fetches it first'],
     ['Built', image.createdAt],
     ['Last used', lastUsed === undefined ? 'never' : `${instant(lastUsed.at)} by ${lastUsed.by}`],
     ['Entry point', words(image.entrypoint)],
@@ -92,14 +91,14 @@ function infoText(image: ImageInfo): string {
     ['Variables', image.env.length === 0 ? undefined : image.env.join('\n')],
     ['Labels', labels(image.labels)],
   ]
-  // Images say what they like, which is not for the terminal to obey.
+  // Texts of an image may hold escape sequences for the terminal.
   return fields(
     pairs.map(([name, value]) => [name, value?.replaceAll(control, '?')]),
     columns(),
   )
 }
 
-// eslint-disable-next-line no-control-regex -- they are what is looked for
+// eslint-disable-next-line no-control-regex -- finds control characters
 const control = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g
 
 const words = (all: readonly string[]): string | undefined => (all.length === 0 ? undefined : JSON.stringify(all))
@@ -124,18 +123,18 @@ async function pull(reference: string, wait: boolean, invocation: Invocation): P
     }
   } catch (error) {
     if (interruption.signal.aborted)
-      throw interrupted('interrupted; the platform goes on fetching', `canfar image pull ${reference}`)
+      throw interrupted('interrupted; the platform continues to fetch', `canfar image pull ${reference}`)
     throw error
   } finally {
     if (isHuman) showProgress(undefined)
     interruption.release()
   }
-  if (last === undefined) throw new Error(`nothing was told of ${fullImageReference(reference)}`)
+  if (last === undefined) throw new Error(`the server sent no state of ${fullImageReference(reference)}`)
   if (last.state === 'failed')
     throw new CommandFailure(
       'failure',
       `image.${last.cause?.code ?? 'failed'}`,
-      last.cause?.message ?? 'it failed',
+      last.cause?.message ?? `${last.reference} could not be fetched`,
       last.cause?.hint,
     )
   await show(invocation, last, pullText)

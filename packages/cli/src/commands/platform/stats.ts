@@ -1,5 +1,6 @@
 import type { Job, PlatformStats, Resources, SessionRecord, Usage } from '@science-platform/contract'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
 import { platformFor } from '../../platform.ts'
 import { bytes, duration, memory } from '../../output/quantities.ts'
@@ -10,9 +11,9 @@ import { columns } from '../../output/terminal.ts'
 export function define(program: Command): void {
   program
     .command('stats')
-    .summary('what jobs use, or the load of the platform')
-    .description('Show what jobs use and what they asked for; without ids, the load of the platform.')
+    .description('Show used and requested resources of jobs; without ids, the load of the platform.')
     .argument('[ids...]', 'ids of jobs')
+    .addHelpText(...examples('canfar stats', 'canfar stats k3x9a0qz'))
     .action(async (ids: readonly string[], _options: unknown, self: Command) => {
       const invocation = invocationOf(self)
       await (ids.length === 0 ? platformStats(invocation) : jobStats(ids, invocation))
@@ -38,7 +39,7 @@ function platformTable({ cores, ram }: PlatformStats): string {
   return table(layout, rows, columns())
 }
 
-/** What one job uses and asked for. */
+/** Used and requested resources of one job. */
 interface JobStats {
   readonly id: string
   readonly name: string
@@ -84,7 +85,7 @@ const layout: Column[] = [
   { title: 'LIMIT', align: 'right' },
 ]
 
-/** Use beside what was asked for, one job to a line. What is not known is a dash. */
+/** Used beside requested resources, one job a line. A dash stands for what is not known. */
 export function jobTable(all: readonly JobStats[], width: number): string {
   const rows = all.map(({ id, state, resources, usage, session }) => [
     id,

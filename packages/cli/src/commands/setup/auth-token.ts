@@ -1,6 +1,7 @@
 import type { NewToken, Scope, Token } from '@science-platform/contract'
 import { scopes } from '@science-platform/contract/scopes'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { withActiveToken } from '../../config/configuration.ts'
 import { loadConfiguration, saveConfiguration } from '../../config/configuration-file.ts'
 import { CommandFailure, usageFailure } from '../../failure.ts'
@@ -21,34 +22,43 @@ interface CreateOptions {
 export function defineTokens(auth: Command): void {
   const token = auth
     .command('token')
-    .summary('make, list, rotate and revoke your tokens')
-    .description('Your tokens on the active server. Without a subcommand: list them.')
+    .summary('create, list, rotate and revoke tokens')
+    .description('Manage your tokens on the active server. Without a subcommand: list them.')
+    .addHelpText(...examples('canfar auth token', 'canfar auth token create --name nightly'))
     .action(async (_options: unknown, self: Command) => list(self))
   token
     .command('create')
-    .description('Make a token and print it, this once. It can do no more than the one you use, and ends with it.')
-    .option('--name <name>', 'what it is for, for you to recognise (default: token)')
-    .option('--scope <scopes>', `what it may do: ${scopes.join(', ')}, separated by commas (default: all but admin)`)
-    .option('--expires <time>', 'how long it is good for: 12h, 30d (default: as long as the one you use)')
-    .addHelpText('after', '\nExample:\n  canfar auth token create --name nightly --scope read,submit --expires 30d')
+    .description(
+      'Create a token and print it. The server shows it only once. It has at most the scopes of the token you use, and ends with that token.',
+    )
+    .option('--name <name>', 'name to recognise the token by, such as nightly (default: token)')
+    .option(
+      '--scope <scopes>',
+      `scopes separated by commas, such as read,submit: ${scopes.join(', ')} (default: all but admin)`,
+    )
+    .option('--expires <time>', 'time until the token expires, such as 12h or 30d (default: with the token you use)')
+    .addHelpText(...examples('canfar auth token create --name nightly --scope read,submit --expires 30d'))
     .action(async (options: CreateOptions, self: Command) => create(options, self))
   token
     .command('list')
     .alias('ls')
-    .description('List your tokens by their beginnings.')
+    .description('List your tokens by their prefixes.')
+    .addHelpText(...examples('canfar auth token list'))
     .action(async (_options: unknown, self: Command) => list(self))
   token
     .command('rotate')
-    .description('Replace a token by a new one that can do the same and ends when the old one would have ended.')
-    .argument('[prefix]', 'its beginning; left out: the token of the active login, which is saved anew')
-    .option('--overlap <time>', 'how long the old one stays good beside it: 10m, 1h (default: not at all)')
+    .description('Replace a token with a new one of the same scopes and expiry.')
+    .argument('[prefix]', 'prefix of the token (default: the token of the active login; the new one is saved there)')
+    .option('--overlap <time>', 'time for which the old token stays valid, such as 10m or 1h (default: none)')
+    .addHelpText(...examples('canfar auth token rotate', 'canfar auth token rotate sp_7hx --overlap 1h'))
     .action(async (prefix: string | undefined, { overlap }: { overlap?: string }, self: Command) =>
       rotate(prefix, overlap, self),
     )
   token
     .command('revoke')
-    .description('End a token at once, with those that were made with it.')
-    .argument('<prefix>', 'its beginning, from canfar auth token list')
+    .description('Revoke a token at once, and the tokens that were created with it.')
+    .argument('<prefix>', 'prefix of the token, from canfar auth token list')
+    .addHelpText(...examples('canfar auth token revoke sp_7hx'))
     .action(async (prefix: string, _options: unknown, self: Command) => revoke(prefix, self))
 }
 
@@ -76,17 +86,17 @@ async function rotate(prefix: string | undefined, overlap: string | undefined, s
   const { tokens } = await platformFor(invocation)
   const old = await tokenOf(tokens, prefix)
   const isLogin = old.current === true && !isFromEnvironment(process.env)
-  // Read before the old token ends: where the new one cannot be saved, nothing is done.
+  // Read before the old token ends: an unreadable file stops the rotation.
   const configuration = isLogin ? await loadConfiguration() : undefined
   const made = await tokens.rotate(old.id, { overlapSeconds })
   if (configuration !== undefined) {
     try {
       await saveConfiguration(withActiveToken(configuration, made.token))
     } catch (error) {
-      note(`canfar: the new token could not be saved; it is ${made.token}`)
+      note(`canfar: the new token could not be saved. The token is ${made.token}`)
       throw error
     }
-    note(`The active login uses ${made.prefix}… from now on.`)
+    note(`The active login now uses ${made.prefix}….`)
   }
   await show(invocation, made, ({ token }: NewToken) => token)
 }
@@ -98,10 +108,10 @@ async function revoke(prefix: string, self: Command): Promise<void> {
   await show(invocation, revoked, (token) => `Revoked ${token.prefix}….`)
 }
 
-/** The good token that a beginning names; without one the token that is used. */
+/** The valid token with this prefix; without a prefix, the token in use. */
 async function tokenOf(tokens: Platform['tokens'], prefix: string | undefined): Promise<Token> {
-  const good = (await tokens.list()).filter(({ revokedAt }) => revokedAt === undefined)
-  const [token, other] = good.filter((one) => (prefix === undefined ? one.current : one.prefix.startsWith(prefix)))
+  const valid = (await tokens.list()).filter(({ revokedAt }) => revokedAt === undefined)
+  const [token, other] = valid.filter((one) => (prefix === undefined ? one.current : one.prefix.startsWith(prefix)))
   if (token === undefined)
     throw new CommandFailure(
       'notFound',
@@ -109,7 +119,7 @@ async function tokenOf(tokens: Platform['tokens'], prefix: string | undefined): 
       `no token begins with '${prefix}'`,
       'canfar auth token list',
     )
-  if (other !== undefined) throw usageFailure(`several tokens begin with '${prefix}'`, 'give more of it')
+  if (other !== undefined) throw usageFailure(`several tokens begin with '${prefix}'`, 'use a longer prefix')
   return token
 }
 
@@ -148,12 +158,12 @@ function scopesOf(text: string): Scope[] {
   const words = text.split(',').map((word) => word.trim())
   const isScope = (word: string): word is Scope => (scopes as readonly string[]).includes(word)
   if (words.every(isScope)) return words
-  throw usageFailure(`--scope is '${text}'`, `give some of ${scopes.join(',')}`)
+  throw usageFailure(`--scope is '${text}'`, `use some of ${scopes.join(',')}`)
 }
 
 function secondsOf(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const seconds = parseDuration(text)
   if (seconds !== undefined && seconds > 0) return seconds
-  throw usageFailure(`${option} is '${text}'`, 'give a time such as 30m, 12h or 30d')
+  throw usageFailure(`${option} is '${text}'`, 'use a time such as 30m, 12h or 30d')
 }

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { expiryOf, withActiveLogin, withoutLogin, type Configuration } from '../../config/configuration.ts'
 import {
   configurationPath,
@@ -32,26 +33,29 @@ interface LoginSummary {
 export function define(program: Command): void {
   const auth = program
     .command('auth')
-    .summary('log in, and manage logins')
-    .description('Log in, and manage the saved logins. Without a subcommand: the active login.')
+    .description('Log in and manage saved logins. Without a subcommand: show the active login.')
+    .addHelpText(...examples('canfar auth login --server https://batch.example.org', 'canfar auth'))
     .action(async (_options: unknown, self: Command) => showActive(invocationOf(self)))
   defineLogin(auth)
   defineTokens(auth)
   auth
     .command('show')
     .description('Show the active login.')
+    .addHelpText(...examples('canfar auth show'))
     .action(async (_options: unknown, self: Command) => showActive(invocationOf(self)))
   auth
     .command('ls')
     .description('List the saved logins.')
+    .addHelpText(...examples('canfar auth ls'))
     .action(async (_options: unknown, self: Command) => {
       const configuration = await loadConfiguration()
       await show(invocationOf(self), configuration === undefined ? [] : summaries(configuration), loginTable)
     })
   auth
     .command('use')
-    .description('Make another login active, with the server last used with it.')
+    .description('Make another login active, with the server that it last used.')
     .argument('<login>', 'name of a login, from canfar auth ls')
+    .addHelpText(...examples('canfar auth use mine'))
     .action(async (key: string, _options: unknown, self: Command) => {
       const changed = withActiveLogin(await required(), key)
       if (typeof changed === 'string')
@@ -67,7 +71,8 @@ export function define(program: Command): void {
     .command('rm')
     .description('Remove a login and its servers.')
     .argument('<login>', 'name of a login, from canfar auth ls')
-    .option('-f, --force', 'do not ask, even if it is the active one')
+    .option('-f, --force', 'do not ask, also for the active login')
+    .addHelpText(...examples('canfar auth rm mine'))
     .action(async (key: string, { force }: { force?: true }, self: Command) =>
       remove(key, force === true, invocationOf(self)),
     )
@@ -75,6 +80,7 @@ export function define(program: Command): void {
     .command('purge')
     .description('Remove all logins and servers: the whole configuration.')
     .option('-f, --force', 'do not ask')
+    .addHelpText(...examples('canfar auth purge --force'))
     .action(async ({ force }: { force?: true }, self: Command) => {
       await confirm(force === true, 'Remove all logins?')
       await removeConfiguration()
@@ -124,7 +130,12 @@ async function remove(key: string, force: boolean, invocation: Invocation): Prom
 async function confirm(force: boolean, question: string): Promise<void> {
   if (force) return
   if (!isInteractive())
-    throw new CommandFailure('failure', 'command.cancelled', `not done: ${question}`, 'add --force to answer yes')
+    throw new CommandFailure(
+      'failure',
+      'command.cancelled',
+      `there is no terminal to ask on: ${question}`,
+      'add --force to answer yes',
+    )
   const answer = await ask(`${question} [y/N] `)
   if (!/^y(es)?$/i.test(answer)) throw new CommandFailure('failure', 'command.cancelled', 'nothing was removed')
 }
@@ -173,5 +184,5 @@ const loginTable = (logins: readonly LoginSummary[]): string =>
 const expiryText = (expiry: number | null): string =>
   expiry === null || expiry === 0 ? 'unknown' : instant(new Date(expiry * 1000).toISOString())
 
-/** In the file a token is called `oidc`, whether it came from such a provider or not. */
+/** The file calls every token `oidc`, whether an OpenID Connect provider issued it or not. */
 const modeText = (mode: string): string => (mode === 'oidc' ? 'token' : 'certificate')

@@ -1,4 +1,5 @@
 import { Argument, type Command } from 'commander'
+import { examples } from '../../examples.ts'
 import {
   bashCompletion,
   fishCompletion,
@@ -13,34 +14,33 @@ const scripts = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion
 export function define(program: Command): void {
   program
     .command('completion')
-    .summary('completion for your shell')
-    .description(
-      [
-        'Print a script that completes commands, options and ids.',
-        '',
-        'bash:  canfar completion bash > ~/.local/share/bash-completion/completions/canfar',
-        'zsh:   canfar completion zsh > "${fpath[1]}/_canfar"',
-        'fish:  canfar completion fish > ~/.config/fish/completions/canfar.fish',
-      ].join('\n'),
-    )
+    .description('Print a script that completes commands, options and ids.')
     .addArgument(new Argument('<shell>', 'your shell').choices(Object.keys(scripts)))
+    .addHelpText(
+      ...examples(
+        'canfar completion bash > ~/.local/share/bash-completion/completions/canfar',
+        'canfar completion zsh > "${fpath[1]}/_canfar"',
+        'canfar completion fish > ~/.config/fish/completions/canfar.fish',
+      ),
+    )
     .action((shell: keyof typeof scripts) => {
-      print(scripts[shell](program.commands.map((command) => completed(command))))
+      print(scripts[shell](completed(program)))
     })
 }
 
-/** The commands whose words are ids of jobs. */
-const takesIds = new Set(['info', 'logs', 'events', 'stats', 'delete', 'renew', 'open', 'wait'])
-
-function completed(command: Command): CompletedCommand {
+/** What the scripts need to know of a command and the commands below it. */
+export function completed(command: Command): CompletedCommand {
+  const help = command.createHelp()
   return {
     name: command.name(),
     aliases: command.aliases(),
     summary: command.summary() || command.description(),
-    options: command.options.flatMap(({ long, short, description }) =>
-      long == null ? [] : [{ long, ...(short == null ? {} : { short }), description }],
-    ),
-    commands: command.commands.map((child) => completed(child)),
-    takesIds: takesIds.has(command.name()),
+    options: help
+      .visibleOptions(command)
+      .flatMap(({ long, short, description }) =>
+        long == null ? [] : [{ long, ...(short == null ? {} : { short }), description }],
+      ),
+    commands: command.commands.map(completed),
+    takesIds: command.registeredArguments.some((argument) => argument.name() === 'ids'),
   }
 }

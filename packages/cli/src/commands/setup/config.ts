@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { readConfiguration, sections, type Configuration } from '../../config/configuration.ts'
 import { configurationPath, loadConfiguration, saveConfiguration } from '../../config/configuration-file.ts'
 import { CommandFailure, usageFailure } from '../../failure.ts'
@@ -9,13 +10,11 @@ import { howToLogIn } from '../../config/server-login.ts'
 
 /** Defines `canfar config`. */
 export function define(program: Command): void {
-  const config = program
-    .command('config')
-    .summary('the settings of this program')
-    .description(`The settings in ${configurationPath()}.`)
+  const config = program.command('config').description(`Show and change the settings in ${configurationPath()}.`)
   config
     .command('show')
-    .description('Show all settings; tokens and secrets are hidden.')
+    .description('Show all settings. Tokens and secrets are hidden.')
+    .addHelpText(...examples('canfar config show'))
     .action(async (_options: unknown, self: Command) => {
       const shown = hideSecrets(await required())
       const { format } = invocationOf(self)
@@ -24,17 +23,20 @@ export function define(program: Command): void {
   config
     .command('get')
     .description('Print one setting.')
-    .argument('<key>', 'such as active.server or console.banner')
+    .argument('<key>', 'key, such as active.server or console.banner')
+    .addHelpText(...examples('canfar config get active.server'))
     .action(async (key: string, _options: unknown, self: Command) => get(key, invocationOf(self)))
   config
     .command('set')
     .description('Change one setting.')
-    .argument('<key>', 'such as active.server or console.banner')
-    .argument('<value>', 'read as YAML: true, 120, text')
-    .action(async (key: string, value: string) => set(key, value))
+    .argument('<key>', 'key, such as console.banner')
+    .argument('<value>', 'value in YAML, such as true, 120 or a text')
+    .addHelpText(...examples('canfar config set console.banner true'))
+    .action(async (key: string, value: string, _options: unknown, self: Command) => set(key, value, invocationOf(self)))
   config
     .command('path')
-    .description('Print where the settings are.')
+    .description('Print the path of the settings.')
+    .addHelpText(...examples('canfar config path'))
     .action(async (_options: unknown, self: Command) => show(invocationOf(self), configurationPath(), String))
 }
 
@@ -60,34 +62,38 @@ async function get(key: string, invocation: Invocation): Promise<void> {
   await show(invocation, value, () => text)
 }
 
-async function set(key: string, text: string): Promise<void> {
+async function set(key: string, text: string, invocation: Invocation): Promise<void> {
   const { parse } = await import('yaml')
   const parts = partsOf(key)
   const leaf = parts.at(-1) ?? ''
   if (!(sections as readonly string[]).includes(parts[0] ?? '') || parts[0] === 'version')
-    throw usageFailure(`'${parts[0]}' is no section that can be set`, `use one of ${sections.slice(1).join(', ')}`)
+    throw usageFailure(
+      `'${parts[0]}' is not a section that can be changed`,
+      `use one of ${sections.slice(1).join(', ')}`,
+    )
   const changed = structuredClone(await required()) as unknown as Record<string, unknown>
   let record = changed
   for (const part of parts.slice(0, -1)) {
     const next = record[part] ?? {}
     if (!isMapping(next))
-      throw usageFailure(`'${key}' leads through '${part}', which is a single value`, 'canfar config show')
+      throw usageFailure(`'${key}' has '${part}' as a section, but '${part}' is a single value`, 'canfar config show')
     record[part] = next
     record = next
   }
   record[leaf] = parse(text)
-  // Checked as a whole before it is written: a file that cannot be read again would end every later command.
+  // Check the whole file before writing it: every later command has to read it.
   const checked = readConfiguration(changed)
   if (typeof checked === 'string')
     throw usageFailure(`'${key}' cannot be set to ${text}: ${checked}`, 'canfar config show')
   await saveConfiguration(checked)
-  note(`${key} is ${text}.`)
+  if (invocation.format === 'human') note(`${key} is ${text}.`)
+  else await show(invocation, { [key]: record[leaf] }, String)
 }
 
 function partsOf(key: string): string[] {
   const parts = key.split('.')
   if (parts.some((part) => part === '' || part === '__proto__'))
-    throw usageFailure(`'${key}' is no setting`, 'write it like console.banner')
+    throw usageFailure(`'${key}' is not a key`, 'write a key such as console.banner')
   return parts
 }
 

@@ -1,5 +1,6 @@
 import { serverAddresses, SessionRequestError, type ServerAddresses } from '@science-platform/client'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { farFuture, withLogin, type Configuration } from '../../config/configuration.ts'
 import { configurationPath, loadConfiguration, saveConfiguration } from '../../config/configuration-file.ts'
 import { CommandFailure, usageFailure } from '../../failure.ts'
@@ -24,19 +25,26 @@ export function define(program: Command): void {
 
 /** Defines the command under the program, where the published client has it, or under `auth`, where the batch guide has it. */
 export function defineLogin(parent: Command): void {
+  const words = parent.name() === 'auth' ? 'auth login' : 'login'
   parent
     .command('login')
     .summary('log in to a server')
     .description(
-      'Check a token with its server and save both as the active login. The token is asked for, or read from stdin. ' +
-        'With --token it can be seen by others on this machine while the command runs, and stays in the history of the shell.',
+      'Check a token with its server and save both as the active login. The command asks for the token, or reads it from stdin. ' +
+        'With --token, other users of this machine can see the token while the command runs, and the shell keeps it in its history.',
     )
     .argument('[name]', 'name of a saved server or login')
-    .option('--server <url>', 'address of the server: its root, or its /skaha')
-    .option('--token <token>', 'the token; others on this machine can see it')
-    .option('--token-stdin', 'read the token from stdin, as --token - does')
-    .option('--name <name>', 'name to save the server under; made from its host when left out')
-    .option('-f, --force', 'ask for a token even if the saved one is good')
+    .option('--server <url>', 'address of the server, such as https://batch.example.org')
+    .option('--token <token>', 'token, such as sp_…; other users of this machine can see it')
+    .option('--token-stdin', 'read the token from stdin, like --token -')
+    .option('--name <name>', 'name to save the server under, such as mine (default: made from the host)')
+    .option('-f, --force', 'ask for a token even if the saved one is valid')
+    .addHelpText(
+      ...examples(
+        `canfar ${words} --server https://batch.example.org`,
+        `canfar ${words} --server https://batch.example.org --token-stdin < token`,
+      ),
+    )
     .action(async (saved: string | undefined, options: LoginOptions, self: Command) => {
       await login(saved, options, invocationOf(self))
     })
@@ -54,7 +62,7 @@ async function login(saved: string | undefined, options: LoginOptions, invocatio
         'unauthorized',
         'authentication.credential_invalid',
         `${addresses.root} does not accept this token`,
-        'ask for a new one where you got it',
+        'get a new token from the people who run the server',
         error,
       )
     if (error instanceof SessionRequestError && error.status === 404)
@@ -62,7 +70,7 @@ async function login(saved: string | undefined, options: LoginOptions, invocatio
         'notFound',
         'server.not-found',
         `there is no science platform at ${addresses.skaha}`,
-        'give the address that ends in /skaha, or the part before it',
+        'use the address that ends in /skaha, or the part before it',
         error,
       )
     throw error
@@ -96,7 +104,7 @@ async function chooseServer(
   if (fromEnvironment !== undefined && fromEnvironment !== '') return serverAddresses(fromEnvironment)
   const current = active?.server == null ? undefined : servers[active.server]
   if (current?.url != null) return serverAddresses(`${current.url}/${current.version ?? 'v1'}`)
-  if (!isInteractive()) throw usageFailure('no server was named, and none is saved', howToLogIn)
+  if (!isInteractive()) throw usageFailure('no server was given, and none is saved', howToLogIn)
   return serverAddresses(withScheme(await ask('Server (such as https://batch.example.org): ')))
 }
 
@@ -107,14 +115,16 @@ async function chooseToken(
 ): Promise<string> {
   if (tokenStdin === true || token === '-') return checked(await readLine())
   if (token !== undefined) {
-    note('warning: others on this machine can see what follows --token; use --token-stdin, or let it be asked for')
+    note(
+      'warning: other users of this machine can see the value of --token; use --token-stdin, or type the token when asked',
+    )
     return checked(token)
   }
   const url = process.env['CANFAR_URL'] ?? ''
   const fromEnvironment = process.env['CANFAR_TOKEN'] ?? ''
   if (fromEnvironment !== '' && (url === '' || serverAddresses(url).skaha === skaha)) return checked(fromEnvironment)
-  const kept = force === true ? undefined : savedToken(configuration, skaha)
-  if (kept !== undefined) return kept
+  const saved = force === true ? undefined : savedToken(configuration, skaha)
+  if (saved !== undefined) return saved
   return checked(process.stdin.isTTY ? await askSecret(`Token for ${skaha}: `) : await readLine())
 }
 
@@ -128,20 +138,20 @@ function savedToken(configuration: Configuration | undefined, skaha: string): st
 
 function checked(token: string): string {
   if (token === '')
-    throw usageFailure('there is no token', 'pipe it in, or type it when asked: canfar auth login --server URL')
-  // A header cannot hold anything else (RFC 9110, 5.5).
+    throw usageFailure('the token is empty', 'pipe the token in, or type it when asked: canfar auth login --server URL')
+  // A header field can hold nothing else (RFC 9110, 5.5).
   if (!/^[\x21-\x7e]+$/.test(token))
-    throw usageFailure('the token holds blanks or characters that no token has', 'copy it again')
+    throw usageFailure('the token has blanks or characters that a token cannot have', 'copy the token again')
   return token
 }
 
-/** An address typed without its scheme: plain HTTP on this machine, HTTPS elsewhere. */
+/** Adds the scheme that was not typed: HTTP on this machine, HTTPS elsewhere. */
 function withScheme(text: string): string {
   if (/^[a-z]+:\/\//i.test(text)) return text
   return `${/^(localhost|127\.|\[::1\])/.test(text) ? 'http' : 'https'}://${text}`
 }
 
-/** Seconds since the epoch at which a JSON web token ends (RFC 7519, 4.1.4); other tokens do not say. */
+/** Seconds since the epoch at which a JSON web token ends (RFC 7519, 4.1.4); other tokens do not tell. */
 function expiryOfToken(token: string): number {
   try {
     const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { withActiveServer, type Server } from '../../config/configuration.ts'
 import { loadConfiguration, saveConfiguration } from '../../config/configuration-file.ts'
 import { CommandFailure } from '../../failure.ts'
@@ -11,13 +12,11 @@ type Listed = Server & { readonly name: string; readonly active: boolean }
 
 /** Defines `canfar server`. */
 export function define(program: Command): void {
-  const server = program
-    .command('server')
-    .summary('the servers you have logged in to')
-    .description('The servers you have logged in to.')
+  const server = program.command('server').description('List and choose the servers you have logged in to.')
   server
     .command('ls')
     .description('List the saved servers.')
+    .addHelpText(...examples('canfar server ls'))
     .action(async (_options: unknown, self: Command) => {
       const { servers = {}, active } = (await loadConfiguration()) ?? {}
       const all = Object.entries(servers).map(([name, record]): Listed => ({
@@ -31,6 +30,7 @@ export function define(program: Command): void {
     .command('use')
     .description('Make another server active, with the login that belongs to it.')
     .argument('<name>', 'name, address or URI of a saved server')
+    .addHelpText(...examples('canfar server use mine'))
     .action(async (name: string, _options: unknown, self: Command) => {
       const configuration = await loadConfiguration()
       const changed = configuration === undefined ? 'there are no saved servers' : withActiveServer(configuration, name)

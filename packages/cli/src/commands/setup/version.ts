@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
 import { configurationPath } from '../../config/configuration-file.ts'
 import { invocationOf, show } from '../../invocation.ts'
 
@@ -8,7 +9,7 @@ interface VersionOptions {
   readonly debug?: true
 }
 
-/** The version of this command line. */
+/** The version of `canfar`. */
 export function version(): string {
   const { version: text } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
     version: string
@@ -20,8 +21,8 @@ export function version(): string {
 export function define(program: Command): void {
   program
     .command('version')
-    .summary('the version of this program')
-    .description('Print the version; with --debug also what a bug report should say.')
+    .description('Print the version; with --debug, also the details that a bug report needs.')
+    .addHelpText(...examples('canfar version --debug'))
     .action(async (_options: unknown, self: Command) => {
       const { debug } = self.optsWithGlobals<VersionOptions>()
       const machine = `${process.platform} ${release()} ${process.arch}`
