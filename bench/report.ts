@@ -70,7 +70,7 @@ export function report(results: Results): string {
   ]
 
   return [
-    `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB,`,
+    `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GiB,`,
     `cgroups ${machine.cgroups}, Node ${machine.node}, runc ${machine.runc}; ${results.at}${results.quick ? ' (quick)' : ''};`,
     `load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after`,
     '',

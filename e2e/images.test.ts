@@ -214,7 +214,7 @@ test('what the registries offer is listed from what they said last, also while t
 test('credentials outlive a crash, and are gone when they are forgotten', async () => {
   assert.equal((await run('own.test/team/other:1')).state, 'succeeded')
   const { stdout } = await canfar(['registry', 'logout', 'own.test'])
-  assert.equal(stdout, 'Forgot your credentials for own.test.\n')
+  assert.equal(stdout, 'Deleted your credentials for own.test.\n')
   const { state, cause } = await run('own.test/team/other:1')
   assert.deepEqual([state, cause?.code], ['failed', 'image-unauthorized'])
   assert.equal((await canfar(['registry', 'logout', 'own.test'])).code, 3)

@@ -153,7 +153,7 @@ try {
   const machine = await describeMachine()
   console.log(
     [
-      `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB,`,
+      `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GiB,`,
       `Node ${machine.node}, load ${digits(before, 1)} before and ${digits(loadavg()[0] ?? 0, 1)} after; ${new Date().toISOString()}${options.quick ? ' (quick)' : ''}`,
       '',
       `Medians of ${rounds} rounds in turns of ${turnMilliseconds} ms over ${connectionCount} connections: answers a second, and`,

@@ -66,7 +66,7 @@ export function report({ at, machine, load, rate, scale }: Results): string {
   ]
   return [
     `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}),`,
-    `${machine.memoryGb} GB, Node ${machine.node}, load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after;`,
+    `${machine.memoryGb} GiB, Node ${machine.node}, load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after;`,
     `${at}. Kubernetes 1.34 with one node, on the same machine.`,
     '',
     `${rate.jobs} jobs of \`true\` submitted at once, in turns, until the last is told as ended:`,

@@ -30,7 +30,7 @@ export interface Results {
 export function report({ at, machine, load, million, hundredThousand, forecasts, comparisons }: Results): string {
   return [
     `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}),`,
-    `${machine.memoryGb} GB, Node ${machine.node}, load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after;`,
+    `${machine.memoryGb} GiB, Node ${machine.node}, load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after;`,
     at,
     ...comparisons.flatMap(({ trace, jobs, queues, estimates }) => [
       '',

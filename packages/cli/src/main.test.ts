@@ -11,7 +11,7 @@ import {
   type Reply,
 } from '@science-platform/client/testing/recording-server'
 import { parse } from 'yaml'
-import { splitWords } from '@science-platform/client'
+import { splitWords } from '@science-platform/contract/shell-words'
 import { runCanfar, startCanfar, type Ran } from './testing/run-canfar.ts'
 
 const cleanups: (() => Promise<void>)[] = []
@@ -110,7 +110,9 @@ for (const [line, expected] of guide)
     const { canfar, server } = await platform(
       own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['k3x9a0qz'] } } }),
     )
-    const { code, stdout } = await canfar(...(splitWords(line) ?? []).slice(1))
+    const split = splitWords(line)
+    assert.ok('words' in split)
+    const { code, stdout } = await canfar(...split.words.slice(1))
     assert.equal(code, 0)
     assert.match(stdout, /^Successfully created session '.*' \(ID: k3x9a0qz\)\n$/)
     const sent = JSON.parse(server.requests.at(-1)?.body ?? '') as Record<string, unknown>
@@ -198,7 +200,7 @@ test('create --follow leaves stdout to the job', async () => {
   assert.match(stderr, /created session 'n'[^]*succeeded after 2 min 5 s, exit code 0/)
 })
 
-test('create --wait interrupted says that the job goes on', async () => {
+test('create --wait interrupted says that the job continues', async () => {
   const { start } = await platform(
     own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } }, 'GET /api/v1/jobs/a1/wait': () => undefined }),
   )
@@ -209,11 +211,11 @@ test('create --wait interrupted says that the job goes on', async () => {
   assert.equal(code, 130)
   assert.equal(
     stderr,
-    'canfar: interrupted; job a1 goes on\nfix: follow with canfar logs -f a1, end with canfar cancel a1\n',
+    'canfar: interrupted; job a1 continues\nfix: follow with canfar logs -f a1, end with canfar cancel a1\n',
   )
 })
 
-test('create interrupted while the server works still says which jobs were made', async () => {
+test('create interrupted before the server answers prints the ids all the same', async () => {
   let asked: () => void = () => undefined
   const isAsked = new Promise<void>((resolve) => {
     asked = resolve
@@ -239,7 +241,7 @@ test('create interrupted while the server works still says which jobs were made'
   const { code, stdout, stderr } = await running.ended
   assert.equal(code, 130)
   assert.match(stdout, /created 2 sessions[^]*a1[^]*b2/)
-  assert.match(stderr, /interrupted; 2 jobs go on: a1 b2/)
+  assert.match(stderr, /interrupted; 2 jobs continue: a1 b2/)
 })
 
 test('ps asks for what waits and runs, and fits 80 columns', async () => {
@@ -373,7 +375,7 @@ test('events, stats, delete, prune, renew, image ls', async () => {
         body: url.includes('view=stats')
           ? {
               cores: { requestedCPUCores: 1, cpuCoresAvailable: 16, maxCPUCores: { cpuCores: 16, withRam: '64G' } },
-              ram: { requestedRAM: '4G', ramAvailable: '64G', maxRAM: { ram: '64G', withCPUCores: 16 } },
+              ram: { requestedRAM: '4.295G', ramAvailable: '23.622G', maxRAM: { ram: '21Gi', withCPUCores: 16 } },
             }
           : [session('a1', 'Completed', { name: 'study-1' }), session('b2', 'Completed', { name: 'other' })],
       }),
@@ -384,7 +386,7 @@ test('events, stats, delete, prune, renew, image ls', async () => {
   )
   assert.equal((await canfar('events', 'a1')).stdout, '2026-11-23 08:00:00  Exited  warning: The command ended.\n')
   assert.match((await canfar('stats', 'a1')).stdout, /^a1 +running +0\.50 +1 +- +1\.00 GiB +- +4 GiB$/m)
-  assert.match((await canfar('stats')).stdout, /^Cores +1 +16 +16$/m)
+  assert.match((await canfar('stats')).stdout, /^Cores +1 +16 +16\nMemory +4 GiB +22 GiB +21 GiB$/m)
   assert.equal((await canfar('delete', 'a1')).stdout, 'Cancelled a1 (name-of-a1).\n')
   assert.equal((await canfar('renew', 'a1')).stdout, 'Renewed a1.\n')
   assert.equal((await canfar('prune', 'study')).stdout, 'Deleted 1 session.\n')
@@ -437,7 +439,7 @@ test('auth login checks the token, saves it for its owner alone, and logs in aga
     await assert.rejects(stat(file))
   }
   const seen = await canfar(['auth', 'login', '--server', server.url, '--token', 'bad'])
-  assert.match(seen.stderr, /^warning: others on this machine can see what follows --token; use --token-stdin/)
+  assert.match(seen.stderr, /^warning: other users of this machine can see the value of --token; use --token-stdin/)
 
   const done = await canfar(['auth', 'login', '--server', server.url], 'good\n')
   assert.equal(done.code, 0, done.stderr)

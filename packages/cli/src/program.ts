@@ -1,160 +1,105 @@
 import { Command, Option } from 'commander'
-import { exitCodesHelp } from './exit-codes.ts'
-import { columns, print } from './output/terminal.ts'
+import { examples } from './examples.ts'
+import { columns } from './output/terminal.ts'
 
-/** A command that is loaded only when it is wanted: most of the time to start is loading. */
+/** A command that is loaded only when the command line names it: most of the start-up time is loading. */
 interface LazyCommand {
-  readonly name: string
   readonly alias?: string
   readonly summary: string
-  readonly group: string
-  /** `command` are the words after `--`. */
+  /** `command` holds the words after `--`. */
   readonly load: () => Promise<{ define: (program: Command, command: readonly string[]) => void }>
 }
 
-const jobs = 'Jobs:'
-const platform = 'Platform:'
-const setup = 'Login and settings:'
+const groups: Readonly<Record<string, Readonly<Record<string, LazyCommand>>>> = {
+  'Jobs:': {
+    create: { summary: 'submit a job', load: () => import('./commands/jobs/create.ts') },
+    ps: { summary: 'list your jobs', load: () => import('./commands/jobs/ps.ts') },
+    info: { summary: 'show details of jobs', load: () => import('./commands/jobs/info.ts') },
+    logs: { summary: 'print the output of jobs', load: () => import('./commands/jobs/logs.ts') },
+    events: { summary: 'list the events of jobs', load: () => import('./commands/jobs/events.ts') },
+    why: { summary: 'explain why jobs wait', load: () => import('./commands/jobs/why.ts') },
+    wait: { summary: 'wait until jobs have ended', load: () => import('./commands/jobs/wait.ts') },
+    delete: {
+      alias: 'cancel',
+      summary: 'cancel jobs and remove them from the list',
+      load: () => import('./commands/jobs/delete.ts'),
+    },
+    prune: { summary: 'delete jobs by name', load: () => import('./commands/jobs/prune.ts') },
+    renew: { summary: 'extend running interactive sessions', load: () => import('./commands/jobs/renew.ts') },
+    open: { summary: 'open interactive sessions in a browser', load: () => import('./commands/jobs/open.ts') },
+  },
+  'Platform:': {
+    stats: {
+      summary: 'show the usage of jobs, or the load of the platform',
+      load: () => import('./commands/platform/stats.ts'),
+    },
+    queue: { summary: 'show how full the platform is', load: () => import('./commands/platform/queue.ts') },
+    image: { summary: 'list, inspect and fetch images', load: () => import('./commands/platform/image.ts') },
+    registry: {
+      summary: 'manage your credentials for private images',
+      load: () => import('./commands/platform/registry.ts'),
+    },
+  },
+  'Login and settings:': {
+    login: { summary: 'log in to a server', load: () => import('./commands/setup/login.ts') },
+    auth: { summary: 'manage logins and tokens', load: () => import('./commands/setup/auth.ts') },
+    server: { summary: 'list and choose servers', load: () => import('./commands/setup/server.ts') },
+    config: { summary: 'show and change settings', load: () => import('./commands/setup/config.ts') },
+    completion: {
+      summary: 'print a completion script for your shell',
+      load: () => import('./commands/setup/completion.ts'),
+    },
+    version: { summary: 'print the version', load: () => import('./commands/setup/version.ts') },
+    help: { summary: 'explain a command, or the exit codes', load: () => import('./commands/setup/help.ts') },
+  },
+}
 
-const lazyCommands: readonly LazyCommand[] = [
-  { name: 'create', summary: 'submit a job', group: jobs, load: () => import('./commands/create.ts') },
-  { name: 'ps', summary: 'list your jobs', group: jobs, load: () => import('./commands/ps.ts') },
-  { name: 'info', summary: 'all there is to know of jobs', group: jobs, load: () => import('./commands/info.ts') },
-  { name: 'logs', summary: 'what jobs have written', group: jobs, load: () => import('./commands/logs.ts') },
-  { name: 'events', summary: 'what happened to jobs', group: jobs, load: () => import('./commands/events.ts') },
-  { name: 'why', summary: 'why jobs wait, and until when', group: jobs, load: () => import('./commands/why.ts') },
-  { name: 'wait', summary: 'wait until jobs have ended', group: jobs, load: () => import('./commands/wait.ts') },
-  {
-    name: 'delete',
-    alias: 'cancel',
-    summary: 'end jobs and take them off the list',
-    group: jobs,
-    load: () => import('./commands/delete.ts'),
-  },
-  { name: 'prune', summary: 'delete jobs by name', group: jobs, load: () => import('./commands/prune.ts') },
-  { name: 'renew', summary: 'give running sessions more time', group: jobs, load: () => import('./commands/renew.ts') },
-  {
-    name: 'open',
-    summary: 'open interactive sessions in a browser',
-    group: jobs,
-    load: () => import('./commands/open.ts'),
-  },
-  {
-    name: 'stats',
-    summary: 'what jobs use, or the load of the platform',
-    group: platform,
-    load: () => import('./commands/stats.ts'),
-  },
-  { name: 'queue', summary: 'how full the platform is', group: platform, load: () => import('./commands/queue.ts') },
-  {
-    name: 'image',
-    summary: 'images: what there is, what it is, fetch it beforehand',
-    group: platform,
-    load: () => import('./commands/image.ts'),
-  },
-  {
-    name: 'registry',
-    summary: 'your credentials for private images',
-    group: platform,
-    load: () => import('./commands/registry.ts'),
-  },
-  { name: 'login', summary: 'log in to a server', group: setup, load: () => import('./commands/login.ts') },
-  { name: 'auth', summary: 'log in, and manage logins', group: setup, load: () => import('./commands/auth.ts') },
-  {
-    name: 'server',
-    summary: 'the servers you have logged in to',
-    group: setup,
-    load: () => import('./commands/server.ts'),
-  },
-  { name: 'config', summary: 'the settings of this program', group: setup, load: () => import('./commands/config.ts') },
-  {
-    name: 'completion',
-    summary: 'completion for your shell',
-    group: setup,
-    load: () => import('./commands/completion.ts'),
-  },
-  {
-    name: 'version',
-    summary: 'the version of this program',
-    group: setup,
-    load: () => import('./commands/version.ts'),
-  },
-]
-
-/** What a command line is about: the words before `--`, and the command after it, which nothing here may touch. */
+/** The words before `--`, and the command after it, which stays as it is. */
 export interface CommandLine {
   readonly words: readonly string[]
   readonly command: readonly string[]
 }
 
-/** Parts a command line at the first `--`. */
+/** Splits a command line at the first `--`. */
 export function splitCommandLine(argv: readonly string[]): CommandLine {
   const at = argv.indexOf('--')
   return at === -1 ? { words: argv, command: [] } : { words: argv.slice(0, at), command: argv.slice(at + 1) }
 }
 
-/** The program with those commands loaded that the command line needs. */
+/** The program, with the commands loaded that the command line needs. */
 export async function createProgram({ words, command }: CommandLine): Promise<Command> {
   const program = new Command('canfar')
     .description('Run jobs in containers on a science platform.')
     .usage('COMMAND [options]')
-    .addOption(new Option('-o, --output <format>', 'write json or yaml, for programs').choices(['json', 'yaml']))
+    .addOption(new Option('-o, --output <format>', 'format for programs').choices(['json', 'yaml']))
     .option('--json', 'the same as --output json')
-    .option('-v, --verbose', 'tell every request to the server on stderr')
-    .option('--debug', 'tell where an error happened')
+    .option('-v, --verbose', 'print every request to the server on stderr')
+    .option('--debug', 'print where an error happened')
     .addOption(new Option('--log-level <level>', 'debug is the same as --verbose').hideHelp())
     .configureHelp({ showGlobalOptions: true, helpWidth: columns() })
-    .helpOption('-h, --help', 'show help')
+    .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
-    .addHelpText('after', '\ncanfar help COMMAND tells more of a command, canfar help exit-codes the codes.')
-    // Commands inherit these settings when they are made, so they come before any.
+    .addHelpText(...examples('canfar help create', 'canfar help exit-codes'))
+    // Commands inherit these settings when they are made, so the settings come first.
     .exitOverride()
     .configureOutput({ outputError: () => undefined, writeErr: () => undefined, getOutHelpWidth: columns })
   const chosen = chosenCommand(words)
-  for (const lazy of lazyCommands) {
-    if (isNamed(lazy, chosen) || chosen === 'completion') (await lazy.load()).define(program, command)
-    else stub(program, lazy)
-    program.commands.at(-1)?.helpGroup(lazy.group)
-  }
-  defineHelp(program)
+  const loadsAll = chosen === 'completion'
+  for (const [group, commands] of Object.entries(groups))
+    for (const [name, { alias, summary, load }] of Object.entries(commands)) {
+      const isNamed = chosen === name || (alias !== undefined && chosen === alias)
+      if (isNamed || loadsAll || name === 'help') (await load()).define(program, command)
+      else program.command(name).description(summary)
+      const added = program.commands.at(-1)?.summary(summary).helpGroup(group)
+      if (alias !== undefined) added?.alias(alias)
+    }
   return program
 }
 
-const isNamed = ({ name, alias }: LazyCommand, word: string | undefined): boolean =>
-  word !== undefined && (word === name || word === alias)
-
-/** The name and summary alone, enough for the list of commands and for suggestions. */
-function stub(program: Command, { name, alias, summary }: LazyCommand): void {
-  const command = program.command(name).summary(summary).description(summary)
-  if (alias !== undefined) command.alias(alias)
-}
-
-/** The first word that is neither an option nor the value of one; after `help` the next. */
+/** The first word that is neither an option nor the value of an option; after `help`, the next. */
 export function chosenCommand(words: readonly string[]): string | undefined {
   const plain = words.filter(
     (word, index) => !word.startsWith('-') && !['-o', '--output', '--log-level'].includes(words[index - 1] ?? ''),
   )
   return plain[0] === 'help' ? plain[1] : plain[0]
-}
-
-function defineHelp(program: Command): void {
-  program
-    .command('help')
-    .summary('more of one command, or the exit codes')
-    .description('Show help for a command, or for the topic exit-codes.')
-    .argument('[command...]', 'a command, or exit-codes')
-    .helpGroup(setup)
-    .action((names: readonly string[]) => {
-      if (names[0] === 'exit-codes') {
-        print(exitCodesHelp())
-        return
-      }
-      let command = program
-      for (const name of names) {
-        const found = command.commands.find((child) => child.name() === name || child.aliases().includes(name))
-        if (found === undefined) command.error(`unknown command '${name}'`, { code: 'commander.unknownCommand' })
-        else command = found
-      }
-      command.outputHelp()
-    })
 }

@@ -32,12 +32,13 @@ export const JobRequest = Type.Object(
       Type.String({
         minLength: 1,
         description:
-          'The program. Several words without args are split by shell rules. Left out: the entry point of the image.',
+          'The program. Without args, it is split into words by the quoting rules of a shell; nothing is expanded. Left out: the entry point of the image.',
       }),
     ),
     args: Type.Optional(
       Type.Union([Type.String(), Type.Array(Type.String())], {
-        description: 'A list is taken as it is, a string is split by shell rules. Left out: the CMD of the image.',
+        description:
+          'A list is taken as it is. A string is split into words by the quoting rules of a shell. Left out: the CMD of the image.',
       }),
     ),
     env: Type.Optional(

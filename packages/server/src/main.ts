@@ -1,4 +1,6 @@
+import { inspect } from 'node:util'
 import { Command, CommanderError } from 'commander'
+import { errorFacts, errorText } from './lib/error-facts.ts'
 import { InvalidRequest } from './job/invalid.ts'
 
 /** A command that is loaded when it is asked for: `serve` needs much that the others do not. */
@@ -42,8 +44,9 @@ try {
   if (error instanceof CommanderError) {
     process.exitCode = error.exitCode === 0 ? 0 : 2
   } else {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error))
-    process.stderr.write(`science-platform: ${process.env.DEBUG === undefined ? message : (stack ?? message)}\n`)
+    const facts = errorFacts(error instanceof Error ? error : new Error(String(error)))
+    process.stderr.write(`science-platform: ${errorText(facts)}\n`)
+    if (process.env.DEBUG !== undefined) process.stderr.write(`${inspect(error)}\n`)
     if (error instanceof InvalidRequest) process.stderr.write(`fix: ${error.hint}\n`)
     process.exitCode = 1
   }

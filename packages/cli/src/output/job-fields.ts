@@ -1,6 +1,6 @@
 import { quoteWord } from '@science-platform/client'
 import type { Attempt, Job, SessionRecord } from '@science-platform/contract'
-import { bytes, duration, instant, percent } from './quantities.ts'
+import { bytes, duration, instant, memory, percent } from './quantities.ts'
 
 /** A name and what to print for it; without a value it is left out. */
 export type Field = readonly [name: string, value: string | undefined]
@@ -61,8 +61,8 @@ export function sessionFields(session: SessionRecord): Field[] {
     ['Cause', session.cause?.message],
     ['Fix', session.cause?.hint],
     ['Image', session.image],
-    ['Cores', askedAndUsed(cores, cpuCoresInUse, '')],
-    ['Memory', askedAndUsed(ram, ramInUse, ' GB')],
+    ['Cores', askedAndUsed(cores, cpuCoresInUse)],
+    ['Memory', askedAndUsed(ram && memory(ram), ramInUse && memory(ramInUse))],
     ['Started', session.startTime],
     ['Ends at latest', session.expiryTime],
     ['URL', session.connectURL],
@@ -112,7 +112,7 @@ function attemptText({ number, node, startedAt, endedAt, cause }: Attempt): stri
   return `${number} on ${node}${ran}${cause === undefined ? '' : `: ${cause.message}`}`
 }
 
-function askedAndUsed(asked: string | undefined, used: string | undefined, unit: string): string | undefined {
-  const parts = [asked && `asked ${asked}${unit}`, used && `uses ${used}${unit}`].filter(Boolean)
+function askedAndUsed(asked: string | undefined, used: string | undefined): string | undefined {
+  const parts = [asked && `asked ${asked}`, used && `uses ${used}`].filter(Boolean)
   return parts.length === 0 ? undefined : parts.join(', ')
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, duration, instant, minute, parseDuration, percent } from './quantities.ts'
+import { bytes, duration, instant, memory, minute, parseDuration, percent } from './quantities.ts'
 
 test('time spans are told in their two largest units', () => {
   const spans: [number, string][] = [
@@ -24,6 +24,21 @@ test('bytes are told with three figures', () => {
     '1.00 KiB',
     '2.90 MiB',
     '16.0 GiB',
+  ])
+})
+
+test('memory of the skaha wire is told in GiB', () => {
+  assert.deepEqual(['17.18', '1.07', '0.11', '1.074G', '64G', '32Gi', '512Mi', '16G', '<none>', ''].map(memory), [
+    '16 GiB',
+    '1 GiB',
+    '0.1 GiB',
+    '1 GiB',
+    '59.6 GiB',
+    '32 GiB',
+    '0.5 GiB',
+    '14.9 GiB',
+    '<none>',
+    '',
   ])
 })
 

@@ -30,6 +30,16 @@ export function bytes(count: number): string {
   return `${value.toFixed(digits)} ${units[unit] ?? ''}`
 }
 
+/** Bytes of the units that memory has on the skaha wire; a number without one is decimal gigabytes (wire contract 1.6). */
+const wireUnits: Readonly<Record<string, number>> = { '': 1e9, G: 1e9, M: 1e6, Gi: 1024 ** 3, Mi: 1024 ** 2 }
+
+/** Memory of the skaha wire, such as `17.18`, `64G` or `32Gi`, in GiB. Other texts stay as they are. */
+export function memory(wire: string): string {
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)([GM]i?)?$/.exec(wire) ?? []
+  if (count === undefined) return wire
+  return `${Number(((Number(count) * (wireUnits[unit] ?? 1)) / 1024 ** 3).toFixed(2))} GiB`
+}
+
 /** A share in whole per cent; what would round to nothing is `<1 %`. */
 export function percent(part: number, whole: number): string {
   const share = Math.round((100 * part) / whole)

@@ -15,7 +15,7 @@ export function queueText(queue: QueueOverview, width: number): string {
     [
       [
         'Free',
-        `${rounded(free.cores)} of ${counted(capacity.cores, 'core')}, ${rounded(free.memoryGb)} of ${rounded(capacity.memoryGb)} GB${gpus}`,
+        `${rounded(free.cores)} of ${counted(capacity.cores, 'core')}, ${rounded(free.memoryGb)} of ${rounded(capacity.memoryGb)} GiB${gpus}`,
       ],
       ['On one node', largestFree.map(placeText).join('; or ')],
       ['Nodes', String(nodes)],
@@ -38,7 +38,7 @@ export function queueText(queue: QueueOverview, width: number): string {
 const layout = [
   { title: 'WHO', cut: 'end' },
   { title: 'CORES', align: 'right' },
-  { title: 'GB', align: 'right' },
+  { title: 'GiB', align: 'right' },
   { title: 'GPUS', align: 'right', droppable: 1 },
   { title: 'RUNNING', align: 'right' },
   { title: 'WAITING', align: 'right' },
@@ -49,7 +49,7 @@ const layout = [
 function placeText({ cores, memoryGb, gpus }: QueueOverview['free']): string {
   const parts = [
     counted(tenths(cores), 'core'),
-    `${rounded(memoryGb)} GB`,
+    `${rounded(memoryGb)} GiB`,
     ...(gpus === 0 ? [] : [counted(gpus, 'GPU')]),
   ]
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`

@@ -10,7 +10,7 @@ const why: Why = {
   id: 'k3x9a0qz',
   state: 'queued',
   summary:
-    'It waits for 8 cores and 64 GB of memory: of the 3 nodes that could hold it none has more than 4 cores free.',
+    'It waits for 8 cores and 64 GiB of memory: of the 3 nodes that could hold it none has more than 4 cores free.',
   ahead: { jobs: 1, cores: 4, memoryGb: 16, gpus: 1 },
   waiting: 12,
   priority: {
@@ -25,7 +25,7 @@ const why: Why = {
     {
       change: { memoryGb: 8 },
       startsNow: true,
-      message: 'With 8 GB of memory it would start now; its last 20 runs peaked at 3.1 GB.',
+      message: 'With 8 GiB of memory it would start now; its last 20 runs peaked at 3.1 GiB.',
     },
   ],
   scores: { start: score, run: score },
@@ -35,14 +35,14 @@ test('why fits 80 columns, and tells what is ahead, when it starts, and what wou
   const text = whyText(why, now, 80)
   for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
   for (const part of [
-    /^Ahead +1 job of 12 that wait, asking for 4 cores, 16 GB and 1 GPU$/m,
+    /^Ahead +1 job of 12 that wait, asking for 4 cores, 16 GiB and 1 GPU$/m,
     /^Expected start +in 1 h \(2026-11-24 01:05:00 UTC\); in 8 of 10 cases between now$/m,
     /^ +and 4 h from now$/m,
     /^Wanted by +2026-11-24 06:00:00 UTC: it should have ended by then$/m,
     /^Expected run +2 min, between 1 min and 5 min in 8 of 10 cases, from its last$/m,
     /^ {2}group +6\.5 \(of 12: the less the group survey has used lately, the more\)$/m,
     /^Estimates +of 10 starts told in 30 days, 8 came as told, 1 earlier, 1 later$/m,
-    /^What would start it sooner: to cancel it and submit it anew like this\.\n- With 8 GB of memory it would start now; its last 20 runs peaked at 3\.1 GB\.$/m,
+    /^What would start it sooner: to cancel it and submit it anew like this\.\n- With 8 GiB of memory it would start now; its last 20 runs peaked at 3\.1 GiB\.$/m,
   ])
     assert.match(text, part)
 })
@@ -81,8 +81,8 @@ test('the queue fits 80 columns, and tells what is held of what may be', () => {
   const text = queueText(queue, 80)
   for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
   for (const part of [
-    /^Free +8\.5 of 48 cores, 20 of 192 GB, 1 of 2 GPUs$/m,
-    /^On one node +6 cores and 4\.5 GB; or 1 core, 15 GB and 1 GPU$/m,
+    /^Free +8\.5 of 48 cores, 20 of 192 GiB, 1 of 2 GPUs$/m,
+    /^On one node +6 cores and 4\.5 GiB; or 1 core, 15 GiB and 1 GPU$/m,
     /^Waiting +13 jobs: 10 small, 2 normal, 1 large$/m,
     /^Off-peak +from 2026-11-25 02:00:00 UTC \(11:00 in Asia\/Tokyo\) on$/m,
     /^ +no run time that was told in 30 days has come to pass yet$/m,

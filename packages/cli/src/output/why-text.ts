@@ -52,7 +52,7 @@ const termNames = {
 
 function aheadText({ jobs, cores, memoryGb, gpus }: NonNullable<Why['ahead']>, waiting: number): string {
   if (jobs === 0) return `nothing, of ${counted(waiting, 'waiting job')}`
-  const amounts = [counted(cores, 'core'), `${memoryGb} GB`, ...(gpus === 0 ? [] : [counted(gpus, 'GPU')])]
+  const amounts = [counted(cores, 'core'), `${memoryGb} GiB`, ...(gpus === 0 ? [] : [counted(gpus, 'GPU')])]
   const asks = `${amounts.slice(0, -1).join(', ')} and ${amounts.at(-1) ?? ''}`
   return `${counted(jobs, 'job')} of ${waiting} that wait, asking for ${asks}`
 }

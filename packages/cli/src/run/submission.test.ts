@@ -54,53 +54,66 @@ test('the kind may be left out, and the command may come without --', () => {
   assert.equal(from({ image }, [], ['nproc']).request.cmd, 'nproc')
 })
 
-test('a command of one word gets no arguments of the image', () => {
+test('a command of one word replaces the arguments of the image too', () => {
   assert.deepEqual(from({}, [image], ['/opt/my program']).request.args, [])
   assert.equal(from({}, [image]).request.cmd, undefined)
 })
 
-test('words after --cmd are its arguments', () => {
+test('words after --cmd become its arguments', () => {
   const { request } = from({ image, cmd: 'python "my script.py"' }, [], ['-n', 'two words'])
   assert.deepEqual([request.cmd, request.args], ['python', ['my script.py', '-n', 'two words']])
   assert.equal(from({ image, cmd: 'python', args: '-n 1' }).request.args, '-n 1')
 })
 
-test('a run time, a grace period and a network', () => {
+test('a time limit, a grace period and a network', () => {
   const { request } = from({ image, time: '2d', grace: '90', network: 'none' })
   assert.deepEqual([request.timeSeconds, request.graceSeconds, request.network], [172_800, 90, 'none'])
 })
 
 const refused: [string, SubmissionOptions, string[], RegExp][] = [
-  ['no image', {}, ['headless'], /there is no image/],
-  ['a kind that is none', {}, ['headles', 'skaha/astroml'], /'headles' is no kind of session/],
-  ['a kind option that is none', { image, kind: 'batch' }, [], /'batch' is no kind/],
-  ['half a core', { image, cpu: '1.5' }, [], /--cpu is '1.5'/],
+  ['no image', {}, ['headless'], /no image was given/],
+  ['an unknown kind', {}, ['headles', 'skaha/astroml'], /'headles' is not a kind of session/],
+  ['an unknown kind in --kind', { image, kind: 'batch' }, [], /'batch' is not a kind/],
+  ['a fraction of a core', { image, cpu: '1.5' }, [], /--cpu is '1.5'/],
   ['no cores', { image, cores: '0' }, [], /--cores is '0'/],
   ['memory with a unit', { image, memory: '16G' }, [], /--memory is '16G'/],
   ['too many replicas', { image, replicas: '10001' }, [], /--replicas is '10001'/],
   ['a variable without value', { image, env: ['FOO'] }, [], /--env is 'FOO'/],
-  ['a time that is none', { image, time: 'soon' }, [], /--time is 'soon'/],
+  ['a time limit without a number', { image, time: 'soon' }, [], /--time is 'soon'/],
+  [
+    'a quote that is not closed',
+    { image, cmd: "echo don't" },
+    ['c'],
+    /--cmd is 'echo don't': the quote ' at character 9/,
+  ],
+  ['a command without a program', { image, cmd: ' ' }, ['c'], /--cmd is ' ' and names no program/],
   ['arguments given twice', { image, cmd: 'a', args: 'b' }, ['c'], /given twice/],
 ]
 for (const [what, options, positionals, message] of refused)
-  test(`${what} is refused with what would do`, () => {
+  test(`${what} is refused with a hint`, () => {
     assert.throws(
       () => from(options, positionals),
       (error) => error instanceof CommandFailure && message.test(error.message) && error.hint !== undefined,
     )
   })
 
-test('on another server a command of several words is split here, because the reference server never splits it', () => {
+test('for another server the CLI splits a command of several words, because the reference server does not', () => {
   const request = sessionRequestFrom(from({ name: 'n', image, cmd: `sh -c 'echo "hi there"'`, ram: '4' }))
   assert.deepEqual(request, { name: 'n', image, kind: 'headless', cmd: 'sh', args: `-c 'echo "hi there"'`, ram: 4 })
   assert.deepEqual(sessionRequestFrom(from({ name: 'n', image, cmd: 'ls', args: '-l' })).args, '-l')
+  assert.equal(sessionRequestFrom(from({ image, cmd: `'/opt/my program'` })).cmd, '/opt/my program')
+  assert.equal(sessionRequestFrom(from({ image }, [], [`don't split`])).cmd, `don't split`)
+  assert.throws(
+    () => sessionRequestFrom(from({ image, cmd: `echo don't` })),
+    /the quote ' at character 9 is not closed/,
+  )
 })
 
-test('what another server cannot do is refused', () => {
-  assert.throws(() => sessionRequestFrom(from({ image, time: '1h' })), /--time means nothing to this server/)
+test('options that another server does not have are refused', () => {
+  assert.throws(() => sessionRequestFrom(from({ image, time: '1h' })), /--time is not available on this server/)
 })
 
-test('wishes for the queue', () => {
+test('options for the queue', () => {
   const now = Temporal.ZonedDateTime.from('2026-11-24T15:00:00-08:00[America/Los_Angeles]')
   const options = {
     when: 'off-peak',
@@ -124,5 +137,5 @@ test('wishes for the queue', () => {
     gpuKind: 'a100',
   })
   for (const option of [{ when: 'off-peak' }, { group: 'survey' }, { by: '2d' }])
-    assert.throws(() => sessionRequestFrom(from(option, [image])), /means nothing to this server/)
+    assert.throws(() => sessionRequestFrom(from(option, [image])), /is not available on this server/)
 })

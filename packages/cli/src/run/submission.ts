@@ -13,7 +13,7 @@ import { usageFailure } from '../failure.ts'
 import { parseInstant } from './instant.ts'
 import { parseDuration } from '../output/quantities.ts'
 
-/** The options of `canfar create` that say what to run, as they were typed. */
+/** Options of `canfar create` that describe the job, as typed. */
 export interface SubmissionOptions {
   readonly name?: string
   readonly image?: string
@@ -39,15 +39,15 @@ export interface SubmissionOptions {
   readonly gpuKind?: string
 }
 
-/** What is to be run. */
+/** A job, or a session of another kind, to submit. */
 export interface Submission {
   readonly kind: SessionKind
   readonly request: JobRequest
 }
 
 /**
- * What a command line asks for. `positionals` are the words before `--`, `command` those after it, taken exactly as they
- * are. `suffix` makes a name where none was given; `now` is what times of day are told from.
+ * The submission of a command line. `positionals` are the words before `--`, `command` those after it, which stay as they
+ * are. `suffix` completes a name made from the image. Times of day such as `18:00` count from `now`.
  */
 export function submissionFrom(
   options: SubmissionOptions,
@@ -92,7 +92,7 @@ export function submissionFrom(
   return { kind, request }
 }
 
-/** What the wire of other skaha servers cannot say. */
+/** Options that the wire of other skaha servers does not have. */
 const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
   network: '--network',
   jobToken: '--job-token',
@@ -106,16 +106,15 @@ const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
   gpuKind: '--gpu-kind',
 }
 
-/** The same for any skaha server. What its wire cannot say, such as a network or a run time, is refused. */
+/** The submission for any skaha server. Options that its wire does not have are refused, such as --network or --time. */
 export function sessionRequestFrom({ kind, request }: Submission): SessionRequest {
   const { name, image, cmd, args, env, cores, memoryGb, gpus, replicas } = request
   const option = Object.entries(ownOptions).find(([key]) => request[key as keyof JobRequest] !== undefined)?.[1]
   if (option !== undefined) {
-    throw usageFailure(`${option} means nothing to this server, or to ${kind} sessions`, `leave ${option} out`)
+    throw usageFailure(`${option} is not available on this server, or for ${kind} sessions`, `leave ${option} out`)
   }
-  // The reference server runs `cmd` as one program and never splits it; ours does. Split here, both run the same.
-  const split = cmd !== undefined && args === undefined && /\s/.test(cmd) ? splitWords(cmd) : undefined
-  const words = split ?? (cmd === undefined ? [] : [cmd])
+  // The reference server runs `cmd` as one program and never splits it (wire contract 3.1). This platform splits it.
+  const words = cmd === undefined ? [] : args === undefined ? commandWords(cmd) : [cmd]
   const rest = words.length > 1 ? joinWords(words.slice(1)) : undefined
   const argsOnWire = rest ?? args
   return {
@@ -140,17 +139,17 @@ function target(
   const [first, ...rest] = positionals
   const firstIsKind = first !== undefined && isKind(first) && options.kind === undefined
   const kind = options.kind ?? (firstIsKind ? first : 'headless')
-  if (!isKind(kind)) throw usageFailure(`'${kind}' is no kind of session`, `use one of ${sessionKinds.join(', ')}`)
+  if (!isKind(kind)) throw usageFailure(`'${kind}' is not a kind of session`, `use one of ${sessionKinds.join(', ')}`)
   const others = firstIsKind ? rest : positionals
   if (options.image !== undefined) return { kind, image: options.image, words: others }
   const [image, ...words] = others
-  if (image === undefined) throw usageFailure('there is no image to run', 'canfar create headless IMAGE -- COMMAND')
+  if (image === undefined) throw usageFailure('no image was given', 'canfar create headless IMAGE -- COMMAND')
   if (!/[/:]/.test(image) && !firstIsKind && others.length > 1)
-    throw usageFailure(`'${image}' is no kind of session`, `use one of ${sessionKinds.join(', ')}`)
+    throw usageFailure(`'${image}' is not a kind of session`, `use one of ${sessionKinds.join(', ')}`)
   return { kind, image, words }
 }
 
-/** Words of the command line are sent as a list, so that none is ever split again. */
+/** Sends words of the command line as a list, so that the server does not split them again. */
 function program({ cmd, args }: SubmissionOptions, words: readonly string[]): Pick<JobRequest, 'cmd' | 'args'> {
   if (cmd === undefined) {
     const [first, ...rest] = words
@@ -158,11 +157,20 @@ function program({ cmd, args }: SubmissionOptions, words: readonly string[]): Pi
     return { cmd: first, args: rest }
   }
   if (words.length === 0) return args === undefined ? { cmd } : { cmd, args }
-  if (args !== undefined) throw usageFailure('arguments are given twice, by --args and as words', 'leave one out')
+  if (args !== undefined)
+    throw usageFailure('arguments were given twice, with --args and as words', 'leave one of them out')
+  const [program, ...first] = commandWords(cmd)
+  return { cmd: program, args: [...first, ...words] }
+}
+
+/** The program that `--cmd` names, and the words after it. */
+function commandWords(cmd: string): [string, ...string[]] {
   const split = splitWords(cmd)
-  if (split?.[0] === undefined)
-    throw usageFailure(`--cmd is '${cmd}': a quote in it is never closed`, 'close the quote')
-  return { cmd: split[0], args: [...split.slice(1), ...words] }
+  if ('fault' in split) throw usageFailure(`--cmd is '${cmd}': ${split.fault.message}`, split.fault.hint)
+  const [program, ...rest] = split.words
+  if (program === undefined || program === '')
+    throw usageFailure(`--cmd is '${cmd}' and names no program`, 'name a program, or leave --cmd out')
+  return [program, ...rest]
 }
 
 function jobTokenFrom(option: true | string): true | JobScope[] {
@@ -170,7 +178,7 @@ function jobTokenFrom(option: true | string): true | JobScope[] {
   const words = option.split(',').map((word) => word.trim())
   const isJobScope = (word: string): word is JobScope => (jobScopes as readonly string[]).includes(word)
   if (words.every(isJobScope)) return words
-  throw usageFailure(`--job-token is '${option}'`, `give some of ${jobScopes.join(',')}, or no word for all of them`)
+  throw usageFailure(`--job-token is '${option}'`, `use some of ${jobScopes.join(',')}, or no value for all of them`)
 }
 
 const isKind = (word: string): word is SessionKind => (sessionKinds as readonly string[]).includes(word)
@@ -188,7 +196,7 @@ function whole(option: string, text: string | undefined, minimum: number, maximu
   if (text === undefined) return undefined
   const value = Number(text)
   if (!/^\d+$/.test(text) || value < minimum || value > maximum)
-    throw usageFailure(`${option} is '${text}'`, `give a whole number from ${minimum} to ${maximum}`)
+    throw usageFailure(`${option} is '${text}'`, `use a whole number from ${minimum} to ${maximum}`)
   return value
 }
 
@@ -198,7 +206,7 @@ function span(option: string, text: string | undefined, minimum: number, maximum
   if (seconds === undefined || seconds < minimum || seconds > maximum)
     throw usageFailure(
       `${option} is '${text}'`,
-      `give seconds from ${minimum} to ${maximum}, or a time such as 30m, 12h, 2d`,
+      `use seconds from ${minimum} to ${maximum}, or a time such as 30m, 12h, 2d`,
     )
   return seconds
 }

@@ -38,7 +38,7 @@ export function openTokenUse(
       await store.noteTokenUse(uses)
     } catch (error) {
       for (const id of uses.keys()) noted.delete(id)
-      log.warn({ err: error, tokens: uses.size }, 'the last use of tokens could not be noted')
+      log.warn({ err: error, count: uses.size }, 'the last use of tokens could not be noted')
     }
   }
 

@@ -64,11 +64,11 @@ async function listImages(options: Location & { readonly json?: true }): Promise
     return
   }
   printTable(
-    ['IMAGE', 'DIGEST', 'MB', 'SINCE'],
+    ['IMAGE', 'DIGEST', 'MiB', 'SINCE'],
     rows.map(({ reference, digest, sizeBytes, loadedAt }) => [
       reference,
       digest.slice(0, 19),
-      (sizeBytes / 1e6).toFixed(1),
+      mebibytes(sizeBytes),
       new Date(loadedAt).toISOString().slice(0, 10),
     ]),
   )
@@ -90,7 +90,7 @@ function infoRows(reference: string, image: ImageDescription, lastUse: ImageUse 
     ['image', reference],
     ['digest', digest],
     ['made for', platform === undefined ? 'it does not say' : `${platform.os}/${platform.architecture}`],
-    ['size', `${(sizeBytes / 1e6).toFixed(1)} MB, compressed`],
+    ['size', `${mebibytes(sizeBytes)} MiB, compressed`],
     ['built', createdAt ?? 'it does not say'],
     ['last run', lastUse === undefined ? 'by no job that is known' : `${instant(lastUse.at)} by ${lastUse.account}`],
     ['entry point', JSON.stringify(entrypoint)],
@@ -100,6 +100,8 @@ function infoRows(reference: string, image: ImageDescription, lastUse: ImageUse 
     ...Object.entries(labels).map((label) => ['label', JSON.stringify(label.join('='))]),
   ]
 }
+
+const mebibytes = (bytes: number): string => (bytes / 1024 ** 2).toFixed(1)
 
 const instant = (at: number): string => new Date(at).toISOString()
 

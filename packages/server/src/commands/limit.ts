@@ -36,7 +36,7 @@ export function define(limit: Command): void {
     .argument('<name>')
   set
     .option('--cores <number>', 'cores')
-    .option('--memory <GB>', 'memory')
+    .option('--memory <GiB>', 'memory')
     .option('--gpus <number>', 'GPUs')
     .option('--running <jobs>', 'jobs that run')
     .option('--queued <jobs>', 'jobs that wait')

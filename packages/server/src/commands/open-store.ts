@@ -13,8 +13,13 @@ export interface Location {
 }
 
 /** The configuration that `serve` would use there. */
-export const configAt = ({ data, config, listen }: Location & { readonly listen?: string }): Promise<Config> =>
-  readConfig({ file: config, env: process.env, flags: { dataDir: data, listen } })
+export const configAt = ({
+  data,
+  config,
+  listen,
+  logFormat,
+}: Location & { readonly listen?: string; readonly logFormat?: string }): Promise<Config> =>
+  readConfig({ file: config, env: process.env, flags: { dataDir: data, listen, logFormat } })
 
 /** Path of the database in a data directory. */
 export const databasePath = (dataDir: string): string => join(dataDir, 'platform.db')

@@ -2,9 +2,8 @@ import { mkdir, realpath } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
-import { pino } from 'pino'
 import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { registryLogins } from '../access/registry-logins.ts'
 import { openSeal } from '../lib/secrets/seal.ts'
@@ -23,7 +22,7 @@ import { openLocalImages } from '../image/store/open-local-images.ts'
 import { createPulls } from '../image/fetch/pulls.ts'
 import { requireAllowed } from '../image/access/require-allowed.ts'
 import { storeLimit } from '../image/store/store-limit.ts'
-import { createLog } from '../lib/log.ts'
+import { openLog, type LogFormat } from '../lib/log.ts'
 import { offeredCapacity } from '../job/offered-capacity.ts'
 import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../actions/retention.ts'
@@ -32,6 +31,7 @@ import { Loop, scoredMs } from '../scheduler/loop.ts'
 import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
+import { InvalidConfiguration } from '../configuration/invalid-configuration.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { claimDataDir, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
@@ -42,8 +42,27 @@ import { createRuntime } from './runtime.ts'
 /** Defines `serve`. */
 export function define(command: Command): void {
   located(command)
-    .option('--listen <host:port>', 'where to listen (default: 127.0.0.1:8080; port 0: any free one)')
-    .addHelpText('after', '\nExample:\n  science-platform serve --data /var/lib/science-platform')
+    .option(
+      '--listen <host:port>',
+      'address to listen on, such as 0.0.0.0:8080; port 0: a free one (default: 127.0.0.1:8080)',
+    )
+    .addOption(
+      new Option('--log-format <format>', 'format of the log (default: text on a terminal, json elsewhere)').choices([
+        'text',
+        'json',
+      ]),
+    )
+    .addHelpText(
+      'after',
+      [
+        '',
+        'LOG_LEVEL sets how much is logged: error, warn, info (default), debug or trace.',
+        '',
+        'Examples:',
+        '  science-platform serve --data /var/lib/science-platform',
+        '  science-platform serve --config /etc/science-platform.yaml --log-format json',
+      ].join('\n'),
+    )
     .action(serve)
 }
 
@@ -51,9 +70,13 @@ export function define(command: Command): void {
  * `serve`: the one place that knows every part. Builds them in order; what was built is closed in reverse, whether by
  * SIGTERM or because a later part could not be built. Jobs go on running meanwhile.
  */
-async function serve(options: Location & { readonly listen?: string }): Promise<void> {
+async function serve(options: Location & { readonly listen?: string; readonly logFormat?: LogFormat }): Promise<void> {
   const config = await configAt(options)
-  const log = createLog(process.env.LOG_LEVEL ?? 'info', pino.destination({ fd: 2, sync: true }))
+  const log = openLog({ level: logLevel(process.env.LOG_LEVEL), format: config.log.format })
+  // Node prints the exception and exits with 1 afterwards.
+  process.on('uncaughtExceptionMonitor', (error) => {
+    log.fatal({ err: error }, 'uncaught exception, the server ends')
+  })
   const asked = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {
@@ -236,7 +259,8 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
 
   if (config.metrics.listen !== undefined) parts.defer(await listenForScrapes(metrics, config.metrics.listen))
 
-  for (const complaint of runtime.complaints()) process.stderr.write(`science-platform: ${complaint}\n`)
+  for (const complaint of runtime.complaints())
+    log.warn({ hint: complaint }, 'a limit of jobs does not hold on this machine')
   process.stdout.write(`listening on ${address}\n`)
   if (!asked.signal.aborted) {
     await new Promise<void>((resolve) => {
@@ -250,6 +274,14 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     })
   }
   log.info({ signal: String(asked.signal.reason) }, 'stopping; jobs go on running')
+}
+
+/** @throws {InvalidConfiguration} where the text is no level. */
+function logLevel(text: string | undefined): string {
+  const levels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
+  if (text === undefined || text === '') return 'info'
+  if (levels.includes(text)) return text
+  throw new InvalidConfiguration(`LOG_LEVEL is ${JSON.stringify(text)}; use one of ${levels.join(', ')}`)
 }
 
 const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'

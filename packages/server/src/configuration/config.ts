@@ -1,4 +1,5 @@
 import type { Network } from '@science-platform/contract'
+import type { LogFormat } from '../lib/log.ts'
 import type { Policy } from './policy/policy.ts'
 
 /** Where to listen. */
@@ -38,6 +39,8 @@ export interface Config {
   }
   /** What a job gets that asks for none, absent: isolated as root, host without; and what it may ask for. */
   readonly network: { readonly default?: Network; readonly allowed?: readonly Network[] }
+  /** How `serve` writes its log; absent: text on a terminal, JSON elsewhere. */
+  readonly log: { readonly format?: LogFormat }
   /** Where Prometheus may read the metrics without a token; absent: nowhere. */
   readonly metrics: { readonly listen?: Address }
   readonly limits: {

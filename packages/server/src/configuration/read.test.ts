@@ -41,6 +41,16 @@ test('defaults are complete but for the data directory', async () => {
   await refused(undefined, /no data directory.*--data DIR/)
 })
 
+test('the format of the log is text or json, and absent it follows the terminal', async () => {
+  assert.deepEqual((await read('dataDir: /d\n')).log, {})
+  const yaml = 'dataDir: /d\nlog: {format: text}\n'
+  assert.deepEqual((await read(yaml)).log, { format: 'text' })
+  const env = { SCIENCE_PLATFORM_LOG_FORMAT: 'json' }
+  assert.deepEqual((await read(yaml, env)).log, { format: 'json' })
+  assert.deepEqual((await read(yaml, env, { logFormat: 'text' })).log, { format: 'text' })
+  await refused('dataDir: /d\nlog: {format: xml}\n', /log\.format .*"xml"/)
+})
+
 test('the command line goes over the environment, that over the file', async () => {
   const yaml = 'dataDir: /file\nlisten: 127.0.0.1:1\nimages: {registries: [a.org], aliases: {a.org: 127.0.0.1:5000}}\n'
   const env = { SCIENCE_PLATFORM_LISTEN: '[::1]:2', SCIENCE_PLATFORM_IMAGES_REGISTRIES: 'b.org, c.org' }

@@ -24,7 +24,11 @@ const environmentPrefix = 'SCIENCE_PLATFORM_'
 export async function readConfig(sources: {
   readonly file?: string | undefined
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly flags: { readonly dataDir?: string | undefined; readonly listen?: string | undefined }
+  readonly flags: {
+    readonly dataDir?: string | undefined
+    readonly listen?: string | undefined
+    readonly logFormat?: string | undefined
+  }
 }): Promise<Config> {
   const settings = sources.file === undefined ? {} : await readFileSettings(sources.file)
   for (const { path, variable } of knownKeys(FileConfig)) {
@@ -46,6 +50,7 @@ export async function readConfig(sources: {
   }
   if (sources.flags.dataDir !== undefined) settings.dataDir = sources.flags.dataDir
   if (sources.flags.listen !== undefined) settings.listen = sources.flags.listen
+  if (sources.flags.logFormat !== undefined) put(settings, ['log', 'format'], sources.flags.logFormat)
   if (settings.dataDir === undefined) {
     throw new InvalidConfiguration(
       'no data directory was given; name one with --data DIR (or dataDir in the configuration file)',
@@ -186,6 +191,7 @@ function frozen(file: FileConfig): Config {
     capacity: { ...capacity },
     images: imageSettings(file.images),
     network: file.network,
+    log: file.log,
     metrics: file.metrics.listen === undefined ? {} : { listen: addressOf('metrics.listen', file.metrics.listen) },
     limits: file.limits,
     policy: policyFrom(file),

@@ -94,6 +94,7 @@ export const FileConfig = Type.Object(
       },
       { ...Closed, default: {} },
     ),
+    log: Type.Object({ format: Type.Optional(Type.Enum(['text', 'json'])) }, { ...Closed, default: {} }),
     metrics: Type.Object(
       { listen: Type.Optional(Type.String({ pattern: '^(.+):([0-9]{1,5})$' })) },
       { ...Closed, default: {} },

@@ -44,7 +44,7 @@ export function outOfMemory(limitGb: number, peakBytes: number | undefined): Cau
   return {
     code: 'out-of-memory',
     message: `It needed more memory than its limit of ${limitGb} GiB, and the kernel ended a process of it.${peak}`,
-    hint: `Ask for more memory, for instance ${Math.ceil(limitGb * 1.5)} GB, or work on smaller pieces.`,
+    hint: `Ask for more memory, for instance ${Math.ceil(limitGb * 1.5)} GiB, or work on smaller pieces.`,
   }
 }
 

@@ -1,5 +1,5 @@
 import { limits } from '@science-platform/contract'
-import { split } from 'shlex'
+import { splitWords, type SplitFault } from '@science-platform/contract/shell-words'
 import { InvalidRequest, shown } from './invalid.ts'
 
 /** What a container is to run: each part absent where the image decides. */
@@ -16,8 +16,8 @@ export interface Command {
  * `cmd` of several words and no `args` is split by shell rules, as the batch guide writes it
  * (`--cmd "python /arc/projects/x/reduce.py"`); with `args` beside it, it is one program name. An `args` string is split
  * by shell rules, a list is taken as it is. Nothing is expanded: `$`, `*` and `~` stay what they are.
- * Unbalanced quotes in `args` fall back to splitting on single spaces, which is all the reference server knows
- * (wire contract 3.1); in `cmd` they are an error.
+ * A quote in `args` that is not closed, such as an apostrophe, makes the server split at spaces like the reference server
+ * (wire contract 3.1). In `cmd` it is an error.
  * @throws {InvalidRequest}
  */
 export function parseCommand(cmd: string | undefined, args: string | readonly string[] | undefined): Command {
@@ -50,22 +50,17 @@ export function parseCommand(cmd: string | undefined, args: string | readonly st
 }
 
 function splitCmd(cmd: string): readonly string[] {
-  try {
-    return split(cmd)
-  } catch (error) {
-    throw new InvalidRequest(
-      'cmd',
-      `cmd has unbalanced quotes: ${shown(cmd)}`,
-      `Close the quote (${(error as Error).message}).`,
-    )
-  }
+  const split = splitWords(cmd)
+  if ('fault' in split) throw notSplit('cmd', cmd, split.fault)
+  return split.words
 }
 
 function splitArgs(args: string): readonly string[] {
-  try {
-    return split(args)
-  } catch {
-    // An apostrophe in ordinary text: the reference server knows no quotes, so what it would do is what was meant.
-    return args.split(' ').filter((word) => word !== '')
-  }
+  const split = splitWords(args)
+  if ('words' in split) return split.words
+  if (split.fault.reason !== 'unclosed-quote') throw notSplit('args', args, split.fault)
+  return args.split(' ').filter((word) => word !== '')
 }
+
+const notSplit = (field: string, line: string, { message, hint }: SplitFault): InvalidRequest =>
+  new InvalidRequest(field, `${field} cannot be split into words: ${message}; it was ${shown(line)}`, hint)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { quote } from 'shlex'
 import type { JobRequest } from '@science-platform/contract'
+import { quoteWord } from '@science-platform/contract/shell-words'
 import { parseCommand } from './command.ts'
 import { parseEnvironment, platformEnvironment } from './environment.ts'
 import { newJobId } from './ids.ts'
@@ -63,7 +63,7 @@ test('words that were quoted come back as they were, whatever they hold', () => 
         { minLength: 1 },
       ),
       (words) => {
-        assert.deepEqual(parseCommand('p', words.map(quote).join(' ')).args, words)
+        assert.deepEqual(parseCommand('p', words.map(quoteWord).join(' ')).args, words)
       },
     ),
   )
@@ -114,7 +114,9 @@ test('what cannot be is refused, with the field and what would do', () => {
   refused({ name: 'my_job' }, 'name', /alpha-numeric.*"my_job"/)
   refused({ name: '-x' }, 'name', /start and end/)
   refused({ name: 'x'.repeat(64) }, 'name', /64 characters/)
-  refused({ cmd: 'echo "x' }, 'cmd', /unbalanced/)
+  refused({ cmd: 'echo "x' }, 'cmd', /the quote " at character 6 is not closed; it was "echo \\"x"/)
+  refused({ cmd: "a $'\\xff'" }, 'cmd', /the escape \\xff at character 5/)
+  refused({ args: "$'\\xff'" }, 'args', /the escape \\xff at character 3/)
   refused({ cmd: '   ' }, 'cmd', /no program/)
   refused({ cmd: 'a', args: ['x\0y'] }, 'args', /NUL/)
   refused({ args: ['x'.repeat(1_000_000)] }, 'args', /1000000 bytes/)

@@ -1,13 +1,20 @@
+import { isatty } from 'node:tty'
 import { pino, type DestinationStream, type Logger } from 'pino'
+import { errorFacts } from './error-facts.ts'
+import { recordText, type LogRecord } from './log-text.ts'
 import { masked } from './secrets/mask.ts'
 
+/** How records are written: a line for people, or a JSON object a line for programs. */
+export type LogFormat = 'text' | 'json'
+
 /**
- * What may be logged beside a message. Anything else is left out by its name: a request, a job or a configuration that is
- * handed to the log by mistake gives nothing away.
+ * Names of fields that may be logged. The value of any other field is left out, so that a request, a job or a configuration
+ * in a record gives nothing away. A test compares the names with those that the sources log.
  */
-const loggable: ReadonlySet<string> = new Set([
+export const loggable: ReadonlySet<string> = new Set([
   'attempt',
   'attemptId',
+  'bytesUsed',
   'count',
   'deleted',
   'entries',
@@ -15,11 +22,16 @@ const loggable: ReadonlySet<string> = new Set([
   'folder',
   'head',
   'hint',
+  'image',
+  'images',
   'jobId',
   'judgement',
+  'kind',
+  'limitBytes',
   'lost',
   'method',
   'milliseconds',
+  'objects',
   'registry',
   'reqId',
   'route',
@@ -32,19 +44,57 @@ const loggable: ReadonlySet<string> = new Set([
   'sysctl',
 ])
 
-/** Characters of one text, and of one error's stack, that are logged. */
+/** Longest text, in characters. */
 const textLimit = 1_000
-const stackLimit = 4_000
 
-/** How many causes of an error are followed. */
-const mostCauses = 5
+/** Bytes that wait for a slow reader of the log. Further records are dropped and counted. */
+const waitingLimit = 8 * 2 ** 20
 
-/** A log of JSON lines, whose fields are allowed one by one and whose texts hold no tokens or passwords. */
+/**
+ * The log of a process on a file descriptor. Writing is asynchronous, so that a slow reader delays no request. pino writes what
+ * waits when the process exits, also after an uncaught exception.
+ * @param level a level of pino, or `silent`
+ * @param format absent: text on a terminal, JSON elsewhere
+ */
+export function openLog({
+  level,
+  format,
+  fd = 2,
+  env = process.env,
+}: {
+  readonly level: string
+  readonly format?: LogFormat | undefined
+  readonly fd?: number
+  readonly env?: Readonly<Record<string, string | undefined>>
+}): Logger {
+  const output = pino.destination({ fd, sync: false, maxLength: waitingLimit })
+  const isTerminal = isatty(fd)
+  const asText = (format ?? (isTerminal ? 'text' : 'json')) === 'text'
+  // NO_COLOR counts when it is not empty (no-color.org).
+  const style = {
+    colours: isTerminal && (env['NO_COLOR'] ?? '') === '',
+    stacks: level === 'debug' || level === 'trace',
+  }
+  const write = (line: string): void => {
+    output.write(asText ? recordText(JSON.parse(line) as LogRecord, style) : line)
+  }
+  const log = createLog(level, { write })
+  let dropped = 0
+  output.on('drop', () => {
+    dropped += 1
+  })
+  output.on('drain', () => {
+    if (dropped === 0) return
+    const count = dropped
+    dropped = 0
+    log.warn({ count }, 'log records were dropped because nothing read them in time')
+  })
+  return log
+}
+
+/** A log of JSON lines. Only {@link loggable} fields are written, and texts without tokens and passwords. */
 export const createLog = (level: string, destination: DestinationStream): Logger =>
-  pino(
-    { level, serializers: { err: (error: unknown) => errorFacts(error, mostCauses) }, formatters: { log } },
-    destination,
-  )
+  pino({ level, serializers: { err: (error: unknown) => errorFacts(error) }, formatters: { log } }, destination)
 
 const log = (fields: Record<string, unknown>): Record<string, unknown> =>
   Object.fromEntries(
@@ -54,23 +104,10 @@ const log = (fields: Record<string, unknown>): Record<string, unknown> =>
     ]),
   )
 
-/** Numbers, truths, texts, and lists of them. Pure. */
+/** Numbers, booleans, texts, and lists of them. Pure. */
 function plain(value: unknown): unknown {
   if (typeof value === 'string') return masked(value.slice(0, textLimit))
   if (typeof value === 'number' || typeof value === 'boolean' || value === null || value === undefined) return value
   if (Array.isArray(value)) return value.slice(0, 100).map(plain)
   return '(not logged)'
-}
-
-/** What is said of an error: neither what it carries besides, nor what it was thrown in place of an error. Pure. */
-function errorFacts(error: unknown, causes: number): Record<string, unknown> {
-  if (!(error instanceof Error)) return { type: typeof error }
-  const { code, cause } = error as { code?: unknown; cause?: unknown }
-  return {
-    type: error.name,
-    message: masked(error.message.slice(0, textLimit)),
-    stack: masked((error.stack ?? '').slice(0, stackLimit)),
-    ...(typeof code === 'string' || typeof code === 'number' ? { code } : {}),
-    ...(cause === undefined || causes === 0 ? {} : { cause: errorFacts(cause, causes - 1) }),
-  }
 }

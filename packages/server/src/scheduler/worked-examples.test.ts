@@ -39,7 +39,7 @@ function rowsOf(table: string): readonly ReadonlyMap<string, string>[] {
 }
 
 const nodesIn = (text: string): PlanNode[] =>
-  [...text.matchAll(/[Mm]achine(?: (\w+))? has (\d+) cores(?: and|,) (\d+) GB(?: and (\d+) GPUs)?/g)].map(
+  [...text.matchAll(/[Mm]achine(?: (\w+))? has (\d+) cores(?: and|,) (\d+) GiB(?: and (\d+) GPUs)?/g)].map(
     ([, name = 'machine', cores, memoryGb, gpus = 0]) => ({
       name,
       cores: Number(cores),
@@ -50,7 +50,7 @@ const nodesIn = (text: string): PlanNode[] =>
 
 const activeIn = (text: string): ActiveJob[] =>
   [
-    ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
+    ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GiB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
   ].map(([, user = '', cores, memoryGb, node = 'machine', group, hours], i) => ({
     id: `running ${i}`,
     user,
@@ -94,7 +94,7 @@ function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly Pl
     owner: cell('user'),
     cmd: [cell('job')],
     resources: resourcesFor(
-      { cores: amount('cores'), memoryGb: amount('GB'), gpus: amount('GPUs') },
+      { cores: amount('cores'), memoryGb: amount('GiB'), gpus: amount('GPUs') },
       contextOf({ cores: largest('cores'), memoryGb: largest('memoryGb'), gpus: largest('gpus') }, 5),
     ),
     timeSeconds: time === '' ? longestSeconds : Number.parseFloat(time) * 3600,
@@ -145,7 +145,7 @@ describe('the examples of docs/queue.md', () => {
         ),
         usage: jobs.map(({ owner }, i) => ({ user: owner, coreHours: Number(rows[i]?.get('used')), at: now })),
       })
-      const [, cores, memoryGb] = /at most (\d+) cores and (\d+) GB on one node/.exec(text) ?? []
+      const [, cores, memoryGb] = /at most (\d+) cores and (\d+) GiB on one node/.exec(text) ?? []
       if (cores !== undefined) {
         const largest = { cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 }
         assert.deepEqual(planner.largestFree(), [largest])

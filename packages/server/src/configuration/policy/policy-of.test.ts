@@ -30,7 +30,7 @@ test('numbers that make no sense are refused with their key and what would do', 
   assert.doesNotThrow(() => policyOf({ limits: { user: { cores: 0, running: 0 } } }))
 })
 
-test('classes are as the guide says: small up to 4 cores and 16 GB, large from 16 cores or 64 GB', () => {
+test('classes are as the guide says: small up to 4 cores and 16 GiB, large from 16 cores or 64 GiB', () => {
   const of = (cores: number, memoryGb: number) => classOf({ cores, memoryGb, gpus: 0 }, defaultPolicy)
   assert.deepEqual(
     [of(4, 16), of(4, 17), of(5, 1), of(15, 63), of(16, 1), of(1, 64)],

@@ -135,7 +135,7 @@ describe('bad input to /skaha/v1/session', () => {
     ['IMG&name=a&env=A%3D%00', 'env A contains a NUL byte'],
     ['IMG&name=a&cmd=a%00', 'cmd contains a NUL byte'],
     ['IMG&name=a&args=a%00', 'args contains a NUL byte'],
-    ['IMG&name=a&cmd=sh+-c+%22x', 'cmd has unbalanced quotes'],
+    ['IMG&name=a&cmd=sh+-c+%22x', 'cmd cannot be split into words: the quote " at character 7 is not closed'],
     [`IMG&name=a&args=${mebibyte}`, 'args has a word of 1048576 bytes'],
     [`IMG&name=a&env=A%3D${mebibyte}`, 'env A has 1048576 bytes'],
   ]

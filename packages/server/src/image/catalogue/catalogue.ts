@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Logger } from 'pino'
 import type { ImagePolicy } from '../access/allowed.ts'
-import { RegistryError } from '../registry/registry-error.ts'
+import { RegistryError, type RegistryFailure } from '../registry/registry-error.ts'
 import { listedRegistry } from './listed-registry.ts'
 import { listImages, type ListedImage } from './listing.ts'
 
@@ -67,7 +67,11 @@ export async function openCatalogue({
     } catch (error) {
       if (closing.signal.aborted) throw closing.signal.reason
       const fault = late.aborted ? `it was not done after ${patienceMilliseconds / 60_000} minutes` : faultOf(error)
-      log.warn({ registry, err: error }, 'a registry could not be listed; its last list stands')
+      const facts =
+        error instanceof RegistryError
+          ? { failure: error.message, hint: `${hints[error.failure]} The next try is in ${refreshMinutes} minutes.` }
+          : { err: error }
+      log.warn({ registry, ...facts }, 'registry cannot be listed, its last list stays')
       return { ...last, fault }
     }
   }
@@ -123,6 +127,16 @@ function faultOf(error: unknown): string {
     case 'invalid':
       return 'its answers could not be understood'
   }
+}
+
+/** What an operator can do about a registry that cannot be listed. */
+const hints: Readonly<Record<RegistryFailure, string>> = {
+  denied: 'Its images can be used all the same; only the list of images lacks them.',
+  missing: 'Its images can be used all the same; only the list of images lacks them.',
+  busy: 'It limits requests.',
+  unreachable: 'Check the network, and the address in images.registries or images.aliases.',
+  untrusted: 'Its images can be used all the same, without credentials.',
+  invalid: 'Check that the address in images.registries is a container registry.',
 }
 
 async function readKept(file: string): Promise<readonly RegistryCatalogue[]> {

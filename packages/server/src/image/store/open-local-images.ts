@@ -258,7 +258,7 @@ export async function openLocalImages(options: LocalImagesOptions): Promise<Loca
       const started = performance.now()
       const sizeBytes = await fetched(image, allowed, signal, onBytes)
       const seconds = ((performance.now() - started) / 1000).toFixed(1)
-      onProgress?.('Pulled', `Pulled image "${image}" in ${seconds} s, ${(sizeBytes / 1e6).toFixed(1)} MB`)
+      onProgress?.('Pulled', `Pulled image "${image}" in ${seconds} s, ${(sizeBytes / 1024 ** 2).toFixed(1)} MiB`)
     }
     onProgress?.('Unpacking', `Unpacking image "${image}"`)
     const done = await unpackings.join(digest, signal, (shared) =>

@@ -14,7 +14,7 @@ const needs = { cores: 8, memoryGb: 32, gpus: 2 }
 test('a change is told as it is asked for, with what is known of past runs where that bears on it', () => {
   assert.equal(
     told({ needs: { ...needs, memoryGb: 8 } }, runs)?.message,
-    'With 8 GB of memory it would start now; its last 20 runs peaked at 3.1 GB.',
+    'With 8 GiB of memory it would start now; its last 20 runs peaked at 3.1 GiB.',
   )
   assert.equal(told({ needs: { ...needs, cores: 1 } }, runs)?.message, 'With 1 core it would start now.')
   assert.equal(told({ anyHour: true })?.message, 'Without --when off-peak it would start now.')
@@ -22,7 +22,7 @@ test('a change is told as it is asked for, with what is known of past runs where
     change: { cores: 4, memoryGb: 14, gpus: 1, timeSeconds: 1200, after: null },
     startsNow: true,
     message:
-      'Without --after and with 4 cores, 14 GB of memory, 1 GPU and --time 20m it would start now; its last 20 runs peaked at 3.1 GB and took at most 18 minutes.',
+      'Without --after and with 4 cores, 14 GiB of memory, 1 GPU and --time 20m it would start now; its last 20 runs peaked at 3.1 GiB and took at most 18 minutes.',
   })
 })
 

@@ -31,7 +31,7 @@ function told(
   const without = [...(atOnce ? ['--after'] : []), ...(anyHour ? ['--when off-peak'] : [])]
   const less = [
     ...(cores === undefined ? [] : [counted(cores, 'core')]),
-    ...(memoryGb === undefined ? [] : [`${memoryGb} GB of memory`]),
+    ...(memoryGb === undefined ? [] : [`${memoryGb} GiB of memory`]),
     ...(gpus === undefined ? [] : [counted(gpus, 'GPU')]),
     ...(limitSeconds === undefined ? [] : [`--time ${timeOption(limitSeconds)}`]),
   ]
@@ -41,7 +41,7 @@ function told(
   ].join(' and ')
   const peak = memoryGb === undefined ? undefined : expectation?.peakBytes
   const known = [
-    ...(peak === undefined ? [] : [`peaked at ${(peak / gib).toFixed(1)} GB`]),
+    ...(peak === undefined ? [] : [`peaked at ${(peak / gib).toFixed(1)} GiB`]),
     ...(limitSeconds === undefined || expectation === undefined
       ? []
       : [`took at most ${duration(percentile(expectation.seconds, 1))}`]),

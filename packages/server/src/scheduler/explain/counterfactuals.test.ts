@@ -73,7 +73,7 @@ test('short of cores and memory, less of both; short of GPUs, fewer', () => {
 
 test('of what several nodes have free a few are told, those first that give up least', () => {
   const nodes = [1, 2, 3, 4, 5].map((i) => ({ ...node, name: `n${i}` }))
-  // Free: 14 cores and 8 GB, 8 and 32, 4 and 64, 6 and 30; nothing.
+  // Free: 14 cores and 8 GiB, 8 and 32, 4 and 64, 6 and 30; nothing.
   const busy = [needs(2, 56), needs(8, 32), needs(12, 0.5), needs(10, 34), needs(16, 64)]
   const told = toldOf(jobOf(16, { needs: needs(16, 60) }), {
     nodes,

@@ -12,11 +12,11 @@ test('each reason says what is waited for, with its numbers', () => {
   assert.match(say({ kind: 'window', opensAt: undefined }), /has none. Submit it again without/)
   assert.match(
     say({ kind: 'resources', asks, ableNodes: 3, mostFree: { cores: 4, memoryGb: 12.25, gpus: 0 } }),
-    /8 cores and 64 GB of memory: of the 3 nodes that could hold it none has more than 4 cores and 12.3 GB of memory free/,
+    /8 cores and 64 GiB of memory: of the 3 nodes that could hold it none has more than 4 cores and 12.3 GiB of memory free/,
   )
   assert.match(
     say({ kind: 'resources', asks, ableNodes: 1, mostFree: { cores: 1, memoryGb: 2, gpus: 0 } }),
-    /the one node that could hold it has 1 core and 2 GB of memory free\.$/,
+    /the one node that could hold it has 1 core and 2 GiB of memory free\.$/,
   )
   assert.match(say({ kind: 'reservation', asks, at: 9, node: 'n1' }), /kept for it on n1.*by at 9/)
   assert.match(
@@ -26,7 +26,7 @@ test('each reason says what is waited for, with its numbers', () => {
   assert.match(say({ kind: 'no-node', asks, largest: undefined }), /none is there now/)
   assert.match(
     say({ kind: 'no-node', asks: { ...asks, gpus: 1, gpuKind: 'a100' }, largest: { cores: 4, memoryGb: 8, gpus: 0 } }),
-    /8 cores, 64 GB of memory and 1 GPU \(a100\); the largest has 4 cores, 8 GB of memory and 0 GPUs/,
+    /8 cores, 64 GiB of memory and 1 GPU \(a100\); the largest has 4 cores, 8 GiB of memory and 0 GPUs/,
   )
 })
 

@@ -64,7 +64,7 @@ function opening(at: number, writeInstant: WriteInstant, timezone: string): stri
 
 const units = {
   cores: ['core', 'cores'],
-  memoryGb: ['GB of memory', 'GB of memory'],
+  memoryGb: ['GiB of memory', 'GiB of memory'],
   gpus: ['GPU', 'GPUs'],
   running: ['running job', 'running jobs'],
 } as const

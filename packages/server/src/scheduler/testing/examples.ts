@@ -13,7 +13,7 @@ export const morning = Date.UTC(2026, 10, 23, 10)
 export const minute = 60_000
 export const hour = 60 * minute
 
-/** One node of 16 cores and 64 GB. */
+/** One node of 16 cores and 64 GiB. */
 export const node: PlanNode = { name: 'n1', cores: 16, memoryGb: 64, gpus: 0 }
 
 /** The default policy with office hours. */
@@ -36,7 +36,7 @@ export const snapshotOf = (parts: Partial<Snapshot> = {}): Snapshot => ({
 
 let last = 0
 
-/** A job of one core and 4 GB that has just been submitted and may run for an hour. */
+/** A job of one core and 4 GiB that has just been submitted and may run for an hour. */
 export function jobOf(cores = 1, parts: Partial<QueuedJob> = {}): QueuedJob {
   const seq = ++last
   return {

@@ -74,7 +74,7 @@ describe('the cause', () => {
     const { cause, usage } = ending({ status: 137 << 8, files })
     assert.equal(cause.code, 'out-of-memory')
     assert.match(cause.message, /limit of 2 GiB.*2\.00 GiB/)
-    assert.match(cause.hint ?? '', /3 GB/)
+    assert.match(cause.hint ?? '', /3 GiB/)
     assert.equal(usage?.oomKills, 2)
     assert.equal(code({ status: 0, files }), 'exited', 'it went on without the process that was killed')
   })

@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto'
+import { SessionError, sessionKinds, type Jobs } from '@science-platform/client'
+import { networks } from '@science-platform/contract/networks'
+import { startTimes } from '@science-platform/contract/timing'
+import { Option, type Command } from 'commander'
+import { examples } from '../../examples.ts'
+import { endingLines, endingsExitCode } from '../../run/ending.ts'
+import { usageFailure } from '../../failure.ts'
+import { reportFailure, reportOf } from '../../output/failure-report.ts'
+import { followOutput, printPrefixed, printStream } from '../../run/follow.ts'
+import { interrupted, takeInterrupts, type Interruption } from '../../run/interruption.ts'
+import { invocationOf, show, type Invocation } from '../../invocation.ts'
+import { platformFor, type Platform } from '../../platform.ts'
+import { serialise } from '../../output/format.ts'
+import { note, print } from '../../output/terminal.ts'
+import { sessionRequestFrom, submissionFrom, type Submission, type SubmissionOptions } from '../../run/submission.ts'
+import { waitForEndings } from '../../run/wait.ts'
+
+interface CreateOptions extends SubmissionOptions {
+  readonly wait?: true
+  readonly follow?: true
+  readonly quiet?: true
+  readonly dryRun?: true
+  readonly idempotencyKey?: string
+}
+
+const collect = (item: string, items: readonly string[] = []): readonly string[] => [...items, item]
+
+/** Defines `canfar create`. `command` holds the words after `--`. */
+export function define(program: Command, command: readonly string[]): void {
+  program
+    .command('create')
+    .description('Submit a job, or an array of --replicas jobs, and print the ids.')
+    .usage('[options] [KIND] IMAGE [-- CMD [ARGS...]]')
+    .argument('[words...]', 'kind of session (default: headless), image and command')
+    .option('-n, --name <name>', 'name of the job, such as night-17 (default: made from the image)')
+    .option('--image <image>', 'image, such as skaha/astroml:24.07, instead of the argument IMAGE')
+    .option('--kind <kind>', `kind of session, such as headless (default): ${sessionKinds.join(', ')}`)
+    .option('-c, --cpu <cores>', 'cores, such as 4 (default: flexible)')
+    .option('--cores <cores>', 'the same as --cpu')
+    .option('-m, --memory <GiB>', 'memory in GiB, such as 16 (default: flexible)')
+    .option('--ram <GiB>', 'the same as --memory')
+    .option('-g, --gpu <gpus>', 'GPUs, such as 1 (default: 0)')
+    .option('--cmd <command>', 'command as one text, such as "python a.py"; split into words like a shell does')
+    .option('--args <arguments>', 'arguments as one text, such as "-n 1"; split into words like a shell does')
+    .option('-e, --env <KEY=VALUE>', 'environment variable, such as BAND=r; repeat the option for more', collect)
+    .option('-r, --replicas <count>', 'number of jobs, such as 10; each job has REPLICA_ID and REPLICA_COUNT')
+    .addOption(new Option('--network <network>', 'network of the job').choices(networks))
+    .option(
+      '--job-token [scopes]',
+      'give the job a token with your rights, or with the scopes named, such as read,submit',
+    )
+    .option('--time <time>', 'time limit in seconds, or such as 30m, 12h, 2d')
+    .option('--grace <time>', 'time from SIGTERM to SIGKILL, such as 30s')
+    .option('--signal <SIGNAL@seconds>', 'signal to send before the time limit, such as USR1@120')
+    .addOption(new Option('--when <time>', 'hours in which the job may start').choices(startTimes))
+    .option('--after <time>', 'earliest start, such as 2h, 18:00 or 2026-11-24T18:00-08:00')
+    .option('--by <time>', 'wanted end, such as 2d or 08:00; canfar why shows whether it can be met')
+    .option('--group <group>', 'group to charge, such as survey (default: your only group)')
+    .option('--gpu-kind <kind>', 'kind of GPU, such as a100 (default: any)')
+    .option('-w, --wait', 'wait until the job has ended and exit with its exit code')
+    .option('-f, --follow', 'print the output while the job runs, and wait')
+    .option('-q, --quiet', 'print only the ids')
+    .option('--dry-run', 'print the request and submit nothing')
+    .option(
+      '--idempotency-key <key>',
+      'key of this submission, such as run-17; a repetition with the same key submits nothing',
+    )
+    .addHelpText(
+      ...examples(
+        'canfar create headless skaha/astroml -c 4 -m 16 -- python /arc/home/me/a.py',
+        'canfar create --name a --image skaha/astroml --cores 2 --ram 4 --cmd "sleep 5"',
+        'canfar create headless skaha/astroml --follow -- sh -c "echo hello; nproc"',
+      ),
+    )
+    .action(async (words: readonly string[], options: CreateOptions, self: Command) => {
+      const suffix = randomBytes(2).toString('hex')
+      await create(submissionFrom(options, words, command, suffix), options, invocationOf(self))
+    })
+}
+
+async function create(submission: Submission, options: CreateOptions, invocation: Invocation): Promise<void> {
+  if (options.dryRun === true) {
+    await show(
+      invocation,
+      submission.request,
+      (request) => `${JSON.stringify(request, null, 2)}\nNothing was submitted.`,
+    )
+    return
+  }
+  const platform = await platformFor(invocation, true)
+  const jobs = submission.kind === 'headless' ? await platform.jobs() : undefined
+  if (jobs === undefined && options.idempotencyKey !== undefined)
+    throw usageFailure('this server does not know --idempotency-key', 'leave --idempotency-key out')
+  const interruption = takeInterrupts()
+  try {
+    const ids = await submit(platform, jobs, submission, options, interruption, invocation)
+    interruption.signal.throwIfAborted()
+    if (options.wait === true || options.follow === true)
+      await waitFor(platform, ids, submission.request.name, options, interruption, invocation)
+  } finally {
+    interruption.release()
+  }
+}
+
+/** Submits and prints the ids, also when the server made only some of the replicas or Ctrl-C interrupted. */
+async function submit(
+  platform: Platform,
+  jobs: Jobs | undefined,
+  submission: Submission,
+  options: CreateOptions,
+  interruption: Interruption,
+  invocation: Invocation,
+): Promise<readonly string[]> {
+  const { name } = submission.request
+  if (jobs !== undefined) {
+    // The server makes all jobs or none. Ctrl-C waits for its answer, because the answer has the ids.
+    const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID()
+    interruption.onSecond(() => {
+      note(
+        `canfar: interrupted; the jobs may have been made\nfix: canfar ps, or repeat the command with --idempotency-key ${idempotencyKey}`,
+      )
+    })
+    const onFirst = (): void => {
+      note('canfar: waiting for the answer of the server; Ctrl-C again stops waiting')
+    }
+    interruption.signal.addEventListener('abort', onFirst)
+    const { ids } = await jobs.submit(submission.request, { idempotencyKey })
+    interruption.signal.removeEventListener('abort', onFirst)
+    interruption.onSecond(() => undefined)
+    await printIds(ids, name, options, invocation)
+    if (interruption.signal.aborted) throw interruptedWith(ids)
+    return ids
+  }
+  try {
+    const ids = await platform.session.create(sessionRequestFrom(submission), { signal: interruption.signal })
+    await printIds(ids, name, options, invocation)
+    if (interruption.signal.aborted) throw interruptedWith(ids)
+    return ids
+  } catch (error) {
+    if (!(error instanceof SessionError)) throw error
+    const made = error.values.map(String)
+    if (made.length > 0) await printIds(made, name, options, invocation)
+    if (!interruption.signal.aborted) throw error
+    throw interrupted(
+      `interrupted; ${made.length} of ${error.outcomes.length} jobs were made${made.length === 0 ? '' : `: ${made.join(' ')}`}`,
+      made.length === 0 ? undefined : `remove them with canfar delete ${made.join(' ')}`,
+    )
+  }
+}
+
+async function printIds(
+  ids: readonly string[],
+  name: string,
+  { quiet, follow }: CreateOptions,
+  { format }: Invocation,
+): Promise<void> {
+  if (format !== 'human') return print(await serialise(ids, format))
+  if (quiet === true) return print(ids.join('\n'))
+  // With --follow, stdout is for the output of the job alone.
+  const write = follow === true ? note : print
+  if (ids.length === 1) write(`Successfully created session '${name}' (ID: ${ids[0]})`)
+  else
+    write([`Successfully created ${ids.length} sessions named '${name}':`, ...ids.map((id) => `  - ${id}`)].join('\n'))
+}
+
+async function waitFor(
+  platform: Platform,
+  ids: readonly string[],
+  name: string,
+  options: CreateOptions,
+  interruption: Interruption,
+  { format }: Invocation,
+): Promise<void> {
+  const { signal } = interruption
+  const write = options.follow === true || options.quiet === true || format !== 'human' ? note : print
+  const followed = options.follow === true ? follow(platform, ids, name, signal) : Promise.resolve()
+  // When waiting fails first, nothing awaits `followed` any more.
+  followed.catch(() => undefined)
+  const endings = await waitForEndings(platform, ids, {
+    signal,
+    onEnded: (ending) => {
+      if (options.follow !== true) write(endingLines(ending).join('\n'))
+    },
+  }).catch((error: unknown) => {
+    throw signal.aborted ? interruptedWith(ids) : error
+  })
+  await followed.catch((error: unknown) => {
+    if (signal.aborted) throw interruptedWith(ids)
+    reportFailure(reportOf(error), format)
+  })
+  if (options.follow === true) for (const ending of endings) write(endingLines(ending).join('\n'))
+  process.exitCode = endingsExitCode(endings)
+}
+
+async function follow(platform: Platform, ids: readonly string[], name: string, signal: AbortSignal): Promise<void> {
+  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? '', signal))
+  await Promise.all(
+    ids.map((id, index) => printPrefixed(followOutput(platform, id, signal), `${name}-${index + 1} | `)),
+  )
+}
+
+function interruptedWith(ids: readonly string[]): Error {
+  const what = ids.length === 1 ? `job ${ids[0]} continues` : `${ids.length} jobs continue: ${ids.join(' ')}`
+  const last = ids.length === 1 ? ids[0] : 'ID'
+  return interrupted(
+    `interrupted; ${what}`,
+    `follow with canfar logs -f ${last}, end with canfar cancel ${ids.join(' ')}`,
+  )
+}

@@ -1,0 +1,62 @@
+import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
+import { usageFailure } from '../../failure.ts'
+import { followOutput, printPrefixed, printStream } from '../../run/follow.ts'
+import { invocationOf, show, type Invocation } from '../../invocation.ts'
+import { platformFor, type Platform } from '../../platform.ts'
+import { print } from '../../output/terminal.ts'
+
+interface LogsOptions {
+  readonly follow?: true
+}
+
+/** Defines `canfar logs`. */
+export function define(program: Command): void {
+  program
+    .command('logs')
+    .description('Print the output of jobs, stdout and stderr, unchanged.')
+    .argument('<ids...>', 'ids of jobs')
+    .option('-f, --follow', 'continue until the jobs have ended')
+    .addHelpText(...examples('canfar logs k3x9a0qz', 'canfar logs --follow k3x9a0qz p8x9a0qz'))
+    .action(async (ids: readonly string[], { follow }: LogsOptions, self: Command) => {
+      const invocation = invocationOf(self)
+      if (follow === true && invocation.format !== 'human')
+        throw usageFailure(
+          '--follow prints output as it comes and cannot be combined with --json or --output',
+          'leave one of them out',
+        )
+      await (follow === true ? followAll(ids, invocation) : logs(ids, invocation))
+    })
+}
+
+async function followAll(ids: readonly string[], invocation: Invocation): Promise<void> {
+  const platform = await platformFor(invocation)
+  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? ''))
+  await Promise.all(ids.map((id) => printPrefixed(followOutput(platform, id), `${id} | `)))
+}
+
+async function logs(ids: readonly string[], invocation: Invocation): Promise<void> {
+  const platform = await platformFor(invocation)
+  if (invocation.format !== 'human') {
+    const texts: Record<string, string> = {}
+    for (const id of ids) texts[id] = await wholeText(platform, id)
+    await show(invocation, texts, () => '')
+    return
+  }
+  for (const [index, id] of ids.entries()) {
+    if (ids.length > 1) print(`${index === 0 ? '' : '\n'}==> ${id} <==`)
+    await printStream(output(platform, id))
+  }
+}
+
+async function* output({ session, jobs: detect }: Platform, id: string): AsyncGenerator<Uint8Array> {
+  const jobs = await detect()
+  if (jobs === undefined) yield Buffer.from((await session.logs(id))[id] ?? '')
+  else yield* jobs.logs(id)
+}
+
+async function wholeText(platform: Platform, id: string): Promise<string> {
+  const parts: Uint8Array[] = []
+  for await (const part of output(platform, id)) parts.push(part)
+  return Buffer.concat(parts).toString()
+}

@@ -1,0 +1,50 @@
+import type { Command } from 'commander'
+import { examples } from '../../examples.ts'
+import { endingLines, endingsExitCode } from '../../run/ending.ts'
+import { interrupted, takeInterrupts } from '../../run/interruption.ts'
+import { invocationOf, type Invocation } from '../../invocation.ts'
+import { platformFor } from '../../platform.ts'
+import { serialise } from '../../output/format.ts'
+import { isInteractive, note, print } from '../../output/terminal.ts'
+import { waitForEndings } from '../../run/wait.ts'
+
+/** Defines `canfar wait`. */
+export function define(program: Command): void {
+  program
+    .command('wait')
+    .description(
+      'Wait until every job has ended, then exit with the exit code of the job (see canfar help exit-codes).',
+    )
+    .argument('<ids...>', 'ids of jobs')
+    .addHelpText(...examples('canfar wait k3x9a0qz && canfar logs k3x9a0qz'))
+    .action(async (ids: readonly string[], _options: unknown, self: Command) => {
+      await wait(ids, invocationOf(self))
+    })
+}
+
+async function wait(ids: readonly string[], invocation: Invocation): Promise<void> {
+  const platform = await platformFor(invocation)
+  const interruption = takeInterrupts()
+  if (isInteractive())
+    note(
+      ids.length === 1
+        ? 'waiting for the job; Ctrl-C stops waiting, and the job continues'
+        : `waiting for ${ids.length} jobs; Ctrl-C stops waiting, and the jobs continue`,
+    )
+  try {
+    const endings = await waitForEndings(platform, ids, {
+      signal: interruption.signal,
+      onEnded: (ending) => {
+        if (invocation.format === 'human') print(endingLines(ending).join('\n'))
+      },
+    })
+    if (invocation.format !== 'human') print(await serialise(endings, invocation.format))
+    process.exitCode = endingsExitCode(endings)
+  } catch (error) {
+    throw interruption.signal.aborted
+      ? interrupted('interrupted; the jobs continue', `canfar wait ${ids.join(' ')}`)
+      : error
+  } finally {
+    interruption.release()
+  }
+}

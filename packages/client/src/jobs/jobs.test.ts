@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict'
+import type { ServerResponse } from 'node:http'
+import { after, test } from 'node:test'
+import { hasJobsApi, Jobs } from './jobs.ts'
+import { ProblemError } from '../connection/problem-error.ts'
+import { recordingServer, type RecordingServer, type Recorded, type Reply } from '../testing/recording-server.ts'
+import { UnreachableError } from '../connection/unreachable-error.ts'
+
+const servers: RecordingServer[] = []
+after(async () => {
+  for (const server of servers) await server.close()
+})
+
+async function start(
+  answer: (request: Recorded, response: ServerResponse) => Reply | Promise<Reply>,
+): Promise<{ jobs: Jobs; url: string; requests: Recorded[] }> {
+  const server = await recordingServer(answer)
+  servers.push(server)
+  return { jobs: new Jobs({ url: server.url, token: 't' }), url: server.url, requests: server.requests }
+}
+
+async function textOf(log: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = []
+  for await (const part of log) parts.push(part)
+  return Buffer.concat(parts).toString()
+}
+
+const problem = (name: string, status: number): Reply => ({
+  status,
+  headers: { 'content-type': 'application/problem+json' },
+  body: { type: `urn:science-platform:problem:${name}`, title: 'T', status, detail: 'D', hint: 'H', field: '/name' },
+})
+
+test('submit sends the request as JSON with an idempotency key', async () => {
+  const { jobs, requests } = await start(() => ({ status: 201, body: { ids: ['a', 'b'] } }))
+  const request = { name: 'n', image: 'localhost/i:1', cmd: 'true', replicas: 2 }
+  assert.deepEqual(await jobs.submit(request), { ids: ['a', 'b'] })
+  await jobs.submit(request, { idempotencyKey: 'mine' })
+  assert.equal(`${requests[0]?.method} ${requests[0]?.url}`, 'POST /api/v1/jobs')
+  assert.deepEqual(JSON.parse(requests[0]?.body ?? ''), request)
+  assert.equal(requests[0]?.headers['content-type'], 'application/json')
+  assert.match(String(requests[0]?.headers['idempotency-key']), /^[0-9a-f-]{36}$/)
+  assert.equal(requests[1]?.headers['idempotency-key'], 'mine')
+})
+
+test('a submission whose answer was lost is sent again with the same key', async () => {
+  const { jobs, requests } = await start((_, response) => {
+    if (requests.length > 1) return { status: 201, body: { ids: ['a'] } }
+    response.destroy()
+    return undefined
+  })
+  assert.deepEqual(await jobs.submit({ name: 'n', image: 'i' }), { ids: ['a'] })
+  assert.equal(requests.length, 2)
+  assert.equal(requests[0]?.headers['idempotency-key'], requests[1]?.headers['idempotency-key'])
+})
+
+test('a problem is thrown with everything it says', async () => {
+  const { jobs } = await start(() => problem('invalid-request', 400))
+  await assert.rejects(jobs.submit({ name: '', image: '' }), (error) => {
+    assert.ok(error instanceof ProblemError)
+    const { type, status, message, hint, field } = error
+    assert.deepEqual([type, status, message, hint, field], ['invalid-request', 400, 'D', 'H', '/name'])
+    return true
+  })
+})
+
+test('an error that is no problem says what answered', async () => {
+  const { jobs, url } = await start(() => ({ status: 418, body: '<html>' }))
+  await assert.rejects(jobs.get('a'), (error) => {
+    assert.ok(error instanceof ProblemError)
+    assert.equal(error.message, `The server answered with HTTP 418 to GET ${url}/api/v1/jobs/a and no explanation`)
+    return true
+  })
+})
+
+test('all pages of a list are fetched as they are needed', async () => {
+  const { jobs, requests } = await start(({ url }) => ({
+    body: url.includes('cursor=c1') ? { jobs: [{ id: 'c' }] } : { jobs: [{ id: 'a' }, { id: 'b' }], next: 'c1' },
+  }))
+  const ids: string[] = []
+  for await (const { id } of jobs.listAll({ state: 'queued,running', limit: 2 })) ids.push(id)
+  assert.deepEqual(ids, ['a', 'b', 'c'])
+  assert.deepEqual(
+    requests.map(({ url }) => url),
+    ['/api/v1/jobs?state=queued%2Crunning&limit=2', '/api/v1/jobs?state=queued%2Crunning&limit=2&cursor=c1'],
+  )
+  assert.deepEqual(await jobs.list(), { jobs: [{ id: 'a' }, { id: 'b' }], next: 'c1' })
+})
+
+test('get, cancel, events, why and queue use their routes', async () => {
+  const { jobs, requests } = await start(() => ({ body: { id: 'a', events: [] } }))
+  await jobs.get('a/b')
+  await jobs.cancel('a')
+  assert.deepEqual(await jobs.events('a'), [])
+  assert.equal((await jobs.why('a')).id, 'a')
+  await jobs.queue()
+  assert.deepEqual(
+    requests.map(({ method, url }) => `${method} ${url}`),
+    [
+      'GET /api/v1/jobs/a%2Fb',
+      'POST /api/v1/jobs/a/cancel',
+      'GET /api/v1/jobs/a/events',
+      'GET /api/v1/jobs/a/why',
+      'GET /api/v1/queue',
+    ],
+  )
+})
+
+test('a range of a log is asked for with an inclusive last byte', async () => {
+  const { jobs, requests } = await start(() => ({ status: 206, body: 'ell' }))
+  assert.equal(await textOf(jobs.logs('a', { range: { start: 1, end: 4 } })), 'ell')
+  assert.equal(await textOf(jobs.logs('a', { range: { start: 4, end: 4 } })), '')
+  await textOf(jobs.logs('a', { range: { start: 7 } }))
+  assert.deepEqual(
+    requests.map(({ headers }) => headers['range']),
+    ['bytes=1-3', 'bytes=7-'],
+  )
+})
+
+test('a followed log is resumed at the byte when the connection breaks', async () => {
+  const log = 'one\ntwo\nthree\n'
+  let reads = 0
+  const { jobs, requests } = await start(({ url, headers }, response) => {
+    if (!url.includes('/logs')) return { body: { state: reads < 2 ? 'running' : 'succeeded' } }
+    reads += 1
+    const from = Number(/bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1] ?? 0)
+    if (from >= log.length) return problem('range-not-satisfiable', 416)
+    response.writeHead(from === 0 ? 200 : 206, { 'content-type': 'text/plain' })
+    if (reads > 1) response.end(log.slice(from))
+    else response.write(log.slice(0, 6), () => response.destroy())
+    return undefined
+  })
+  assert.equal(await textOf(jobs.logs('a', { follow: true })), log)
+  assert.deepEqual(
+    requests.filter(({ url }) => url.includes('/logs')).map(({ url, headers }) => [url, headers['range']]),
+    [
+      ['/api/v1/jobs/a/logs?follow=1', undefined],
+      ['/api/v1/jobs/a/logs?follow=1', 'bytes=6-'],
+      ['/api/v1/jobs/a/logs?follow=1', 'bytes=14-'],
+    ],
+  )
+})
+
+test('a stream that ends while the job runs is gone on with, also by a server that does not know ranges', async () => {
+  let reads = 0
+  const { jobs } = await start(({ url }) => {
+    if (!url.includes('/logs')) return { body: { state: reads < 2 ? 'running' : 'failed' } }
+    reads += 1
+    return { body: 'abcdef'.slice(0, reads * 2) }
+  })
+  assert.equal(await textOf(jobs.logs('a', { follow: true })), 'abcdef')
+})
+
+test('following a log that is not there fails at once, and following stops at the signal', async () => {
+  const missing = await start(() => problem('job-not-found', 404))
+  await assert.rejects(textOf(missing.jobs.logs('a', { follow: true })), ProblemError)
+  const stop = new AbortController()
+  const { jobs } = await start((_, response) => {
+    response.writeHead(200)
+    response.write('x')
+    return undefined
+  })
+  await assert.rejects(async () => {
+    for await (const part of jobs.logs('a', { follow: true, signal: stop.signal })) {
+      assert.equal(Buffer.from(part).toString(), 'x')
+      stop.abort(new Error('enough'))
+    }
+  }, /enough/)
+})
+
+test('wait polls until every job has ended and keeps the order', async () => {
+  const polls = new Map<string, number>()
+  const { jobs, requests } = await start(({ url }) => {
+    const id = /jobs\/(\w+)\/wait/.exec(url)?.[1] ?? ''
+    const count = (polls.get(id) ?? 0) + 1
+    polls.set(id, count)
+    return { body: { id, state: id === 'slow' && count < 2 ? 'running' : 'succeeded' } }
+  })
+  const ended: string[] = []
+  const all = await jobs.wait(['slow', 'fast'], { onEnded: ({ id }) => ended.push(id) })
+  assert.deepEqual(
+    all.map(({ id }) => id),
+    ['slow', 'fast'],
+  )
+  assert.deepEqual(ended, ['fast', 'slow'])
+  assert.match(requests[0]?.url ?? '', /^\/api\/v1\/jobs\/slow\/wait\?timeout=\d+$/)
+})
+
+test('waiting survives a server that is away for a moment, and ends at once for an unknown job', async () => {
+  let answers = 0
+  const { jobs } = await start((_, response) => {
+    answers += 1
+    if (answers > 2) return { body: { id: 'a', state: 'succeeded' } }
+    if (answers === 2) return { status: 503, body: 'starting' }
+    response.destroy()
+    return undefined
+  })
+  assert.equal((await jobs.wait('a'))[0]?.state, 'succeeded')
+  const unknown = await start(({ url }) =>
+    url.includes('gone') ? problem('job-not-found', 404) : new Promise(() => undefined),
+  )
+  await assert.rejects(unknown.jobs.wait(['here', 'gone']), ProblemError)
+})
+
+test('waiting stops at the signal', async () => {
+  const { jobs } = await start(() => new Promise(() => undefined))
+  await assert.rejects(jobs.wait('a', { signal: AbortSignal.abort(new Error('enough')) }), /enough/)
+})
+
+test('our own server is told from another', async () => {
+  const own = await start(() => ({ body: { openapi: '3.1.0' } }))
+  const foreign = await start(() => ({ status: 404, body: 'no' }))
+  const page = await start(() => ({ body: '<html>', headers: { 'content-type': 'text/html' } }))
+  assert.equal(await hasJobsApi({ url: `${own.url}/skaha/v1`, token: 't' }), true)
+  assert.equal(own.requests[0]?.url, '/api/v1/openapi.json')
+  assert.equal(await hasJobsApi({ url: foreign.url, token: 't' }), false)
+  assert.equal(await hasJobsApi({ url: page.url, token: 't' }), false)
+  await assert.rejects(hasJobsApi({ url: 'http://127.0.0.1:1', token: 't' }), UnreachableError)
+})
