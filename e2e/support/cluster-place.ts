@@ -48,7 +48,7 @@ export class ClusterPlace {
   private constructor(dataDir: string, namespace: string, settings: string) {
     this.#dataDir = dataDir
     this.namespace = namespace
-    this.#insecure = settings.match(/127\.0\.0\.1:\d+/g) ?? []
+    this.#insecure = [...new Set(settings.match(/127\.0\.0\.1:\d+/g))]
     // A variable takes the place of the whole table in the file.
     this.#aliases = (parse(settings) as { images?: { aliases?: object } } | null)?.images?.aliases ?? {}
   }
