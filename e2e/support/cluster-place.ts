@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
+import { clusterOvercommit } from '../../packages/server/src/executor/kubernetes/testing/test-cluster.ts'
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 
 const run = promisify(execFile)
@@ -81,7 +82,7 @@ export class ClusterPlace {
       [`${prefix}_VOLUMES_SCRATCH_GB`]: '2',
       [`${prefix}_HOMES_FOLDER`]: join(this.#dataDir, 'arc/home'),
       [`${prefix}_DNS_POLICY`]: 'Default',
-      [`${prefix}_OVERCOMMIT`]: '2',
+      [`${prefix}_OVERCOMMIT`]: String(clusterOvercommit),
       [`${prefix}_USAGE`]: 'kubelet',
     }
   }
