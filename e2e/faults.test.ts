@@ -144,10 +144,12 @@ test('a supervisor or a container killed from outside is told as lost or signall
   assert.equal(lost.cause?.code, 'lost')
   assert.equal(await platform.logOf(first), 'begun\n')
 
-  const second = await platform.submit('echo begun; exec sleep 4321')
+  // A number like no other on this machine.
+  const seconds = 1_000_000 + process.pid
+  const second = await platform.submit(`echo begun; exec sleep ${seconds}`)
   await eventually('output', async () => (await platform.logOf(second)) === 'begun\n')
   const { execFileSync } = await import('node:child_process')
-  execFileSync('pkill', ['-KILL', '-f', '^sleep 4321'])
+  execFileSync('pkill', ['-KILL', '-f', `^sleep ${seconds}$`])
   const killed = await platform.ended(second)
   assert.equal(killed.exitCode, 137)
   assert.equal(killed.cause?.code, 'signalled')
