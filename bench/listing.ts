@@ -2,8 +2,7 @@ import { HttpConnection } from './http-connection.ts'
 import { jobRequest, type Platform } from './platform.ts'
 import { openSqliteStore } from '../packages/server/src/store/sqlite/open.ts'
 import { newJobId } from '../packages/server/src/job/ids.ts'
-import { attemptId, type StoredJob } from '../packages/server/src/job/job.ts'
-import { sequence } from '../packages/server/src/job/sequence.ts'
+import { attemptId, type NewJob } from '../packages/server/src/job/job.ts'
 import { median, percentile } from './statistics.ts'
 
 /** Ended jobs that a list is taken from. */
@@ -15,15 +14,13 @@ const twoDays = 2 * 24 * 3_600_000
 /** Puts ended jobs of the user `bench` into the store of a platform that does not run yet, by the store's own port. */
 export async function insertEndedJobs(dataDir: string, count: number): Promise<void> {
   const store = await openSqliteStore(`${dataDir}/platform.db`)
-  const nextSeq = sequence()
   const now = Date.now()
   const { name, image, cmd, args } = jobRequest('ended', ['/bin/true'])
-  const make = (index: number): StoredJob => {
+  const make = (index: number): NewJob => {
     const submittedAt = now - twoDays - (count - index) * 100
     const id = newJobId()
     return {
       id,
-      seq: nextSeq(),
       owner: 'bench',
       name: `${name}-${index}`,
       image,

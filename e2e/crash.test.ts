@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { eventually, Platform, testImage } from './support/platform.ts'
@@ -48,12 +50,16 @@ test('killed with -9 at ten moments while 20 jobs run and 200 wait, it loses not
 test('a server that was stopped with jobs running finds their ends when it comes back', async () => {
   await using platform = await Platform.make()
   await platform.start()
-  const short = await platform.submit('echo begun; sleep 1; echo done; exit 5')
+  const short = await platform.submit('echo begun; until [ -e go ]; do sleep 0.1; done; echo done; exit 5')
   const long = await platform.submit('echo begun; sleep 600')
   await platform.becomes(short, 'running')
   await platform.becomes(long, 'running')
   assert.equal(await platform.stop('SIGTERM'), 0)
-  await wait(1_500)
+  await writeFile(join(platform.dataDir, 'arc/home/ada/go'), '')
+  await eventually(
+    'the short one to end',
+    async () => !(await platform.processes()).some((line) => line.includes(short)),
+  )
   await platform.start()
   const ended = await platform.ended(short)
   assert.equal(ended.exitCode, 5)

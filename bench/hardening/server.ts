@@ -11,15 +11,16 @@ import { registryLogins } from '../../packages/server/src/access/registry-logins
 import { openSeal } from '../../packages/server/src/lib/secrets/seal.ts'
 import { openTokenUse } from '../../packages/server/src/access/token-use.ts'
 import { newToken } from '../../packages/server/src/lib/secrets/token-text.ts'
+import { createActions } from '../../packages/server/src/actions/actions.ts'
+import { JobWatch } from '../../packages/server/src/actions/job-watch.ts'
 import { openAuditTrail, type AuditTrail } from '../../packages/server/src/audit/trail.ts'
 import { readConfig } from '../../packages/server/src/configuration/read.ts'
 import { createApp, type Dependencies } from '../../packages/server/src/http/server/app.ts'
 import type { RateLimits } from '../../packages/server/src/http/server/rate-limits.ts'
-import { JobChanges } from '../../packages/server/src/job/changes.ts'
 import { contextOf } from '../../packages/server/src/job/resources.ts'
 import { createLog } from '../../packages/server/src/lib/log.ts'
 import { createMetrics, type Metrics } from '../../packages/server/src/metrics/metrics.ts'
-import { announcing } from '../../packages/server/src/store/announcing.ts'
+import { ChangeLog } from '../../packages/server/src/store/change-log.ts'
 import { openSqliteStore, sealFile } from '../../packages/server/src/store/sqlite/open.ts'
 
 const [folder = ''] = process.argv.slice(2)
@@ -38,7 +39,6 @@ const empty = { cores: 0, memoryGb: 0, gpus: 0 }
 async function serve(kind: 'bare' | 'hardened') {
   const hardened = kind === 'hardened'
   const dataDir = `${folder}/${kind}`
-  const changes = new JobChanges()
   const counted = createMetrics({
     jobsByState: () => store.jobsByState(),
     auditFault: () => false,
@@ -46,14 +46,13 @@ async function serve(kind: 'bare' | 'hardened') {
     registries: () => [],
     imageBytes: async () => 0,
   })
-  const store = announcing(
-    await openSqliteStore(`${dataDir}/platform.db`, {
-      onCommit: (seconds) => {
-        if (hardened) counted.commit(seconds)
-      },
-    }),
-    changes,
-  )
+  const store = await openSqliteStore(`${dataDir}/platform.db`, {
+    onCommit: (seconds) => {
+      if (hardened) counted.commit(seconds)
+    },
+  })
+  const changes = await ChangeLog.open(store, log)
+  const watch = new JobWatch(changes)
   const user = { name: 'bench', uid: 20_000, gid: 20_000, admin: false, groups: [] }
   await store.changeDirectory(({ users }) => (users.has(user.name) ? [] : [{ type: 'user', user }]))
   const { token, ...kept } = newToken()
@@ -77,7 +76,7 @@ async function serve(kind: 'bare' | 'hardened') {
     authenticator: { authenticate: async () => anybody, forget: nothing },
     rates: { admit: nothing, refuse: nothing },
     audit: { record: none, refused: nothing, fault: () => undefined, close: none },
-    metrics: { ...counted, request: nothing, jobs: nothing, event: nothing, commit: nothing, cycle: nothing },
+    metrics: { ...counted, request: nothing, changes: nothing, event: nothing, commit: nothing, cycle: nothing },
   }
   const audit = hardened ? openAuditTrail(store, log, Date.now) : bare.audit
   const tokenUse = openTokenUse(store, log)
@@ -86,6 +85,18 @@ async function serve(kind: 'bare' | 'hardened') {
     ...read,
     limits: { ...read.limits, requests: { reads: plenty, changes: plenty, unauthenticated: plenty } },
   }
+  const logins = registryLogins(store, await openSeal(`${dataDir}/${sealFile}`), config.images)
+  const actions = createActions({
+    store,
+    executor: {},
+    context: () => context,
+    networks: ['none'],
+    checkImage: (reference) => reference,
+    logins,
+    jobToken: notAsked,
+    queue: { admit: () => nothing },
+    now: Date.now,
+  })
   const parts: Dependencies = {
     store,
     executor: { usage: notAsked, logSize: notAsked, readLog: notAsked, followLog: notAsked },
@@ -93,28 +104,28 @@ async function serve(kind: 'bare' | 'hardened') {
     catalogue: { registries: notAsked },
     pulls: { begin: notAsked, find: notAsked },
     changes,
+    watch,
+    actions,
     audit,
     metrics: hardened ? counted : bare.metrics,
     readinessChecks: { store: none, loop: none, executor: none, audit: none },
     config,
     queue: {
-      admit: () => nothing,
+      caughtUp: none,
       reason: () => undefined,
       why: notAsked,
       overview: notAsked,
       allocated: () => empty,
-      learnHolders: none,
     },
     context: () => context,
     networks: ['none'],
     capacity: () => ({ ...empty, largest: empty }),
     checkImage: (reference) => reference,
-    logins: registryLogins(store, await openSeal(`${dataDir}/${sealFile}`), config.images),
+    logins,
     jobToken: notAsked,
     tokenUse,
     projects: { ensure: none, give: none },
     cancelJobsOfDisabled: none,
-    wake: nothing,
     publicUrl: () => 'http://localhost',
     now: Date.now,
     log,
@@ -130,6 +141,8 @@ async function serve(kind: 'bare' | 'hardened') {
     close: async () => {
       await app.close()
       await Promise.all([audit.close(), tokenUse.close()])
+      watch.close()
+      await changes.close()
       await store.close()
     },
   }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
 import { Platform, testImage } from '../support/platform.ts'
 import { connection, exchange, request, type RawAnswer } from './raw-http.ts'
@@ -382,7 +381,7 @@ describe('two hundred slow clients', () => {
 
 it('none of this was the server’s fault', async () => {
   await isWell()
+  // Not its state in /proc, which is another in every instant. A server that has exited before answers null.
+  assert.equal(await platform.stop(), 0)
   assert.doesNotMatch(platform.log, /"level":(50|60)/)
-  const status = await readFile(`/proc/${platform.serverPid}/status`, 'utf8')
-  assert.match(status, /^State:\s+[RS]/m)
 })

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { kubectl } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
@@ -51,10 +53,12 @@ describe(
     })
 
     it('finds the ending of a job whose objects were deleted while no server was there', async () => {
-      const id = await runs('echo up; sleep 2; echo down; exit 5')
+      const id = await runs('echo up; until [ -e go ]; do sleep 0.2; done; rm go; echo down; exit 5')
       await platform.stop('SIGKILL')
       await namespaced('delete', 'job', ...ofJob(id), '--wait=false')
-      await new Promise((resolve) => setTimeout(resolve, 4000))
+      await writeFile(join(platform.dataDir, 'arc/home/ada/go'), '')
+      const phase = () => namespaced('get', 'pod', ...ofJob(id), '-o', 'jsonpath={.items[*].status.phase}')
+      await eventually('its pod to have ended', async () => (await phase()) === 'Failed')
       await platform.start()
       const job = await platform.ended(id)
       assert.equal(job.exitCode, 5)

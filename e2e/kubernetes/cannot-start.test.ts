@@ -121,13 +121,10 @@ describe('a node that does not take what was planned for it', { skip }, () => {
     await assert.rejects(platform.submit('true', { cores: 40, memoryGb: 1 }), /no node has 40 cores, 1 GiB of memory/)
 
     await kubectl('uncordon', node.name)
-    const podOf = (path: string) => inNamespace('get', 'pods', '-o', `jsonpath={.items[*].${path}}`)
-    await eventually('it to be bound', async () => (await podOf('spec.nodeName')) === node.name)
+    const nodeOfPod = () => inNamespace('get', 'pods', '-o', 'jsonpath={.items[*].spec.nodeName}')
+    await eventually('it to be bound', async () => (await nodeOfPod()) === node.name)
     await jobs.cancel(id)
-    // What a kubelet would say and do, of which there is none on that node.
-    const pod = await podOf('metadata.name')
-    await inNamespace('patch', 'pod', pod, '--subresource=status', '-p', '{"status": {"phase": "Failed"}}')
-    await inNamespace('delete', 'pod', pod, '--force', '--grace-period=0', '--wait=false')
+    await node.endPods()
     assert.equal((await platform.ended(id)).state, 'cancelled')
   })
 })

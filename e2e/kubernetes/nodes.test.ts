@@ -10,11 +10,20 @@ const real = 'node-1'
 
 describe('several nodes', { skip }, () => {
   let platform: Platform
+  /** What is free while nothing runs: the platform of these tests offers each core twice. */
+  let own: number
   before(async () => {
+    // The platform counts the pods of others once a minute, and those of earlier tests may still be going.
+    await eventually('the node to be empty', async () => (await kubectl('get', 'pods', '-A', '-o', 'name')) === '', 120)
+    own = 2 * Number(await kubectl('get', 'node', real, '-o', 'jsonpath={.status.allocatable.cpu}'))
     platform = await Platform.make()
     await platform.start()
+    await freeBecomes(own)
   })
-  afterEach(() => platform.cancelAll())
+  afterEach(async () => {
+    await platform.cancelAll()
+    await freeBecomes(own)
+  })
   after(() => platform[Symbol.asyncDispose]())
 
   const running = async (request = {}) => {
@@ -22,33 +31,33 @@ describe('several nodes', { skip }, () => {
     await platform.becomes(id, 'running')
     return id
   }
-  /** Where the pods of all jobs are. */
-  const nodes = async (): Promise<string[]> =>
-    (await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'jsonpath={.items[*].spec.nodeName}')).split(' ')
+  /** Where the pods of jobs are. Those of a job that was cancelled before may still be there. */
+  const nodesOf = async (...ids: readonly string[]): Promise<string[]> => {
+    const selector = `canfar.net/id in (${ids.join(',')})`
+    const path = 'jsonpath={.items[*].spec.nodeName}'
+    return (await kubectl('get', 'pods', '-n', platform.namespace, '-l', selector, '-o', path)).split(' ')
+  }
   const freeBecomes = (cores: number) =>
     eventually(`${cores} cores to be free`, async () => (await platform.jobs().queue()).free.cores === cores)
   /** Of another's node the platform learns with its next listing. */
   const joined = async (offer: Record<string, string>): Promise<OtherNode> => {
-    const { free } = await platform.jobs().queue()
     const other = await OtherNode.join({ memory: '512Gi', pods: '100', ...offer })
-    // The platform of these tests offers each core twice.
-    await freeBecomes(free.cores + 2 * Number(offer['cpu']))
+    await freeBecomes(own + 2 * Number(offer['cpu']))
     return other
   }
 
   it('jobs go where the fewest cores are left over, though an empty node would be Kubernetes’ choice', async () => {
     await using _other = await joined({ cpu: '64' })
-    for (let i = 0; i < 3; i++) await running()
-    assert.deepEqual(await nodes(), [real, real, real])
+    const ids = [await running(), await running(), await running()]
+    assert.deepEqual(await nodesOf(...ids), [real, real, real])
   })
 
   it('nodes with GPUs are left to those that ask for some, though they would fit better', async () => {
     await using _other = await joined({ cpu: '1', 'nvidia.com/gpu': '4' })
-    await running()
-    await running()
-    assert.deepEqual(await nodes(), [real, real])
+    const ids = [await running(), await running()]
+    assert.deepEqual(await nodesOf(...ids), [real, real])
     const third = await platform.submit('true', { cores: 1, memoryGb: 1, gpus: 1 })
-    await eventually('the third to be bound', async () => (await nodes()).includes('node-2'))
+    await eventually('the third to be bound', async () => (await nodesOf(third)).includes('node-2'))
     await platform.jobs().cancel(third)
   })
 

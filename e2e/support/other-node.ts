@@ -6,7 +6,7 @@ export type Offer = Readonly<Record<string, string>>
 
 /**
  * A second node of the test cluster that says it is well and runs nothing. Kubernetes gives up a node that does not answer
- * only while another one does: a cluster in which none does suspects itself.
+ * only while another one does: a cluster in which none does suspects itself. It has no kubelet: see {@link OtherNode.endPods}.
  */
 export class OtherNode implements AsyncDisposable {
   readonly name: string
@@ -20,7 +20,7 @@ export class OtherNode implements AsyncDisposable {
   }
 
   /**
-   * @param offer - With one, it takes work: pods are bound to it, and nothing comes of them.
+   * @param offer - With one, it takes work: pods are bound to it, and nothing comes of them until they are ended.
    * @param taint - The key of a taint that keeps off those who do not tolerate it. Default: none with an offer, else one.
    */
   static async join(
@@ -47,6 +47,23 @@ export class OtherNode implements AsyncDisposable {
   async offers(offer: Offer): Promise<void> {
     this.#offer = offer
     await this.#beat()
+  }
+
+  /** Ends the pods that are bound to it, as a kubelet would: a pod that is deleted stays until its node says that it has ended. */
+  async endPods(): Promise<void> {
+    const names = '{range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"}{end}'
+    const onIt = ['--all-namespaces', '--field-selector', `spec.nodeName=${this.name}`]
+    const lines = (await kubectl('get', 'pods', ...onIt, '-o', `jsonpath=${names}`)).split('\n').filter(Boolean)
+    for (const [namespace = '', pod = ''] of lines.map((line) => line.split(' '))) {
+      const ended = JSON.stringify({ status: { phase: 'Failed' } })
+      try {
+        await kubectl('patch', 'pod', pod, '-n', namespace, '--subresource=status', '-p', ended)
+        await kubectl('delete', 'pod', pod, '-n', namespace, '--force', '--grace-period=0', '--wait=false')
+      } catch (error) {
+        // The platform may have removed it meanwhile.
+        if (!(error as Error).message.includes('NotFound')) throw error
+      }
+    }
   }
 
   async #beat(): Promise<void> {
@@ -80,5 +97,7 @@ export class OtherNode implements AsyncDisposable {
     this.#leaving.abort()
     await this.#beating
     await kubectl('delete', 'node', this.name)
+    // Afterwards, since no more come now. Kubernetes itself takes up to 80 s: the pod garbage collector looks every 20 s, twice, 40 s apart.
+    await this.endPods()
   }
 }

@@ -1,6 +1,6 @@
 import { jobScopes, type JobRequest, type JobScope, type Scope, type TokenRequest } from '@science-platform/contract'
 import { InvalidRequest } from '../job/invalid.ts'
-import type { StoredJob } from '../job/job.ts'
+import type { NewJob } from '../job/job.ts'
 import type { StoredToken } from '../store/store.ts'
 import type { Caller } from './authenticate.ts'
 import { defaultScopes } from './scopes.ts'
@@ -79,7 +79,7 @@ export function jobTokenScopes(
  * with: a job may submit another that outlives it, and none outlives what its user once allowed. Pure but for the ids.
  */
 export const tokensOfJobs = (
-  jobs: readonly StoredJob[],
+  jobs: readonly NewJob[],
   caller: Caller,
   secretOf: (jobId: string) => string,
 ): StoredToken[] =>

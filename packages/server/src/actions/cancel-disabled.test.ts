@@ -13,7 +13,12 @@ test('jobs of a disabled user end, more than fit into one transaction and those 
   })
   const { ids } = many.json<{ ids: string[] }>()
   const adas = await t.submit('ada')
-  const cancelling = startCancellingDisabled(t.store, { error: () => undefined }, () => t.clock.now)
+  const cancelling = startCancellingDisabled({
+    store: t.store,
+    changes: t.changes,
+    log: { error: () => undefined },
+    now: () => t.clock.now,
+  })
   await cancelling.now()
   assert.equal((await t.store.notEnded()).length, 1_101, 'nobody is disabled yet')
 
@@ -24,13 +29,13 @@ test('jobs of a disabled user end, more than fit into one transaction and those 
     (await t.store.notEnded()).map(({ id }) => id),
     [adas],
   )
-  const late = { ...(await t.store.job(ids[0] ?? ''))!, id: 'late0000', seq: 9e15, state: 'queued' as const }
+  const late = { ...(await t.store.job(ids[0] ?? ''))!, id: 'late0000', state: 'queued' as const }
   await t.store.submit({ jobs: [late], events: [] })
   await cancelling.now()
   assert.equal((await t.store.job('late0000'))?.state, 'cancelled')
 
   await t.store.changeDirectory(enableUser('bob'))
-  await t.store.submit({ jobs: [{ ...late, id: 'late0001', seq: 9e15 + 1 }], events: [] })
+  await t.store.submit({ jobs: [{ ...late, id: 'late0001' }], events: [] })
   await cancelling.now()
   assert.equal((await t.store.job('late0001'))?.state, 'queued')
   await cancelling.close()

@@ -1,35 +1,52 @@
 import { jobStates, isEnded } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { mayHappen } from '../job/lifecycle.ts'
+import type { StoredChange } from '../store/change.ts'
+import type { ChangeLog } from '../store/change-log.ts'
 import type { Store } from '../store/store.ts'
 import { cancelStep } from './cancel.ts'
 
-/** How often the store is asked, for what an administrative command wrote into it. */
-const restMs = 2_000
+/** How soon a failed attempt is made again. */
+const retryMs = 2_000
 
 /** Jobs that are cancelled in one transaction. */
 const atOnce = 500
 
 const cancellable = jobStates.filter((state) => !isEnded(state) && mayHappen(state, 'cancelRequested'))
 
-/** Ends the jobs of users who were disabled so. */
+/** Ends the jobs of users who were disabled with their jobs. */
 export interface CancelDisabled {
   /** Asks every such job to end that there is now. */
   now(): Promise<void>
   close(): Promise<void>
 }
 
+/** What {@link startCancellingDisabled} is built from. */
+export interface CancelDisabledDependencies {
+  readonly store: Pick<Store, 'usersToCancel' | 'jobs' | 'step'>
+  readonly changes: Pick<ChangeLog, 'follow'>
+  readonly log: Pick<Logger, 'error'>
+  /** Milliseconds since the epoch. @defaultValue the system's clock */
+  readonly now?: () => number
+}
+
 /**
- * Sees to it that users who were disabled with their jobs have none that run or wait, for as long as they are: also of a
- * submission that was under way when they were disabled, and when the server was killed half-way through.
+ * Ends the jobs of users who were disabled with their jobs: at the start, when another process disables a user, and when a
+ * submission that was under way then is stored.
  */
-export function startCancellingDisabled(
-  store: Pick<Store, 'usersToCancel' | 'jobs' | 'step'>,
-  log: Pick<Logger, 'error'>,
-  now: () => number = Date.now,
-): CancelDisabled {
+export function startCancellingDisabled({
+  store,
+  changes,
+  log,
+  now = Date.now,
+}: CancelDisabledDependencies): CancelDisabled {
+  let users: ReadonlySet<string> = new Set()
+  let retry: NodeJS.Timeout | undefined
+  let work = Promise.resolve()
+
   async function cancelAll(): Promise<void> {
-    for (const owner of await store.usersToCancel()) {
+    users = new Set(await store.usersToCancel())
+    for (const owner of users) {
       for (;;) {
         const jobs = await store.jobs({ owner, states: cancellable, sort: 'submitted', limit: atOnce })
         await store.step(
@@ -40,22 +57,29 @@ export function startCancellingDisabled(
     }
   }
 
-  let work = Promise.resolve()
   const next = (): Promise<void> => {
     const done = work.then(cancelAll)
     work = done.catch(() => undefined)
     return done
   }
-  const timer = setInterval(() => {
+  const inBackground = (): void => {
     next().catch((error: unknown) => {
-      log.error({ err: error }, 'the jobs of a disabled user could not be cancelled; it is tried again')
+      log.error({ err: error }, 'jobs of disabled users could not be cancelled, retrying')
+      clearTimeout(retry)
+      retry = setTimeout(inBackground, retryMs).unref()
     })
-  }, restMs)
-  timer.unref()
+  }
+  const concerns = ({ kind, owner = '' }: StoredChange): boolean =>
+    kind === 'user-changed' || (kind === 'submitted' && users.has(owner))
+  const stop = changes.follow((page) => {
+    if (page.some(concerns)) inBackground()
+  })
+  inBackground()
   return {
     now: next,
     async close() {
-      clearInterval(timer)
+      stop()
+      clearTimeout(retry)
       await work
     },
   }

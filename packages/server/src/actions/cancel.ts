@@ -13,24 +13,20 @@ export type Cancel = (
 /** What {@link canceller} is built from. */
 export interface CancelDependencies {
   readonly store: Pick<Store, 'step' | 'job'>
-  readonly wake: () => void
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
 /** The one way to cancel, whichever API it comes through. A job that has ended, or is ending, is left as it is. */
-export function canceller({ store, wake, now }: CancelDependencies): Cancel {
+export function canceller({ store, now }: CancelDependencies): Cancel {
   return async (found, caller) => {
     let before = found
     // A step is too late when the job moved on meanwhile. It can do so only a few times before it ends.
     for (;;) {
       const step = cancelStep(before, who(before, caller.account.name), now())
       if (step === undefined) return { before, job: before }
-      const [job] = await store.step([step])
-      if (job !== undefined) {
-        wake()
-        return { before, job }
-      }
+      const [taken] = await store.step([step])
+      if (taken !== undefined) return { before, job: taken.job }
       const current = await store.job(before.id)
       if (current === undefined) return { before, job: before }
       before = current
@@ -49,6 +45,7 @@ export function cancelStep(job: StoredJob, who: string, now: number): JobStep | 
   const endsNow = isEnded(nextState(job.state, { type: 'cancelRequested' }))
   return {
     jobId: job.id,
+    at: now,
     from: job.state,
     event: { type: 'cancelRequested' },
     change: {

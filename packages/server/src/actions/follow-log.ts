@@ -1,15 +1,14 @@
 import { isEnded } from '@science-platform/contract'
 import { attemptId, type StoredJob } from '../job/job.ts'
-import { formsOf } from './await-change.ts'
+import { formsOf, type JobWatch } from './job-watch.ts'
 import type { Executor } from '../executor/executor.ts'
-import type { JobChanges } from '../job/changes.ts'
 import type { Store } from '../store/store.ts'
 
 /** What {@link followJob} is built from. */
 export interface FollowDependencies {
   readonly store: Pick<Store, 'job'>
   readonly executor: Pick<Executor, 'followLog'>
-  readonly changes: Pick<JobChanges, 'watch'>
+  readonly watch: Pick<JobWatch, 'watch'>
 }
 
 /**
@@ -26,7 +25,7 @@ export async function* followJob(
   yield new Uint8Array()
   let position = start
   let following = 0
-  for await (const { attempt: latest, state } of formsOf(dependencies, job.id, signal)) {
+  for await (const { attempt: latest, state } of formsOf(dependencies, job, signal)) {
     const attempt = wanted ?? latest
     if (attempt !== following && following !== 0) position = 0
     following = attempt

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Config } from '../configuration/config.ts'
 import type { Executor } from '../executor/executor.ts'
@@ -6,13 +7,23 @@ import type { Store } from '../store/store.ts'
 const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 const jobsAtOnce = 200
+const changesAtOnce = 1_000
 
 /** How long an answer to an Idempotency-Key is remembered. */
 const idempotencyMs = dayMs
 
 /** Deletes, hour by hour from now on, what was kept for as long as the configuration says. Returns how to stop it. */
 export function startRetention(
-  store: Store,
+  store: Pick<
+    Store,
+    | 'deleteIdempotencyBefore'
+    | 'deleteRunHistoriesBefore'
+    | 'deleteStartForecastsBefore'
+    | 'deleteAuditBefore'
+    | 'deleteChangesBefore'
+    | 'attemptsEndedBetween'
+    | 'deleteJobsEndedBefore'
+  >,
   executor: Pick<Executor, 'deleteLog'>,
   config: Config['retention'],
   log: Logger,
@@ -25,6 +36,7 @@ export function startRetention(
     await store.deleteRunHistoriesBefore(now() - config.jobsDays * dayMs)
     await store.deleteStartForecastsBefore(now() - config.jobsDays * dayMs)
     await store.deleteAuditBefore(now() - config.auditDays * dayMs)
+    await deleteChanges()
     const logsEnd = now() - config.logsDays * dayMs
     for (const id of await store.attemptsEndedBetween(logsDeletedUntil, logsEnd)) await executor.deleteLog(id)
     logsDeletedUntil = logsEnd
@@ -33,6 +45,12 @@ export function startRetention(
       for (const id of attempts) await executor.deleteLog(id)
       if (attempts.length < jobsAtOnce) return
     }
+  }
+
+  /** In small transactions: other writes come between. */
+  async function deleteChanges(): Promise<void> {
+    const before = now() - config.changesDays * dayMs
+    while ((await store.deleteChangesBefore(before, changesAtOnce)) === changesAtOnce) await yieldToOthers()
   }
 
   let work = Promise.resolve()

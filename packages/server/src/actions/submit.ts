@@ -7,7 +7,7 @@ import type { Executor } from '../executor/executor.ts'
 import { newJobId } from '../job/ids.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
-import type { StoredJob } from '../job/job.ts'
+import type { NewJob } from '../job/job.ts'
 import { jobsOf } from '../job/submission.ts'
 import { JobIdTaken, type IdempotencyKey, type Store, type StoredEvent, type SubmitOutcome } from '../store/store.ts'
 
@@ -26,12 +26,11 @@ export interface SubmitDependencies {
   readonly jobToken: (jobId: string) => string
   readonly queue: {
     /**
-     * Checks that jobs of one request can run some day and have room to wait. Call the returned function when they are
-     * stored, or were not. @throws {InvalidRequest}
+     * Checks that jobs of one request can run some day and have room to wait. Call the returned function with the number of
+     * their change when they are stored, without one where they were not. @throws {InvalidRequest}
      */
-    readonly admit: (jobs: readonly StoredJob[]) => () => void
+    readonly admit: (jobs: readonly NewJob[]) => (change?: number) => void
   }
-  readonly wake: () => void
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -57,7 +56,7 @@ export type Submit = (submission: Submission) => Promise<SubmitOutcome>
  * The one way in for jobs, whichever API they come through.
  * @throws {InvalidRequest} naming the field; then nothing was stored.
  */
-export function submitter(dependencies: SubmitDependencies, nextSeq: () => number): Submit {
+export function submitter(dependencies: SubmitDependencies): Submit {
   const submit: Submit = async (submission) => {
     try {
       return await submitNew(submission)
@@ -96,7 +95,6 @@ export function submitter(dependencies: SubmitDependencies, nextSeq: () => numbe
         now,
         jobToken: jobTokenScopes(request, caller),
         newId: newJobId,
-        nextSeq,
       },
     )
     const events = jobs.map((job): StoredEvent => ({
@@ -109,6 +107,7 @@ export function submitter(dependencies: SubmitDependencies, nextSeq: () => numbe
     const sealed = registryAuth === undefined ? undefined : dependencies.logins.sealFor(image, registryAuth)
     const tokens = tokensOfJobs(jobs, caller, dependencies.jobToken)
     const entered = dependencies.queue.admit(jobs)
+    let change: number | undefined
     try {
       const outcome = await dependencies.store.submit({
         jobs,
@@ -118,10 +117,10 @@ export function submitter(dependencies: SubmitDependencies, nextSeq: () => numbe
         ...(idempotency === undefined ? {} : { idempotency }),
         audit: audit(jobs[0]?.id ?? ''),
       })
-      if (outcome.outcome === 'stored') dependencies.wake()
+      if (outcome.outcome === 'stored') change = outcome.change
       return outcome
     } finally {
-      entered()
+      entered(change)
     }
   }
 }

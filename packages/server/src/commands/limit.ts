@@ -116,7 +116,7 @@ const present = (limits: Record<string, number | undefined>): Record<string, num
 /** `limit clear` */
 async function clearLimits(kind: Kind, name: string, options: Location): Promise<void> {
   await changeStore(options, { action: 'limit clear', subject: `${kind}/${name}` }, async (store) => {
-    if (!(await store.clearHolder(kind, name)))
+    if (!(await store.clearHolder(kind, name, Date.now())))
       throw new InvalidRequest(
         kind,
         `nothing is set for the ${kind} ${name}`,

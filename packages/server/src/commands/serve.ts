@@ -13,7 +13,9 @@ import { tokenBytes, tokenOf } from '../lib/secrets/token-text.ts'
 import { openAuditTrail } from '../audit/trail.ts'
 import { freePort } from '../lib/free-port.ts'
 import { createApp } from '../http/server/app.ts'
+import { createActions } from '../actions/actions.ts'
 import { startCancellingDisabled } from '../actions/cancel-disabled.ts'
+import { JobWatch } from '../actions/job-watch.ts'
 import { refuseMalformed } from '../http/server/client-error.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http/server/request-limits.ts'
 import { openCatalogue } from '../image/catalogue/catalogue.ts'
@@ -21,14 +23,13 @@ import { openLocalImages } from '../image/store/open-local-images.ts'
 import { createPulls } from '../image/fetch/pulls.ts'
 import { requireAllowed } from '../image/access/require-allowed.ts'
 import { storeLimit } from '../image/store/store-limit.ts'
-import { JobChanges } from '../job/changes.ts'
 import { createLog } from '../lib/log.ts'
 import { offeredCapacity } from '../job/offered-capacity.ts'
 import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../actions/retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
 import { Loop, scoredMs } from '../scheduler/loop.ts'
-import { announcing } from '../store/announcing.ts'
+import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -69,7 +70,6 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const address = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
   const publicUrl = config.publicUrl ?? (isAnyAddress(host) ? `http://${hostname()}:${port}` : address)
 
-  const changes = new JobChanges()
   const metrics = createMetrics({
     jobsByState: () => store.jobsByState(),
     auditFault: () => audit.fault() !== undefined,
@@ -82,16 +82,19 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
       })),
     imageBytes: () => images.bytesUsed(),
   })
-  changes.watchAll((jobs) => {
-    metrics.jobs(jobs)
-  })
-  const opened = await openSqliteStore(databasePath(dataDir), {
+  const store = await openSqliteStore(databasePath(dataDir), {
     onCommit: (seconds) => {
       metrics.commit(seconds)
     },
   })
-  const store = announcing(opened, changes)
   parts.defer(() => store.close())
+  const changes = await ChangeLog.open(store, log)
+  parts.defer(() => changes.close())
+  parts.defer(
+    changes.follow((page) => {
+      metrics.changes(page)
+    }),
+  )
   const audit = openAuditTrail(store, log, Date.now)
   parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
@@ -157,7 +160,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   parts.defer(() => loop.close())
   parts.defer(startRetention(store, executor, config.retention, log))
 
-  const cancelDisabled = startCancellingDisabled(store, log)
+  const cancelDisabled = startCancellingDisabled({ store, changes, log })
   parts.defer(() => cancelDisabled.close())
 
   let largest: Capacity | undefined
@@ -166,6 +169,23 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     largest = offered.largest
     return offered
   }
+  const context = () => contextOf(capacity().largest, config.limits.interactive)
+  const checkImage = (reference: string): string => requireAllowed(reference, config.images)
+  const watch = new JobWatch(changes)
+  parts.defer(() => {
+    watch.close()
+  })
+  const actions = createActions({
+    store,
+    executor,
+    context,
+    networks: runtime.networks,
+    checkImage,
+    logins,
+    jobToken,
+    queue: { admit: (jobs) => loop.admit(jobs) },
+    now: Date.now,
+  })
   const app = createApp({
     store,
     executor,
@@ -173,6 +193,8 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
     catalogue,
     ...(pulls === undefined ? {} : { pulls }),
     changes,
+    watch,
+    actions,
     audit,
     metrics,
     readinessChecks: {
@@ -188,26 +210,22 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
       },
     },
     config,
-    context: () => contextOf(capacity().largest, config.limits.interactive),
+    context,
     networks: runtime.networks,
     queue: {
-      admit: (jobs) => loop.queue.admit(jobs),
+      caughtUp: () => loop.caughtUp(),
       reason: (job) => loop.reason(job),
       why: (job) => loop.why(job),
       overview: (account) => loop.overview(account),
       allocated: () => loop.queue.allocated(),
-      learnHolders: () => loop.learnHolders(),
     },
     capacity,
-    checkImage: (reference) => requireAllowed(reference, config.images),
+    checkImage,
     logins,
     jobToken,
     tokenUse,
     projects,
     cancelJobsOfDisabled: () => cancelDisabled.now(),
-    wake: () => {
-      loop.wake()
-    },
     publicUrl: () => publicUrl,
     now: Date.now,
     log,

@@ -56,6 +56,8 @@ export interface Config {
     readonly jobsDays: number
     /** How long the skaha list shows an ended session. */
     readonly sessionsHours: number
+    /** How long the change log is kept: readers that lag by more start anew. */
+    readonly changesDays: number
     /** How long the audit trail is kept. */
     readonly auditDays: number
   }

@@ -129,6 +129,7 @@ export const FileConfig = Type.Object(
         logsDays: Type.Number({ exclusiveMinimum: 0, default: 365 }),
         jobsDays: Type.Number({ exclusiveMinimum: 0, default: 365 }),
         sessionsHours: Type.Number({ minimum: 1, default: 24 }),
+        changesDays: Type.Number({ exclusiveMinimum: 0, default: 7 }),
         auditDays: Type.Number({ exclusiveMinimum: 0, default: 730 }),
       },
       { ...Closed, default: {} },

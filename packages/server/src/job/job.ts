@@ -6,7 +6,7 @@ export type StopReason = 'cancelled' | 'time-limit'
 /** A job as the store keeps it. Instants are milliseconds since the epoch. */
 export interface StoredJob {
   readonly id: string
-  /** Order of submission; grows. */
+  /** Order of submission: given by the store at the commit; grows. */
   readonly seq: number
   readonly owner: string
   readonly name: string
@@ -55,6 +55,9 @@ export interface StoredJob {
   /** Its owner deleted it on the skaha wire: gone from there, still in the history. */
   readonly removedAt?: number
 }
+
+/** A job to submit: the store gives it its `seq`. */
+export type NewJob = Omit<StoredJob, 'seq'>
 
 /** A try at running a job, as the store keeps it. */
 export interface StoredAttempt {

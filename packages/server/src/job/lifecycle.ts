@@ -1,4 +1,4 @@
-import type { JobState } from '@science-platform/contract'
+import type { JobChangeKind, JobState } from '@science-platform/contract'
 
 /**
  * What may happen to a job.
@@ -8,6 +8,7 @@ import type { JobState } from '@science-platform/contract'
  * - `failed`: it could not be started, or was killed by other than its exit. `lost`: nobody knows what became of it.
  * - `cancelRequested`, `timeLimitReached`: it is asked to end. `cancelled`, `timedOut`: so it has.
  * - `held`, `released`: its owner or a policy asks it to wait, or lets it go on.
+ * - `renewed`: its time begins anew. `removed`: its owner deleted it on the skaha wire. Neither changes the state.
  */
 export type LifecycleEvent =
   | { readonly type: 'exited'; readonly exitCode: number }
@@ -24,6 +25,8 @@ export type LifecycleEvent =
         | 'timeLimitReached'
         | 'cancelled'
         | 'timedOut'
+        | 'renewed'
+        | 'removed'
     }
 
 type Row = Partial<Record<LifecycleEvent['type'], JobState | 'by exit code'>>
@@ -47,12 +50,17 @@ export const transitions = {
     lost: 'failed',
     cancelRequested: 'stopping',
     timeLimitReached: 'stopping',
+    renewed: 'running',
   },
-  stopping: { cancelled: 'cancelled', timedOut: 'failed' },
-  succeeded: {},
-  failed: {},
-  cancelled: {},
+  stopping: { cancelled: 'cancelled', timedOut: 'failed', removed: 'stopping' },
+  succeeded: { removed: 'succeeded' },
+  failed: { removed: 'failed' },
+  cancelled: { removed: 'cancelled' },
 } as const satisfies Record<JobState, Row>
+
+/** What the change log calls an event: its name in kebab-case. */
+export const changeKindOf = (event: LifecycleEvent['type']): JobChangeKind =>
+  event.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) as JobChangeKind
 
 /** Thrown when an event meets a state that does not know it. */
 export class IllegalTransition extends Error {

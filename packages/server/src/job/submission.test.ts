@@ -9,13 +9,12 @@ import { newJobId } from './ids.ts'
 import { InvalidRequest } from './invalid.ts'
 import { jobName, replicaName } from './name.ts'
 import { contextOf } from './resources.ts'
-import { sequence } from './sequence.ts'
 import { jobsOf } from './submission.ts'
 
 const context = contextOf({ cores: 16, memoryGb: 64, gpus: 1 }, 5)
 const now = Date.parse('2026-11-23T08:00:00Z')
 const ada = { name: 'ada', groups: [{ name: 'survey' }, { name: 'radio' }] }
-const origin = { owner: ada, context, now, newId: newJobId, nextSeq: sequence(() => now) }
+const origin = { owner: ada, context, now, newId: newJobId }
 const jobs = (request: Partial<JobRequest>) => jobsOf({ name: 'n', image: 'localhost/a:1', ...request }, origin)
 const job = (request: Partial<JobRequest>) => {
   const [only] = jobs(request)
@@ -205,12 +204,4 @@ test('ids have the form of the wire and do not repeat', () => {
   const ids = Array.from({ length: 1000 }, () => newJobId())
   assert.equal(new Set(ids).size, 1000)
   for (const id of ids) assert.match(id, /^[a-z][a-z0-9]{7}$/)
-})
-
-test('the sequence grows even when the clock stands still or goes back', () => {
-  let time = 5000
-  const next = sequence(() => time)
-  const first = [next(), next()]
-  time = 10
-  assert.ok(first[0]! < first[1]! && first[1]! < next())
 })

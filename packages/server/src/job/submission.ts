@@ -2,7 +2,7 @@ import type { JobRequest, PlatformContext, JobScope } from '@science-platform/co
 import { checkCommandSize } from './command-size.ts'
 import { parseCommand } from './command.ts'
 import { checkEnvironment } from './environment.ts'
-import type { StoredJob } from './job.ts'
+import type { NewJob } from './job.ts'
 import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 import { timingOf } from './timing.ts'
@@ -15,8 +15,8 @@ const defaultTimeSeconds = 1_209_600
 const defaultGraceSeconds = 30
 
 /**
- * The jobs that a request stands for: one, or `replicas` of them, ready to be stored. Pure: ids, numbers and the time
- * come in. `image` and `memoryGb` and the rest have passed the schema; what the schema cannot say is checked here.
+ * The jobs that a request stands for: one, or `replicas` of them, ready to be stored. Pure: ids and the time come
+ * in. `image` and `memoryGb` and the rest have passed the schema; what the schema cannot say is checked here.
  * @throws {InvalidRequest} naming the field; then there is nothing to store.
  */
 export function jobsOf(
@@ -28,10 +28,9 @@ export function jobsOf(
     /** What the jobs' own tokens may be used for; absent: they have none. */
     readonly jobToken?: readonly JobScope[] | undefined
     readonly newId: () => string
-    readonly nextSeq: () => number
   },
-): StoredJob[] {
-  const { owner, context, now, jobToken, newId, nextSeq } = origin
+): NewJob[] {
+  const { owner, context, now, jobToken, newId } = origin
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
@@ -44,7 +43,6 @@ export function jobsOf(
   const arrayId = many ? newId() : undefined
   return Array.from({ length: count }, (_, i) => ({
     id: newId(),
-    seq: nextSeq(),
     owner: owner.name,
     name: replicaName(name, i + 1, count),
     image: request.image,

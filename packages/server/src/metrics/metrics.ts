@@ -1,6 +1,5 @@
 import { isEnded, type JobState } from '@science-platform/contract'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { StoredJob } from '../job/job.ts'
 
 /** What those who watch the platform are told, in the format of Prometheus. Labels name no user, no job and no image. */
 export interface Metrics {
@@ -11,8 +10,15 @@ export interface Metrics {
     readonly status: number
     readonly seconds: number
   }): void
-  /** Jobs are now as they are here. */
-  jobs(jobs: readonly StoredJob[]): void
+  /** These changes of jobs were committed. */
+  changes(
+    changes: readonly {
+      readonly kind: string
+      readonly subject: string
+      readonly to?: JobState
+      readonly causeCode?: string
+    }[],
+  ): void
   /** Something happened to an attempt: how long its image took to fetch is seen from it. */
   event(event: { readonly attemptId: string; readonly at: number; readonly reason: string }): void
   /** A transaction was committed. */
@@ -142,26 +148,27 @@ export function createMetrics({ jobsByState, auditFault, estimateScores, registr
   })
   collectDefaultMetrics({ register: registry })
 
-  /** When images began to be fetched, by attempt. */
+  /** When images began to be fetched, by job. */
   const fetching = new Map<string, number>()
   return {
     request: ({ route, method, status, seconds }) => {
       requests.inc({ route, method, status })
       requestSeconds.observe({ route, method }, seconds)
     },
-    jobs: (jobs) => {
-      for (const { id, attempt, state, cause } of jobs) {
-        if (state === 'starting') placements.inc()
-        if (!isEnded(state)) continue
-        ended.inc({ cause: cause?.code ?? 'unknown' })
-        fetching.delete(`${id}-${attempt}`)
+    changes: (changes) => {
+      for (const { kind, subject, to, causeCode } of changes) {
+        if (kind === 'placed') placements.inc()
+        if (to === undefined || !isEnded(to) || kind === 'removed') continue
+        ended.inc({ cause: causeCode ?? 'unknown' })
+        fetching.delete(subject)
       }
     },
     event: ({ attemptId, at, reason }) => {
-      if (reason === 'Pulling') fetching.set(attemptId, at)
-      const since = fetching.get(attemptId)
+      const jobId = attemptId.slice(0, attemptId.lastIndexOf('-'))
+      if (reason === 'Pulling') fetching.set(jobId, at)
+      const since = fetching.get(jobId)
       if (reason !== 'Pulled' || since === undefined) return
-      fetching.delete(attemptId)
+      fetching.delete(jobId)
       fetchSeconds.observe(Math.max(0, at - since) / 1000)
     },
     commit: (seconds) => {

@@ -2,9 +2,10 @@ import { isEnded, type QueueOverview, type Why } from '@science-platform/contrac
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
-import type { JobChanges } from '../job/changes.ts'
-import { attemptId, type StoredJob } from '../job/job.ts'
+import { attemptId, type NewJob, type StoredJob } from '../job/job.ts'
+import type { ChangeLog } from '../store/change-log.ts'
 import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
+import { ChangeReader } from './change-reader.ts'
 import { Queue } from './queue.ts'
 import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
@@ -25,10 +26,10 @@ export const scoredMs = 30 * 86_400_000
 
 /** What the loop needs of the rest of the platform. */
 export interface LoopDependencies {
-  /** Announces what it stores to `changes`. */
   readonly store: Store
   readonly executor: Executor
-  readonly changes: JobChanges
+  /** The change log of the store. */
+  readonly changes: ChangeLog
   readonly policy: Policy
   /** Everything an executor must know of a job's attempt. */
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
@@ -65,12 +66,23 @@ export class Loop {
   /** Calls off the next look without having been woken. */
   #stay: () => void = () => {}
   #cycle: Promise<void> = Promise.resolve()
-  #unwatch: () => void = () => {}
+  #stopReading: () => void = () => {}
+  readonly #reader: ChangeReader
+  /** Calls of the executor under way, by what is done to which attempt. */
+  readonly #underWay = new Map<string, Promise<void>>()
 
-  constructor(parts: LoopDependencies) {
-    this.#dependencies = parts
-    this.#clock = parts.clock ?? machineClock
-    this.queue = new Queue(parts.policy, this.#now())
+  constructor(dependencies: LoopDependencies) {
+    this.#dependencies = dependencies
+    this.#clock = dependencies.clock ?? machineClock
+    this.queue = new Queue(dependencies.policy, this.#now())
+    this.#reader = new ChangeReader({
+      log: dependencies.changes,
+      store: dependencies.store,
+      queue: this.queue,
+      onJobs: (jobs) => {
+        this.#dueAt = Math.min(this.#dueAt, this.#firstDue(jobs))
+      },
+    })
   }
 
   /** Finds out what there is, and begins. */
@@ -78,18 +90,15 @@ export class Loop {
     const { store, executor, changes } = this.#dependencies
     const { queue } = this
     await executor.open()
-    this.#unwatch = changes.watchAll((jobs) => {
-      queue.learn(jobs)
-      this.wake()
-    })
     queue.learnNodes(await executor.nodes())
     await rebuildIfLost(store, this.#dependencies.policy, this.#now())
     queue.learnHistories(await store.runHistories())
     queue.learnShares(await store.shares())
     queue.learnStarts(await store.startForecasts(outcomesKept))
-    await this.learnHolders()
-    queue.learn(await store.notEnded())
-    queue.learnAttempts(await store.attempts([...queue.jobCache.active()].map((job) => job.id)))
+    await this.#reader.load()
+    this.#stopReading = changes.onChange(() => {
+      if (this.#reader.hasNews()) this.wake()
+    })
     executor.onChange(() => {
       this.wake()
     })
@@ -109,23 +118,38 @@ export class Loop {
     this.#cycle = this.#work()
   }
 
-  /** Fulfilled when it waits for something to happen: for whoever moves its clock on. */
+  /** Fulfilled when it waits for something to happen: tests move the clock on then. */
   async resting(): Promise<void> {
-    while (this.#is('working') || this.#is('woken')) await this.#cycle
+    await this.#dependencies.changes.refresh()
+    while (this.#is('working') || this.#is('woken') || this.#underWay.size > 0)
+      await Promise.all([this.#cycle, ...this.#underWay.values()])
   }
 
   /** Ends after the cycle under way. Attempts go on. */
   async close(): Promise<void> {
     this.#state = 'closed'
-    this.#unwatch()
+    this.#stopReading()
     this.#stay()
     await this.#cycle
+    await Promise.all(this.#underWay.values())
   }
 
-  /** Reads what is set for users and groups, which other processes may have changed. */
-  async learnHolders(): Promise<void> {
-    this.queue.learnHolders(await this.#dependencies.store.holders())
-    this.wake()
+  /** Fulfilled when the queue knows everything that is committed by now. */
+  caughtUp(): Promise<void> {
+    return this.#reader.sync()
+  }
+
+  /**
+   * Checks that jobs of one request can run some day and have room to wait. They count as waiting from then on: call the
+   * returned function with the number of their change when they are stored, without one where they were not.
+   * @throws {InvalidRequest}
+   */
+  admit(jobs: readonly NewJob[]): (change?: number) => void {
+    const leave = this.queue.admit(jobs)
+    return (change) => {
+      if (change === undefined) leave()
+      else this.#reader.whenRead(change, leave)
+    }
   }
 
   /** The nodes that jobs may run on. */
@@ -142,6 +166,7 @@ export class Loop {
 
   /** Why a job waits, at length. */
   async why(job: StoredJob): Promise<Why> {
+    await this.caughtUp()
     const why = this.queue.why(job, this.#now(), await this.#scores())
     const waiting = job.state === 'starting' ? this.reason(job) : undefined
     return waiting === undefined ? why : { ...why, summary: waiting }
@@ -149,6 +174,7 @@ export class Loop {
 
   /** The queue as a whole, and what of it a user and their groups have. */
   async overview({ name, groups }: StoredAccount): Promise<QueueOverview> {
+    await this.caughtUp()
     const holders = [
       { kind: 'user', name } as const,
       ...groups.map((group) => ({ kind: 'group', name: group.name }) as const),
@@ -199,14 +225,14 @@ export class Loop {
 
   /** One cycle. */
   async #once(): Promise<void> {
-    const { executor, store } = this.#dependencies
+    const { executor } = this.#dependencies
     const { queue } = this
     const observed = await executor.list()
     this.#waiting = new Map(
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
     queue.learnNodes(await executor.nodes())
-    queue.learnHolders(await store.holders())
+    await this.#reader.sync()
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
     const now = this.#now()
@@ -230,23 +256,45 @@ export class Loop {
       this.#told.delete(id)
       this.#deadlines.forget(id)
       for (const reason of warningReasons) this.#warned.delete(warningKey(id, reason))
-      await executor.forget(id)
+      this.#call(`forget ${id}`, () => executor.forget(id))
     }
     for (const { attemptId: id, graceSeconds } of agreement.stop) {
       if (this.#told.has(id)) continue
-      await executor.stop(id, graceSeconds)
-      this.#told.add(id)
+      this.#call(`stop ${id}`, async () => {
+        await executor.stop(id, graceSeconds)
+        this.#told.add(id)
+      })
     }
     await Promise.all([...agreement.start, ...placed].map((job) => this.#start(job)))
-    if (steps.length > 0) this.wake()
+    // What ended is forgotten by the next cycle, and a plan that was full goes on.
+    if (steps.length > 0 || placed.length > 0) this.wake()
   }
 
-  /** Commits steps. The queue learns of them through the store's announcement. */
+  /**
+   * Calls the executor without waiting for it: ending one attempt, or removing its files, takes long and delays no other. A
+   * call that failed is made again by the next cycle, which sees that it is still needed.
+   */
+  #call(what: string, call: () => Promise<void>): void {
+    if (this.#underWay.has(what)) return
+    const done = call()
+      .catch((error: unknown) => {
+        this.#dependencies.log.warn(
+          { err: error, attemptId: what.slice(what.indexOf(' ') + 1) },
+          'executor call failed, retrying',
+        )
+      })
+      .finally(() => this.#underWay.delete(what))
+    this.#underWay.set(what, done)
+  }
+
+  /** Commits steps and applies them to the queue. */
   async #take(steps: readonly JobStep[]): Promise<StoredJob[]> {
     const { store } = this.#dependencies
     let taken: StoredJob[] = []
     try {
-      taken = await store.step(steps)
+      const outcomes = await store.step(steps)
+      this.#reader.applyOwn(outcomes)
+      taken = outcomes.map(({ job }) => job)
     } finally {
       // Those that were not taken, because the job had moved on or the disk is full, were foreseen in vain.
       const ids = new Set(taken.map((job) => job.id))
@@ -271,6 +319,7 @@ export class Loop {
       const endedAt = this.#now()
       const step: JobStep = {
         jobId: job.id,
+        at: endedAt,
         from: 'starting',
         event: { type: 'failed' },
         change: { endedAt, cause },
@@ -288,6 +337,7 @@ export class Loop {
       const number = job.attempt + 1
       return {
         jobId: id,
+        at,
         from: 'queued' as const,
         event: { type: 'placed' as const },
         change: { attempt: number },
@@ -323,6 +373,7 @@ export class Loop {
       .filter((job) => (this.#deadlineOf(job) ?? Infinity) <= at)
       .map((job) => ({
         jobId: job.id,
+        at,
         from: 'running' as const,
         event: { type: 'timeLimitReached' as const },
         change: { stopReason: 'time-limit' as const },

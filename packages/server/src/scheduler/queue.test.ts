@@ -35,6 +35,7 @@ function running(job: StoredJob, placedAt: number): StoredJob {
 }
 const ending = (job: StoredJob, endedAt: number): JobStep => ({
   jobId: job.id,
+  at: 1,
   from: 'running',
   event: { type: 'exited', exitCode: 0 },
   change: { endedAt, exitCode: 0, cause: { code: 'exited', message: '' } },
@@ -261,7 +262,7 @@ test('where nodes queue what they are given, starts are foretold by what they ru
   const median = Date.parse(expectedStart?.p50 ?? '')
   assert.ok(median > 1000 && median <= hour, `${expectedStart?.p50} is when the first is expected to end`)
   assert.deepEqual(queue.placing(second, 1000), {}, 'it is handed over, not started')
-  const step: JobStep = { jobId: second.id, from: 'starting', event: { type: 'started' } }
+  const step: JobStep = { jobId: second.id, at: 1, from: 'starting', event: { type: 'started' } }
   assert.equal(queue.foresee(step, median).scores?.[0]?.outcome, 'inside')
 })
 

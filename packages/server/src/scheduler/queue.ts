@@ -1,6 +1,6 @@
 import { isEnded, type JobState, type QueueOverview, type Why } from '@science-platform/contract'
 import type { Node } from '../executor/executor.ts'
-import type { StoredAttempt, StoredJob } from '../job/job.ts'
+import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
 import { activeStates, nextState } from '../job/lifecycle.ts'
 import type { Capacity } from '../job/resources.ts'
 import type {
@@ -130,7 +130,7 @@ export class Queue {
    * from then on, until the returned function is called: when they are learned, or were not stored.
    * @throws {InvalidRequest} naming what is too much.
    */
-  admit(jobs: readonly StoredJob[]): () => void {
+  admit(jobs: readonly NewJob[]): () => void {
     const [first] = jobs
     if (first === undefined) return () => {}
     const setFor = (holder: HolderName): Holder | undefined => {

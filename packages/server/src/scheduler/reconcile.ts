@@ -56,6 +56,7 @@ function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: nu
   const startedAt = seen.startedAt ?? now
   return {
     jobId: job.id,
+    at: startedAt,
     from: 'starting',
     event: { type: 'started' },
     change: {
@@ -90,6 +91,7 @@ function ended(
   const unseenStart = startedAt !== undefined && job.startedAt === undefined
   return {
     jobId: job.id,
+    at: endedAt,
     from: job.state,
     event,
     change: {

@@ -3,9 +3,9 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { AuditEntry } from '../audit/entry.ts'
 import { verifyTrail } from '../audit/verify.ts'
-import type { StoredJob } from '../job/job.ts'
+import type { NewJob, StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
-import { sequence } from '../job/sequence.ts'
+import { CursorTooOld } from './change.ts'
 import {
   JobIdTaken,
   type AuditFilter,
@@ -17,13 +17,13 @@ import {
   type StoredToken,
 } from './store.ts'
 
-const nextSeq = sequence()
+let jobsMade = 0
 
-/** A job as a test needs it; any part may be given. */
+/** A job as a test needs it; any part may be given. A store gives it a `seq` of its own. */
 export function someJob(parts: Partial<StoredJob> = {}): StoredJob {
   return {
     id: newJobId(),
-    seq: nextSeq(),
+    seq: ++jobsMade,
     owner: 'ada',
     name: 'job',
     image: 'localhost/test:1',
@@ -49,7 +49,7 @@ const wishes = {
   by: 3_000,
   group: 'survey',
   gpuKind: 'a100',
-} as const satisfies Partial<StoredJob>
+} as const satisfies Partial<NewJob>
 
 const audited = (change: Partial<AuditEntry> = {}): AuditEntry => ({
   at: 1,
@@ -102,11 +102,11 @@ export function describeStore(
         taskCount: 2,
         ...wishes,
       })
-      assert.deepEqual(await submit(store, job), { outcome: 'stored', ids: [job.id] })
-      assert.deepEqual(await store.job(job.id), job)
+      assert.deepEqual(await submit(store, job), { outcome: 'stored', ids: [job.id], change: 1 })
+      assert.deepEqual(await store.job(job.id), { ...job, seq: 1 })
       await store.close()
       store = await place.open()
-      assert.deepEqual(await store.job(job.id), job)
+      assert.deepEqual(await store.job(job.id), { ...job, seq: 1 })
       assert.deepEqual(await store.events(job.id), [queued(job)])
       assert.equal(await store.job('zzzzzzzz'), undefined)
     })
@@ -114,7 +114,7 @@ export function describeStore(
     test("gives a job by its id and owner, and no other's", async () => {
       const job = someJob()
       await submit(store, job)
-      assert.deepEqual(await store.job(job.id, 'ada'), job)
+      assert.deepEqual(await store.job(job.id, 'ada'), { ...job, seq: 1 })
       assert.equal(await store.job(job.id, 'bob'), undefined)
     })
 
@@ -122,7 +122,7 @@ export function describeStore(
       const [first, twin, other] = [someJob(), someJob(), someJob()]
       const outcomes = await Promise.allSettled([
         submit(store, first),
-        submit(store, twin, { ...twin, seq: nextSeq() }),
+        submit(store, twin, { ...twin }),
         submit(store, other),
       ])
       assert.deepEqual(
@@ -148,7 +148,7 @@ export function describeStore(
         store.submit({ jobs: [again], events: [], idempotency }),
       ])
       assert.deepEqual(answers, [
-        { outcome: 'stored', ids: [job.id] },
+        { outcome: 'stored', ids: [job.id], change: 1 },
         { outcome: 'repeated', ids: [job.id] },
       ])
       const other = { jobs: [someJob()], events: [], idempotency: { ...idempotency, fingerprint: 'g' } }
@@ -166,14 +166,20 @@ export function describeStore(
     test('takes a step from the state it names and from no other', async () => {
       const job = someJob()
       await submit(store, job)
-      const place = { jobId: job.id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } } as const
+      const place = {
+        jobId: job.id,
+        from: 'queued',
+        event: { type: 'placed' },
+        change: { attempt: 1 },
+        at: 5,
+      } as const
       const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
       const [placed] = await store.step([{ ...place, attempt, events: [queued(job)] }])
-      assert.equal(placed?.state, 'starting')
-      assert.equal(placed.attempt, 1)
+      assert.equal(placed?.job.state, 'starting')
+      assert.equal(placed.job.attempt, 1)
       assert.deepEqual(await store.step([{ ...place, events: [queued(job)] }]), [])
       assert.equal((await store.events(job.id)).length, 2)
-      const started = { jobId: job.id, from: 'starting', event: { type: 'started' } } as const
+      const started = { jobId: job.id, at: 6, from: 'starting', event: { type: 'started' } } as const
       await store.step([
         { ...started, change: { startedAt: 6, deadlineAt: 66 }, attempt: { ...attempt, startedAt: 6 } },
       ])
@@ -181,15 +187,16 @@ export function describeStore(
       const [ended] = await store.step([
         {
           jobId: job.id,
+          at: 1,
           from: 'running',
           event: { type: 'exited', exitCode: 3 },
           change: { endedAt: 9, exitCode: 3, cause },
           attempt: { ...attempt, startedAt: 6, endedAt: 9, exitCode: 3, cause, usage: { cpuSeconds: 1.5 } },
         },
       ])
-      assert.deepEqual(ended, await store.job(job.id))
-      assert.equal(ended?.state, 'failed')
-      assert.deepEqual(ended.cause, cause)
+      assert.deepEqual(ended?.job, await store.job(job.id))
+      assert.equal(ended?.job.state, 'failed')
+      assert.deepEqual(ended.job.cause, cause)
       assert.deepEqual(await store.attempts([job.id]), [
         { ...attempt, startedAt: 6, endedAt: 9, exitCode: 3, cause, usage: { cpuSeconds: 1.5 } },
       ])
@@ -204,7 +211,7 @@ export function describeStore(
       const cancelled = jobs[3]
       assert.ok(cancelled)
       await store.step([
-        { jobId: cancelled.id, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 500 } },
+        { jobId: cancelled.id, at: 1, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 500 } },
       ])
       const names = async (parts: Partial<JobFilter>) => (await store.jobs(all('ada', parts))).map((job) => job.name)
       assert.deepEqual(await names({ sort: 'name' }), ['a%', 'a_', 'ab', 'b', 'c'])
@@ -215,6 +222,7 @@ export function describeStore(
       await store.step(
         [jobs[0], jobs[1]].map((job, i) => ({
           jobId: job?.id ?? '',
+          at: 1,
           from: 'queued',
           event: { type: 'cancelRequested' },
           change: { endedAt: 500 + i * 100 },
@@ -231,7 +239,9 @@ export function describeStore(
         }
         assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', { sort }))), sort)
       }
-      await store.remove(cancelled.id, 7)
+      await store.step([
+        { jobId: cancelled.id, at: 7, from: 'cancelled', event: { type: 'removed' }, change: { removedAt: 7 } },
+      ])
       assert.deepEqual(await names({ notRemoved: true, states: ['cancelled'] }), ['b', 'a%'])
       assert.equal((await store.job(cancelled.id))?.removedAt, 7)
     })
@@ -239,18 +249,198 @@ export function describeStore(
     test('moves the deadline of a job that runs, and of no other', async () => {
       const job = someJob()
       await submit(store, job)
-      assert.equal(await store.extendDeadline(job.id, 9), false)
-      await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' } }])
-      await store.step([{ jobId: job.id, from: 'starting', event: { type: 'started' }, change: { deadlineAt: 5 } }])
-      assert.equal(await store.extendDeadline(job.id, 9), true)
+      const renew = {
+        jobId: job.id,
+        at: 4,
+        from: 'running',
+        event: { type: 'renewed' },
+        change: { deadlineAt: 9 },
+      } as const
+      assert.deepEqual(await store.step([renew]), [])
+      await store.step([{ jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' } }])
+      await store.step([
+        { jobId: job.id, at: 2, from: 'starting', event: { type: 'started' }, change: { deadlineAt: 5 } },
+      ])
+      assert.equal((await store.step([renew])).length, 1)
       assert.equal((await store.job(job.id))?.deadlineAt, 9)
+    })
+
+    test('appends a change for each job that is submitted, and one for an array, with its numbers in order', async () => {
+      const [one, two] = [someJob({ submittedAt: 3 }), someJob({ submittedAt: 3 })]
+      const tasks = [1, 2, 3].map((taskIndex) => someJob({ arrayId: 'arr00000', taskIndex, taskCount: 3, name: 'a' }))
+      await submit(store, one, two)
+      await submit(store, ...tasks)
+      assert.deepEqual(await store.changesAfter(0, 10), [
+        { number: 1, at: 3, kind: 'submitted', owner: 'ada', subject: one.id, name: 'job', to: 'queued' },
+        { number: 2, at: 3, kind: 'submitted', owner: 'ada', subject: two.id, name: 'job', to: 'queued' },
+        {
+          number: 3,
+          at: 1_000,
+          kind: 'submitted',
+          owner: 'ada',
+          subject: 'arr00000',
+          arrayId: 'arr00000',
+          tasks: { first: 1, last: 3 },
+          name: 'a',
+          to: 'queued',
+        },
+      ])
+      assert.equal(await store.logHead(), 3)
+      assert.deepEqual(ids(await store.tasks('arr00000', 2, 3)), ids(tasks.slice(1)))
+      assert.deepEqual(ids(await store.jobsById([two.id, one.id, 'zzzzzzzz'])).toSorted(), ids([one, two]).toSorted())
+    })
+
+    test('appends what a step changed, with what its readers need, and nothing for one that was too late', async () => {
+      const job = someJob({ arrayId: 'arr00000' })
+      await submit(store, job)
+      const place: JobStep = { jobId: job.id, at: 5, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } }
+      const cause = { code: 'exited', message: 'It exited with 3.' } as const
+      const [placed] = await store.step([place])
+      await store.step([place])
+      await store.step([
+        {
+          jobId: job.id,
+          at: 9,
+          from: 'starting',
+          event: { type: 'exited', exitCode: 3 },
+          change: { endedAt: 9, exitCode: 3, cause },
+        },
+        { jobId: job.id, at: 11, from: 'failed', event: { type: 'removed' }, change: { removedAt: 11 } },
+      ])
+      await store.addEvents([{ jobId: job.id, at: 12, type: 'Normal', reason: 'Late', message: 'a\0b' }])
+      const common = { owner: 'ada', subject: job.id, arrayId: 'arr00000', name: 'job' }
+      assert.equal(placed?.change, 2)
+      assert.deepEqual(await store.changesAfter(1, 10), [
+        { number: 2, at: 5, kind: 'placed', ...common, from: 'queued', to: 'starting' },
+        {
+          number: 3,
+          at: 9,
+          kind: 'exited',
+          ...common,
+          from: 'starting',
+          to: 'failed',
+          exitCode: 3,
+          causeCode: 'exited',
+        },
+        { number: 4, at: 11, kind: 'removed', ...common, from: 'failed', to: 'failed' },
+        { number: 5, at: 12, kind: 'noted', ...common },
+      ])
+      assert.equal((await store.events(job.id)).at(-1)?.message, 'ab')
+    })
+
+    test('appends what changed of limits, users and tokens, and what retention deleted', async () => {
+      const job = someJob()
+      await submit(store, job)
+      await store.setHolder({ kind: 'user', name: 'ada', limits: {}, setAt: 1 })
+      await store.clearHolder('user', 'ada', 2)
+      await store.clearHolder('user', 'ada', 3)
+      await store.changeDirectory(() => people)
+      await store.addToken(token('a', { account: 'ada' }))
+      await store.addToken(token('b', { account: 'ada', madeWith: 'a' }))
+      await store.revokeToken('a', 7)
+      await store.revokeToken('a', 8)
+      await store.step([
+        { jobId: job.id, at: 9, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 9 } },
+      ])
+      await store.deleteJobsEndedBefore(10, 10)
+      assert.deepEqual(
+        (await store.changesAfter(1, 100)).map(({ kind, subject }) => `${kind} ${subject}`),
+        [
+          'limit-set user ada',
+          'limit-cleared user ada',
+          'group-changed survey',
+          'user-changed ada',
+          'user-changed bob',
+          'project-changed night',
+          'token-revoked a',
+          'token-revoked b',
+          `cancel-requested ${job.id}`,
+          `deleted ${job.id}`,
+        ],
+      )
+    })
+
+    test('gives numbers without gaps where writes fail between others, and those of another process follow on', async () => {
+      const [first, taken] = [someJob(), someJob()]
+      await submit(store, first)
+      const other = await place.open()
+      const outcomes = await Promise.allSettled([
+        submit(store, taken),
+        submit(store, { ...first }),
+        submit(other, someJob()),
+        submit(store, someJob()),
+      ])
+      assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 1)
+      await submit(other, someJob())
+      const numbers = (await store.changesAfter(0, 100)).map(({ number }) => number)
+      assert.deepEqual(numbers, [1, 2, 3, 4, 5])
+      const seqs = (await store.notEnded()).map(({ seq }) => seq)
+      assert.deepEqual(seqs, [1, 2, 3, 4, 5])
+      assert.equal(other.logId, store.logId)
+      await other.close()
+    })
+
+    test('deletes old changes piece by piece, and tells who reads on from what is deleted', async () => {
+      for (const submittedAt of [10, 20, 15, 30])
+        await submit(store, someJob({ submittedAt, owner: `o${submittedAt}` }))
+      assert.equal(await store.deleteChangesBefore(20, 1), 1)
+      assert.equal(await store.deleteChangesBefore(20, 1), 0, 'what a clock that was set back left is kept')
+      await assert.rejects(store.changesAfter(0, 10), CursorTooOld)
+      assert.deepEqual(
+        (await store.changesAfter(1, 10)).map(({ number }) => number),
+        [2, 3, 4],
+      )
+      assert.deepEqual(
+        (await store.changesAfter(1, 10, 'o15')).map(({ number }) => number),
+        [3],
+      )
+      await assert.rejects(store.changesAfter(5, 10), CursorTooOld, 'beyond the head')
+      assert.equal(await store.deleteChangesBefore(1_000, 10), 3)
+      assert.deepEqual(await store.changesAfter(4, 10), [])
+      await assert.rejects(store.changesAfter(3, 10), CursorTooOld)
+      await submit(store, someJob())
+      assert.equal((await store.changesAfter(4, 10))[0]?.number, 5)
+    })
+
+    test('gives hints after commits that appended, and none after others', async () => {
+      let hints = 0
+      const stop = store.onCommit(() => (hints += 1))
+      await submit(store, someJob())
+      assert.equal(hints, 1)
+      await store.checkWritable()
+      assert.equal(hints, 1)
+      stop()
+      await submit(store, someJob())
+      assert.equal(hints, 1)
+    })
+
+    test('finds the attempts of active jobs, however many there are', async () => {
+      const jobs = Array.from({ length: 1_201 }, () => someJob())
+      await submit(store, ...jobs)
+      await store.step(
+        jobs.slice(1).map(({ id }) => ({
+          jobId: id,
+          at: 1,
+          from: 'queued' as const,
+          event: { type: 'placed' as const },
+          change: { attempt: 1 },
+          attempt: { id: `${id}-1`, jobId: id, number: 1, node: 'here', placedAt: 1 },
+        })),
+      )
+      const wanted = jobs.slice(1).map(({ id }) => `${id}-1`)
+      const found = (await store.activeAttempts()).map(({ id }) => id)
+      assert.deepEqual(found.toSorted(), wanted.toSorted())
+      assert.equal((await store.attempts(ids(jobs))).length, 1_200)
+      assert.equal((await store.jobsById(ids(jobs))).length, 1_201)
     })
 
     test('keeps a secret until its job has ended', async () => {
       const job = someJob()
       await store.submit({ jobs: [job], events: [], secrets: new Map([[job.id, 'sealed']]) })
       assert.equal(await store.secret(job.id), 'sealed')
-      await store.step([{ jobId: job.id, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 1 } }])
+      await store.step([
+        { jobId: job.id, at: 1, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 1 } },
+      ])
       assert.equal(await store.secret(job.id), undefined)
     })
 
@@ -262,8 +452,8 @@ export function describeStore(
         [young, 20],
       ] as const) {
         const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
-        await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' }, attempt }])
-        await store.step([{ jobId: job.id, from: 'starting', event: { type: 'lost' }, change: { endedAt } }])
+        await store.step([{ jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' }, attempt }])
+        await store.step([{ jobId: job.id, at: 1, from: 'starting', event: { type: 'lost' }, change: { endedAt } }])
       }
       assert.deepEqual(await store.attemptsEndedBetween(10, 20), [])
       assert.deepEqual(await store.deleteJobsEndedBefore(20, 10), [`${old.id}-1`])
@@ -274,8 +464,9 @@ export function describeStore(
     test('charges with the step that ends a job: once, and not where the step is too late', async () => {
       const [first, second] = [someJob(), someJob()]
       await submit(store, first, second)
-      const ends = (job: StoredJob): JobStep => ({
+      const ends = (job: NewJob): JobStep => ({
         jobId: job.id,
+        at: 1,
         from: 'starting',
         event: { type: 'exited', exitCode: 0 },
         change: { endedAt: 9 },
@@ -300,7 +491,7 @@ export function describeStore(
       assert.deepEqual(await store.step([ends(first)]), [], 'it has not been placed')
       assert.deepEqual(await store.shares(), [])
       for (const job of [first, second]) {
-        await store.step([{ jobId: job.id, from: 'queued', event: { type: 'placed' } }])
+        await store.step([{ jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' } }])
         await store.step([ends(job), ends(job)])
       }
       assert.deepEqual(await store.shares(), [{ user: 'ada', coreHours: 2.25, at: 2 }])
@@ -335,12 +526,13 @@ export function describeStore(
         const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
         const endedAt = i === 0 ? 100 : 99
         await store.step([
-          { jobId: job.id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 }, attempt },
+          { jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 }, attempt },
         ])
         if (i < 3)
           await store.step([
             {
               jobId: job.id,
+              at: 1,
               from: 'starting',
               event: { type: 'exited', exitCode: 0 },
               change: { endedAt },
@@ -378,8 +570,8 @@ export function describeStore(
       await store.setHolder(ada)
       await store.setHolder(group)
       assert.deepEqual(await store.holders(), [group, ada])
-      assert.equal(await store.clearHolder('user', 'ada'), true)
-      assert.equal(await store.clearHolder('user', 'ada'), false)
+      assert.equal(await store.clearHolder('user', 'ada', 3), true)
+      assert.equal(await store.clearHolder('user', 'ada', 3), false)
       assert.deepEqual(await store.holders(), [group])
     })
 

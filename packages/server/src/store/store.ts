@@ -1,7 +1,8 @@
 import type { JobSort, JobState } from '@science-platform/contract'
 import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
-import type { StoredAttempt, StoredJob } from '../job/job.ts'
+import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
+import type { StoredChange } from './change.ts'
 
 /** Something that happened to a job, for its owner to read. */
 export interface StoredEvent {
@@ -193,13 +194,23 @@ export interface AuditFilter {
 export type JobChange = Partial<
   Pick<
     StoredJob,
-    'imageDigest' | 'startedAt' | 'endedAt' | 'deadlineAt' | 'exitCode' | 'cause' | 'attempt' | 'stopReason'
+    | 'imageDigest'
+    | 'startedAt'
+    | 'endedAt'
+    | 'deadlineAt'
+    | 'exitCode'
+    | 'cause'
+    | 'attempt'
+    | 'stopReason'
+    | 'removedAt'
   >
 >
 
 /** One step of one job: written if the job is still in `from`, left alone otherwise. */
 export interface JobStep {
   readonly jobId: string
+  /** When it happens, in milliseconds since the epoch. */
+  readonly at: number
   readonly from: JobState
   readonly event: LifecycleEvent
   readonly change?: JobChange
@@ -236,9 +247,21 @@ export class JobIdTaken extends Error {
 
 /** What came of a submission under an Idempotency-Key. */
 export type SubmitOutcome =
-  | { readonly outcome: 'stored'; readonly ids: readonly string[] }
+  | {
+      readonly outcome: 'stored'
+      readonly ids: readonly string[]
+      /** The last of the changes that it made. */
+      readonly change: number
+    }
   | { readonly outcome: 'repeated'; readonly ids: readonly string[] }
   | { readonly outcome: 'conflict' }
+
+/** A job as a step left it. */
+export interface TakenStep {
+  readonly job: StoredJob
+  /** The number of the change that the step appended. */
+  readonly change: number
+}
 
 /** A place among attempts that have ended. */
 export interface EndedAt {
@@ -254,7 +277,7 @@ export interface EndedAt {
 export interface Store {
   /** Stores jobs, all or none. Submissions that arrive together share one commit. @throws {JobIdTaken} */
   submit(submission: {
-    readonly jobs: readonly StoredJob[]
+    readonly jobs: readonly NewJob[]
     readonly events: readonly StoredEvent[]
     readonly secrets?: ReadonlyMap<string, string>
     /** Stored as they are, or revoked where the token that they were made with is no longer good. */
@@ -266,19 +289,36 @@ export interface Store {
   /** What was answered to this key before; undefined where it is new. */
   answeredBefore(idempotency: IdempotencyKey): Promise<SubmitOutcome | undefined>
   /** Takes steps, each in the transaction of all; returns the jobs as they are now, without those whose step was too late. */
-  step(steps: readonly JobStep[]): Promise<StoredJob[]>
+  step(steps: readonly JobStep[]): Promise<TakenStep[]>
+  /** Adds events that come with no step. */
   addEvents(events: readonly StoredEvent[]): Promise<void>
-  /** Moves the deadline of a running job; false where it does not run. */
-  extendDeadline(jobId: string, deadlineAt: number): Promise<boolean>
-  /** Marks a job as deleted on the skaha wire. */
-  remove(jobId: string, at: number): Promise<void>
+
+  /** The name of the change log: drawn with the database, and anew by a restore. */
+  readonly logId: string
+  /** The number of the newest change. */
+  logHead(): Promise<number>
+  /**
+   * At most `limit` changes after a number, in order; with `owner` only that user's.
+   * @throws {CursorTooOld} where some of them are deleted, or the number is beyond the head.
+   */
+  changesAfter(number: number, limit: number, owner?: string): Promise<StoredChange[]>
+  /** Calls `listener` after each commit of this process that appended changes: a hint to read the log. Returns how to stop it. */
+  onCommit(listener: () => void): () => void
+  /** Deletes at most `most` of the oldest changes from before `at`; returns how many. */
+  deleteChangesBefore(at: number, most: number): Promise<number>
 
   /** The job of an id; with `owner` only where it is that user's, so that another's costs what one that is not there costs. */
   job(id: string, owner?: string): Promise<StoredJob | undefined>
   jobs(filter: JobFilter): Promise<StoredJob[]>
   /** Every job that has not ended, in order of submission: what the loop works on. */
   notEnded(): Promise<StoredJob[]>
+  /** The jobs of these ids that there are. */
+  jobsById(ids: readonly string[]): Promise<StoredJob[]>
+  /** Tasks of an array by their place, the first and the last included. */
+  tasks(arrayId: string, first: number, last: number): Promise<StoredJob[]>
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
+  /** The latest attempt of every job that starts, runs or stops. */
+  activeAttempts(): Promise<StoredAttempt[]>
   events(jobId: string): Promise<StoredEvent[]>
   secret(jobId: string): Promise<string | undefined>
 
@@ -287,7 +327,7 @@ export interface Store {
   /** Sets it, instead of what was set before. */
   setHolder(holder: StoredHolder): Promise<void>
   /** Whether there was something set. */
-  clearHolder(kind: StoredHolder['kind'], name: string): Promise<boolean>
+  clearHolder(kind: StoredHolder['kind'], name: string, at: number): Promise<boolean>
   shares(): Promise<StoredShare[]>
   /** Writes all shares anew, from endings that are stored. */
   replaceShares(shares: readonly StoredShare[]): Promise<void>

@@ -3,6 +3,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AttemptRunner } from '../executor-contract.ts'
 import type { Observed } from '../executor.ts'
+import { isGone } from './api/api-client.ts'
 import { identitySource } from './credentials/kubeconfig.ts'
 import { FaultyWay } from './testing/fault-injecting-proxy.ts'
 import { ada, busybox, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
@@ -24,8 +25,12 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     assert.equal(way.clear(), 0, 'all that was ordered came to pass')
   })
   after(async () => {
-    await cluster.close()
-    way.close()
+    try {
+      await cluster.close()
+    } finally {
+      // Its connections would keep this process alive.
+      way.close()
+    }
   })
 
   const jobs = (): string => `/apis/batch/v1/namespaces/${cluster.namespace}/jobs`
@@ -33,8 +38,20 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   const hasJob = (attemptId: string): Promise<boolean> =>
     cluster.api.get(jobOf(attemptId), { signal: AbortSignal.timeout(10_000) }).then(
       () => true,
-      () => false,
+      (error: unknown) => {
+        if (isGone(error)) return false
+        throw error
+      },
     )
+  async function podsOf(attemptId: string): Promise<{ readonly name: string; readonly phase: string }[]> {
+    type Pods = {
+      readonly items: readonly { readonly metadata: { name: string }; readonly status: { phase: string } }[]
+    }
+    const query = { labelSelector: `job-name=test-${attemptId}` }
+    const path = `/api/v1/namespaces/${cluster.namespace}/pods`
+    const { items } = await cluster.api.get<Pods>(path, { query, signal: AbortSignal.timeout(10_000) })
+    return items.map(({ metadata: { name }, status: { phase } }) => ({ name, phase }))
+  }
   async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
     for (const deadline = Date.now() + 30_000; !(await holds());) {
       assert.ok(Date.now() < deadline, `after half a minute: not ${what}`)
@@ -72,11 +89,12 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
 
   it('too many requests: it waits as long as it is told, and then runs', async () => {
     const headers = { 'retry-after': '1' }
-    for (const method of ['POST', 'GET', 'PATCH'])
-      way.order({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers })
+    const ordered = ['POST', 'GET', 'PATCH'].map((method) =>
+      way.order({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers }),
+    )
     assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
     // Listings come in their turn.
-    await until('all asked', () => Promise.resolve(way.clear() === 0))
+    await until('all asked', () => Promise.resolve(ordered.every(({ met }) => met === 2)))
   })
 
   it('the opening of a gate: it is opened later', async () => {
@@ -103,14 +121,20 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   })
 
   it('a Job that is made after it was given up: it does not stay', async () => {
-    way.order({ method: 'POST', path: /\/jobs/, times: 1, delayMs: 3_000 })
+    const making = way.order({ method: 'POST', path: /\/jobs/, times: 1, held: true })
+    // The last request of a removal takes off the finalizer. What is made before would be removed by it.
+    const removal = way.order({ method: 'PATCH', path: /\/jobs\//, times: 1 })
     const spec = runner.script('echo ran > here')
     await runner.executor.start(spec)
-    await sleep(200)
+    await until('asked for', () => Promise.resolve(making.met === 1))
     await runner.executor.stop(spec.id, 0)
     assert.equal((await runner.ended(spec.id)).ending?.exitCode, undefined)
     await runner.executor.forget(spec.id)
-    await until('made', () => hasJob(spec.id))
+    await until('forgotten', () => Promise.resolve(removal.answers.length === 1))
+    making.release()
+    // By the answer, since the Job itself may come and go between two looks.
+    await until('answered', () => Promise.resolve(making.answers.length === 1))
+    assert.deepEqual(making.answers, [201], 'it was made')
     await until('removed', async () => !(await hasJob(spec.id)))
   })
 
@@ -121,16 +145,11 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     await runner.executor.close()
     // The cluster makes another pod for a Job whose pod was removed by hand, finalizers and all.
     const pods = `/api/v1/namespaces/${cluster.namespace}/pods`
-    type Pods = { readonly items: readonly { readonly metadata: { readonly name: string } }[] }
-    const query = { labelSelector: `job-name=test-${spec.id}` }
     const signal = AbortSignal.timeout(60_000)
-    const names = async (): Promise<string[]> =>
-      (await cluster.api.get<Pods>(pods, { query, signal })).items.map(({ metadata }) => metadata.name)
-    const [first = ''] = await names()
+    const first = (await podsOf(spec.id))[0]?.name ?? ''
     await cluster.api.patch(`${pods}/${first}`, { metadata: { finalizers: null } }, signal)
     await cluster.api.delete(`${pods}/${first}`, { gracePeriodSeconds: 0 }, signal)
-    await until('another pod, or none', async () => !(await names()).includes(first))
-    await sleep(3_000)
+    await until('another pod', async () => (await podsOf(spec.id)).some(({ name }) => name !== first))
     runner.executor = await cluster.reopen()
     const { ending } = await runner.ended(spec.id)
     assert.equal(ending?.cause.code, 'evicted', JSON.stringify(ending))
@@ -144,7 +163,7 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     await runner.executor.close()
     const suspend = { spec: { suspend: true } }
     await cluster.api.patch(jobOf(spec.id), suspend, AbortSignal.timeout(10_000))
-    await sleep(2_000)
+    await until('its pod to have ended', async () => (await podsOf(spec.id)).every(({ phase }) => phase === 'Failed'))
     runner.executor = await cluster.reopen()
     const { ending } = await runner.ended(spec.id)
     assert.equal(ending?.cause.code, 'evicted', JSON.stringify(ending))

@@ -1,7 +1,9 @@
 import {
   Attempt,
   Cause,
+  EndedJob,
   isEnded,
+  longestWaitSeconds,
   Job,
   JobEvent,
   JobEvents,
@@ -12,6 +14,8 @@ import {
   Resources,
   Submitted,
   Usage,
+  Waited,
+  WaitRequest,
   Why,
   type JobState,
 } from '@science-platform/contract'
@@ -19,25 +23,21 @@ import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
 import type { StoredJob } from '../../job/job.ts'
-import type { Cancel } from '../../actions/cancel.ts'
-import { formsOf } from '../../actions/await-change.ts'
+import { waitForAny } from '../../actions/wait.ts'
+import { mayTouchJobsOf } from '../../access/may-touch.ts'
 import { findJob } from '../views/find-job.ts'
 import { auditOfSubmission } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
 import { jobEvents } from '../views/job-events.ts'
-import { instant, viewJob, viewJobs } from '../views/job-view.ts'
+import { endedJobView, instant, viewJob, viewJobs } from '../views/job-view.ts'
 import { leaving } from '../server/leaving.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import { Problem } from '../server/problem.ts'
 import { registryAuth } from '../views/registry-auth.ts'
-import type { Submit } from '../../actions/submit.ts'
 import type { ApiServer } from './api-server.ts'
 import { cursorAfter, readCursor } from './cursor.ts'
 import { idempotencyOf } from './idempotency.ts'
 import { answer, problemResponses } from './responses.ts'
-
-/** The longest that one request waits for a job. */
-const longestWaitSeconds = 300
 
 /** The `:id` in the address of a job. */
 export const JobAddress = Type.Object({ id: Type.String({ description: 'The id of a job.', examples: ['k3x9a0qz'] }) })
@@ -54,13 +54,12 @@ export async function jobAt(store: Dependencies['store'], caller: Caller, id: st
 /** `/jobs`: submit, list, look at, wait for and cancel. */
 export function jobRoutes(
   app: ApiServer,
-  parts: Pick<Dependencies, 'store' | 'executor' | 'changes' | 'queue' | 'now'>,
-  submit: Submit,
-  cancel: Cancel,
+  parts: Pick<Dependencies, 'store' | 'executor' | 'watch' | 'actions' | 'queue' | 'now'>,
 ): void {
   for (const schema of [
     Attempt,
     Cause,
+    EndedJob,
     Job,
     JobEvent,
     JobEvents,
@@ -69,10 +68,12 @@ export function jobRoutes(
     Resources,
     Submitted,
     Usage,
+    Waited,
+    WaitRequest,
     Why,
   ])
     app.addSchema(schema)
-  const { store } = parts
+  const { store, actions } = parts
 
   app.post(
     '/jobs',
@@ -102,7 +103,7 @@ export function jobRoutes(
     async (request, reply) => {
       const caller = callerOf(request)
       const idempotency = idempotencyOf(request.headers['idempotency-key'], caller.account.name, request.body)
-      const outcome = await submit({
+      const outcome = await actions.submit({
         caller,
         request: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
@@ -193,7 +194,7 @@ export function jobRoutes(
     },
     async (request, reply) => {
       const caller = callerOf(request)
-      const { before, job } = await cancel(await jobAt(store, caller, request.params.id), caller)
+      const { before, job } = await actions.cancel(await jobAt(store, caller, request.params.id), caller)
       return reply.code(isEnded(before.state) ? 200 : 202).send(await viewJob(parts, job))
     },
   )
@@ -219,17 +220,44 @@ export function jobRoutes(
       },
     },
     async (request, reply) => {
-      let job = await jobAt(store, callerOf(request), request.params.id)
+      const caller = callerOf(request)
+      const { id } = await jobAt(store, caller, request.params.id)
       const { signal, release } = leaving(app, reply, (request.query.timeout ?? 30) * 1000)
       try {
-        for await (const form of formsOf(parts, job.id, signal)) {
-          job = form
-          if (isEnded(job.state)) break
-        }
+        await waitForAny(parts, [id], isOf(caller), signal)
       } finally {
         release()
       }
-      return viewJob(parts, job)
+      return viewJob(parts, await jobAt(store, caller, id))
+    },
+  )
+
+  app.post(
+    '/jobs/wait',
+    {
+      config: { scope: 'read', changesNothing: true },
+      schema: {
+        operationId: 'waitForJobs',
+        summary: 'Wait until one or more of up to 1,000 jobs have ended, or for so many seconds',
+        description:
+          'Answers at once where one has ended already or is unknown. Ends that come together share an answer. Leave out ' +
+          'the ids that were told when asking again; empty lists mean that the time was over.',
+        body: WaitRequest,
+        response: {
+          200: answer<Waited>('Waited', 'Those that have ended, and ids of none of yours'),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request, reply) => {
+      const { ids, timeout = 30 } = request.body
+      const { signal, release } = leaving(app, reply, timeout * 1000)
+      try {
+        const { ended, unknown } = await waitForAny(parts, ids, isOf(callerOf(request)), signal)
+        return { ended: ended.map(({ job, attempt }) => endedJobView(job, attempt)), unknown: [...unknown] }
+      } finally {
+        release()
+      }
     },
   )
 
@@ -267,6 +295,12 @@ export function jobRoutes(
     },
     async (request) => parts.queue.why(await jobAt(store, callerOf(request), request.params.id)),
   )
+}
+
+/** Whether a job is the caller's business. */
+const isOf = (caller: Caller): ((job: StoredJob) => boolean) => {
+  const owner = mayTouchJobsOf(caller)
+  return (job) => owner === undefined || job.owner === owner
 }
 
 /** @throws {InvalidRequest} naming the word that is no state. */

@@ -56,7 +56,7 @@ export function limitRoutes(
       }
       const holder: StoredHolder = { kind, name, limits: {}, ...request.body, setAt: now() }
       await store.setHolder(holder)
-      await queue.learnHolders()
+      await queue.caughtUp()
       return holderView(holder)
     },
   )
@@ -74,12 +74,12 @@ export function limitRoutes(
     },
     async (request, reply) => {
       const { kind, name } = request.params
-      if (!(await store.clearHolder(kind, name))) {
+      if (!(await store.clearHolder(kind, name, now()))) {
         throw new Problem('not-found', `Nothing is set for the ${kind} ${shown(name)}.`, {
           hint: 'GET /api/v1/limits lists for whom something is.',
         })
       }
-      await queue.learnHolders()
+      await queue.caughtUp()
       return reply.code(204).send(null)
     },
   )

@@ -169,8 +169,8 @@ describe('a server that stops', () => {
     assert.ok(reader)
     await reader.read()
     let watched = 0
-    const watch = other.changes.watch.bind(other.changes)
-    Object.assign(other.changes, {
+    const watch = other.watch.watch.bind(other.watch)
+    Object.assign(other.watch, {
       watch: (...args: Parameters<typeof watch>) => {
         watched += 1
         return watch(...args)

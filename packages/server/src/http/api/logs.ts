@@ -19,10 +19,7 @@ const text = (description: string) => ({
 })
 
 /** `/jobs/:id/logs`: what a job wrote, in whole, in part, or as it writes. */
-export function logRoutes(
-  app: ApiServer,
-  parts: Pick<Dependencies, 'store' | 'executor' | 'changes' | 'config'>,
-): void {
+export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'executor' | 'watch' | 'config'>): void {
   app.get(
     '/jobs/:id/logs',
     {

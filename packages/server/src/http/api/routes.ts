@@ -2,16 +2,15 @@ import { isUtf8 } from 'node:buffer'
 import { ProblemBody } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
-import type { Cancel } from '../../actions/cancel.ts'
 import { guard } from '../server/guard.ts'
 import { openapiRoute } from '../server/openapi.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import type { RateLimits } from '../server/rate-limits.ts'
-import type { Submit } from '../../actions/submit.ts'
 import { Problem } from '../server/problem.ts'
 import { refuseUnrouted, unrouted } from '../server/unrouted.ts'
 import { compileSchema, type TypeBoxProvider } from '../server/validation.ts'
 import { accountRoutes } from './account-routes.ts'
+import { changeRoutes } from './changes.ts'
 import { auditRoutes } from './audit.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
@@ -32,8 +31,6 @@ export async function apiRoutes(
   common: {
     readonly authenticator: Authenticator
     readonly rates: RateLimits
-    readonly submit: Submit
-    readonly cancel: Cancel
   },
 ): Promise<void> {
   const app = server.withTypeProvider<TypeBoxProvider>()
@@ -56,7 +53,8 @@ export async function apiRoutes(
       'Jobs: commands in container images, with what they need. Errors are problems (RFC 9457) with a hint; ' +
       'docs/problems.md lists them.',
   })
-  jobRoutes(app, parts, common.submit, common.cancel)
+  jobRoutes(app, parts)
+  changeRoutes(app, parts, common.authenticator)
   logRoutes(app, parts)
   accountRoutes(app)
   auditRoutes(app, parts)

@@ -202,13 +202,16 @@ describe('the methods of an address', () => {
   const body = (method: string) =>
     method === 'PUT' || method === 'PATCH' ? { payload: '<a/>', headers: { 'content-type': 'text/xml' } } : {}
 
+  const endsAtOnce = (url: string) => (url === '/api/v1/changes' ? { query: { after: '0-0' } } : {})
+
   for (const url of new Set(t.routes.map((route) => route.url))) {
     it(`${url}: others are refused, and Allow names those that are not`, async () => {
       const address = addressOf(url, nojob)
       const answers = await Promise.all(
         verbs.map(async (method) => ({
           method,
-          answer: await t.as('bob', { ...body(method), method, url: address }),
+          // A stream goes on: with a place that is no more it is refused at once.
+          answer: await t.as('bob', { ...body(method), method, url: address, ...endsAtOnce(url) }),
         })),
       )
       const taken = answers.filter(({ answer }) => answer.statusCode !== 405).map(({ method }) => method)

@@ -1,11 +1,8 @@
-import { isEnded } from '@science-platform/contract'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { createAuthenticator, type Authenticator } from '../../access/authenticate.ts'
-import { sequence } from '../../job/sequence.ts'
 import { apiRoutes } from '../api/routes.ts'
 import { sendProblem } from '../api/send-problem.ts'
 import { actionOf, auditRequests } from './audit-requests.ts'
-import { canceller } from '../../actions/cancel.ts'
 import { refuseMalformed, rememberArriving } from './client-error.ts'
 import { findFaults, healthRoutes } from './health.ts'
 import { limitHeads } from './rate-limit-headers.ts'
@@ -17,7 +14,6 @@ import { RequestLog } from './request-log.ts'
 import { RouteTable } from './route-table.ts'
 import { skahaRoutes } from '../skaha/routes.ts'
 import { storageRoutes } from '../skaha/storage.ts'
-import { submitter } from '../../actions/submit.ts'
 import { refuseUnrouted, unrouted } from './unrouted.ts'
 
 export type { Dependencies } from './dependencies.ts'
@@ -33,6 +29,9 @@ export interface AppOptions {
   /** What counts requests. Default: as the configuration says. */
   readonly rates?: RateLimits
 }
+
+/** Changes after which a token may no longer be good, or may do less. */
+const endsTokens: ReadonlySet<string> = new Set(['token-revoked', 'token-rotated', 'user-changed', 'group-changed'])
 
 /**
  * The HTTP server, not listening yet: `/skaha/v1`, `/skaha/v0` and `/arc` (docs/wire.md), `/api/v1` (docs/api.md),
@@ -100,19 +99,14 @@ export function createApp(
   app.register(async (elsewhere) => {
     refuseUnrouted(elsewhere, unrouted)
   })
-  // The token of a job has ended with it when others are told of the end.
-  const unwatch = parts.changes.watchAll((jobs) => {
-    if (jobs.some((job) => job.jobToken !== undefined && isEnded(job.state))) authenticator.forget()
+  // Tokens and users that another process changed, and tokens that ended with their jobs.
+  const stopFollowing = parts.changes.follow((changes) => {
+    if (changes.some(({ kind }) => endsTokens.has(kind))) authenticator.forget()
   })
   app.addHook('onClose', async () => {
-    unwatch()
+    stopFollowing()
   })
-  const common = {
-    authenticator,
-    rates,
-    submit: submitter(parts, sequence(parts.now)),
-    cancel: canceller(parts),
-  }
+  const common = { authenticator, rates }
   healthRoutes(app)
   metricsRoute(app, parts, common)
   app.register(async (api) => apiRoutes(api, parts, common), { prefix: '/api/v1' })

@@ -38,7 +38,8 @@ export function auditRequests(app: FastifyInstance, { audit, now }: Pick<Depende
     const { scope } = request.routeOptions.config
     const refused = isRefusal(reply.statusCode)
     // Addresses that are none, and what everybody may read, are nobody's doing.
-    if (scope === undefined || scope === 'public' || (isSafe(request.method) && !refused)) return
+    if (scope === undefined || scope === 'public' || (isSafe(request.method, request.routeOptions.config) && !refused))
+      return
     if (request.isAudited && reply.statusCode < 400) return
     const entry = entryOf(request, reply.statusCode, now())
     if (refused) audit.refused(entry)

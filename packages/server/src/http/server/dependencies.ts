@@ -9,24 +9,30 @@ import type { Executor } from '../../executor/executor.ts'
 import type { Catalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import type { Pulls } from '../../image/fetch/pulls.ts'
-import type { JobChanges } from '../../job/changes.ts'
 import type { StoredJob } from '../../job/job.ts'
 import type { Capacity } from '../../job/resources.ts'
 import type { Metrics } from '../../metrics/metrics.ts'
 import type { ReadinessChecks } from './health.ts'
+import type { Actions, JobWrites } from '../../actions/actions.ts'
+import type { JobWatch } from '../../actions/job-watch.ts'
+import type { ChangeLog } from '../../store/change-log.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
 
 /** What HTTP is built on. Each route takes of it what it uses. */
 export interface Dependencies {
-  /** Announces what it stores to `changes` (`store/announcing.ts`). */
-  readonly store: Store
+  /** Jobs are written by `actions` alone. */
+  readonly store: Omit<Store, JobWrites>
+  readonly actions: Actions
   readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog' | 'signal'>
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** What the registries offer, as they said last. */
   readonly catalogue: Pick<Catalogue, 'registries'>
   /** Fetches beforehand; absent where the nodes fetch for themselves. */
   readonly pulls?: Pick<Pulls, 'begin' | 'find'>
-  readonly changes: JobChanges
+  /** The change log of the store. */
+  readonly changes: ChangeLog
+  /** Wakes requests that wait for jobs. */
+  readonly watch: Pick<JobWatch, 'watch'>
   readonly audit: AuditTrail
   readonly metrics: Metrics
   readonly readinessChecks: ReadinessChecks
@@ -50,8 +56,6 @@ export interface Dependencies {
   readonly projects: ProjectFolders
   /** Ends the jobs of users who are disabled and were to have them cancelled; fulfilled when each was asked to end. */
   readonly cancelJobsOfDisabled: () => Promise<void>
-  /** Tells the loop that there is something to do. */
-  readonly wake: () => void
   /** How the cluster reaches this server: scheme, host and port, without trailing slash. Never taken from a request. */
   readonly publicUrl: () => string
   /** Milliseconds since the epoch. */
@@ -59,13 +63,10 @@ export interface Dependencies {
   readonly log: Logger
 }
 
-/** What HTTP asks of the queue, and tells it. */
+/** What HTTP shows of the queue. */
 export interface QueueViews {
-  /**
-   * Makes sure that jobs of one request can run some day and have room to wait; the function that is returned is to be
-   * called when they are stored, or were not. @throws {InvalidRequest}
-   */
-  readonly admit: (jobs: readonly StoredJob[]) => () => void
+  /** Fulfilled when the queue knows everything that is committed by now. */
+  readonly caughtUp: () => Promise<void>
   /** Why a job waits, in words for its owner; undefined where it does not wait. */
   readonly reason: (job: StoredJob) => string | undefined
   /** The same at length. */
@@ -74,6 +75,4 @@ export interface QueueViews {
   readonly overview: (account: StoredAccount) => Promise<QueueOverview>
   /** In use by jobs that start, run or stop. */
   readonly allocated: () => Capacity
-  /** What is set for users and groups has changed in the store. */
-  readonly learnHolders: () => Promise<void>
 }

@@ -9,6 +9,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a caller needs to be allowed in; `public` lets everybody in. Every route says. */
     readonly scope?: Scope | 'public'
+    /** A POST that only reads: it is counted as a read, and not audited. */
+    readonly changesNothing?: boolean
   }
   interface FastifyRequest {
     /** Who asks; undefined on public routes alone. */

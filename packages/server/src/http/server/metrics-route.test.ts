@@ -88,9 +88,11 @@ describe('what the platform tells of itself', () => {
 
   it('are placements, ends by cause, commits, cycles and fetches of images', async () => {
     const of = createMetrics(watched)
+    const before = await t.store.logHead()
     const id = await t.submit('bob')
-    of.jobs([{ ...(await t.run(id)), state: 'starting' }])
-    of.jobs([await t.finish(id, 3)])
+    await t.run(id)
+    await t.finish(id, 3)
+    of.changes(await t.store.changesAfter(before, 1_000))
     of.commit(0.003)
     of.cycle(0.002, 'done')
     of.cycle(0.2, 'failed')

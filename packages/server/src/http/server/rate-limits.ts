@@ -26,7 +26,7 @@ export function rateLimits(limits: Config['limits']['requests'], now: () => numb
   const unauthenticated = new Counter('unauthenticated', limits.unauthenticated)
   return {
     admit: ({ account }, request, reply) => {
-      const counter = isSafe(request.method) ? reads : changes
+      const counter = isSafe(request.method, request.routeOptions.config) ? reads : changes
       const wait = counter.count(account.name, now(), (policy, state) => {
         reply.header('ratelimit-policy', policy).header('ratelimit', state)
       })

@@ -28,8 +28,12 @@ interface Declaration {
   readonly action?: string | undefined
 }
 
-/** Whether a method changes nothing (RFC 9110, section 9.2.1). Pure. */
-export const isSafe = (method: string): boolean => method === 'GET' || method === 'HEAD'
+/**
+ * Whether a request changes nothing (RFC 9110, section 9.2.1): by its method, or because its route says so, whose question
+ * is too long for an address. Pure.
+ */
+export const isSafe = (method: string, config?: { readonly changesNothing?: boolean | undefined }): boolean =>
+  method === 'GET' || method === 'HEAD' || config?.changesNothing === true
 
 /** Which addresses there are, what methods they take and for whom they are, learnt from the routes as they are declared. */
 export class RouteTable {

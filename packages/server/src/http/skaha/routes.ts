@@ -1,11 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Authenticator } from '../../access/authenticate.ts'
-import type { Cancel } from '../../actions/cancel.ts'
 import { guard } from '../server/guard.ts'
 import { openapiRoute } from '../server/openapi.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import type { RateLimits } from '../server/rate-limits.ts'
-import type { Submit } from '../../actions/submit.ts'
 import { refuseUnrouted } from '../server/unrouted.ts'
 import { desktopAppRoutes } from './desktop-apps.ts'
 import { dialects } from './dialect.ts'
@@ -23,8 +21,6 @@ export async function skahaRoutes(
   common: {
     readonly authenticator: Authenticator
     readonly rates: RateLimits
-    readonly submit: Submit
-    readonly cancel: Cancel
   },
 ): Promise<void> {
   readForms(app)
@@ -54,7 +50,7 @@ export async function skahaRoutes(
     await app.register(
       async (versioned) => {
         const operations = operationsOf(version, dialect)
-        sessionRoutes(versioned, parts, dialect, operations, common)
+        sessionRoutes(versioned, parts, dialect, operations)
         desktopAppRoutes(versioned, parts, operations)
         offerRoutes(versioned, parts, operations)
         vosiRoutes(versioned, parts, capabilities, operations)

@@ -144,7 +144,7 @@ describe('the life of a session', () => {
   it('hides at once a session that is over its time and is deleted', async () => {
     const id = await create('name=late&image=localhost/a:1')
     await t.run(id)
-    const overdue = { jobId: id, from: 'running', event: { type: 'timeLimitReached' } } as const
+    const overdue = { jobId: id, at: t.clock.now, from: 'running', event: { type: 'timeLimitReached' } } as const
     await t.store.step([{ ...overdue, change: { stopReason: 'time-limit' } }])
     await destroy(id)
     assert.equal(await status(`v1/session/${id}`), 404)

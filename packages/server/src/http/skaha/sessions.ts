@@ -3,7 +3,6 @@ import { isEnded, type SessionRecord } from '@science-platform/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
-import type { Cancel } from '../../actions/cancel.ts'
 import { findJob } from '../views/find-job.ts'
 import type { JobFilter } from '../../store/store.ts'
 import { auditOfSubmission } from '../server/audit-requests.ts'
@@ -12,7 +11,6 @@ import { jobEvents } from '../views/job-events.ts'
 import { usageNow } from '../views/job-view.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import { registryAuth } from '../views/registry-auth.ts'
-import type { Submit } from '../../actions/submit.ts'
 import { isVisible, statesOf, type Dialect } from './dialect.ts'
 import { eventsTable } from './events-table.ts'
 import type { FormFields } from './form-body.ts'
@@ -35,13 +33,12 @@ export function sessionRoutes(
   parts: Dependencies,
   dialect: Dialect,
   operations: Operations,
-  common: { readonly submit: Submit; readonly cancel: Cancel },
 ): void {
-  const { store, executor } = parts
+  const { store, executor, actions } = parts
 
   app.post('/session', { config: { scope: 'submit' }, schema: operations.createSession }, async (request, reply) => {
     const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
-    const outcome = await common.submit({
+    const outcome = await actions.submit({
       caller: callerOf(request),
       request: job,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
@@ -96,7 +93,7 @@ export function sessionRoutes(
       if (action === undefined) throw new WireError(400, 'Cannot modify an existing session. The one action is renew.')
       if (action.toLowerCase() !== 'renew') throw new WireError(400, 'unrecognized action. The one action is renew.')
       const job = await visibleJob(caller, id)
-      if (job === undefined || !(await renewed(job))) {
+      if (job === undefined || !(await actions.renew(job))) {
         throw new WireError(400, `No active job for user ${caller.account.name} with session ${id}`)
       }
       return reply.send('')
@@ -111,7 +108,7 @@ export function sessionRoutes(
       checkLabel(request.params.id)
       // As on the reference server it is a success too when there is nothing, or nothing of the caller's.
       const found = await findJob(store, caller, request.params.id)
-      if (found !== undefined) await removeSession(found, caller)
+      if (found !== undefined) await actions.remove(found, caller)
       return reply.send('')
     },
   )
@@ -120,24 +117,6 @@ export function sessionRoutes(
     checkLabel(id)
     const job = await findJob(store, caller, id)
     return job !== undefined && isVisible(job, dialect) ? job : undefined
-  }
-
-  /** A job that has not ended is cancelled, and gone from the wire with that; one that had ended is taken off the wire. */
-  async function removeSession(found: StoredJob, caller: Caller): Promise<void> {
-    const { before, job } = await common.cancel(found, caller)
-    const endsAnyway = job.state === 'stopping' && job.stopReason !== 'cancelled'
-    if (isEnded(before.state) || endsAnyway) await store.remove(job.id, parts.now())
-  }
-
-  /** Its time begins anew, unless it has more left. False where it does not run. */
-  async function renewed(job: StoredJob): Promise<boolean> {
-    // Its time has not begun to run.
-    if (job.state === 'starting') return true
-    if (job.state !== 'running') return false
-    const deadlineAt = parts.now() + job.timeSeconds * 1000
-    return job.deadlineAt !== undefined && job.deadlineAt >= deadlineAt
-      ? true
-      : store.extendDeadline(job.id, deadlineAt)
   }
 
   /** Those that have not ended, the newest first, then those that ended last: each a range of an index, however many are old. */

@@ -90,6 +90,19 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'DELETE /api/v1/registries/:registry/login': { scope: 'manage', whose: 'callers', status: 404 },
   'GET /api/v1/jobs': everybodysToRead,
   'POST /api/v1/jobs': { scope: 'submit', whose: 'callers', status: 201, request: () => ({ payload: session }) },
+  // No other's job is found: it is among the unknown.
+  'POST /api/v1/jobs/wait': {
+    scope: 'read',
+    whose: 'callers',
+    request: () => ({ payload: { ids: ['zzzzzzzz'], timeout: 0 } }),
+  },
+  // Streams go on: the matrix asks for one that ends at once.
+  'GET /api/v1/changes': {
+    scope: 'read',
+    whose: 'callers',
+    status: 410,
+    request: () => ({ headers: { 'last-event-id': '0-0' } }),
+  },
   'GET /api/v1/jobs/:id': ownToRead,
   'POST /api/v1/jobs/:id/cancel': { ...ownToManage, status: 202 },
   'GET /api/v1/jobs/:id/wait': { ...ownToRead, request: () => ({ query: { timeout: '0' } }) },

@@ -18,7 +18,10 @@ import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImage } from '../../image/store/local-images.ts'
 import { openLocalImages } from '../../image/store/open-local-images.ts'
 import { createPulls } from '../../image/fetch/pulls.ts'
-import { JobChanges } from '../../job/changes.ts'
+import { createActions } from '../../actions/actions.ts'
+import { JobWatch } from '../../actions/job-watch.ts'
+import { ChangeReader } from '../../scheduler/change-reader.ts'
+import { ChangeLog } from '../../store/change-log.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import { contextOf } from '../../job/resources.ts'
@@ -27,7 +30,6 @@ import { createMetrics } from '../../metrics/metrics.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { Queue } from '../../scheduler/queue.ts'
 import { plainSpec } from '../../scheduler/testing/plain-spec.ts'
-import { announcing } from '../../store/announcing.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
 import { startCancellingDisabled } from '../../actions/cancel-disabled.ts'
@@ -41,15 +43,14 @@ export interface TestApp {
   readonly store: Store
   /** Where its database is. */
   readonly databasePath: string
-  readonly changes: JobChanges
+  readonly changes: ChangeLog
+  readonly watch: JobWatch
   readonly audit: AuditTrail
   readonly executor: SimulatedExecutor
   /** Where attempts are; they run until they are told something else. */
   readonly cluster: SimulatedCluster
   /** Moves only when a test moves it. */
   readonly clock: { now: number }
-  /** Times that the loop was woken. */
-  readonly woken: () => number
   readonly logins: RegistryLogins
   /** The token that a job carries. */
   readonly jobToken: (jobId: string) => string
@@ -95,7 +96,7 @@ export const testConfig: Dependencies['config'] = {
     offPeak: { days: ['mon'], from: '18:00', to: '08:00', weekends: true, timezone: 'UTC' },
   }),
   trustedProxies: [],
-  retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, auditDays: 365 },
+  retention: { logsDays: 365, jobsDays: 365, sessionsHours: 24, changesDays: 7, auditDays: 365 },
 }
 
 const accounts: readonly StoredAccount[] = [
@@ -161,37 +162,68 @@ export async function testApp(
   const folder = await mkdtemp(join(tmpdir(), 'sp-http-'))
   const databasePath = join(folder, 'platform.db')
   const clock = { now: Date.parse('2026-11-23T08:00:00.000Z') }
-  const changes = new JobChanges()
-  const store = announcing(await openSqliteStore(databasePath), changes)
+  const store = await openSqliteStore(databasePath)
   const nodes = [{ name: 'here', cores: 16, memoryGb: 64, gpus: 0 }]
   const attemptClock = new VirtualClock()
   const cluster = new SimulatedCluster({ clock: attemptClock, nodes, behaviourOf: () => ({ command: [forever] }) })
   const executor = createSimulatedExecutor(cluster)
   const queue = new Queue(testConfig.policy, clock.now)
   queue.learnNodes(nodes)
-  changes.watchAll((jobs) => {
-    queue.learn(jobs)
-  })
   const logged: Record<string, unknown>[] = []
   const seal = await openSeal(join(folder, 'seal.key'))
   const logins = registryLogins(store, seal, testConfig.images)
   const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))
   const calls: string[] = []
-  let wakes = 0
   const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
   const log = createLog('debug', {
     write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>),
   })
+  const changes = await ChangeLog.open(store, log)
+  const watch = new JobWatch(changes)
+  const reader = new ChangeReader({ log: changes, store, queue })
+  await reader.load()
   const audit = openAuditTrail(store, log, () => clock.now)
   const tokenUse = openTokenUse(store, log, () => clock.now)
-  const cancelDisabled = startCancellingDisabled(store, log, () => clock.now)
+  const cancelDisabled = startCancellingDisabled({ store, changes, log, now: () => clock.now })
   const local = await openLocalImages({ folder: join(folder, 'images'), policy: testConfig.images, log })
   const pulls = createPulls(local, log)
+  const checkImage = (reference: string): string => {
+    if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
+    throw new InvalidRequest(
+      'image',
+      `session image '${reference}' must come from one of [images.canfar.net]`,
+      'Use one of those.',
+      'image-not-allowed',
+    )
+  }
+  const recordedStore = recorded(store, calls)
+  const recordedExecutor = recorded(executor, calls)
+  const actions = createActions({
+    store: recordedStore,
+    executor: recordedExecutor,
+    context: change.context ?? (() => context),
+    networks: change.networks ?? ['isolated', 'none'],
+    checkImage: change.checkImage ?? checkImage,
+    logins,
+    jobToken,
+    queue: {
+      admit: (jobs) => {
+        const leave = queue.admit(jobs)
+        return (number) => {
+          if (number === undefined) leave()
+          else reader.whenRead(number, leave)
+        }
+      },
+    },
+    now: change.now ?? (() => clock.now),
+  })
   const app = createApp(
     {
-      store: recorded(store, calls),
-      executor: recorded(executor, calls),
+      store: recordedStore,
+      executor: recordedExecutor,
+      actions,
       changes,
+      watch,
       audit,
       metrics: createMetrics({
         jobsByState: () => store.jobsByState(),
@@ -208,34 +240,25 @@ export async function testApp(
       context: () => context,
       networks: ['isolated', 'none'],
       queue: {
-        admit: (jobs) => queue.admit(jobs),
+        caughtUp: () => reader.sync(),
         reason: (job) => queue.reason(job, clock.now),
-        why: async (job) => queue.why(job, clock.now, await store.estimateScores(0)),
-        overview: async ({ name }) =>
-          queue.overview([{ kind: 'user', name }], clock.now, await store.estimateScores(0)),
-        allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
-        learnHolders: async () => {
-          queue.learnHolders(await store.holders())
+        why: async (job) => {
+          await reader.sync()
+          return queue.why(job, clock.now, await store.estimateScores(0))
         },
+        overview: async ({ name }) => {
+          await reader.sync()
+          return queue.overview([{ kind: 'user', name }], clock.now, await store.estimateScores(0))
+        },
+        allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
       },
       capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
-      checkImage: (reference) => {
-        if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
-        throw new InvalidRequest(
-          'image',
-          `session image '${reference}' must come from one of [images.canfar.net]`,
-          'Use one of those.',
-          'image-not-allowed',
-        )
-      },
+      checkImage,
       logins,
       jobToken,
       tokenUse,
       projects: projectFolders(join(folder, 'arc', 'projects')),
       cancelJobsOfDisabled: () => cancelDisabled.now(),
-      wake: () => {
-        wakes += 1
-      },
       publicUrl: () => 'https://batch.example.org:8443',
       now: () => clock.now,
       log,
@@ -247,6 +270,8 @@ export async function testApp(
     await app.close()
     await Promise.all([audit.close(), tokenUse.close(), cancelDisabled.close()])
     await pulls.close()
+    watch.close()
+    await changes.close()
     await store.close()
     await rm(folder, { recursive: true })
   })
@@ -285,11 +310,11 @@ export async function testApp(
     store,
     databasePath,
     changes,
+    watch,
     audit,
     executor,
     cluster,
     clock,
-    woken: () => wakes,
     routes: app.routeTable.routes,
     calls,
     logins,
@@ -308,10 +333,16 @@ export async function testApp(
       const startedAt = clock.now
       await executor.start(plainSpec({ ...(await found(id)), attempt: 1 }))
       attemptClock.advance(0)
-      const placed = { jobId: id, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } } as const
+      const placed = {
+        jobId: id,
+        at: clock.now,
+        from: 'queued',
+        event: { type: 'placed' },
+        change: { attempt: 1 },
+      } as const
       await store.step([{ ...placed, attempt: attemptOf(id) }])
       const deadlineAt = startedAt + (await found(id)).timeSeconds * 1000
-      const started = { jobId: id, from: 'starting', event: { type: 'started' } } as const
+      const started = { jobId: id, at: clock.now, from: 'starting', event: { type: 'started' } } as const
       await store.step([{ ...started, change: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
       return found(id)
     },
@@ -327,7 +358,14 @@ export async function testApp(
       const usage = { cpuSeconds: 1.5, memoryPeakBytes: 110_000_000 }
       const outcome = { endedAt, exitCode, cause }
       await store.step([
-        { jobId: id, from: state, event, change: outcome, attempt: attemptOf(id, { ...outcome, usage }) },
+        {
+          jobId: id,
+          at: clock.now,
+          from: state,
+          event,
+          change: outcome,
+          attempt: attemptOf(id, { ...outcome, usage }),
+        },
       ])
       return found(id)
     },

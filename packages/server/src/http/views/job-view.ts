@@ -1,4 +1,4 @@
-import type { Attempt, Job, Usage } from '@science-platform/contract'
+import type { Attempt, EndedJob, Job, Usage } from '@science-platform/contract'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 
@@ -7,6 +7,7 @@ export async function viewJobs(
   parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>,
   jobs: readonly StoredJob[],
 ): Promise<Job[]> {
+  if (jobs.some(isWaiting)) await parts.queue.caughtUp()
   const [attempts, usages] = await Promise.all([
     attemptsByJob(parts, jobs),
     Promise.all(jobs.map((job) => usageNow(parts, job))),
@@ -16,9 +17,22 @@ export async function viewJobs(
 
 /** One job as `/api/v1` shows it. */
 export async function viewJob(parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>, job: StoredJob): Promise<Job> {
+  if (isWaiting(job)) await parts.queue.caughtUp()
   const [attempts, usage] = await Promise.all([attemptsByJob(parts, [job]), usageNow(parts, job)])
   return jobView(job, attempts.get(job.id) ?? [], usage, parts.queue.reason(job))
 }
+
+/** Whether there is a reason to tell: the queue must know the job for that. */
+const isWaiting = ({ state }: StoredJob): boolean => state === 'queued' || state === 'starting'
+
+/** A job that has ended, as a waiting client needs it. Pure. */
+export const endedJobView = (job: StoredJob, attempt: StoredAttempt | undefined): EndedJob => ({
+  id: job.id,
+  name: job.name,
+  state: job.state as EndedJob['state'],
+  ...known({ exitCode: job.exitCode, cause: job.cause, usage: attempt?.usage }),
+  ...instants(job),
+})
 
 /** What a running job uses now. */
 export async function usageNow(

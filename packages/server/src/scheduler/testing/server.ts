@@ -3,8 +3,7 @@ import { pino } from 'pino'
 import type { Executor } from '../../executor/executor.ts'
 import { createSimulatedExecutor } from '../../executor/simulated/simulated.ts'
 import type { SimulatedCluster } from '../../executor/simulated/simulated-cluster.ts'
-import { JobChanges } from '../../job/changes.ts'
-import { announcing } from '../../store/announcing.ts'
+import { ChangeLog } from '../../store/change-log.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store } from '../../store/store.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -26,7 +25,7 @@ export interface ServerParts {
 
 /** Loop and store as one process has them, on a simulated cluster and a virtual clock. The next one finds what it leaves. */
 export class Server {
-  readonly faultInjector = new FaultInjector()
+  readonly faultInjector: FaultInjector
   /** The store as the process has it. */
   readonly store: Store
   /** The same, whether the process lives or not. */
@@ -36,12 +35,13 @@ export class Server {
   readonly errors: string[] = []
   readonly #close: () => Promise<void>
 
-  private constructor(kept: Store, { clock, cluster, policy, deaf = false }: ServerParts) {
+  private constructor(kept: Store, changes: ChangeLog, faults: FaultInjector, parts: ServerParts) {
+    const { clock, cluster, policy, deaf = false } = parts
     const executor = createSimulatedExecutor(cluster)
-    const changes = new JobChanges()
-    const own: Executor = this.faultInjector.of(executor)
+    this.faultInjector = faults
+    const own: Executor = faults.of(executor)
     this.kept = kept
-    this.store = announcing(this.faultInjector.of(kept), changes)
+    this.store = faults.of(kept)
     this.loop = new Loop({
       store: this.store,
       executor: deaf ? Object.assign(own, { onChange: () => {} }) : own,
@@ -53,6 +53,7 @@ export class Server {
     })
     this.#close = async () => {
       await this.loop.close()
+      await changes.close()
       await executor.close()
       await kept.close()
     }
@@ -60,7 +61,10 @@ export class Server {
 
   /** Begins a process. It may have ended when this returns: killed early, or because a call failed that it cannot do without. */
   static async begin(parts: ServerParts, prepare: (faultInjector: FaultInjector) => void = () => {}): Promise<Server> {
-    const server = new Server(await openSqliteStore(join(parts.folder, 'db')), parts)
+    const kept = await openSqliteStore(join(parts.folder, 'db'))
+    const faults = new FaultInjector()
+    const changes = await ChangeLog.open(faults.of(kept), pino({ level: 'silent' }))
+    const server = new Server(kept, changes, faults, parts)
     prepare(server.faultInjector)
     await server.loop.open().catch((error: unknown) => {
       if (!(error instanceof CallFailed)) throw error

@@ -1,27 +1,51 @@
 import type { Kysely } from 'kysely'
 import { insertRows } from '../sql/insert-rows.ts'
 import type { Schema } from '../sql/schema.ts'
+import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredEvent } from '../store.ts'
 
-/** Adds events in the order given. */
-export async function insertEvents(
-  db: Kysely<Schema>,
-  events: readonly StoredEvent[],
-  nextSeq: () => number,
-): Promise<void> {
+/** Adds events in the order given. The caller appends the change that tells of them. */
+export async function insertEvents(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void> {
+  if (events.length === 0) return
+  const first = await tx.take('events', events.length)
   await insertRows(
-    db,
+    tx.db,
     'events',
-    events.map(({ jobId, at, type, reason, message }) => ({
-      seq: nextSeq(),
+    events.map(({ jobId, at, type, reason, message }, i) => ({
+      seq: first + i,
       job_id: jobId,
       at,
       type,
       reason,
-      message,
+      message: withoutNul(message),
     })),
   )
 }
+
+/** Adds events that come with no step, and appends a `noted` change for each job of theirs that is still there. */
+export async function noteEvents(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void> {
+  await insertEvents(tx, events)
+  for (const jobId of new Set(events.map((event) => event.jobId))) {
+    const job = await tx.db
+      .selectFrom('jobs')
+      .select(['owner', 'name', 'array_id'])
+      .where('id', '=', jobId)
+      .executeTakeFirst()
+    const at = events.findLast((event) => event.jobId === jobId)?.at ?? 0
+    if (job === undefined) continue
+    tx.append({
+      at,
+      kind: 'noted',
+      owner: job.owner,
+      subject: jobId,
+      name: job.name,
+      ...(job.array_id === null ? {} : { arrayId: job.array_id }),
+    })
+  }
+}
+
+/** Messages come from runtimes too. PostgreSQL refuses NUL in text (SQLSTATE 22021). */
+const withoutNul = (text: string): string => text.replaceAll('\0', '')
 
 /** A job's events, oldest first. Served by events_by_job. */
 export async function eventsOf(db: Kysely<Schema>, jobId: string): Promise<StoredEvent[]> {

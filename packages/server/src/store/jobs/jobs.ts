@@ -2,8 +2,10 @@ import { endedStates, isEnded, type JobState } from '@science-platform/contract'
 import { sql, type Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
+import { activeStates } from '../../job/lifecycle.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import type { Schema } from '../sql/schema.ts'
+import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { JobFilter } from '../store.ts'
 
 /** As literals: SQLite serves no bound values from an index over some of the rows. */
@@ -74,15 +76,64 @@ export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal): Promise<Stor
   return rows.map((row) => jobOf(row, seal))
 }
 
-/** Served by the unique key on (job_id, number). */
-export async function attemptsOf(db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> {
-  if (jobIds.length === 0) return []
+/** Ids in one statement: few enough for every database's limit on values, and one text for most statements. */
+const idsPerStatement = 500
+
+async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
+  const found: T[] = []
+  for (let i = 0; i < ids.length; i += idsPerStatement) found.push(...(await read(ids.slice(i, i + idsPerStatement))))
+  return found
+}
+
+/** Served by the primary key. */
+export const jobsById = (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
+  inParts(ids, async (part) =>
+    (await db.selectFrom('jobs').selectAll().where('id', 'in', part).execute()).map((row) => jobOf(row, seal)),
+  )
+
+/** Served by jobs_by_array. */
+export async function tasksOf(
+  db: Kysely<Schema>,
+  seal: Seal,
+  arrayId: string,
+  first: number,
+  last: number,
+): Promise<StoredJob[]> {
   const rows = await db
-    .selectFrom('attempts')
+    .selectFrom('jobs')
     .selectAll()
-    .where('job_id', 'in', jobIds)
-    .orderBy('job_id')
-    .orderBy('number')
+    .where('array_id', '=', arrayId)
+    .where('task_index', '>=', first)
+    .where('task_index', '<=', last)
+    .orderBy('seq')
+    .execute()
+  return rows.map((row) => jobOf(row, seal))
+}
+
+/** Served by the unique key on (job_id, number). */
+export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> =>
+  inParts(jobIds, async (part) =>
+    (
+      await db
+        .selectFrom('attempts')
+        .selectAll()
+        .where('job_id', 'in', part)
+        .orderBy('job_id')
+        .orderBy('number')
+        .execute()
+    ).map(attemptOf),
+  )
+
+/** The latest attempts of jobs that hold resources. Served by jobs_not_ended and the unique key on (job_id, number). */
+export async function activeAttempts(db: Kysely<Schema>): Promise<StoredAttempt[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .innerJoin('attempts', (join) =>
+      join.onRef('attempts.job_id', '=', 'jobs.id').onRef('attempts.number', '=', 'jobs.attempt'),
+    )
+    .selectAll('attempts')
+    .where(notEnded)
+    .where('jobs.state', 'in', activeStates)
     .execute()
   return rows.map(attemptOf)
 }
@@ -92,25 +143,12 @@ export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<s
   return row?.sealed
 }
 
-export async function markRemoved(db: Kysely<Schema>, jobId: string, at: number): Promise<void> {
-  await db.updateTable('jobs').set({ removed_at: at }).where('id', '=', jobId).where('removed_at', 'is', null).execute()
-}
-
-export async function moveDeadline(db: Kysely<Schema>, jobId: string, deadlineAt: number): Promise<boolean> {
-  const result = await db
-    .updateTable('jobs')
-    .set({ deadline_at: deadlineAt })
-    .where('id', '=', jobId)
-    .where('state', '=', 'running')
-    .executeTakeFirst()
-  return result.numUpdatedRows > 0n
-}
-
-/** Deletes at most `most` jobs that ended before `at`, and all that belongs to them. */
-export async function deleteEnded(db: Kysely<Schema>, at: number, most: number): Promise<string[]> {
+/** Deletes at most `most` jobs that ended before `at`, and all that belongs to them; appends a change for each. */
+export async function deleteEnded(tx: WriteTransaction, at: number, most: number, now: number): Promise<string[]> {
+  const { db } = tx
   const old = await db
     .selectFrom('jobs')
-    .select('id')
+    .select(['id', 'owner', 'name', 'array_id'])
     .where('state', 'in', endedStates)
     .where('ended_at', '<', at)
     .limit(most)
@@ -122,6 +160,15 @@ export async function deleteEnded(db: Kysely<Schema>, at: number, most: number):
   await db.deleteFrom('job_secrets').where('job_id', 'in', ids).execute()
   await db.deleteFrom('tokens').where('job_id', 'in', ids).execute()
   await db.deleteFrom('jobs').where('id', 'in', ids).execute()
+  for (const { id, owner, name, array_id } of old)
+    tx.append({
+      at: now,
+      kind: 'deleted',
+      owner,
+      subject: id,
+      name,
+      ...(array_id === null ? {} : { arrayId: array_id }),
+    })
   return attempts.map((row) => row.id)
 }
 

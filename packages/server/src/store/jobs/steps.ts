@@ -1,8 +1,8 @@
 import { isEnded } from '@science-platform/contract'
-import type { Kysely, Updateable } from 'kysely'
+import type { Updateable } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredJob } from '../../job/job.ts'
-import { nextState } from '../../job/lifecycle.ts'
+import { changeKindOf, nextState } from '../../job/lifecycle.ts'
 import { countScore } from '../queue/estimate-scores.ts'
 import { insertEvents } from './events.ts'
 import { revokeTokenOfJob } from '../users/tokens.ts'
@@ -11,15 +11,18 @@ import { upsertRunHistory } from '../queue/run-histories.ts'
 import type { Schema } from '../sql/schema.ts'
 import { charge } from '../queue/shares.ts'
 import { insertForecast } from '../queue/start-forecasts.ts'
+import type { Appended, WriteTransaction } from '../sql/write-transaction.ts'
 import type { JobChange, JobStep } from '../store.ts'
 
+/** A job as a step left it, and the number of the change that says so. */
+export interface TakenStep {
+  readonly job: StoredJob
+  readonly change: Appended
+}
+
 /** Takes one step of one job; undefined where the job is no longer in the state the step starts from. */
-export async function takeStep(
-  db: Kysely<Schema>,
-  step: JobStep,
-  nextSeq: () => number,
-  seal: Seal,
-): Promise<StoredJob | undefined> {
+export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal): Promise<TakenStep | undefined> {
+  const { db } = tx
   const state = nextState(step.from, step.event)
   const row = await db
     .updateTable('jobs')
@@ -37,17 +40,30 @@ export async function takeStep(
       .onConflict((conflict) => conflict.column('id').doUpdateSet(attempt))
       .execute()
   }
-  await insertEvents(db, step.events ?? [], nextSeq)
+  await insertEvents(tx, step.events ?? [])
   if (step.charge !== undefined) await charge(db, step.charge)
   if (step.history !== undefined) await upsertRunHistory(db, step.history)
   for (const score of step.scores ?? []) await countScore(db, score)
   if (step.forecast !== undefined) await insertForecast(db, step.forecast)
   const job = jobOf(row, seal)
-  if (isEnded(state)) {
+  const isEnd = isEnded(state) && !isEnded(step.from)
+  const change = tx.append({
+    at: step.at,
+    kind: changeKindOf(step.event.type),
+    owner: job.owner,
+    subject: job.id,
+    name: job.name,
+    from: step.from,
+    to: state,
+    ...(job.arrayId === undefined ? {} : { arrayId: job.arrayId }),
+    ...(!isEnd || job.exitCode === undefined ? {} : { exitCode: job.exitCode }),
+    ...(!isEnd || job.cause === undefined ? {} : { causeCode: job.cause.code }),
+  })
+  if (isEnd) {
     await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
-    if (job.jobToken !== undefined) await revokeTokenOfJob(db, job.id, job.endedAt ?? job.submittedAt)
+    if (job.jobToken !== undefined) await revokeTokenOfJob(tx, job.id, job.endedAt ?? step.at)
   }
-  return job
+  return { job, change }
 }
 
 function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
@@ -60,5 +76,6 @@ function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
     ...(change.cause === undefined ? {} : { cause_json: JSON.stringify(change.cause) }),
     ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
     ...(change.stopReason === undefined ? {} : { stop_reason: change.stopReason }),
+    ...(change.removedAt === undefined ? {} : { removed_at: change.removedAt }),
   }
 }

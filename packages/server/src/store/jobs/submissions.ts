@@ -2,25 +2,28 @@ import type { Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import { insertEvents } from './events.ts'
 import { insertRows } from '../sql/insert-rows.ts'
+import type { NewJob } from '../../job/job.ts'
+import type { NewChange } from '../change.ts'
 import { jobRow } from './rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import { insertTokensOfJobs } from '../users/tokens.ts'
+import type { Appended, WriteTransaction } from '../sql/write-transaction.ts'
 import { JobIdTaken, type IdempotencyKey, type Store, type SubmitOutcome } from '../store.ts'
 
 type Submission = Parameters<Store['submit']>[0]
 
 /** Stores one submission inside a transaction. @throws {JobIdTaken} */
 export async function insertSubmission(
-  db: Kysely<Schema>,
+  tx: WriteTransaction,
   submission: Submission,
-  nextSeq: () => number,
   seal: Seal,
-): Promise<SubmitOutcome> {
+): Promise<StoredSubmission> {
+  const { db } = tx
   const { jobs, events, secrets, tokens, idempotency } = submission
   const ids = jobs.map((job) => job.id)
   if (idempotency !== undefined) {
     const known = await answeredBefore(db, idempotency)
-    if (known !== undefined) return known
+    if (known !== undefined) return { outcome: known }
     await db
       .insertInto('idempotency')
       .values({
@@ -32,24 +35,59 @@ export async function insertSubmission(
       })
       .execute()
   }
+  const first = await tx.take('jobs', jobs.length)
   try {
     await insertRows(
       db,
       'jobs',
-      jobs.map((job) => jobRow(job, seal)),
+      jobs.map((job, i) => jobRow({ ...job, seq: first + i }, seal)),
     )
   } catch (error) {
     // SQLite says it in words, PostgreSQL by the name of the key.
     if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })
     throw error
   }
-  await insertEvents(db, events, nextSeq)
+  await insertEvents(tx, events)
   if (secrets !== undefined) {
     for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()
   }
   if (tokens !== undefined) await insertTokensOfJobs(db, tokens)
-  return { outcome: 'stored', ids }
+  return {
+    outcome: { outcome: 'stored', ids },
+    change: acceptances(jobs)
+      .map((change) => tx.append(change))
+      .at(-1),
+  }
 }
+
+/** What came of a submission whose key is known. */
+type Answered = Exclude<SubmitOutcome, { readonly outcome: 'stored' }>
+
+/** What came of a submission, and the last of its changes where it was stored. */
+export interface StoredSubmission {
+  readonly outcome: Answered | { readonly outcome: 'stored'; readonly ids: readonly string[] }
+  readonly change?: Appended | undefined
+}
+
+/** The changes that a submission makes: one for an array, one for each job that belongs to none. Pure. */
+function acceptances(jobs: readonly NewJob[]): NewChange[] {
+  const arrays = Map.groupBy(jobs, (job) => job.arrayId)
+  return [...arrays].flatMap(([arrayId, members]) => {
+    const [first] = members
+    if (arrayId === undefined || first === undefined) return members.map((job) => acceptance(job, job.id))
+    const tasks = { first: first.taskIndex, last: members.at(-1)?.taskIndex ?? first.taskIndex }
+    return [{ ...acceptance(first, arrayId), arrayId, tasks }]
+  })
+}
+
+const acceptance = ({ submittedAt, owner, name, state }: NewJob, subject: string): NewChange => ({
+  at: submittedAt,
+  kind: 'submitted',
+  owner,
+  subject,
+  name,
+  to: state,
+})
 
 /** Forgets answers that nobody will ask for again. Served by idempotency_by_age. */
 export async function deleteIdempotencyBefore(db: Kysely<Schema>, at: number): Promise<void> {
@@ -60,7 +98,7 @@ export async function deleteIdempotencyBefore(db: Kysely<Schema>, at: number): P
 export async function answeredBefore(
   db: Kysely<Schema>,
   { account, key, fingerprint }: IdempotencyKey,
-): Promise<SubmitOutcome | undefined> {
+): Promise<Answered | undefined> {
   const known = await db
     .selectFrom('idempotency')
     .select(['fingerprint', 'answer_json'])

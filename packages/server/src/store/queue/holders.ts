@@ -1,5 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Schema } from '../sql/schema.ts'
+import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredHolder } from '../store.ts'
 
 /** Few: those for whom something was set. */
@@ -14,17 +15,25 @@ export async function allHolders(db: Kysely<Schema>): Promise<StoredHolder[]> {
   }))
 }
 
-export async function upsertHolder(db: Kysely<Schema>, holder: StoredHolder): Promise<void> {
+export async function upsertHolder(tx: WriteTransaction, holder: StoredHolder): Promise<void> {
   const { kind, name, weight = null, limits, setAt } = holder
   const values = { weight, limits_json: JSON.stringify(limits), set_at: setAt }
-  await db
+  await tx.db
     .insertInto('holders')
     .values({ kind, name, ...values })
     .onConflict((conflict) => conflict.columns(['kind', 'name']).doUpdateSet(values))
     .execute()
+  tx.append({ at: setAt, kind: 'limit-set', subject: `${kind} ${name}` })
 }
 
-export async function deleteHolder(db: Kysely<Schema>, kind: StoredHolder['kind'], name: string): Promise<boolean> {
-  const result = await db.deleteFrom('holders').where('kind', '=', kind).where('name', '=', name).executeTakeFirst()
-  return result.numDeletedRows > 0n
+export async function deleteHolder(
+  tx: WriteTransaction,
+  kind: StoredHolder['kind'],
+  name: string,
+  at: number,
+): Promise<boolean> {
+  const result = await tx.db.deleteFrom('holders').where('kind', '=', kind).where('name', '=', name).executeTakeFirst()
+  if (result.numDeletedRows === 0n) return false
+  tx.append({ at, kind: 'limit-cleared', subject: `${kind} ${name}` })
+  return true
 }

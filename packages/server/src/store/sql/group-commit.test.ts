@@ -27,7 +27,7 @@ function counting() {
   database.exec('create table written (n integer primary key)')
   const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
   const commit = new GroupCommit(db)
-  const write = (n: number) => commit.run((tx) => sql`insert into written values (${n})`.execute(tx))
+  const write = (n: number) => commit.run((tx) => sql`insert into written values (${n})`.execute(tx.db))
   const written = () =>
     database
       .prepare('select n from written order by n')
@@ -49,7 +49,7 @@ test('writes that arrive together share a commit', async () => {
 test('a write that fails leaves nothing of itself and spares the others', async () => {
   const { db, commit, write, written } = counting()
   const half = commit.run(async (tx) => {
-    await sql`insert into written values (7)`.execute(tx)
+    await sql`insert into written values (7)`.execute(tx.db)
     throw new Error('half way')
   })
   const outcomes = await Promise.allSettled([write(1), half, write(2)])

@@ -2,9 +2,10 @@ import { sql, type Kysely, type Transaction } from 'kysely'
 import type { AuditEntry } from '../../audit/entry.ts'
 import { appendAudit } from '../users/audit.ts'
 import type { Schema } from './schema.ts'
+import { WriteTransaction } from './write-transaction.ts'
 
 type Write = {
-  readonly run: (transaction: Transaction<Schema>) => Promise<unknown>
+  readonly run: (transaction: WriteTransaction) => Promise<unknown>
   readonly audited: ((value: never) => readonly AuditEntry[]) | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
@@ -16,11 +17,11 @@ type Write = {
  */
 export class GroupCommit {
   readonly #db: Kysely<Schema>
-  readonly #onCommit: (seconds: number) => void
+  readonly #onCommit: (seconds: number, hasChanges: boolean) => void
   #waiting: Write[] = []
   #flushing: Promise<void> | undefined
 
-  constructor(db: Kysely<Schema>, onCommit: (seconds: number) => void = () => {}) {
+  constructor(db: Kysely<Schema>, onCommit: (seconds: number, hasChanges: boolean) => void = () => {}) {
     this.#db = db
     this.#onCommit = onCommit
   }
@@ -30,7 +31,7 @@ export class GroupCommit {
    * the same transaction: the one is not stored without the other.
    */
   run<T>(
-    write: (transaction: Transaction<Schema>) => Promise<T>,
+    write: (transaction: WriteTransaction) => Promise<T>,
     audited?: (value: T) => readonly AuditEntry[],
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
@@ -58,26 +59,30 @@ export class GroupCommit {
     const batch = this.#waiting
     this.#waiting = []
     const begun = performance.now()
+    let committed: { readonly outcomes: readonly Outcome[]; readonly hasChanges: boolean }
     try {
-      const outcomes = await this.#db.transaction().execute(async (transaction) => {
+      committed = await this.#db.transaction().execute(async (db) => {
+        const transaction = new WriteTransaction(db)
         const alone = batch.length === 1
         const outcomes: Outcome[] = []
         for (const write of batch)
           outcomes.push(alone ? await runAlone(transaction, write) : await runApart(transaction, write))
         await appendEntries(
-          transaction,
+          db,
           outcomes.flatMap(({ entries }) => entries),
         )
-        return outcomes
+        await transaction.finish()
+        return { outcomes, hasChanges: transaction.hasChanges }
       })
-      this.#onCommit((performance.now() - begun) / 1000)
-      for (const outcome of outcomes) outcome.settle()
     } catch (error) {
-      // Nothing was stored. Where the audit trail is at fault, those that it is not about are spared.
+      // Nothing was stored. Where the audit trail is at fault, the writes that it does not cover are tried again.
       const spared = error instanceof AuditFault ? batch.filter(({ audited }) => audited === undefined) : []
       for (const write of batch) if (!spared.includes(write)) write.reject(error)
       this.#waiting.unshift(...spared)
+      return
     }
+    for (const outcome of committed.outcomes) outcome.settle()
+    this.#onCommit((performance.now() - begun) / 1000, committed.hasChanges)
   }
 }
 
@@ -102,7 +107,7 @@ interface Outcome {
   readonly settle: () => void
 }
 
-async function runAlone(transaction: Transaction<Schema>, write: Write): Promise<Outcome> {
+async function runAlone(transaction: WriteTransaction, write: Write): Promise<Outcome> {
   const value = await write.run(transaction)
   return {
     entries: write.audited?.(value as never) ?? [],
@@ -112,15 +117,18 @@ async function runAlone(transaction: Transaction<Schema>, write: Write): Promise
   }
 }
 
-async function runApart(transaction: Transaction<Schema>, write: Write): Promise<Outcome> {
-  await sql`savepoint one_write`.execute(transaction)
+async function runApart(transaction: WriteTransaction, write: Write): Promise<Outcome> {
+  const { db } = transaction
+  const mark = transaction.mark()
+  await sql`savepoint one_write`.execute(db)
   try {
     const outcome = await runAlone(transaction, write)
-    await sql`release savepoint one_write`.execute(transaction)
+    await sql`release savepoint one_write`.execute(db)
     return outcome
   } catch (error) {
-    await sql`rollback to savepoint one_write`.execute(transaction)
-    await sql`release savepoint one_write`.execute(transaction)
+    await sql`rollback to savepoint one_write`.execute(db)
+    await sql`release savepoint one_write`.execute(db)
+    transaction.rollBack(mark)
     return {
       entries: [],
       settle: () => {

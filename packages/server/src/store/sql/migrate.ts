@@ -1,44 +1,78 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sql, type Kysely } from 'kysely'
+import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Schema } from './schema.ts'
 
-/** Thrown when the database was made by a newer version of the platform. */
+/** Thrown when a newer version of the platform has made the database into something that this version cannot work with. */
 export class NewerDatabase extends Error {
   override readonly name = 'NewerDatabase'
 }
 
+/** What a driver brings to {@link migrate}. */
+export interface MigrationOptions {
+  /** The folder of `NNNN-*.sql`; one of the same name in its folder `<dialect>/` is taken instead. */
+  readonly folder: string
+  readonly dialect: 'sqlite' | 'postgres'
+  /** Keeps other processes from migrating until the transaction ends. SQLite needs none: its transactions begin immediate. */
+  readonly lock?: (transaction: Transaction<Schema>) => Promise<void>
+}
+
+/** A migration whose first line is `-- contract: …` makes a database that earlier servers cannot work with. */
+const contract = /^-- contract:/
+
 /**
- * Brings the database to the shape this version needs: runs what is missing of `migrations/NNNN-*.sql`, in order, each
- * in a transaction together with the row that records it.
- * @throws {NewerDatabase} where the database has migrations that this version does not know.
+ * Brings the database to the shape this version needs: runs what is missing of the migrations, in order, each in a transaction
+ * together with the row that records it. Several processes may start at once.
+ * @throws {NewerDatabase} where the database needs a migration that this version does not know. Others that it does not know
+ * only add to the schema: a newer server may run beside this one.
  */
-export async function migrate(db: Kysely<Schema>, folder: string): Promise<void> {
-  await sql`create table if not exists migrations (name text primary key, at bigint not null)`.execute(db)
-  const files = (await readdir(folder)).filter((name) => /^\d{4}-.*\.sql$/.test(name)).toSorted()
-  const known = new Set(files)
-  const done = new Set(
-    (await sql<{ name: string }>`select name from migrations`.execute(db)).rows.map((row) => row.name),
-  )
-  const unknown = [...done].find((name) => !known.has(name))
-  if (unknown !== undefined) {
-    throw new NewerDatabase(
-      `The database has the migration ${unknown}, which this version does not know. Start the version that made it, or a newer one.`,
-    )
-  }
-  for (const name of files.filter((file) => !done.has(file))) {
-    const statements = (await readFile(join(folder, name), 'utf8'))
-      .replace(/^\s*--.*$/gm, '')
-      // A trigger has statements of its own, indented, up to its end.
-      .split(/;\s*$(?!\s+end;)/m)
-      .map((statement) => statement.trim())
-      .filter((statement) => statement !== '')
+export async function migrate(db: Kysely<Schema>, { folder, dialect, lock }: MigrationOptions): Promise<void> {
+  const isMigration = (name: string): boolean => /^\d{4}-.*\.sql$/.test(name)
+  const files = (await readdir(folder)).filter(isMigration).toSorted()
+  const own = new Set(await readdir(join(folder, dialect)).catch(() => []))
+  await db.transaction().execute(async (transaction) => {
+    await lock?.(transaction)
+    await sql`create table if not exists migrations (name text primary key, at bigint not null)`.execute(transaction)
+    await requireKnown(transaction, new Set(files))
+  })
+  for (const name of files) {
+    const text = await readFile(own.has(name) ? join(folder, dialect, name) : join(folder, name), 'utf8')
     await db.transaction().execute(async (transaction) => {
-      // Asked again inside: of two processes that start together, one waits for the other and finds it done.
-      const { rows } = await sql`select 1 from migrations where name = ${name}`.execute(transaction)
-      if (rows.length > 0) return
+      await lock?.(transaction)
+      // Read inside: of two processes that start together, one waits for the other and finds it done.
+      if ((await sql`select 1 from migrations where name = ${name}`.execute(transaction)).rows.length > 0) return
       await sql`insert into migrations (name, at) values (${name}, ${Date.now()})`.execute(transaction)
-      for (const statement of statements) await sql.raw(statement).execute(transaction)
+      for (const statement of statementsOf(text)) await sql.raw(statement).execute(transaction)
+      if (contract.test(text)) await noteLeast(transaction, name)
     })
   }
+}
+
+/** The statements of a migration. Pure. */
+const statementsOf = (text: string): string[] =>
+  text
+    .replace(/^\s*--.*$/gm, '')
+    // A trigger has statements of its own, indented, up to its end.
+    .split(/;\s*$(?!\s+end;)/m)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement !== '')
+
+const noteLeast = (transaction: Transaction<Schema>, name: string): Promise<unknown> =>
+  sql`insert into facts (name, value) values ('least_migration', ${name})
+    on conflict (name) do update set value = excluded.value`.execute(transaction)
+
+async function requireKnown(transaction: Transaction<Schema>, known: ReadonlySet<string>): Promise<void> {
+  const { rows } = await sql<{ name: string }>`select name from migrations where name = '0007-changes.sql'`.execute(
+    transaction,
+  )
+  if (rows.length === 0) return
+  const least = await transaction
+    .selectFrom('facts')
+    .select('value')
+    .where('name', '=', 'least_migration')
+    .executeTakeFirst()
+  if (least === undefined || known.has(least.value)) return
+  throw new NewerDatabase(
+    `The database needs the migration ${least.value}, which this version does not know. Start the version that made it, or a newer one.`,
+  )
 }

@@ -33,6 +33,10 @@ export interface Schema {
   jobs: JobRow
   attempts: AttemptRow
   events: { seq: number; job_id: string; at: number; type: string; reason: string; message: string }
+  changes: ChangeRow
+  counters: { jobs: number; events: number; changes: number }
+  facts: { name: string; value: string }
+  locks: { name: string }
   idempotency: { account: string; idempotency_key: string; fingerprint: string; answer_json: string; at: number }
   job_secrets: { job_id: string; sealed: string }
   holders: { kind: string; name: string; weight: number | null; limits_json: string; set_at: number }
@@ -51,6 +55,22 @@ export interface Schema {
     sealed: string
     created_at: number
   }
+}
+
+export interface ChangeRow {
+  seq: number
+  at: number
+  kind: string
+  owner: string | null
+  subject: string
+  array_id: string | null
+  first_task: number | null
+  last_task: number | null
+  name: string | null
+  from_state: string | null
+  to_state: string | null
+  exit_code: number | null
+  cause_code: string | null
 }
 
 export interface JobRow {

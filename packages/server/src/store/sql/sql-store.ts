@@ -1,10 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
-import type { StoredJob } from '../../job/job.ts'
-import { sequence } from '../../job/sequence.ts'
 import * as accounts from '../users/accounts.ts'
 import * as audit from '../users/audit.ts'
-import { eventsOf, insertEvents } from '../jobs/events.ts'
+import { eventsOf, noteEvents } from '../jobs/events.ts'
 import { scoresSince } from '../queue/estimate-scores.ts'
 import { deleteForecastsBefore, newestForecasts } from '../queue/start-forecasts.ts'
 import { GroupCommit } from './group-commit.ts'
@@ -15,80 +13,107 @@ import * as registryLogins from '../users/registry-logins.ts'
 import * as runs from '../queue/run-histories.ts'
 import type { Schema } from './schema.ts'
 import * as shares from '../queue/shares.ts'
-import { takeStep } from '../jobs/steps.ts'
+import { takeStep, type TakenStep } from '../jobs/steps.ts'
+import * as changes from './changes.ts'
 import type { Store } from '../store.ts'
 import { answeredBefore, deleteIdempotencyBefore, insertSubmission } from '../jobs/submissions.ts'
 import * as tokens from '../users/tokens.ts'
 
-/** What a store is told besides where its database is. */
+/** What a store is built from besides its database. */
 export interface StoreOptions {
-  /** Milliseconds since the epoch. Default: the system's clock. */
+  /** Milliseconds since the epoch. @defaultValue the system's clock */
   readonly now?: () => number
   /** Called with the seconds of every transaction that was committed. */
   readonly onCommit?: (seconds: number) => void
 }
 
+/** The connections of a store. */
+export interface Connections {
+  /** One connection: its transactions wait for each other. */
+  readonly writer: Kysely<Schema>
+  /** Reads what is committed, whatever the writer does meanwhile. */
+  readonly reader: Kysely<Schema>
+}
+
 /**
- * The store over any database that Kysely speaks to; a driver brings the connection and runs the migrations. What jobs ask
+ * The store over any database that Kysely speaks to; a driver brings the connections and runs the migrations. What jobs ask
  * for is sealed in it.
  */
-export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCommit }: StoreOptions = {}): Store {
-  const commit = new GroupCommit(db, onCommit)
-  const nextSeq = sequence(now)
+export function sqlStore(
+  { writer, reader: db }: Connections,
+  logId: string,
+  seal: Seal,
+  { now = Date.now, onCommit }: StoreOptions = {},
+): Store {
+  const listeners = new Set<() => void>()
+  const commit = new GroupCommit(writer, (seconds, hasChanges) => {
+    onCommit?.(seconds)
+    if (hasChanges) for (const listener of listeners) listener()
+  })
   return {
-    submit: (submission) =>
-      commit.run(
-        (tx) => insertSubmission(tx, submission, nextSeq, seal),
-        ({ outcome }) => (outcome === 'stored' && submission.audit !== undefined ? [submission.audit] : []),
-      ),
+    submit: async (submission) => {
+      const { outcome, change } = await commit.run(
+        (tx) => insertSubmission(tx, submission, seal),
+        ({ outcome: { outcome } }) =>
+          outcome === 'stored' && submission.audit !== undefined ? [submission.audit] : [],
+      )
+      return outcome.outcome === 'stored' ? { ...outcome, change: change?.number ?? 0 } : outcome
+    },
     answeredBefore: (idempotency) => answeredBefore(db, idempotency),
-    step: (steps) =>
-      commit.run(async (tx) => {
-        const taken: StoredJob[] = []
+    step: async (steps) => {
+      const taken = await commit.run(async (tx) => {
+        const all: TakenStep[] = []
         for (const step of steps) {
-          const job = await takeStep(tx, step, nextSeq, seal)
-          if (job !== undefined) taken.push(job)
+          const one = await takeStep(tx, step, seal)
+          if (one !== undefined) all.push(one)
         }
-        return taken
-      }),
-    addEvents: (events) => commit.run((tx) => insertEvents(tx, events, nextSeq)),
-    extendDeadline: (jobId, deadlineAt) => commit.run((tx) => jobs.moveDeadline(tx, jobId, deadlineAt)),
-    remove: (jobId, at) => commit.run((tx) => jobs.markRemoved(tx, jobId, at)),
+        return all
+      })
+      return taken.map(({ job, change }) => ({ job, change: change.number }))
+    },
+    addEvents: (events) => commit.run((tx) => noteEvents(tx, events)),
+
+    logId,
+    logHead: () => changes.headOfLog(db),
+    changesAfter: (number, limit, owner) => changes.changesAfter(db, number, limit, owner),
+    onCommit: (listener) => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    deleteChangesBefore: (at, most) => commit.run((tx) => changes.deleteChangesBefore(tx.db, at, most)),
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(db, seal, filter),
     notEnded: () => jobs.jobsNotEnded(db, seal),
+    jobsById: (ids) => jobs.jobsById(db, seal, ids),
+    tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
+    activeAttempts: () => jobs.activeAttempts(db),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),
 
     holders: () => holders.allHolders(db),
     setHolder: (holder) => commit.run((tx) => holders.upsertHolder(tx, holder)),
-    clearHolder: (kind, name) => commit.run((tx) => holders.deleteHolder(tx, kind, name)),
+    clearHolder: (kind, name, at) => commit.run((tx) => holders.deleteHolder(tx, kind, name, at)),
     shares: () => shares.allShares(db),
-    replaceShares: (all) => commit.run((tx) => shares.replaceShares(tx, all)),
+    replaceShares: (all) => commit.run((tx) => shares.replaceShares(tx.db, all)),
     runHistories: () => runs.allRunHistories(db),
-    deleteRunHistoriesBefore: (at) => commit.run((tx) => runs.deleteRunHistoriesBefore(tx, at)),
+    deleteRunHistoriesBefore: (at) => commit.run((tx) => runs.deleteRunHistoriesBefore(tx.db, at)),
     estimateScores: (since) => scoresSince(db, since),
     startForecasts: (most) => newestForecasts(db, most),
-    deleteStartForecastsBefore: (at) => commit.run((tx) => deleteForecastsBefore(tx, at)),
+    deleteStartForecastsBefore: (at) => commit.run((tx) => deleteForecastsBefore(tx.db, at)),
     endedRuns: (after, most) => runs.endedRuns(db, after, most, seal),
 
     account: async (name) => (await accounts.findAccounts(db, name))[0],
     directory: () => accounts.readDirectory(db),
-    changeDirectory: (decide) =>
-      commit.run(async (tx) => {
-        const changes = decide(await accounts.readDirectory(tx))
-        for (const change of changes) await accounts.writeChange(tx, change, now())
-        return changes
-      }),
+    changeDirectory: (decide) => commit.run((tx) => accounts.changeDirectory(tx, decide, now())),
     usersToCancel: () => accounts.usersToCancel(db),
-    addToken: (token) => commit.run((tx) => tokens.insertToken(tx, token)),
+    addToken: (token) => commit.run((tx) => tokens.insertToken(tx.db, token)),
     tokenByHash: (hash) => tokens.findToken(db, hash),
     tokens: (account) => tokens.tokensOf(db, account),
     revokeToken: (id, at) => commit.run((tx) => tokens.revokeToken(tx, id, at)),
     rotateToken: (id, successor, endsAt) => commit.run((tx) => tokens.rotateToken(tx, id, successor, endsAt)),
-    noteTokenUse: (uses) => commit.run((tx) => tokens.noteUse(tx, uses)),
+    noteTokenUse: (uses) => commit.run((tx) => tokens.noteUse(tx.db, uses)),
 
     addAudit: (entries) =>
       commit.run(
@@ -96,24 +121,25 @@ export function sqlStore(db: Kysely<Schema>, seal: Seal, { now = Date.now, onCom
         () => entries,
       ),
     audit: (filter) => audit.listAudit(db, filter),
-    deleteAuditBefore: (at) => commit.run((tx) => audit.deleteAuditBefore(tx, at)),
-    putRegistryLogin: (login) => commit.run((tx) => registryLogins.putRegistryLogin(tx, login)),
+    deleteAuditBefore: (at) => commit.run((tx) => audit.deleteAuditBefore(tx.db, at)),
+    putRegistryLogin: (login) => commit.run((tx) => registryLogins.putRegistryLogin(tx.db, login)),
     registryLogin: (account, registry) => registryLogins.findRegistryLogin(db, account, registry),
     registryLogins: (account) => registryLogins.registryLoginsOf(db, account),
     deleteRegistryLogin: (account, registry) =>
-      commit.run((tx) => registryLogins.deleteRegistryLogin(tx, account, registry)),
+      commit.run((tx) => registryLogins.deleteRegistryLogin(tx.db, account, registry)),
     imageUses: (of) => imageUses(db, of),
     imagesInUse: () => imagesInUse(db),
 
-    deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most)),
+    deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most, now())),
     attemptsEndedBetween: (from, to) => jobs.attemptsEndedBetween(db, from, to),
-    deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx, at)),
+    deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx.db, at)),
     jobsByState: () => jobs.countByState(db),
     checkWritable: async () => {
-      await commit.run((tx) => tx.updateTable('probe').set({ at: now() }).execute())
+      await commit.run((tx) => tx.db.updateTable('probe').set({ at: now() }).execute())
     },
     close: async () => {
       await commit.idle()
+      await writer.destroy()
       await db.destroy()
     },
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -6,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Kysely, SqliteDialect } from 'kysely'
 import { openSeal, type Seal } from '../../lib/secrets/seal.ts'
+import { logId } from '../sql/changes.ts'
 import { migrate } from '../sql/migrate.ts'
 import type { Schema } from '../sql/schema.ts'
 import { sqlStore, type StoreOptions } from '../sql/sql-store.ts'
@@ -38,10 +40,17 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
     pragma foreign_keys = on;
     pragma cache_size = -16000;
   `)
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
-  await migrate(db, migrations)
-  return sqlStore(db, seal, options)
+  const writer = kyselyOver(database)
+  await migrate(writer, { folder: migrations, dialect: 'sqlite' })
+  const log = await logId(writer, () => randomBytes(8).toString('hex'))
+  // A connection of its own: a long write transaction delays no read. SQLite shows it the last commit.
+  const reading = new DatabaseSync(path, { timeout: patienceMs })
+  reading.exec('pragma query_only = on; pragma cache_size = -16000;')
+  return sqlStore({ writer, reader: kyselyOver(reading) }, log, seal, options)
 }
+
+const kyselyOver = (database: DatabaseSync): Kysely<Schema> =>
+  new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
 
 /** The key is made before its database. @throws where it is not there any more: a new one would open nothing. */
 async function openKey(path: string): Promise<Seal> {

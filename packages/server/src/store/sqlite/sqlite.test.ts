@@ -79,11 +79,14 @@ test('knows users, groups and tokens of before, and never gives an id of one tha
   await remove()
 })
 
-test('refuses a database of a newer version, and leaves it as it was', async () => {
+test('works beside a newer version that only added, and refuses a database that it cannot work with', async () => {
   const { path, open, remove } = await place()
   await (await open()).close()
   const database = new DatabaseSync(path)
+  database.exec(`insert into migrations values ('9998-wider.sql', 1)`)
+  await (await open()).close()
   database.exec(`insert into migrations values ('9999-later.sql', 1)`)
+  database.exec(`update facts set value = '9999-later.sql' where name = 'least_migration'`)
   database.close()
   await assert.rejects(open(), (error: Error) => error instanceof NewerDatabase && /9999-later/.test(error.message))
   await remove()

@@ -1,6 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { Schema } from '../sql/schema.ts'
 import type { Directory, DirectoryChange, StoredAccount, StoredGroup, StoredProject } from '../store.ts'
+import { lock } from '../sql/lock.ts'
+import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { revokeTokensOf } from './tokens.ts'
 
 /** Accounts with their groups: one by name, or all. */
@@ -57,13 +59,35 @@ export async function readDirectory(db: Kysely<Schema>): Promise<Directory> {
 const byName = <T extends { readonly name: string }>(rows: readonly T[]): ReadonlyMap<string, T> =>
   new Map(rows.map((row) => [row.name, { ...row }]))
 
-export async function writeChange(db: Kysely<Schema>, change: DirectoryChange, at: number): Promise<void> {
-  if (change.type === 'group') return writeGroup(db, change.group)
-  if (change.type === 'project') return writeProject(db, change.project, at)
-  return writeUser(db, change.user, at)
+/**
+ * Changes users, groups and projects as `decide` says of what is there. The lock row keeps other writers out from the reading
+ * to the commit.
+ */
+export async function changeDirectory(
+  tx: WriteTransaction,
+  decide: (directory: Directory) => readonly DirectoryChange[],
+  at: number,
+): Promise<readonly DirectoryChange[]> {
+  await lock(tx.db, 'directory')
+  const changes = decide(await readDirectory(tx.db))
+  for (const change of changes) {
+    await writeChange(tx, change, at)
+    tx.append({ at, kind: `${change.type}-changed`, subject: nameOf(change) })
+  }
+  return changes
 }
 
-async function writeUser(db: Kysely<Schema>, user: StoredAccount, at: number): Promise<void> {
+const nameOf = (change: DirectoryChange): string =>
+  change.type === 'user' ? change.user.name : change.type === 'group' ? change.group.name : change.project.name
+
+async function writeChange(tx: WriteTransaction, change: DirectoryChange, at: number): Promise<void> {
+  if (change.type === 'group') return writeGroup(tx.db, change.group)
+  if (change.type === 'project') return writeProject(tx.db, change.project, at)
+  return writeUser(tx, change.user, at)
+}
+
+async function writeUser(tx: WriteTransaction, user: StoredAccount, at: number): Promise<void> {
+  const { db } = tx
   const { name, uid, gid } = user
   const settings = {
     admin: user.admin ? 1 : 0,
@@ -84,7 +108,7 @@ async function writeUser(db: Kysely<Schema>, user: StoredAccount, at: number): P
       .values(user.groups.map((group) => ({ account: name, group_name: group.name })))
       .execute()
   }
-  if (user.disabledAt !== undefined) await revokeTokensOf(db, name, user.disabledAt)
+  if (user.disabledAt !== undefined) await revokeTokensOf(tx, name, user.disabledAt)
 }
 
 async function writeGroup(db: Kysely<Schema>, { name, gid }: StoredGroup): Promise<void> {

@@ -1,12 +1,14 @@
 import type { Kysely } from 'kysely'
 import { chained, trailStart, type AuditEntry, type StoredAuditEntry } from '../../audit/entry.ts'
 import { insertRows } from '../sql/insert-rows.ts'
+import { lock } from '../sql/lock.ts'
 import { present } from '../jobs/rows.ts'
 import type { AuditRow, Schema } from '../sql/schema.ts'
 import type { AuditFilter } from '../store.ts'
 
-/** Appends entries to the trail. To be called inside a transaction: the last entry must stay the last. */
+/** Appends entries to the trail, inside a transaction: the lock row keeps the last entry the last. */
 export async function appendAudit(db: Kysely<Schema>, entries: readonly AuditEntry[]): Promise<void> {
+  await lock(db, 'audit')
   const last = await db.selectFrom('audit').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1).executeTakeFirst()
   await insertRows(db, 'audit', chained(last ?? trailStart, entries).map(auditRow))
 }

@@ -1,6 +1,7 @@
 import type { Kysely, Selectable } from 'kysely'
 import { insertRows } from '../sql/insert-rows.ts'
 import type { Schema } from '../sql/schema.ts'
+import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredToken } from '../store.ts'
 
 /** Stores a token, unless its user is disabled or it would outlive the token that it was made with. */
@@ -65,28 +66,28 @@ export async function tokensOf(db: Kysely<Schema>, account: string): Promise<Sto
   return rows.map(tokenOf)
 }
 
-export async function revokeToken(db: Kysely<Schema>, id: string, at: number): Promise<boolean> {
-  return (await revokeWithDescendants(db, 'id', id, at)) > 0
+export async function revokeToken(tx: WriteTransaction, id: string, at: number): Promise<boolean> {
+  return (await revokeWithDescendants(tx, 'id', id, at)) > 0
 }
 
 /** Revokes the token that a job carries. Served by tokens_by_job. */
-export async function revokeTokenOfJob(db: Kysely<Schema>, jobId: string, at: number): Promise<void> {
-  await revokeWithDescendants(db, 'job_id', jobId, at)
+export async function revokeTokenOfJob(tx: WriteTransaction, jobId: string, at: number): Promise<void> {
+  await revokeWithDescendants(tx, 'job_id', jobId, at)
 }
 
 /** Revokes all tokens of a user. Served by tokens_by_account. */
-export async function revokeTokensOf(db: Kysely<Schema>, account: string, at: number): Promise<void> {
-  await revokeWithDescendants(db, 'account', account, at)
+export async function revokeTokensOf(tx: WriteTransaction, account: string, at: number): Promise<void> {
+  await revokeWithDescendants(tx, 'account', account, at)
 }
 
 /** Revokes tokens and whatever was made with them; returns how many. Served by tokens_by_maker. */
 async function revokeWithDescendants(
-  db: Kysely<Schema>,
+  tx: WriteTransaction,
   column: 'id' | 'job_id' | 'account',
   value: string,
   at: number,
-): Promise<bigint> {
-  const result = await db
+): Promise<number> {
+  const revoked = await tx.db
     .withRecursive('ending(id)', (query) =>
       query
         .selectFrom('tokens')
@@ -99,16 +100,19 @@ async function revokeWithDescendants(
     .set({ revoked_at: at })
     .where('id', 'in', (query) => query.selectFrom('ending').select('ending.id'))
     .where('revoked_at', 'is', null)
-    .executeTakeFirst()
-  return result.numUpdatedRows
+    .returning(['id', 'account'])
+    .execute()
+  for (const { id, account } of revoked) tx.append({ at, kind: 'token-revoked', owner: account, subject: id })
+  return revoked.length
 }
 
 export async function rotateToken(
-  db: Kysely<Schema>,
+  tx: WriteTransaction,
   id: string,
   successor: StoredToken,
   endsAt: number,
 ): Promise<boolean> {
+  const { db } = tx
   const ends = await endOf(db, id)
   if (ends === undefined || ends <= successor.createdAt || !(await insertToken(db, successor))) return false
   await db
@@ -123,6 +127,7 @@ export async function rotateToken(
     .where('id', '=', id)
     .where((where) => where.or([where('expires_at', 'is', null), where('expires_at', '>', endsAt)]))
     .execute()
+  tx.append({ at: successor.createdAt, kind: 'token-rotated', owner: successor.account, subject: id })
   return true
 }
 

@@ -3,7 +3,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { Agent, request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity, IdentitySource } from '../credentials/kubeconfig.ts'
 
 /** What happens to requests instead of their usual course. */
@@ -16,8 +15,34 @@ export interface Fault {
   readonly status?: number
   readonly message?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Milliseconds before. Whoever asked may be gone by then; the API server is asked all the same. */
-  readonly delayMs?: number
+  /** Each waits for {@link Ordered.release}. Its client may be gone by then; the API server is asked all the same. */
+  readonly held?: boolean
+}
+
+/** What has become of a fault that was ordered. It only grows: a test that looks late misses nothing. */
+export interface Ordered {
+  /** Requests that have met with it. */
+  readonly met: number
+  /** What the API server answered to those that went on to it: HTTP status codes. */
+  readonly answers: readonly number[]
+  /** Requests that are held go on; no more are held. */
+  release(): void
+}
+
+class OrderedFault implements Ordered {
+  readonly fault: Fault
+  met = 0
+  readonly answers: number[] = []
+  readonly released: Promise<void>
+  readonly release: () => void
+
+  constructor(fault: Fault) {
+    this.fault = fault
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.released = promise
+    this.release = resolve
+    if (fault.held !== true) resolve()
+  }
 }
 
 /** A way to the real API server on which requests meet with what one orders. */
@@ -27,7 +52,7 @@ export class FaultyWay {
   readonly #server = createServer((incoming, response) => {
     this.#pass(incoming, response).catch(() => response.destroy())
   })
-  #faults: { fault: Fault; left: number }[] = []
+  #faults: OrderedFault[] = []
 
   private constructor(identity: Identity) {
     this.#identity = identity
@@ -48,13 +73,16 @@ export class FaultyWay {
       headers: {},
     })
 
-  order(fault: Fault): void {
-    this.#faults.push({ fault, left: fault.times })
+  order(fault: Fault): Ordered {
+    const ordered = new OrderedFault(fault)
+    this.#faults.push(ordered)
+    return ordered
   }
 
-  /** How many of what was ordered have not come to pass; they do not any more. */
+  /** How many of what was ordered have not come to pass; they do not any more, and what is held goes on. */
   clear(): number {
-    const left = this.#faults.reduce((sum, one) => sum + one.left, 0)
+    const left = this.#faults.reduce((sum, { fault, met }) => sum + fault.times - met, 0)
+    for (const ordered of this.#faults) ordered.release()
     this.#faults = []
     return left
   }
@@ -68,11 +96,13 @@ export class FaultyWay {
   async #pass(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = '', url = '' } = incoming
     const body = await buffer(incoming)
-    const found = this.#faults.find(({ fault, left }) => left > 0 && fault.method === method && fault.path.test(url))
+    const found = this.#faults.find(
+      ({ fault, met }) => met < fault.times && fault.method === method && fault.path.test(url),
+    )
     if (found !== undefined) {
-      found.left--
-      const { status, message = 'ordered by a test', headers, delayMs = 0 } = found.fault
-      await sleep(delayMs)
+      found.met++
+      const { status, message = 'ordered by a test', headers } = found.fault
+      await found.released
       if (status === 0) {
         response.destroy()
         return
@@ -92,6 +122,7 @@ export class FaultyWay {
     if (method === 'GET') response.on('close', () => onward.destroy())
     onward.end(body)
     const [answer] = (await once(onward, 'response')) as [IncomingMessage]
+    found?.answers.push(answer.statusCode ?? 502)
     response.writeHead(answer.statusCode ?? 502, answer.headers)
     answer.on('error', () => response.destroy())
     answer.pipe(response)

@@ -1,0 +1,188 @@
+import { isEnded, type JobState } from '@science-platform/contract'
+import type { StoredJob } from '../job/job.ts'
+import { activeStates } from '../job/lifecycle.ts'
+import { CursorTooOld, type StoredChange } from '../store/change.ts'
+import type { ChangeLog } from '../store/change-log.ts'
+import type { Store, TakenStep } from '../store/store.ts'
+import type { Queue } from './queue.ts'
+
+/** What {@link ChangeReader} is built from. */
+export interface ChangeReaderDependencies {
+  readonly log: Pick<ChangeLog, 'head' | 'after' | 'refresh'>
+  readonly store: Pick<Store, 'notEnded' | 'jobsById' | 'tasks' | 'attempts' | 'activeAttempts' | 'holders'>
+  readonly queue: Queue
+  /** Called with jobs that others wrote, once the queue has them. */
+  readonly onJobs?: (jobs: readonly StoredJob[]) => void
+}
+
+/** What a page of changes asks its reader to load. */
+export interface Reading {
+  /** Jobs that may have become something else, each with the number of its newest change. */
+  readonly jobs: ReadonlyMap<string, number>
+  /** Tasks of arrays that were accepted. */
+  readonly arrays: readonly {
+    readonly id: string
+    readonly first: number
+    readonly last: number
+    readonly number: number
+  }[]
+  /** Jobs that have ended, each with its end. */
+  readonly ended: ReadonlyMap<string, { readonly state: JobState; readonly number: number }>
+  /** Whether what is set for users and groups has changed. */
+  readonly holders: boolean
+}
+
+/** What to load for some changes. Pure. */
+export function readingOf(changes: readonly StoredChange[]): Reading {
+  const jobs = new Map<string, number>()
+  const arrays: Reading['arrays'][number][] = []
+  const ended = new Map<string, { readonly state: JobState; readonly number: number }>()
+  let holders = false
+  for (const { kind, subject, tasks, to, number } of changes) {
+    if (kind === 'limit-set' || kind === 'limit-cleared') holders = true
+    else if (to === undefined) continue
+    else if (tasks !== undefined) arrays.push({ id: subject, ...tasks, number })
+    else if (isEnded(to)) ended.set(subject, { state: to, number })
+    else jobs.set(subject, number)
+  }
+  for (const id of ended.keys()) jobs.delete(id)
+  return { jobs, arrays, ended, holders }
+}
+
+/**
+ * Keeps the queue as the store has it: reads the change log with a cursor of its own and loads what changed. The loop's own
+ * steps are applied at once; their changes are recognised by their numbers when they are read.
+ */
+export class ChangeReader {
+  readonly #dependencies: ChangeReaderDependencies
+  #cursor = 0
+  /** The newest change of each job that the queue has. */
+  readonly #applied = new Map<string, number>()
+  /** Jobs that ended: remembered until the cursor is past, so that an older state read meanwhile does not bring them back. */
+  #ended: { readonly id: string; readonly number: number }[] = []
+  /** Numbers of the loop's own changes beyond the cursor. */
+  #own = new Set<number>()
+  #waiting: { readonly number: number; readonly call: () => void }[] = []
+  #work: Promise<void> = Promise.resolve()
+
+  constructor(dependencies: ChangeReaderDependencies) {
+    this.#dependencies = dependencies
+  }
+
+  /** Loads everything: at the start, and where the log no longer has what follows the cursor. */
+  async load(): Promise<void> {
+    const { log, store, queue } = this.#dependencies
+    await log.refresh()
+    const number = log.head
+    queue.learnHolders(await store.holders())
+    const jobs = await store.notEnded()
+    const attempts = await store.activeAttempts()
+    const there = new Set(jobs.map((job) => job.id))
+    for (const id of this.#applied.keys()) if (!there.has(id)) this.#end(id, 'cancelled', number)
+    this.#upsert(jobs, () => number)
+    queue.learnAttempts(attempts.filter(({ jobId }) => there.has(jobId)))
+    this.#pass(number)
+  }
+
+  /** Applies what is committed by now. Calls that come meanwhile share the next reading. */
+  sync(): Promise<void> {
+    const done = this.#work.then(() => this.#readOn())
+    this.#work = done.catch(() => undefined)
+    return done
+  }
+
+  /** Applies the loop's own steps, whose attempts it knows. */
+  applyOwn(taken: readonly TakenStep[]): void {
+    for (const { job, change } of taken) {
+      this.#own.add(change)
+      if (isEnded(job.state)) this.#end(job.id, job.state, change)
+      else this.#upsert([job], () => change)
+    }
+  }
+
+  /** Whether the log has changes that are neither applied nor the loop's own. Numbers have no gaps, so counting them tells. */
+  hasNews(): boolean {
+    const { head } = this.#dependencies.log
+    let own = 0
+    for (const number of this.#own) if (number > this.#cursor && number <= head) own += 1
+    return head - this.#cursor > own
+  }
+
+  /** Calls `call` once the change of this number is applied. */
+  whenRead(number: number, call: () => void): void {
+    if (number <= this.#cursor) call()
+    else this.#waiting.push({ number, call })
+  }
+
+  async #readOn(): Promise<void> {
+    const { log } = this.#dependencies
+    await log.refresh()
+    try {
+      for (;;) {
+        const { changes, upTo } = await log.after(this.#cursor)
+        if (upTo === this.#cursor) return
+        await this.#apply(changes)
+        this.#pass(upTo)
+      }
+    } catch (error) {
+      if (!(error instanceof CursorTooOld)) throw error
+      await this.load()
+    }
+  }
+
+  async #apply(page: readonly StoredChange[]): Promise<void> {
+    const { store, queue } = this.#dependencies
+    const { jobs: changed, arrays, ended, holders } = readingOf(page)
+    const wanted = [...changed].filter(([id, number]) => this.#isNews(id, number)).map(([id]) => id)
+    const jobs = wanted.length === 0 ? [] : await store.jobsById(wanted)
+    const tasks: { readonly job: StoredJob; readonly number: number }[] = []
+    for (const { id, first, last, number } of arrays)
+      for (const job of await store.tasks(id, first, last)) tasks.push({ job, number })
+    const active = [...jobs, ...tasks.map(({ job }) => job)].filter(isActive).map((job) => job.id)
+    const attempts = active.length === 0 ? [] : await store.attempts(active)
+    if (holders) queue.learnHolders(await store.holders())
+
+    const numbers = new Map(tasks.map(({ job, number }) => [job.id, number]))
+    for (const [id, number] of changed) numbers.set(id, number)
+    const news = [...jobs, ...tasks.map(({ job }) => job)].filter(({ id }) => this.#isNews(id, numbers.get(id) ?? 0))
+    const latest = new Map(news.map((job) => [job.id, job.attempt]))
+    this.#upsert(news, (id) => numbers.get(id) ?? 0)
+    queue.learnAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
+    for (const [id, { state, number }] of ended) if (this.#isNews(id, number)) this.#end(id, state, number)
+    if (news.length > 0) this.#dependencies.onJobs?.(news)
+  }
+
+  #isNews(id: string, number: number): boolean {
+    return number > (this.#applied.get(id) ?? 0)
+  }
+
+  #upsert(jobs: readonly StoredJob[], numberOf: (id: string) => number): void {
+    for (const { id, state } of jobs) {
+      this.#applied.set(id, numberOf(id))
+      if (isEnded(state)) this.#ended.push({ id, number: numberOf(id) })
+    }
+    this.#dependencies.queue.learn(jobs)
+  }
+
+  #end(id: string, state: JobState, number: number): void {
+    const { queue } = this.#dependencies
+    const job = queue.jobCache.queuedJob(id) ?? queue.jobCache.activeJob(id)
+    this.#applied.set(id, number)
+    this.#ended.push({ id, number })
+    if (job !== undefined) queue.learn([{ ...job, state }])
+  }
+
+  /** The cursor is at this number now. */
+  #pass(number: number): void {
+    this.#cursor = number
+    for (const own of this.#own) if (own <= number) this.#own.delete(own)
+    for (const { id, number: end } of this.#ended)
+      if (end <= number && this.#applied.get(id) === end) this.#applied.delete(id)
+    this.#ended = this.#ended.filter(({ number: end }) => end > number)
+    const due = this.#waiting.filter((waiting) => waiting.number <= number)
+    this.#waiting = this.#waiting.filter((waiting) => waiting.number > number)
+    for (const { call } of due) call()
+  }
+}
+
+const isActive = ({ state }: StoredJob): boolean => (activeStates as readonly JobState[]).includes(state)

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { CursorTooOld, type StoredChange } from './change.ts'
+import { ChangeLog } from './change-log.ts'
+import { openSqliteStore } from './sqlite/open.ts'
+import { someJob } from './store-contract.ts'
+import type { Store } from './store.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'sp-log-'))
+after(() => rm(folder, { recursive: true }))
+let count = 0
+
+/** A store of its own, as two processes have it, and the log as the first reads it. */
+async function place(): Promise<{
+  store: Store
+  other: Store
+  log: ChangeLog
+  errors: unknown[]
+  close: () => Promise<void>
+}> {
+  const path = join(folder, `${++count}.db`, 'platform.db')
+  const store = await openSqliteStore(path)
+  const other = await openSqliteStore(path)
+  const errors: unknown[] = []
+  const log = await ChangeLog.open(store, { error: (facts: unknown) => void errors.push(facts) })
+  const close = async (): Promise<void> => {
+    await log.close()
+    await Promise.all([store.close(), other.close()])
+  }
+  return { store, other, log, errors, close }
+}
+
+const submit = (store: Store, owner = 'ada') => store.submit({ jobs: [someJob({ owner })], events: [] })
+
+/** Fulfilled when the followed numbers are these. */
+async function becomes(log: ChangeLog, seen: readonly number[], wanted: readonly number[]): Promise<void> {
+  const deadline = AbortSignal.timeout(20_000)
+  while (seen.length < wanted.length && !deadline.aborted)
+    await log.next(AbortSignal.any([deadline, AbortSignal.timeout(50)]))
+  assert.deepEqual(seen, wanted)
+}
+
+test('what this process commits and what another commits come in order, once each', async () => {
+  const { store, other, log, close } = await place()
+  const seen: number[] = []
+  log.follow((changes) => void seen.push(...changes.map(({ number }) => number)))
+  await Promise.all([submit(store), submit(other), submit(store)])
+  await submit(other)
+  await becomes(log, seen, [1, 2, 3, 4])
+  await close()
+})
+
+test('a reader that throws spares the others, the write, and its own next page', async () => {
+  const { store, log, errors, close } = await place()
+  const seen: number[] = []
+  const refused: number[] = []
+  log.onChange(() => {
+    throw new Error('a listener fails')
+  })
+  log.follow((changes) => {
+    refused.push(...changes.map(({ number }) => number))
+    throw new Error('a reader fails')
+  })
+  log.follow((changes) => void seen.push(...changes.map(({ number }) => number)))
+  assert.equal((await submit(store)).outcome, 'stored')
+  await log.refresh()
+  assert.equal((await submit(store)).outcome, 'stored')
+  await becomes(log, seen, [1, 2])
+  await becomes(log, refused, [1, 2])
+  assert.ok(errors.length >= 3)
+  await close()
+})
+
+test('a cursor reads on from memory and from the store alike, of all and of one user', async () => {
+  const { store, log, close } = await place()
+  for (const owner of ['ada', 'bob', 'bob', 'ada']) await submit(store, owner)
+  await log.refresh()
+  // Opened after these: what they appended is in the store alone.
+  const later = await ChangeLog.open(store, { error: () => undefined })
+  await submit(store, 'bob')
+  await later.refresh()
+  await log.refresh()
+  const numbers = (page: { changes: readonly StoredChange[] }) => page.changes.map(({ number }) => number)
+  for (const one of [log, later]) {
+    assert.deepEqual(numbers(await one.after(0)), [1, 2, 3, 4, 5])
+    assert.deepEqual(numbers(await one.after(3)), [4, 5])
+    assert.deepEqual(numbers(await one.after(0, 'ada')), [1, 4])
+    const none = await one.after(4, 'ada')
+    assert.deepEqual([none.changes, none.upTo], [[], 5], 'nothing of hers, and the cursor moves on')
+    await assert.rejects(one.after(9), CursorTooOld)
+  }
+  await later.close()
+  await close()
+})
+
+test('a read that fails is made again', async () => {
+  const { store, other, close } = await place()
+  let fails = 0
+  const broken = {
+    ...store,
+    logHead: async (): Promise<number> => {
+      if (fails-- > 0) throw new Error('the disk is away')
+      return store.logHead()
+    },
+  }
+  const errors: unknown[] = []
+  const log = await ChangeLog.open(broken, { error: (facts: unknown) => void errors.push(facts) })
+  const seen: number[] = []
+  log.follow((changes) => void seen.push(...changes.map(({ number }) => number)))
+  fails = 2
+  await submit(other)
+  await becomes(log, seen, [1])
+  assert.ok(errors.length >= 1)
+  await log.close()
+  await close()
+})

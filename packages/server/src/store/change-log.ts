@@ -1,0 +1,195 @@
+import type { Logger } from 'pino'
+import { CursorTooOld, type StoredChange } from './change.ts'
+import type { Store } from './store.ts'
+
+/** How often the head of the log is read, for what other processes write. */
+const lookEveryMs = 500
+
+/** Changes kept in memory, so that readers who keep up cost the store one query together. */
+const mostKept = 10_000
+
+/** Changes read by one query. */
+const pageSize = 1_000
+
+/**
+ * The change log as one process reads it. It is read when this process has committed something and every half second; each
+ * reader has a cursor of its own and starts anew from what is stored where its cursor is too old.
+ */
+export class ChangeLog {
+  readonly #store: Pick<Store, 'logId' | 'logHead' | 'changesAfter' | 'onCommit'>
+  readonly #log: Pick<Logger, 'error'>
+  readonly #listeners = new Set<() => void>()
+  /** The newest changes without a gap; the last one's number is `#head`. */
+  #kept: StoredChange[] = []
+  #head: number
+  #reading: Promise<void> | undefined
+  #isHinted = false
+  #isClosed = false
+  readonly #stopListening: () => void
+  readonly #timer: NodeJS.Timeout
+
+  private constructor(store: ChangeLogStore, log: Pick<Logger, 'error'>, head: number) {
+    this.#store = store
+    this.#log = log
+    this.#head = head
+    this.#stopListening = store.onCommit(() => {
+      this.#hint()
+    })
+    this.#timer = setInterval(() => {
+      this.#hint()
+    }, lookEveryMs).unref()
+  }
+
+  /** Begins to read at the end of the log. */
+  static async open(store: ChangeLogStore, log: Pick<Logger, 'error'>): Promise<ChangeLog> {
+    return new ChangeLog(store, log, await store.logHead())
+  }
+
+  /** The name of the log: a number of another log means nothing here. */
+  get id(): string {
+    return this.#store.logId
+  }
+
+  /** The number of the newest change that was read. */
+  get head(): number {
+    return this.#head
+  }
+
+  /**
+   * Changes after a number, in order, at most a page. With `owner` only that user's.
+   * @throws {CursorTooOld}
+   */
+  async after(number: number, owner?: string): Promise<ChangePage> {
+    const head = this.#head
+    if (number === head) return { changes: [], upTo: head }
+    const firstKept = head - this.#kept.length + 1
+    if (number < firstKept - 1 || number > head) {
+      const changes = await this.#store.changesAfter(number, pageSize, owner)
+      const last = changes.at(-1)?.number ?? number
+      return { changes, upTo: changes.length === pageSize ? last : Math.max(last, head) }
+    }
+    const start = number - firstKept + 1
+    const page = this.#kept.slice(start, start + pageSize)
+    const changes = owner === undefined ? page : page.filter((change) => change.owner === owner)
+    return { changes, upTo: page.at(-1)?.number ?? number }
+  }
+
+  /** Calls `listener` whenever there are newer changes, and what it throws is logged. Returns how to stop it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Calls `handle` with every change from now on, in order, page by page; what it throws is logged, and the next page comes
+   * all the same. Returns how to stop it.
+   */
+  follow(handle: (changes: readonly StoredChange[]) => void): () => void {
+    let cursor = this.#head
+    let work = Promise.resolve()
+    let isStopped = false
+    const read = async (): Promise<void> => {
+      while (!isStopped && cursor < this.#head) {
+        const { changes, upTo } = await this.after(cursor)
+        cursor = upTo
+        this.#guard(() => {
+          handle(changes)
+        })
+      }
+    }
+    const stop = this.onChange(() => {
+      work = work.then(read).catch((error: unknown) => {
+        if (error instanceof CursorTooOld) cursor = this.#head
+        this.#log.error({ err: error }, 'changes could not be read, retrying')
+      })
+    })
+    return () => {
+      isStopped = true
+      stop()
+    }
+  }
+
+  /** Resolves at the next change, or when the signal is aborted. */
+  async next(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const stop = this.onChange(resolve)
+    const leave = (): void => {
+      resolve()
+    }
+    signal.addEventListener('abort', leave, { once: true })
+    await promise
+    stop()
+    signal.removeEventListener('abort', leave)
+  }
+
+  /** Reads what is committed by now. */
+  async refresh(): Promise<void> {
+    // What was committed while a reading was under way may have been missed by it.
+    if (this.#reading !== undefined) await this.#reading
+    await (this.#reading ??= this.#read())
+  }
+
+  /** Reads no more. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    this.#stopListening()
+    await this.#reading
+  }
+
+  #hint(): void {
+    if (this.#isClosed) return
+    if (this.#reading !== undefined) {
+      this.#isHinted = true
+      return
+    }
+    this.#reading = this.#read()
+  }
+
+  async #read(): Promise<void> {
+    try {
+      do {
+        this.#isHinted = false
+        await this.#readOn()
+      } while (this.#isHinted && !this.#isClosed)
+    } catch (error) {
+      this.#log.error({ err: error }, 'the change log could not be read, retrying')
+    } finally {
+      this.#reading = undefined
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    const before = this.#head
+    for (let head = await this.#store.logHead(); this.#head < head;) {
+      const page = await this.#store.changesAfter(this.#head, pageSize)
+      const last = page.at(-1)
+      if (last === undefined) break
+      this.#kept.push(...page)
+      this.#head = last.number
+      head = Math.max(head, last.number)
+    }
+    if (this.#head === before) return
+    if (this.#kept.length > 2 * mostKept) this.#kept = this.#kept.slice(-mostKept)
+    for (const listener of this.#listeners) this.#guard(listener)
+  }
+
+  #guard(call: () => void): void {
+    try {
+      call()
+    } catch (error) {
+      this.#log.error({ err: error }, 'a reader of the change log failed')
+    }
+  }
+}
+
+/** Changes that a reader asked for. */
+export interface ChangePage {
+  readonly changes: readonly StoredChange[]
+  /** The cursor to go on with: what was asked for is read up to here. */
+  readonly upTo: number
+}
+
+/** What {@link ChangeLog} reads. */
+type ChangeLogStore = Pick<Store, 'logId' | 'logHead' | 'changesAfter' | 'onCommit'>

@@ -1,0 +1,102 @@
+import type { Transaction } from 'kysely'
+import type { NewChange } from '../change.ts'
+import { insertRows } from './insert-rows.ts'
+import type { ChangeRow, Schema } from './schema.ts'
+
+/** What is counted. */
+export type Counter = keyof Schema['counters']
+
+/** The number of an appended change: 0 until its transaction ends, then final. */
+export interface Appended {
+  number: number
+}
+
+/** A point of a transaction to go back to. */
+export interface Mark {
+  readonly counters: Schema['counters'] | undefined
+  readonly appended: number
+}
+
+/**
+ * A transaction that gives numbers and appends to the change log. Numbers are given from the counter row, which is written as
+ * the last statement before the commit: on PostgreSQL other writers wait for it for that long only.
+ */
+export class WriteTransaction {
+  readonly db: Transaction<Schema>
+  #counters: Schema['counters'] | undefined
+  #isCounted = false
+  readonly #appended: { readonly change: NewChange; readonly place: Appended }[] = []
+
+  constructor(db: Transaction<Schema>) {
+    this.db = db
+  }
+
+  /** Gives `count` numbers; returns the first. Numbers of a transaction that is rolled back are given again. */
+  async take(counter: Exclude<Counter, 'changes'>, count: number): Promise<number> {
+    const counters = (this.#counters ??= await this.#read())
+    const first = counters[counter] + 1
+    this.#counters = { ...counters, [counter]: counters[counter] + count }
+    this.#isCounted = true
+    return first
+  }
+
+  /** Appends a change. Its number is known when the transaction has ended. */
+  append(change: NewChange): Appended {
+    const place = { number: 0 }
+    this.#appended.push({ change, place })
+    return place
+  }
+
+  /** Whether anything was appended. */
+  get hasChanges(): boolean {
+    return this.#appended.length > 0
+  }
+
+  /** What to give to {@link rollBack}. */
+  mark(): Mark {
+    return { counters: this.#counters, appended: this.#appended.length }
+  }
+
+  /** Gives back numbers, and drops changes, since the mark. */
+  rollBack({ counters, appended }: Mark): void {
+    this.#counters = counters
+    this.#appended.length = appended
+  }
+
+  /** Writes the appended changes and the counters. The last call before the commit. */
+  async finish(): Promise<void> {
+    if (!this.#isCounted && this.#appended.length === 0) return
+    const counters = this.#counters ?? (await this.#read())
+    let number = counters.changes
+    for (const { place } of this.#appended) place.number = ++number
+    await insertRows(
+      this.db,
+      'changes',
+      this.#appended.map(({ change, place }) => changeRow(change, place.number)),
+    )
+    await this.db
+      .updateTable('counters')
+      .set({ ...counters, changes: number })
+      .execute()
+  }
+
+  #read(): Promise<Schema['counters']> {
+    return this.db.selectFrom('counters').selectAll().executeTakeFirstOrThrow()
+  }
+}
+
+const changeRow = (change: NewChange, seq: number): ChangeRow => ({
+  seq,
+  at: change.at,
+  kind: change.kind,
+  owner: change.owner ?? null,
+  subject: change.subject,
+  array_id: change.arrayId ?? null,
+  first_task: change.tasks?.first ?? null,
+  last_task: change.tasks?.last ?? null,
+  name: change.name ?? null,
+  from_state: change.from ?? null,
+  to_state: change.to ?? null,
+  exit_code: change.exitCode ?? null,
+  cause_code: change.causeCode ?? null,
+})
