@@ -142,7 +142,12 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
       (await kubectl('get', 'jobs', '-n', platform.namespace, '-o', 'json')).includes('"suspend": true'),
     )
     await quota('2', 'None')
-    await new Promise((resolve) => setTimeout(resolve, 5000))
+    // Kueue gives the place again, and the cluster makes another pod: what must not run is there to be run.
+    await eventually('another pod of the job', async () => {
+      const pods = await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'json')
+      const { items } = JSON.parse(pods) as { items: { metadata: { deletionTimestamp?: string } }[] }
+      return items.some(({ metadata }) => metadata.deletionTimestamp === undefined)
+    })
     await platform.start()
     const job = await platform.ended(id)
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])

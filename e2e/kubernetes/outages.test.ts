@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { neededRights } from '../../packages/server/src/executor/kubernetes/api/rights.ts'
@@ -34,22 +35,33 @@ describe('parts of the cluster that go away', { skip }, () => {
     await eventually('its first words', async () => (await platform.logOf(id)) !== '')
     return id
   }
-  const pause = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+  const home = (file: string): string => join(platform.dataDir, 'arc/home/ada', file)
+  /** Waits until a job has written a file, also while nobody else can be asked about it. */
+  const written = (file: string) =>
+    eventually(`${file} to be written`, () =>
+      access(home(file)).then(
+        () => true,
+        () => false,
+      ),
+    )
 
   it('the API server, for a minute: jobs go on, what was accepted meanwhile runs afterwards, once', async () => {
-    const ending = await runs('echo up; sleep 20; echo down; exit 3')
+    const ending = await runs('echo up; until [ -e end ]; do sleep 0.2; done; rm end; echo down; touch ended; exit 3')
     const lasting = await runs('echo up; while [ ! -e go ]; do sleep 0.2; done; rm go; exit 4')
     const api = new ClusterProcess('apiserver')
+    const silentUntil = Date.now() + 60_000
     await api.stop()
     const accepted = await platform.submit('echo once >> accepted; cat accepted; rm accepted')
     const cancelled = await platform.submit('sleep 600')
     await eventually('its owner to read what it waits for', async () =>
       (await platform.jobs().why(accepted)).summary.startsWith('The API server of the cluster does not answer.'),
     )
-    await pause(20)
+    await writeFile(home('end'), '')
+    await written('ended')
     await platform.jobs().cancel(cancelled)
     assert.equal(await platform.logOf(lasting), 'up\n')
-    await pause(30)
+    // Longer than a node may be silent (node-monitor-grace-period, 50 s): its jobs are not lost for that.
+    await eventually('a minute to be over', () => Promise.resolve(Date.now() > silentUntil), 70)
     await api.start()
     await nodeReady()
     assert.equal((await platform.ended(ending)).exitCode, 3)
@@ -79,10 +91,11 @@ describe('parts of the cluster that go away', { skip }, () => {
   })
 
   it('the kubelet: a job goes on, and its ending and all of its log are found', async () => {
-    const id = await runs('echo up; sleep 5; echo down; exit 5')
+    const id = await runs('echo up; until [ -e down ]; do sleep 0.2; done; rm down; echo down; touch gone-down; exit 5')
     const kubelet = new ClusterProcess('kubelet')
     await kubelet.stop()
-    await pause(8)
+    await writeFile(home('down'), '')
+    await written('gone-down')
     await kubelet.start()
     await nodeReady()
     assert.equal((await platform.ended(id)).exitCode, 5)
@@ -93,7 +106,6 @@ describe('parts of the cluster that go away', { skip }, () => {
     const id = await runs('echo up; while [ ! -e done ]; do sleep 0.2; done; rm done; echo down; exit 7')
     const containerd = new ClusterProcess('containerd')
     await containerd.stop()
-    await pause(3)
     await containerd.start()
     await nodeReady()
     await platform.run('touch done')
@@ -111,7 +123,7 @@ describe('parts of the cluster that go away', { skip }, () => {
       return state === 'queued' && reason !== ''
     })
     const waiting = await platform.submit('touch opened')
-    await pause(2)
+    await eventually('it to be told what it waits for', async () => (await platform.jobs().get(waiting)).reason)
     assert.equal((await platform.jobs().get(waiting)).state, 'queued')
     assert.equal((await platform.jobs().get(running)).state, 'running')
     await kubectl('uncordon', 'node-1')

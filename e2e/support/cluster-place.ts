@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
+import { clusterOvercommit } from '../../packages/server/src/executor/kubernetes/testing/test-cluster.ts'
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
 
 const run = promisify(execFile)
@@ -48,7 +49,7 @@ export class ClusterPlace {
   private constructor(dataDir: string, namespace: string, settings: string) {
     this.#dataDir = dataDir
     this.namespace = namespace
-    this.#insecure = settings.match(/127\.0\.0\.1:\d+/g) ?? []
+    this.#insecure = [...new Set(settings.match(/127\.0\.0\.1:\d+/g))]
     // A variable takes the place of the whole table in the file.
     this.#aliases = (parse(settings) as { images?: { aliases?: object } } | null)?.images?.aliases ?? {}
   }
@@ -81,7 +82,7 @@ export class ClusterPlace {
       [`${prefix}_VOLUMES_SCRATCH_GB`]: '2',
       [`${prefix}_HOMES_FOLDER`]: join(this.#dataDir, 'arc/home'),
       [`${prefix}_DNS_POLICY`]: 'Default',
-      [`${prefix}_OVERCOMMIT`]: '2',
+      [`${prefix}_OVERCOMMIT`]: String(clusterOvercommit),
       [`${prefix}_USAGE`]: 'kubelet',
     }
   }

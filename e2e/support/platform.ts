@@ -15,9 +15,7 @@ const run = promisify(execFile)
 
 export { eventually }
 
-/** The repository, and the program an operator has. */
 const repository = fileURLToPath(new URL('../..', import.meta.url))
-const platformProgram = join(repository, 'bin/science-platform')
 
 /** The image that most tests run: busybox. */
 export const testImage = 'localhost/test/busybox:1'
@@ -25,11 +23,21 @@ export const testImage = 'localhost/test/busybox:1'
 /** Whether the platforms of this run have their jobs on the test cluster (`EXECUTOR=kubernetes`), and not on this machine. */
 export const onKubernetes = process.env['EXECUTOR'] === 'kubernetes'
 
+/** What a platform is made with, besides its configuration and image. */
+export interface PlatformParts {
+  /** Puts a disk under the data; returns what takes it away again. */
+  readonly mount?: (dataDir: string) => () => void
+  /** The checkout whose program runs. @defaultValue this one */
+  readonly checkout?: string
+}
+
 /** A platform as an operator runs it: the real program, on a data directory of its own. */
 export class Platform {
   readonly folder: string
   readonly dataDir: string
   readonly config: string
+  /** The checkout whose program the next command and the next start run. */
+  checkout = repository
   token = ''
   url = ''
   log = ''
@@ -44,15 +52,16 @@ export class Platform {
     this.config = join(folder, 'config.yaml')
   }
 
-  /** Makes a platform with a user and the test image; it is not started yet. `settings` is YAML; `mount` may put a disk under the data. */
+  /** Makes a platform with a user and the test image; it is not started yet. @param settings YAML */
   static async make(
     settings = '',
     image: Partial<BusyboxImage> = {},
-    mount: (dataDir: string) => () => void = () => () => undefined,
+    { mount, checkout = repository }: PlatformParts = {},
   ): Promise<Platform> {
     const platform = new Platform(await mkdtemp(join(tmpdir(), 'sp-e2e-')))
+    platform.checkout = checkout
     await mkdir(platform.dataDir)
-    platform.#unmount = mount(platform.dataDir)
+    if (mount !== undefined) platform.#unmount = mount(platform.dataDir)
     if (onKubernetes) platform.#cluster = await ClusterPlace.make(platform.dataDir, settings)
     await writeFile(platform.config, `dataDir: ${platform.dataDir}\nlisten: 127.0.0.1:0\n${settings}`)
     await platform.admin('user', 'add', 'ada', '--group', 'survey')
@@ -63,7 +72,7 @@ export class Platform {
 
   /** Runs an administrative command; returns what it prints. */
   async admin(...args: string[]): Promise<string> {
-    const { stdout } = await run(platformProgram, [...args, '--config', this.config], { env: this.#environment() })
+    const { stdout } = await run(this.#program, [...args, '--config', this.config], { env: this.#environment() })
     return stdout.trim()
   }
 
@@ -79,7 +88,7 @@ export class Platform {
   /** Starts the server and waits until it listens. After the first time it listens where it did. */
   async start(): Promise<void> {
     const args = ['serve', '--config', this.config, ...(this.url === '' ? [] : ['--listen', new URL(this.url).host])]
-    const server = spawn(platformProgram, args, {
+    const server = spawn(this.#program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: this.#environment(),
@@ -114,6 +123,10 @@ export class Platform {
   /** Gives the program an environment variable. */
   set(name: string, value: string): void {
     this.#variables[name] = value
+  }
+
+  get #program(): string {
+    return join(this.checkout, 'bin/science-platform')
   }
 
   #environment(): NodeJS.ProcessEnv {

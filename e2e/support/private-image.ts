@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Jobs } from '@science-platform/client'
+import type { JobRequest } from '@science-platform/contract'
 import { busyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../../packages/server/src/image/testing/registry.ts'
 import type { Platform } from './platform.ts'
@@ -29,15 +30,24 @@ export class PrivateImage implements AsyncDisposable {
 
   /** A platform's configuration, as YAML, that lets its jobs have it. */
   get settings(): string {
-    return `images: {registries: ['${this.#registry.host}']}\n`
+    return `images: {registries: ['${this.host}'], insecure: ['${this.host}']}\n`
+  }
+
+  /** The image, as jobs name it. */
+  get reference(): string {
+    return `${this.host}/private/busybox:1`
+  }
+
+  get host(): string {
+    return this.#registry.host
   }
 
   /** Submits a job that runs a shell line in it, with the credentials. */
-  async submit({ url, token }: Platform, line: string): Promise<string> {
+  async submit({ url, token }: Platform, line: string, request: Partial<JobRequest> = {}): Promise<string> {
     const { user: username, password: secret } = account
     const jobs = new Jobs({ url, token, registry: { username, secret } })
-    const image = `${this.#registry.host}/private/busybox:1`
-    const [id = ''] = (await jobs.submit({ name: 'private', image, cmd: 'sh', args: ['-c', line] })).ids
+    const asked = { name: 'private', image: this.reference, cmd: 'sh', args: ['-c', line], ...request }
+    const [id = ''] = (await jobs.submit(asked)).ids
     return id
   }
 

@@ -10,6 +10,7 @@ import type { Job } from '@science-platform/contract'
 import { pushImage, startRegistry, type TestRegistry } from '../../../packages/server/src/image/testing/registry.ts'
 import { eventually, Platform } from '../../support/platform.ts'
 import {
+  clientsHere,
   emptyEnvironment,
   ourCanfar,
   ourShell,
@@ -199,17 +200,18 @@ const aboutAJob =
     }
   }
 
-const publishedAndOurs = ['ours', 'canfar-1.5.2', 'canfar-1.4.1'] as const
+const published = clientsHere.filter((name) => name !== 'skaha-1.7.0')
+const publishedAndOurs = ['ours', ...published] as const
 
 /** By the published libraries, as it is written. */
 const byPublished =
   (name: string, version: 'v0' | 'v1', check: (reader: Reader, stdout: string) => Promise<void>): Way =>
   (code) => {
-    for (const client of ['canfar-1.5.2', 'canfar-1.4.1'] as const) {
+    for (const client of published) {
       it(`by ${client}: ${firstWords(code)}`, async () => {
         const reader = await newReader(`${name}-${client.replace(/\W/g, '-')}`, version)
-        const published = await PublishedClient.install(client)
-        await check(reader, succeeded(await published.python(['-c', code], reader.environment)))
+        const installed = await PublishedClient.install(client)
+        await check(reader, succeeded(await installed.python(['-c', code], reader.environment)))
       })
     }
   }
@@ -221,17 +223,17 @@ const byPublished =
 const refusedForItsList =
   (name: string, check: (reader: Reader) => Promise<void>): Way =>
   (code) => {
-    for (const client of ['canfar-1.5.2', 'canfar-1.4.1'] as const) {
+    for (const client of published) {
       it(`refused by ${client} itself, and run with args as text: ${firstWords(code)}`, async () => {
         const reader = await newReader(`${name}-${client.replace(/\W/g, '-')}`)
-        const published = await PublishedClient.install(client)
+        const installed = await PublishedClient.install(client)
         const nowhere = { ...reader.environment, CANFAR_URL: 'http://127.0.0.1:9/skaha/v1' }
-        const refused = await published.python(['-c', code], nowhere)
+        const refused = await installed.python(['-c', code], nowhere)
         assert.equal(refused.code, 1)
         assert.match(refused.stderr, /args\s+Input should be a valid string/)
         const asText = code.replace(/args=(\[[^\]]*\])/, 'args=" ".join($1)')
         assert.notEqual(asText, code)
-        succeeded(await published.python(['-c', asText], reader.environment))
+        succeeded(await installed.python(['-c', asText], reader.environment))
         await check(reader)
       })
     }

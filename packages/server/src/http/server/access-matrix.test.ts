@@ -240,21 +240,3 @@ describe('lists', () => {
     assert.match(ended.json<{ cause: { message: string } }>().cause.message, /the administrator root/)
   })
 })
-
-describe('the time of an answer', () => {
-  it("is told for another's job and for none; what is asserted is that the look-ups are the same (above)", async (c) => {
-    // A measurement, for people: a bound would hold on a quiet machine only. The two are asked in turns, so that what
-    // else the machine does falls on both.
-    const id = await t.submit('ada', { env: { LARGE: 'x'.repeat(100_000) } })
-    const times: Record<string, number[]> = { [id]: [], [nojob.id ?? '']: [] }
-    for (let i = 0; i < 300; i++) {
-      for (const [one, taken] of Object.entries(times)) {
-        const begun = performance.now()
-        await t.as('bob', { url: `/api/v1/jobs/${one}` })
-        taken.push(performance.now() - begun)
-      }
-    }
-    const medians = Object.values(times).map((taken) => (taken.toSorted((a, b) => a - b)[150] ?? 0).toFixed(3))
-    c.diagnostic(`another's job of 100 kB: ${medians[0]} ms; none: ${medians[1]} ms (medians of 300)`)
-  })
-})

@@ -110,23 +110,24 @@ describe('a change on the Kubernetes API', () => {
 })
 
 describe('an identity that runs out', () => {
-  it('is found anew once, however many requests are refused at the same time', async () => {
+  it('is found anew once, however many requests are refused at the same time', async (t) => {
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() })
+    const together = 16
     let token = 'old'
     let valid = 'old'
     let found = 0
+    const refusals: (() => void)[] = []
     const check: Answer = (response, request) => {
-      const isValid = request.headers.authorization === `Bearer ${valid}`
-      setTimeout(() => {
-        if (isValid) fine(response, request)
-        else status(401)(response, request)
-      }, 50)
+      if (request.headers.authorization === `Bearer ${valid}`) return fine(response, request)
+      refusals.push(() => status(401)(response, request))
+      if (refusals.length === together) for (const refuse of refusals) refuse()
     }
     const identity =
       (server: string): IdentitySource =>
       async (wasRefused) => {
         found++
         if (wasRefused) {
-          await new Promise((resolve) => setTimeout(resolve, 100))
+          await new Promise((resolve) => setImmediate(resolve))
           token = 'new'
         }
         return { server, tls: {}, headers: { authorization: `Bearer ${token}` } }
@@ -135,11 +136,11 @@ describe('an identity that runs out', () => {
       [check],
       async (api, asked) => {
         await api.get('/jobs', { signal: forever })
-        await new Promise((resolve) => setTimeout(resolve, 1100))
+        t.mock.timers.tick(1100)
         valid = 'new'
-        await Promise.all(Array.from({ length: 16 }, () => api.get('/jobs', { signal: forever })))
+        await Promise.all(Array.from({ length: together }, () => api.get('/jobs', { signal: forever })))
         assert.equal(found, 2)
-        assert.equal(asked.length, 1 + 16 + 16)
+        assert.equal(asked.length, 1 + 2 * together)
       },
       identity,
     )

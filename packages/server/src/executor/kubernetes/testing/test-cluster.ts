@@ -18,6 +18,9 @@ export const clusterRegistry = '127.0.0.1:5000'
 /** The image that most tests run, as their jobs write it. */
 export const busybox = `${clusterRegistry}/test/busybox:1`
 
+/** How often each core of the test cluster is offered. Suites that run side by side share one node, and offer it more often (scripts/run). */
+export const clusterOvercommit = Number(process.env['TEST_OVERCOMMIT'] ?? 2)
+
 /** An account of no machine, so that nothing else belongs to it. */
 export const ada: Account = {
   name: 'ada',
@@ -87,7 +90,7 @@ export class TestCluster {
       dnsPolicy: 'Default',
       nodeSelector: {},
       tolerations: [],
-      overcommit: 2,
+      overcommit: clusterOvercommit,
       gpuResource: 'nvidia.com/gpu',
       lossSeconds: 300,
       images: { registries: [clusterRegistry], aliases: {}, insecure: [clusterRegistry] },
