@@ -1,6 +1,7 @@
 import type { Executor } from '../executor.ts'
 import { identitySource } from './credentials/kubeconfig.ts'
-import { createKubernetesExecutor, type KubernetesOptions } from './kubernetes.ts'
+import { createKubernetesExecutor } from './kubernetes.ts'
+import type { KubernetesOptions } from './settings.ts'
 
 /**
  * The executor for the cluster of a kubeconfig, or the one that this process runs in.

@@ -73,7 +73,7 @@ describe('LogCopier', () => {
       pod: 'pod',
       folder,
       limitBytes: 2 ** 20,
-      looks: new Semaphore(1),
+      polls: new Semaphore(1),
       wake: () => undefined,
       onGap: () => gaps++,
       signal: closing.signal,

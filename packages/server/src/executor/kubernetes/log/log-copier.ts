@@ -18,7 +18,7 @@ export interface LogCopierOptions {
   readonly folder: string
   readonly limitBytes: number
   /** Those of all logs that are not followed: thousands of requests at once would keep the API server from all else. */
-  readonly looks: Semaphore
+  readonly polls: Semaphore
   /** Something was written. */
   readonly wake: () => void
   /** A line in the log now says that part of it may be missing there. Called for the first such line only. */
@@ -29,7 +29,7 @@ export interface LogCopierOptions {
   readonly lastRestMs?: number
 }
 
-/** Milliseconds between two looks at a log: one that is followed, and one that is not. After failures twice as long each time, up to the last. */
+/** Milliseconds between two polls at a log: one that is followed, and one that is not. After failures twice as long each time, up to the last. */
 const restsMs = { followed: 500, unfollowed: 10_000, longest: 30_000 }
 
 /** Milliseconds of one try to fetch what there is: a node that went away does not answer. */
@@ -138,7 +138,7 @@ export class LogCopier {
 
   async #look(signal: AbortSignal, over: AbortSignal): Promise<boolean> {
     try {
-      return await this.#options.looks.take(over, () =>
+      return await this.#options.polls.take(over, () =>
         this.#copy('as it is', AbortSignal.any([signal, AbortSignal.timeout(oneTryMs)])),
       )
     } catch (error) {

@@ -89,7 +89,7 @@ export class AttemptObjects {
     if (attempt.ended && cache.jobs.get(attempt.name) === undefined) return
     await quietly(api.patch(this.#job(attempt), { metadata: { annotations } }, closing))
     await this.deleteJob(attempt)
-    attempt.deletingSince ??= Date.now()
+    attempt.apply({ type: 'deletion-began', at: Date.now() })
     // 0 would mean not to wait for the node: a pod that goes on running unseen.
     const body = { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }
     for (const pod of cache.podsOf(attempt.id)) await api.delete(this.#pod(pod), body, closing)

@@ -7,6 +7,7 @@ import type { ApiError } from '../api/api-client.ts'
 import type { AttemptFolders } from '../attempt/attempt-folder.ts'
 import { NoRoom, type AttemptObjects } from './attempt-objects.ts'
 import type { Attempt } from '../attempt/attempt.ts'
+import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
 
 /** Attempts whose objects are made at the same time. */
@@ -31,8 +32,7 @@ export interface CreationQueueOptions {
   readonly onFailure: (attempt: Attempt, error: unknown) => void
   /** An attempt must wait before it is tried again. */
   readonly onDelay: (attempt: Attempt, why: string) => void
-  /** Takes over work that goes on in the background. */
-  readonly own: (work: Promise<void>, attemptId: string) => void
+  readonly tasks: BackgroundTasks
 }
 
 /**
@@ -54,49 +54,49 @@ export class CreationQueue {
     this.#next()
   }
 
-  /** Makes it no more. What is cut short fails with this error; what has not begun and what is made already does not. */
-  stop(attempt: Attempt, why: Error): void {
+  /** Removes an attempt from the queue. A creation that is under way fails with this error. */
+  remove(attempt: Attempt, reason: Error): void {
     this.#waiting.delete(attempt)
-    attempt.making?.abort(why)
+    attempt.creation?.abort(reason)
   }
 
   #next(): void {
-    const { closing, own } = this.#options
+    const { closing, tasks } = this.#options
     while (this.#underWay < mostAtOnce && !closing.aborted) {
       const [next] = this.#waiting
       if (next === undefined) return
       const [attempt, spec] = next
       this.#waiting.delete(attempt)
       this.#underWay++
-      const made = attempt.inTurn(() => this.#make(attempt, spec))
-      own(
-        made.finally(() => {
+      const created = attempt.serialize(() => this.#create(attempt, spec))
+      tasks.own(
+        attempt.id,
+        created.finally(() => {
           this.#underWay--
           this.#next()
         }),
-        attempt.id,
       )
     }
   }
 
-  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
+  async #create(attempt: Attempt, spec: AttemptSpec): Promise<void> {
     if (attempt.ended) return
     const { closing, onFailure } = this.#options
-    const making = new AbortController()
-    attempt.making = making
+    const abort = new AbortController()
+    attempt.apply({ type: 'creation-began', abort })
     try {
-      await this.#makeObjects(attempt, spec, making.signal)
+      await this.#createObjects(attempt, spec, abort.signal)
     } catch (error) {
-      // A closing server leaves it to the next one; one that was told to end is ended next.
-      if (closing.aborted || (attempt.made && attempt.stopAsked)) return
-      if (error instanceof NoRoom && !attempt.stopAsked) this.#makeLater(attempt, spec, error)
+      // A closing server leaves the attempt to the next one. A stopped attempt that has a Job is ended next.
+      if (closing.aborted || (attempt.custody.type !== 'creating' && attempt.stopRequested)) return
+      if (error instanceof NoRoom && !attempt.stopRequested) this.#requeue(attempt, spec, error)
       else onFailure(attempt, error)
     } finally {
-      attempt.making = undefined
+      attempt.apply({ type: 'creation-ended' })
     }
   }
 
-  async #makeObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
+  async #createObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
     const { objects, cache, folders, onDelay } = this.#options
     const onTrouble = ({ status, message }: ApiError): void => {
       onDelay(
@@ -113,22 +113,22 @@ export class CreationQueue {
     const job = await objects.makeJob(attempt, spec, signal, onTrouble)
     // First known, then made: what is made and not known counts as removed by somebody.
     cache.learnJob(job)
-    attempt.made = true
+    attempt.apply({ type: 'job-created' })
     await folders.noteMade(spec.id, job.metadata?.uid ?? '')
     if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal, onTrouble)
   }
 
   /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */
-  #makeLater(attempt: Attempt, spec: AttemptSpec, { message }: NoRoom): void {
-    const { closing, onDelay, own } = this.#options
+  #requeue(attempt: Attempt, spec: AttemptSpec, { message }: NoRoom): void {
+    const { closing, onDelay, tasks } = this.#options
     onDelay(attempt, `The cluster takes no more jobs now: ${message}.`)
     const rest = sleep(quotaRestMs, undefined, { signal: closing }).then(
       () => {
-        if (!attempt.ended && !attempt.stopAsked) this.add(attempt, spec)
+        if (!attempt.ended && !attempt.stopRequested) this.add(attempt, spec)
       },
       () => undefined,
     )
-    own(rest, attempt.id)
+    tasks.own(attempt.id, rest)
   }
 
   async #makeHome({ account, id }: AttemptSpec): Promise<void> {

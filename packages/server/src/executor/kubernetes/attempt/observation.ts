@@ -14,7 +14,7 @@ export interface Evidence extends WaitingContext {
   /** Whether the cluster has made another pod after the one that ran. */
   readonly requeued: boolean
   /** Whether this process was told to stop it. */
-  readonly stopAsked: boolean
+  readonly stopRequested: boolean
   /** Milliseconds since its Job began to go, as far as this process has seen. */
   readonly deletingForMs: number
 }
@@ -23,7 +23,7 @@ export interface Evidence extends WaitingContext {
  * What the evidence shows. `failure`: it will not run; it is to be given up for this cause. `silence`: it runs, as far as
  * anybody knows.
  */
-export type Shown = Omit<Observed, 'attemptId'> & { readonly failure?: Cause; readonly silence?: string }
+export type Observation = Omit<Observed, 'attemptId'> & { readonly failure?: Cause; readonly silence?: string }
 
 /** Milliseconds in which a pod may still turn up whose Job was just deleted. */
 const lateMs = 3_000
@@ -31,12 +31,12 @@ const lateMs = 3_000
 const silentMs = 10_000
 
 /** What became of an attempt, from what the cluster shows. Pure. */
-export function shownBy(evidence: Evidence): Shown {
+export function observe(evidence: Evidence): Observation {
   const { job, pod } = evidence
-  const stopped = evidence.stopAsked || job?.stopSeconds !== undefined
+  const stopped = evidence.stopRequested || job?.stopSeconds !== undefined
   const given = givenUp(job)
   const facts = pod === undefined ? {} : factsOf(pod)
-  const ended = (cause: Cause, at: number, exitCode?: number): Shown => ({
+  const ended = (cause: Cause, at: number, exitCode?: number): Observation => ({
     ...facts,
     phase: 'ended',
     ending: { at, cause, stopped, ...(exitCode === undefined ? {} : { exitCode }) } satisfies Ending,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { shownBy, type Evidence } from './attempt-state.ts'
+import { observe, type Evidence } from './observation.ts'
 import type { ContainerRecord, JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
 
 const job: JobRecord = {
@@ -55,7 +55,7 @@ const evidence = (changes: Partial<Evidence>): Evidence => ({
   pod: undefined,
   node,
   requeued: false,
-  stopAsked: false,
+  stopRequested: false,
   deletingForMs: 0,
   warning: undefined,
   imageSeconds: 600,
@@ -69,15 +69,15 @@ const ended = (exitCode: number, reason = 'Error', message = ''): ContainerRecor
 })
 /** Code, exit code and message of the ending that evidence shows. */
 const ending = (changes: Partial<Evidence>) => {
-  const { ending: end } = shownBy(evidence(changes))
+  const { ending: end } = observe(evidence(changes))
   return [end?.cause.code, end?.exitCode, end?.cause.message ?? ''] as const
 }
 
 describe('what becomes of an attempt on a cluster', () => {
   it('prepares until its container runs', () => {
-    assert.deepEqual(shownBy(evidence({})), { phase: 'preparing' })
-    assert.deepEqual(shownBy(evidence({ pod: pod({}) })), { node: 'node-7', phase: 'preparing' })
-    const running = shownBy(evidence({ pod: pod({ startedAt: 5000 }, { phase: 'Running' }) }))
+    assert.deepEqual(observe(evidence({})), { phase: 'preparing' })
+    assert.deepEqual(observe(evidence({ pod: pod({}) })), { node: 'node-7', phase: 'preparing' })
+    const running = observe(evidence({ pod: pod({ startedAt: 5000 }, { phase: 'Running' }) }))
     assert.deepEqual(running, { node: 'node-7', startedAt: 5000, phase: 'running' })
   })
 
@@ -91,10 +91,10 @@ describe('what becomes of an attempt on a cluster', () => {
   })
 
   it('ends by what it was told: with the platform knowing that it asked', () => {
-    const stopped = shownBy(evidence({ job: { ...job, stopSeconds: 30, deleting: true }, pod: pod(ended(143)) }))
+    const stopped = observe(evidence({ job: { ...job, stopSeconds: 30, deleting: true }, pod: pod(ended(143)) }))
     assert.deepEqual([stopped.ending?.stopped, stopped.ending?.cause.code], [true, 'cancelled'])
-    assert.match(ending({ stopAsked: true, pod: pod(ended(137)) })[2], /SIGKILL/)
-    assert.deepEqual(ending({ stopAsked: true, pod: pod(ended(7)) }).slice(0, 2), ['exited', 7])
+    assert.match(ending({ stopRequested: true, pod: pod(ended(137)) })[2], /SIGKILL/)
+    assert.deepEqual(ending({ stopRequested: true, pod: pod(ended(7)) }).slice(0, 2), ['exited', 7])
   })
 
   it('tells who took it off its node', () => {
@@ -116,12 +116,12 @@ describe('what becomes of an attempt on a cluster', () => {
   it('is lost with its node, when the node has had its time', () => {
     const silent = { ...node, ready: false }
     const leaving = pod({ startedAt: 5000 }, { phase: 'Running', deletingUntil: 95_000 })
-    const { phase, silence } = shownBy(evidence({ pod: leaving, node: silent }))
+    const { phase, silence } = observe(evidence({ pod: leaving, node: silent }))
     assert.equal(phase, 'running')
     assert.match(silence ?? '', /node-7 does not answer/)
     assert.equal(ending({ pod: leaving, node: silent, now: 106_000 })[0], 'lost')
     assert.equal(
-      shownBy(evidence({ pod: leaving, now: 106_000 })).phase,
+      observe(evidence({ pod: leaving, now: 106_000 })).phase,
       'running',
       'a node that answers is waited for',
     )
@@ -141,7 +141,7 @@ describe('what becomes of an attempt on a cluster', () => {
 
   it('gives up an image that cannot be had, and waits for a registry that may come back', () => {
     const waits = (message: string, now: number, hasSecret = false) =>
-      shownBy(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }, { hasSecret }) }))
+      observe(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }, { hasSecret }) }))
     const missing = 'rpc error: code = NotFound desc = failed to resolve reference "r/x:1": r/x:1: not found'
     assert.equal(waits(missing, 2000).failure?.code, 'image-not-found')
     assert.equal(waits('pull access denied, authorization failed', 2000).failure?.code, 'image-unauthorized')
@@ -157,23 +157,23 @@ describe('what becomes of an attempt on a cluster', () => {
   it('says in plain words what it waits for', () => {
     const message =
       '0/3 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu, 1 node(s) were unschedulable. preemption: none'
-    const words = shownBy(evidence({ pod: pod({}, { unschedulable: message, node: undefined }) })).waiting ?? ''
+    const words = observe(evidence({ pod: pod({}, { unschedulable: message, node: undefined }) })).waiting ?? ''
     assert.match(words, /1 without enough free cores, 1 without a free GPU, 1 closed for new work/)
     const quota = 'pods "x" is forbidden: exceeded quota: team, requested: pods=1, used: pods=4, limited: pods=4'
     assert.match(
-      shownBy(evidence({ warning: { reason: 'FailedCreate', message: quota } })).waiting ?? '',
+      observe(evidence({ warning: { reason: 'FailedCreate', message: quota } })).waiting ?? '',
       /quota team is used up: this asks for pods=1; pods=4 of pods=4 are in use/,
     )
     const mount = { reason: 'FailedMount', message: 'claim "arc" not found\nmore' }
     assert.match(
-      shownBy(evidence({ pod: pod({}), warning: mount })).waiting ?? '',
+      observe(evidence({ pod: pod({}), warning: mount })).waiting ?? '',
       /storage is not there yet: claim "arc" not found\./,
     )
   })
 
   it('says what the queue of the cluster has too little of', () => {
     const waiting = (message?: string) =>
-      shownBy(
+      observe(
         evidence({
           job: { ...job, suspended: true, queued: true },
           warning: message === undefined ? undefined : { reason: 'Pending', message },
@@ -209,14 +209,14 @@ describe('what becomes of an attempt on a cluster', () => {
 
   it('has not run where its Job went before it had a pod, once none can turn up any more', () => {
     const deleting = { ...job, deleting: true, stopSeconds: 0 }
-    assert.equal(shownBy(evidence({ job: deleting, deletingForMs: 100 })).phase, 'preparing')
-    const { ending: end } = shownBy(evidence({ job: deleting, deletingForMs: 4000 }))
+    assert.equal(observe(evidence({ job: deleting, deletingForMs: 100 })).phase, 'preparing')
+    const { ending: end } = observe(evidence({ job: deleting, deletingForMs: 4000 }))
     assert.deepEqual([end?.stopped, end?.exitCode, end?.cause.code], [true, undefined, 'cancelled'])
   })
 
   it('keeps to what it was given up for', () => {
     const cause = JSON.stringify({ at: 7, cause: { code: 'image-not-found', message: 'There is none.' } })
-    const { ending: end } = shownBy(evidence({ job: { ...job, cause, deleting: true }, pod: pod({}) }))
+    const { ending: end } = observe(evidence({ job: { ...job, cause, deleting: true }, pod: pod({}) }))
     assert.deepEqual([end?.at, end?.cause.code], [7, 'image-not-found'])
   })
 })
