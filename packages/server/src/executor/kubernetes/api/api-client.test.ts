@@ -4,7 +4,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import { pino } from 'pino'
-import { type ApiError, KubernetesApi } from './api-client.ts'
+import { KubernetesApi } from './api-client.ts'
+import type { ApiError } from './api-error.ts'
 import type { IdentitySource } from '../credentials/kubeconfig.ts'
 
 const forever = new AbortController().signal
@@ -63,11 +64,11 @@ describe('a change on the Kubernetes API', () => {
 
   it('tells of trouble that lasts, not of a single fault', async () => {
     const told: string[] = []
-    const onTrouble = ({ message }: ApiError) => void told.push(message)
-    await withServer([status(503, 'once'), fine], (api) => api.create('/jobs', {}, forever, onTrouble))
+    const onRetry = ({ message }: ApiError) => void told.push(message)
+    await withServer([status(503, 'once'), fine], (api) => api.create('/jobs', {}, forever, onRetry))
     assert.deepEqual(told, [])
     await withServer([status(503, 'a'), status(503, 'b'), status(503, 'c'), fine], (api) =>
-      api.create('/jobs', {}, forever, onTrouble),
+      api.create('/jobs', {}, forever, onRetry),
     )
     assert.deepEqual(told, ['c'])
   })

@@ -1,4 +1,5 @@
-import { ApiError, type KubernetesApi } from './api-client.ts'
+import type { KubernetesApi } from './api-client.ts'
+import { ApiError } from './api-error.ts'
 
 /**
  * Checks that a LocalQueue of Kueue exists, as the reference server does: jobs would wait for ever in one that does not.
@@ -13,9 +14,9 @@ export async function requireLocalQueue(
 ): Promise<void> {
   try {
     type Group = { readonly preferredVersion: { readonly groupVersion: string } }
-    const { preferredVersion } = await api.getPatiently<Group>('/apis/kueue.x-k8s.io', { signal })
+    const { preferredVersion } = await api.getWithRetry<Group>('/apis/kueue.x-k8s.io', { signal })
     const path = `/apis/${preferredVersion.groupVersion}/namespaces/${namespace}/localqueues/${localQueue}`
-    await api.getPatiently(path, { signal })
+    await api.getWithRetry(path, { signal })
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
     throw new Error(

@@ -1,7 +1,8 @@
 import type { V1Job } from '@kubernetes/client-node'
 import type { AttemptSpec } from '../../executor.ts'
 import { randomBytes } from 'node:crypto'
-import { ApiError, isGone, type KubernetesApi, type OnTrouble } from '../api/api-client.ts'
+import type { KubernetesApi, OnRetry } from '../api/api-client.ts'
+import { ApiError, isConflict, isGone } from '../api/api-error.ts'
 import type { Attempt } from '../attempt/attempt.ts'
 import { jobObject, releaseOf, secretObject } from './job-object.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
@@ -40,15 +41,15 @@ export class AttemptObjects {
    * @throws {CannotRun} where the attempt cannot be run on a cluster as it is asked for.
    * @throws {ApiError} where the cluster refuses it.
    */
-  async makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal, onTrouble: OnTrouble): Promise<V1Job> {
+  async makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal, onRetry: OnRetry): Promise<V1Job> {
     const { api, settings } = this.#options
     // A name that no other try has: the Secret of an earlier one goes with its Job, and must not be taken for this one's.
     const secret = `${attempt.name}-${randomBytes(4).toString('hex')}`
     try {
-      return await api.create<V1Job>(this.#path('batch', 'jobs'), jobObject(spec, settings, secret), signal, onTrouble)
+      return await api.create<V1Job>(this.#path('batch', 'jobs'), jobObject(spec, settings, secret), signal, onRetry)
     } catch (error) {
       // An earlier try was answered by nobody, and has succeeded.
-      if (isThere(error)) return api.getPatiently<V1Job>(this.#job(attempt), { signal })
+      if (isConflict(error)) return api.getWithRetry<V1Job>(this.#job(attempt), { signal })
       throw withoutRoom(error)
     }
   }
@@ -63,13 +64,13 @@ export class AttemptObjects {
     spec: AttemptSpec,
     job: V1Job,
     signal: AbortSignal,
-    onTrouble: OnTrouble,
+    onRetry: OnRetry,
   ): Promise<void> {
     const { api, settings } = this.#options
     try {
-      await api.create(this.#path('', 'secrets'), secretObject(spec, settings, job), signal, onTrouble)
+      await api.create(this.#path('', 'secrets'), secretObject(spec, settings, job), signal, onRetry)
     } catch (error) {
-      if (!isThere(error)) throw withoutRoom(error)
+      if (!isConflict(error)) throw withoutRoom(error)
     }
     await api.patch(this.#job(attempt), releaseOf(spec, settings), signal)
   }
@@ -134,8 +135,6 @@ export class AttemptObjects {
     return `${group === '' ? '/api/v1' : '/apis/batch/v1'}/namespaces/${namespace}/${resource}`
   }
 }
-
-const isThere = (error: unknown): boolean => error instanceof ApiError && error.status === 409
 
 function withoutRoom(error: unknown): unknown {
   const isQuota = error instanceof ApiError && error.status === 403 && error.message.includes('exceeded quota')

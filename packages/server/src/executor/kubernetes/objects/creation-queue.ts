@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { homeOf } from '../../container-user.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { makeHome } from '../../home.ts'
-import type { ApiError } from '../api/api-client.ts'
+import type { ApiError } from '../api/api-error.ts'
 import type { AttemptFolders } from '../attempt/attempt-folder.ts'
 import { NoRoom, type AttemptObjects } from './attempt-objects.ts'
 import type { Attempt } from '../attempt/attempt.ts'
@@ -98,7 +98,7 @@ export class CreationQueue {
 
   async #createObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
     const { objects, cache, folders, onDelay } = this.#options
-    const onTrouble = ({ status, message }: ApiError): void => {
+    const onRetry = ({ status, message }: ApiError): void => {
       onDelay(
         attempt,
         status === 0
@@ -110,12 +110,12 @@ export class CreationQueue {
       throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
     signal.throwIfAborted()
     await this.#makeHome(spec)
-    const job = await objects.makeJob(attempt, spec, signal, onTrouble)
+    const job = await objects.makeJob(attempt, spec, signal, onRetry)
     // First known, then made: what is made and not known counts as removed by somebody.
-    cache.learnJob(job)
+    cache.upsertJob(job)
     attempt.apply({ type: 'job-created' })
     await folders.noteMade(spec.id, job.metadata?.uid ?? '')
-    if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal, onTrouble)
+    if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal, onRetry)
   }
 
   /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */
