@@ -37,8 +37,11 @@ class StubNode {
     if (!this.answers) throw new ApiError(0, '', 'no answer')
     this.asked.push(query?.['follow'] === true)
     const first = this.log
+    // Decided before the first chunk: a test may end the container while its reader still writes that chunk.
+    const isOpen = query?.['follow'] === true && this.runs
     yield* first
-    if (query?.['follow'] !== true || !this.runs) return
+    if (!isOpen) return
+    signal.throwIfAborted()
     const aborted = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => {
       aborted.reject(signal.reason as Error)
