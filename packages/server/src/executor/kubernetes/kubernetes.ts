@@ -80,7 +80,10 @@ class KubernetesExecutor implements Executor {
       api,
       source: options.usage,
       namespace,
-      pods: () => [...cache.pods.values()].filter(({ phase }) => phase === 'Running'),
+      pods: () =>
+        [...cache.pods.values()].filter(
+          ({ phase, attemptId }) => phase === 'Running' && this.#attempts.get(attemptId)?.custody.type === 'tracked',
+        ),
       signal: closing,
       log,
     })
@@ -198,7 +201,6 @@ class KubernetesExecutor implements Executor {
     if (attempt === undefined) return Promise.resolve()
     if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
     this.#attempts.delete(attemptId)
-    this.#usage.forget(attemptId)
     // The log is moved first, so that there is none of a moment in which nobody finds it.
     const moved = this.#folders.keepOnlyLog(attemptId)
     this.#removals.remove(attempt, moved)

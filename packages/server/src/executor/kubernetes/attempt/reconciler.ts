@@ -62,7 +62,7 @@ export class AttemptReconciler {
       requeued,
       stopRequested: attempt.stopRequested,
       deletingForMs: attempt.deletingSince === undefined ? 0 : now - attempt.deletingSince,
-      warning: cache.warning(attempt.id),
+      warning: cache.warnings.get(attempt.id, now),
       imageSeconds: this.#options.imageSeconds,
       now,
     })
@@ -165,7 +165,7 @@ export class AttemptReconciler {
   #finish(attempt: Attempt, { ending, phase: _, waiting: __, ...facts }: Observation, joined = {}): void {
     if (ending === undefined) throw new Error('The attempt has not ended.')
     const { usage: sampler, onEnd } = this.#options
-    const usage = sampler.total(attempt.id)
+    const usage = sampler.remove(attempt.id)
     attempt.end({ ...ending, ...(usage === undefined ? {} : { usage }) }, facts, joined)
     onEnd()
   }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { KubernetesApi } from '../api/api-client.ts'
 import { ApiError, isTransient } from '../api/api-error.ts'
-import { instanceLabel, ownSelector } from '../objects/names.ts'
+import { instanceLabel, objectName, ownSelector } from '../objects/names.ts'
 import { cachedResource, type CachedResource } from './cached-resource.ts'
 import { ObjectCache } from './object-cache.ts'
 import {
@@ -16,6 +16,7 @@ import {
   type PodRecord,
   type Tenant,
 } from './records.ts'
+import { WarningCache } from './warning-cache.ts'
 
 /** Settings of {@link ClusterCache}. */
 export interface ClusterCacheOptions {
@@ -28,14 +29,6 @@ export interface ClusterCacheOptions {
   /** Objects of these attempts have changed; an empty list: nodes have. */
   readonly onChange: (attemptIds: readonly string[]) => void
   readonly log: Logger
-}
-
-/** The latest warning of the cluster about an attempt. */
-export interface ClusterWarning {
-  /** When the warning expires unless the cluster repeats it, in milliseconds since the epoch. */
-  readonly until: number
-  readonly reason: string
-  readonly message: string
 }
 
 /** Milliseconds for which a warning about a pod is valid: nodes repeat those that persist at least every two minutes. */
@@ -57,10 +50,11 @@ export class ClusterCache {
   readonly nodes = new ObjectCache<NodeRecord>()
   /** Pods of other programs on the nodes. */
   readonly tenants = new ObjectCache<Tenant>()
+  /** What the cluster warned of last about each attempt. */
+  readonly warnings = new WarningCache((attemptId) => this.#hasObjects(attemptId))
   readonly #options: ClusterCacheOptions
   /** The names of an attempt's pods. There are several only where pods were created or deleted by hand. */
   readonly #podNames = new Map<string, Set<string>>()
-  readonly #warnings = new Map<string, ClusterWarning>()
   readonly #watches = new Map<string, AbortController>()
   readonly #closing = new AbortController()
   readonly #resources: Readonly<Record<'jobs' | 'pods' | 'nodes' | 'tenants', CachedResource>>
@@ -71,6 +65,7 @@ export class ClusterCache {
     const { namespace, instance, gpuResource } = options
     const own = { labelSelector: ownSelector(instance) }
     const onAttempts = (records: readonly { readonly attemptId: string }[]): void => {
+      for (const { attemptId } of records) this.warnings.objectChanged(attemptId)
       if (records.length > 0) options.onChange(records.map(({ attemptId }) => attemptId))
     }
     const onNodes = (): void => {
@@ -138,20 +133,9 @@ export class ClusterCache {
     return [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
   }
 
-  /** The latest warning about an attempt's objects that has not expired. */
-  warning(attemptId: string): ClusterWarning | undefined {
-    const warning = this.#warnings.get(attemptId)
-    return warning !== undefined && Date.now() < warning.until ? warning : undefined
-  }
-
   /** Applies the answer to a create request, before a watch reports the Job. */
   upsertJob(job: V1Job): void {
     this.#resources.jobs.upsert(job)
-  }
-
-  /** The attempt is of no interest any more. */
-  forget(attemptId: string): void {
-    this.#warnings.delete(attemptId)
   }
 
   async close(): Promise<void> {
@@ -269,8 +253,13 @@ export class ClusterCache {
       kind === 'Pod' ? this.pods.get(name)?.attemptId : this.jobs.get(jobNameOf(kind ?? '', name))?.attemptId
     if (attemptId === undefined) return
     const at = Math.min(Date.now(), lastTimestamp ? Date.parse(String(lastTimestamp)) : Infinity)
-    this.#warnings.set(attemptId, { reason, message, until: kind === 'Pod' ? at + podWarningMs : Infinity })
-    this.#options.onChange([attemptId])
+    const until = kind === 'Pod' ? at + podWarningMs : Infinity
+    if (this.warnings.upsert(attemptId, { reason, message, until })) this.#options.onChange([attemptId])
+  }
+
+  #hasObjects(attemptId: string): boolean {
+    const job = this.jobs.get(objectName(this.#options.instance, attemptId))
+    return job !== undefined || this.#podNames.has(attemptId)
   }
 
   /** False when the cache was closed meanwhile. */

@@ -24,11 +24,10 @@ export class ObjectRemovals {
 
   /** Removes the objects of an attempt whose ending is stored, once its log was moved. */
   remove(attempt: Attempt, moved: Promise<void>): void {
-    const { objects, cache } = this.#options
+    const { objects } = this.#options
     this.#begin(attempt.id, async () => {
       await moved
       await attempt.serialize(() => objects.remove(attempt))
-      cache.forget(attempt.id)
     })
   }
 
