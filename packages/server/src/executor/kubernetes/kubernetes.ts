@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Usage } from '@science-platform/contract'
+import { Semaphore } from '../../lib/semaphore.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
 import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
 import { KubernetesApi } from './api/api-client.ts'
@@ -28,6 +29,9 @@ export function createKubernetesExecutor(options: KubernetesOptions): Executor {
 /** Milliseconds that closing waits for the removals that are under way. */
 const lastRemovalsMs = 5_000
 
+/** Attempts at once whose log is moved: more would keep the threads of the file system from other work. */
+const logMovesAtOnce = 8
+
 /** Milliseconds that opening waits for the logs of attempts that have ended. */
 const openingLogsMs = 20_000
 
@@ -48,6 +52,7 @@ class KubernetesExecutor implements Executor {
   readonly #folders: AttemptFolders
   readonly #logs: AttemptLogs
   readonly #attempts = new Map<string, Attempt>()
+  readonly #logMoves = new Semaphore(logMovesAtOnce)
   readonly #changeListeners: (() => void)[] = []
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   readonly #closing = new AbortController()
@@ -196,15 +201,13 @@ class KubernetesExecutor implements Executor {
     return Promise.resolve([...this.#attempts.values()].map(({ observed }) => observed))
   }
 
-  forget(attemptId: string): Promise<void> {
+  async forget(attemptId: string): Promise<void> {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined) return Promise.resolve()
+    if (attempt === undefined) return
     if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
-    this.#attempts.delete(attemptId)
-    // The log is moved first, so that there is none of a moment in which nobody finds it.
-    const moved = this.#folders.keepOnlyLog(attemptId)
-    this.#removals.remove(attempt, moved)
-    return moved
+    // The log is moved first. Until that has succeeded, the attempt is listed and a caller may retry.
+    await this.#logMoves.take(this.#closing.signal, () => this.#folders.keepOnlyLog(attemptId))
+    if (this.#attempts.delete(attemptId)) this.#removals.remove(attempt)
   }
 
   usage(attemptId: string): Promise<Usage | undefined> {

@@ -65,10 +65,10 @@ describe('a change on the Kubernetes API', () => {
   it('tells of trouble that lasts, not of a single fault', async () => {
     const told: string[] = []
     const onRetry = ({ message }: ApiError) => void told.push(message)
-    await withServer([status(503, 'once'), fine], (api) => api.create('/jobs', {}, forever, onRetry))
+    await withServer([status(503, 'once'), fine], (api) => api.create('/jobs', {}, forever, { onRetry }))
     assert.deepEqual(told, [])
     await withServer([status(503, 'a'), status(503, 'b'), status(503, 'c'), fine], (api) =>
-      api.create('/jobs', {}, forever, onRetry),
+      api.create('/jobs', {}, forever, { onRetry }),
     )
     assert.deepEqual(told, ['c'])
   })

@@ -10,7 +10,7 @@ import { IdentityCache, type CachedIdentity } from './identity-cache.ts'
 /** Settings of {@link KubernetesApi} beside its identity. */
 export interface ApiOptions {
   readonly log: Logger
-  /** Changes at once that have no semaphore of their own. @defaultValue 16 */
+  /** Changes at once that have no limit of their own. @defaultValue 16 */
   readonly concurrency?: number
   /** Seconds after which a request without an answer has failed. @defaultValue 30 */
   readonly timeoutSeconds?: number
@@ -26,6 +26,13 @@ export interface ApiRequest {
 
 /** Called at each failure of a request from the third on, before the retry. */
 export type OnRetry = (error: ApiError) => void
+
+/** How a change is sent. */
+export interface ChangeOptions {
+  readonly onRetry?: OnRetry
+  /** Limits the requests of one purpose; absent: that of the client. */
+  readonly limit?: Semaphore
+}
 
 /** Milliseconds to the first retry, and the most between two tries. */
 const backoffMs = { first: 200, most: 10_000 }
@@ -70,19 +77,19 @@ export class KubernetesApi {
    *
    * @throws {ApiError}
    */
-  create<T>(path: string, body: unknown, signal: AbortSignal, onRetry?: OnRetry): Promise<T> {
-    return this.#change<T>('POST', path, { body, signal }, isTransient, onRetry)
+  create<T>(path: string, body: unknown, signal: AbortSignal, options?: ChangeOptions): Promise<T> {
+    return this.#change<T>('POST', path, { body, signal }, isTransient, options)
   }
 
   /** Changes some fields (RFC 7386); retries with backoff after transient failures and conflicts. @throws {ApiError} */
-  patch<T>(path: string, body: unknown, signal: AbortSignal): Promise<T> {
-    return this.#change<T>('PATCH', path, { body, signal }, isTransientOrConflict)
+  patch<T>(path: string, body: unknown, signal: AbortSignal, options?: ChangeOptions): Promise<T> {
+    return this.#change<T>('PATCH', path, { body, signal }, isTransientOrConflict, options)
   }
 
   /** Deletes; an object that does not exist is no error. Retries like {@link patch}. @throws {ApiError} */
-  async delete(path: string, body: unknown, signal: AbortSignal): Promise<void> {
+  async delete(path: string, body: unknown, signal: AbortSignal, options?: ChangeOptions): Promise<void> {
     try {
-      await this.#change('DELETE', path, { body, signal }, isTransientOrConflict)
+      await this.#change('DELETE', path, { body, signal }, isTransientOrConflict, options)
     } catch (error) {
       if (!isGone(error)) throw error
     }
@@ -121,14 +128,14 @@ export class KubernetesApi {
     path: string,
     request: ApiRequest,
     isRetried: (error: unknown) => boolean,
-    onRetry?: OnRetry,
+    { onRetry, limit = this.#changes }: ChangeOptions = {},
   ): Promise<T> {
     const { signal } = request
     return this.#retry(
       signal,
       (error) => isRetried(error) || (this.#wasAccepted && isRefusal(error)),
       // The wait for a retry takes no place of the semaphore.
-      () => this.#changes.take(signal, () => this.#send<T>(method, path, request)),
+      () => limit.take(signal, () => this.#send<T>(method, path, request)),
       onRetry,
     )
   }

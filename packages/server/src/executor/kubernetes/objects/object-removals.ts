@@ -22,13 +22,10 @@ export class ObjectRemovals {
     this.#options = options
   }
 
-  /** Removes the objects of an attempt whose ending is stored, once its log was moved. */
-  remove(attempt: Attempt, moved: Promise<void>): void {
+  /** Removes the objects of an attempt whose ending is stored. */
+  remove(attempt: Attempt): void {
     const { objects } = this.#options
-    this.#begin(attempt.id, async () => {
-      await moved
-      await attempt.serialize(() => objects.remove(attempt))
-    })
+    this.#begin(attempt.id, () => attempt.serialize(() => objects.remove(attempt)))
   }
 
   /**
