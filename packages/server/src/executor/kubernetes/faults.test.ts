@@ -57,7 +57,10 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     const spec = runner.script('echo ran')
     await runner.executor.start(spec)
     const texts = (await waits(spec.id)).join('\n')
-    assert.match(texts, /The cluster does not take it yet: .*cannot create resource "jobs".* It is tried again\./)
+    assert.match(
+      texts,
+      /The cluster does not accept the job yet: .*cannot create resource "jobs".* The platform retries\./,
+    )
     assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
     assert.equal(await runner.log(spec.id), 'ran\n')
   })

@@ -99,7 +99,7 @@ class KubernetesExecutor implements Executor {
       limitBytes: this.#logLimitBytes,
       followed: options.followedLogs ?? 200,
       onGap: (attemptId) => {
-        const message = 'Part of its log may be missing: its node had put it away before it was fetched.'
+        const message = 'Part of the log may be missing: the node deleted it before it was copied.'
         this.#report(attemptId, 'Warning', 'LogIncomplete', message)
       },
       signal: closing,

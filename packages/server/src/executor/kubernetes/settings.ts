@@ -18,7 +18,7 @@ export interface KubernetesOptions extends ClusterSettings {
   readonly homesFolder?: string
   /** Where the usage of running attempts is read. */
   readonly usage: KubernetesConfig['usage']
-  /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
+  /** Bytes of output that are stored of an attempt. @defaultValue 67108864 (64 MiB) */
   readonly logLimitBytes?: number
   /** Logs that are followed at once; the others are fetched every ten seconds. @defaultValue 200 */
   readonly followedLogs?: number

@@ -41,7 +41,7 @@ export async function adoptAttempts(sources: AdoptionSources): Promise<Adopted> 
   for (const id of await folders.ids()) {
     if (attempts.has(id)) continue
     // Without a Job, the attempt was never created, or its objects were removed by hand.
-    if (await folders.wasMade(id)) attempts.set(id, Attempt.adopted(id, objectName(instance, id)))
+    if (await folders.wasCreated(id)) attempts.set(id, Attempt.adopted(id, objectName(instance, id)))
     else await folders.remove(id)
   }
   return { attempts: [...attempts.values()], suspended }

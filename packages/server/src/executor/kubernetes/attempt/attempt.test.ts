@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { Attempt } from './attempt.ts'
 
 const refused = (pod: string): string =>
-  `The cluster does not let it start: Error creating: pods "science-platform-a1-1-${pod}" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no. It is tried again; the operators may have to change something.`
+  `The cluster does not let the job start: Error creating: pods "science-platform-a1-1-${pod}" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: no. The cluster retries; the operators may have to change something.`
 
 describe('an attempt', () => {
   it('reports one wait once, although each try of the cluster names another pod', () => {

@@ -186,8 +186,8 @@ export class AttemptReconciler {
     const message = error instanceof Error ? error.message : String(error)
     return {
       code: 'start-failed',
-      message: `The cluster did not take it: ${message}`,
-      hint: 'If this happens again, it is for the people who run the platform.',
+      message: `The cluster refused the job: ${message}`,
+      hint: 'If it fails again, ask the operators of the platform.',
     }
   }
 }

@@ -9,11 +9,11 @@ export interface LogCopiersOptions {
   readonly api: KubernetesApi
   readonly namespace: string
   readonly folders: AttemptFolders
-  /** Bytes of output kept of an attempt. */
+  /** Bytes of output that are stored of an attempt. */
   readonly limitBytes: number
   /** Logs that are followed at once. */
   readonly followed: number
-  /** A line in the log of an attempt now says that part of it may be missing. */
+  /** Called once per attempt, when a line in its log says that part of the log may be missing. */
   readonly onGap: (attemptId: string) => void
   readonly signal: AbortSignal
   readonly log: Logger

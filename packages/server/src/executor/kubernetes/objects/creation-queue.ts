@@ -103,10 +103,10 @@ export class CreationQueue {
         attempt,
         status === 0
           ? 'The API server of the cluster does not answer. The platform retries until it does.'
-          : `The cluster does not take it yet: ${message}. It is tried again.`,
+          : `The cluster does not accept the job yet: ${message}. The platform retries.`,
       )
     }
-    if (await folders.wasForgotten(spec.id))
+    if (await folders.wasRemoved(spec.id))
       throw new Error(`attempt ${spec.id} has run and was removed; it does not run twice`)
     signal.throwIfAborted()
     await this.#createHome(spec)
@@ -114,14 +114,14 @@ export class CreationQueue {
     // The cache comes first: a tracked attempt without a Job in the cache counts as deleted by hand.
     cache.upsertJob(job)
     attempt.apply({ type: 'job-created' })
-    await folders.noteMade(spec.id, job.metadata?.uid ?? '')
+    await folders.noteCreated(spec.id, job.metadata?.uid ?? '')
     if (spec.registryAuth !== undefined) await objects.createSecret(spec, job, signal, onRetry)
   }
 
   /** Queues an attempt again later: others that need less of the quota may fit meanwhile. */
   #requeue(attempt: Attempt, spec: AttemptSpec, { message }: QuotaExceeded): void {
     const { closing, onDelay, tasks } = this.#options
-    onDelay(attempt, `The cluster takes no more jobs now: ${message}.`)
+    onDelay(attempt, `The cluster accepts no more jobs now: ${message}.`)
     const requeued = sleep(quotaRetryMs, undefined, { signal: closing }).then(
       () => {
         if (!attempt.ended && !attempt.stopRequested) this.add(attempt, spec)

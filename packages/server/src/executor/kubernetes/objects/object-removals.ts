@@ -36,7 +36,7 @@ export class ObjectRemovals {
     if (this.#underWay.has(attemptId)) return
     const { objects, cache, instance } = this.#options
     const attempt = Attempt.adopted(attemptId, objectName(instance, attemptId))
-    const pods = cache.podsOf(attemptId).filter(({ kept }) => kept)
+    const pods = cache.podsOf(attemptId).filter(({ hasFinalizer }) => hasFinalizer)
     if (cache.jobs.get(attempt.name)?.deleting === false) this.#begin(attemptId, () => objects.remove(attempt))
     else if (pods.length > 0) this.#begin(attemptId, () => objects.removePods(pods))
   }
