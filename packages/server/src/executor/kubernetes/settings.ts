@@ -3,7 +3,7 @@ import type { ImagePolicy } from '../../image/access/allowed.ts'
 import type { KubernetesConfig } from '../../configuration/config.ts'
 import type { IdentitySource } from './credentials/kubeconfig.ts'
 
-/** How jobs become objects of a cluster. */
+/** Settings that decide how a job becomes objects of a cluster. */
 export type ClusterSettings = Omit<KubernetesConfig, 'kubeconfig' | 'homesFolder' | 'usage'> & {
   readonly images: ImagePolicy
 }
