@@ -4,28 +4,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { AttemptRunner } from '../executor-contract.ts'
 import type { Observed } from '../executor.ts'
 import { identitySource } from './credentials/kubeconfig.ts'
-import { FaultyWay } from './testing/fault-injecting-proxy.ts'
+import { FaultInjectingProxy } from './testing/fault-injecting-proxy.ts'
 import { ada, busybox, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
 
 const notYet = (verb: string, resource: string): string =>
   `${resource} is forbidden: User "platform" cannot ${verb} resource "${resource}" in API group "" in the namespace "jobs"`
 
 describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? false }, () => {
-  let way: FaultyWay
+  let proxy: FaultInjectingProxy
   let cluster: TestCluster
   let runner: AttemptRunner
 
   before(async () => {
-    way = await FaultyWay.open(await identitySource(process.env['TEST_KUBECONFIG']))
-    cluster = await TestCluster.open({ identity: way.identity, listSeconds: 2 })
+    proxy = await FaultInjectingProxy.open(await identitySource(process.env['TEST_KUBECONFIG']))
+    cluster = await TestCluster.open({ identity: proxy.identity, listSeconds: 2 })
     runner = new AttemptRunner(cluster.executor, { image: busybox, account: ada }, 'faults')
   })
   afterEach(() => {
-    assert.equal(way.clear(), 0, 'all that was ordered came to pass')
+    assert.equal(proxy.clear(), 0, 'all that was ordered came to pass')
   })
   after(async () => {
     await cluster.close()
-    way.close()
+    proxy.close()
   })
 
   const jobs = (): string => `/apis/batch/v1/namespaces/${cluster.namespace}/jobs`
@@ -52,8 +52,8 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   }
 
   it('a right that is not known yet, as after a restart of the API server: nothing is lost', async () => {
-    way.order({ method: 'POST', path: /\/jobs/, times: 4, status: 403, message: notYet('create', 'jobs') })
-    way.order({ method: 'PATCH', path: /\/pods\//, times: 2, status: 403, message: notYet('patch', 'pods') })
+    proxy.inject({ method: 'POST', path: /\/jobs/, times: 4, status: 403, message: notYet('create', 'jobs') })
+    proxy.inject({ method: 'PATCH', path: /\/pods\//, times: 2, status: 403, message: notYet('patch', 'pods') })
     const spec = runner.script('echo ran')
     await runner.executor.start(spec)
     const texts = (await waits(spec.id)).join('\n')
@@ -66,7 +66,7 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   })
 
   it('an API server that does not answer: what waits for it says so, and runs when it does', async () => {
-    way.order({ method: 'POST', path: /\/jobs/, times: 4, status: 0 })
+    proxy.inject({ method: 'POST', path: /\/jobs/, times: 4, status: 0 })
     const spec = runner.script('true')
     await runner.executor.start(spec)
     assert.ok((await waits(spec.id)).some((text) => text?.startsWith('The API server of the cluster does not answer.')))
@@ -76,14 +76,14 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   it('too many requests: it waits as long as it is told, and then runs', async () => {
     const headers = { 'retry-after': '1' }
     for (const method of ['POST', 'GET', 'PATCH'])
-      way.order({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers })
+      proxy.inject({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers })
     assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
     // Listings come in their turn.
-    await until('all asked', () => Promise.resolve(way.clear() === 0))
+    await until('all asked', () => Promise.resolve(proxy.clear() === 0))
   })
 
   it('the opening of a gate: it is opened later', async () => {
-    way.order({ method: 'PATCH', path: /\/pods\//, times: 1, status: 422 })
+    proxy.inject({ method: 'PATCH', path: /\/pods\//, times: 1, status: 422 })
     assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
   })
 
@@ -91,8 +91,8 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     const spec = runner.script('sleep 600')
     await runner.executor.start(spec)
     await runner.running(spec.id)
-    way.order({ method: 'PATCH', path: /\/jobs\//, times: 1, status: 422 })
-    way.order({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
+    proxy.inject({ method: 'PATCH', path: /\/jobs\//, times: 1, status: 422 })
+    proxy.inject({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
     await runner.executor.stop(spec.id, 1)
     assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'cancelled')
   })
@@ -100,13 +100,13 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   it('the removal of what has ended: it is removed later', async () => {
     const spec = runner.script('true')
     await runner.run(spec)
-    way.order({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
+    proxy.inject({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
     await runner.executor.forget(spec.id)
     await until('removed', async () => !(await hasJob(spec.id)))
   })
 
   it('a Job that is made after it was given up: it does not stay', async () => {
-    way.order({ method: 'POST', path: /\/jobs/, times: 1, delayMs: 3_000 })
+    proxy.inject({ method: 'POST', path: /\/jobs/, times: 1, delayMs: 3_000 })
     const spec = runner.script('echo ran > here')
     await runner.executor.start(spec)
     await sleep(200)

@@ -6,22 +6,22 @@ import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity, IdentitySource } from '../credentials/kubeconfig.ts'
 
-/** What happens to requests instead of their usual course. */
+/** A fault to inject into requests. */
 export interface Fault {
   readonly method: string
   readonly path: RegExp
-  /** How many of them. */
+  /** The number of requests that meet the fault. */
   readonly times: number
-  /** Answers this. 0: the connection is cut. Absent: the request goes on to the API server. */
+  /** The status to answer. 0 cuts the connection; absent, the request is passed to the API server. */
   readonly status?: number
   readonly message?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Milliseconds before. Whoever asked may be gone by then; the API server is asked all the same. */
+  /** Milliseconds of delay. The request is passed to the API server even if its client has gone meanwhile. */
   readonly delayMs?: number
 }
 
-/** A way to the real API server on which requests meet with what one orders. */
-export class FaultyWay {
+/** A proxy to the real API server that injects faults into requests. */
+export class FaultInjectingProxy {
   readonly #identity: Identity
   readonly #agent: Agent
   readonly #server = createServer((incoming, response) => {
@@ -34,13 +34,13 @@ export class FaultyWay {
     this.#agent = new Agent({ ...identity.tls, keepAlive: true })
   }
 
-  static async open(source: IdentitySource): Promise<FaultyWay> {
-    const way = new FaultyWay(await source(false))
-    await once(way.#server.listen(0, '127.0.0.1'), 'listening')
-    return way
+  static async open(source: IdentitySource): Promise<FaultInjectingProxy> {
+    const proxy = new FaultInjectingProxy(await source(false))
+    await once(proxy.#server.listen(0, '127.0.0.1'), 'listening')
+    return proxy
   }
 
-  /** For whoever is to go this way. */
+  /** The identity for a client of the proxy. */
   readonly identity: IdentitySource = () =>
     Promise.resolve({
       server: `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`,
@@ -48,11 +48,11 @@ export class FaultyWay {
       headers: {},
     })
 
-  order(fault: Fault): void {
+  inject(fault: Fault): void {
     this.#faults.push({ fault, left: fault.times })
   }
 
-  /** How many of what was ordered have not come to pass; they do not any more. */
+  /** Removes all faults. Returns the number of requests that have not met theirs. */
   clear(): number {
     const left = this.#faults.reduce((sum, one) => sum + one.left, 0)
     this.#faults = []
@@ -71,7 +71,7 @@ export class FaultyWay {
     const found = this.#faults.find(({ fault, left }) => left > 0 && fault.method === method && fault.path.test(url))
     if (found !== undefined) {
       found.left--
-      const { status, message = 'ordered by a test', headers, delayMs = 0 } = found.fault
+      const { status, message = 'injected by a test', headers, delayMs = 0 } = found.fault
       await sleep(delayMs)
       if (status === 0) {
         response.destroy()
@@ -88,7 +88,7 @@ export class FaultyWay {
       method,
       headers: { ...incoming.headers, ...this.#identity.headers, host: new URL(this.#identity.server).host },
     })
-    // A watch that its reader leaves ends; a change is made all the same.
+    // A read ends with its client; a change does not.
     if (method === 'GET') response.on('close', () => onward.destroy())
     onward.end(body)
     const [answer] = (await once(onward, 'response')) as [IncomingMessage]
