@@ -31,7 +31,7 @@ describe('what a cluster does not let start', { skip }, () => {
     const words = await isToldToWait(
       platform.jobs(),
       id,
-      /^The cluster does not let it start: .*pods are refused here, says this test\. It is tried again; the operators may have to change something\.$/,
+      /^The cluster does not let the job start: .*pods are refused here, says this test\. The cluster retries; the operators may have to change something\.$/,
     )
     assert.ok(words.includes(policy.name), words)
     const other = await platform.submit('true', { name: 'refused-pod' })
@@ -53,7 +53,7 @@ describe('what a cluster does not let start', { skip }, () => {
     await using policy = await Refusal.of('jobs', platform.namespace, 'refused-job')
     const job = await platform.ended(await platform.submit('true', { name: 'refused-job' }))
     assert.deepEqual([job.state, job.cause?.code, job.startedAt], ['failed', 'start-failed', undefined])
-    assert.match(job.cause?.message ?? '', /^The cluster did not take it: .*jobs are refused here, says this test/)
+    assert.match(job.cause?.message ?? '', /^The cluster refused the job: .*jobs are refused here, says this test/)
     assert.ok(job.cause?.message.includes(policy.name))
   })
 
@@ -68,7 +68,7 @@ describe('what a cluster does not let start', { skip }, () => {
       await isToldToWait(
         platform.jobs(),
         second,
-        /^The cluster takes no more jobs now: .*exceeded quota: one-job, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1\.$/,
+        /^The cluster accepts no more jobs now: .*exceeded quota: one-job, requested: count\/jobs.batch=1, used: count\/jobs.batch=1, limited: count\/jobs.batch=1\.$/,
       )
       assert.doesNotMatch(await inNamespace('get', 'jobs', '-o', 'name'), new RegExp(second))
       const third = await platform.submit('true', small)
@@ -106,16 +106,16 @@ describe('a node that does not take what was planned for it', { skip }, () => {
     await isToldToWait(
       jobs,
       id,
-      /^No node of the cluster takes it now: (?=.*\b1 without enough free cores\b)(?=.*\b1 with as many pods as they take\b).*\. It starts when one does\.$/,
+      /^No node of the cluster has room for the job: (?=.*\b1 without enough free cores\b)(?=.*\b1 with their limit of pods reached\b).*\. The job starts when one has\.$/,
     )
     // The scheduler looks again only at what might help: so something else gets better each time.
     await kubectl('taint', 'node', node.name, 'other-work=true:NoSchedule')
     await isFree(0)
     await node.offers({ ...offer, pods: '10' })
-    await isToldToWait(jobs, id, /^No node of the cluster takes it now: .*\b1 kept for other work\b/)
+    await isToldToWait(jobs, id, /^No node of the cluster has room for the job: .*\b1 reserved for other work\b/)
     await kubectl('cordon', node.name)
     await kubectl('taint', 'node', node.name, 'other-work-')
-    await isToldToWait(jobs, id, /^No node of the cluster takes it now: .*\b1 closed for new work\b/)
+    await isToldToWait(jobs, id, /^No node of the cluster has room for the job: .*\b1 closed for new jobs\b/)
     await isFree(0)
     // What would have to go there is planned nowhere.
     await assert.rejects(platform.submit('true', { cores: 40, memoryGb: 1 }), /no node has 40 cores, 1 GiB of memory/)

@@ -7,11 +7,11 @@ import { neededRights } from '../../packages/server/src/executor/kubernetes/api/
 import { kubectl, testKubeconfig } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
 import { ServiceAccount } from '../support/service-account.ts'
-import { WayToApiServer } from '../support/way-to-api-server.ts'
+import { ApiServerProxy } from '../support/api-server-proxy.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
-describe('the way to the API server', { skip }, () => {
+describe('the connection to the API server', { skip }, () => {
   let folder: string
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'kubernetes-connection-'))
@@ -19,17 +19,17 @@ describe('the way to the API server', { skip }, () => {
   after(() => rm(folder, { recursive: true, force: true }))
 
   it('falls silent without closing: watches that say nothing any more cost time, and no ending', async () => {
-    const way = await WayToApiServer.open('127.0.0.1')
+    const proxy = await ApiServerProxy.open('127.0.0.1')
     try {
-      const kubeconfig = join(folder, 'through-way.conf')
+      const kubeconfig = join(folder, 'through-proxy.conf')
       const text = await readFile(testKubeconfig(), 'utf8')
-      await writeFile(kubeconfig, text.replace(/127\.0\.0\.1:6443/, `127.0.0.1:${way.port}`))
+      await writeFile(kubeconfig, text.replace(/127\.0\.0\.1:6443/, `127.0.0.1:${proxy.port}`))
       await using platform = await Platform.make()
       platform.set('SCIENCE_PLATFORM_KUBERNETES_KUBECONFIG', kubeconfig)
       await platform.start()
       const id = await platform.submit('echo up; while [ ! -e go ]; do sleep 0.2; done; rm go; echo down; exit 9')
       await platform.becomes(id, 'running')
-      way.freeze()
+      proxy.freeze()
       await eventually('its node to know', async () =>
         (await kubectl('get', 'pods', '-n', platform.namespace)).includes('Running'),
       )
@@ -38,7 +38,7 @@ describe('the way to the API server', { skip }, () => {
       assert.equal((await platform.ended(id)).exitCode, 9)
       assert.equal(await platform.logOf(id), 'up\ndown\n')
     } finally {
-      way.close()
+      proxy.close()
     }
   })
 

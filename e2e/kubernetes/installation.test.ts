@@ -20,7 +20,7 @@ import {
   testKubeconfig,
 } from '../support/cluster-place.ts'
 import { eventually, onKubernetes } from '../support/platform.ts'
-import { WayToApiServer } from '../support/way-to-api-server.ts'
+import { ApiServerProxy } from '../support/api-server-proxy.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -68,9 +68,9 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     made.defer(async () => {
       await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
     })
-    const way = await WayToApiServer.open(serviceAddress, 443)
+    const proxy = await ApiServerProxy.open(serviceAddress, 443)
     made.defer(() => {
-      way.close()
+      proxy.close()
     })
     made.defer(async () => {
       await kubectl('delete', 'pv', '-l', `installation=${own}`, '--wait=false')

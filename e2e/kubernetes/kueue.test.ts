@@ -127,7 +127,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     assert.equal(urgent.job.state, 'succeeded')
     const job = await platform.ended(patient)
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
-    assert.match(job.cause?.message ?? '', /queue of the cluster \(Kueue\) took back its place on node-1/)
+    assert.match(job.cause?.message ?? '', /queue of the cluster \(Kueue\) evicted the job from node-1/)
     assert.equal(await platform.logOf(patient), 'up\n')
     assert.equal((await platform.run('cat places; rm places', small)).log, 'once\n')
   })

@@ -51,7 +51,7 @@ describe('what a job may not have on a cluster', { skip }, () => {
       await isToldToWait(
         platform.jobs(),
         second,
-        /^The cluster's quota one-pod is used up: this asks for pods=1; pods=1 of pods=1 are in use\. It starts when some becomes free\.$/,
+        /^The cluster's quota one-pod is used up: the job requests pods=1; pods=1 of pods=1 are in use\. The job starts when enough is free\.$/,
       )
     } finally {
       await kubectl('delete', 'quota', 'one-pod', '-n', platform.namespace)

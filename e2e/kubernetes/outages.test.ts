@@ -144,7 +144,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     )
     const job = await platform.ended(id)
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
-    assert.match(job.cause?.message ?? '', /being emptied/)
+    assert.match(job.cause?.message ?? '', /being drained/)
     assert.match(await platform.logOf(id), /^up\nsaved\n/)
   })
 
@@ -165,7 +165,7 @@ describe('parts of the cluster that go away', { skip }, () => {
       180,
     )
     assert.equal(job.cause?.code, 'lost')
-    assert.match(job.cause?.message ?? '', /node-1 went away/)
+    assert.match(job.cause?.message ?? '', /node-1 is gone/)
     assert.equal(await platform.logOf(id), 'up\n')
     await kubelet.start()
     await nodeReady()

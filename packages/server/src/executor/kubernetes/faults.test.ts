@@ -3,33 +3,33 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AttemptRunner } from '../executor-contract.ts'
 import type { Observed } from '../executor.ts'
-import { isGone } from './api/api-client.ts'
+import { isGone } from './api/api-error.ts'
 import { identitySource } from './credentials/kubeconfig.ts'
-import { FaultyWay } from './testing/fault-injecting-proxy.ts'
+import { FaultInjectingProxy } from './testing/fault-injecting-proxy.ts'
 import { ada, busybox, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
 
 const notYet = (verb: string, resource: string): string =>
   `${resource} is forbidden: User "platform" cannot ${verb} resource "${resource}" in API group "" in the namespace "jobs"`
 
 describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? false }, () => {
-  let way: FaultyWay
+  let proxy: FaultInjectingProxy
   let cluster: TestCluster
   let runner: AttemptRunner
 
   before(async () => {
-    way = await FaultyWay.open(await identitySource(process.env['TEST_KUBECONFIG']))
-    cluster = await TestCluster.open({ identity: way.identity, listSeconds: 2 })
+    proxy = await FaultInjectingProxy.open(await identitySource(process.env['TEST_KUBECONFIG']))
+    cluster = await TestCluster.open({ identity: proxy.identity, listSeconds: 2 })
     runner = new AttemptRunner(cluster.executor, { image: busybox, account: ada }, 'faults')
   })
   afterEach(() => {
-    assert.equal(way.clear(), 0, 'all that was ordered came to pass')
+    assert.equal(proxy.clear(), 0, 'all that was ordered came to pass')
   })
   after(async () => {
     try {
       await cluster.close()
     } finally {
       // Its connections would keep this process alive.
-      way.close()
+      proxy.close()
     }
   })
 
@@ -69,18 +69,21 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   }
 
   it('a right that is not known yet, as after a restart of the API server: nothing is lost', async () => {
-    way.order({ method: 'POST', path: /\/jobs/, times: 4, status: 403, message: notYet('create', 'jobs') })
-    way.order({ method: 'PATCH', path: /\/pods\//, times: 2, status: 403, message: notYet('patch', 'pods') })
+    proxy.inject({ method: 'POST', path: /\/jobs/, times: 4, status: 403, message: notYet('create', 'jobs') })
+    proxy.inject({ method: 'PATCH', path: /\/pods\//, times: 2, status: 403, message: notYet('patch', 'pods') })
     const spec = runner.script('echo ran')
     await runner.executor.start(spec)
     const texts = (await waits(spec.id)).join('\n')
-    assert.match(texts, /The cluster does not take it yet: .*cannot create resource "jobs".* It is tried again\./)
+    assert.match(
+      texts,
+      /The cluster does not accept the job yet: .*cannot create resource "jobs".* The platform retries\./,
+    )
     assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
     assert.equal(await runner.log(spec.id), 'ran\n')
   })
 
   it('an API server that does not answer: what waits for it says so, and runs when it does', async () => {
-    way.order({ method: 'POST', path: /\/jobs/, times: 4, status: 0 })
+    proxy.inject({ method: 'POST', path: /\/jobs/, times: 4, status: 0 })
     const spec = runner.script('true')
     await runner.executor.start(spec)
     assert.ok((await waits(spec.id)).some((text) => text?.startsWith('The API server of the cluster does not answer.')))
@@ -90,7 +93,7 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   it('too many requests: it waits as long as it is told, and then runs', async () => {
     const headers = { 'retry-after': '1' }
     const ordered = ['POST', 'GET', 'PATCH'].map((method) =>
-      way.order({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers }),
+      proxy.inject({ method, path: /\/(jobs|pods)/, times: 2, status: 429, headers }),
     )
     assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
     // Listings come in their turn.
@@ -98,7 +101,7 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   })
 
   it('the opening of a gate: it is opened later', async () => {
-    way.order({ method: 'PATCH', path: /\/pods\//, times: 1, status: 422 })
+    proxy.inject({ method: 'PATCH', path: /\/pods\//, times: 1, status: 422 })
     assert.equal((await runner.run(runner.script('true'))).ending?.exitCode, 0)
   })
 
@@ -106,8 +109,8 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
     const spec = runner.script('sleep 600')
     await runner.executor.start(spec)
     await runner.running(spec.id)
-    way.order({ method: 'PATCH', path: /\/jobs\//, times: 1, status: 422 })
-    way.order({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
+    proxy.inject({ method: 'PATCH', path: /\/jobs\//, times: 1, status: 422 })
+    proxy.inject({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
     await runner.executor.stop(spec.id, 1)
     assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'cancelled')
   })
@@ -115,15 +118,15 @@ describe('what the API server refuses, or does late', { skip: whyNoCluster() ?? 
   it('the removal of what has ended: it is removed later', async () => {
     const spec = runner.script('true')
     await runner.run(spec)
-    way.order({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
+    proxy.inject({ method: 'DELETE', path: /\/jobs\//, times: 1, status: 422 })
     await runner.executor.forget(spec.id)
     await until('removed', async () => !(await hasJob(spec.id)))
   })
 
   it('a Job that is made after it was given up: it does not stay', async () => {
-    const making = way.order({ method: 'POST', path: /\/jobs/, times: 1, held: true })
+    const making = proxy.inject({ method: 'POST', path: /\/jobs/, times: 1, held: true })
     // The last request of a removal takes off the finalizer. What is made before would be removed by it.
-    const removal = way.order({ method: 'PATCH', path: /\/jobs\//, times: 1 })
+    const removal = proxy.inject({ method: 'PATCH', path: /\/jobs\//, times: 1 })
     const spec = runner.script('echo ran > here')
     await runner.executor.start(spec)
     await until('asked for', () => Promise.resolve(making.met === 1))

@@ -20,9 +20,9 @@ if (reason === undefined)
       stalledImage: `${silent.host}/test/stalled:1`,
       logOfLines: true,
       instantMs: 1000,
-      // The kubelet is asked every 15 s, and looks every 10 to 20 s itself.
+      // The executor samples every 15 s, and the kubelet every 10 to 20 s.
       usageAfterSeconds: 45,
-      whyNotShorter: 'containerd 1.6 keeps to the first grace period that it was given',
+      whyNotShorter: 'containerd 1.6 does not shorten a grace period',
       privateImage: {
         image: `${registry.host}/private/busybox:1`,
         registryAuth: `${account.user}:${account.password}`,

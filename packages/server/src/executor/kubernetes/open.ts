@@ -1,11 +1,12 @@
 import type { Executor } from '../executor.ts'
 import { identitySource } from './credentials/kubeconfig.ts'
-import { createKubernetesExecutor, type KubernetesOptions } from './kubernetes.ts'
+import { createKubernetesExecutor } from './kubernetes.ts'
+import type { KubernetesOptions } from './settings.ts'
 
 /**
- * The executor for the cluster of a kubeconfig, or the one that this process runs in.
+ * Makes the executor for the cluster of a kubeconfig, or for the cluster that this process runs in.
  *
- * @param options `kubeconfig` is a path; absent: the pod's own service account, or else what kubectl would use.
+ * @param options `kubeconfig` is a path; absent: the pod's own service account, or else the kubeconfig of kubectl.
  * @throws where the file cannot be read or names no cluster.
  */
 export async function openKubernetes(

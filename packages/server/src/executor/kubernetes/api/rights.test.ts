@@ -13,30 +13,30 @@ interface Review {
   }
 }
 
-/** An API server that refuses these, and allows all the rest; and what it was asked about. */
+/** An API server that refuses these rights and grants all others, with the reviews that it received. */
 function apiWithout(...refused: readonly string[]) {
-  const asked: string[] = []
+  const reviewed: string[] = []
   const create = <T>(_path: string, body: unknown): Promise<T> => {
     const { resource, subresource, group, namespace } = (body as Review).spec.resourceAttributes
     const what = [[resource, subresource].filter(Boolean).join('/'), group].filter(Boolean).join('.')
-    asked.push(`${what} ${namespace ?? 'everywhere'}`)
+    reviewed.push(`${what} ${namespace ?? 'everywhere'}`)
     return Promise.resolve({ status: { allowed: !refused.includes(what) } } as T)
   }
-  return { asked, create }
+  return { reviewed, create }
 }
 const { signal } = new AbortController()
 const queue = { localQueue: 'science', priorityClasses: {}, depth: 10 }
 
-/** What is asked about with these settings beyond what is asked about always. */
+/** The rights that these settings need beyond those that are always needed. */
 async function additional(settings: RightsSettings): Promise<string[]> {
   const [least, api] = [apiWithout(), apiWithout()]
   await requireRights(least, 'jobs', signal, { usage: 'none' })
   await requireRights(api, 'jobs', signal, settings)
-  return api.asked.filter((what) => !least.asked.includes(what))
+  return api.reviewed.filter((what) => !least.reviewed.includes(what))
 }
 
-describe('the rights that are asked for at the start', () => {
-  it('are those that the settings take', async () => {
+describe('the rights that are checked at the start', () => {
+  it('are those that the settings need', async () => {
     assert.deepEqual(await additional({ usage: 'none' }), [])
     assert.deepEqual(await additional({ usage: 'metrics' }), ['pods.metrics.k8s.io jobs'])
     assert.deepEqual(await additional({ usage: 'kubelet' }), ['nodes/proxy everywhere'])
@@ -44,7 +44,7 @@ describe('the rights that are asked for at the start', () => {
     assert.equal(neededRights({ usage: 'metrics', queue }).length, neededRights({ usage: 'none' }).length + 2)
   })
 
-  it('are all named where they are missing, with what would do instead', async () => {
+  it('are all named where they are missing, with how to do without', async () => {
     const missing = requireRights(apiWithout('pods/log', 'nodes/proxy'), 'jobs', signal, { usage: 'kubelet' })
     await assert.rejects(missing, (error: Error) => {
       assert.match(error.message, /get pods\/log in the namespace jobs;/)

@@ -1,24 +1,25 @@
 import type { KubernetesConfig } from '../../../configuration/config.ts'
 import type { KubernetesApi } from './api-client.ts'
 
-/** Something the platform must be allowed to do. */
+/** A right that the platform needs on the Kubernetes API. */
 export interface Right {
   readonly verb: string
   readonly group: string
   readonly resource: string
   readonly subresource?: string
-  /** Whether it is asked for in all namespaces; otherwise in that of the jobs. */
+  /** Whether it is needed in all namespaces; otherwise in that of the jobs. */
   readonly everywhere?: boolean
-  /** What would do without it. */
+  /** How to configure the platform to work without it. */
   readonly instead?: string
 }
 
-const withoutUsage = 'or set kubernetes.usage (jobs.usage of the chart) to none, and go without figures of running jobs'
+const withoutUsage =
+  'or set kubernetes.usage (jobs.usage of the chart) to none, which gives up the usage of running jobs'
 
-/** What of the settings it depends on which rights are needed. */
+/** The settings that decide which rights are needed. */
 export type RightsSettings = Pick<KubernetesConfig, 'usage' | 'queue'>
 
-/** What the executor does on the API whatever is set. */
+/** The rights that every configuration needs. */
 const always: readonly Right[] = [
   ...['create', 'list', 'watch', 'get', 'patch', 'delete'].map((verb) => ({ verb, group: 'batch', resource: 'jobs' })),
   ...['list', 'watch', 'patch', 'delete'].map((verb) => ({ verb, group: '', resource: 'pods' })),
@@ -30,7 +31,7 @@ const always: readonly Right[] = [
   { verb: 'list', group: '', resource: 'pods', everywhere: true },
 ]
 
-/** What reading the use of running jobs takes, by where it is read. */
+/** The rights to read the usage of running jobs, by its source. */
 const ofUsage: Readonly<Record<KubernetesConfig['usage'], readonly Right[]>> = {
   metrics: [{ verb: 'list', group: 'metrics.k8s.io', resource: 'pods', instead: withoutUsage }],
   kubelet: [
@@ -39,20 +40,21 @@ const ofUsage: Readonly<Record<KubernetesConfig['usage'], readonly Right[]>> = {
   none: [],
 }
 
-/** All that the executor does on the API with these settings; the chart's roles give exactly these. Pure. */
+/** All rights that the executor needs with these settings. The roles of the chart grant exactly these. Pure. */
 export const neededRights = ({ usage, queue }: RightsSettings): readonly Right[] => [
   ...always,
   ...ofUsage[usage],
   ...(queue === undefined ? [] : [{ verb: 'get', group: 'kueue.x-k8s.io', resource: 'localqueues' }]),
 ]
 
-/** Thrown where the identity of the kubeconfig lacks rights; names them all, and how to give them. */
+/** Thrown where the identity lacks rights. The message names them all, and how to grant them. */
 class MissingRights extends Error {
   override readonly name = 'MissingRights'
 }
 
 /**
- * Asks the API server about every right that will be needed, so that one that is missing is told at the start and not by the first job.
+ * Checks all rights with the API server, so that a missing one fails the start of the server and not the first job.
+ *
  * @throws {MissingRights}
  */
 export async function requireRights(
@@ -92,6 +94,6 @@ export async function requireRights(
   const named = missing.flat()
   if (named.length > 0)
     throw new MissingRights(
-      `The platform may not do on the Kubernetes API what it must: ${named.join('; ')}. Give its account the roles of the chart (charts/science-platform/templates/rbac.yaml).`,
+      `The platform lacks rights on the Kubernetes API: ${named.join('; ')}. Grant its account the roles of the chart (charts/science-platform/templates/rbac.yaml).`,
     )
 }

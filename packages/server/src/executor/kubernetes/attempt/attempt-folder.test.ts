@@ -15,14 +15,14 @@ describe('the one run of an attempt', () => {
   })
   after(() => rm(dataDir, { recursive: true }))
 
-  it('is that of the pod that asks first, for good', async () => {
+  it('is granted to the first pod, for good', async () => {
     assert.equal(await folders.grantRun('a-1', 'first'), true)
     assert.equal(await folders.grantRun('a-1', 'second'), false)
     assert.equal(await folders.grantRun('a-1', 'first'), true)
   })
 
-  it('is nobody’s yet where the server was killed while it wrote whose it is', async () => {
-    await folders.noteMade('b-1', 'job')
+  it('is not granted where a killed server left an empty file', async () => {
+    await folders.noteCreated('b-1', 'job')
     await writeFile(join(folders.of('b-1'), 'opened'), '')
     assert.equal(await folders.grantRun('b-1', 'first'), true)
     assert.equal(await folders.grantRun('b-1', 'second'), false)

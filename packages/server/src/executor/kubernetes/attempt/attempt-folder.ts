@@ -4,8 +4,8 @@ import { ifThere } from '../../../lib/files.ts'
 import { keepLog, type LogFolders } from '../../log/attempt-log.ts'
 
 /**
- * What this server must know of attempts that the cluster may forget: `attempts/ID/made` is there once the Job was made, `opened`
- * holds the uid of the one pod that may run. The log is there too; `logs/ID.log` holds that of an attempt that was forgotten.
+ * What this server must know of attempts whose objects may be gone from the cluster. `attempts/ID/made` exists once the Job was
+ * created; `opened` has the uid of the one pod that may run. The log is beside them; `logs/ID.log` is that of a removed attempt.
  */
 export class AttemptFolders implements LogFolders {
   readonly attempts: string
@@ -24,46 +24,47 @@ export class AttemptFolders implements LogFolders {
     return join(this.attempts, attemptId)
   }
 
-  /** The ids of all attempts of which there is more than the log. */
+  /** The ids of all attempts with a folder. */
   ids(): Promise<readonly string[]> {
     return readdir(this.attempts)
   }
 
-  /** Whether only its log is there: it has run, and does not run twice. */
-  async wasForgotten(attemptId: string): Promise<boolean> {
+  /** Whether the attempt has run and was removed: only its log exists. It does not run twice. */
+  async wasRemoved(attemptId: string): Promise<boolean> {
     return (await ifThere(stat(join(this.logs, `${attemptId}.log`)))) !== undefined
   }
 
-  async wasMade(attemptId: string): Promise<boolean> {
+  /** Whether the attempt's Job was created. */
+  async wasCreated(attemptId: string): Promise<boolean> {
     return (await ifThere(stat(join(this.of(attemptId), 'made')))) !== undefined
   }
 
-  /** @param uid the Job's, for those who look. */
-  async noteMade(attemptId: string, uid: string): Promise<void> {
-    await this.#make(attemptId)
+  /** Notes that the attempt's Job was created. @param uid of the Job, for operators. */
+  async noteCreated(attemptId: string, uid: string): Promise<void> {
+    await this.#create(attemptId)
     await writeFile(join(this.of(attemptId), 'made'), uid, { mode: 0o600 })
   }
 
-  /** Whether a pod of it was ever let go. */
+  /** Whether a pod of the attempt was ever allowed to run. */
   async hasRun(attemptId: string): Promise<boolean> {
     return ((await ifThere(readFile(this.#opened(attemptId), 'utf8'))) ?? '') !== ''
   }
 
-  /** Gives the one run that an attempt has to the first pod that asks for it, for good. Whether this is the one. */
+  /** Grants the attempt's only run to its first pod, for good. True where this pod has it. */
   async grantRun(attemptId: string, podUid: string): Promise<boolean> {
     const path = this.#opened(attemptId)
     const first = await ifThere(readFile(path, 'utf8'))
-    // An empty file is one that a power failure or an earlier version left: nobody was let go by it.
+    // A power failure or an earlier version may have left an empty file. No pod ran by it.
     if (first !== undefined && first !== '') return first === podUid
-    // The server that made the Job may have been killed before it made the folder.
-    await this.#make(attemptId)
-    // Whole or not there at all, whenever the server is killed.
+    // The server that created the Job may have been killed before it created the folder.
+    await this.#create(attemptId)
+    // The rename is atomic: the file is whole or missing, whenever the server is killed.
     await writeFile(`${path}.new`, podUid, { mode: 0o600, flush: true })
     await rename(`${path}.new`, path)
     return true
   }
 
-  /** Puts the log where it outlives the attempt, and removes the rest. May be interrupted and done again. */
+  /** Moves the log to where it outlives the attempt, and removes the rest. May be interrupted and repeated. */
   async keepOnlyLog(attemptId: string): Promise<void> {
     await keepLog(this, attemptId)
     await this.remove(attemptId)
@@ -77,7 +78,7 @@ export class AttemptFolders implements LogFolders {
     return join(this.of(attemptId), 'opened')
   }
 
-  async #make(attemptId: string): Promise<void> {
+  async #create(attemptId: string): Promise<void> {
     await mkdir(this.of(attemptId), { recursive: true, mode: 0o700 })
   }
 }

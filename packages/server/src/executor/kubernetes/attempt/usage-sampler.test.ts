@@ -16,7 +16,7 @@ const pod = (name: string, attemptId: string): PodRecord =>
     spec: { nodeName: 'node-1', containers: [] },
   })
 
-/** As a metrics server tells it (metrics.k8s.io/v1beta1 PodMetrics). */
+/** As a metrics server answers (metrics.k8s.io/v1beta1 PodMetrics). */
 const podMetrics = (name: string, containers: Readonly<Record<string, { cpu: string; memory: string }>>) => ({
   metadata: { name, namespace: 'jobs', creationTimestamp: '2026-01-01T12:00:00Z' },
   timestamp: '2026-01-01T11:59:51Z',
@@ -26,10 +26,12 @@ const podMetrics = (name: string, containers: Readonly<Record<string, { cpu: str
 
 describe('usage from the metrics server', () => {
   let closing: AbortController
-  /** What it answers to each path, and which were asked. */
+  /** The answer to each path, and the paths that were requested. */
   let answers: Record<string, object>
   let asked: string[]
   let logged: string
+  /** Runs after a request was received, and before it is answered. */
+  let beforeAnswer: () => void
   let server: ReturnType<typeof createServer>
   let api: KubernetesApi
 
@@ -38,8 +40,10 @@ describe('usage from the metrics server', () => {
     answers = {}
     asked = []
     logged = ''
+    beforeAnswer = () => undefined
     server = createServer(({ url = '' }, response) => {
       asked.push(url)
+      beforeAnswer()
       const answer = answers[url]
       const status = { kind: 'Status', status: 'Failure', reason: 'NotFound', message: 'the server could not find it' }
       response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' })
@@ -59,12 +63,12 @@ describe('usage from the metrics server', () => {
   })
 
   const path = '/apis/metrics.k8s.io/v1beta1/namespaces/jobs/pods'
-  const samplerOf = (...pods: readonly PodRecord[]): UsageSampler => {
+  const samplerOf = (pods: () => readonly PodRecord[]): UsageSampler => {
     const log = pino({ level: 'warn' }, { write: (line: string) => (logged += line) })
     const signal = closing.signal
-    return new UsageSampler({ api, source: 'metrics', namespace: 'jobs', pods: () => pods, signal, log })
+    return new UsageSampler({ api, source: 'metrics', namespace: 'jobs', pods, signal, log })
   }
-  /** Has it sample now, by beginning anew: the next one would come in 15 s. */
+  /** Samples at once, by a second start: the next sample would come in 15 s. */
   const sample = async (sampler: UsageSampler, attemptId: string, wanted: (usage: Usage | undefined) => boolean) => {
     sampler.start()
     return eventually(() => (wanted(sampler.now(attemptId)) ? (sampler.now(attemptId) ?? {}) : undefined))
@@ -85,7 +89,7 @@ describe('usage from the metrics server', () => {
         podMetrics('sp-c-1-x', { sidecar: { cpu: '7', memory: '7Gi' } }),
       ],
     }
-    const sampler = samplerOf(pod('sp-a-1-x', 'a-1'), pod('sp-b-1-x', 'b-1'), pod('sp-c-1-x', 'c-1'))
+    const sampler = samplerOf(() => [pod('sp-a-1-x', 'a-1'), pod('sp-b-1-x', 'b-1'), pod('sp-c-1-x', 'c-1')])
     const a = await sample(sampler, 'a-1', (usage) => usage !== undefined)
     assert.deepEqual(a, { cores: 1.5, memoryBytes: 20 * 2 ** 20, memoryPeakBytes: 20 * 2 ** 20 })
     assert.deepEqual(sampler.now('b-1'), { cores: 0.25, memoryBytes: 2 ** 30, memoryPeakBytes: 2 ** 30 })
@@ -93,32 +97,44 @@ describe('usage from the metrics server', () => {
     assert.deepEqual(asked, [path])
   })
 
-  it('remembers the most memory, and of what has ended no more than that lasts', async () => {
+  it('has the peak of memory, and only totals after the end', async () => {
     const uses = (cpu: string, memory: string) => {
       answers[path] = { items: [podMetrics('sp-a-1-x', { job: { cpu, memory } })] }
     }
-    const sampler = samplerOf(pod('sp-a-1-x', 'a-1'))
+    const sampler = samplerOf(() => [pod('sp-a-1-x', 'a-1')])
     uses('2', '2Gi')
     await sample(sampler, 'a-1', (usage) => usage?.cores === 2)
     uses('1', '1Gi')
     const usage = await sample(sampler, 'a-1', (now) => now?.cores === 1)
     assert.deepEqual(usage, { cores: 1, memoryBytes: 2 ** 30, memoryPeakBytes: 2 ** 31 })
-    assert.deepEqual(sampler.total('a-1'), { cores: 1, memoryPeakBytes: 2 ** 31 })
-    sampler.forget('a-1')
-    assert.deepEqual([sampler.now('a-1'), sampler.total('a-1')], [undefined, undefined])
+    assert.deepEqual(sampler.remove('a-1'), { cores: 1, memoryPeakBytes: 2 ** 31 })
+    assert.deepEqual([sampler.now('a-1'), sampler.remove('a-1')], [undefined, undefined])
   })
 
-  it('is not asked for while nothing runs', async () => {
-    samplerOf().start()
+  it('drops a sample of an attempt that ended during the request', async () => {
+    answers[path] = {
+      items: ['a', 'b'].map((name) => podMetrics(`sp-${name}-1-x`, { job: { cpu: '1', memory: '1Gi' } })),
+    }
+    let running = [pod('sp-a-1-x', 'a-1'), pod('sp-b-1-x', 'b-1')]
+    beforeAnswer = () => {
+      running = running.slice(1)
+    }
+    const sampler = samplerOf(() => running)
+    await sample(sampler, 'b-1', (usage) => usage !== undefined)
+    assert.equal(sampler.now('a-1'), undefined)
+  })
+
+  it('is not requested while nothing runs', async () => {
+    samplerOf(() => []).start()
     await new Promise((resolve) => setImmediate(resolve))
     assert.deepEqual(asked, [])
   })
 
-  it('is unknown where there is no metrics server, which is said in the log', async () => {
-    const sampler = samplerOf(pod('sp-a-1-x', 'a-1'))
+  it('is unknown where there is no metrics server, which the log says', async () => {
+    const sampler = samplerOf(() => [pod('sp-a-1-x', 'a-1')])
     sampler.start()
     await eventually(() => (logged === '' ? undefined : logged))
-    assert.match(logged, /what running jobs use could not be asked for/)
+    assert.match(logged, /sampling the usage of running jobs failed/)
     assert.match(logged, /the server could not find it/)
     assert.equal(sampler.now('a-1'), undefined)
   })
@@ -130,5 +146,5 @@ async function eventually<T>(ask: () => T | undefined): Promise<T> {
     if (answer !== undefined) return answer
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  throw new Error('It did not come to that in 10 s.')
+  throw new Error('waited 10 s in vain')
 }

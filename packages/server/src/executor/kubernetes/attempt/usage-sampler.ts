@@ -12,7 +12,7 @@ export interface UsageSamplerOptions {
   readonly api: KubernetesApi
   readonly source: KubernetesConfig['usage']
   readonly namespace: string
-  /** The pods that run. */
+  /** The pods of the attempts that run. */
   readonly pods: () => readonly PodRecord[]
   readonly signal: AbortSignal
   readonly log: Logger
@@ -21,55 +21,52 @@ export interface UsageSamplerOptions {
 /** Seconds between two samples. */
 const sampleSeconds = 15
 
-/** Asks now and then what running attempts use, and remembers the most they did. */
+/** Samples the usage of running attempts every 15 s, and accumulates it until they end. */
 export class UsageSampler {
   readonly #options: UsageSamplerOptions
   readonly #usages = new Map<string, Usage>()
-  #complained = false
+  #hasFailed = false
 
   constructor(options: UsageSamplerOptions) {
     this.#options = options
   }
 
-  /** Begins to sample, until the signal. */
+  /** Begins to sample in the background, until the signal. */
   start(): void {
     if (this.#options.source !== 'none') void this.#run()
   }
 
-  /** The latest figures of an attempt that runs; undefined when there are none yet. */
+  /** The latest sample of a running attempt; undefined before the first. */
   now(attemptId: string): Usage | undefined {
     return this.#usages.get(attemptId)
   }
 
-  /** What an attempt that has ended used, as far as it was seen. */
-  total(attemptId: string): Usage | undefined {
+  /** Removes the usage of an attempt that has ended; returns it. Undefined for an attempt that was too short for a sample. */
+  remove(attemptId: string): Usage | undefined {
     const usage = this.#usages.get(attemptId)
-    if (usage === undefined) return undefined
-    const { memoryBytes: _, ...lasting } = usage
-    return lasting
-  }
-
-  forget(attemptId: string): void {
     this.#usages.delete(attemptId)
+    if (usage === undefined) return undefined
+    const { memoryBytes: _, ...total } = usage
+    return total
   }
 
   async #run(): Promise<void> {
     const { signal, log, source } = this.#options
     while (!signal.aborted) {
       try {
-        if (source === 'metrics') await this.#askMetrics()
-        else await this.#askNodes()
-        this.#complained = false
+        if (source === 'metrics') await this.#sampleMetrics()
+        else await this.#sampleNodes()
+        this.#hasFailed = false
       } catch (error) {
-        if (!signal.aborted && !this.#complained)
-          log.warn({ err: error }, 'what running jobs use could not be asked for')
-        this.#complained = true
+        if (!signal.aborted && !this.#hasFailed)
+          log.warn({ err: error }, 'sampling the usage of running jobs failed, retrying')
+        this.#hasFailed = true
       }
       await sleep(sampleSeconds * 1000, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  async #askMetrics(): Promise<void> {
+  async #sampleMetrics(): Promise<void> {
     const { api, namespace, signal, pods } = this.#options
     const running = new Map(pods().map((pod) => [pod.name, pod.attemptId]))
     if (running.size === 0) return
@@ -77,15 +74,18 @@ export class UsageSampler {
       items: { metadata: { name: string }; containers: { name: string; usage: Record<string, string> }[] }[]
     }
     const path = `/apis/metrics.k8s.io/v1beta1/namespaces/${namespace}/pods`
-    for (const { metadata, containers } of (await api.get<Metrics>(path, { signal })).items) {
+    const { items } = await api.get<Metrics>(path, { signal })
+    const samples = new Map<string, Usage>()
+    for (const { metadata, containers } of items) {
       const attemptId = running.get(metadata.name)
       const used = containers.find(({ name }) => name === containerName)?.usage
       if (attemptId === undefined || used === undefined) continue
-      this.#learn(attemptId, { cores: parseQuantity(used['cpu']), memoryBytes: parseQuantity(used['memory']) })
+      samples.set(attemptId, { cores: parseQuantity(used['cpu']), memoryBytes: parseQuantity(used['memory']) })
     }
+    this.#apply(samples)
   }
 
-  async #askNodes(): Promise<void> {
+  async #sampleNodes(): Promise<void> {
     const { api, signal, pods } = this.#options
     const byNode = Map.groupBy(
       pods().filter(({ node }) => node !== undefined),
@@ -93,29 +93,36 @@ export class UsageSampler {
     )
     for (const [node, here] of byNode) {
       const running = new Map(here.map((pod) => [pod.name, pod.attemptId]))
-      const { pods: told } = await api.get<Summary>(`/api/v1/nodes/${node}/proxy/stats/summary`, { signal })
-      for (const { podRef, containers = [] } of told) {
+      const { pods: summaries } = await api.get<Summary>(`/api/v1/nodes/${node}/proxy/stats/summary`, { signal })
+      const samples = new Map<string, Usage>()
+      for (const { podRef, containers = [] } of summaries) {
         const attemptId = running.get(podRef.name)
         const stats = containers.find(({ name }) => name === containerName)
         if (attemptId === undefined || stats === undefined) continue
         const { cpu = {}, memory = {} } = stats
-        this.#learn(attemptId, {
+        samples.set(attemptId, {
           ...(cpu.usageCoreNanoSeconds === undefined ? {} : { cpuSeconds: cpu.usageCoreNanoSeconds / 1e9 }),
           ...(cpu.usageNanoCores === undefined ? {} : { cores: cpu.usageNanoCores / 1e9 }),
           ...(memory.workingSetBytes === undefined ? {} : { memoryBytes: memory.workingSetBytes }),
         })
       }
+      this.#apply(samples)
     }
   }
 
-  #learn(attemptId: string, sample: Usage): void {
-    const before = this.#usages.get(attemptId)
-    const peak = Math.max(before?.memoryPeakBytes ?? 0, sample.memoryBytes ?? 0)
-    this.#usages.set(attemptId, { ...before, ...sample, ...(peak === 0 ? {} : { memoryPeakBytes: peak }) })
+  #apply(samples: ReadonlyMap<string, Usage>): void {
+    // An attempt may have ended during the request. Its usage was removed then, and must not come back.
+    for (const { attemptId } of this.#options.pods()) {
+      const sample = samples.get(attemptId)
+      if (sample === undefined) continue
+      const before = this.#usages.get(attemptId)
+      const peak = Math.max(before?.memoryPeakBytes ?? 0, sample.memoryBytes ?? 0)
+      this.#usages.set(attemptId, { ...before, ...sample, ...(peak === 0 ? {} : { memoryPeakBytes: peak }) })
+    }
   }
 }
 
-/** The part of a kubelet's summary that is used (k8s.io/kubelet/pkg/apis/stats/v1alpha1). */
+/** The part of a kubelet's summary that is read (k8s.io/kubelet/pkg/apis/stats/v1alpha1). */
 interface Summary {
   readonly pods: readonly {
     readonly podRef: { readonly name: string }

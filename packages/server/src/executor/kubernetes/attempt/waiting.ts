@@ -4,15 +4,15 @@ import { runtimeFailure } from '../../causes.ts'
 import { parseQuantity } from '../objects/quantity.ts'
 import type { JobRecord, PodRecord } from '../cache/records.ts'
 
-/** Why an attempt's command does not run yet. */
+/** Why the command of an attempt does not run yet. */
 export interface Waiting {
-  /** For its owner; undefined while everything takes its usual course. */
+  /** A text for its owner; undefined while its start takes no longer than usual. */
   readonly text?: string
-  /** It will not run: why. */
+  /** Why the attempt cannot run at all. */
   readonly failure?: Cause
 }
 
-/** What else is known of an attempt that waits. */
+/** What else the decision about a waiting attempt depends on. */
 export interface WaitingContext {
   /** The latest warning of the cluster about its Job or pod. */
   readonly warning: { readonly reason: string; readonly message: string } | undefined
@@ -22,7 +22,7 @@ export interface WaitingContext {
   readonly now: number
 }
 
-/** Milliseconds in which a Secret may still be on its way to its node, which then tries without: the next try is ten seconds later. */
+/** Milliseconds in which a Secret may not have reached its node. The node pulls without it then, and retries after ten seconds. */
 const secretMs = 20_000
 
 const imageReasons = [
@@ -33,22 +33,22 @@ const imageReasons = [
   'RegistryUnavailable',
 ]
 
-/** What a Job and its pod, if there is one, wait for, in plain words. Pure. */
+/** What a Job, and its pod where one exists, wait for, in plain words. Pure. */
 export function waitingFor(job: JobRecord, pod: PodRecord | undefined, context: WaitingContext): Waiting {
   if (pod === undefined) return withoutPod(job, context)
   if (pod.unschedulable !== undefined) return { text: unschedulable(pod.unschedulable) }
   const { waiting } = pod.container
   if (waiting !== undefined && imageReasons.includes(waiting.reason)) return withoutImage(job, pod, waiting, context)
   if (waiting?.reason === 'CreateContainerConfigError')
-    return { text: `Its container cannot be made yet: ${waiting.message}. It is tried again.` }
+    return { text: `The job's container cannot be created yet: ${waiting.message}. The node retries.` }
   if (waiting !== undefined && ['CreateContainerError', 'RunContainerError'].includes(waiting.reason))
     return { failure: runtimeFailure(waiting.message, { image: job.image, account: { name: job.account } }) }
   const { warning } = context
   if (warning?.reason === 'FailedMount' || warning?.reason === 'FailedAttachVolume')
-    return { text: `Its storage is not there yet: ${firstSentence(warning.message)}. It is tried again.` }
+    return { text: `The job's storage is not available yet: ${firstSentence(warning.message)}. The node retries.` }
   if (warning?.reason === 'FailedCreatePodSandBox')
     return {
-      text: `Its node ${pod.node ?? ''} could not set it up: ${firstSentence(warning.message)}. It is tried again.`,
+      text: `The node ${pod.node ?? ''} could not set the job up: ${firstSentence(warning.message)}. The node retries.`,
     }
   return {}
 }
@@ -60,13 +60,13 @@ function withoutPod(job: JobRecord, { warning }: WaitingContext): Waiting {
   const quota = /exceeded quota: (\S+), requested: (.*), used: (.*), limited: (.*)/.exec(message)
   if (quota !== null)
     return {
-      text: `The cluster's quota ${quota[1]} is used up: this asks for ${quota[2]}; ${quota[3]} of ${quota[4]} are in use. It starts when some becomes free.`,
+      text: `The cluster's quota ${quota[1]} is used up: the job requests ${quota[2]}; ${quota[3]} of ${quota[4]} are in use. The job starts when enough is free.`,
     }
   const words = message
     .replace(/^\(combined from similar events\): /, '')
-    .replace(/pods "[^"]*" is forbidden/, 'its pod is forbidden')
+    .replace(/pods "[^"]*" is forbidden/, 'the pod is forbidden')
   return {
-    text: `The cluster does not let it start: ${firstSentence(words)}. It is tried again; the operators may have to change something.`,
+    text: `The cluster does not let the job start: ${firstSentence(words)}. The cluster retries; the operators may have to change something.`,
   }
 }
 
@@ -77,25 +77,25 @@ function withoutImage(
   { imageSeconds, now }: WaitingContext,
 ): Waiting {
   if (reason === 'InvalidImageName')
-    return { failure: { code: 'image-invalid', message: `${job.image} is no name of an image: ${message}` } }
-  // A node says no more than that it waits before the next try; the reason was told with the last one.
+    return { failure: { code: 'image-invalid', message: `${job.image} is not a valid image name: ${message}` } }
+  // The message of the back-off has no reason; the one before it had.
   if (/^Back-off pulling image "[^"]*"$/.test(message) || message === '') return {}
   const cause = explainFailure(message, { image: job.image, registry: job.image.split('/', 1)[0] ?? '' })
   const age = now - pod.createdAt
   if (cause.code === 'image-unauthorized' && pod.hasSecret && age < secretMs)
-    return { text: 'Its registry has not taken its credentials; its node tries once more.' }
+    return { text: 'The registry refused the credentials; the node retries once.' }
   if (cause.code !== 'image-unreachable' && cause.code !== 'image-invalid') return { failure: cause }
   const left = Math.ceil(imageSeconds - age / 1000)
   if (left <= 0) return { failure: cause }
-  return { text: `${cause.message} It is tried again for ${left} more seconds.` }
+  return { text: `${cause.message} The node retries for ${left} more seconds.` }
 }
 
 /**
  * `couldn't assign flavors to pod set main: insufficient unused quota for cpu in flavor default, 500m more needed`, and
- * what else Kueue says of a Workload that it does not admit, in plain words.
+ * other messages of Kueue about a Workload that it does not admit, in plain words.
  */
 function unadmitted(warning: WaitingContext['warning']): string {
-  const turn = 'It waits for its turn in the queue of the cluster (Kueue)'
+  const turn = 'The job waits in the queue of the cluster (Kueue)'
   if (warning?.reason !== 'Pending') return `${turn}.`
   const { message } = warning
   const unused = [
@@ -111,12 +111,12 @@ function unadmitted(warning: WaitingContext['warning']): string {
     )
   if (never !== null) {
     const [, resource = '', flavor, asked = '', most = ''] = never
-    return `${turn}, which has ${amount(resource, most)} in ${flavor} and never more; it asks for ${amount(resource, asked)}. Cancel it and ask for less, or ask the operators.`
+    return `${turn}, which has ${amount(resource, most)} in ${flavor} at most; the job requests ${amount(resource, asked)}. Cancel the job and submit it with less, or ask the operators.`
   }
   return `${turn}: ${firstSentence(message)}.`
 }
 
-/** A quantity of a resource in words: cores, GiB of memory, or whatever it is called. */
+/** A quantity of a resource in words: cores, GiB, GPUs, or the resource by its name. */
 function amount(resource: string, quantity: string): string {
   const value = parseQuantity(quantity)
   const rounded = (number: number): number => Math.ceil(number * 100) / 100
@@ -129,17 +129,17 @@ function amount(resource: string, quantity: string): string {
 /** `0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had untolerated taint {x: }. preemption: …` in plain words. */
 function unschedulable(message: string): string {
   const reasons = /nodes are available: (.*?)\.(?: |$)/.exec(message)?.[1]
-  if (reasons === undefined) return `No node of the cluster takes it now: ${firstSentence(message)}.`
+  if (reasons === undefined) return `No node of the cluster has room for the job: ${firstSentence(message)}.`
   const words = reasons
     .replaceAll(/Insufficient cpu/g, 'without enough free cores')
     .replaceAll(/Insufficient memory/g, 'without enough free memory')
     .replaceAll(/Insufficient ephemeral-storage/g, 'without enough free disk')
     .replaceAll(/Insufficient \S*gpu/g, 'without a free GPU')
-    .replaceAll(/Too many pods/g, 'with as many pods as they take')
-    .replaceAll(/node\(s\) were unschedulable/g, 'closed for new work')
-    .replaceAll(/node\(s\) had untolerated taint(?:\(s\))? ?/g, 'kept for other work ')
+    .replaceAll(/Too many pods/g, 'with their limit of pods reached')
+    .replaceAll(/node\(s\) were unschedulable/g, 'closed for new jobs')
+    .replaceAll(/node\(s\) had untolerated taint(?:\(s\))? ?/g, 'reserved for other work ')
     .replaceAll(/node\(s\) didn't match Pod's node affinity\/selector/g, 'not meant for jobs')
-  return `No node of the cluster takes it now: ${words.trim()}. It starts when one does.`
+  return `No node of the cluster has room for the job: ${words.trim()}. The job starts when one has.`
 }
 
 const firstSentence = (message: string): string =>

@@ -1,9 +1,11 @@
 import type { CoreV1Event, V1Job, V1ListMeta, V1Node, V1Pod } from '@kubernetes/client-node'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { ApiError, isPassing, type KubernetesApi } from '../api/api-client.ts'
+import type { KubernetesApi } from '../api/api-client.ts'
+import { ApiError, isTransient } from '../api/api-error.ts'
+import { instanceLabel, objectName, ownSelector } from '../objects/names.ts'
+import { cachedResource, type CachedResource } from './cached-resource.ts'
 import { ObjectCache } from './object-cache.ts'
-import { instanceLabel, ownSelector } from '../objects/names.ts'
 import {
   jobRecord,
   nodeRecord,
@@ -14,142 +16,126 @@ import {
   type PodRecord,
   type Tenant,
 } from './records.ts'
+import { WarningCache } from './warning-cache.ts'
 
 /** Settings of {@link ClusterCache}. */
 export interface ClusterCacheOptions {
-  readonly api: KubernetesApi
+  readonly api: Pick<KubernetesApi, 'get' | 'getWithRetry' | 'watch'>
   readonly namespace: string
   readonly instance: string
   readonly gpuResource: string
   /** Seconds from one listing to the next, of whatever kind. */
   readonly listSeconds: number
-  /** Something changed about these attempts; without any: about nodes. */
+  /** Objects of these attempts have changed; an empty list: nodes have. */
   readonly onChange: (attemptIds: readonly string[]) => void
   readonly log: Logger
 }
 
-/** What the cluster warned of last about an attempt. */
-export interface ClusterWarning {
-  /** When what it warned of has passed if nobody has said it again, in milliseconds since the epoch. */
-  readonly until: number
-  readonly reason: string
-  readonly message: string
-}
-
-/** A kind of objects: where they are listed, and what is remembered of them. */
-interface Kind {
-  readonly name: string
-  readonly path: string
-  readonly query: Readonly<Record<string, string>>
-  /** Whether it is watched between listings. */
-  readonly watched: boolean
-  /** Begins a listing: takes its pages as they come, and at the end what was listed is what there is. */
-  readonly listing: () => {
-    readonly take: (objects: readonly object[]) => void
-    readonly end: (version: number) => void
-  }
-  readonly put: (object: object) => void
-  readonly remove: (object: object) => void
-}
-
-/** Milliseconds for which a warning about a pod holds: nodes repeat those of what lasts, every two minutes at the latest. */
+/** Milliseconds for which a warning about a pod is valid: nodes repeat those that persist at least every two minutes. */
 const podWarningMs = 180_000
 
-/** Objects in one answer: a listing of all at once would have to fit the memory of both sides. A pod takes 10 KB until it is read. */
+/** Objects in one page of a listing. A pod takes 10 KB until its record is made. */
 const pageSize = 250
 
+/** Milliseconds to the next try after a watch ended or broke, of objects and of warnings. */
+const watchAgainMs = { objects: 1_000, warnings: 2_000 }
+
 /**
- * What there is in the cluster: one listing at a time in turn, and watches between them. A watch that falls silent, or storms, costs no
- * more than time: each listing begins a new one.
+ * An informer cache of the cluster. The kinds are listed in turn, and watched in between. A watch that falls silent or storms
+ * costs only time, since each listing begins a new one.
  */
 export class ClusterCache {
   readonly jobs = new ObjectCache<JobRecord>()
   readonly pods = new ObjectCache<PodRecord>()
   readonly nodes = new ObjectCache<NodeRecord>()
-  /** Pods of others on the nodes. */
+  /** Pods of other programs on the nodes. */
   readonly tenants = new ObjectCache<Tenant>()
+  /** What the cluster warned of last about each attempt. */
+  readonly warnings = new WarningCache((attemptId) => this.#hasObjects(attemptId))
   readonly #options: ClusterCacheOptions
-  /** Names of an attempt's pods: one, but for hands that make more. */
+  /** The names of an attempt's pods. There are several only where pods were created or deleted by hand. */
   readonly #podNames = new Map<string, Set<string>>()
-  readonly #warnings = new Map<string, ClusterWarning>()
   readonly #watches = new Map<string, AbortController>()
   readonly #closing = new AbortController()
-  readonly #kinds: Readonly<Record<'jobs' | 'pods' | 'nodes' | 'tenants', Kind>>
+  readonly #resources: Readonly<Record<'jobs' | 'pods' | 'nodes' | 'tenants', CachedResource>>
   #background: Promise<void>[] = []
 
   constructor(options: ClusterCacheOptions) {
     this.#options = options
     const { namespace, instance, gpuResource } = options
     const own = { labelSelector: ownSelector(instance) }
-    const aboutAttempts = (records: readonly { readonly attemptId: string }[]): void => {
+    const onAttempts = (records: readonly { readonly attemptId: string }[]): void => {
+      for (const { attemptId } of records) this.warnings.objectChanged(attemptId)
       if (records.length > 0) options.onChange(records.map(({ attemptId }) => attemptId))
     }
-    this.#kinds = {
-      jobs: kind('jobs', `/apis/batch/v1/namespaces/${namespace}/jobs`, own, this.jobs, jobRecord, aboutAttempts),
-      pods: kind('pods', `/api/v1/namespaces/${namespace}/pods`, own, this.pods, podRecord, (records) => {
-        for (const record of records) this.#index(record)
-        aboutAttempts(records)
+    const onNodes = (): void => {
+      options.onChange([])
+    }
+    this.#resources = {
+      jobs: cachedResource({
+        name: 'jobs',
+        path: `/apis/batch/v1/namespaces/${namespace}/jobs`,
+        query: own,
+        isWatched: true,
+        cache: this.jobs,
+        recordOf: jobRecord,
+        onChange: onAttempts,
       }),
-      nodes: kind(
-        'nodes',
-        '/api/v1/nodes',
-        {},
-        this.nodes,
-        (node: V1Node) => nodeRecord(node, gpuResource),
-        () => {
-          options.onChange([])
+      pods: cachedResource({
+        name: 'pods',
+        path: `/api/v1/namespaces/${namespace}/pods`,
+        query: own,
+        isWatched: true,
+        cache: this.pods,
+        recordOf: podRecord,
+        onChange: (records) => {
+          for (const record of records) this.#index(record)
+          onAttempts(records)
         },
-      ),
-      tenants: {
-        ...kind(
-          'pods of others',
-          '/api/v1/pods',
-          {
-            labelSelector: `${instanceLabel}!=${instance}`,
-            fieldSelector: 'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed',
-          },
-          this.tenants,
-          (pod: V1Pod) => tenant(pod, gpuResource),
-          () => {
-            options.onChange([])
-          },
-        ),
-        watched: false,
-      },
+      }),
+      nodes: cachedResource({
+        name: 'nodes',
+        path: '/api/v1/nodes',
+        query: {},
+        isWatched: true,
+        cache: this.nodes,
+        recordOf: (node: V1Node) => nodeRecord(node, gpuResource),
+        onChange: onNodes,
+      }),
+      tenants: cachedResource({
+        name: 'pods of others',
+        path: '/api/v1/pods',
+        query: {
+          labelSelector: `${instanceLabel}!=${instance}`,
+          fieldSelector: 'spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed',
+        },
+        isWatched: false,
+        cache: this.tenants,
+        recordOf: (pod: V1Pod) => tenant(pod, gpuResource),
+        onChange: onNodes,
+      }),
     }
   }
 
-  /** Lists everything once, waiting for the API server where it does not answer, and goes on looking. */
+  /** Lists every kind once, with retries, and then follows the cluster in the background. */
   async open(): Promise<void> {
-    for (const one of Object.values(this.#kinds)) await this.#list(one, true)
-    this.#background = [this.#lookInTurn(), this.#listenForWarnings()]
+    for (const resource of Object.values(this.#resources)) await this.#list(resource, true)
+    this.#background = [this.#listInTurn(), this.#watchWarnings()]
   }
 
-  /** The pod of an attempt: the one that has run, where there are several. */
+  /** The pod of an attempt; where there are several, the one that has run. */
   podOf(attemptId: string): PodRecord | undefined {
     const pods = this.podsOf(attemptId)
     return pods.find(({ container }) => container.startedAt !== undefined) ?? pods[0]
   }
 
-  /** All pods of an attempt. */
   podsOf(attemptId: string): PodRecord[] {
     return [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
   }
 
-  /** The latest warning about an attempt's objects, unless it is so old that what it warned of has passed. */
-  warning(attemptId: string): ClusterWarning | undefined {
-    const warning = this.#warnings.get(attemptId)
-    return warning !== undefined && Date.now() < warning.until ? warning : undefined
-  }
-
-  /** Takes over an object that was just made or changed. */
-  learnJob(job: V1Job): void {
-    this.#kinds.jobs.put(job)
-  }
-
-  /** The attempt is of no interest any more. */
-  forget(attemptId: string): void {
-    this.#warnings.delete(attemptId)
+  /** Applies the answer to a create request, before a watch reports the Job. */
+  upsertJob(job: V1Job): void {
+    this.#resources.jobs.upsert(job)
   }
 
   async close(): Promise<void> {
@@ -157,94 +143,98 @@ export class ClusterCache {
     await Promise.allSettled(this.#background)
   }
 
-  /** Pods and Jobs every third time each, nodes and what others use in the turns left over. */
-  async #lookInTurn(): Promise<void> {
-    const { jobs, pods, nodes, tenants } = this.#kinds
+  /** Lists pods and Jobs in every third turn each; nodes and tenants share the others. */
+  async #listInTurn(): Promise<void> {
+    const { jobs, pods, nodes, tenants } = this.#resources
     const turns = [pods, jobs, nodes, pods, jobs, tenants]
     const everyMs = this.#options.listSeconds * 1000
     for (let turn = 0, tookMs = 0; await this.#rest(Math.max(everyMs - tookMs, everyMs / 5)); turn++) {
-      const one = turns[turn % turns.length] ?? pods
+      const resource = turns[turn % turns.length] ?? pods
       const began = performance.now()
       try {
-        await this.#list(one, false)
+        await this.#list(resource, false)
       } catch (error) {
         if (this.#closing.signal.aborted) return
-        this.#options.log.warn({ err: error, kind: one.name }, 'the cluster could not be listed; it is tried again')
+        this.#options.log.warn({ err: error, kind: resource.name }, 'listing the cluster failed, retrying')
       }
       tookMs = performance.now() - began
     }
   }
 
-  async #list(one: Kind, patiently: boolean): Promise<void> {
-    const { api } = this.#options
+  async #list(resource: CachedResource, withRetry: boolean): Promise<void> {
+    const { api, log } = this.#options
     const signal = this.#closing.signal
-    const listing = one.listing()
+    const listing = resource.beginListing()
     let objects = 0
     let version = 0
     let from: string | undefined
     do {
+      const { path, query } = resource
       const request = {
-        query: { ...one.query, limit: pageSize, ...(from === undefined ? {} : { continue: from }) },
+        query: { ...query, limit: pageSize, ...(from === undefined ? {} : { continue: from }) },
         signal,
       }
       type Page = { metadata: V1ListMeta; items: object[] }
-      const page: Page = patiently ? await api.getPatiently(one.path, request) : await api.get(one.path, request)
+      const page: Page = withRetry ? await api.getWithRetry(path, request) : await api.get(path, request)
       const { resourceVersion, _continue } = page.metadata as V1ListMeta & { continue?: string }
       version = Number(resourceVersion)
       from = (page.metadata as { continue?: string }).continue ?? _continue
-      listing.take(page.items)
+      listing.add(page.items)
       objects += page.items.length
     } while (from !== undefined && from !== '')
-    this.#options.log.debug({ kind: one.name, objects }, 'listed the cluster')
+    log.debug({ kind: resource.name, objects }, 'listed the cluster')
     listing.end(version)
-    if (one.watched) this.#watchFrom(one, version)
+    if (resource.isWatched) this.#watchFrom(resource, version)
   }
 
-  #watchFrom(one: Kind, version: number): void {
-    this.#watches.get(one.name)?.abort(new Error('A newer listing begins a new watch.'))
+  #watchFrom(resource: CachedResource, version: number): void {
+    this.#watches.get(resource.name)?.abort(new Error('A newer listing begins a new watch.'))
     const ending = new AbortController()
-    this.#watches.set(one.name, ending)
-    void this.#watch(one, version, AbortSignal.any([ending.signal, this.#closing.signal]))
+    this.#watches.set(resource.name, ending)
+    void this.#watch(resource, version, AbortSignal.any([ending.signal, this.#closing.signal]))
   }
 
-  async #watch(one: Kind, version: number, signal: AbortSignal): Promise<void> {
+  async #watch(
+    { name, path, query, ...resource }: CachedResource,
+    version: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { api, log } = this.#options
     for (let from = version; !signal.aborted;) {
-      let restMs = 1000
+      let restMs = watchAgainMs.objects
       try {
-        const query = { ...one.query, resourceVersion: String(from), allowWatchBookmarks: true, timeoutSeconds: 300 }
-        for await (const { type, object } of this.#options.api.watch<V1Pod>(one.path, { query, signal })) {
-          if (type === 'ERROR') return // it asks for a listing, which comes in its turn
+        const watched = { ...query, resourceVersion: String(from), allowWatchBookmarks: true, timeoutSeconds: 300 }
+        for await (const { type, object } of api.watch<V1Pod>(path, { query: watched, signal })) {
+          if (type === 'ERROR') return // the version is too old: the next listing begins a new watch
           from = Number(object.metadata?.resourceVersion ?? from)
-          if (type === 'DELETED') one.remove(object)
-          else if (type !== 'BOOKMARK') one.put(object)
+          if (type === 'DELETED') resource.remove(object)
+          else if (type !== 'BOOKMARK') resource.upsert(object)
         }
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof ApiError && !isPassing(error)) return
-        this.#options.log.debug({ err: error, kind: one.name }, 'a watch broke off')
-        restMs = restAfter(error, restMs)
+        if (error instanceof ApiError && !isTransient(error)) return
+        log.debug({ err: error, kind: name }, 'a watch broke, retrying')
+        restMs = retryAfter(error, restMs)
       }
       await sleep(restMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
-  /** Warnings explain what the objects themselves do not: why a Job gets no pod, a pod no volume. Those missed are only unexplained. */
-  async #listenForWarnings(): Promise<void> {
+  /** Warnings say what objects do not: why a Job gets no pod, or a pod no volume. A warning that is missed costs an explanation. */
+  async #watchWarnings(): Promise<void> {
     const { api, namespace, log } = this.#options
     const signal = this.#closing.signal
+    const path = `/api/v1/namespaces/${namespace}/events`
     let restMs: number
     do {
-      restMs = 2000
+      restMs = watchAgainMs.warnings
       try {
         const query = { fieldSelector: 'type=Warning', timeoutSeconds: 300 }
-        for await (const { type, object } of api.watch<CoreV1Event>(`/api/v1/namespaces/${namespace}/events`, {
-          query,
-          signal,
-        }))
-          if (type === 'ADDED' || type === 'MODIFIED') this.#warn(object)
+        for await (const { type, object } of api.watch<CoreV1Event>(path, { query, signal }))
+          if (type === 'ADDED' || type === 'MODIFIED') this.#applyWarning(object)
       } catch (error) {
-        if (!signal.aborted) log.debug({ err: error }, 'the watch of warnings broke off')
-        restMs = restAfter(error, restMs)
+        if (!signal.aborted) log.debug({ err: error }, 'the watch of warnings broke, retrying')
+        restMs = retryAfter(error, restMs)
       }
     } while (await this.#rest(restMs))
   }
@@ -257,16 +247,22 @@ export class ClusterCache {
     else this.#podNames.set(attemptId, names)
   }
 
-  #warn({ involvedObject, reason = '', message = '', lastTimestamp }: CoreV1Event): void {
-    const { kind: of, name = '' } = involvedObject
-    const attemptId = of === 'Pod' ? this.pods.get(name)?.attemptId : this.jobs.get(jobOf(of ?? '', name))?.attemptId
+  #applyWarning({ involvedObject, reason = '', message = '', lastTimestamp }: CoreV1Event): void {
+    const { kind, name = '' } = involvedObject
+    const attemptId =
+      kind === 'Pod' ? this.pods.get(name)?.attemptId : this.jobs.get(jobNameOf(kind ?? '', name))?.attemptId
     if (attemptId === undefined) return
     const at = Math.min(Date.now(), lastTimestamp ? Date.parse(String(lastTimestamp)) : Infinity)
-    this.#warnings.set(attemptId, { reason, message, until: of === 'Pod' ? at + podWarningMs : Infinity })
-    this.#options.onChange([attemptId])
+    const until = kind === 'Pod' ? at + podWarningMs : Infinity
+    if (this.warnings.upsert(attemptId, { reason, message, until })) this.#options.onChange([attemptId])
   }
 
-  /** False when it was closed meanwhile. */
+  #hasObjects(attemptId: string): boolean {
+    const job = this.jobs.get(objectName(this.#options.instance, attemptId))
+    return job !== undefined || this.#podNames.has(attemptId)
+  }
+
+  /** False when the cache was closed meanwhile. */
   async #rest(milliseconds: number): Promise<boolean> {
     try {
       await sleep(milliseconds, undefined, { signal: this.#closing.signal })
@@ -278,48 +274,12 @@ export class ClusterCache {
   }
 }
 
-/** Milliseconds to the next try: what the API server asked for, or so many. */
-const restAfter = (error: unknown, milliseconds: number): number =>
+/** Milliseconds to the next try: the Retry-After of the API server, or else so many. */
+const retryAfter = (error: unknown, milliseconds: number): number =>
   error instanceof ApiError && error.retryAfterSeconds !== undefined ? error.retryAfterSeconds * 1000 : milliseconds
 
-/** The Job that a warning is about; Kueue names its Workload after it, with a hash behind. '' where it is about no Job. */
-function jobOf(kindOfObject: string, name: string): string {
-  if (kindOfObject === 'Job') return name
-  return kindOfObject === 'Workload' ? name.replace(/^job-/, '').replace(/-[0-9a-f]+$/, '') : ''
-}
-
-function kind<Raw extends object, Known extends { readonly name: string; readonly version: number }>(
-  name: string,
-  path: string,
-  query: Readonly<Record<string, string>>,
-  collection: ObjectCache<Known>,
-  recordOf: (object: Raw) => Known,
-  changed: (records: readonly Known[]) => void,
-): Kind {
-  return {
-    name,
-    path,
-    query,
-    watched: true,
-    listing: () => {
-      const records: Known[] = []
-      return {
-        take: (objects) => {
-          for (const object of objects) records.push(recordOf(object as Raw))
-        },
-        end: (version) => {
-          changed(collection.replace(records, version))
-        },
-      }
-    },
-    put: (object) => {
-      const record = recordOf(object as Raw)
-      if (collection.put(record)) changed([record])
-    },
-    remove: (object) => {
-      const record = recordOf(object as Raw)
-      collection.remove(record.name)
-      changed([record])
-    },
-  }
+/** The name of the Job that a warning is about; '' for another object. Kueue names a Workload after its Job, with a hash. */
+function jobNameOf(kind: string, name: string): string {
+  if (kind === 'Job') return name
+  return kind === 'Workload' ? name.replace(/^job-/, '').replace(/-[0-9a-f]+$/, '') : ''
 }

@@ -29,8 +29,8 @@ const plain = { nodeSelector: {}, tolerations: [], overcommit: 1 }
 const names = (nodes: readonly NodeRecord[], settings: Parameters<typeof nodesOf>[2] = plain) =>
   nodesOf(nodes, [], settings).map(({ name }) => name)
 
-describe('what a cluster offers', () => {
-  it('is what is allocatable less what others have set aside', () => {
+describe('the capacity of a cluster', () => {
+  it('is what is allocatable less the requests of other programs', () => {
     const offered = nodesOf([node('a'), node('b')], [tenant('a', 1, 2), tenant('a', 0.5, 1), tenant('c', 9, 9)], plain)
     assert.deepEqual(offered, [
       { name: 'a', cores: 2.5, memoryGb: 5, gpus: 1 },
@@ -39,7 +39,7 @@ describe('what a cluster offers', () => {
     assert.deepEqual(nodesOf([node('a')], [tenant('a', 4, 0)], plain), [])
   })
 
-  it('leaves out nodes that are closed, silent or not for jobs', () => {
+  it('excludes nodes that are cordoned, silent or not for jobs', () => {
     const gpu = [{ key: 'gpu', value: 'yes', effect: 'NoSchedule' }]
     const nodes = [
       node('cordoned', { cordoned: true }),
@@ -59,7 +59,7 @@ describe('what a cluster offers', () => {
     assert.deepEqual(names(nodes, { ...plain, tolerations: [{ key: 'gpu', value: 'no' }] }), ['preferred', 'labelled'])
   })
 
-  it('is more where Kueue queues, though no job may be larger for it', () => {
+  it('is multiplied where Kueue queues, but not for one job', () => {
     const queue = { localQueue: 'q', priorityClasses: {}, depth: 10 }
     assert.deepEqual(nodesOf([node('a')], [], { ...plain, queue }), [
       { name: 'a', cores: 40, memoryGb: 80, gpus: 10, largestJob: { cores: 4, memoryGb: 8, gpus: 1 } },

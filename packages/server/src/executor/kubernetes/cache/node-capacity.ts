@@ -3,7 +3,7 @@ import type { Node } from '../../executor.ts'
 import type { NodeRecord, Tenant } from './records.ts'
 import type { ClusterSettings } from '../settings.ts'
 
-/** What the nodes offer to jobs: what is allocatable, less what pods of others have set aside. Pure. */
+/** The capacity of the nodes for jobs: what is allocatable, less the requests of other programs' pods. Pure. */
 export function nodesOf(
   nodes: Iterable<NodeRecord>,
   tenants: Iterable<Tenant>,
@@ -23,11 +23,11 @@ export function nodesOf(
     if (free.cores > 0 && free.memoryGb > 0) offered.push({ name: node.name, ...free })
   }
   const depth = settings.queue?.depth
-  return depth === undefined ? offered : offered.map((node) => deep(node, depth))
+  return depth === undefined ? offered : offered.map((node) => withQueue(node, depth))
 }
 
-/** A node of a cluster that queues by itself is handed more than it runs at once. */
-const deep = ({ name, cores, memoryGb, gpus }: Node, depth: number): Node => ({
+/** A node of a cluster with Kueue, which gets more jobs than it runs at once and queues them. */
+const withQueue = ({ name, cores, memoryGb, gpus }: Node, depth: number): Node => ({
   name,
   cores: cores * depth,
   memoryGb: memoryGb * depth,
@@ -45,7 +45,7 @@ function isFor(
     .every((taint) => tolerations.some((toleration) => tolerates(toleration, taint)))
 }
 
-/** The rule of core/v1: no key with `Exists` is every taint, no effect every effect. */
+/** The rule of core/v1: no key with `Exists` matches each taint, no effect each effect. */
 const tolerates = (
   { key, operator = 'Equal', value = '', effect }: Toleration,
   taint: NodeRecord['taints'][number],

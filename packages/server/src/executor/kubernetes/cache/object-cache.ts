@@ -1,19 +1,18 @@
-/** What every remembered object has. */
+/** What every cached object has. */
 interface Versioned {
   readonly name: string
-  /** Grows with every change (the API's resourceVersion). */
+  /** Grows with each change (the API's resourceVersion). */
   readonly version: number
 }
 
 /**
- * The objects of one kind as they were last seen. Listings are the truth; what a watch tells in between is taken where it is newer. Says
- * which objects have changed.
+ * The objects of one kind, by name. A listing replaces the content; what a watch reports between two listings is applied where
+ * it is newer. Each change says which objects it concerns.
  */
 export class ObjectCache<T extends Versioned> {
   readonly #objects = new Map<string, T>()
   #listedAt = 0
 
-  /** By name. */
   get(name: string): T | undefined {
     return this.#objects.get(name)
   }
@@ -22,32 +21,31 @@ export class ObjectCache<T extends Versioned> {
     return this.#objects.values()
   }
 
-  /** Takes over a listing that was made at a version. Returns the objects that changed, in their old form where they are gone. */
+  /** Applies a listing of a version. Returns the objects that changed; of those that are gone, the cached form. */
   replace(listed: readonly T[], version: number): T[] {
     const changed: T[] = []
     const names = new Set(listed.map(({ name }) => name))
-    // The cluster was restored from a backup: what is newer than the listing does not exist any more.
+    // Versions go back when the cluster is restored from a backup. What is newer than the listing is gone then.
     const isRestored = version < this.#listedAt
     this.#listedAt = version
     for (const object of this.#objects.values()) {
-      // One that is newer than the listing was told of by a watch, or made by us, since.
+      // A newer object was created, or reported by a watch, after the listing began.
       if (!isRestored && (names.has(object.name) || object.version > version)) continue
       this.#objects.delete(object.name)
       changed.push(object)
     }
-    for (const object of listed) if (this.put(object)) changed.push(object)
+    for (const object of listed) if (this.upsert(object)) changed.push(object)
     return changed
   }
 
-  /** Takes over an object; false when what is known is as new. */
-  put(object: T): boolean {
-    const known = this.#objects.get(object.name)
-    if (known !== undefined && known.version >= object.version) return false
+  /** Adds or replaces an object; false where the cached one is as new. */
+  upsert(object: T): boolean {
+    const cached = this.#objects.get(object.name)
+    if (cached !== undefined && cached.version >= object.version) return false
     this.#objects.set(object.name, object)
     return true
   }
 
-  /** It is gone. */
   remove(name: string): void {
     this.#objects.delete(name)
   }

@@ -10,26 +10,27 @@ import {
 } from '../objects/names.ts'
 import { parseQuantity } from '../objects/quantity.ts'
 
-/** What is remembered of an object: a listing of ten thousand must not fill the memory. */
+/** The cached part of an object: ten thousand whole objects would fill the memory. */
 interface Recorded {
   readonly name: string
   readonly uid: string
-  /** Grows with every change of the object (and of any other). */
+  /** Grows with each change of any object (resourceVersion). */
   readonly version: number
 }
 
-/** What is remembered of a Job. */
+/** The cached part of a Job. */
 export interface JobRecord extends Recorded {
   readonly attemptId: string
   readonly deleting: boolean
-  /** Whether it is kept until the platform lets it go. */
-  readonly kept: boolean
+  /** Whether it has the platform's finalizer, which delays its deletion. */
+  readonly hasFinalizer: boolean
   readonly suspended: boolean
+  /** Whether it is in a queue of Kueue. */
   readonly queued: boolean
   readonly failed: boolean
-  /** The grace period, once the platform asked the attempt to end. */
+  /** The grace period, once the platform has stopped the attempt. */
   readonly stopSeconds: number | undefined
-  /** The cause as JSON, once the platform gave the attempt up. */
+  /** The cause as JSON, once the platform has ended an attempt that could not run. */
   readonly cause: string | undefined
   /** As the user wrote it. */
   readonly image: string
@@ -37,29 +38,29 @@ export interface JobRecord extends Recorded {
   readonly memoryLimitGb: number
 }
 
-/** What is remembered of a pod. */
+/** The cached part of a pod. */
 export interface PodRecord extends Recorded {
   readonly attemptId: string
   readonly node: string | undefined
   readonly createdAt: number
-  /** When its grace period ends, once it was told to go. */
+  /** When its grace period ends, once it is being deleted; in milliseconds since the epoch. */
   readonly deletingUntil: number | undefined
-  readonly kept: boolean
-  /** Whether its image is fetched with the credentials of a Secret. */
+  readonly hasFinalizer: boolean
+  /** Whether its image is pulled with the credentials of a Secret. */
   readonly hasSecret: boolean
-  /** Whether it waits for the platform to let it go to a node. */
+  /** Whether it has the platform's scheduling gate. */
   readonly gated: boolean
   readonly phase: string
   readonly reason: string
   readonly message: string
-  /** Why the scheduler finds no node for it. */
+  /** Why the scheduler finds no node for it; undefined where it does. */
   readonly unschedulable: string | undefined
-  /** Why the cluster takes it off its node. */
+  /** Why the cluster evicts it from its node. */
   readonly disruption: { readonly reason: string; readonly message: string } | undefined
   readonly container: ContainerRecord
 }
 
-/** What is remembered of the container that runs the command. */
+/** The cached part of the container that runs the command. */
 export interface ContainerRecord {
   readonly imageDigest?: string
   readonly waiting?: { readonly reason: string; readonly message: string }
@@ -73,7 +74,7 @@ export interface ContainerRecord {
   }
 }
 
-/** What is remembered of a node. */
+/** The cached part of a node. */
 export interface NodeRecord extends Recorded {
   readonly ready: boolean
   readonly cordoned: boolean
@@ -84,7 +85,7 @@ export interface NodeRecord extends Recorded {
   readonly gpus: number
 }
 
-/** What a pod of somebody else has set aside on a node. */
+/** What a pod of another program requests on a node. */
 export interface Tenant extends Recorded {
   readonly node: string
   readonly cores: number
@@ -99,7 +100,7 @@ function recorded(object: V1Job | V1Pod | V1Node): Recorded {
   return { name, uid, version: Number(resourceVersion) }
 }
 
-// Objects come as JSON, in which instants are text, whatever the library's types say.
+// The library's types have Date here, but the JSON of the API has text.
 const instant = (value: unknown): number | undefined => (typeof value === 'string' ? Date.parse(value) : undefined)
 
 /** Pure. */
@@ -111,7 +112,7 @@ export function jobRecord(job: V1Job): JobRecord {
     ...recorded(job),
     attemptId: labels[attemptLabel] ?? '',
     deleting: metadata.deletionTimestamp !== undefined,
-    kept: metadata.finalizers?.includes(finalizer) === true,
+    hasFinalizer: metadata.finalizers?.includes(finalizer) === true,
     suspended: spec?.suspend === true,
     queued: labels['kueue.x-k8s.io/queue-name'] !== undefined,
     failed: (status?.conditions ?? []).some(({ type, status: holds }) => type === 'Failed' && holds === 'True'),
@@ -136,7 +137,7 @@ export function podRecord(pod: V1Pod): PodRecord {
     node: spec?.nodeName,
     createdAt: instant(metadata.creationTimestamp) ?? 0,
     deletingUntil: instant(metadata.deletionTimestamp),
-    kept: metadata.finalizers?.includes(finalizer) === true,
+    hasFinalizer: metadata.finalizers?.includes(finalizer) === true,
     hasSecret: (spec?.imagePullSecrets ?? []).length > 0,
     gated: spec?.schedulingGates?.some(({ name }) => name === startGate) === true,
     phase: status?.phase ?? 'Pending',
@@ -153,7 +154,7 @@ function containerRecord(status: V1ContainerStatus | undefined): ContainerRecord
   if (status === undefined) return {}
   const { waiting, running, terminated } = status.state ?? {}
   const imageDigest = /@(sha256:[0-9a-f]{64})$/.exec(status.imageID)?.[1]
-  // A container that never started is told to have started at the beginning of time.
+  // A container that never started has the time 0 here.
   const startedAt = instant(running?.startedAt) ?? (instant(terminated?.startedAt) || undefined)
   return {
     ...(imageDigest === undefined ? {} : { imageDigest }),
@@ -188,7 +189,7 @@ export function nodeRecord(node: V1Node, gpuResource: string): NodeRecord {
   }
 }
 
-/** What a pod has set aside: the sum of its containers, or its largest init container. Pure. */
+/** What a pod requests: the sum of its containers, or its largest init container where that is more. Pure. */
 export function tenant(pod: V1Pod, gpuResource: string): Tenant {
   const { containers = [], initContainers = [], nodeName = '', overhead = {} } = pod.spec ?? {}
   const needs = (resource: string): number => {

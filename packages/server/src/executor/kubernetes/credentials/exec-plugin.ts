@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { promisify } from 'node:util'
 import Type, { type Static } from 'typebox'
 
-/** The `exec` of a kubeconfig's user (client.authentication.k8s.io): a program that tells who one is. */
+/** The `exec` of a kubeconfig's user (client.authentication.k8s.io): a program that prints credentials. */
 export const ExecPluginShape = Type.Object({
   apiVersion: Type.String({ pattern: '^client\\.authentication\\.k8s\\.io/' }),
   command: Type.String({ minLength: 1 }),
@@ -14,10 +14,10 @@ export const ExecPluginShape = Type.Object({
 })
 type ExecPlugin = Static<typeof ExecPluginShape>
 
-/** What a program may be told of the cluster that it is to tell a credential for. */
+/** The cluster that an exec plugin prints a credential for. */
 export interface PluginCluster {
   readonly server: string
-  /** Who signed its certificate, as PEM. */
+  /** The certificate authority of the server, as PEM. */
   readonly ca: string | undefined
   readonly 'tls-server-name'?: string
   readonly 'insecure-skip-tls-verify'?: boolean
@@ -25,7 +25,7 @@ export interface PluginCluster {
   readonly extensions?: readonly { readonly name: string; readonly extension?: unknown }[]
 }
 
-/** What such a program told. */
+/** The credential that an exec plugin printed. */
 export interface Credential {
   readonly token?: string
   readonly cert?: string
@@ -46,10 +46,11 @@ interface ExecCredential {
 const run = promisify(execFile)
 
 /**
- * Asks the program.
- * @param cluster - Told to programs that want to know.
- * @param folder - Of the kubeconfig: a command with a slash is relative to it.
- * @throws where the program is not there, fails, or tells nothing.
+ * Runs an exec plugin.
+ *
+ * @param cluster passed to plugins with `provideClusterInfo`.
+ * @param folder of the kubeconfig: a command with a slash is relative to it.
+ * @throws where the plugin is missing, fails, or prints no credential.
  */
 export async function runExecPlugin(
   { apiVersion, command, args = [], env = [], provideClusterInfo = false, installHint = '' }: ExecPlugin,
@@ -59,7 +60,7 @@ export async function runExecPlugin(
   const spec = { interactive: false, ...(provideClusterInfo ? { cluster: clusterInfo(cluster) } : {}) }
   const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec })
   const program = command.includes('/') ? resolve(folder, command) : command
-  // Without its cause, which would carry what the program printed: perhaps a token.
+  // The cause of the error stays out: it has the output of the plugin, perhaps with a token.
   const fault = (what: string): Error =>
     new Error(`The kubeconfig's exec plugin ${command} ${what}${installHint === '' ? '' : `. ${installHint}`}`)
   let answer: ExecCredential
@@ -75,13 +76,13 @@ export async function runExecPlugin(
     })
     answer = JSON.parse(stdout) as ExecCredential
   } catch (error) {
-    if (error instanceof SyntaxError) throw fault('told something else than an ExecCredential')
+    if (error instanceof SyntaxError) throw fault('printed something other than an ExecCredential')
     const { code, stderr = '' } = error as { code?: unknown; stderr?: string }
-    if (code === 'ENOENT') throw fault('is not there')
+    if (code === 'ENOENT') throw fault('does not exist')
     throw fault(`failed: ${stderr.trim().slice(0, 300) || (error as Error).message}`)
   }
   const { token, clientCertificateData: cert, clientKeyData: key, expirationTimestamp } = answer.status ?? {}
-  if (!token && !cert) throw fault('told neither a token nor a certificate')
+  if (!token && !cert) throw fault('printed neither a token nor a certificate')
   const expiresAt = expirationTimestamp === undefined ? NaN : Date.parse(expirationTimestamp)
   return {
     ...(token ? { token } : {}),
@@ -91,7 +92,7 @@ export async function runExecPlugin(
   }
 }
 
-/** The cluster in the words of an ExecCredential (client.authentication.k8s.io/v1 Cluster); absent keys stay away. Pure. */
+/** The cluster as an ExecCredential has it (client.authentication.k8s.io/v1 Cluster), without absent keys. Pure. */
 function clusterInfo({ ca, extensions = [], ...cluster }: PluginCluster): Readonly<Record<string, unknown>> {
   return {
     server: cluster.server,
@@ -99,7 +100,7 @@ function clusterInfo({ ca, extensions = [], ...cluster }: PluginCluster): Readon
     'insecure-skip-tls-verify': cluster['insecure-skip-tls-verify'],
     'proxy-url': cluster['proxy-url'],
     'certificate-authority-data': ca === undefined ? undefined : Buffer.from(ca).toString('base64'),
-    // What the kubeconfig has to say to plugins alone.
+    // Configuration for plugins alone.
     config: extensions.find(({ name }) => name === 'client.authentication.k8s.io/exec')?.extension,
   }
 }

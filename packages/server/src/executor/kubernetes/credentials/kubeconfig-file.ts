@@ -44,27 +44,27 @@ const FileShape = Type.Object({
 
 /** A cluster, as a kubeconfig describes it. */
 export type Cluster = Static<typeof ClusterShape>
-/** Who one is, as a kubeconfig describes it. */
+/** A user, as a kubeconfig describes it. */
 export type User = Static<typeof UserShape>
 
 /** A kubeconfig that was read. */
 export interface KubeconfigFile {
   readonly path: string
-  /** What it says, as text: the same text says the same. */
+  /** Its content as text, to find out whether it has changed. */
   readonly text: string
   readonly content: Static<typeof FileShape>
 }
 
-/** Something of a kubeconfig that has a name. */
+/** A named entry of a kubeconfig. */
 export interface Entry<T> {
   readonly value: T
-  /** Of the kubeconfig: paths in it are relative to it. */
+  /** The folder of the kubeconfig: its paths are relative to it. */
   readonly folder: string
-  /** For messages, at the beginning of a sentence: which kubeconfig, and what of it. */
-  readonly called: string
+  /** The entry and its kubeconfig, as the subject of a message. */
+  readonly title: string
 }
 
-/** Reads a kubeconfig. @throws where it is not there, cannot be read, or is none. */
+/** Reads a kubeconfig. @throws where it is missing, unreadable or invalid. */
 export async function readKubeconfig(path: string): Promise<KubeconfigFile> {
   const fault = (what: string): Error => new Error(`The kubeconfig ${path} ${what}`)
   let text: string
@@ -73,23 +73,23 @@ export async function readKubeconfig(path: string): Promise<KubeconfigFile> {
     text = await readFile(path, 'utf8')
     content = withoutNulls(parse(text))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw fault('is not there (kubernetes.kubeconfig).')
-    // Of a parser's complaint the first line: below it is what it complains of, perhaps a token.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw fault('does not exist (kubernetes.kubeconfig).')
+    // The first line of a parser's error only: the others quote the file, perhaps a token.
     throw fault(`could not be read: ${(error as Error).message.split('\n')[0]}`)
   }
   const [wrong] = Value.Errors(FileShape, content)
-  if (wrong !== undefined) throw fault(`is none: ${wrong.instancePath} ${wrong.message}`)
+  if (wrong !== undefined) throw fault(`is invalid: ${wrong.instancePath} ${wrong.message}`)
   return { path, text, content: content as Static<typeof FileShape> }
 }
 
-/** What a kubeconfig lists, by what an entry is called; the list is called so with an s behind. */
+/** The lists of a kubeconfig, by the key of an entry. The key of the list is its plural. */
 interface Listed {
   readonly context: Static<typeof ContextShape>
   readonly cluster: Cluster
   readonly user: User
 }
 
-/** The first entry of this name. Pure. @throws where there is none. */
+/** The first entry with a name. Pure. @throws where no file has it. */
 export function findEntry<K extends keyof Listed>(
   files: readonly KubeconfigFile[],
   key: K,
@@ -99,21 +99,22 @@ export function findEntry<K extends keyof Listed>(
   for (const { path, content } of files) {
     const entries = content[`${key}s`] as readonly Record<string, unknown>[] | undefined
     const entry = entries?.find((one) => one['name'] === name)
-    // `user: null` is somebody without credentials.
+    // `user: null` is a user without credentials.
     if (entry !== undefined)
       return {
         value: (entry[key] ?? {}) as Listed[K],
         folder: dirname(resolve(path)),
-        called: `The ${key} ${name} of the kubeconfig ${path}`,
+        title: `The ${key} ${name} of the kubeconfig ${path}`,
       }
   }
-  throw new Error(`The kubeconfig ${source} speaks of the ${key} ${name}, which is not in it.`)
+  throw new Error(`The kubeconfig ${source} refers to the ${key} ${name}, which it does not define.`)
 }
 
 /**
  * The content of a file that an entry names.
- * @param key Under which it names it.
- * @throws where it cannot be read; says who named it.
+ *
+ * @param key of the entry that has the path.
+ * @throws where the file cannot be read; the message has the entry.
  */
 export async function readNamed(entry: Entry<unknown>, key: string, path: string): Promise<string> {
   const absolute = resolve(entry.folder, path)
@@ -121,12 +122,12 @@ export async function readNamed(entry: Entry<unknown>, key: string, path: string
     return await readFile(absolute, 'utf8')
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'is not there' : `cannot be read: ${message}`
-    throw new Error(`${entry.called} names the file ${absolute} as its ${key}, which ${why}.`, { cause: error })
+    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read: ${message}`
+    throw new Error(`${entry.title} names the file ${absolute} as its ${key}, which ${why}.`, { cause: error })
   }
 }
 
-/** What kubectl writes for what is not given: to it, null is the same as nothing. */
+/** Removes null values, which kubectl writes for absent ones. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls)
   if (typeof value !== 'object' || value === null) return value

@@ -39,7 +39,7 @@ describe('a kubeconfig', () => {
     })
   })
 
-  test('tokens, also from a file that is written anew; passwords; on behalf of others; proxies', async () => {
+  test('tokens, also from a file that is rotated; passwords; impersonation; proxies', async () => {
     assert.deepEqual((await identity(file({ token: 't', as: 'ada', 'as-groups': ['sky', 'sea'] }))).headers, {
       authorization: 'Bearer t',
       'impersonate-user': 'ada',
@@ -56,7 +56,7 @@ describe('a kubeconfig', () => {
     assert.deepEqual([headers['authorization'], proxyUrl, tls], [`Basic ${base64('ada:x')}`, 'http://p:1', { rejectUnauthorized: false }]) // prettier-ignore
   })
 
-  test('a token file counts for more than a token, and may come later', async () => {
+  test('a token file wins over a token, and may be created later', async () => {
     const tokenFile = join(folder, 'late-token')
     const source = await identitySource(await write('config', file({ token: 'old', tokenFile })))
     assert.equal((await source(false)).headers['authorization'], 'Bearer old')
@@ -65,7 +65,7 @@ describe('a kubeconfig', () => {
     assert.equal((await identity(file({ token: '', tokenFile }))).headers['authorization'], 'Bearer new')
   })
 
-  test('on behalf of others with all that is said of them', async () => {
+  test('impersonation with uid and extra fields', async () => {
     const extra = { 'Example.org/Realm (1)': ['sky', 'sea'], scopes: ['all'] }
     const { headers } = await identity(file({ as: 'ada', 'as-uid': '7', 'as-user-extra': extra }))
     assert.deepEqual(headers, {
@@ -76,9 +76,9 @@ describe('a kubeconfig', () => {
     })
   })
 
-  test('what kubectl leaves empty is null: as if it were not there', async () => {
-    const nobody = { ...file({}), users: [{ name: 'u', user: null }] }
-    assert.deepEqual((await identity(nobody)).headers, {})
+  test('null values of kubectl, which count as absent', async () => {
+    const anonymous = { ...file({}), users: [{ name: 'u', user: null }] }
+    assert.deepEqual((await identity(anonymous)).headers, {})
     const exec = null
     assert.deepEqual((await identity(file({ token: 't', exec, 'as-groups': null }))).headers, {
       authorization: 'Bearer t',
@@ -91,7 +91,7 @@ describe('a kubeconfig', () => {
     assert.deepEqual((await source(false)).headers, { authorization: 'Bearer second' })
   })
 
-  test('is read anew; while it makes no sense, what it said last does', async () => {
+  test('is read again; while it is invalid, the last identity is used', async () => {
     const source = await identitySource(await write('replaced', file({ token: 'first' })))
     const token = async (wasRefused = false) => (await source(wasRefused)).headers['authorization']
     await write('replaced', file({ token: 'second' }, { server: 'https://other.example.org' }))
@@ -104,7 +104,7 @@ describe('a kubeconfig', () => {
     assert.equal(await token(true), 'Bearer third')
   })
 
-  test('a plugin that wants to know is told of the cluster, with who signed it, also where that is in a file', async () => {
+  test('a plugin with provideClusterInfo gets the cluster, with the content of its CA file', async () => {
     await write('signer.crt', 'the CA')
     const plugin =
       '#!/bin/sh\necho "{\\"status\\": {\\"token\\": \\"$(echo "$KUBERNETES_EXEC_INFO" | base64 -w0)\\"}}"\n'
@@ -112,8 +112,8 @@ describe('a kubeconfig', () => {
     const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: './telling', provideClusterInfo: true }
     const extensions = [{ name: 'client.authentication.k8s.io/exec', extension: { audience: 'here' } }]
     const { headers } = await identity(file({ exec }, { 'certificate-authority': 'signer.crt', extensions }))
-    const told = Buffer.from(String(headers['authorization']).replace('Bearer ', ''), 'base64').toString()
-    assert.deepEqual((JSON.parse(told) as { spec: unknown }).spec, {
+    const info = Buffer.from(String(headers['authorization']).replace('Bearer ', ''), 'base64').toString()
+    assert.deepEqual((JSON.parse(info) as { spec: unknown }).spec, {
       interactive: false,
       cluster: {
         server: 'https://api.example.org:6443/',
@@ -123,7 +123,7 @@ describe('a kubeconfig', () => {
     })
   })
 
-  test('a plugin is asked once, again shortly before what it told runs out, and when that was refused', async () => {
+  test('a plugin runs once, again shortly before its credential expires, and after a refusal', async () => {
     const plugin = await write(
       'plugin',
       '#!/bin/sh\nx=$(cat "$COUNT" 2>/dev/null)x; echo "$x" > "$COUNT"\n' +
@@ -149,13 +149,13 @@ describe('a kubeconfig', () => {
     assert.deepEqual([await short(), await short()], ['Bearer t-x', 'Bearer t-xx'])
   })
 
-  test('a plugin that is not there or fails is named with its hint, and not what it printed', async () => {
+  test('a plugin that is missing or fails is named with its hint, without its output', async () => {
     const exec = {
       apiVersion: 'client.authentication.k8s.io/v1',
       command: 'no-such-plugin',
       installHint: 'Install it.',
     }
-    await assert.rejects(identity(file({ exec })), /exec plugin no-such-plugin is not there. Install it\./)
+    await assert.rejects(identity(file({ exec })), /exec plugin no-such-plugin does not exist. Install it\./)
     const failing = { ...exec, command: 'sh', args: ['-c', 'echo secret; echo nobody is logged in >&2; exit 1'] }
     await assert.rejects(identity(file({ exec: failing })), (error: Error) => {
       assert.match(error.message, /sh failed: nobody is logged in. Install it/)
@@ -163,10 +163,10 @@ describe('a kubeconfig', () => {
       return true
     })
     const silent = { ...exec, command: 'echo', args: ['{}'] }
-    await assert.rejects(identity(file({ exec: silent })), /told neither a token nor a certificate/)
+    await assert.rejects(identity(file({ exec: silent })), /printed neither a token nor a certificate/)
   })
 
-  test('several files, as KUBECONFIG names them: what comes first counts', async () => {
+  test('several files of KUBECONFIG: the first that has a value wins', async () => {
     const first = await write('first', { 'current-context': 'there', users: [{ name: 'u', user: { token: 'first' } }] })
     const second = await write('second', {
       ...file({ token: 'second' }),
@@ -176,18 +176,18 @@ describe('a kubeconfig', () => {
     assert.deepEqual((await source(false)).headers, { authorization: 'Bearer first' })
   })
 
-  test('what is missing or makes no sense is named', async () => {
+  test('each missing or invalid part is named', async () => {
     const refused = async (content: object | string, message: RegExp) =>
       assert.rejects(
         identitySource(await write('bad', content)),
         (error: Error) => message.test(error.message) || assert.fail(error.message),
       )
-    await assert.rejects(identitySource(join(folder, 'nothing')), /nothing is not there/)
-    await assert.rejects(identitySource(undefined, { HOME: folder }), /\.kube\/config is not there/)
-    await refused('', /is none/)
+    await assert.rejects(identitySource(join(folder, 'nothing')), /nothing does not exist/)
+    await assert.rejects(identitySource(undefined, { HOME: folder }), /\.kube\/config does not exist/)
+    await refused('', /is invalid/)
     await refused('{', /could not be read/)
     await refused({ clusters: [] }, /names no cluster: set its current-context/)
-    await refused({ ...file({}), users: [] }, /speaks of the user u, which is not in it/)
+    await refused({ ...file({}), users: [] }, /refers to the user u, which it does not define/)
     await refused(file({}, { server: 'api.example.org' }), /server/)
     await refused(file({}, { 'proxy-url': 'socks5://ada:secret@p:1' }), /^The cluster c of the kubeconfig .*\/bad has a proxy-url that is one for socks5:\/\/: give an HTTP proxy, as http:\/\/HOST:PORT/) // prettier-ignore
     await refused(file({}, { 'proxy-url': 'proxy' }), /a proxy-url that is no address/)
@@ -196,14 +196,14 @@ describe('a kubeconfig', () => {
     await refused(file({ 'auth-provider': { name: 'gcp' } }), /auth-provider, which kubectl gave up in 1\.26/)
   })
 
-  test('a file that it names and that is not there is told with where it is named', async () => {
+  test('a missing file is named with the entry that refers to it', async () => {
     const missing = (user: object, cluster: object, message: RegExp) =>
       assert.rejects(
         identity(file(user, cluster)),
         (error: Error) => message.test(error.message) || assert.fail(error.message),
       )
-    await missing({ tokenFile: 'no-token' }, {}, /^The user u of the kubeconfig .*\/config names the file .*\/no-token as its tokenFile, which is not there\./) // prettier-ignore
-    await missing({}, { 'certificate-authority': 'no-ca' }, /^The cluster c .*\/no-ca as its certificate-authority, which is not there/) // prettier-ignore
+    await missing({ tokenFile: 'no-token' }, {}, /^The user u of the kubeconfig .*\/config names the file .*\/no-token as its tokenFile, which does not exist\./) // prettier-ignore
+    await missing({}, { 'certificate-authority': 'no-ca' }, /^The cluster c .*\/no-ca as its certificate-authority, which does not exist/) // prettier-ignore
     await missing({ 'client-certificate': '.' }, {}, /its client-certificate, which cannot be read: EISDIR/)
     await write('empty-token', '\n')
     await missing({ tokenFile: 'empty-token' }, {}, /empty-token as its tokenFile, which is empty/)

@@ -6,11 +6,11 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Credential, runExecPlugin } from './exec-plugin.ts'
 import { type Cluster, type Entry, findEntry, readKubeconfig, readNamed, type User } from './kubeconfig-file.ts'
 
-/** How one speaks to an API server, and as whom. */
+/** The address of an API server, and the credentials for it. */
 export interface Identity {
-  /** Of the API server, without a slash at its end. */
+  /** URL of the API server, without a slash at its end. */
   readonly server: string
-  /** An http or https proxy before it. */
+  /** An HTTP or HTTPS proxy before it. */
   readonly proxyUrl?: string
   readonly tls: {
     readonly ca?: string
@@ -19,26 +19,27 @@ export interface Identity {
     readonly servername?: string
     readonly rejectUnauthorized?: false
   }
-  /** Who one is, where certificates do not say it. */
+  /** Headers that authenticate each request, where no client certificate does. */
   readonly headers: Readonly<Record<string, string | string[]>>
 }
 
 /**
- * Finds an identity anew: kubeconfigs, and the files with tokens and certificates that they name, are replaced now and then.
- * @param wasRefused - The last one was: plugins are asked again even if it was to last longer.
+ * Reads an identity again: kubeconfigs, and the files with tokens and certificates that they name, are rotated.
+ *
+ * @param wasRefused whether the API server refused the last one: an exec plugin runs again even before its credential expires.
  */
 export type IdentitySource = (wasRefused: boolean) => Promise<Identity>
 
-/** Where a pod finds who it is. */
+/** Where a pod has the credentials of its service account. */
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
- * Where to find the API server and who one is there: a kubeconfig as kubectl understands it (Kubernetes' reference, "Organizing
- * Cluster Access Using kubeconfig Files"), or the service account of the pod that this process runs in.
+ * The source of the identity: a kubeconfig as kubectl reads it (Kubernetes' reference, "Organizing Cluster Access Using kubeconfig
+ * Files"), or the service account of the pod that this process runs in.
  *
- * @param path - Of a kubeconfig; absent: the service account where there is one, or else what kubectl would use (`KUBECONFIG`,
- * `~/.kube/config`).
- * @throws where a file cannot be read, is no kubeconfig, or has no current context.
+ * @param path of a kubeconfig; absent: the service account where there is one, or else the kubeconfig that kubectl would read
+ * (`KUBECONFIG`, `~/.kube/config`).
+ * @throws where a file cannot be read, is not a kubeconfig, or has no current context.
  */
 export async function identitySource(
   path: string | undefined,
@@ -46,30 +47,30 @@ export async function identitySource(
 ): Promise<IdentitySource> {
   if (path === undefined && existsSync(join(serviceAccount, 'token'))) return inCluster(env)
   const paths = path === undefined ? kubectlPaths(env) : [path]
-  let known = await readIdentity(paths)
+  let last = await readIdentity(paths)
   return async (wasRefused) => {
     try {
-      known = await readIdentity(paths, known)
+      last = await readIdentity(paths, last)
     } catch (error) {
-      // Perhaps it is just being written: what was read last does, as long as it lets one in.
+      // The file may be half written. The last identity is used as long as the API server accepts it.
       if (wasRefused) throw error
     }
-    return known.identity(wasRefused)
+    return last.identity(wasRefused)
   }
 }
 
-/** What kubeconfigs say of who one is, and where. */
+/** The identity that kubeconfigs describe, with their texts. */
 interface ReadIdentity {
   readonly texts: readonly string[]
   readonly identity: IdentitySource
 }
 
-/** @param known What was read last: it stays, with what plugins told, where the files are still the same. */
-async function readIdentity(paths: readonly string[], known?: ReadIdentity): Promise<ReadIdentity> {
+/** @param last is returned, with the credentials of its plugin, where the files have not changed. */
+async function readIdentity(paths: readonly string[], last?: ReadIdentity): Promise<ReadIdentity> {
   const files = await Promise.all(paths.map(readKubeconfig))
   const texts = files.map(({ text }) => text)
-  if (known !== undefined && isDeepStrictEqual(texts, known.texts)) return known
-  // As kubectl has it: what comes first counts.
+  if (last !== undefined && isDeepStrictEqual(texts, last.texts)) return last
+  // As in kubectl, the first file that has a value wins.
   const current = files.find(({ content }) => content['current-context'])?.content['current-context']
   const source = paths.join(delimiter)
   if (current === undefined)
@@ -78,42 +79,42 @@ async function readIdentity(paths: readonly string[], known?: ReadIdentity): Pro
     )
   const context = findEntry(files, 'context', current, source)
   const cluster = findEntry(files, 'cluster', context.value.cluster, source)
-  const user = context.value.user ? findEntry(files, 'user', context.value.user, source) : nobody
+  const user = context.value.user ? findEntry(files, 'user', context.value.user, source) : anonymous
   checkProxy(cluster)
   checkUser(user)
   const plugin = pluginOf(cluster, user)
   return { texts, identity: async (wasRefused) => identityOf(cluster, user, await plugin(wasRefused)) }
 }
 
-/** Of a context that names no user. */
-const nobody: Entry<User> = { value: {}, folder: '', called: 'Nobody' }
+/** The user of a context that names none. */
+const anonymous: Entry<User> = { value: {}, folder: '', title: 'The anonymous user' }
 
-/** @throws where the cluster is to be reached through what the platform does not speak. */
-function checkProxy({ value, called }: Entry<Cluster>): void {
+/** @throws where the platform does not speak the protocol of the proxy. */
+function checkProxy({ value, title }: Entry<Cluster>): void {
   const proxy = value['proxy-url']
   if (!proxy) return
   const { protocol } = URL.parse(proxy) ?? {}
   if (protocol === 'http:' || protocol === 'https:') return
-  // Not as it is: there may be a password in it.
+  // The address may have a password and stays out of the message.
   const what = protocol === undefined ? 'no address' : `one for ${protocol}//`
   throw new Error(
-    `${called} has a proxy-url that is ${what}: give an HTTP proxy, as http://HOST:PORT or https://HOST:PORT.`,
+    `${title} has a proxy-url that is ${what}: give an HTTP proxy, as http://HOST:PORT or https://HOST:PORT.`,
   )
 }
 
-/** @throws where it takes what the platform does not do, or what the API server would refuse. */
-function checkUser({ value, called }: Entry<User>): void {
+/** @throws where the platform does not support a setting of the user, or the API server would refuse it. */
+function checkUser({ value, title }: Entry<User>): void {
   if (value['auth-provider'] !== undefined)
-    throw new Error(`${called} uses an auth-provider, which kubectl gave up in 1.26: use its exec plugin.`)
+    throw new Error(`${title} uses an auth-provider, which kubectl gave up in 1.26: use its exec plugin.`)
   const more = [value['as-uid'], ...(value['as-groups'] ?? []), ...Object.keys(value['as-user-extra'] ?? {})]
   if (!value.as && more.some(Boolean))
-    throw new Error(`${called} has as-uid, as-groups or as-user-extra, but no as: say on behalf of whom.`)
+    throw new Error(`${title} has as-uid, as-groups or as-user-extra, but no as: name the user to impersonate.`)
 }
 
-/** Milliseconds before a credential runs out at which a new one is asked for. */
+/** Milliseconds before its expiry at which a credential is renewed. */
 const renewMs = 30_000
 
-/** Asks a user's plugin, where there is one, when what it told has run out. */
+/** The credential of a user's exec plugin, renewed before it expires; empty without a plugin. */
 function pluginOf(cluster: Entry<Cluster>, user: Entry<User>): (wasRefused: boolean) => Promise<Credential> {
   const plugin = user.value.exec
   if (plugin === undefined) return () => Promise.resolve({})
@@ -153,13 +154,13 @@ async function identityOf(cluster: Entry<Cluster>, user: Entry<User>, credential
   }
 }
 
-/** As client-go has it: the file is what counts, and the token in the kubeconfig what there is until it can be read. */
+/** The token of a user. As in client-go, the file wins, and the token in the kubeconfig is used until the file can be read. */
 async function tokenOf(user: Entry<User>): Promise<string | undefined> {
   const { token, tokenFile } = user.value
   if (!tokenFile) return token
   try {
     const text = (await readNamed(user, 'tokenFile', tokenFile)).trim()
-    if (text === '') throw new Error(`${user.called} names the file ${tokenFile} as its tokenFile, which is empty.`)
+    if (text === '') throw new Error(`${user.title} names the file ${tokenFile} as its tokenFile, which is empty.`)
     return text
   } catch (error) {
     if (token) return token
@@ -182,18 +183,20 @@ const impersonation = ({
   ...(as ? { 'impersonate-user': as } : {}),
   ...(uid ? { 'impersonate-uid': uid } : {}),
   ...(groups.length === 0 ? {} : { 'impersonate-group': groups }),
-  ...Object.fromEntries(Object.entries(extra).map(([key, values]) => [`impersonate-extra-${headerWord(key)}`, values])),
+  ...Object.fromEntries(
+    Object.entries(extra).map(([key, values]) => [`impersonate-extra-${headerSuffix(key)}`, values]),
+  ),
 })
 
-/** As the API server takes it apart again: percent signs for what the name of a header cannot have. */
-const headerWord = (text: string): string =>
+/** Encodes a key for the name of a header, as the API server decodes it: percent-encoding. */
+const headerSuffix = (text: string): string =>
   encodeURIComponent(text)
     .replace(/[()]/g, (sign) => (sign === '(' ? '%28' : '%29'))
     .toLowerCase()
 
 const authorityOf = (cluster: Entry<Cluster>): Promise<string | undefined> => pemOf(cluster, 'certificate-authority')
 
-/** What is given as base64, or lies in a file. */
+/** A PEM text that is given as base64, or in a file. */
 async function pemOf<K extends string>(
   entry: Entry<{ readonly [key in K | `${K}-data`]?: string }>,
   key: K,

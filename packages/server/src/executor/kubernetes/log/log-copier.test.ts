@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { pino } from 'pino'
-import { ApiError, type ApiRequest } from '../api/api-client.ts'
+import type { ApiRequest } from '../api/api-client.ts'
+import { ApiError } from '../api/api-error.ts'
 import { LogCopier, type LogCopierOptions } from './log-copier.ts'
 import { Semaphore } from '../../../lib/semaphore.ts'
 
@@ -15,12 +16,12 @@ const lines = (from: number, to: number): string => Array.from({ length: to - fr
 const texts = (from: number, to: number): string =>
   Array.from({ length: to - from }, (_, i) => `line ${from + i}\n`).join('')
 
-/** A node that hands out what a test says, and keeps a followed log open until the container ends. */
+/** A node that returns the log that a test sets, and keeps a followed log open until the container ends. */
 class StubNode {
   log: Iterable<Uint8Array> = []
   runs = true
   answers = true
-  asked: boolean[] = []
+  requests: boolean[] = []
   #ended = Promise.withResolvers<void>()
 
   write(text: string): void {
@@ -34,10 +35,13 @@ class StubNode {
 
   async *stream(_: string, { query, signal }: ApiRequest): AsyncIterable<Uint8Array> {
     if (!this.answers) throw new ApiError(0, '', 'no answer')
-    this.asked.push(query?.['follow'] === true)
+    this.requests.push(query?.['follow'] === true)
     const first = this.log
+    // Decided before the first chunk: a test may end the container while its reader still writes that chunk.
+    const isOpen = query?.['follow'] === true && this.runs
     yield* first
-    if (query?.['follow'] !== true || !this.runs) return
+    if (!isOpen) return
+    signal.throwIfAborted()
     const aborted = Promise.withResolvers<void>()
     signal.addEventListener('abort', () => {
       aborted.reject(signal.reason as Error)
@@ -73,7 +77,7 @@ describe('LogCopier', () => {
       pod: 'pod',
       folder,
       limitBytes: 2 ** 20,
-      looks: new Semaphore(1),
+      polls: new Semaphore(1),
       wake: () => undefined,
       onGap: () => gaps++,
       signal: closing.signal,
@@ -88,7 +92,7 @@ describe('LogCopier', () => {
   const log = (): Promise<string> => readFile(join(folder, 'log'), 'utf8')
   const eventually = async (what: string, isSo: () => Promise<boolean> | boolean): Promise<void> => {
     for (const deadline = Date.now() + 20_000; !(await isSo());) {
-      if (Date.now() > deadline) throw new Error(`in vain: ${what}`)
+      if (Date.now() > deadline) throw new Error(`waited 20 s in vain for ${what}`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
@@ -98,7 +102,7 @@ describe('LogCopier', () => {
       () => false,
     )
 
-  it('copies a log to its end, and gives back its place among the followed', async () => {
+  it('copies a log to its end, and disposes its lease', async () => {
     node.write(lines(0, 3))
     const tested = copier()
     const following = tested.follow(lease)
@@ -112,13 +116,13 @@ describe('LogCopier', () => {
     assert.deepEqual([missing, leased, await log()], [undefined, 0, texts(0, 5)])
   })
 
-  describe('where the log cannot be written', () => {
-    it('goes on later from where it was, gives back its place meanwhile, and warns once', async () => {
+  describe('when the log cannot be written', () => {
+    it('resumes later, holds no lease meanwhile, and logs one warning', async () => {
       await writeFile(folder, 'in the way')
       node.write(lines(0, 3))
       const tested = copier()
       void tested.follow(lease)
-      await eventually('a second try', () => node.asked.length === 0 && warnings.length === 1 && leased === 0)
+      await eventually('a second try', () => node.requests.length === 0 && warnings.length === 1 && leased === 0)
       await rm(folder)
       await eventually('the log', copied(texts(0, 3)))
       node.end()
@@ -126,7 +130,7 @@ describe('LogCopier', () => {
       assert.deepEqual([missing, leased, warnings.length, await log()], [undefined, 0, 1, texts(0, 3)])
     })
 
-    it('comes to an end and says why', async () => {
+    it('ends and reports why', async () => {
       await writeFile(folder, 'in the way')
       node.write(lines(0, 3))
       node.end()
@@ -134,7 +138,7 @@ describe('LogCopier', () => {
       void tested.follow(lease)
       const { joined, missing } = await tested.finish(true, false)
       assert.deepEqual(joined, {})
-      assert.equal(missing, 'Not all of its log could be kept: the platform could not write it.')
+      assert.equal(missing, 'Part of the log is missing: the platform could not write it.')
       assert.equal(warnings.length, 1)
     })
   })
@@ -147,7 +151,7 @@ describe('LogCopier', () => {
     afterEach(() => execFileSync('umount', ['--lazy', base]))
     const long = { text: lines(0, 20_000), copied: texts(0, 20_000) }
 
-    it('loses nothing when there is room in time, be it before the container ends', async () => {
+    it('loses nothing when room is made before the container ends', async () => {
       node.write(long.text)
       const tested = copier()
       void tested.follow(lease)
@@ -160,7 +164,7 @@ describe('LogCopier', () => {
       assert.ok((await log()) === long.copied)
     })
 
-    it('or after it', async () => {
+    it('loses nothing when room is made after the container has ended', async () => {
       node.write(long.text)
       node.end()
       const tested = copier({ lastRestMs: 1000 })
@@ -171,17 +175,17 @@ describe('LogCopier', () => {
       assert.ok((await log()) === long.copied)
     })
 
-    it('ends with what there is room for, and says that the disk was full', async () => {
+    it('stores what fits, and reports that the disk was full', async () => {
       node.log = Array.from({ length: 200 }, (_, i) => Buffer.from(lines(i * 100, (i + 1) * 100)))
       node.end()
       const { missing } = await copier().finish(true, false)
-      assert.equal(missing, "Not all of its log could be kept: the platform's disk was full.")
+      assert.equal(missing, "Part of the log is missing: the platform's disk was full.")
       const found = await log()
       assert.ok(found.length > 60_000 && long.copied.startsWith(found), `${found.length} bytes`)
       assert.equal(warnings.length, 1)
     })
 
-    it('makes room for the newest of a tail with the oldest', async () => {
+    it('drops the oldest part of a tail for the newest', async () => {
       // Head and tail fit, but not the tail twice.
       node.write(lines(0, 9000))
       node.end()
@@ -198,7 +202,7 @@ describe('LogCopier', () => {
     })
   })
 
-  it('tells once of what a node had put away', async () => {
+  it('reports one gap where the node rotated lines away', async () => {
     node.write(lines(0, 3))
     const tested = copier()
     void tested.follow(() => undefined)
@@ -214,7 +218,7 @@ describe('LogCopier', () => {
     assert.equal(gaps, 1)
   })
 
-  it('says at the end where what was copied last is gone and nothing followed', async () => {
+  it('notes a gap at the end where the last copied line was rotated away and no line followed', async () => {
     node.write(lines(0, 3))
     const tested = copier()
     void tested.follow(() => undefined)
@@ -226,23 +230,23 @@ describe('LogCopier', () => {
     assert.equal(gaps, 1)
   })
 
-  it('waits for no node that is gone, and keeps what there is', async () => {
+  it('does not wait for a node that is gone, and stores what was copied', async () => {
     node.write(lines(0, 3))
     const tested = copier()
     void tested.follow(lease)
     await eventually('the first lines', copied(texts(0, 3)))
     const { missing } = await tested.finish(false, false)
-    assert.equal(missing, 'The end of its log could not be fetched from its node.')
+    assert.equal(missing, 'The end of the log could not be fetched from the node.')
     assert.deepEqual([await log(), leased, warnings.length], [texts(0, 3), 0, 0])
   })
 
-  it('makes nothing of a log that was never there', async () => {
+  it('creates no file without a log', async () => {
     const { joined } = await copier().finish(false, false)
     assert.deepEqual(joined, {})
     await assert.rejects(log(), { code: 'ENOENT' })
   })
 
-  it('goes on within a line of any length after a restart, and holds none of it', async () => {
+  it('resumes within a line of any length after a restart, and buffers none of it', async () => {
     const chunk = Buffer.alloc(65_536, 'x')
     const begin = Buffer.from(line(0, '').trimEnd())
     const part = 256

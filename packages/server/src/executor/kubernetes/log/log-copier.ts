@@ -3,7 +3,8 @@ import type { Logger } from 'pino'
 import { LogWriter } from '../../log/log-writer.ts'
 import { isDiskFull } from '../../../lib/files.ts'
 import type { Joined } from '../../log/log-view.ts'
-import { ApiError, type KubernetesApi } from '../api/api-client.ts'
+import type { KubernetesApi } from '../api/api-client.ts'
+import { ApiError } from '../api/api-error.ts'
 import { LogLines, NoLog, secondOf, type LogPiece, type LogPlace } from './log-lines.ts'
 import { containerName } from '../objects/names.ts'
 import type { Semaphore } from '../../../lib/semaphore.ts'
@@ -17,65 +18,65 @@ export interface LogCopierOptions {
   /** The attempt's folder, in which the log is written. */
   readonly folder: string
   readonly limitBytes: number
-  /** Those of all logs that are not followed: thousands of requests at once would keep the API server from all else. */
-  readonly looks: Semaphore
-  /** Something was written. */
+  /** Limits the requests for logs that are not followed: thousands at once would overload the API server. */
+  readonly polls: Semaphore
+  /** Called after each write. */
   readonly wake: () => void
-  /** A line in the log now says that part of it may be missing there. Called for the first such line only. */
+  /** Called once, when a line in the log says that part of the log may be missing there. */
   readonly onGap: () => void
   readonly signal: AbortSignal
   readonly log: Logger
-  /** Milliseconds before the second try to fetch and keep the end; before each more twice as long. @defaultValue 1000 */
+  /** Milliseconds to the first retry of copying the end; doubled for each further one. @defaultValue 1000 */
   readonly lastRestMs?: number
 }
 
-/** Milliseconds between two looks at a log: one that is followed, and one that is not. After failures twice as long each time, up to the last. */
+/** Milliseconds between two requests for a log, doubled after each failure up to the longest. */
 const restsMs = { followed: 500, unfollowed: 10_000, longest: 30_000 }
 
-/** Milliseconds of one try to fetch what there is: a node that went away does not answer. */
-const oneTryMs = 20_000
+/** Milliseconds after which a request for a log that is not followed is aborted: a node that is gone does not answer. */
+const requestMs = 20_000
 
-/** Tries to fetch the end of a log whose node does not hand it out, or for which there is no room. */
-const lastTries = 4
+/** Tries to copy the end of a log when the node does not return it or the disk is full. */
+const mostTries = 4
 
-/** Tries to join a log until the oldest of its tail has to make room. */
-const patientTries = 2
+/** Tries to join a log on a full disk before the oldest part of its tail is dropped. */
+const triesBeforeDropping = 2
 
-/** What there is of a log at its end. */
+/** The log of a container that has ended. */
 export interface CopiedLog {
   readonly joined: Joined
-  /** Why not all of it is there, in words for its owner; undefined when it is. */
+  /** Why part of the log is missing, as a text for its owner; undefined when it is whole. */
   readonly missing: string | undefined
 }
 
 /**
- * Copies a container's log into the platform while its pod lives. What cannot be fetched, or not be written, is fetched from there
- * on at a later time: it stays on its node meanwhile.
+ * Copies a container's log into the platform while its pod exists. After a failed read or write, copying resumes at the same
+ * place later: the node keeps the log meanwhile.
  */
 export class LogCopier {
   readonly #options: LogCopierOptions
-  /** The container has ended. */
-  readonly #over = new AbortController()
-  /** And a stream that was under way then has had the time to come to its end. */
-  readonly #ended = new AbortController()
+  /** Aborted when the container has ended: no further request for a growing log is sent. */
+  readonly #containerEnded = new AbortController()
+  /** Aborted when the stream that was open at that time has had its time to end. */
+  readonly #streamDeadline = new AbortController()
   #following: Promise<void> | undefined
   #followedToEnd = false
-  /** Bytes written by this copier: whether a try that failed was for something. */
+  /** Bytes written by this copier: they show whether a try that failed made progress. */
   #written = 0
-  /** Why the platform itself could not go on at the last try; undefined when it could. */
+  /** The error of the platform's own disk at the last try; undefined after a success. */
   #fault: unknown
-  #faultTold = false
-  #gapTold = false
+  #isFaultLogged = false
+  #isGapReported = false
 
   constructor(options: LogCopierOptions) {
     this.#options = options
   }
 
   /**
-   * Begins to copy while the container runs; `lease` gives a place among the
-   * lasting connections, which is given back with each, or undefined when there is none left.
+   * Begins to copy while the container runs. `lease` returns a lease on one of the connections for followed logs, or undefined
+   * when all are in use; it is disposed with each connection.
    *
-   * @returns what is to be awaited before another copier takes over; undefined when it had begun already.
+   * @returns the copying, to be awaited before another copier takes over; undefined when it had begun before.
    */
   follow(lease: () => Disposable | undefined): Promise<void> | undefined {
     if (this.#following !== undefined) return undefined
@@ -84,36 +85,36 @@ export class LogCopier {
   }
 
   /**
-   * The container has ended: copies what is left. Where the log cannot be had to its end, what there is of it is kept.
+   * Copies the rest of the log after the end of the container. A log whose end cannot be fetched stays as far as it was copied.
    *
-   * @param isThere whether the node may be asked at all.
-   * @param isLeaving whether the pod is being removed: its node then soon has nothing more to hand out.
-   * @throws only where it is ended by the signal.
+   * @param nodeAnswers whether the node can be reached.
+   * @param isDeleting whether the pod is being deleted: its node soon has no log of it.
+   * @throws only after an abort by the signal.
    */
-  async finish(isThere: boolean, isLeaving: boolean): Promise<CopiedLog> {
-    this.#over.abort()
-    // A stream that is under way delivers the end by itself; one of a node that is gone does not.
-    const patience = setTimeout(
+  async finish(nodeAnswers: boolean, isDeleting: boolean): Promise<CopiedLog> {
+    this.#containerEnded.abort()
+    // An open stream delivers the end of the log, except from a node that is gone.
+    const deadline = setTimeout(
       () => {
-        this.#ended.abort(new Error('The container has ended.'))
+        this.#streamDeadline.abort(new Error('The container has ended.'))
       },
-      isThere ? 5000 : 0,
+      nodeAnswers ? 5000 : 0,
     )
     await this.#following
-    clearTimeout(patience)
-    const isFetched = isThere && (await this.#copyToEnd(isLeaving && this.#followedToEnd ? 1 : lastTries))
+    clearTimeout(deadline)
+    const isFetched = nodeAnswers && (await this.#copyToEnd(isDeleting && this.#followedToEnd ? 1 : mostTries))
     this.#options.signal.throwIfAborted()
     const fault = isFetched ? undefined : this.#fault
     const found = await this.#join()
     this.#options.signal.throwIfAborted()
-    if (found === undefined) return { joined: {}, missing: wordsFor(this.#fault) }
+    if (found === undefined) return { joined: {}, missing: missingText(this.#fault) }
     const isWhole = found.isWhole && (isFetched || this.#followedToEnd || found.wasJoined)
-    return { joined: found.joined, missing: isWhole ? undefined : wordsFor(found.isWhole ? fault : this.#fault) }
+    return { joined: found.joined, missing: isWhole ? undefined : missingText(found.isWhole ? fault : this.#fault) }
   }
 
   async #follow(lease: () => Disposable | undefined): Promise<void> {
-    const signal = AbortSignal.any([this.#options.signal, this.#ended.signal])
-    const over = AbortSignal.any([signal, this.#over.signal])
+    const signal = AbortSignal.any([this.#options.signal, this.#streamDeadline.signal])
+    const over = AbortSignal.any([signal, this.#containerEnded.signal])
     for (let failed = 0; !over.aborted;) {
       const written = this.#written
       const { isFollowed, isEnded } = await this.#try(lease, signal, over)
@@ -132,14 +133,14 @@ export class LogCopier {
   ): Promise<{ readonly isFollowed: boolean; readonly isEnded: boolean }> {
     using connection = lease()
     return connection === undefined
-      ? { isFollowed: false, isEnded: await this.#look(signal, over) }
+      ? { isFollowed: false, isEnded: await this.#poll(signal, over) }
       : { isFollowed: true, isEnded: await this.#copy('as it grows', signal) }
   }
 
-  async #look(signal: AbortSignal, over: AbortSignal): Promise<boolean> {
+  async #poll(signal: AbortSignal, over: AbortSignal): Promise<boolean> {
     try {
-      return await this.#options.looks.take(over, () =>
-        this.#copy('as it is', AbortSignal.any([signal, AbortSignal.timeout(oneTryMs)])),
+      return await this.#options.polls.take(over, () =>
+        this.#copy('as it is', AbortSignal.any([signal, AbortSignal.timeout(requestMs)])),
       )
     } catch (error) {
       if (over.aborted) return false
@@ -147,57 +148,57 @@ export class LogCopier {
     }
   }
 
-  /** Whether all that the node has was fetched. A try that brought something does not count: what is left becomes less. */
+  /** Whether the whole log was copied. A failed try that made progress does not count. */
   async #copyToEnd(tries: number): Promise<boolean> {
     const { signal, lastRestMs = 1000 } = this.#options
     for (let failed = 0; ;) {
       const written = this.#written
-      if (await this.#copy('to the end', AbortSignal.any([signal, AbortSignal.timeout(oneTryMs)]))) return true
+      if (await this.#copy('to the end', AbortSignal.any([signal, AbortSignal.timeout(requestMs)]))) return true
       failed = this.#written > written ? 0 : failed + 1
-      if (failed >= (this.#fault === undefined ? tries : lastTries)) return false
+      if (failed >= (this.#fault === undefined ? tries : mostTries)) return false
       await sleep(lastRestMs * 2 ** Math.max(0, failed - 1), undefined, { signal })
     }
   }
 
   /**
-   * Makes one file of what there is. Without room even for that, the oldest of the tail makes some, and what is there is not whole.
+   * Joins head and tail of the log in one file. On a disk that stays full, the oldest part of the tail is dropped.
    *
-   * @returns undefined where that failed, too: what there is stays as it is.
+   * @returns undefined where the disk has no room even so: the files stay as they are.
    */
   async #join(): Promise<
     { readonly joined: Joined; readonly wasJoined: boolean; readonly isWhole: boolean } | undefined
   > {
     const { folder, limitBytes, signal, lastRestMs = 1000 } = this.#options
     if (!(await LogWriter.isBegun(folder))) return { joined: {}, wasJoined: false, isWhole: true }
-    for (let tried = 0; tried < lastTries; tried++) {
+    for (let tried = 0; tried < mostTries; tried++) {
       if (tried > 0) await sleep(lastRestMs * 2 ** (tried - 1), undefined, { signal })
       try {
         await using writer = await LogWriter.open(folder, limitBytes)
         const wasJoined = writer.joined !== undefined
-        const isFull = tried >= patientTries && isDiskFull(this.#fault)
+        const isFull = tried >= triesBeforeDropping && isDiskFull(this.#fault)
         return { joined: await writer.finish(isFull), wasJoined, isWhole: wasJoined || !isFull }
       } catch (error) {
-        this.#failed(error)
+        this.#noteFault(error)
       }
     }
     return undefined
   }
 
-  /** Copies from where it was left. Whether the end was reached: as it is now, or, where it grows, that of the container. */
+  /** Resumes copying. Whether it reached the end: the present one, or that of the container for a log that grows. */
   async #copy(extent: 'as it is' | 'as it grows' | 'to the end', signal: AbortSignal): Promise<boolean> {
     try {
-      const isEnded = await this.#copyOn(extent, signal)
+      const isEnded = await this.#resume(extent, signal)
       this.#fault = undefined
       return isEnded
     } catch (error) {
-      // Whoever asked for it decides whether to try again; what was copied is kept.
+      // The caller decides on a retry; the bytes that were copied stay.
       const isNodes = error instanceof ApiError || error instanceof NoLog
-      if (!isNodes && (!signal.aborted || isDiskFull(error))) this.#failed(error)
+      if (!isNodes && (!signal.aborted || isDiskFull(error))) this.#noteFault(error)
       return false
     }
   }
 
-  async #copyOn(extent: 'as it is' | 'as it grows' | 'to the end', signal: AbortSignal): Promise<boolean> {
+  async #resume(extent: 'as it is' | 'as it grows' | 'to the end', signal: AbortSignal): Promise<boolean> {
     const { api, namespace, pod, folder, limitBytes } = this.#options
     await using writer = await LogWriter.open(folder, limitBytes)
     if (writer.joined !== undefined || writer.isJoining) return true
@@ -207,7 +208,7 @@ export class LogCopier {
     const path = `/api/v1/namespaces/${namespace}/pods/${pod}/log`
     const lines = new LogLines(place)
     for await (const chunk of api.stream(path, { query, signal })) await this.#write(writer, lines, lines.take(chunk))
-    // That it ended here says nothing where all of it was put away since the last time.
+    // An end says nothing if the node has rotated away all that was copied before.
     if (extent === 'as it grows') return !lines.awaitsLast
     if (extent === 'to the end' && !this.#followedToEnd) await this.#write(writer, lines, lines.end())
     return true
@@ -219,25 +220,25 @@ export class LogCopier {
     this.#written += bytes.length
     this.#fault = undefined
     this.#options.wake()
-    if (lines.gaps === 0 || this.#gapTold) return
-    this.#gapTold = true
+    if (lines.gaps === 0 || this.#isGapReported) return
+    this.#isGapReported = true
     this.#options.onGap()
   }
 
-  /** The platform itself could not go on, as a rule for want of room. One word about it is enough. */
-  #failed(error: unknown): void {
+  /** Notes that the platform's disk refused a write, and logs the first such error. */
+  #noteFault(error: unknown): void {
     const { log, attemptId } = this.#options
     this.#fault = error
-    if (!this.#faultTold) log.warn({ attemptId, err: error }, 'a log cannot be written; it is tried again')
-    this.#faultTold = true
+    if (!this.#isFaultLogged) log.warn({ attemptId, err: error }, 'writing the log of an attempt failed, retrying')
+    this.#isFaultLogged = true
   }
 }
 
 const parsePlace = (text: string): LogPlace => (text === '' ? { latest: '', lines: 0 } : (JSON.parse(text) as LogPlace))
 
-/** Why not all of a log is there, to its owner. Pure. */
-function wordsFor(fault: unknown): string {
-  if (fault === undefined) return 'The end of its log could not be fetched from its node.'
-  if (isDiskFull(fault)) return "Not all of its log could be kept: the platform's disk was full."
-  return 'Not all of its log could be kept: the platform could not write it.'
+/** Why part of a log is missing, as a text for its owner. Pure. */
+function missingText(fault: unknown): string {
+  if (fault === undefined) return 'The end of the log could not be fetched from the node.'
+  if (isDiskFull(fault)) return "Part of the log is missing: the platform's disk was full."
+  return 'Part of the log is missing: the platform could not write it.'
 }

@@ -1,55 +1,52 @@
-/** Where the copying of a container's log goes on. */
+/** Where the copying of a container's log resumes. */
 export interface LogPlace {
-  /** Time of the newest line that was copied to its end, as the node wrote it; '' before the first. */
+  /** Time of the newest line that was copied whole, as the node wrote it; '' before the first. */
   readonly latest: string
-  /** Lines copied whose time is in the second of `latest` or later: a log can be asked for from a whole second on only. */
+  /** Lines copied whose time is in the second of `latest` or later: the API's `sinceTime` has a resolution of one second. */
   readonly lines: number
-  /** A line that was begun and not yet copied to its end: its time, and how many bytes of it were copied. */
+  /** The line that is copied in part: its time, and how many bytes of it were copied. */
   readonly open?: { readonly time: string; readonly bytes: number }
 }
 
-/** Thrown where a node sends an apology instead of a log, with status 200. */
+/** Thrown where a node returns an error text instead of a log, with status 200. */
 export class NoLog extends Error {
   override readonly name = 'NoLog'
 }
 
-/** What a chunk adds to the log. */
+/** The part of a chunk that is new. */
 export interface LogPiece {
   readonly bytes: Uint8Array
-  /** Where to go on after these bytes. */
+  /** Where to resume after these bytes. */
   readonly place: LogPlace
 }
 
 const newline = 10
 const blank = 32
 
-const gapLine = Buffer.from(
-  '[… part of the log may be missing here: its node had put it away before it was fetched …]\n',
-)
+const gapLine = Buffer.from('[… part of the log may be missing here: its node deleted it before it was copied …]\n')
 const endOfLine = Uint8Array.of(newline)
 
 /**
- * Takes the times from the lines of a log (`timestamps=true`) and leaves out what was copied before. Bytes of any kind may be in the
- * lines, and chunks may end anywhere.
+ * Strips the times from the lines of a log (`timestamps=true`) and drops what was copied before. Lines may have bytes of any kind,
+ * and chunks may end anywhere.
  *
- * A node hands out only the newest file of a log, and begins another when that one is large. Asked for a log from the second of the
- * last line on, it answers with that line first of all, or has put it away. Then nobody can know whether it was the last of its
- * file or others followed it there that were not copied; a line in the log says so.
+ * A node returns only the newest file of a log, and rotates files by size. A request from the second of the last line on returns
+ * that line first, unless its file was rotated away. Lines after it may be lost then; a line in the log says so.
  */
 export class LogLines {
   #latest: string
   #latestTime: Time | undefined
   #lines: number
   #open: { readonly time: string; bytes: number } | undefined
-  /** Lines that were copied before and will come again, up to a time. */
+  /** Lines up to a time that were copied before and will be sent again. */
   readonly #copied: { readonly upTo: Time | undefined; lines: number }
-  /** What was copied last has yet to come: the line that is open, or any where none is. */
+  /** Whether the last line that was copied has yet to be sent again: the open line, or any where none is open. */
   #awaitsLast: boolean
   #gaps = 0
   #stamp = ''
   #time: Time = { second: 0, nanoseconds: 0 }
   #state: 'stamp' | 'line' | 'copied line' = 'stamp'
-  /** Bytes at the beginning of the line that were copied before. */
+  /** Bytes of the line that were copied before and will be sent again. */
   #copiedBytes = 0
 
   constructor(place: LogPlace) {
@@ -61,12 +58,12 @@ export class LogLines {
     this.#awaitsLast = place.lines > 0 || place.open !== undefined
   }
 
-  /** How often the log now says that something before may be missing. */
+  /** Lines in the log that say that part of it may be missing. */
   get gaps(): number {
     return this.#gaps
   }
 
-  /** Whether nothing has come yet of what was copied last, nor anything after it. */
+  /** Whether neither the last copied line nor a later one was sent yet. */
   get awaitsLast(): boolean {
     return this.#awaitsLast
   }
@@ -93,7 +90,7 @@ export class LogLines {
     return this.#piece(pieces)
   }
 
-  /** The container's log is over: what was copied last should have come. */
+  /** To be called at the end of the container's log: a gap is noted if the last copied line was not sent again. */
   end(): LogPiece {
     return this.#piece(this.#awaitsLast ? this.#gap() : [])
   }
@@ -103,7 +100,7 @@ export class LogLines {
     return { bytes: Buffer.concat(pieces), place: { latest: this.#latest, lines: this.#lines, ...open } }
   }
 
-  /** What is to be written before the line whose time is read. */
+  /** The bytes to write before the line whose time was read. */
   #beginLine(): readonly Uint8Array[] {
     const time = timeOf(this.#stamp)
     if (time === undefined) throw new NoLog(this.#stamp)
@@ -150,14 +147,14 @@ export class LogLines {
       this.#latest = this.#stamp
       this.#latestTime = this.#time
     }
-    // Two streams may write their times a little out of order: one of an earlier second is not sent again.
+    // stdout and stderr may be a little out of order. A line of an earlier second is not sent again.
     if (latest === undefined || this.#time.second >= latest.second) this.#lines++
   }
 
   #gap(): readonly Uint8Array[] {
     const before = (this.#open?.bytes ?? 0) > 0 ? [endOfLine] : []
     this.#open = undefined
-    // None of them will come again.
+    // The lines that were copied are not sent again.
     this.#lines = 0
     this.#awaitsLast = false
     this.#gaps++
@@ -165,7 +162,7 @@ export class LogLines {
   }
 }
 
-/** The whole second, in milliseconds since the epoch, from which on a log is asked for to go on at a place. Pure. */
+/** The whole second of a time, in milliseconds since the epoch: the `sinceTime` of a request. Pure. */
 export const secondOf = (time: string): number => timeOf(time)?.second ?? Number.NaN
 
 interface Time {

@@ -1,16 +1,18 @@
 import type { V1Job } from '@kubernetes/client-node'
-import type { AttemptSpec } from '../../executor.ts'
 import { randomBytes } from 'node:crypto'
-import { ApiError, isGone, type KubernetesApi, type OnTrouble } from '../api/api-client.ts'
+import { Semaphore } from '../../../lib/semaphore.ts'
+import type { AttemptSpec } from '../../executor.ts'
+import type { KubernetesApi, OnRetry } from '../api/api-client.ts'
+import { ApiError, isConflict, isGone } from '../api/api-error.ts'
 import type { Attempt } from '../attempt/attempt.ts'
-import { jobObject, releaseOf, secretObject } from './job-object.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
 import type { PodRecord } from '../cache/records.ts'
 import type { ClusterSettings } from '../settings.ts'
+import { jobObject, releaseOf, secretObject } from './job-object.ts'
 
-/** A quota of the cluster leaves no room for a Job now. */
-export class NoRoom extends Error {
-  override readonly name = 'NoRoom'
+/** A resource quota of the cluster leaves no room for an object. */
+export class QuotaExceeded extends Error {
+  override readonly name = 'QuotaExceeded'
 }
 
 /** Settings of {@link AttemptObjects}. */
@@ -18,107 +20,122 @@ export interface AttemptObjectsOptions {
   readonly api: KubernetesApi
   readonly cache: ClusterCache
   readonly settings: ClusterSettings
-  /** Ends everything that is under way. */
+  /** Aborts the requests that are under way. */
   readonly closing: AbortSignal
 }
 
 /**
- * Makes, changes and removes the Jobs, pods and Secrets of attempts. Every method may be called again after it was cut short,
- * and then does what is left.
+ * Creates, changes and removes the Jobs, pods and Secrets of attempts. Each method may be repeated after it was aborted, and then
+ * does the rest.
  */
 export class AttemptObjects {
   readonly #options: AttemptObjectsOptions
+  /** Requests at once. Each purpose has a limit of its own: ten thousand removals delay no start and no stop. */
+  readonly #limits = {
+    creations: new Semaphore(16),
+    gates: new Semaphore(16),
+    endings: new Semaphore(16),
+    removals: new Semaphore(8),
+  }
 
   constructor(options: AttemptObjectsOptions) {
     this.#options = options
   }
 
   /**
-   * Makes the Job.
+   * Creates the Job of an attempt.
    *
-   * @throws {NoRoom} where a quota of the cluster leaves none for it now.
-   * @throws {CannotRun} where the attempt cannot be run on a cluster as it is asked for.
-   * @throws {ApiError} where the cluster refuses it.
+   * @throws {QuotaExceeded}
+   * @throws {CannotRun} where no cluster can run the attempt.
+   * @throws {ApiError} where the cluster refuses the Job.
    */
-  async makeJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal, onTrouble: OnTrouble): Promise<V1Job> {
+  async createJob(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal, onRetry: OnRetry): Promise<V1Job> {
     const { api, settings } = this.#options
-    // A name that no other try has: the Secret of an earlier one goes with its Job, and must not be taken for this one's.
+    // The name is unique to this try: garbage collection removes the Secret of an earlier try with its Job.
     const secret = `${attempt.name}-${randomBytes(4).toString('hex')}`
+    const job = jobObject(spec, settings, secret)
     try {
-      return await api.create<V1Job>(this.#path('batch', 'jobs'), jobObject(spec, settings, secret), signal, onTrouble)
+      const limit = this.#limits.creations
+      return await api.create<V1Job>(this.#path('batch', 'jobs'), job, signal, { onRetry, limit })
     } catch (error) {
-      // An earlier try was answered by nobody, and has succeeded.
-      if (isThere(error)) return api.getPatiently<V1Job>(this.#job(attempt), { signal })
-      throw withoutRoom(error)
+      // An earlier try without an answer has succeeded.
+      if (isConflict(error)) return api.getWithRetry<V1Job>(this.#job(attempt), { signal })
+      throw asQuotaExceeded(error)
     }
   }
 
   /**
-   * Makes the Secret with the credentials of an attempt whose Job was held back for it, and lets the Job go on.
+   * Creates the Secret with the credentials of an attempt, and then releases its Job, which was held for the Secret.
    *
-   * @throws {NoRoom} as {@link makeJob}.
+   * @throws {QuotaExceeded}
    */
-  async makeSecret(
-    attempt: Attempt,
-    spec: AttemptSpec,
-    job: V1Job,
-    signal: AbortSignal,
-    onTrouble: OnTrouble,
-  ): Promise<void> {
+  async createSecret(spec: AttemptSpec, job: V1Job, signal: AbortSignal, onRetry: OnRetry): Promise<void> {
     const { api, settings } = this.#options
+    const limit = this.#limits.creations
     try {
-      await api.create(this.#path('', 'secrets'), secretObject(spec, settings, job), signal, onTrouble)
+      await api.create(this.#path('', 'secrets'), secretObject(spec, settings, job), signal, { onRetry, limit })
     } catch (error) {
-      if (!isThere(error)) throw withoutRoom(error)
+      if (!isConflict(error)) throw asQuotaExceeded(error)
     }
-    await api.patch(this.#job(attempt), releaseOf(spec, settings), signal)
+    const path = `${this.#path('batch', 'jobs')}/${job.metadata?.name ?? ''}`
+    await api.patch(path, releaseOf(spec, settings), signal, { limit })
   }
 
-  /** Lets a pod that was made with a gate be given to a node. */
+  /** Removes the scheduling gate of a pod. */
   async openGate(pod: PodRecord): Promise<void> {
-    const { api, closing } = this.#options
-    await quietly(api.patch(this.#pod(pod), { spec: { schedulingGates: null } }, closing))
+    await this.#patch(this.#pod(pod), { spec: { schedulingGates: null } }, this.#limits.gates)
   }
 
   /**
-   * Ends whatever there is of an attempt: first its Job, so that no pod is made any more, then its pods. The annotations tell
-   * later servers why.
+   * Ends an attempt: deletes its Job, so that the cluster creates no further pod, and then its pods. The annotations say why to
+   * later servers.
    */
   async end(attempt: Attempt, annotations: Readonly<Record<string, string>>, graceSeconds: number): Promise<void> {
-    const { api, cache, closing } = this.#options
+    const { cache } = this.#options
     if (attempt.ended && cache.jobs.get(attempt.name) === undefined) return
-    await quietly(api.patch(this.#job(attempt), { metadata: { annotations } }, closing))
+    await this.#patch(this.#job(attempt), { metadata: { annotations } }, this.#limits.endings)
     await this.deleteJob(attempt)
-    attempt.deletingSince ??= Date.now()
-    // 0 would mean not to wait for the node: a pod that goes on running unseen.
+    attempt.apply({ type: 'deletion-began', at: Date.now() })
+    // With 0 the API server would not wait for the node: the pod could run on unseen.
     const body = { gracePeriodSeconds: Math.max(1, Math.ceil(graceSeconds)) }
-    for (const pod of cache.podsOf(attempt.id)) await api.delete(this.#pod(pod), body, closing)
+    for (const pod of cache.podsOf(attempt.id)) await this.#delete(this.#pod(pod), body, this.#limits.endings)
   }
 
-  /** No pod is made of it any more; those that there are go in their own time. */
+  /** Deletes the Job, so that the cluster creates no further pod. Pods that exist run on. */
   async deleteJob(attempt: Attempt): Promise<void> {
-    await this.#options.api.delete(this.#job(attempt), { propagationPolicy: 'Background' }, this.#options.closing)
+    await this.#delete(this.#job(attempt), { propagationPolicy: 'Background' }, this.#limits.endings)
   }
 
-  /** Removes all objects of an attempt that has ended, or has never begun. */
+  /** Removes all objects of an attempt that has ended, or never began. */
   async remove(attempt: Attempt): Promise<void> {
-    await this.deleteJob(attempt)
+    await this.#delete(this.#job(attempt), { propagationPolicy: 'Background' }, this.#limits.removals)
     await this.removePods(this.#options.cache.podsOf(attempt.id))
-    await this.#letGo(this.#job(attempt))
+    await this.#removeFinalizer(this.#job(attempt))
   }
 
-  /** Removes pods of which nobody wants to know how they ended. */
+  /** Removes pods whose endings no reader needs. */
   async removePods(pods: readonly PodRecord[]): Promise<void> {
-    const { api, closing } = this.#options
     for (const pod of pods) {
-      await api.delete(this.#pod(pod), { gracePeriodSeconds: 1 }, closing)
-      await this.#letGo(this.#pod(pod))
+      await this.#delete(this.#pod(pod), { gracePeriodSeconds: 1 }, this.#limits.removals)
+      await this.#removeFinalizer(this.#pod(pod))
     }
   }
 
-  /** Takes off the finalizer that kept an object until its ending was known. */
-  #letGo(path: string): Promise<void> {
-    return quietly(this.#options.api.patch(path, { metadata: { finalizers: null } }, this.#options.closing))
+  #removeFinalizer(path: string): Promise<void> {
+    return this.#patch(path, { metadata: { finalizers: null } }, this.#limits.removals)
+  }
+
+  /** Patches an object that may be gone. */
+  async #patch(path: string, body: object, limit: Semaphore): Promise<void> {
+    try {
+      await this.#options.api.patch(path, body, this.#options.closing, { limit })
+    } catch (error) {
+      if (!isGone(error)) throw error
+    }
+  }
+
+  #delete(path: string, body: object, limit: Semaphore): Promise<void> {
+    return this.#options.api.delete(path, body, this.#options.closing, { limit })
   }
 
   #job({ name }: Attempt): string {
@@ -135,18 +152,7 @@ export class AttemptObjects {
   }
 }
 
-const isThere = (error: unknown): boolean => error instanceof ApiError && error.status === 409
-
-function withoutRoom(error: unknown): unknown {
+function asQuotaExceeded(error: unknown): unknown {
   const isQuota = error instanceof ApiError && error.status === 403 && error.message.includes('exceeded quota')
-  return isQuota ? new NoRoom(error.message, { cause: error }) : error
-}
-
-/** An object that is gone needs no change any more. */
-async function quietly(change: Promise<unknown>): Promise<void> {
-  try {
-    await change
-  } catch (error) {
-    if (!isGone(error)) throw error
-  }
+  return isQuota ? new QuotaExceeded(error.message, { cause: error }) : error
 }

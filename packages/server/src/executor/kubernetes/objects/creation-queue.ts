@@ -3,41 +3,41 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { homeOf } from '../../container-user.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { makeHome } from '../../home.ts'
-import type { ApiError } from '../api/api-client.ts'
+import type { ApiError } from '../api/api-error.ts'
 import type { AttemptFolders } from '../attempt/attempt-folder.ts'
-import { NoRoom, type AttemptObjects } from './attempt-objects.ts'
 import type { Attempt } from '../attempt/attempt.ts'
+import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
+import { QuotaExceeded, type AttemptObjects } from './attempt-objects.ts'
 
-/** Attempts whose objects are made at the same time. */
-const mostAtOnce = 16
+/** Attempts whose objects are created at once. */
+const concurrency = 16
 
-/** Milliseconds between two tries to make a Job for which a quota leaves no room. */
-const quotaRestMs = 10_000
+/** Milliseconds after which an attempt that exceeds a quota is queued again. */
+const quotaRetryMs = 10_000
 
-/** What an attempt waits for before anything is done for it. */
-const itsTurn = 'Its objects are made in the cluster as soon as those asked for before it are.'
+/** What an attempt in the queue waits for. */
+const queuedText = 'The job waits until the objects of the jobs before it are created in the cluster.'
 
 /** Settings of {@link CreationQueue}. */
 export interface CreationQueueOptions {
   readonly objects: AttemptObjects
   readonly cache: ClusterCache
   readonly folders: AttemptFolders
-  /** Where this process sees the volume of the homes; undefined: somebody else makes them. */
+  /** Where this process sees the volume of the homes; undefined: another program creates them. */
   readonly homesFolder: string | undefined
-  /** Ends everything that is under way. */
+  /** Aborts the waits of the queue. */
   readonly closing: AbortSignal
-  /** An attempt cannot be made; there is no use in another try. */
+  /** The objects of an attempt cannot be created, and a retry is useless. */
   readonly onFailure: (attempt: Attempt, error: unknown) => void
-  /** An attempt must wait before it is tried again. */
-  readonly onDelay: (attempt: Attempt, why: string) => void
-  /** Takes over work that goes on in the background. */
-  readonly own: (work: Promise<void>, attemptId: string) => void
+  /** An attempt waits for a retry. */
+  readonly onDelay: (attempt: Attempt, reason: string) => void
+  readonly tasks: BackgroundTasks
 }
 
 /**
- * Makes the objects of attempts, a few at a time, as they came. Of ten thousand that start together most wait as they were asked
- * for, which takes least room.
+ * Creates the objects of attempts, 16 attempts at once, in order of arrival. Of ten thousand that start together, most wait as
+ * their specification, which takes the least memory.
  */
 export class CreationQueue {
   readonly #options: CreationQueueOptions
@@ -50,96 +50,97 @@ export class CreationQueue {
 
   add(attempt: Attempt, spec: AttemptSpec): void {
     this.#waiting.set(attempt, spec)
-    attempt.observed = { ...attempt.observed, waiting: itsTurn }
+    attempt.observed = { ...attempt.observed, waiting: queuedText }
     this.#next()
   }
 
-  /** Makes it no more. What is cut short fails with this error; what has not begun and what is made already does not. */
-  stop(attempt: Attempt, why: Error): void {
+  /** Removes an attempt from the queue. A creation that is under way fails with this error. */
+  remove(attempt: Attempt, reason: Error): void {
     this.#waiting.delete(attempt)
-    attempt.making?.abort(why)
+    attempt.creation?.abort(reason)
   }
 
   #next(): void {
-    const { closing, own } = this.#options
-    while (this.#underWay < mostAtOnce && !closing.aborted) {
+    const { closing, tasks } = this.#options
+    while (this.#underWay < concurrency && !closing.aborted) {
       const [next] = this.#waiting
       if (next === undefined) return
       const [attempt, spec] = next
       this.#waiting.delete(attempt)
       this.#underWay++
-      const made = attempt.inTurn(() => this.#make(attempt, spec))
-      own(
-        made.finally(() => {
+      const created = attempt.serialize(() => this.#create(attempt, spec))
+      tasks.own(
+        attempt.id,
+        created.finally(() => {
           this.#underWay--
           this.#next()
         }),
-        attempt.id,
       )
     }
   }
 
-  async #make(attempt: Attempt, spec: AttemptSpec): Promise<void> {
+  async #create(attempt: Attempt, spec: AttemptSpec): Promise<void> {
     if (attempt.ended) return
     const { closing, onFailure } = this.#options
-    const making = new AbortController()
-    attempt.making = making
+    const abort = new AbortController()
+    attempt.apply({ type: 'creation-began', abort })
     try {
-      await this.#makeObjects(attempt, spec, making.signal)
+      await this.#createObjects(attempt, spec, abort.signal)
     } catch (error) {
-      // A closing server leaves it to the next one; one that was told to end is ended next.
-      if (closing.aborted || (attempt.made && attempt.stopAsked)) return
-      if (error instanceof NoRoom && !attempt.stopAsked) this.#makeLater(attempt, spec, error)
+      // A closing server leaves the attempt to the next one. A stopped attempt that has a Job is ended next.
+      if (closing.aborted || (attempt.custody.type !== 'creating' && attempt.stopRequested)) return
+      if (error instanceof QuotaExceeded && !attempt.stopRequested) this.#requeue(attempt, spec, error)
       else onFailure(attempt, error)
     } finally {
-      attempt.making = undefined
+      attempt.apply({ type: 'creation-ended' })
     }
   }
 
-  async #makeObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
+  async #createObjects(attempt: Attempt, spec: AttemptSpec, signal: AbortSignal): Promise<void> {
     const { objects, cache, folders, onDelay } = this.#options
-    const onTrouble = ({ status, message }: ApiError): void => {
+    const onRetry = ({ status, message }: ApiError): void => {
       onDelay(
         attempt,
         status === 0
-          ? 'The API server of the cluster does not answer. It is asked again until it does.'
-          : `The cluster does not take it yet: ${message}. It is tried again.`,
+          ? 'The API server of the cluster does not answer. The platform retries until it does.'
+          : `The cluster does not accept the job yet: ${message}. The platform retries.`,
       )
     }
-    if (await folders.wasForgotten(spec.id))
-      throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
+    if (await folders.wasRemoved(spec.id))
+      throw new Error(`attempt ${spec.id} has run and was removed; it does not run twice`)
     signal.throwIfAborted()
-    await this.#makeHome(spec)
-    const job = await objects.makeJob(attempt, spec, signal, onTrouble)
-    // First known, then made: what is made and not known counts as removed by somebody.
-    cache.learnJob(job)
-    attempt.made = true
-    await folders.noteMade(spec.id, job.metadata?.uid ?? '')
-    if (spec.registryAuth !== undefined) await objects.makeSecret(attempt, spec, job, signal, onTrouble)
+    await this.#createHome(spec)
+    const job = await objects.createJob(attempt, spec, signal, onRetry)
+    // The cache comes first: a tracked attempt without a Job in the cache counts as deleted by hand.
+    cache.upsertJob(job)
+    attempt.apply({ type: 'job-created' })
+    await folders.noteCreated(spec.id, job.metadata?.uid ?? '')
+    if (spec.registryAuth !== undefined) await objects.createSecret(spec, job, signal, onRetry)
   }
 
-  /** A quota leaves no room for it: others, of which less is asked, may find some meanwhile. */
-  #makeLater(attempt: Attempt, spec: AttemptSpec, { message }: NoRoom): void {
-    const { closing, onDelay, own } = this.#options
-    onDelay(attempt, `The cluster takes no more jobs now: ${message}.`)
-    const rest = sleep(quotaRestMs, undefined, { signal: closing }).then(
+  /** Queues an attempt again later: others that need less of the quota may fit meanwhile. */
+  #requeue(attempt: Attempt, spec: AttemptSpec, { message }: QuotaExceeded): void {
+    const { closing, onDelay, tasks } = this.#options
+    onDelay(attempt, `The cluster accepts no more jobs now: ${message}.`)
+    const requeued = sleep(quotaRetryMs, undefined, { signal: closing }).then(
       () => {
-        if (!attempt.ended && !attempt.stopAsked) this.add(attempt, spec)
+        if (!attempt.ended && !attempt.stopRequested) this.add(attempt, spec)
       },
       () => undefined,
     )
-    own(rest, attempt.id)
+    tasks.own(attempt.id, requeued)
   }
 
-  async #makeHome({ account, id }: AttemptSpec): Promise<void> {
+  async #createHome({ account, id }: AttemptSpec): Promise<void> {
     const { homesFolder } = this.#options
     if (homesFolder === undefined) return
     if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(account.name))
-      throw new Error(`the account name ${JSON.stringify(account.name)} cannot be a folder's name`)
+      throw new Error(`the account name ${JSON.stringify(account.name)} cannot be the name of a folder`)
     try {
       await makeHome(join(homesFolder, account.name), id, account)
     } catch (error) {
-      throw new Error(`its home ${homeOf(account)} could not be made: ${(error as Error).message}`, { cause: error })
+      const message = `the home ${homeOf(account)} could not be created: ${(error as Error).message}`
+      throw new Error(message, { cause: error })
     }
   }
 }

@@ -46,7 +46,7 @@ const podOf = (changes: Partial<AttemptSpec> = {}, of: Partial<ClusterSettings> 
 }
 
 describe('the Job of an attempt', () => {
-  it('runs once at most, and is found by the labels that operators know', () => {
+  it('runs once at most, and has the labels that operators query', () => {
     const { metadata, spec: job } = jobObject(spec, settings, secretName)
     assert.deepEqual([job?.backoffLimit, job?.parallelism, job?.completions, job?.suspend], [0, 1, 1, false])
     assert.deepEqual(job?.template.spec?.schedulingGates, [{ name: 'canfar.net/start' }])
@@ -71,7 +71,7 @@ describe('the Job of an attempt', () => {
     }
   })
 
-  it('is as restricted as the standard allows, and is its user', () => {
+  it('meets the restricted Pod Security Standard, and runs as its user', () => {
     const { pod, container } = podOf()
     assert.equal(pod.automountServiceAccountToken, false)
     assert.deepEqual(pod.securityContext, {
@@ -88,21 +88,21 @@ describe('the Job of an attempt', () => {
     })
   })
 
-  it('runs under the runtime and the priority that the cluster is to give it', () => {
+  it('has the configured runtime class and priority class', () => {
     const { pod } = podOf({}, { runtimeClass: 'gvisor', priorityClass: 'batch' })
     assert.deepEqual([pod.runtimeClassName, pod.priorityClassName], ['gvisor', 'batch'])
     const { pod: plain } = podOf()
     assert.deepEqual([plain.runtimeClassName, plain.priorityClassName], [undefined, undefined])
   })
 
-  it('passes every word as it is: dollars mean something to Kubernetes', () => {
+  it('passes each word unchanged: dollars are escaped', () => {
     const { container } = podOf()
     assert.deepEqual(container.command, ['fit', '$$(HOME)', '$$$$'])
     assert.deepEqual(container.args, ['--to=$$X'])
     assert.deepEqual(container.env?.[0], { name: 'PRICE', value: '5$$' })
   })
 
-  it('has its home alone, all projects, and scratch', () => {
+  it('mounts its own home, all projects, and scratch', () => {
     const { container } = podOf()
     const mounts = Object.fromEntries(
       (container.volumeMounts ?? []).map(({ mountPath, subPath }) => [mountPath, subPath]),
@@ -117,7 +117,7 @@ describe('the Job of an attempt', () => {
     })
   })
 
-  it('asks for what is set aside, and limits to what may be used', () => {
+  it('has the requests and the limits of the job', () => {
     const { requests, limits } = podOf().container.resources ?? {}
     assert.deepEqual([requests?.['cpu'], limits?.['cpu']], ['2000m', '4000m'])
     assert.deepEqual([requests?.['memory'], limits?.['memory']], ['1073741824', '2147483648'])
@@ -126,21 +126,21 @@ describe('the Job of an attempt', () => {
     assert.deepEqual([gpus?.requests?.['nvidia.com/gpu'], gpus?.limits?.['nvidia.com/gpu']], ['2', '2'])
   })
 
-  it('pulls from the registry that stands in, by digest where it is known', () => {
+  it('pulls from the alias of the registry, by digest where it is known', () => {
     assert.equal(podOf().container.image, 'cache.example:5000/canfar/astro/fit:1')
     const digest = `sha256:${'b'.repeat(64)}`
     assert.equal(podOf({ imageDigest: digest }).container.image, `cache.example:5000/canfar/astro/fit@${digest}`)
   })
 
-  it('is held back until its Secret is there, which is for its registry alone', () => {
+  it('is held until the creation of its Secret, which is for its registry alone', () => {
     const withAuth = { ...spec, registryAuth: 'ada:word' }
     const job = jobObject(withAuth, settings, secretName)
     assert.equal(job.spec?.suspend, true)
     assert.ok(!JSON.stringify(job).includes('word'))
     assert.deepEqual(job.spec?.template.spec?.imagePullSecrets, [{ name: secretName }])
-    const made = structuredClone(job)
-    Object.assign(made.metadata ?? {}, { uid: 'u' })
-    const secret = secretObject(withAuth, settings, made)
+    const created = structuredClone(job)
+    Object.assign(created.metadata ?? {}, { uid: 'u' })
+    const secret = secretObject(withAuth, settings, created)
     assert.equal(secret.metadata?.name, secretName)
     assert.deepEqual(JSON.parse(secret.stringData?.['.dockerconfigjson'] ?? ''), {
       auths: { 'cache.example:5000': { auth: Buffer.from('ada:word').toString('base64') } },
@@ -156,12 +156,12 @@ describe('the Job of an attempt', () => {
     assert.equal(job.metadata?.labels?.['kueue.x-k8s.io/queue-name'], 'batch')
     assert.equal(job.metadata.labels['kueue.x-k8s.io/priority-class'], 'low')
     assert.equal(job.spec.template.spec?.affinity, undefined)
-    // One with credentials is shown to Kueue only when its Secret is there.
+    // A Job with credentials enters the queue of Kueue after the creation of its Secret.
     const held = jobObject({ ...spec, registryAuth: 'a:b' }, { ...settings, queue }, secretName)
     assert.equal(held.metadata?.labels?.['kueue.x-k8s.io/queue-name'], undefined)
   })
 
-  it('is refused where the cluster cannot run it', () => {
+  it('is refused where no cluster can run it', () => {
     assert.throws(() => jobObject({ ...spec, network: 'host' }, settings, secretName), CannotRun)
     assert.throws(() => jobObject({ ...spec, image: 'localhost/test/x:1' }, settings, secretName), /server's own store/)
   })

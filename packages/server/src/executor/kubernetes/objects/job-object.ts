@@ -17,11 +17,11 @@ import {
 import { coresQuantity, gibibytesQuantity } from './quantity.ts'
 import type { ClusterSettings } from '../settings.ts'
 
-/** Accounts that programs expect beside the job's own: an image's own list is not known here. */
+/** Accounts that programs expect beside the job's own. The platform does not know those of the image. */
 const usualPasswd = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n'
 const usualGroup = 'root:x:0:\nnogroup:x:65534:\n'
 
-/** Thrown where an attempt cannot be run on the cluster as it is asked for. */
+/** Thrown where no cluster can run an attempt as it is specified. */
 export class CannotRun extends Error {
   override readonly name = 'CannotRun'
   readonly hint: string
@@ -33,8 +33,8 @@ export class CannotRun extends Error {
 }
 
 /**
- * The Job of an attempt. Pure. One with credentials comes suspended and without a queue; {@link releaseOf} lets it go on once its Secret
- * is there.
+ * The Job of an attempt. Pure. A Job with credentials is suspended and in no queue, until {@link releaseOf} after the creation of
+ * its Secret.
  * @param secret - The name that the Secret will have.
  * @throws {CannotRun}
  */
@@ -46,24 +46,24 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
   const { volumes, mounts } = volumesOf(spec, settings)
   const { cores, memoryGb, gpus } = spec.resources
   const gpu = gpus > 0 ? { [settings.gpuResource]: String(gpus) } : {}
-  const held = spec.registryAuth !== undefined
+  const isHeld = spec.registryAuth !== undefined
   const unreachable = { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: settings.lossSeconds } as const
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
     metadata: {
       name,
-      labels: { ...labels, ...(held ? {} : queueLabels(spec, settings)) },
+      labels: { ...labels, ...(isHeld ? {} : queueLabels(spec, settings)) },
       annotations: { [imageAnnotation]: spec.image },
       finalizers: [finalizer],
     },
     spec: {
       parallelism: 1,
       completions: 1,
-      // Nothing runs twice: no second pod, whatever becomes of the first.
+      // No second pod, whatever becomes of the first: a job never runs twice.
       backoffLimit: 0,
       podReplacementPolicy: 'Failed',
-      suspend: held || settings.queue !== undefined,
+      suspend: isHeld || settings.queue !== undefined,
       template: {
         metadata: {
           labels,
@@ -76,7 +76,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
         spec: {
           restartPolicy: 'Never',
           hostname: spec.name,
-          // The command is not the first process then: signals without a handler end it, and what it leaves behind is reaped.
+          // The pause container is process 1 then: signals without a handler end the command, and its orphans are reaped.
           shareProcessNamespace: true,
           automountServiceAccountToken: false,
           enableServiceLinks: false,
@@ -89,12 +89,12 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
             { ...unreachable, key: 'node.kubernetes.io/unreachable' },
             ...settings.tolerations,
           ],
-          // A Job may make a second pod while nobody watches: when its first is removed by hand, or when Kueue takes back a
-          // place and gives it again. So each pod waits for the platform's word.
+          // A Job may create a second pod while no server runs: after its first was removed by hand, or after Kueue has evicted
+          // and admitted it again. So each pod waits for the platform to open its gate.
           schedulingGates: [{ name: startGate }],
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
           ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
-          ...(held ? { imagePullSecrets: [{ name: secret }] } : {}),
+          ...(isHeld ? { imagePullSecrets: [{ name: secret }] } : {}),
           securityContext: {
             runAsNonRoot: true,
             runAsUser: spec.account.uid,
@@ -140,11 +140,11 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
   }
 }
 
-/** The patch that lets a Job go on that was held back for its Secret. Pure. */
+/** The patch that releases a Job after the creation of its Secret. Pure. */
 export const releaseOf = (spec: AttemptSpec, settings: ClusterSettings): object =>
   settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(spec, settings) } }
 
-/** The credentials for an attempt's image, under the name that its Job gives them; the API removes them with the Job. Pure. */
+/** The Secret with the credentials for an attempt's image. Garbage collection removes it with its Job. Pure. */
 export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: V1Job): V1Secret {
   const { name = '', uid = '' } = job.metadata ?? {}
   const { registry } = sourceOf(spec, settings)
@@ -164,8 +164,8 @@ export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: 
 }
 
 /**
- * The labels of the reference server with its own values (its docs/labels.md), so that operators' queries go on working, and those by which
- * the platform and the chart's network policies know a job.
+ * The labels of the reference server (its docs/labels.md), so that operators' queries work on, and those by which the platform and
+ * the chart's network policies select a job.
  */
 const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<string, string> => ({
   'canfar.net/id': spec.jobId,
@@ -194,7 +194,7 @@ function queueLabels({ priorityClass }: AttemptSpec, { queue }: ClusterSettings)
   }
 }
 
-/** The node of the plan if it can be had: the scheduler knows better, but the plan counts on it. */
+/** Prefers the node of the plan. The cluster's scheduler may choose another. */
 const preferring = (node: string) => ({
   nodeAffinity: {
     preferredDuringSchedulingIgnoredDuringExecution: [
@@ -206,7 +206,7 @@ const preferring = (node: string) => ({
   },
 })
 
-/** Kubernetes replaces `$(NAME)` in commands and variables; `$$` is a dollar to it, always. */
+/** Escapes dollars: Kubernetes replaces `$(NAME)` in commands and variables, and reads `$$` as one dollar. */
 const literal = (text: string): string => text.replaceAll('$', '$$$$')
 
 function volumesOf(
@@ -245,7 +245,7 @@ function below(volume: Volume | undefined, folder?: string): { subPath?: string 
   return path === '' ? {} : { subPath: path }
 }
 
-/** What the nodes are told to pull: by digest where it is known, from the registry that stands in for the image's. */
+/** The image that the nodes pull: by digest where it is known, from the alias of its registry where there is one. */
 function pulledImage(spec: AttemptSpec, settings: ClusterSettings): string {
   const { registry, path, tag, digest } = sourceOf(spec, settings)
   const wanted = spec.imageDigest ?? digest
@@ -258,7 +258,7 @@ function sourceOf(spec: AttemptSpec, { images }: ClusterSettings) {
   if (isLocal(reference) && images.aliases[localRegistry] === undefined)
     throw new CannotRun(
       `The image ${spec.image} is in the server's own store, which the nodes of the cluster cannot read.`,
-      `Push it to a registry; the operators can name one that stands in for ${localRegistry}/ under images.aliases.`,
+      `Push the image to a registry; the operators can name one in place of ${localRegistry}/ under images.aliases.`,
     )
   const { registry, path } = imageSource(reference, images)
   return { registry, path, tag: reference.tag, digest: reference.digest }

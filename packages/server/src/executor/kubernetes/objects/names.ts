@@ -1,24 +1,24 @@
 /** Labels, annotations and names of the objects that belong to an attempt. */
 
-/** The label with which a platform finds its own objects. */
+/** The label that selects the objects of one platform. */
 export const instanceLabel = 'canfar.net/instance'
-/** The label that tells the attempt. */
+/** The label with the id of the attempt. */
 export const attemptLabel = 'canfar.net/attempt'
-/** The image as its user wrote it, for messages. */
+/** The image as the user wrote it, for messages. */
 export const imageAnnotation = 'canfar.net/image'
-/** Set when the platform asked the attempt to end; tells the grace period in seconds. */
+/** Set when the platform stops the attempt: the grace period in seconds. */
 export const stopAnnotation = 'canfar.net/stop'
-/** Set when the platform gave the attempt up before its command was started; the cause as JSON. */
+/** Set when the platform ends an attempt whose command cannot start: the cause as JSON. */
 export const causeAnnotation = 'canfar.net/cause'
-/** Keeps Jobs and pods, whoever deletes them, until the platform has learnt how they ended. */
+/** Delays the deletion of Jobs and pods until the platform has stored how they ended. */
 export const finalizer = 'canfar.net/ending'
-/** Keeps a pod off the nodes until the platform lets it go: only the first pod of an attempt. */
+/** The scheduling gate of each pod. The platform opens it for the first pod of an attempt alone. */
 export const startGate = 'canfar.net/start'
 /** Name of the container that runs the command. */
 export const containerName = 'job'
 
-/** Name of an attempt's Job, and of the Secret that it may have. */
+/** The name of an attempt's Job. */
 export const objectName = (instance: string, attemptId: string): string => `${instance}-${attemptId}`.toLowerCase()
 
-/** Selects a platform's own objects. */
+/** Selects the objects of one platform. */
 export const ownSelector = (instance: string): string => `${instanceLabel}=${instance}`

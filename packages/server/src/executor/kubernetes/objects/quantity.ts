@@ -17,14 +17,14 @@ const suffixes: Readonly<Record<string, number>> = {
   Ei: 2 ** 60,
 }
 
-/** A Kubernetes quantity (`1500m`, `24581684Ki`, `1e3`) as a number; 0 when absent. Pure. @throws where it is none. */
+/** A Kubernetes quantity (`1500m`, `24581684Ki`, `1e3`) as a number; 0 when absent. Pure. @throws where the text is not a quantity. */
 export function parseQuantity(text: string | undefined): number {
   if (text === undefined) return 0
   const [, digits = '', suffix = ''] = /^([+-]?[\d.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)$/.exec(text) ?? []
   const factor = suffixes[suffix]
   const value = Number(digits)
   if (digits === '' || factor === undefined || Number.isNaN(value))
-    throw new Error(`${JSON.stringify(text)} is no quantity`)
+    throw new Error(`${JSON.stringify(text)} is not a quantity`)
   return value * factor
 }
 

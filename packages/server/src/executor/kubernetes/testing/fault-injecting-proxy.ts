@@ -5,22 +5,22 @@ import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import type { Identity, IdentitySource } from '../credentials/kubeconfig.ts'
 
-/** What happens to requests instead of their usual course. */
+/** A fault to inject into requests. */
 export interface Fault {
   readonly method: string
   readonly path: RegExp
-  /** How many of them. */
+  /** The number of requests that meet the fault. */
   readonly times: number
-  /** Answers this. 0: the connection is cut. Absent: the request goes on to the API server. */
+  /** The status to answer. 0 cuts the connection; absent, the request is passed to the API server. */
   readonly status?: number
   readonly message?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Each waits for {@link Ordered.release}. Its client may be gone by then; the API server is asked all the same. */
+  /** Each waits for {@link InjectedFault.release}. Its client may be gone by then; the API server is asked all the same. */
   readonly held?: boolean
 }
 
-/** What has become of a fault that was ordered. It only grows: a test that looks late misses nothing. */
-export interface Ordered {
+/** The state of an injected fault. Its counts only grow, so a test that looks late misses nothing. */
+export interface InjectedFault {
   /** Requests that have met with it. */
   readonly met: number
   /** What the API server answered to those that went on to it: HTTP status codes. */
@@ -29,7 +29,7 @@ export interface Ordered {
   release(): void
 }
 
-class OrderedFault implements Ordered {
+class InjectedFaultState implements InjectedFault {
   readonly fault: Fault
   met = 0
   readonly answers: number[] = []
@@ -45,27 +45,27 @@ class OrderedFault implements Ordered {
   }
 }
 
-/** A way to the real API server on which requests meet with what one orders. */
-export class FaultyWay {
+/** A proxy to the real API server that injects faults into requests. */
+export class FaultInjectingProxy {
   readonly #identity: Identity
   readonly #agent: Agent
   readonly #server = createServer((incoming, response) => {
     this.#pass(incoming, response).catch(() => response.destroy())
   })
-  #faults: OrderedFault[] = []
+  #faults: InjectedFaultState[] = []
 
   private constructor(identity: Identity) {
     this.#identity = identity
     this.#agent = new Agent({ ...identity.tls, keepAlive: true })
   }
 
-  static async open(source: IdentitySource): Promise<FaultyWay> {
-    const way = new FaultyWay(await source(false))
-    await once(way.#server.listen(0, '127.0.0.1'), 'listening')
-    return way
+  static async open(source: IdentitySource): Promise<FaultInjectingProxy> {
+    const proxy = new FaultInjectingProxy(await source(false))
+    await once(proxy.#server.listen(0, '127.0.0.1'), 'listening')
+    return proxy
   }
 
-  /** For whoever is to go this way. */
+  /** The identity for a client of the proxy. */
   readonly identity: IdentitySource = () =>
     Promise.resolve({
       server: `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`,
@@ -73,16 +73,17 @@ export class FaultyWay {
       headers: {},
     })
 
-  order(fault: Fault): Ordered {
-    const ordered = new OrderedFault(fault)
-    this.#faults.push(ordered)
-    return ordered
+  /** Injects a fault into the next `times` requests that match. */
+  inject(fault: Fault): InjectedFault {
+    const injected = new InjectedFaultState(fault)
+    this.#faults.push(injected)
+    return injected
   }
 
-  /** How many of what was ordered have not come to pass; they do not any more, and what is held goes on. */
+  /** Removes all faults and releases held requests. Returns the number of requests that have not met theirs. */
   clear(): number {
     const left = this.#faults.reduce((sum, { fault, met }) => sum + fault.times - met, 0)
-    for (const ordered of this.#faults) ordered.release()
+    for (const injected of this.#faults) injected.release()
     this.#faults = []
     return left
   }
@@ -101,7 +102,7 @@ export class FaultyWay {
     )
     if (found !== undefined) {
       found.met++
-      const { status, message = 'ordered by a test', headers } = found.fault
+      const { status, message = 'injected by a test', headers } = found.fault
       await found.released
       if (status === 0) {
         response.destroy()
@@ -118,7 +119,7 @@ export class FaultyWay {
       method,
       headers: { ...incoming.headers, ...this.#identity.headers, host: new URL(this.#identity.server).host },
     })
-    // A watch that its reader leaves ends; a change is made all the same.
+    // A read ends with its client; a change does not.
     if (method === 'GET') response.on('close', () => onward.destroy())
     onward.end(body)
     const [answer] = (await once(onward, 'response')) as [IncomingMessage]

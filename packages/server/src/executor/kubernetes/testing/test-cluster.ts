@@ -8,20 +8,21 @@ import { pino } from 'pino'
 import { busyboxImage } from '../../../image/testing/busybox-image.ts'
 import { runTool } from '../../../lib/tool.ts'
 import type { Account, Executor } from '../../executor.ts'
-import { createKubernetesExecutor, type KubernetesOptions } from '../kubernetes.ts'
+import { createKubernetesExecutor } from '../kubernetes.ts'
+import type { KubernetesOptions } from '../settings.ts'
 import type { KubernetesApi } from '../api/api-client.ts'
 import { identitySource, type IdentitySource } from '../credentials/kubeconfig.ts'
 import { adminApi } from './admin-api.ts'
 
-/** The registry that the nodes of the test cluster fetch from (scripts/test-cluster starts it). */
+/** The registry that the nodes of the test cluster pull from (scripts/test-cluster starts it). */
 export const clusterRegistry = '127.0.0.1:5000'
 /** The image that most tests run, as their jobs write it. */
 export const busybox = `${clusterRegistry}/test/busybox:1`
 
-/** How often each core of the test cluster is offered. Suites that run side by side share one node, and offer it more often (scripts/run). */
+/** Times each core of the test cluster is offered: suites that run side by side share one node (scripts/run). */
 export const clusterOvercommit = Number(process.env['TEST_OVERCOMMIT'] ?? 2)
 
-/** An account of no machine, so that nothing else belongs to it. */
+/** An account that exists on no machine: no file of others belongs to it. */
 export const ada: Account = {
   name: 'ada',
   uid: 52_001,
@@ -32,7 +33,7 @@ export const ada: Account = {
   ],
 }
 
-/** Why nothing can be tested on a real cluster here; undefined when it can. */
+/** Why no test can run on a real cluster; undefined where one can. */
 export const whyNoCluster = (): string | undefined =>
   process.env['TEST_KUBECONFIG'] === undefined
     ? 'there is no test cluster: EXECUTOR=kubernetes npm run e2e starts one'
@@ -100,7 +101,7 @@ export class TestCluster {
     })
   }
 
-  /** A second server on the same data and cluster; the first one has let go. */
+  /** Opens a second executor on the same data and cluster, after closing the first. */
   async reopen(): Promise<Executor> {
     await this.executor.close()
     this.executor = this.#make()
@@ -108,7 +109,7 @@ export class TestCluster {
     return this.executor
   }
 
-  /** Ends everything and removes it. Fails when something had to be ended by force. */
+  /** Ends and removes all attempts. Fails where Jobs are left. */
   async close(): Promise<void> {
     const deadline = Date.now() + 60_000
     for (;;) {
@@ -125,10 +126,10 @@ export class TestCluster {
     await this.api.delete(`/api/v1/namespaces/${this.namespace}`, undefined, this.#signal)
     await rm(this.folder, { recursive: true, force: true })
     this.api.close()
-    if (left.length > 0) throw new Error(`still there: ${left.join(', ')}`)
+    if (left.length > 0) throw new Error(`these objects are left: ${left.join(', ')}`)
   }
 
-  /** Jobs of the platform that are still in the namespace. */
+  /** The Jobs that are left in the namespace after 30 s. */
   async #left(): Promise<string[]> {
     type Named = { metadata: { name: string } }
     const path = `/apis/batch/v1/namespaces/${this.namespace}/jobs`
@@ -142,7 +143,7 @@ export class TestCluster {
 
 let pushed: Promise<void> | undefined
 
-/** Pushes the test image where the nodes find it; the same image as often as one likes. */
+/** Pushes the test image to the registry of the nodes, once per process. */
 function pushBusybox(folder: string): Promise<void> {
   pushed ??= (async () => {
     const archive = join(folder, 'busybox.tar')
@@ -153,7 +154,7 @@ function pushBusybox(folder: string): Promise<void> {
   return pushed
 }
 
-/** A server that lets itself be connected to and never says anything, as a registry from which a fetch never ends. */
+/** A server that accepts connections and never answers: a registry from which a pull never ends. */
 export async function silentServer(): Promise<{ host: string; close: () => void }> {
   const server = createServer(() => undefined)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

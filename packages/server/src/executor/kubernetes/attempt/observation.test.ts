@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { shownBy, type Evidence } from './attempt-state.ts'
+import { observe, type Evidence } from './observation.ts'
 import type { ContainerRecord, JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
 
 const job: JobRecord = {
@@ -9,7 +9,7 @@ const job: JobRecord = {
   version: 1,
   attemptId: 'k3x9a0qz-1',
   deleting: false,
-  kept: true,
+  hasFinalizer: true,
   suspended: false,
   queued: false,
   failed: false,
@@ -39,7 +39,7 @@ const pod = (container: ContainerRecord, changes: Partial<PodRecord> = {}): PodR
   node: 'node-7',
   createdAt: 1000,
   deletingUntil: undefined,
-  kept: true,
+  hasFinalizer: true,
   hasSecret: false,
   gated: false,
   phase: 'Pending',
@@ -55,7 +55,7 @@ const evidence = (changes: Partial<Evidence>): Evidence => ({
   pod: undefined,
   node,
   requeued: false,
-  stopAsked: false,
+  stopRequested: false,
   deletingForMs: 0,
   warning: undefined,
   imageSeconds: 600,
@@ -69,19 +69,19 @@ const ended = (exitCode: number, reason = 'Error', message = ''): ContainerRecor
 })
 /** Code, exit code and message of the ending that evidence shows. */
 const ending = (changes: Partial<Evidence>) => {
-  const { ending: end } = shownBy(evidence(changes))
+  const { ending: end } = observe(evidence(changes))
   return [end?.cause.code, end?.exitCode, end?.cause.message ?? ''] as const
 }
 
-describe('what becomes of an attempt on a cluster', () => {
+describe('what a cluster shows of an attempt', () => {
   it('prepares until its container runs', () => {
-    assert.deepEqual(shownBy(evidence({})), { phase: 'preparing' })
-    assert.deepEqual(shownBy(evidence({ pod: pod({}) })), { node: 'node-7', phase: 'preparing' })
-    const running = shownBy(evidence({ pod: pod({ startedAt: 5000 }, { phase: 'Running' }) }))
+    assert.deepEqual(observe(evidence({})), { phase: 'preparing' })
+    assert.deepEqual(observe(evidence({ pod: pod({}) })), { node: 'node-7', phase: 'preparing' })
+    const running = observe(evidence({ pod: pod({ startedAt: 5000 }, { phase: 'Running' }) }))
     assert.deepEqual(running, { node: 'node-7', startedAt: 5000, phase: 'running' })
   })
 
-  it('ends with its command: by exit code, by signal, for its memory', () => {
+  it('ends with its command: by exit code, by signal, by the memory limit', () => {
     assert.deepEqual(ending({ pod: pod(ended(0, 'Completed')) }).slice(0, 2), ['exited', 0])
     assert.deepEqual(ending({ pod: pod(ended(3)) }).slice(0, 2), ['exited', 3])
     assert.deepEqual(ending({ pod: pod(ended(139)) }).slice(0, 2), ['signalled', 139])
@@ -90,17 +90,17 @@ describe('what becomes of an attempt on a cluster', () => {
     assert.match(message, /limit of 2 GiB/)
   })
 
-  it('ends by what it was told: with the platform knowing that it asked', () => {
-    const stopped = shownBy(evidence({ job: { ...job, stopSeconds: 30, deleting: true }, pod: pod(ended(143)) }))
+  it('ends as stopped where the platform stopped it', () => {
+    const stopped = observe(evidence({ job: { ...job, stopSeconds: 30, deleting: true }, pod: pod(ended(143)) }))
     assert.deepEqual([stopped.ending?.stopped, stopped.ending?.cause.code], [true, 'cancelled'])
-    assert.match(ending({ stopAsked: true, pod: pod(ended(137)) })[2], /SIGKILL/)
-    assert.deepEqual(ending({ stopAsked: true, pod: pod(ended(7)) }).slice(0, 2), ['exited', 7])
+    assert.match(ending({ stopRequested: true, pod: pod(ended(137)) })[2], /SIGKILL/)
+    assert.deepEqual(ending({ stopRequested: true, pod: pod(ended(7)) }).slice(0, 2), ['exited', 7])
   })
 
-  it('tells who took it off its node', () => {
+  it('says why the cluster took it off its node', () => {
     const by = (reason: string) => ending({ pod: pod(ended(143), { disruption: { reason, message: '' } }) })
-    assert.match(by('EvictionByEvictionAPI')[2], /node-7 is being emptied/)
-    assert.match(by('PreemptionByScheduler')[2], /more urgent job/)
+    assert.match(by('EvictionByEvictionAPI')[2], /node-7 is being drained/)
+    assert.match(by('PreemptionByScheduler')[2], /job of higher priority/)
     assert.match(by('DeletionByTaintManager')[2], /does not answer/)
     for (const reason of ['EvictionByEvictionAPI', 'PreemptionByScheduler']) assert.equal(by(reason)[0], 'evicted')
     const disk = 'Pod ephemeral local storage usage exceeds the total limit of containers 2Gi.'
@@ -113,73 +113,73 @@ describe('what becomes of an attempt on a cluster', () => {
     assert.match(ending({ job: deleted, pod: pod(ended(143), { deletingUntil: 99_000 }) })[2], /Job was deleted/)
   })
 
-  it('is lost with its node, when the node has had its time', () => {
+  it('is lost with its node, after the grace period of the node', () => {
     const silent = { ...node, ready: false }
     const leaving = pod({ startedAt: 5000 }, { phase: 'Running', deletingUntil: 95_000 })
-    const { phase, silence } = shownBy(evidence({ pod: leaving, node: silent }))
+    const { phase, silence } = observe(evidence({ pod: leaving, node: silent }))
     assert.equal(phase, 'running')
     assert.match(silence ?? '', /node-7 does not answer/)
     assert.equal(ending({ pod: leaving, node: silent, now: 106_000 })[0], 'lost')
     assert.equal(
-      shownBy(evidence({ pod: leaving, now: 106_000 })).phase,
+      observe(evidence({ pod: leaving, now: 106_000 })).phase,
       'running',
-      'a node that answers is waited for',
+      'a node that answers has more time',
     )
     assert.equal(ending({ pod: leaving, node: undefined })[0], 'lost')
     assert.equal(ending({ pod: pod(ended(137, 'ContainerStatusUnknown')) })[0], 'lost')
   })
 
-  it('ends with the deadline of the cluster, where that was shorter', () => {
+  it('ends with the deadline of the cluster', () => {
     assert.equal(ending({ pod: pod(ended(143), { phase: 'Failed', reason: 'DeadlineExceeded' }) })[0], 'time-limit')
   })
 
-  it('says that its program cannot be run', () => {
+  it('fails where its program cannot be run', () => {
     const message = 'failed to create task: exec: "fit": executable file not found in $PATH: unknown'
     const container = { terminated: { at: 9000, exitCode: 128, reason: 'StartError', message } }
     assert.deepEqual(ending({ pod: pod(container, { phase: 'Failed' }) }).slice(0, 2), ['command-not-found', undefined])
   })
 
-  it('gives up an image that cannot be had, and waits for a registry that may come back', () => {
+  it('fails where its image is missing or refused, and waits for a registry that does not answer', () => {
     const waits = (message: string, now: number, hasSecret = false) =>
-      shownBy(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }, { hasSecret }) }))
+      observe(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }, { hasSecret }) }))
     const missing = 'rpc error: code = NotFound desc = failed to resolve reference "r/x:1": r/x:1: not found'
     assert.equal(waits(missing, 2000).failure?.code, 'image-not-found')
     assert.equal(waits('pull access denied, authorization failed', 2000).failure?.code, 'image-unauthorized')
     const refusal = 'pull access denied, authorization failed'
-    assert.match(waits(refusal, 2000, true).waiting ?? '', /tries once more/, 'its Secret may be on its way')
+    assert.match(waits(refusal, 2000, true).waiting ?? '', /retries once/, 'its Secret may not have reached the node')
     assert.equal(waits(refusal, 25_000, true).failure?.code, 'image-unauthorized')
     assert.equal(waits('no match for platform in manifest: not found', 2000).failure?.code, 'image-wrong-platform')
     const refused = 'dial tcp 10.0.0.1:443: connect: connection refused'
-    assert.match(waits(refused, 2000).waiting ?? '', /could not be reached.*tried again for 599 more seconds/)
+    assert.match(waits(refused, 2000).waiting ?? '', /could not be reached.*retries for 599 more seconds/)
     assert.equal(waits(refused, 700_000).failure?.code, 'image-unreachable')
   })
 
   it('says in plain words what it waits for', () => {
     const message =
       '0/3 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu, 1 node(s) were unschedulable. preemption: none'
-    const words = shownBy(evidence({ pod: pod({}, { unschedulable: message, node: undefined }) })).waiting ?? ''
-    assert.match(words, /1 without enough free cores, 1 without a free GPU, 1 closed for new work/)
+    const words = observe(evidence({ pod: pod({}, { unschedulable: message, node: undefined }) })).waiting ?? ''
+    assert.match(words, /1 without enough free cores, 1 without a free GPU, 1 closed for new jobs/)
     const quota = 'pods "x" is forbidden: exceeded quota: team, requested: pods=1, used: pods=4, limited: pods=4'
     assert.match(
-      shownBy(evidence({ warning: { reason: 'FailedCreate', message: quota } })).waiting ?? '',
-      /quota team is used up: this asks for pods=1; pods=4 of pods=4 are in use/,
+      observe(evidence({ warning: { reason: 'FailedCreate', message: quota } })).waiting ?? '',
+      /quota team is used up: the job requests pods=1; pods=4 of pods=4 are in use/,
     )
     const mount = { reason: 'FailedMount', message: 'claim "arc" not found\nmore' }
     assert.match(
-      shownBy(evidence({ pod: pod({}), warning: mount })).waiting ?? '',
-      /storage is not there yet: claim "arc" not found\./,
+      observe(evidence({ pod: pod({}), warning: mount })).waiting ?? '',
+      /storage is not available yet: claim "arc" not found\./,
     )
   })
 
-  it('says what the queue of the cluster has too little of', () => {
+  it('says what the queue of the cluster lacks', () => {
     const waiting = (message?: string) =>
-      shownBy(
+      observe(
         evidence({
           job: { ...job, suspended: true, queued: true },
           warning: message === undefined ? undefined : { reason: 'Pending', message },
         }),
       ).waiting
-    assert.equal(waiting(), 'It waits for its turn in the queue of the cluster (Kueue).')
+    assert.equal(waiting(), 'The job waits in the queue of the cluster (Kueue).')
     const without = "couldn't assign flavors to pod set main: "
     assert.match(
       waiting(
@@ -191,32 +191,32 @@ describe('what becomes of an attempt on a cluster', () => {
       waiting(
         `${without}insufficient quota for cpu in flavor node, previously considered podsets requests (0) + current podset request (8) > maximum capacity (4)`,
       ) ?? '',
-      /which has 4 cores in node and never more; it asks for 8 cores\./,
+      /which has 4 cores in node at most; the job requests 8 cores\./,
     )
     assert.match(waiting('ClusterQueue observatory is inactive') ?? '', /: ClusterQueue observatory is inactive\.$/)
   })
 
-  it('loses its place to other work of the queue of the cluster', () => {
+  it('is evicted by Kueue where its Job is suspended or its pod created again', () => {
     const left = pod(ended(143), { deletingUntil: 99_000 })
     for (const change of [
       { job: { ...job, queued: true, suspended: true } },
       { job: { ...job, queued: true }, requeued: true },
     ]) {
       const [code, , message] = ending({ ...change, pod: left })
-      assert.deepEqual([code, /\(Kueue\) took back its place on node-7/.test(message)], ['evicted', true])
+      assert.deepEqual([code, /\(Kueue\) evicted the job from node-7/.test(message)], ['evicted', true])
     }
   })
 
-  it('has not run where its Job went before it had a pod, once none can turn up any more', () => {
+  it('has not run where its Job was deleted before it had a pod, once no pod can appear any more', () => {
     const deleting = { ...job, deleting: true, stopSeconds: 0 }
-    assert.equal(shownBy(evidence({ job: deleting, deletingForMs: 100 })).phase, 'preparing')
-    const { ending: end } = shownBy(evidence({ job: deleting, deletingForMs: 4000 }))
+    assert.equal(observe(evidence({ job: deleting, deletingForMs: 100 })).phase, 'preparing')
+    const { ending: end } = observe(evidence({ job: deleting, deletingForMs: 4000 }))
     assert.deepEqual([end?.stopped, end?.exitCode, end?.cause.code], [true, undefined, 'cancelled'])
   })
 
-  it('keeps to what it was given up for', () => {
+  it('keeps the cause that the platform wrote on its Job', () => {
     const cause = JSON.stringify({ at: 7, cause: { code: 'image-not-found', message: 'There is none.' } })
-    const { ending: end } = shownBy(evidence({ job: { ...job, cause, deleting: true }, pod: pod({}) }))
+    const { ending: end } = observe(evidence({ job: { ...job, cause, deleting: true }, pod: pod({}) }))
     assert.deepEqual([end?.at, end?.cause.code], [7, 'image-not-found'])
   })
 })

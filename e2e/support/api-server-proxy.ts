@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
-/** Passes connections on to the API server of the test cluster. */
-export class WayToApiServer {
+/** A TCP proxy to the API server of the test cluster. */
+export class ApiServerProxy {
   readonly #server = createServer((client) => {
     const target = connect(6443, '127.0.0.1')
     for (const socket of [client, target]) {
@@ -16,19 +16,19 @@ export class WayToApiServer {
   })
   readonly #sockets = new Set<Socket>()
 
-  /** @param port 0: any that is free. */
-  static async open(host: string, port = 0): Promise<WayToApiServer> {
-    const way = new WayToApiServer()
-    way.#server.listen(port, host)
-    await once(way.#server, 'listening')
-    return way
+  /** @param port 0: any free port. */
+  static async open(host: string, port = 0): Promise<ApiServerProxy> {
+    const proxy = new ApiServerProxy()
+    proxy.#server.listen(port, host)
+    await once(proxy.#server, 'listening')
+    return proxy
   }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** What is said on the connections that there are reaches nobody any more, as with a router that forgot them. */
+  /** Drops the bytes of all open connections, as a router does that has lost them. */
   freeze(): void {
     for (const socket of this.#sockets) {
       socket.unpipe()
