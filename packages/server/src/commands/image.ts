@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { pino } from 'pino'
 import type { Config } from '../configuration/config.ts'
 import type { ImageDescription, LocalImages } from '../image/store/local-images.ts'
-import { openLocalImages } from '../image/store/open-local-images.ts'
+import { MachineImages } from '../image/machine-images.ts'
 import type { ImageUse, Store } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
@@ -37,7 +37,7 @@ export function define(image: Command): void {
 
 /** No limit is given, so that nothing goes but what nobody needs: making room is for the server. */
 const openImages = (config: Config, store: Pick<Store, 'imagesInUse'>): Promise<LocalImages> =>
-  openLocalImages({
+  MachineImages.open({
     folder: join(config.dataDir, 'images'),
     policy: config.images,
     log: pino({ level: 'silent' }),

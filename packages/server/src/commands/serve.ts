@@ -17,7 +17,7 @@ import { startCancellingDisabled } from '../actions/cancel-disabled.ts'
 import { refuseMalformed } from '../http/server/client-error.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http/server/request-limits.ts'
 import { openCatalogue } from '../image/catalogue/catalogue.ts'
-import { openLocalImages } from '../image/store/open-local-images.ts'
+import { MachineImages } from '../image/machine-images.ts'
 import { createPulls } from '../image/fetch/pulls.ts'
 import { requireAllowed } from '../image/access/require-allowed.ts'
 import { storeLimit } from '../image/store/store-limit.ts'
@@ -102,7 +102,7 @@ async function serve(options: Location & { readonly listen?: string }): Promise<
   const tokenUse = openTokenUse(store, log)
   parts.defer(() => tokenUse.close())
   const imagesFolder = join(dataDir, 'images')
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder: imagesFolder,
     policy: config.images,
     log,

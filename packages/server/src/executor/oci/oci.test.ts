@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { openLocalImages } from '../../image/store/open-local-images.ts'
+import { MachineImages } from '../../image/machine-images.ts'
 import { busyboxImage } from '../../image/testing/busybox-image.ts'
 import { pushImage, startRegistry } from '../../image/testing/registry.ts'
 import { startStallingProxy } from '../../image/testing/stalling-proxy.ts'
@@ -42,7 +42,7 @@ async function realImages(parts: AsyncDisposableStack) {
   const stalling = await startStallingProxy(open.host)
   parts.defer(() => stalling.stop())
   const registries = [open.host, closed.host, stalling.host]
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder: join(folder, 'images'),
     policy: { registries, aliases: {}, insecure: registries },
     log: pino({ level: 'silent' }),

@@ -16,7 +16,7 @@ import { createSimulatedExecutor, type SimulatedExecutor } from '../../executor/
 import { SimulatedCluster } from '../../executor/simulated/simulated-cluster.ts'
 import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImage } from '../../image/store/local-images.ts'
-import { openLocalImages } from '../../image/store/open-local-images.ts'
+import { MachineImages } from '../../image/machine-images.ts'
 import { createPulls } from '../../image/fetch/pulls.ts'
 import { JobChanges } from '../../job/changes.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
@@ -185,7 +185,7 @@ export async function testApp(
   const audit = openAuditTrail(store, log, () => clock.now)
   const tokenUse = openTokenUse(store, log, () => clock.now)
   const cancelDisabled = startCancellingDisabled(store, log, () => clock.now)
-  const local = await openLocalImages({ folder: join(folder, 'images'), policy: testConfig.images, log })
+  const local = await MachineImages.open({ folder: join(folder, 'images'), policy: testConfig.images, log })
   const pulls = createPulls(local, log)
   const app = createApp(
     {

@@ -6,7 +6,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { freshMilliseconds, graceMilliseconds } from './access-cache.ts'
 import { ImageError } from '../fetch/image-error.ts'
 import type { LocalImages } from '../store/local-images.ts'
-import { openLocalImages } from '../store/open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { startRecordingProxy, type RecordingProxy } from '../testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
@@ -57,7 +57,7 @@ afterEach(() => {
 
 async function store(): Promise<{ images: LocalImages; folder: string; age: (milliseconds: number) => Promise<void> }> {
   const folder = join(scratch, `images-${++count}`)
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder,
     policy: {
       registries: ['private.test', 'theirs.test', 'open.test'],

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ImageError } from './image-error.ts'
 import type { LocalImages } from '../store/local-images.ts'
-import { openLocalImages } from '../store/open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { startRecordingProxy } from '../testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
@@ -28,7 +28,7 @@ after(async () => {
 
 async function store(host: string, stallMilliseconds?: number): Promise<{ images: LocalImages; folder: string }> {
   const folder = join(scratch, `images-${++count}`)
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder,
     policy: { registries: ['r.test'], aliases: { 'r.test': host }, insecure: [host] },
     log: { info: () => undefined },

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runTool } from '../../lib/tool.ts'
 import { isGarbage, leastNeeded, usedAtWhenRemoved, type Candidate, type ImagesOfJobs } from './garbage-collection.ts'
-import { openLocalImages } from './open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
 
@@ -70,7 +70,7 @@ describe('the store', () => {
   })
 
   const open = (folder: string, limitBytes?: number, ofJobs?: () => Promise<ImagesOfJobs>) =>
-    openLocalImages({
+    MachineImages.open({
       folder,
       policy: { registries: [registry.host], aliases: {}, insecure: [registry.host] },
       log: { info: () => undefined },

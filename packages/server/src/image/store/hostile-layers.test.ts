@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ImageError } from '../fetch/image-error.ts'
 import type { PreparedImage } from './local-images.ts'
-import { openLocalImages } from './open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import type { TarEntry } from '../testing/tar.ts'
 
@@ -31,7 +31,7 @@ describe('a hostile layer', () => {
     const archive = join(scratch, `${++count}.tar`)
     await busyboxImage({ archive, layers })
     const folder = join(scratch, `images-${count}`)
-    const images = await openLocalImages({
+    const images = await MachineImages.open({
       folder,
       policy: { registries: [], aliases: {}, insecure: [] },
       log: { info: () => undefined },

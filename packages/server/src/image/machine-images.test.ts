@@ -4,14 +4,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { runTool } from '../../lib/tool.ts'
-import { ImageError } from '../fetch/image-error.ts'
-import type { LocalImages } from './local-images.ts'
-import { machineArchitecture } from '../manifest.ts'
-import { openLocalImages } from './open-local-images.ts'
-import { busyboxImage, type BusyboxImage } from '../testing/busybox-image.ts'
-import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
-import { startStallingProxy } from '../testing/stalling-proxy.ts'
+import { runTool } from '../lib/tool.ts'
+import { ImageError } from './fetch/image-error.ts'
+import type { LocalImages } from './store/local-images.ts'
+import { machineArchitecture } from './manifest.ts'
+import { MachineImages } from './machine-images.ts'
+import { busyboxImage, type BusyboxImage } from './testing/busybox-image.ts'
+import { pushImage, startRegistry, type TestRegistry } from './testing/registry.ts'
+import { startStallingProxy } from './testing/stalling-proxy.ts'
 
 const account = { user: 'ada', password: 'love:lace' }
 const registryAuth = 'ada:love:lace'
@@ -37,7 +37,7 @@ after(async () => {
 /** A fresh store; `images.test` stands for the open registry, `private.test` for the one with a password. */
 async function store(settings: { folder?: string; via?: string; limitBytes?: number } = {}) {
   const folder = settings.folder ?? join(scratch, `images-${++count}`)
-  const images: LocalImages = await openLocalImages({
+  const images: LocalImages = await MachineImages.open({
     folder,
     policy: {
       registries: ['images.test', 'private.test', 'down.test', '127.0.0.1:1'],
@@ -310,9 +310,9 @@ describe('a fetch', () => {
     const proxy = await startStallingProxy(open.host)
     const { folder } = await store({ via: proxy.host })
     const code = `
-      import { openLocalImages } from ${JSON.stringify(new URL('open-local-images.ts', import.meta.url).href)}
+      import { MachineImages } from ${JSON.stringify(new URL('./machine-images.ts', import.meta.url).href)}
       const policy = { registries: ['images.test'], aliases: { 'images.test': '${proxy.host}' }, insecure: ['${proxy.host}'] }
-      const images = await openLocalImages({ folder: ${JSON.stringify(folder)}, policy, log: console })
+      const images = await MachineImages.open({ folder: ${JSON.stringify(folder)}, policy, log: console })
       await images.prepare('images.test/t/killed:1', { signal: new AbortController().signal })`
     const kill = new AbortController()
     const server = runTool(process.execPath, ['--input-type=module', '--eval', code], { signal: kill.signal })
