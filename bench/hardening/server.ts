@@ -15,6 +15,7 @@ import { openAuditTrail, type AuditTrail } from '../../packages/server/src/audit
 import { readConfig } from '../../packages/server/src/configuration/read.ts'
 import { createApp, type Dependencies } from '../../packages/server/src/http/server/app.ts'
 import type { RateLimits } from '../../packages/server/src/http/server/rate-limits.ts'
+import { requireReference } from '../../packages/server/src/job/image-reference.ts'
 import { JobChanges } from '../../packages/server/src/job/changes.ts'
 import { contextOf } from '../../packages/server/src/job/resources.ts'
 import { createLog } from '../../packages/server/src/lib/log.ts'
@@ -108,7 +109,7 @@ async function serve(kind: 'bare' | 'hardened') {
     context: () => context,
     networks: ['none'],
     capacity: () => ({ ...empty, largest: empty }),
-    checkImage: (reference) => reference,
+    checkImage: requireReference,
     logins: registryLogins(store, await openSeal(`${dataDir}/${sealFile}`), config.images),
     jobToken: notAsked,
     tokenUse,

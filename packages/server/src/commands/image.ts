@@ -3,6 +3,8 @@ import type { Command } from 'commander'
 import { pino } from 'pino'
 import type { Config } from '../configuration/config.ts'
 import type { ImageDescription, LocalImages } from '../image/store/local-images.ts'
+import { InvalidRequest } from '../job/invalid.ts'
+import { parseReference, printReference, type ImageReference } from '../job/image-reference.ts'
 import { MachineImages } from '../image/machine-images.ts'
 import type { ImageUse, Store } from '../store/store.ts'
 import { located } from './located.ts'
@@ -44,15 +46,23 @@ const openImages = (config: Config, store: Pick<Store, 'imagesInUse'>): Promise<
     ofJobs: () => store.imagesInUse(),
   })
 
+/** Parses a reference of the command line. @throws {InvalidRequest} */
+function referenceOf(text: string): ImageReference {
+  const reference = parseReference(text)
+  if ('fault' in reference) throw new InvalidRequest('reference', reference.fault, reference.hint)
+  return reference
+}
+
 /** `image load`: prints the digest. */
 async function loadImage(archive: string, options: Location & { readonly as: string }): Promise<void> {
+  const reference = referenceOf(options.as)
   const interrupted = new AbortController()
   process.once('SIGINT', () => {
     interrupted.abort(new Error('interrupted; nothing was loaded'))
   })
   await changeStore(options, { action: 'image load', subject: options.as }, async (store, config) => {
     const images = await openImages(config, store)
-    process.stdout.write(`${await images.load(archive, options.as, interrupted.signal)}\n`)
+    process.stdout.write(`${await images.load(archive, reference, interrupted.signal)}\n`)
   })
 }
 
@@ -76,9 +86,10 @@ async function listImages(options: Location & { readonly json?: true }): Promise
 
 /** `image info`: asks no registry, for who administers the machine may know of all that is on it. */
 async function imageInfo(reference: string, options: Location & { readonly json?: true }): Promise<void> {
+  const asked = referenceOf(reference)
   const { image, lastUse } = await withStore(options, async (store, config) => {
-    const [lastUse] = await store.imageUses({ image: reference })
-    return { image: await (await openImages(config, store)).describeStored(reference), lastUse }
+    const [lastUse] = await store.imageUses({ image: printReference(asked) })
+    return { image: await (await openImages(config, store)).describeStored(asked), lastUse }
   })
   if (options.json) process.stdout.write(`${JSON.stringify({ reference, ...image, lastUse }, undefined, 2)}\n`)
   else printTable(['', ''], infoRows(reference, image, lastUse))
@@ -105,7 +116,8 @@ const instant = (at: number): string => new Date(at).toISOString()
 
 /** `image rm` */
 async function removeImage(reference: string, options: Location): Promise<void> {
+  const asked = referenceOf(reference)
   await changeStore(options, { action: 'image rm', subject: reference }, async (store, config) => {
-    await (await openImages(config, store)).remove(reference)
+    await (await openImages(config, store)).remove(asked)
   })
 }

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 import type { Logger } from 'pino'
-import { isLocal, parseReference, printReference, type ImageReference } from '../job/image-reference.ts'
+import { isLocal, printReference, type ImageReference } from '../job/image-reference.ts'
 import { AccessCache } from './access/access-cache.ts'
 import { AccessGate } from './access/access-gate.ts'
 import { imageSource, type ImagePolicy } from './access/allowed.ts'
@@ -61,7 +61,7 @@ export class MachineImages implements LocalImages {
   }
 
   async prepare(
-    image: string,
+    reference: ImageReference,
     options: {
       digest?: string
       registryAuth?: string
@@ -72,7 +72,6 @@ export class MachineImages implements LocalImages {
   ): Promise<PreparedImage> {
     const { signal } = options
     signal.throwIfAborted()
-    const reference = read(image)
     // 1. The gate says which image the caller may have.
     const permission = await this.#gate.permission(reference, options)
     const { digest } = permission
@@ -81,12 +80,12 @@ export class MachineImages implements LocalImages {
       // 2. The fetcher brings it to the disk.
       if (!(await this.#store.layouts.has(digest))) await this.#fetch(reference, permission, options)
       // 3. The store unpacks it.
-      options.onProgress?.('Unpacking', `Unpacking image "${image}"`)
-      unpacked = await this.#store.unpack(digest, image, signal)
+      options.onProgress?.('Unpacking', `Unpacking image "${printReference(reference)}"`)
+      unpacked = await this.#store.unpack(digest, reference, signal)
     }
     // 4. This name may be new for a known image.
     if (!isLocal(reference)) await this.#store.addName(reference, digest, permission.registryAuth === undefined)
-    return { ...unpacked.image, reference: image }
+    return { ...unpacked.image, reference }
   }
 
   async #fetch(
@@ -108,53 +107,47 @@ export class MachineImages implements LocalImages {
     onProgress?.('Pulled', `Pulled image "${image}" in ${seconds} s, ${(sizeBytes / 1e6).toFixed(1)} MB`)
   }
 
-  async resolve(image: string, options: { registryAuth?: string; signal: AbortSignal }): Promise<string> {
-    return (await this.#gate.permission(read(image), options)).digest
+  async resolve(reference: ImageReference, options: { registryAuth?: string; signal: AbortSignal }): Promise<string> {
+    return (await this.#gate.permission(reference, options)).digest
   }
 
   async describe(
-    image: string,
+    reference: ImageReference,
     options: { registryAuth?: string | undefined; signal: AbortSignal },
   ): Promise<ImageDescription> {
-    const reference = read(image)
     const { signal } = options
     const { digest, registryAuth } = await this.#gate.permission(reference, options)
     if (await this.#store.layouts.has(digest)) return this.#store.describe(digest)
     if (isLocal(reference)) throw notInLocalStore(reference)
     const { tokenHosts = {} } = this.#policy
     const source = imageSource(reference, this.#policy)
-    return explaining({ image, registry: source.registry }, signal, async () => {
+    const image = printReference(reference)
+    return explaining({ image, registry: source.registry, host: reference.registry }, signal, async () => {
       const registry = new RegistryClient({ source, credentials: registryAuth, tokenHosts, signal })
       const { config, manifest, fits } = await readRemoteImage(registry, source.path, digest)
       return { ...config, digest, sizeBytes: storedBytes(manifest), here: false, fits }
     })
   }
 
-  async load(archive: string, as: string, signal: AbortSignal): Promise<string> {
-    const reference = read(as)
+  async load(archive: string, reference: ImageReference, signal: AbortSignal): Promise<string> {
     this.#gate.requireAllowed(reference)
     return loadArchive(archive, reference, this.#store, signal)
   }
 
-  async describeStored(image: string): Promise<ImageDescription> {
-    return this.#store.describe((await this.#store.record(read(image))).digest)
+  async describeStored(reference: ImageReference): Promise<ImageDescription> {
+    return this.#store.describe((await this.#store.record(reference)).digest)
   }
 
-  list(): Promise<readonly LocalImage[]> {
-    return this.#store.records.list()
+  async list(): Promise<readonly LocalImage[]> {
+    const records = await this.#store.records.list()
+    return records.map((record) => ({ ...record, reference: printReference(record.reference) }))
   }
 
   bytesUsed(): Promise<number> {
     return this.#store.bytesUsed()
   }
 
-  async remove(image: string): Promise<void> {
-    await this.#store.remove(read(image))
+  async remove(reference: ImageReference): Promise<void> {
+    await this.#store.remove(reference)
   }
-}
-
-function read(text: string): ImageReference {
-  const reference = parseReference(text)
-  if (!('fault' in reference)) return reference
-  throw new ImageError({ code: 'image-not-found', message: reference.fault, hint: reference.hint })
 }

@@ -9,6 +9,7 @@ import { startStallingProxy } from '../../image/testing/stalling-proxy.ts'
 import { describeExecutor } from '../executor-contract.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const reason = whyNoContainers()
 const noCgroups = 'there are no control groups here'
@@ -55,8 +56,11 @@ async function realImages(parts: AsyncDisposableStack) {
   return {
     images,
     image: busyboxReference,
-    missingImage: `${open.host}/test/nothing:1`,
-    stalledImage: `${stalling.host}/test/stalled:1`,
-    privateImage: { image: `${closed.host}/test/busybox:1`, registryAuth: `${account.user}:${account.password}` },
+    missingImage: requireReference(`${open.host}/test/nothing:1`),
+    stalledImage: requireReference(`${stalling.host}/test/stalled:1`),
+    privateImage: {
+      image: requireReference(`${closed.host}/test/busybox:1`),
+      registryAuth: `${account.user}:${account.password}`,
+    },
   }
 }

@@ -18,6 +18,7 @@ import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImage } from '../../image/store/local-images.ts'
 import { MachineImages } from '../../image/machine-images.ts'
 import { createPulls } from '../../image/fetch/pulls.ts'
+import { requireReference } from '../../job/image-reference.ts'
 import { JobChanges } from '../../job/changes.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
@@ -220,7 +221,7 @@ export async function testApp(
       },
       capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),
       checkImage: (reference) => {
-        if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
+        if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return requireReference(reference)
         throw new InvalidRequest(
           'image',
           `session image '${reference}' must come from one of [images.canfar.net]`,

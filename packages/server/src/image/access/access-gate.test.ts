@@ -12,7 +12,7 @@ import { AccessGate } from './access-gate.ts'
 
 const digest = `sha256:${'a'.repeat(64)}`
 const loaded = `sha256:${'b'.repeat(64)}`
-const signal = AbortSignal.timeout(60_000)
+const signal = AbortSignal.timeout(1_200_000)
 const basic = `Basic ${Buffer.from('ada:secret').toString('base64')}`
 
 describe('the access gate', () => {

@@ -58,7 +58,7 @@ export class AccessGate {
     const digest = wanted ?? reference.digest
     const version = digest === undefined ? { tag: reference.tag ?? 'latest' } : { digest }
     return this.#questions.join(sharingKey(JSON.stringify([image, version]), registryAuth), signal, (shared) =>
-      explaining({ image, registry: source.registry }, shared, () =>
+      explaining({ image, registry: source.registry, host: reference.registry }, shared, () =>
         permissionFor({ source, version, registryAuth }, policy, cache, shared),
       ),
     )

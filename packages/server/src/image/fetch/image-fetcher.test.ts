@@ -14,7 +14,7 @@ describe('the image fetcher', () => {
   let registry: TestRegistry
   let digest: string
   let count = 0
-  const signal = AbortSignal.timeout(120_000)
+  const signal = AbortSignal.timeout(1_200_000)
   const reference = { registry: 'images.test', path: 't/fetched', tag: '1' }
 
   before(async () => {
@@ -44,7 +44,7 @@ describe('the image fetcher', () => {
     const { store, fetcher } = await make(registry.host)
     const bytes = await fetcher.fetch(reference, { digest, registryAuth: undefined }, signal)
     assert.equal(await store.layouts.has(digest), true)
-    const record = await store.records.find('images.test/t/fetched:1')
+    const record = await store.records.find(reference)
     assert.deepEqual([record?.digest, record?.sizeBytes, record?.public], [digest, bytes, true])
     assert.deepEqual(await readdir(join(store.folder, 'temporary')), [])
   })

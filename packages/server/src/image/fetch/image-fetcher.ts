@@ -63,10 +63,10 @@ export class ImageFetcher {
     const source = imageSource(reference, policy)
     const makeRoom = (bytes: number): Promise<void> => store.collect(bytes)
     const wanted = { image, source, digest, registryAuth, tokenHosts: policy.tokenHosts, stallMilliseconds }
-    return explaining({ image, registry: source.registry }, signal, () =>
+    return explaining({ image, registry: source.registry, host: reference.registry }, signal, () =>
       temporaries.use(async (temporary) => {
         const fetched = await fetchImage({ ...wanted, makeRoom, onBytes }, layouts, temporary, signal)
-        const record = { reference: image, digest, ...fetched, public: registryAuth === undefined }
+        const record = { reference, digest, ...fetched, public: registryAuth === undefined }
         await records.write({ ...record, loadedAt: Date.now() }, temporary)
         return fetched.sizeBytes
       }),

@@ -36,7 +36,7 @@ export async function loadArchive(
       if (!fits(platform, machineArchitecture)) throw wrongPlatform(archive, [platform])
       await store.layouts.finish(layout, digest)
       const sizeBytes = storedBytes(manifest)
-      const record = { reference: printReference(reference), digest, sizeBytes, types: typesOf(labels), public: true }
+      const record = { reference, digest, sizeBytes, types: typesOf(labels), public: true }
       await store.records.write({ ...record, loadedAt: Date.now() }, temporary)
       return digest
     }),

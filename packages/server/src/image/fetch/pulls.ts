@@ -2,13 +2,14 @@ import type { Cause, ImagePull } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { ImageError } from './image-error.ts'
 import type { LocalImages } from '../store/local-images.ts'
+import { printReference, type ImageReference } from '../../job/image-reference.ts'
 
 /** Fetches that users asked for beforehand, done in the background a few at a time. They end with the server. */
 export interface Pulls {
   /** Begins, or tells of one that is under way for this user; undefined where the user has too many. */
   begin(pull: {
     readonly account: string
-    readonly reference: string
+    readonly reference: ImageReference
     readonly registryAuth?: string | undefined
   }): ImagePull | undefined
   /** How far it is; undefined where this user asked for none lately. */
@@ -23,7 +24,13 @@ const mostPerAccount = 20
 /** How long an end is told. Milliseconds. */
 const toldMilliseconds = 3_600_000
 
-type Entry = { readonly account: string; readonly registryAuth: string | undefined; endedAt?: number; pull: ImagePull }
+type Entry = {
+  readonly account: string
+  readonly reference: ImageReference
+  readonly registryAuth: string | undefined
+  endedAt?: number
+  pull: ImagePull
+}
 
 /** Makes {@link Pulls} over the images of this machine. */
 export function createPulls(
@@ -38,8 +45,7 @@ export function createPulls(
   const isUnderWay = ({ endedAt }: Entry): boolean => endedAt === undefined
 
   async function fetch(entry: Entry): Promise<void> {
-    const { reference } = entry.pull
-    const { registryAuth } = entry
+    const { reference, registryAuth } = entry
     const become = (change: Partial<ImagePull>): void => {
       entry.pull = { ...entry.pull, ...change }
     }
@@ -59,7 +65,7 @@ export function createPulls(
     } catch (error) {
       become({ state: 'failed', cause: causeOf(error) })
       if (!(error instanceof ImageError) && !closing.signal.aborted)
-        log.error({ err: error, image: reference }, 'an image could not be fetched beforehand')
+        log.error({ err: error, image: entry.pull.reference }, 'an image could not be fetched beforehand')
     }
     entry.endedAt = now()
   }
@@ -79,12 +85,13 @@ export function createPulls(
 
   return {
     begin({ account, reference, registryAuth }) {
-      const key = keyOf(account, reference)
+      const text = printReference(reference)
+      const key = keyOf(account, text)
       const known = entries.get(key)
       if (known !== undefined && isUnderWay(known)) return known.pull
       const own = [...entries.values()].filter((entry) => entry.account === account && isUnderWay(entry))
       if (own.length >= mostPerAccount) return undefined
-      const entry: Entry = { account, registryAuth, pull: { reference, state: 'waiting' } }
+      const entry: Entry = { account, reference, registryAuth, pull: { reference: text, state: 'waiting' } }
       entries.delete(key)
       entries.set(key, entry)
       next()

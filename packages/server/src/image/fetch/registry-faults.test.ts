@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ImageError } from './image-error.ts'
-import type { LocalImages } from '../store/local-images.ts'
 import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { startRecordingProxy } from '../testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
 import { startStallingProxy } from '../testing/stalling-proxy.ts'
+import { byText } from '../testing/by-text.ts'
 
-const signal = AbortSignal.timeout(300_000)
+const signal = AbortSignal.timeout(1_200_000)
 let scratch: string
 let registry: TestRegistry
 let count = 0
@@ -26,7 +26,10 @@ after(async () => {
   await rm(scratch, { recursive: true })
 })
 
-async function store(host: string, stallMilliseconds?: number): Promise<{ images: LocalImages; folder: string }> {
+async function store(
+  host: string,
+  stallMilliseconds?: number,
+): Promise<{ images: ReturnType<typeof byText>; folder: string }> {
   const folder = join(scratch, `images-${++count}`)
   const images = await MachineImages.open({
     folder,
@@ -34,7 +37,7 @@ async function store(host: string, stallMilliseconds?: number): Promise<{ images
     log: { info: () => undefined },
     ...(stallMilliseconds === undefined ? {} : { stallMilliseconds }),
   })
-  return { images, folder }
+  return { images: byText(images), folder }
 }
 
 /** Pushes an image of a layer that cannot be compressed, and returns its digest. */

@@ -8,6 +8,7 @@ import type { PreparedImage } from './local-images.ts'
 import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import type { TarEntry } from '../testing/tar.ts'
+import { byText } from '../testing/by-text.ts'
 
 const asRoot = process.geteuid?.() === 0
 const upwards = '../'.repeat(12)
@@ -31,12 +32,13 @@ describe('a hostile layer', () => {
     const archive = join(scratch, `${++count}.tar`)
     await busyboxImage({ archive, layers })
     const folder = join(scratch, `images-${count}`)
-    const images = await MachineImages.open({
+    const opened = await MachineImages.open({
       folder,
       policy: { registries: [], aliases: {}, insecure: [] },
       log: { info: () => undefined },
     })
-    const signal = AbortSignal.timeout(60_000)
+    const images = byText(opened)
+    const signal = AbortSignal.timeout(1_200_000)
     const before = await everything(scratch, folder)
     await images.load(archive, 'localhost/hostile:1', signal)
     const image = await images.prepare('localhost/hostile:1', { signal }).catch((error: unknown) => {

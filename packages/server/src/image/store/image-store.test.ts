@@ -12,7 +12,7 @@ describe('the image store', () => {
   let scratch: string
   let store: ImageStore
   let digest: string
-  const signal = AbortSignal.timeout(120_000)
+  const signal = AbortSignal.timeout(1_200_000)
   const local = (path: string, tag = '1') => ({ registry: 'localhost', path, tag })
   const isMissing = (error: unknown) => error instanceof ImageError && error.why.code === 'image-not-found'
 
@@ -33,9 +33,7 @@ describe('the image store', () => {
 
   it('describes a stored image and unpacks it once for callers at once', async () => {
     assert.deepEqual((await store.describe(digest)).cmd, ['stored'])
-    const [first, second] = await Promise.all(
-      ['x', 'y'].map((name) => store.unpack(digest, `localhost/${name}:1`, signal)),
-    )
+    const [first, second] = await Promise.all(['x', 'y'].map((name) => store.unpack(digest, local(name), signal)))
     assert.equal(first, second)
     assert.deepEqual((await store.unpacked(digest))?.image.cmd, ['stored'])
   })
@@ -45,7 +43,7 @@ describe('the image store', () => {
     assert.equal(await store.loadedDigest({ registry: 'localhost', path: 'a', digest }), digest)
     const fetched = `sha256:${'f'.repeat(64)}`
     const record = {
-      reference: 'images.test/a:1',
+      reference: { registry: 'images.test', path: 'a', tag: '1' },
       digest: fetched,
       sizeBytes: 1,
       public: false,

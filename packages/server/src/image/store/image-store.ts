@@ -1,19 +1,12 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { printReference, type ImageReference } from '../../job/image-reference.ts'
+import { isLocal, printReference, type ImageReference } from '../../job/image-reference.ts'
 import { SingleFlight } from '../../lib/single-flight.ts'
 import { typesOf } from '../catalogue/image-types.ts'
 import { explaining, ImageError } from '../fetch/image-error.ts'
 import { wrongPlatform } from '../fetch/wrong-platform.ts'
 import { fits, machineArchitecture, readConfig, storedBytes } from '../manifest.ts'
-import {
-  bytesUsed,
-  collectGarbage,
-  isLoaded,
-  usedAtWhenRemoved,
-  type ImagesOfJobs,
-  type Storage,
-} from './garbage-collection.ts'
+import { bytesUsed, collectGarbage, usedAtWhenRemoved, type ImagesOfJobs, type Storage } from './garbage-collection.ts'
 import { Layouts, readLayout } from './layouts.ts'
 import type { ImageDescription } from './local-images.ts'
 import { ImageRecords, type ImageRecord } from './records.ts'
@@ -98,8 +91,9 @@ export class ImageStore implements Storage {
     return image && fits(image.platform, machineArchitecture) ? image : undefined
   }
 
-  /** Unpacks the layout of a digest, once for all callers. @throws {ImageError} with `name` in its message */
-  unpack(digest: string, name: string, signal: AbortSignal): Promise<UnpackedImage> {
+  /** Unpacks the layout of a digest, once for all callers. @throws {ImageError} with the reference in its message */
+  unpack(digest: string, reference: ImageReference, signal: AbortSignal): Promise<UnpackedImage> {
+    const name = printReference(reference)
     return this.#unpackings.join(digest, signal, (shared) =>
       explaining({ image: name }, shared, async () => {
         const layout = this.layouts.path(digest)
@@ -131,16 +125,16 @@ export class ImageStore implements Storage {
   async loadedDigest(reference: ImageReference): Promise<string> {
     const { digest } = reference
     if (digest === undefined) {
-      const record = await this.records.find(printReference(reference))
+      const record = await this.records.find(reference)
       if (record) return record.digest
-    } else if ((await this.records.list()).some((record) => record.digest === digest && isLoaded(record.reference)))
+    } else if ((await this.records.list()).some((record) => record.digest === digest && isLocal(record.reference)))
       return digest
     throw notInLocalStore(reference)
   }
 
   /** The record of a name. @throws {ImageError} when there is none */
   async record(reference: ImageReference): Promise<ImageRecord> {
-    const record = await this.records.find(printReference(reference))
+    const record = await this.records.find(reference)
     if (record) return record
     throw new ImageError({
       code: 'image-not-found',
@@ -151,11 +145,10 @@ export class ImageStore implements Storage {
 
   /** Records a further name of a stored image, or that it is public now. */
   async addName(reference: ImageReference, digest: string, isPublic: boolean): Promise<void> {
-    const name = printReference(reference)
-    const known = await this.records.find(name)
+    const known = await this.records.find(reference)
     if ((known?.digest === digest && (known.public || !isPublic)) || !(await this.layouts.has(digest))) return
     const { sizeBytes, labels } = await this.describe(digest)
-    const record = { reference: name, digest, sizeBytes, types: typesOf(labels), public: isPublic }
+    const record = { reference, digest, sizeBytes, types: typesOf(labels), public: isPublic }
     await this.temporaries.use((temporary) => this.records.write({ ...record, loadedAt: Date.now() }, temporary))
   }
 

@@ -1,8 +1,9 @@
+import type { ImageReference } from '../../job/image-reference.ts'
 import type { ImageConfig } from '../manifest.ts'
 
 /** An image on this machine's disk, ready to be the lower layer of containers. */
 export interface PreparedImage {
-  readonly reference: string
+  readonly reference: ImageReference
   /** Digest of the manifest or index that the tag meant, `sha256:…`. */
   readonly digest: string
   /** Absolute path of the unpacked root file system. All containers of the image share it; nothing writes to it. */
@@ -34,7 +35,7 @@ export interface ImageDescription extends ImageConfig {
   readonly fits: boolean
 }
 
-/** A row of {@link LocalImages.list}. */
+/** A row of {@link LocalImages.list}, for views. */
 export interface LocalImage {
   readonly reference: string
   readonly digest: string
@@ -58,7 +59,7 @@ export interface LocalImages {
    * @throws {ImageError} when the image cannot be had; the signal's reason when aborted.
    */
   prepare(
-    reference: string,
+    reference: ImageReference,
     options: {
       digest?: string
       /** `user:password` for the image's registry. */
@@ -70,23 +71,23 @@ export interface LocalImages {
     },
   ): Promise<PreparedImage>
   /** The digest that a reference means now. @throws {ImageError} */
-  resolve(reference: string, options: { registryAuth?: string; signal: AbortSignal }): Promise<string>
+  resolve(reference: ImageReference, options: { registryAuth?: string; signal: AbortSignal }): Promise<string>
   /**
    * Puts an OCI or docker archive into the local store as `localhost/name:tag` and returns its digest. Another process may
    * call it while the server runs. @throws {ImageError}
    */
-  load(archive: string, as: string, signal: AbortSignal): Promise<string>
+  load(archive: string, as: ImageReference, signal: AbortSignal): Promise<string>
   /** Describes an image from the disk or, where it is not there, from its registry. @throws {ImageError} */
   describe(
-    reference: string,
+    reference: ImageReference,
     options: { registryAuth?: string | undefined; signal: AbortSignal },
   ): Promise<ImageDescription>
   /** Describes an image on the disk without access control, for operators. @throws {ImageError} */
-  describeStored(reference: string): Promise<ImageDescription>
+  describeStored(reference: ImageReference): Promise<ImageDescription>
   /** The local store's tags and the names of fetched images, sorted by reference. */
   list(): Promise<readonly LocalImage[]>
   /** Bytes of all images on the disk. */
   bytesUsed(): Promise<number>
   /** Removes a name; deletes the image once no other name and no container needs it. @throws {ImageError} when there is no such image */
-  remove(reference: string): Promise<void>
+  remove(reference: ImageReference): Promise<void>
 }

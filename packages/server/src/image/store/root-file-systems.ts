@@ -9,7 +9,7 @@ import { hexOf } from './records.ts'
 
 /** An unpacked image. */
 export interface UnpackedImage {
-  /** All but the reference it was asked for by. */
+  /** All but the reference of the request. */
   readonly image: Omit<PreparedImage, 'reference'>
   /** What it is made for; absent where it does not say. */
   readonly platform?: Platform

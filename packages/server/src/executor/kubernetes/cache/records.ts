@@ -9,6 +9,7 @@ import {
   stopAnnotation,
 } from '../objects/names.ts'
 import { parseQuantity } from '../objects/quantity.ts'
+import { parseReference, unknownImage, type ImageReference } from '../../../job/image-reference.ts'
 
 /** What is remembered of an object: a listing of ten thousand must not fill the memory. */
 interface Recorded {
@@ -31,8 +32,8 @@ export interface JobRecord extends Recorded {
   readonly stopSeconds: number | undefined
   /** The cause as JSON, once the platform gave the attempt up. */
   readonly cause: string | undefined
-  /** As the user wrote it. */
-  readonly image: string
+  /** {@link unknownImage} where the annotation is missing. */
+  readonly image: ImageReference
   readonly account: string
   readonly memoryLimitGb: number
 }
@@ -102,6 +103,11 @@ function recorded(object: V1Job | V1Pod | V1Node): Recorded {
 // Objects come as JSON, in which instants are text, whatever the library's types say.
 const instant = (value: unknown): number | undefined => (typeof value === 'string' ? Date.parse(value) : undefined)
 
+function imageOf(annotation = ''): ImageReference {
+  const reference = parseReference(annotation)
+  return 'fault' in reference ? unknownImage : reference
+}
+
 /** Pure. */
 export function jobRecord(job: V1Job): JobRecord {
   const { metadata = {}, spec, status } = job
@@ -117,7 +123,7 @@ export function jobRecord(job: V1Job): JobRecord {
     failed: (status?.conditions ?? []).some(({ type, status: holds }) => type === 'Failed' && holds === 'True'),
     stopSeconds: stop === undefined ? undefined : Number(stop),
     cause: annotations[causeAnnotation],
-    image: annotations[imageAnnotation] ?? '',
+    image: imageOf(annotations[imageAnnotation]),
     account: labels['canfar.net/username'] ?? '',
     memoryLimitGb: parseQuantity(spec?.template.spec?.containers[0]?.resources?.limits?.['memory']) / gib,
   }

@@ -12,11 +12,12 @@ import { createKubernetesExecutor, type KubernetesOptions } from '../kubernetes.
 import type { KubernetesApi } from '../api/api-client.ts'
 import { identitySource, type IdentitySource } from '../credentials/kubeconfig.ts'
 import { adminApi } from './admin-api.ts'
+import { printReference, requireReference } from '../../../job/image-reference.ts'
 
 /** The registry that the nodes of the test cluster fetch from (scripts/test-cluster starts it). */
 export const clusterRegistry = '127.0.0.1:5000'
 /** The image that most tests run, as their jobs write it. */
-export const busybox = `${clusterRegistry}/test/busybox:1`
+export const busybox = requireReference(`${clusterRegistry}/test/busybox:1`)
 
 /** An account of no machine, so that nothing else belongs to it. */
 export const ada: Account = {
@@ -145,7 +146,7 @@ function pushBusybox(folder: string): Promise<void> {
     const archive = join(folder, 'busybox.tar')
     await busyboxImage({ archive })
     const options = ['copy', '--quiet', '--insecure-policy', '--dest-tls-verify=false']
-    await runTool('skopeo', [...options, `oci-archive:${archive}`, `docker://${busybox}`])
+    await runTool('skopeo', [...options, `oci-archive:${archive}`, `docker://${printReference(busybox)}`])
   })()
   return pushed
 }
