@@ -13,7 +13,14 @@ import { RegistryClient } from './registry/registry-client.ts'
 import { readRemoteImage } from './registry/remote-image.ts'
 import type { ImagesOfJobs } from './store/garbage-collection.ts'
 import { ImageStore, notInLocalStore } from './store/image-store.ts'
-import type { ImageDescription, ImageProgress, LocalImage, LocalImages, PreparedImage } from './store/local-images.ts'
+import type {
+  ImageDescription,
+  ImageProgress,
+  LoadProgress,
+  LocalImage,
+  LocalImages,
+  PreparedImage,
+} from './store/local-images.ts'
 
 /** Settings of {@link MachineImages}. */
 export interface MachineImagesOptions {
@@ -129,9 +136,13 @@ export class MachineImages implements LocalImages {
     })
   }
 
-  async load(archive: string, reference: ImageReference, signal: AbortSignal): Promise<string> {
+  async load(
+    archive: string,
+    reference: ImageReference,
+    options: { signal: AbortSignal; onProgress?: LoadProgress },
+  ): Promise<string> {
     this.#gate.requireAllowed(reference)
-    return loadArchive(archive, reference, this.#store, signal)
+    return loadArchive(archive, reference, this.#store, options)
   }
 
   async describeStored(reference: ImageReference): Promise<ImageDescription> {

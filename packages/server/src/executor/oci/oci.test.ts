@@ -50,7 +50,7 @@ async function realImages(parts: AsyncDisposableStack) {
   })
   const archive = join(folder, 'busybox.tar')
   await busyboxImage({ archive, env: ['PATH=/bin'] })
-  await images.load(archive, busyboxReference, AbortSignal.timeout(60_000))
+  await images.load(archive, busyboxReference, { signal: AbortSignal.timeout(600_000) })
   await pushImage(archive, open, 'test/stalled:1')
   await pushImage(archive, closed, 'test/busybox:1', { account })
   return {

@@ -40,11 +40,13 @@ describe('a hostile layer', () => {
     const images = byText(opened)
     const signal = AbortSignal.timeout(1_200_000)
     const before = await everything(scratch, folder)
-    await images.load(archive, 'localhost/hostile:1', signal)
-    const image = await images.prepare('localhost/hostile:1', { signal }).catch((error: unknown) => {
-      if (error instanceof ImageError && error.why.code === 'image-invalid') return undefined
-      throw error
-    })
+    const image = await images
+      .load(archive, 'localhost/hostile:1', signal)
+      .then(() => images.prepare('localhost/hostile:1', { signal }))
+      .catch((error: unknown) => {
+        if (error instanceof ImageError && error.why.code === 'image-invalid') return undefined
+        throw error
+      })
     assert.deepEqual(await everything(scratch, folder), before, 'something outside the store changed')
     assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'grants', 'layouts', 'records', 'roots', 'temporary'])
     assert.deepEqual(await readdir(join(folder, 'temporary')), [])

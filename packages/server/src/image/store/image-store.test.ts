@@ -27,7 +27,7 @@ describe('the image store', () => {
     })
     const archive = join(scratch, 'a.tar')
     digest = await busyboxImage({ archive, cmd: ['stored'] })
-    await loadArchive(archive, local('a'), store, signal)
+    await loadArchive(archive, local('a'), store, { signal })
   })
   after(() => rm(scratch, { recursive: true }))
 

@@ -23,6 +23,9 @@ export interface PreparedImage {
 /** Receives the steps of {@link LocalImages.prepare}, with the reasons that Kubernetes gives its events. */
 export type ImageProgress = (reason: 'Pulling' | 'Pulled' | 'Unpacking', message: string) => void
 
+/** Receives the steps of {@link LocalImages.load}. */
+export type LoadProgress = (step: 'Loading' | 'Unpacking', message: string) => void
+
 /** What is known of an image without running it. */
 export interface ImageDescription extends ImageConfig {
   /** Of the manifest or index that the tag means now. */
@@ -73,10 +76,14 @@ export interface LocalImages {
   /** The digest that a reference means now. @throws {ImageError} */
   resolve(reference: ImageReference, options: { registryAuth?: string; signal: AbortSignal }): Promise<string>
   /**
-   * Puts an OCI or docker archive into the local store as `localhost/name:tag` and returns its digest. Another process may
-   * call it while the server runs. @throws {ImageError}
+   * Puts an OCI or docker archive into the local store as `localhost/name:tag`, unpacked, and returns its digest. Another
+   * process may call it while the server runs. A load that fails or is interrupted adds nothing. @throws {ImageError}
    */
-  load(archive: string, as: ImageReference, signal: AbortSignal): Promise<string>
+  load(
+    archive: string,
+    as: ImageReference,
+    options: { signal: AbortSignal; onProgress?: LoadProgress },
+  ): Promise<string>
   /** Describes an image from the disk or, where it is not there, from its registry. @throws {ImageError} */
   describe(
     reference: ImageReference,

@@ -16,7 +16,7 @@ const program = (folder: string, archive: string): string => `
   import { MachineImages } from ${JSON.stringify(new URL('../machine-images.ts', import.meta.url).href)}
   const signal = AbortSignal.timeout(1_200_000)
   const images = await MachineImages.open({ folder: ${JSON.stringify(folder)}, policy: { registries: [], aliases: {}, insecure: [] }, log: console })
-  await images.load(${JSON.stringify(archive)}, { registry: 'localhost', path: 'a', tag: '1' }, signal)
+  await images.load(${JSON.stringify(archive)}, { registry: 'localhost', path: 'a', tag: '1' }, { signal })
   console.log(JSON.stringify(await images.prepare({ registry: 'localhost', path: 'a', tag: '1' }, { signal })))
   const { removeTree } = await import(${JSON.stringify(new URL('temporaries.ts', import.meta.url).href)})
   await removeTree(${JSON.stringify(join(folder, 'roots'))})`

@@ -11,7 +11,7 @@ export function byText(images: LocalImages) {
     describe: (image: string, options: Parameters<LocalImages['describe']>[1]) =>
       images.describe(requireReference(image), options),
     describeStored: (image: string) => images.describeStored(requireReference(image)),
-    load: (archive: string, as: string, signal: AbortSignal) => images.load(archive, requireReference(as), signal),
+    load: (archive: string, as: string, signal: AbortSignal) => images.load(archive, requireReference(as), { signal }),
     remove: (image: string) => images.remove(requireReference(image)),
     list: () => images.list(),
     bytesUsed: () => images.bytesUsed(),
