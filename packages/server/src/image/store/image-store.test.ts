@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -66,6 +66,30 @@ describe('the image store', () => {
     const missing = { registry: 'images.test', path: 'c', tag: '1' }
     await store.addName(missing, `sha256:${'e'.repeat(64)}`, true)
     await assert.rejects(store.record(missing), isMissing)
+  })
+
+  it('removes blobs at opening that a killed process left and no layout uses', async () => {
+    const pool = join(store.folder, 'blobs')
+    const before = await readdir(pool)
+    await writeFile(join(pool, 'left'), 'x')
+    await ImageStore.open({
+      folder: store.folder,
+      log: { info: () => undefined },
+      limitBytes: 2 ** 40,
+      ofJobs: async () => [],
+    })
+    assert.deepEqual((await readdir(pool)).sort(), before.sort())
+  })
+
+  it('counts an image that another process deleted no more', async () => {
+    const folder = join(scratch, 'counted')
+    const options = { folder, log: { info: () => undefined }, limitBytes: undefined, ofJobs: async () => [] }
+    const counting = await ImageStore.open(options)
+    await loadArchive(join(scratch, 'a.tar'), local('a'), counting, { signal })
+    const withRoot = await counting.bytesUsed()
+    await rm(counting.roots.path(digest), { recursive: true })
+    assert.ok((await counting.bytesUsed()) < withRoot)
+    assert.equal(await counting.unpacked(digest), undefined)
   })
 
   it('refuses a folder with a colon in its path', async () => {

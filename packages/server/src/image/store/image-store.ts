@@ -58,6 +58,8 @@ export class ImageStore implements Storage {
     await store.layouts.open()
     await store.roots.open()
     await store.temporaries.open()
+    // A process that was killed between two steps may have left blobs that no layout uses.
+    await store.layouts.sweep()
     await store.collect()
     return store
   }
