@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
@@ -50,7 +50,7 @@ describe('an image that is loaded from an archive', () => {
     const folder = join(scratch, `bin-${++count}`)
     await mkdir(folder)
     const pipe = join(folder, 'unpacking')
-    execFileSync('mkfifo', [pipe, join(folder, 'never')])
+    await runTool('mkfifo', [pipe, join(folder, 'never')])
     await writeFile(
       join(folder, 'umoci'),
       `#!/bin/sh\necho unpacking > ${pipe}\nread line < ${join(folder, 'never')}\n`,

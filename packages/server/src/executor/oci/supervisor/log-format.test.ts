@@ -39,7 +39,7 @@ describe('the log that supervise.pl writes', () => {
   afterEach(() => rm(folder, { recursive: true }))
 
   async function write(
-    stream: Buffer,
+    stream: string,
     { limit, chunk = 65_536, lost = 0, end }: { limit: number; chunk?: number; lost?: number; end: 'finish' | 'leave' },
   ): Promise<number[]> {
     const program = join(folder, 'log.pl')
@@ -62,10 +62,8 @@ describe('the log that supervise.pl writes', () => {
     // A line break anywhere, so that the head ends a line or does not.
     period: fc.integer({ min: 1, max: 40 }),
   })
-  const streamOf = (length: number, period: number): Buffer =>
-    Buffer.from(
-      Array.from({ length }, (_, i) => (i % period === 0 ? '\n' : String.fromCodePoint(97 + (i % 26)))).join(''),
-    )
+  const streamOf = (length: number, period: number): string =>
+    Array.from({ length }, (_, i) => (i % period === 0 ? '\n' : String.fromCodePoint(97 + (i % 26)))).join('')
 
   it('has the segments, limits and the mark of the format while the attempt runs', async () => {
     await fc.assert(
@@ -87,9 +85,9 @@ describe('the log that supervise.pl writes', () => {
         assert.ok(kept < tailBytes + 2 * segmentBytes)
         assert.equal((await stat(join(folder, attempt, logFile))).size, Math.min(length, headBytes))
         const gapBytes = length - Math.min(length, headBytes) - kept
-        const afterLine = stream[headBytes - 1] === 10
+        const afterLine = stream[headBytes - 1] === '\n'
         const mark = gapBytes === 0 ? '' : gapMark({ gapBytes, limitBytes: limit, afterLine })
-        const expected = `${stream.subarray(0, headBytes)}${mark}${stream.subarray(length - kept)}`
+        const expected = `${stream.slice(0, headBytes)}${mark}${stream.slice(length - kept)}`
         assert.equal(await read(limit), expected)
       }),
       { numRuns: 60 },
@@ -104,10 +102,10 @@ describe('the log that supervise.pl writes', () => {
         const { headBytes, tailBytes } = logLimits(limit)
         const gapBytes = Math.max(0, length - headBytes - tailBytes)
         const mark =
-          gapBytes === 0 ? '' : gapMark({ gapBytes, limitBytes: limit, afterLine: stream[headBytes - 1] === 10 })
-        const tail = gapBytes === 0 ? stream.subarray(headBytes) : stream.subarray(length - tailBytes)
+          gapBytes === 0 ? '' : gapMark({ gapBytes, limitBytes: limit, afterLine: stream[headBytes - 1] === '\n' })
+        const tail = gapBytes === 0 ? stream.slice(headBytes) : stream.slice(length - tailBytes)
         const log = await readFile(join(folder, attempt, logFile), 'utf8')
-        assert.equal(log, `${stream.subarray(0, headBytes)}${mark}${tail}`)
+        assert.equal(log, `${stream.slice(0, headBytes)}${mark}${tail}`)
         assert.equal(logDropped, gapBytes)
         assert.equal(logLine, Buffer.byteLength(mark))
         if (length > headBytes) assert.equal(logHead, headBytes)
@@ -119,14 +117,14 @@ describe('the log that supervise.pl writes', () => {
 
   it('writes a limit of whole mebibytes as MiB', async () => {
     const limit = 2 ** 20
-    const stream = Buffer.alloc(limit + 5, 'x')
+    const stream = 'x'.repeat(limit + 5)
     await write(stream, { limit, end: 'finish' })
     const log = await readFile(join(folder, attempt, logFile), 'utf8')
     assert.ok(log.includes(gapMark({ gapBytes: 5, limitBytes: limit, afterLine: false })))
   })
 
   it('has the line of the format in the place of bytes that the disk had no room for', async () => {
-    await write(Buffer.from('after'), { limit: 1000, lost: 17, end: 'finish' })
+    await write('after', { limit: 1000, lost: 17, end: 'finish' })
     assert.equal(await readFile(join(folder, attempt, logFile), 'utf8'), `${lostMark(17)}after`)
   })
 })
