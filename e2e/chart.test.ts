@@ -147,7 +147,7 @@ describe('the Helm chart', () => {
         jobId: 'k3x9a0qz',
         name: 'fit-orbits',
         account: { name: 'ada', uid: 20_000, gid: 20_000, groups: [] },
-        image: 'localhost:5000/astro/fit:1',
+        image: { registry: 'localhost:5000', path: 'astro/fit', tag: '1' },
         env: {},
         resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
         graceSeconds: 30,

@@ -17,6 +17,7 @@ import { openAuditTrail, type AuditTrail } from '../../packages/server/src/audit
 import { readConfig } from '../../packages/server/src/configuration/read.ts'
 import { createApp, type Dependencies } from '../../packages/server/src/http/server/app.ts'
 import type { RateLimits } from '../../packages/server/src/http/server/rate-limits.ts'
+import { requireReference } from '../../packages/server/src/job/image-reference.ts'
 import { contextOf } from '../../packages/server/src/job/resources.ts'
 import { createLog } from '../../packages/server/src/lib/log.ts'
 import { createMetrics, type Metrics } from '../../packages/server/src/metrics/metrics.ts'
@@ -91,7 +92,7 @@ async function serve(kind: 'bare' | 'hardened') {
     executor: {},
     context: () => context,
     networks: ['none'],
-    checkImage: (reference) => reference,
+    checkImage: requireReference,
     logins,
     jobToken: notAsked,
     queue: { admit: () => nothing },
@@ -120,7 +121,7 @@ async function serve(kind: 'bare' | 'hardened') {
     context: () => context,
     networks: ['none'],
     capacity: () => ({ ...empty, largest: empty }),
-    checkImage: (reference) => reference,
+    checkImage: requireReference,
     logins,
     jobToken: notAsked,
     tokenUse,

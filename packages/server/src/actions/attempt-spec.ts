@@ -2,6 +2,7 @@ import { accountFor } from '../access/accounts.ts'
 import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { AttemptSpec } from '../executor/executor.ts'
 import { platformEnvironment } from '../job/environment.ts'
+import { requireReference } from '../job/image-reference.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { classOf } from '../scheduler/cache/lane.ts'
 import { needsOf } from '../scheduler/cache/planned-job.ts'
@@ -29,7 +30,8 @@ export async function attemptSpec(
     readonly policy: Pick<Policy, 'classes'>
   },
 ): Promise<AttemptSpec> {
-  const [account, registryAuth] = await Promise.all([store.account(job.owner), logins.ofJob(job)])
+  const image = requireReference(job.image)
+  const [account, registryAuth] = await Promise.all([store.account(job.owner), logins.ofJob(job, image)])
   if (account === undefined) throw new Error(`its owner ${job.owner} is no user of the platform any more`)
   const network = job.network ?? defaultNetwork
   return {
@@ -37,7 +39,7 @@ export async function attemptSpec(
     jobId: job.id,
     name: job.name,
     account: accountFor(account),
-    image: job.image,
+    image,
     ...(job.imageDigest === undefined ? {} : { imageDigest: job.imageDigest }),
     ...(job.cmd === undefined ? {} : { cmd: job.cmd }),
     ...(job.args === undefined ? {} : { args: job.args }),

@@ -5,6 +5,7 @@ import { jobTokenScopes, tokensOfJobs } from '../access/token-rules.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Executor } from '../executor/executor.ts'
 import { newJobId } from '../job/ids.ts'
+import { printReference, type ImageReference } from '../job/image-reference.ts'
 import { InvalidRequest } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
 import type { NewJob } from '../job/job.ts'
@@ -19,8 +20,8 @@ export interface SubmitDependencies {
   readonly context: () => PlatformContext
   /** The networks that a job may ask for. */
   readonly networks: readonly Network[]
-  /** The image reference in full. @throws {InvalidRequest} where it is none, or not allowed. */
-  readonly checkImage: (reference: string) => string
+  /** Parses an image reference. @throws {InvalidRequest} where the text is none, or the image is not allowed. */
+  readonly checkImage: (reference: string) => ImageReference
   readonly logins: Pick<RegistryLogins, 'sealFor'>
   /** The token that a job carries. */
   readonly jobToken: (jobId: string) => string
@@ -38,7 +39,8 @@ export interface SubmitDependencies {
 /** What is to be submitted, and for whom. */
 export interface Submission {
   readonly caller: Caller
-  readonly request: JobRequest
+  /** `image` is text where the caller has not parsed and checked it yet. */
+  readonly request: Omit<JobRequest, 'image'> & { readonly image: string | ImageReference }
   /** `user:password` for the image's registry. */
   readonly registryAuth?: string | undefined
   readonly idempotency?: IdempotencyKey | undefined
@@ -77,7 +79,7 @@ export function submitter(dependencies: SubmitDependencies): Submit {
 
   async function submitNew({ caller, request, registryAuth, idempotency, audit }: Submission): Promise<SubmitOutcome> {
     const now = dependencies.now()
-    const image = dependencies.checkImage(request.image)
+    const image = typeof request.image === 'string' ? dependencies.checkImage(request.image) : request.image
     checkNetwork(request.network, dependencies.networks)
     checkSize(request)
     if (request.signal !== undefined && dependencies.executor.signal === undefined) {
@@ -88,7 +90,7 @@ export function submitter(dependencies: SubmitDependencies): Submit {
       )
     }
     const jobs = jobsOf(
-      { ...request, image },
+      { ...request, image: printReference(image) },
       {
         owner: caller.account,
         context: dependencies.context(),
@@ -126,7 +128,7 @@ export function submitter(dependencies: SubmitDependencies): Submit {
 }
 
 /** @throws {InvalidRequest} where few bytes in many replicas would become many. */
-function checkSize({ cmd, args, env, replicas = 1 }: JobRequest): void {
+function checkSize({ cmd, args, env, replicas = 1 }: Submission['request']): void {
   if (replicas === 1) return
   const each = Buffer.byteLength(JSON.stringify([cmd, args, env]))
   if (each * replicas <= mostBytes) return

@@ -2,18 +2,22 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { pino } from 'pino'
 import type { Config } from '../configuration/config.ts'
+import { ImageError } from '../image/fetch/image-error.ts'
+import { MachineImages } from '../image/machine-images.ts'
 import type { ImageDescription, LocalImages } from '../image/store/local-images.ts'
-import { openLocalImages } from '../image/store/open-local-images.ts'
+import { parseReference, printReference, type ImageReference } from '../job/image-reference.ts'
+import { InvalidRequest } from '../job/invalid.ts'
 import type { ImageUse, Store } from '../store/store.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
+import { createProgress } from './output/progress.ts'
 import { printTable } from './output/table.ts'
 
 /** Defines the commands under `image`. */
 export function define(image: Command): void {
   located(image.command('load <archive>'))
-    .description('put an OCI or docker archive into the local store')
-    .requiredOption('--as <reference>', 'what jobs call it: localhost/NAME:TAG')
+    .description('put an OCI or docker archive into the local store, unpacked, so that jobs start at once')
+    .requiredOption('--as <reference>', 'the name that jobs use: localhost/NAME:TAG')
     .addHelpText(
       'after',
       '\nExample:\n  science-platform image load image.tar --as localhost/astro/source-extractor:1 --data DIR',
@@ -25,35 +29,65 @@ export function define(image: Command): void {
     .option('--json', 'as JSON')
     .action(listImages)
   located(image.command('info <reference>'))
-    .description('what an image on this machine is made of, and who ran it last')
+    .description('show what an image on this machine contains, and the last job that ran it')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  science-platform image info localhost/astro/source-extractor:1 --data DIR')
     .action(imageInfo)
   located(image.command('rm <reference>'))
-    .description('forget an image; what running jobs need stays until they have ended')
+    .description('remove an image; a running job keeps it until the job ends')
     .addHelpText('after', '\nExample:\n  science-platform image rm localhost/astro/source-extractor:1 --data DIR')
     .action(removeImage)
 }
 
-/** No limit is given, so that nothing goes but what nobody needs: making room is for the server. */
+/** Without a limit, so that a command deletes unused images alone: the server makes room. */
 const openImages = (config: Config, store: Pick<Store, 'imagesInUse'>): Promise<LocalImages> =>
-  openLocalImages({
+  MachineImages.open({
     folder: join(config.dataDir, 'images'),
     policy: config.images,
     log: pino({ level: 'silent' }),
     ofJobs: () => store.imagesInUse(),
   })
 
-/** `image load`: prints the digest. */
+/** Parses a reference of the command line. @throws {InvalidRequest} */
+function referenceOf(text: string): ImageReference {
+  const reference = parseReference(text)
+  if ('fault' in reference) throw new InvalidRequest('reference', reference.fault, reference.hint)
+  return reference
+}
+
+/** Does work on images. What the images refuse becomes an error that the command line prints with its hint. */
+async function withHints<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error
+    throw new InvalidRequest('image', error.why.message, error.why.hint ?? 'See docs/images.md.')
+  }
+}
+
+/** `image load`: prints the digest on standard output and the steps on standard error. */
 async function loadImage(archive: string, options: Location & { readonly as: string }): Promise<void> {
+  const reference = referenceOf(options.as)
   const interrupted = new AbortController()
-  process.once('SIGINT', () => {
-    interrupted.abort(new Error('interrupted; nothing was loaded'))
-  })
-  await changeStore(options, { action: 'image load', subject: options.as }, async (store, config) => {
-    const images = await openImages(config, store)
-    process.stdout.write(`${await images.load(archive, options.as, interrupted.signal)}\n`)
-  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.once(signal, () => {
+      interrupted.abort(new Error('interrupted; nothing was loaded'))
+    })
+  const progress = createProgress()
+  try {
+    await changeStore(options, { action: 'image load', subject: options.as }, async (store, config) => {
+      const images = await openImages(config, store)
+      const onProgress = (_step: string, message: string): void => {
+        progress.show(message)
+      }
+      const loading = images.load(archive, reference, { signal: interrupted.signal, onProgress })
+      const digest = await withHints(loading)
+      progress.end()
+      process.stdout.write(`${digest}\n`)
+    })
+  } finally {
+    progress.end()
+  }
 }
 
 /** `image list` */
@@ -74,11 +108,14 @@ async function listImages(options: Location & { readonly json?: true }): Promise
   )
 }
 
-/** `image info`: asks no registry, for who administers the machine may know of all that is on it. */
-async function imageInfo(reference: string, options: Location & { readonly json?: true }): Promise<void> {
+/** `image info`: contacts no registry, since an administrator of the machine may read all of its images. */
+async function imageInfo(text: string, options: Location & { readonly json?: true }): Promise<void> {
+  const asked = referenceOf(text)
+  const reference = printReference(asked)
   const { image, lastUse } = await withStore(options, async (store, config) => {
     const [lastUse] = await store.imageUses({ image: reference })
-    return { image: await (await openImages(config, store)).describeStored(reference), lastUse }
+    const images = await openImages(config, store)
+    return { image: await withHints(images.describeStored(asked)), lastUse }
   })
   if (options.json) process.stdout.write(`${JSON.stringify({ reference, ...image, lastUse }, undefined, 2)}\n`)
   else printTable(['', ''], infoRows(reference, image, lastUse))
@@ -89,10 +126,10 @@ function infoRows(reference: string, image: ImageDescription, lastUse: ImageUse 
   return [
     ['image', reference],
     ['digest', digest],
-    ['made for', platform === undefined ? 'it does not say' : `${platform.os}/${platform.architecture}`],
+    ['made for', platform === undefined ? 'not stated' : `${platform.os}/${platform.architecture}`],
     ['size', `${mebibytes(sizeBytes)} MiB, compressed`],
-    ['built', createdAt ?? 'it does not say'],
-    ['last run', lastUse === undefined ? 'by no job that is known' : `${instant(lastUse.at)} by ${lastUse.account}`],
+    ['built', createdAt ?? 'not stated'],
+    ['last run', lastUse === undefined ? 'by no known job' : `${instant(lastUse.at)} by ${lastUse.account}`],
     ['entry point', JSON.stringify(entrypoint)],
     ['command', JSON.stringify(cmd)],
     ['folder', workingDir],
@@ -106,8 +143,10 @@ const mebibytes = (bytes: number): string => (bytes / 1024 ** 2).toFixed(1)
 const instant = (at: number): string => new Date(at).toISOString()
 
 /** `image rm` */
-async function removeImage(reference: string, options: Location): Promise<void> {
-  await changeStore(options, { action: 'image rm', subject: reference }, async (store, config) => {
-    await (await openImages(config, store)).remove(reference)
+async function removeImage(text: string, options: Location): Promise<void> {
+  const reference = referenceOf(text)
+  await changeStore(options, { action: 'image rm', subject: text }, async (store, config) => {
+    const images = await openImages(config, store)
+    await withHints(images.remove(reference))
   })
 }

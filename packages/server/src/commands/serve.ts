@@ -18,11 +18,12 @@ import { JobWatch } from '../actions/job-watch.ts'
 import { refuseMalformed } from '../http/server/client-error.ts'
 import { arrivalCheckMs, arrivalMs, headArrivalMs, readHeadLimit } from '../http/server/request-limits.ts'
 import { openCatalogue } from '../image/catalogue/catalogue.ts'
-import { openLocalImages } from '../image/store/open-local-images.ts'
+import { MachineImages } from '../image/machine-images.ts'
 import { createPulls } from '../image/fetch/pulls.ts'
 import { requireAllowed } from '../image/access/require-allowed.ts'
 import { storeLimit } from '../image/store/store-limit.ts'
 import { openLog, type LogFormat } from '../lib/log.ts'
+import type { ImageReference } from '../job/image-reference.ts'
 import { offeredCapacity } from '../job/offered-capacity.ts'
 import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../actions/retention.ts'
@@ -128,7 +129,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const tokenUse = openTokenUse(store, log)
   parts.defer(() => tokenUse.close())
   const imagesFolder = join(dataDir, 'images')
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder: imagesFolder,
     policy: config.images,
     log,
@@ -193,7 +194,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     return offered
   }
   const context = () => contextOf(capacity().largest, config.limits.interactive)
-  const checkImage = (reference: string): string => requireAllowed(reference, config.images)
+  const checkImage = (reference: string): ImageReference => requireAllowed(reference, config.images)
   const watch = new JobWatch(changes)
   parts.defer(() => {
     watch.close()

@@ -1,6 +1,7 @@
 import type { Cause } from '@science-platform/contract'
 import { constants } from 'node:os'
 import type { AttemptSpec } from './executor.ts'
+import { printReference } from '../job/image-reference.ts'
 
 /** Why a command ended by itself or by a signal that nobody here sent, in words. Pure. */
 export function causeOfExit(exitCode: number): Cause {
@@ -56,7 +57,7 @@ export function notRunnable(program: string, reason: string, { image, account }:
   if (/no such file/i.test(reason) || /not found/i.test(reason))
     return {
       code: 'command-not-found',
-      message: `There is no program ${program} in the image ${image}.`,
+      message: `There is no program ${program} in the image ${printReference(image)}.`,
       hint: program.includes(' ')
         ? 'The name holds blanks: give the program and its arguments apart.'
         : 'Check the spelling and the path. A script also needs the interpreter that its first line names.',

@@ -15,16 +15,17 @@ import {
   type BehaviourOf,
   type Step,
 } from './simulated/behaviour.ts'
+import type { ImageReference } from '../job/image-reference.ts'
 
 /** An executor to be held to the contract, open, and what the suite needs to use it. */
 export interface ExecutorUnderTest {
   readonly executor: Executor
   /** An image with a POSIX shell at /bin/sh and the usual small programs; its PATH has them. */
-  readonly image: string
+  readonly image: ImageReference
   /** An image that does not exist. */
-  readonly missingImage: string
+  readonly missingImage: ImageReference
   /** An image whose fetch never ends by itself; undefined where that cannot be had. */
-  readonly stalledImage?: string
+  readonly stalledImage?: ImageReference
   /** Whether output passes through a log of lines, one stream each for stdout and stderr: their order, and a CR before a newline, are lost. @defaultValue false */
   readonly logOfLines?: boolean
   /** Why a grace period that has begun cannot be shortened; undefined where it can. */
@@ -36,7 +37,7 @@ export interface ExecutorUnderTest {
   /** Seconds within which it is known what an attempt uses. @defaultValue 5 */
   readonly usageAfterSeconds?: number
   /** An image that takes credentials, `user:password`; undefined where there is none. */
-  readonly privateImage?: { readonly image: string; readonly registryAuth: string }
+  readonly privateImage?: { readonly image: ImageReference; readonly registryAuth: string }
   /** Why nothing can be said here of what only a container has: folders, accounts, names; undefined where it can. */
   readonly whyNoContainers?: string
   /** Has an attempt do as its script does, before it is started, where there is no shell to run it. */

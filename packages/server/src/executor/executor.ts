@@ -1,4 +1,5 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
+import type { ImageReference } from '../job/image-reference.ts'
 
 /** The account a job runs as. Ids are POSIX ids; they decide what it may read and write under `/arc`. */
 export interface Account {
@@ -16,7 +17,7 @@ export interface AttemptSpec {
   readonly jobId: string
   readonly name: string
   readonly account: Account
-  readonly image: string
+  readonly image: ImageReference
   /** Known once the image was resolved; later attempts and siblings run the very same image. */
   readonly imageDigest?: string
   /** Replaces the image's entry point. */

@@ -47,7 +47,7 @@ describe('a reference', () => {
       ['a.b/c//d', /bad part ''/, /lower-case/],
       ['a.b/../etc', /bad part '\.\.'/, /lower-case/],
       ['a.b/c:', /bad tag ''/, /1 to 128/],
-      ['a.b/c:-x', /bad tag '-x'/, /starts with/],
+      ['a.b/c:-x', /bad tag '-x'/, /does not start with/],
       ['a.b/c:d:e', /bad tag 'd:e'/, /1 to 128/],
       ['a.b/c@sha256:12', /digest that is not/, /Copy the digest/],
       ['a.b:99999/c', /registry 'a\.b:99999'/, /host/],

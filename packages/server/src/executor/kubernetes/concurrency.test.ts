@@ -7,6 +7,7 @@ import { queryObjects } from 'node:v8'
 import { pino } from 'pino'
 import type { AttemptSpec, Executor, Observed } from '../executor.ts'
 import { Attempt } from './attempt/attempt.ts'
+import { requireReference } from '../../job/image-reference.ts'
 import { createKubernetesExecutor } from './kubernetes.ts'
 import { attemptLabel, containerName, finalizer } from './objects/names.ts'
 import { SimulatedApiServer } from './testing/simulated-api-server.ts'
@@ -18,7 +19,7 @@ const spec = (id: string): AttemptSpec => ({
   jobId: id.replace(/-.*/, ''),
   name: 'test',
   account: { name: 'ada', uid: 52_001, gid: 52_001, groups: [] },
-  image: 'registry.example/test:1',
+  image: requireReference('registry.example/test:1'),
   env: {},
   resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
   graceSeconds: 30,

@@ -3,6 +3,7 @@ import { busyboxImage } from '../../image/testing/busybox-image.ts'
 import { pushImage, startRegistry } from '../../image/testing/registry.ts'
 import { describeExecutor } from '../executor-contract.ts'
 import { ada, busybox, clusterRegistry, silentServer, TestCluster, whyNoCluster } from './testing/test-cluster.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const reason = whyNoCluster()
 if (reason === undefined)
@@ -16,15 +17,15 @@ if (reason === undefined)
     return {
       executor: cluster.executor,
       image: busybox,
-      missingImage: `${clusterRegistry}/test/nothing:1`,
-      stalledImage: `${silent.host}/test/stalled:1`,
+      missingImage: requireReference(`${clusterRegistry}/test/nothing:1`),
+      stalledImage: requireReference(`${silent.host}/test/stalled:1`),
       logOfLines: true,
       instantMs: 1000,
       // The executor samples every 15 s, and the kubelet every 10 to 20 s.
       usageAfterSeconds: 45,
       whyNotShorter: 'containerd 1.6 does not shorten a grace period',
       privateImage: {
-        image: `${registry.host}/private/busybox:1`,
+        image: requireReference(`${registry.host}/private/busybox:1`),
         registryAuth: `${account.user}:${account.password}`,
       },
       account: ada,

@@ -1,44 +1,54 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { LogRange } from '../executor.ts'
 import { ifThere, isMissing } from '../../lib/files.ts'
+import type { LogRange } from '../executor.ts'
+import { endsLine } from './line-end.ts'
+import { gapMark, logFile, logLimits, segmentFile, segmentStart } from './log-format.ts'
 import {
   finishedOffset,
   livePieces,
-  segmentStart,
   slicePieces,
   totalLength,
   wholeLog,
   type Joined,
+  type MarkOf,
   type Piece,
   type Segment,
 } from './log-view.ts'
 
-/** Where logs are: those of attempts in a folder each, those of forgotten ones beside each other. */
+/** Where logs are: `attempts` has a folder for each attempt, `logs` the logs of attempts that the executor has forgotten. */
 export interface LogFolders {
   readonly attempts: string
   readonly logs: string
 }
 
-/** What a reader must know of a running attempt to read its log. */
+/** What a reader must know of a running attempt. */
 export interface RunningLog {
   /** Bytes of output kept at most. */
   readonly logLimitBytes: number
   /** How the log was joined, once the attempt has ended. */
   readonly joined: Joined | undefined
-  /** Resolves when something about the attempt changed, or at the latest after a second; rejects when aborted. */
+  /** Resolves when the attempt has changed, or after a second at the latest; rejects when aborted. */
   readonly changed: (signal: AbortSignal) => Promise<void>
-  /** To be called when the attempt's files changed. */
+  /** The reader calls it when the attempt's files have changed. */
   readonly wake: () => void
 }
 
-/** The logs of all attempts, running, ended and forgotten. */
+/** The files of a running attempt's log at one moment. */
+interface LiveLog {
+  readonly headSize: number
+  readonly segments: readonly Segment[]
+  /** Whether the head ends with a whole line; asked only where a gap follows it. */
+  readonly headEndsLine: boolean
+}
+
+/** The logs of all attempts: running, ended and forgotten. */
 export class AttemptLogs {
   readonly #folders: LogFolders
   readonly #runningLog: (attemptId: string) => RunningLog | undefined
 
-  /** @param runningLog says of an attempt that has not ended what must be known of it. */
+  /** @param runningLog looks up an attempt that has not ended */
   constructor(folders: LogFolders, runningLog: (attemptId: string) => RunningLog | undefined) {
     this.#folders = folders
     this.#runningLog = runningLog
@@ -55,7 +65,7 @@ export class AttemptLogs {
     return this.#read(attemptId, range, this.#runningLog(attemptId))
   }
 
-  /** The output from a place in the stream on, until the attempt has ended or the signal. */
+  /** The output from a place in the stream on, until the attempt ends or the signal aborts. */
   follow(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const running = this.#runningLog(attemptId)
     return running === undefined
@@ -78,15 +88,17 @@ export class AttemptLogs {
   ): AsyncIterable<Uint8Array> {
     const folder = join(this.#folders.attempts, attemptId)
     let position = start
+    let endsLine = true
     let watcher: FSWatcher | undefined
     try {
       while (!signal.aborted && running.joined === undefined) {
         watcher ??= watchFolder(folder, running.wake)
-        // Asked for before reading, so that what comes while reading is not missed.
+        // Requested before reading, so that no change during the read is missed.
         const changed = running.changed(signal)
         changed.catch(() => undefined) // awaited below, unless reading fails first
-        for await (const { bytes, next } of this.#rest(attemptId, position, running)) {
+        for await (const { bytes, next } of this.#rest(attemptId, { position, endsLine }, running)) {
           position = next
+          endsLine = bytes.at(-1) === 10
           yield bytes
           if (signal.aborted) return
         }
@@ -101,23 +113,25 @@ export class AttemptLogs {
     yield* this.#read(attemptId, { start: finishedOffset(position, running.joined ?? {}) }, undefined)
   }
 
-  /** Deletes what there is of a log. */
+  /** Deletes what is left of a log. */
   async delete(attemptId: string): Promise<void> {
     const folder = join(this.#folders.attempts, attemptId)
     await rm(join(this.#folders.logs, `${attemptId}.log`), { force: true })
-    await rm(join(folder, 'log'), { force: true })
+    await rm(join(folder, logFile), { force: true })
   }
 
-  /** What there is beyond a position of the stream of a running attempt, with the position after it. */
+  /** The bytes of a running attempt beyond a position of the stream, each with the position after it. */
   async *#rest(
     attemptId: string,
-    position: number,
+    { position, endsLine: readerEndsLine }: { readonly position: number; readonly endsLine: boolean },
     running: RunningLog,
   ): AsyncIterable<{ bytes: Uint8Array; next: number }> {
-    const found = await this.#liveSegments(attemptId, running)
+    const found = await this.#liveLog(attemptId, running)
     if (found === undefined) return
+    const { headSize, segments, headEndsLine } = found
+    const markOf = markAfter(running, position <= headSize ? headEndsLine : readerEndsLine)
     let next = position
-    for (const piece of livePieces(found.headSize, found.segments, position)) {
+    for (const piece of livePieces(headSize, segments, position, markOf)) {
       if (piece.type === 'gap') {
         next += piece.gapBytes
         yield { bytes: piece.bytes, next }
@@ -128,45 +142,44 @@ export class AttemptLogs {
         next += bytes.length
         yield { bytes, next }
       }
-      if (next < end) return // deleted meanwhile: the next look tells what is left
+      if (next < end) return // deleted meanwhile: the next look finds what is left
     }
   }
 
   async #pieces(attemptId: string, running: RunningLog | undefined): Promise<Piece[] | undefined> {
     if (running !== undefined && running.joined === undefined) {
-      const found = await this.#liveSegments(attemptId, running)
-      return found === undefined ? undefined : wholeLog(found.headSize, found.segments)
+      const found = await this.#liveLog(attemptId, running)
+      if (found === undefined) return undefined
+      return wholeLog(found.headSize, found.segments, markAfter(running, found.headEndsLine))
     }
     for (const path of this.#finishedPaths(attemptId)) {
       const size = (await ifThere(stat(path)))?.size
-      if (size !== undefined) return wholeLog(size, [])
+      if (size !== undefined) return size === 0 ? [] : [{ type: 'file', file: logFile, offset: 0, length: size }]
     }
     return undefined
   }
 
-  async #liveSegments(
-    attemptId: string,
-    running: RunningLog,
-  ): Promise<{ headSize: number; segments: Segment[] } | undefined> {
+  async #liveLog(attemptId: string, running: RunningLog): Promise<LiveLog | undefined> {
     const folder = join(this.#folders.attempts, attemptId)
-    const size = (await ifThere(stat(join(folder, 'log'))))?.size
+    const size = (await ifThere(stat(join(folder, logFile))))?.size
     if (size === undefined) return undefined
-    // Beyond the head the file grows only while head and tail are being joined; those bytes are still in segments.
-    const headSize = Math.min(size, Math.floor(running.logLimitBytes / 2))
-    if (size < headSize || size === 0) return { headSize, segments: [] }
+    // Beyond the head the file grows only while the writer joins head and tail; segments still have those bytes.
+    const headSize = Math.min(size, logLimits(running.logLimitBytes).headBytes)
+    if (size < headSize || size === 0) return { headSize, segments: [], headEndsLine: true }
     const starts = ((await ifThere(readdir(folder))) ?? []).map(segmentStart).filter((start) => start !== undefined)
     const segments: Segment[] = []
     for (const start of starts.sort((a, b) => a - b)) {
-      const segmentSize = (await ifThere(stat(join(folder, `log.${start}`))))?.size
+      const segmentSize = (await ifThere(stat(join(folder, segmentFile(start)))))?.size
       if (segmentSize !== undefined) segments.push({ start, size: segmentSize })
     }
-    return { headSize, segments }
+    const hasGap = (segments[0]?.start ?? headSize) > headSize
+    return { headSize, segments, headEndsLine: !hasGap || (await endsLine(join(folder, logFile), headSize)) }
   }
 
-  /** Forgetting an attempt moves its log from the second place to the first, so the second look is at the first again. */
+  /** Forgetting an attempt moves its log from the second path to the first, so the third look is at the first again. */
   #finishedPaths(attemptId: string): string[] {
     const forgotten = join(this.#folders.logs, `${attemptId}.log`)
-    return [forgotten, join(this.#folders.attempts, attemptId, 'log'), forgotten]
+    return [forgotten, join(this.#folders.attempts, attemptId, logFile), forgotten]
   }
 
   async *#stream(attemptId: string, piece: Piece): AsyncIterable<Uint8Array> {
@@ -175,7 +188,7 @@ export class AttemptLogs {
       return
     }
     const paths =
-      piece.file === 'log' ? this.#finishedPaths(attemptId) : [join(this.#folders.attempts, attemptId, piece.file)]
+      piece.file === logFile ? this.#finishedPaths(attemptId) : [join(this.#folders.attempts, attemptId, piece.file)]
     for (const path of paths) {
       const file = await ifThere(open(path))
       if (file === undefined) continue
@@ -194,12 +207,18 @@ export class AttemptLogs {
   }
 }
 
-/** Puts the log of an ended attempt where it outlives the attempt's folder. May be interrupted and done again. */
+/** Marks the gaps of a running log. Pure. */
+const markAfter =
+  ({ logLimitBytes }: RunningLog, afterLine: boolean): MarkOf =>
+  (gapBytes) =>
+    gapMark({ gapBytes, limitBytes: logLimitBytes, afterLine })
+
+/** Moves the log of an ended attempt to where it outlives the attempt's folder. May be interrupted and repeated. */
 export async function keepLog(folders: LogFolders, attemptId: string): Promise<void> {
-  await ifThere(rename(join(folders.attempts, attemptId, 'log'), join(folders.logs, `${attemptId}.log`)))
+  await ifThere(rename(join(folders.attempts, attemptId, logFile), join(folders.logs, `${attemptId}.log`)))
 }
 
-/** Watches a folder that may not be there yet, or be one too many for the kernel: then the reader looks every second. */
+/** Watches a folder. Undefined where it is missing or the kernel has no watch left: then the reader looks every second. */
 function watchFolder(folder: string, wake: () => void): FSWatcher | undefined {
   try {
     const watcher = watch(folder, { persistent: false }, wake)

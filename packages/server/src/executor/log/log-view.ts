@@ -1,66 +1,48 @@
-/**
- * How an attempt's log lies on disk. While it runs, `log` holds the first half of the limit, and segments `log.OFFSET` hold the newest output,
- * OFFSET being the place of their first byte in the whole stream; older segments are deleted. At the end the supervisor joins what is
- * left: head, one line that tells how much was left out, tail.
- */
+import { logFile, segmentFile } from './log-format.ts'
 
-/** A stretch of bytes in one of the files, or a line of text that stands for `gapBytes` that are gone. */
+/** A stretch of bytes in one of the files, or a line of text in the place of `gapBytes` that are gone. */
 export type Piece =
   | { readonly type: 'file'; readonly file: string; readonly offset: number; readonly length: number }
   | { readonly type: 'gap'; readonly gapBytes: number; readonly bytes: Uint8Array }
 
-/** A file with its size. */
+/** A segment: its place in the stream and its size. */
 export interface Segment {
   readonly start: number
   readonly size: number
 }
 
-const gap = (gapBytes: number, isFull = false): Piece => ({
-  type: 'gap',
-  gapBytes,
-  bytes: new TextEncoder().encode(
-    `[… ${gapBytes} bytes left out: the log is over its limit${isFull ? ', and the disk was full' : ''} …]\n`,
-  ),
-})
+/** The text that marks a gap of so many bytes. */
+export type MarkOf = (gapBytes: number) => string
 
-/** The segments among the names of an attempt's folder, with their sizes, in the order of the stream. */
-export const segmentStart = (name: string): number | undefined => {
-  const digits = /^log\.(\d+)$/.exec(name)?.[1]
-  return digits === undefined ? undefined : Number(digits)
-}
+/** The log as a reader sees it now, from its beginning, with a line for what is left out already. Pure. */
+export const wholeLog = (headSize: number, segments: readonly Segment[], markOf: MarkOf): Piece[] =>
+  livePieces(headSize, segments, 0, markOf)
 
 /**
- * The log as a reader sees it now, from its beginning: a line stands for what was left out already.
- *
- * @param isFull that some of it was left out for want of room; the line says so.
+ * What follows for a reader that has the stream up to `position`. Where the reader was too slow and segments are gone, a
+ * line marks the gap and the log continues with the oldest segment. Pure.
  */
-export const wholeLog = (headSize: number, segments: readonly Segment[], isFull = false): Piece[] =>
-  livePieces(headSize, segments, 0, isFull)
-
-/**
- * What a follower who has had the stream up to `position` is given next. When it was too slow and segments are gone, a line says so and it
- * goes on with the oldest that is left.
- */
-export function livePieces(headSize: number, segments: readonly Segment[], position: number, isFull = false): Piece[] {
+export function livePieces(headSize: number, segments: readonly Segment[], position: number, markOf: MarkOf): Piece[] {
   const pieces: Piece[] = []
   let next = position
   if (next < headSize) {
-    pieces.push({ type: 'file', file: 'log', offset: next, length: headSize - next })
+    pieces.push({ type: 'file', file: logFile, offset: next, length: headSize - next })
     next = headSize
   }
   for (const { start, size } of segments.toSorted((a, b) => a.start - b.start)) {
     if (start + size <= next) continue
     if (start > next) {
-      pieces.push(gap(start - next, isFull))
+      const gapBytes = start - next
+      pieces.push({ type: 'gap', gapBytes, bytes: new TextEncoder().encode(markOf(gapBytes)) })
       next = start
     }
-    pieces.push({ type: 'file', file: `log.${start}`, offset: next - start, length: start + size - next })
+    pieces.push({ type: 'file', file: segmentFile(start), offset: next - start, length: start + size - next })
     next = start + size
   }
   return pieces
 }
 
-/** The bytes `start` (included) to `end` (not included) of a list of pieces. */
+/** The bytes `start` (included) to `end` (not included) of a list of pieces. Pure. */
 export function slicePieces(pieces: readonly Piece[], start: number, end: number): Piece[] {
   const slices: Piece[] = []
   let at = 0
@@ -82,11 +64,11 @@ export function slicePieces(pieces: readonly Piece[], start: number, end: number
 /** Bytes in a piece. */
 const pieceLength = (piece: Piece): number => (piece.type === 'file' ? piece.length : piece.bytes.length)
 
-/** Bytes in a list of pieces. */
+/** Bytes in a list of pieces. Pure. */
 export const totalLength = (pieces: readonly Piece[]): number =>
   pieces.reduce((sum, piece) => sum + pieceLength(piece), 0)
 
-/** How a log was joined at its end (see `EndEvidence`). */
+/** How head and tail were joined at the end of a log: bytes of the head, bytes left out, bytes of the line between. */
 export interface Joined {
   readonly logHead?: number | undefined
   readonly logDropped?: number | undefined
@@ -94,8 +76,8 @@ export interface Joined {
 }
 
 /**
- * Where in the finished log the place `position` of the stream is: for a follower who began while the attempt ran. A place that was left
- * out is where the line about it is.
+ * The offset in the finished log of a place in the stream, for a reader that began while the attempt ran. The offset of a
+ * place that was left out is that of the line that marks the gap. Pure.
  */
 export function finishedOffset(position: number, { logHead = 0, logDropped = 0, logLine = 0 }: Joined): number {
   if (logDropped === 0 || position <= logHead) return position

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { text } from '../executor-contract.ts'
 import { AttemptLogs } from './attempt-log.ts'
+import { gapMark } from './log-format.ts'
 import { LogWriter } from './log-writer.ts'
 
 describe('LogWriter', () => {
@@ -78,7 +79,7 @@ describe('LogWriter', () => {
         assert.deepEqual(await again.finish(), joined)
         await again.close()
         const log = await readFile(join(folder, 'a/log'), 'utf8')
-        const left = /\[… (\d+) bytes left out: the log is over its limit …\]\n/.exec(log)
+        const left = /\n?\[… (\d+) bytes left out: the log is limited to 64 bytes …\]\n/.exec(log)
         if (left === null) assert.equal(log, whole)
         else {
           const [head = '', tail = ''] = log.split(left[0])
@@ -110,7 +111,7 @@ describe('LogWriter', () => {
     await second.finish()
     await second.close()
     const tail = whole.slice(Number(segments[1]?.slice('log.'.length)))
-    const line = `[… ${whole.length - 32 - tail.length} bytes left out: the log is over its limit, and the disk was full …]\n`
+    const line = gapMark({ gapBytes: whole.length - 32 - tail.length, limitBytes: 64, afterLine: false, isFull: true })
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), `${whole.slice(0, 32)}${line}${tail}`)
     assert.deepEqual((await readdir(join(folder, 'a'))).sort(), ['copied', 'log'])
   })

@@ -4,34 +4,36 @@ import { join } from 'node:path'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import { ifThere, readIfThere } from '../../lib/files.ts'
-import { finishedOffset, segmentStart, wholeLog, type Joined, type Segment } from './log-view.ts'
+import { endsLine } from './line-end.ts'
+import { gapMark, logFile, logLimits, segmentFile, segmentStart, type LogLimits } from './log-format.ts'
+import { finishedOffset, wholeLog, type Joined, type Segment } from './log-view.ts'
 
 const JoinedLog = Type.Object({ logHead: Type.Integer(), logDropped: Type.Integer(), logLine: Type.Integer() })
 
-/** How far a log was copied. Written beside it after every piece, so that a later server goes on where this one was. */
+/** How far a log is copied. Written beside the log after every piece, so that a later server continues there. */
 const Copied = Type.Object({
-  /** Bytes of the stream that are on disk for good; what is behind them is copied again. */
+  /** Bytes of the stream that are on the disk for good; later bytes are copied again. */
   bytes: Type.Integer({ minimum: 0 }),
-  /** Where the source goes on after these bytes, in its own words. */
+  /** Where the source continues after these bytes, in the source's own format. */
   place: Type.String(),
-  /** How the log is being joined: part of the tail is behind the head already, and in no segment any more. */
+  /** How the log is being joined: the file `log` has part of the tail already, which no segment has any more. */
   joining: Type.Optional(JoinedLog),
-  /** The log is complete; how it was joined. */
+  /** How the log was joined; present when it is complete. */
   joined: Type.Optional(JoinedLog),
 })
 type Copied = Static<typeof Copied>
 
-/** Longer than any note, so that each covers the one before. */
+/** Bytes of a padded note. Longer than any note, so that each overwrites the one before. */
 const noteLength = 512
 
 /**
- * Writes an attempt's log as `log-view.ts` describes it, from a source that is read over a network and may have to be asked
- * again. What supervisors do for containers of this machine, this does for those elsewhere.
+ * Writes an attempt's log as `log-format.ts` describes it, from a source that is read over a network and may have to be read
+ * again. Supervisors do the same for containers of this machine.
  */
 export class LogWriter {
   readonly #folder: string
-  readonly #headLimit: number
-  readonly #tailLimit: number
+  readonly #limitBytes: number
+  readonly #limits: LogLimits
   readonly #head: FileHandle
   readonly #notes: FileHandle
   #segments: { readonly start: number; size: number }[]
@@ -47,8 +49,8 @@ export class LogWriter {
     segments: readonly Segment[],
   ) {
     this.#folder = folder
-    this.#headLimit = Math.floor(limitBytes / 2)
-    this.#tailLimit = limitBytes - this.#headLimit
+    this.#limitBytes = limitBytes
+    this.#limits = logLimits(limitBytes)
     this.#head = files.head
     this.#notes = files.notes
     this.#segments = segments.map((segment) => ({ ...segment }))
@@ -57,18 +59,18 @@ export class LogWriter {
   }
 
   /**
-   * Goes on with the log in an attempt's folder, or begins one. What was written behind the last known place is cut off.
+   * Continues the log in an attempt's folder, or begins one. Bytes after the last noted place are cut off.
    *
-   * @param limitBytes bytes of output kept of an attempt.
+   * @param limitBytes bytes of output that stay.
    */
   static async open(folder: string, limitBytes: number): Promise<LogWriter> {
     await mkdir(folder, { recursive: true, mode: 0o700 })
-    const path = join(folder, 'log')
+    const path = join(folder, logFile)
     const copied = await readCopied(folder)
     const size = (await ifThere(stat(path)))?.size ?? 0
     const segments: Segment[] = []
     if (copied.joined === undefined) {
-      const headSize = Math.min(copied.bytes, Math.floor(limitBytes / 2))
+      const headSize = Math.min(copied.bytes, logLimits(limitBytes).headBytes)
       if (size > headSize && copied.joining === undefined) await truncate(path, headSize)
       for (const name of await readdir(folder)) {
         const start = segmentStart(name)
@@ -93,7 +95,7 @@ export class LogWriter {
     }
   }
 
-  /** Whether there is anything of a log in an attempt's folder. */
+  /** Whether an attempt's folder has the beginning of a log. */
   static async isBegun(folder: string): Promise<boolean> {
     return access(join(folder, 'copied')).then(
       () => true,
@@ -101,7 +103,7 @@ export class LogWriter {
     )
   }
 
-  /** Where the source goes on, as it was last given to {@link write}; '' at the beginning. */
+  /** Where the source continues, as last given to {@link write}; '' at the beginning. */
   get place(): string {
     return this.#copied.place
   }
@@ -112,11 +114,10 @@ export class LogWriter {
   }
 
   /**
-   * Appends to the stream. Where that fails, all that was noted before is still there for whoever opens the log anew; this one is only
-   * to be closed.
+   * Appends to the stream. After a failure the caller closes this writer; the noted part of the log remains for the next.
    *
-   * @param place where the source goes on after these bytes. As long as it stays the same, they are copied again by whoever
-   *   opens the log anew.
+   * @param place where the source continues after these bytes. As long as the place stays the same, the next writer copies
+   *   the bytes again.
    */
   async write(bytes: Uint8Array, place: string): Promise<void> {
     await this.#append(bytes)
@@ -125,31 +126,35 @@ export class LogWriter {
     await this.#dropOldest()
   }
 
-  /** Whether nothing can be added any more: {@link finish} was interrupted. */
+  /** Whether {@link finish} was interrupted, so that nothing can be appended any more. */
   get isJoining(): boolean {
     return this.#copied.joining !== undefined
   }
 
   /**
-   * The source has ended: joins what there is into one file. May be interrupted and done again; where it fails, this one is only to
-   * be closed.
+   * Joins head and tail into one file when the source has ended. May be interrupted and repeated; after a failure the caller
+   * closes this writer.
    *
-   * @param isFull that there is no room for this: the oldest of the tail makes some.
+   * @param isFull whether the disk has no room for it: then the oldest segments of the tail are dropped.
    */
   async finish(isFull = false): Promise<Joined> {
     if (this.#copied.joined !== undefined) return this.#copied.joined
     await this.#closeSegment()
     const makesRoom = isFull || this.isJoining
     if (isFull && !this.isJoining) await this.#dropSegment()
-    const { gapBytes, bytes: line } = this.#lineBetween(isFull)
-    const joined = this.#copied.joining ?? { logHead: this.#headLimit, logDropped: gapBytes, logLine: line.length }
+    const { gapBytes, bytes: line } = await this.#gap(isFull)
+    const joined = this.#copied.joining ?? {
+      logHead: this.#limits.headBytes,
+      logDropped: gapBytes,
+      logLine: line.length,
+    }
     if (!this.isJoining) await this.#head.appendFile(line)
     const segments = [...this.#segments]
     for (const segment of segments) {
-      // How long the file is tells how far an interrupted joining came.
+      // The length of the file shows how far an interrupted joining came.
       const there = (await this.#head.stat()).size - finishedOffset(segment.start, joined)
       await this.#head.appendFile((await readFile(this.#pathOf(segment))).subarray(there))
-      // Otherwise they stay to the end, for followers who are not that far.
+      // Otherwise the segments stay until the end, for readers that are not that far.
       if (!makesRoom) continue
       if (!this.isJoining) await this.#note({ bytes: this.#position, place: this.#copied.place, joining: joined })
       await this.#dropSegment()
@@ -164,23 +169,27 @@ export class LogWriter {
     await this.close()
   }
 
-  /** Lets go of the files; the log can be opened again. */
+  /** Closes the files; the log can be opened again. */
   async close(): Promise<void> {
     await Promise.all([this.#segment?.close(), this.#head.close(), this.#notes.close()])
   }
 
-  /** What stands for the bytes between head and tail. */
-  #lineBetween(isFull: boolean): { readonly gapBytes: number; readonly bytes: Uint8Array } {
+  /** The line in the place of the bytes between head and tail. */
+  async #gap(isFull: boolean): Promise<{ readonly gapBytes: number; readonly bytes: Uint8Array }> {
+    const headSize = Math.min(this.#position, this.#limits.headBytes)
+    const afterLine = await endsLine(join(this.#folder, logFile), headSize)
     const end = { start: this.#position, size: 0 }
-    const pieces = wholeLog(Math.min(this.#position, this.#headLimit), [...this.#segments, end], isFull)
+    const pieces = wholeLog(headSize, [...this.#segments, end], (gapBytes) =>
+      gapMark({ gapBytes, limitBytes: this.#limitBytes, afterLine, isFull }),
+    )
     return pieces.find((piece) => piece.type === 'gap') ?? { gapBytes: 0, bytes: new Uint8Array() }
   }
 
   async #append(bytes: Uint8Array): Promise<void> {
     let rest = bytes
     while (rest.length > 0) {
-      const inHead = this.#position < this.#headLimit
-      const room = inHead ? this.#headLimit - this.#position : await this.#roomInSegment()
+      const inHead = this.#position < this.#limits.headBytes
+      const room = inHead ? this.#limits.headBytes - this.#position : await this.#roomInSegment()
       const piece = rest.subarray(0, room)
       await (inHead ? this.#head : this.#segment)?.appendFile(piece)
       const last = this.#segments.at(-1)
@@ -191,13 +200,13 @@ export class LogWriter {
   }
 
   /**
-   * The oldest segments go when the rest is a whole tail. What is not noted yet is cut off again after a restart, so it does
-   * not count, unless it is a tail by itself.
+   * Drops the oldest segments while the rest is a whole tail. Bytes that are not noted yet do not count, since a restart
+   * cuts them off, unless they are a whole tail by themselves.
    */
   async #dropOldest(): Promise<void> {
-    const sure = Math.max(this.#copied.bytes, this.#position - this.#tailLimit)
+    const sure = Math.max(this.#copied.bytes, this.#position - this.#limits.tailBytes)
     for (let [oldest] = this.#segments; oldest !== undefined; [oldest] = this.#segments) {
-      if (sure - (oldest.start + oldest.size) < this.#tailLimit) return
+      if (sure - (oldest.start + oldest.size) < this.#limits.tailBytes) return
       await this.#dropSegment()
     }
   }
@@ -208,7 +217,7 @@ export class LogWriter {
   }
 
   #pathOf({ start }: Segment): string {
-    return join(this.#folder, `log.${start}`)
+    return join(this.#folder, segmentFile(start))
   }
 
   async #closeSegment(): Promise<void> {
@@ -216,9 +225,9 @@ export class LogWriter {
     this.#segment = undefined
   }
 
-  /** A full segment makes room for the next. */
+  /** Bytes that the last segment still takes. A full segment makes room for the next. */
   async #roomInSegment(): Promise<number> {
-    const limit = Math.max(1, Math.floor(this.#tailLimit / 8))
+    const { segmentBytes: limit } = this.#limits
     let last = this.#segments.at(-1)
     if (last === undefined || last.size >= limit) {
       await this.#closeSegment()
@@ -230,14 +239,14 @@ export class LogWriter {
     return limit - last.size
   }
 
-  /** One small write over the last one: whole or not done at all, should this process be killed. */
+  /** One small write over the note before. A kill of this process leaves the old note or the new one. */
   async #note(copied: Copied): Promise<void> {
     this.#copied = copied
     await this.#notes.write(JSON.stringify(copied).padEnd(noteLength), 0)
   }
 }
 
-/** What was noted; from the beginning when nothing was, or not whole, as after a power failure. */
+/** The last note. The beginning where there is none, or only part of one, as after a power failure. */
 async function readCopied(folder: string): Promise<Copied> {
   const nothing = { bytes: 0, place: '' }
   const text = await readIfThere(join(folder, 'copied'))

@@ -2,13 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
-import { openLocalImages } from '../../image/store/open-local-images.ts'
+import { MachineImages } from '../../image/machine-images.ts'
 import { busyboxImage } from '../../image/testing/busybox-image.ts'
 import { pushImage, startRegistry } from '../../image/testing/registry.ts'
 import { startStallingProxy } from '../../image/testing/stalling-proxy.ts'
 import { describeExecutor } from '../executor-contract.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const reason = whyNoContainers()
 const noCgroups = 'there are no control groups here'
@@ -42,21 +43,24 @@ async function realImages(parts: AsyncDisposableStack) {
   const stalling = await startStallingProxy(open.host)
   parts.defer(() => stalling.stop())
   const registries = [open.host, closed.host, stalling.host]
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder: join(folder, 'images'),
     policy: { registries, aliases: {}, insecure: registries },
     log: pino({ level: 'silent' }),
   })
   const archive = join(folder, 'busybox.tar')
   await busyboxImage({ archive, env: ['PATH=/bin'] })
-  await images.load(archive, busyboxReference, AbortSignal.timeout(60_000))
+  await images.load(archive, busyboxReference, { signal: AbortSignal.timeout(600_000) })
   await pushImage(archive, open, 'test/stalled:1')
   await pushImage(archive, closed, 'test/busybox:1', { account })
   return {
     images,
     image: busyboxReference,
-    missingImage: `${open.host}/test/nothing:1`,
-    stalledImage: `${stalling.host}/test/stalled:1`,
-    privateImage: { image: `${closed.host}/test/busybox:1`, registryAuth: `${account.user}:${account.password}` },
+    missingImage: requireReference(`${open.host}/test/nothing:1`),
+    stalledImage: requireReference(`${stalling.host}/test/stalled:1`),
+    privateImage: {
+      image: requireReference(`${closed.host}/test/busybox:1`),
+      registryAuth: `${account.user}:${account.password}`,
+    },
   }
 }

@@ -43,6 +43,7 @@ import { unknownRecord } from './attempt/record.ts'
 import { SharedFiles } from './attempt/shared-files.ts'
 import { isAlive, removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
 import { coresBetween, usageOf } from './attempt/usage.ts'
+import { printReference } from '../../job/image-reference.ts'
 
 /** Settings of {@link createOciExecutor}. */
 export interface OciExecutorOptions {
@@ -510,7 +511,7 @@ function requireSafeNames({ id, account }: AttemptSpec): void {
 
 const nothingToRun = (image: PreparedImage): Cause => ({
   code: 'command-not-found',
-  message: `The image ${image.reference} does not say what to run, and neither does the job.`,
+  message: `The image ${printReference(image.reference)} does not say what to run, and neither does the job.`,
   hint: 'Give a command: --cmd PROGRAM.',
 })
 

@@ -6,6 +6,7 @@ import type { AttemptSpec } from '../executor.ts'
 import { awaitFile, exit, forever, touch, wait, write, type Behaviour } from './behaviour.ts'
 import { createSimulatedExecutor } from './simulated.ts'
 import { SimulatedCluster, type Fact } from './simulated-cluster.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const nodes = [
   { name: 'n1', cores: 2, memoryGb: 4, gpus: 0 },
@@ -16,7 +17,7 @@ const spec = (id: string, parts: Partial<AttemptSpec> = {}): AttemptSpec => ({
   jobId: id,
   name: 'job',
   account: { name: 'ada', uid: 1, gid: 1, groups: [] },
-  image: 'localhost/test:1',
+  image: requireReference('localhost/test:1'),
   env: {},
   resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
   graceSeconds: 1,

@@ -16,6 +16,7 @@ import {
 } from './attempt-state.ts'
 import type { Behaviour, BehaviourOf, Step } from './behaviour.ts'
 import { MemoryLog } from './memory-log.ts'
+import { printReference } from '../../job/image-reference.ts'
 
 /** What is needed to make a {@link SimulatedCluster}. */
 export interface SimulatedClusterOptions {
@@ -284,7 +285,7 @@ function observed({ spec, node, behaviour, state }: Attempt): Observed {
 
 /** An image of one name is always the same. */
 const digestOf = ({ image, imageDigest }: AttemptSpec): string =>
-  imageDigest ?? `sha256:${createHash('sha256').update(image).digest('hex')}`
+  imageDigest ?? `sha256:${createHash('sha256').update(printReference(image)).digest('hex')}`
 
 const fileOf = ({ account }: AttemptSpec, file: string): string => `${account.name}/${file}`
 

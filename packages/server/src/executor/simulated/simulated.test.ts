@@ -5,6 +5,7 @@ import type { AttemptSpec } from '../executor.ts'
 import type { Behaviour, BehaviourOf } from './behaviour.ts'
 import { createSimulatedExecutor } from './simulated.ts'
 import { SimulatedCluster } from './simulated-cluster.ts'
+import { printReference, requireReference } from '../../job/image-reference.ts'
 
 describeExecutor('simulated, on the clock of the machine', () => worldUnderTest(machineClock))
 
@@ -30,10 +31,10 @@ async function worldUnderTest(clock: Clock, end: () => void = () => {}): Promise
   await executor.open()
   return {
     executor,
-    image: 'localhost/test/shell:1',
-    missingImage: 'localhost/test/nothing:1',
-    stalledImage: 'localhost/test/stalled:1',
-    privateImage: { image: 'localhost/test/private:1', registryAuth: 'ada:of-the-registry' },
+    image: requireReference('localhost/test/shell:1'),
+    missingImage: requireReference('localhost/test/nothing:1'),
+    stalledImage: requireReference('localhost/test/stalled:1'),
+    privateImage: { image: requireReference('localhost/test/private:1'), registryAuth: 'ada:of-the-registry' },
     whyNoContainers: 'nothing is really run',
     account: { name: 'ada', uid: 52_001, gid: 52_001, groups: [] },
     rehearse: (attemptId, behaviourOf) => scripts.set(attemptId, behaviourOf),
@@ -52,7 +53,8 @@ async function worldUnderTest(clock: Clock, end: () => void = () => {}): Promise
 }
 
 /** What becomes of the images that the suite has. */
-function fetching({ image, registryAuth }: AttemptSpec): Partial<Behaviour> {
+function fetching({ image: reference, registryAuth }: AttemptSpec): Partial<Behaviour> {
+  const image = printReference(reference)
   switch (image) {
     case 'localhost/test/nothing:1':
       return { failure: { code: 'image-not-found', message: `There is no image ${image}.` } }

@@ -1,6 +1,7 @@
 import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
 import type { SimulatedCluster } from './simulated-cluster.ts'
+import { printReference } from '../../job/image-reference.ts'
 
 /** An executor whose attempts are events of a {@link SimulatedCluster}. */
 export interface SimulatedExecutor extends Executor {
@@ -31,7 +32,8 @@ class Simulated implements SimulatedExecutor {
         for (const listener of this.#changeListeners) listener()
       },
       fetching: ({ id: attemptId, image }, at, reason) => {
-        const message = reason === 'Pulling' ? `The image ${image} is being fetched.` : `The image ${image} is here.`
+        const name = printReference(image)
+        const message = reason === 'Pulling' ? `The image ${name} is being fetched.` : `The image ${name} is here.`
         for (const listener of this.#eventListeners) listener({ attemptId, at, type: 'Normal', reason, message })
       },
     })

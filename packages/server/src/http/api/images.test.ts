@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ImagePage, ImagePull, ProblemBody, Registries } from '@science-platform/contract'
 import { testApp, testConfig } from '../testing/test-app.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const t = await testApp()
 const get = (url: string, account = 'ada') => t.as(account, { url: `/api/v1${url}` })
@@ -83,14 +84,14 @@ describe('credentials for a registry', () => {
     const kept = await t.store.registryLogin('ada', 'images.canfar.net')
     assert.equal(kept?.address, testConfig.images.aliases['images.canfar.net'])
     assert.doesNotMatch(JSON.stringify(kept), /love:lace/)
-    assert.equal(await t.logins.ofUser('ada', 'images.canfar.net/private/a:1'), 'ada:love:lace')
-    assert.equal(await t.logins.ofUser('bob', 'images.canfar.net/private/a:1'), undefined)
-    assert.equal(await t.logins.ofUser('ada', 'localhost/a:1'), undefined)
+    assert.equal(await t.logins.ofUser('ada', requireReference('images.canfar.net/private/a:1')), 'ada:love:lace')
+    assert.equal(await t.logins.ofUser('bob', requireReference('images.canfar.net/private/a:1')), undefined)
+    assert.equal(await t.logins.ofUser('ada', requireReference('localhost/a:1')), undefined)
 
     const forget = () => t.as('ada', { method: 'DELETE', url: '/api/v1/registries/images.canfar.net/login' })
     assert.equal((await forget()).statusCode, 204)
     assert.equal((await forget()).statusCode, 404)
-    assert.equal(await t.logins.ofUser('ada', 'images.canfar.net/private/a:1'), undefined)
+    assert.equal(await t.logins.ofUser('ada', requireReference('images.canfar.net/private/a:1')), undefined)
   })
 
   it('that are none are refused by field, and nothing is stored or told of them', async () => {

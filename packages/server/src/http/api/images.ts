@@ -20,6 +20,7 @@ import { Problem } from '../server/problem.ts'
 import { registryAuth } from '../views/registry-auth.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
+import { printReference, type ImageReference } from '../../job/image-reference.ts'
 
 /** The longest that a registry is asked about one image. Milliseconds. */
 const describeMilliseconds = 20_000
@@ -47,8 +48,8 @@ export function imageRoutes(
     })
   }
 
-  const credentialsOf = async (caller: Caller, reference: string, header: string | string[] | undefined) =>
-    registryAuth(header) ?? logins.ofUser(caller.account.name, reference)
+  const credentialsOf = async (caller: Caller, image: ImageReference, header: string | string[] | undefined) =>
+    registryAuth(header) ?? logins.ofUser(caller.account.name, image)
 
   app.get(
     '/images',
@@ -102,11 +103,12 @@ export function imageRoutes(
     },
     async (request, reply) => {
       const caller = callerOf(request)
-      const reference = parts.checkImage(request.params.reference)
-      const auth = await credentialsOf(caller, reference, request.headers['x-skaha-registry-auth'])
+      const asked = parts.checkImage(request.params.reference)
+      const reference = printReference(asked)
+      const auth = await credentialsOf(caller, asked, request.headers['x-skaha-registry-auth'])
       const { signal, release } = leaving(app, reply, describeMilliseconds)
       try {
-        const { platform, labels, createdAt, fits, ...image } = await images.describe(reference, {
+        const { platform, labels, createdAt, fits, ...image } = await images.describe(asked, {
           registryAuth: auth,
           signal,
         })
@@ -176,7 +178,7 @@ export function imageRoutes(
       },
     },
     (request) => {
-      const reference = parts.checkImage(request.params.reference)
+      const reference = printReference(parts.checkImage(request.params.reference))
       const pull = pullsHere().find(callerOf(request).account.name, reference)
       if (pull !== undefined) return pull
       throw new Problem('not-found', `You have not asked for ${reference} lately, or the server was started since.`, {

@@ -7,6 +7,7 @@ import type { AuditTrail } from '../../audit/trail.ts'
 import type { Config } from '../../configuration/config.ts'
 import type { Executor } from '../../executor/executor.ts'
 import type { Catalogue } from '../../image/catalogue/catalogue.ts'
+import type { ImageReference } from '../../job/image-reference.ts'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import type { Pulls } from '../../image/fetch/pulls.ts'
 import type { StoredJob } from '../../job/job.ts'
@@ -44,8 +45,8 @@ export interface Dependencies {
   readonly networks: readonly Network[]
   /** What all nodes offer together, and the largest one alone. */
   readonly capacity: () => Capacity & { readonly largest: { readonly cores: number; readonly memoryGb: number } }
-  /** The image reference in full. @throws {InvalidRequest} where it is none, or not allowed. */
-  readonly checkImage: (reference: string) => string
+  /** Parses an image reference. @throws {InvalidRequest} where the text is none, or the image is not allowed. */
+  readonly checkImage: (reference: string) => ImageReference
   /** Users' credentials for registries. */
   readonly logins: RegistryLogins
   /** The token that a job carries. */

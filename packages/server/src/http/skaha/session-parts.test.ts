@@ -10,6 +10,7 @@ import { sessionRecord } from './session-record.ts'
 import { sessionRequest } from './session-request.ts'
 import { platformStats } from './stats.ts'
 import { availabilityDocument, capabilitiesDocument, sessionCapabilities } from './vosi.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const ada = { uid: 1001, gid: 1002, groups: [{ name: 'survey', gid: 2001 }] }
 
@@ -161,8 +162,7 @@ describe('the table of events', () => {
 
 describe('what a request asks for', () => {
   const context = contextOf({ cores: 4, memoryGb: 8, gpus: 2 }, 5)
-  const ask = (query: string) =>
-    sessionRequest(new Parameters(new URLSearchParams(query)), context, (image) => `${image}!`)
+  const ask = (query: string) => sessionRequest(new Parameters(new URLSearchParams(query)), context, requireReference)
 
   it('is read as the published clients send it', () => {
     const query =
@@ -170,7 +170,7 @@ describe('what a request asks for', () => {
       '&args=%2Fa.py+-n+1&env=A%3Db%3Dc+d&env=REPLICA_ID%3D1&env=REPLICA_COUNT%3D1&env=EMPTY%3D'
     assert.deepEqual(ask(query), {
       name: 'n',
-      image: 'images.canfar.net/skaha/astroml:latest!',
+      image: { registry: 'images.canfar.net', path: 'skaha/astroml', tag: 'latest' },
       cores: 2,
       memoryGb: 4,
       gpus: 1,
@@ -185,11 +185,11 @@ describe('what a request asks for', () => {
       sessionRequest(
         new Parameters(new URLSearchParams(`name=a&image=a&${query}`)),
         contextOf({ cores: 4, memoryGb: 4, gpus: 0 }, 5),
-        (image) => image,
+        () => ({ registry: 'localhost', path: 'a', tag: 'latest' }),
       )
     assert.deepEqual(of('time=60&when=off-peak&after=2026-11-24T18:00Z&group=survey&gpukind=a100&signal=USR1@5&by='), {
       name: 'a',
-      image: 'a',
+      image: { registry: 'localhost', path: 'a', tag: 'latest' },
       timeSeconds: 60,
       when: 'off-peak',
       after: '2026-11-24T18:00Z',
@@ -202,11 +202,13 @@ describe('what a request asks for', () => {
   })
 
   it('may leave out what may be left out, or leave it blank', () => {
-    assert.deepEqual(ask('name=n&image=i'), { name: 'n', image: 'i!' })
-    assert.deepEqual(ask('name=n&image=i&type=&cores=&ram=+&gpus=&cmd=&args=&unknown=1'), { name: 'n', image: 'i!' })
-    assert.deepEqual(ask('name=n&image=i&gpus=0&cores=2.0&type=HEADLESS'), {
+    const image = { registry: 'localhost', path: 'i', tag: '1' }
+    const least = 'name=n&image=localhost/i:1'
+    assert.deepEqual(ask(least), { name: 'n', image })
+    assert.deepEqual(ask(`${least}&type=&cores=&ram=+&gpus=&cmd=&args=&unknown=1`), { name: 'n', image })
+    assert.deepEqual(ask(`${least}&gpus=0&cores=2.0&type=HEADLESS`), {
       name: 'n',
-      image: 'i!',
+      image,
       gpus: 0,
       cores: 2,
     })

@@ -1,6 +1,7 @@
 import { jobScopes, type JobRequest, type JobScope, type PlatformContext } from '@science-platform/contract'
 import { parseEnvironment } from '../../job/environment.ts'
 import { queueWishes } from './queue-wishes.ts'
+import type { ImageReference } from '../../job/image-reference.ts'
 import { shown } from '../../job/invalid.ts'
 import { jobName } from '../../job/name.ts'
 import type { Parameters } from './parameters.ts'
@@ -15,14 +16,14 @@ export const sessionKinds: readonly string[] = ['headless', ...interactiveKinds]
 /**
  * What the parameters of a `POST /session` ask for. Checked in the order of the reference server and told in its words,
  * with what would do after them (wire contract 6). What remains to be checked, `jobsOf` checks.
- * @param checkImage the image in full; throws where it is not allowed.
+ * @param checkImage parses the image; throws where it is not allowed.
  * @throws {WireError} or {InvalidRequest}
  */
 export function sessionRequest(
   parameters: Parameters,
   context: PlatformContext,
-  checkImage: (image: string) => string,
-): JobRequest {
+  checkImage: (image: string) => ImageReference,
+): Omit<JobRequest, 'image'> & { readonly image: ImageReference } {
   const image = imageOf(parameters, checkImage)
   checkKind(parameters.text('type') ?? 'headless')
   const cores = offered('cores', parameters.text('cores'), context.cores.options)
@@ -59,7 +60,7 @@ function jobTokenOf(text: string | undefined): Pick<JobRequest, 'jobToken'> {
   throw new WireError(400, `Invalid value for 'jobtoken'. Use true, or some of ${jobScopes.join(',')}.`)
 }
 
-function imageOf(parameters: Parameters, checkImage: (image: string) => string): string {
+function imageOf(parameters: Parameters, checkImage: (image: string) => ImageReference): ImageReference {
   const example = 'Name a container image, such as images.canfar.net/skaha/astroml:latest.'
   if (parameters.first('image') === undefined) throw new WireError(400, `Missing parameter 'image'. ${example}`)
   const image = parameters.text('image')

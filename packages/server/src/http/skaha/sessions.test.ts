@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { SessionRecord } from '@science-platform/contract'
 import { use, write } from '../../executor/simulated/behaviour.ts'
 import { testApp } from '../testing/test-app.ts'
+import { requireReference } from '../../job/image-reference.ts'
 
 const t = await testApp()
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -67,8 +68,8 @@ describe('POST /session', () => {
     const id = await create('name=a&image=images.canfar.net/private/a:1', {
       headers: { ...form, 'X-Skaha-Registry-Auth': secret },
     })
-    const job = { id, owner: 'ada', image: 'images.canfar.net/private/a:1' }
-    assert.equal(await t.logins.ofJob(job), 'ada:se:cret')
+    const image = requireReference('images.canfar.net/private/a:1')
+    assert.equal(await t.logins.ofJob({ id, owner: 'ada' }, image), 'ada:se:cret')
     assert.doesNotMatch((await t.store.secret(id)) ?? 'missing', /se:cret|missing/)
     const local = await create('name=a&image=localhost/a:1', { headers: { ...form, 'X-Skaha-Registry-Auth': secret } })
     assert.equal(await t.store.secret(local), undefined, 'the local store asks for none, so none is kept')

@@ -16,12 +16,13 @@ import { createSimulatedExecutor, type SimulatedExecutor } from '../../executor/
 import { SimulatedCluster } from '../../executor/simulated/simulated-cluster.ts'
 import type { RegistryCatalogue } from '../../image/catalogue/catalogue.ts'
 import type { LocalImage } from '../../image/store/local-images.ts'
-import { openLocalImages } from '../../image/store/open-local-images.ts'
+import { MachineImages } from '../../image/machine-images.ts'
 import { createPulls } from '../../image/fetch/pulls.ts'
 import { createActions } from '../../actions/actions.ts'
 import { JobWatch } from '../../actions/job-watch.ts'
 import { ChangeReader } from '../../scheduler/change-reader.ts'
 import { ChangeLog } from '../../store/change-log.ts'
+import { requireReference, type ImageReference } from '../../job/image-reference.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import { contextOf } from '../../job/resources.ts'
@@ -185,10 +186,10 @@ export async function testApp(
   const audit = openAuditTrail(store, log, () => clock.now)
   const tokenUse = openTokenUse(store, log, () => clock.now)
   const cancelDisabled = startCancellingDisabled({ store, changes, log, now: () => clock.now })
-  const local = await openLocalImages({ folder: join(folder, 'images'), policy: testConfig.images, log })
+  const local = await MachineImages.open({ folder: join(folder, 'images'), policy: testConfig.images, log })
   const pulls = createPulls(local, log)
-  const checkImage = (reference: string): string => {
-    if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return reference
+  const checkImage = (reference: string): ImageReference => {
+    if (/^(localhost|images\.canfar\.net)\/[!-~]+$/.test(reference)) return requireReference(reference)
     throw new InvalidRequest(
       'image',
       `session image '${reference}' must come from one of [images.canfar.net]`,

@@ -1,23 +1,21 @@
+import { isLocal, type ImageReference } from '../../job/image-reference.ts'
 import { imageSource, type ImagePolicy } from './allowed.ts'
-import { isLocal, parseReference } from '../../job/image-reference.ts'
 
-/** Credentials and the only place they may be sent to. */
+/** Credentials and the only address that they may be sent to. */
 export interface BoundCredentials {
-  /** `host[:port]` that images were fetched from when the credentials were given: the registry, or what stood in for it. */
+  /** `host[:port]` that served the image when the user gave the credentials: the registry, or its alias. */
   readonly address: string
   /** `user:password` */
   readonly registryAuth: string
 }
 
-/** Where an image is fetched from now; undefined for the local store, which asks nobody for credentials. Pure. */
-function addressOf(image: string, policy: ImagePolicy): string | undefined {
-  const reference = parseReference(image)
-  return 'fault' in reference || isLocal(reference) ? undefined : imageSource(reference, policy).registry
-}
+/** The address that serves an image now; undefined for the local store, which takes no credentials. Pure. */
+const addressOf = (image: ImageReference, policy: ImagePolicy): string | undefined =>
+  isLocal(image) ? undefined : imageSource(image, policy).registry
 
-/** Credentials that came with an image, for the place it is fetched from alone; undefined where there is no use for them. Pure. */
+/** Binds credentials to the address that serves the image; undefined where the image takes none. Pure. */
 export function bindCredentials(
-  image: string,
+  image: ImageReference,
   registryAuth: string,
   policy: ImagePolicy,
 ): BoundCredentials | undefined {
@@ -25,6 +23,6 @@ export function bindCredentials(
   return address === undefined ? undefined : { address, registryAuth }
 }
 
-/** The credentials, if the image is still fetched from where they belong: aliases may have changed since. Pure. */
-export const unboundFor = (image: string, bound: BoundCredentials, policy: ImagePolicy): string | undefined =>
+/** The credentials, if the same address still serves the image: an alias may have changed since. Pure. */
+export const unboundFor = (image: ImageReference, bound: BoundCredentials, policy: ImagePolicy): string | undefined =>
   addressOf(image, policy) === bound.address ? bound.registryAuth : undefined

@@ -5,17 +5,17 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { freshMilliseconds, graceMilliseconds } from './access-cache.ts'
 import { ImageError } from '../fetch/image-error.ts'
-import type { LocalImages } from '../store/local-images.ts'
-import { openLocalImages } from '../store/open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { startRecordingProxy, type RecordingProxy } from '../testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
+import { byText } from '../testing/by-text.ts'
 
 const account = { user: 'ada', password: 'love:lace' }
 const other = { user: 'bob', password: 'builder' }
 const adas = 'ada:love:lace'
 const bobs = 'bob:builder'
-const signal = AbortSignal.timeout(300_000)
+const signal = AbortSignal.timeout(1_200_000)
 
 let scratch: string
 /** Private, to ada; it is asked by way of `way`. */
@@ -55,9 +55,13 @@ afterEach(() => {
   }
 })
 
-async function store(): Promise<{ images: LocalImages; folder: string; age: (milliseconds: number) => Promise<void> }> {
+async function store(): Promise<{
+  images: ReturnType<typeof byText>
+  folder: string
+  age: (milliseconds: number) => Promise<void>
+}> {
   const folder = join(scratch, `images-${++count}`)
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder,
     policy: {
       registries: ['private.test', 'theirs.test', 'open.test'],
@@ -73,7 +77,7 @@ async function store(): Promise<{ images: LocalImages; folder: string; age: (mil
       if (name !== 'key') await utimes(join(folder, 'grants', name), at, at)
     }
   }
-  return { images, folder, age }
+  return { images: byText(images), folder, age }
 }
 
 const isWhy = (code: string) => (error: unknown) => {

@@ -80,9 +80,9 @@ describe('the catalogue', () => {
     const [before] = catalogue.registries()
     const faults = {
       'it could not be reached': { status: 503 },
-      'it does not list its images to everybody': { status: 401 },
+      'it does not list its images without credentials': { status: 401 },
       'it does not list its images': { status: 404 },
-      'it has no time for questions': { status: 429 },
+      'it refuses requests as too many': { status: 429 },
       'its answers could not be understood': { status: 200, body: 'hello' },
     }
     for (const [fault, answer] of Object.entries(faults)) {

@@ -7,32 +7,32 @@ import { RegistryError, type RegistryFailure } from '../registry/registry-error.
 import { listedRegistry } from './listed-registry.ts'
 import { listImages, type ListedImage } from './listing.ts'
 
-/** What one registry offers, as it was last told. */
+/** The last list of one registry's images. */
 export interface RegistryCatalogue {
   /** Its entry in the configuration. */
   readonly registry: string
   readonly images: readonly ListedImage[]
   /** When it was last listed in full, in milliseconds since the epoch; absent: never. */
   readonly listedAt?: number
-  /** Why it could not be listed since. */
+  /** Why the last listing failed. */
   readonly fault?: string
 }
 
-/** What the registries offer: asked for in the background, answered at once from what they said last. */
+/** The images that registries list. A background task lists them; readers get the last lists at once. */
 export interface Catalogue {
   registries(): readonly RegistryCatalogue[]
-  /** Asks every registry now; those that fail keep their last list. Shares the round that is under way. */
+  /** Lists every registry now; one that fails keeps its last list. Callers share a listing that is under way. */
   refresh(): Promise<void>
   close(): Promise<void>
 }
 
-/** Longest that one registry may take; its last list stands then. Milliseconds. */
+/** The longest time for one registry; after it the last list stays. Milliseconds. */
 const patienceMilliseconds = 30 * 60_000
 
 /**
- * Opens the catalogue with what was written down last, and refreshes it at once and then every `refreshMinutes`.
+ * Opens the catalogue with the last lists, and refreshes it at once and then every `refreshMinutes`.
  *
- * @param file where the last lists are kept, so that a server that was started again answers as before
+ * @param file has the last lists, so that a restarted server answers as before
  */
 export async function openCatalogue({
   file,
@@ -47,10 +47,7 @@ export async function openCatalogue({
   readonly log: Pick<Logger, 'warn' | 'info'>
   readonly now?: () => number
 }): Promise<Catalogue> {
-  const kept = new Map((await readKept(file)).map((each) => [each.registry, each]))
-  let catalogues: readonly RegistryCatalogue[] = policy.registries.map(
-    (registry) => kept.get(registry) ?? { registry, images: [] },
-  )
+  let catalogues = await lastCatalogues(file, policy)
   const closing = new AbortController()
   let round: Promise<void> | undefined
 
@@ -62,11 +59,13 @@ export async function openCatalogue({
         knownTypes: new Map(last.images.map(({ digest, types }) => [digest, types])),
         signal: AbortSignal.any([closing.signal, late]),
       })
-      log.info({ registry, images: images.length }, 'a registry was listed')
+      log.info({ registry, images: images.length }, 'registry listed')
       return { registry, images, listedAt: now() }
     } catch (error) {
       if (closing.signal.aborted) throw closing.signal.reason
-      const fault = late.aborted ? `it was not done after ${patienceMilliseconds / 60_000} minutes` : faultOf(error)
+      const fault = late.aborted
+        ? `its listing took more than ${patienceMilliseconds / 60_000} minutes`
+        : faultOf(error)
       const facts =
         error instanceof RegistryError
           ? { failure: error.message, hint: `${hints[error.failure]} The next try is in ${refreshMinutes} minutes.` }
@@ -80,11 +79,11 @@ export async function openCatalogue({
     await Promise.all(
       catalogues.map(async (last) => {
         const next = await refreshed(last)
-        // One after the other, as they come: a slow registry holds up no other.
+        // Each list counts as soon as it is there: a slow registry delays no other.
         catalogues = catalogues.map((each) => (each.registry === next.registry ? next : each))
       }),
     )
-    await keep(file, catalogues)
+    await writeCatalogues(file, catalogues)
   }
 
   const refresh = (): Promise<void> =>
@@ -93,7 +92,7 @@ export async function openCatalogue({
     }))
   const inBackground = (): void => {
     refresh().catch((error: unknown) => {
-      if (!closing.signal.aborted) log.warn({ err: error }, 'the catalogue could not be refreshed')
+      if (!closing.signal.aborted) log.warn({ err: error }, 'catalogue not refreshed')
     })
   }
   const timer = setInterval(inBackground, refreshMinutes * 60_000)
@@ -111,16 +110,16 @@ export async function openCatalogue({
   }
 }
 
-/** Why a registry could not be listed, for its users to read. Pure. */
+/** Why a registry could not be listed, in words for users. Pure. */
 function faultOf(error: unknown): string {
   if (!(error instanceof RegistryError)) return 'its answers could not be understood'
   switch (error.failure) {
     case 'denied':
-      return 'it does not list its images to everybody'
+      return 'it does not list its images without credentials'
     case 'missing':
       return 'it does not list its images'
     case 'busy':
-      return 'it has no time for questions'
+      return 'it refuses requests as too many'
     case 'unreachable':
       return 'it could not be reached'
     case 'untrusted':
@@ -139,17 +138,23 @@ const hints: Readonly<Record<RegistryFailure, string>> = {
   invalid: 'Check that the address in images.registries is a container registry.',
 }
 
-async function readKept(file: string): Promise<readonly RegistryCatalogue[]> {
+/** The last lists of the configured registries. */
+async function lastCatalogues(file: string, { registries }: ImagePolicy): Promise<readonly RegistryCatalogue[]> {
+  const stored = new Map((await readStored(file)).map((each) => [each.registry, each]))
+  return registries.map((registry) => stored.get(registry) ?? { registry, images: [] })
+}
+
+async function readStored(file: string): Promise<readonly RegistryCatalogue[]> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as readonly RegistryCatalogue[]
   } catch (error) {
-    // Missing at first; and whatever else it is, the registries will say it again.
+    // Missing at first. A damaged file is replaced by the next listing.
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
   }
 }
 
-async function keep(file: string, catalogues: readonly RegistryCatalogue[]): Promise<void> {
+async function writeCatalogues(file: string, catalogues: readonly RegistryCatalogue[]): Promise<void> {
   await mkdir(dirname(file), { recursive: true })
   const written = `${file}.${randomBytes(4).toString('hex')}`
   await writeFile(written, JSON.stringify(catalogues), { mode: 0o600 })

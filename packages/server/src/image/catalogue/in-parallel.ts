@@ -1,4 +1,4 @@
-/** Does work for each item, so many at once. The first failure ends it, when those under way have ended. */
+/** Does work for each item, `workers` at a time. After a failure no further work starts; the failure is thrown at the end. */
 export async function inParallel<T>(
   workers: number,
   items: Iterable<T>,

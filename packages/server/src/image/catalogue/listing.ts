@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 import { orHeadless, typesOf } from './image-types.ts'
 import { parseReference } from '../../job/image-reference.ts'
@@ -8,56 +8,79 @@ import { readRemoteImage } from '../registry/remote-image.ts'
 import { inParallel } from './in-parallel.ts'
 import type { ListedRegistry } from './listed-registry.ts'
 
-/** An image that a registry shows to everybody. */
+/** An image that a registry lists for anonymous clients. */
 export interface ListedImage {
   readonly reference: string
   readonly digest: string
   readonly types: readonly string[]
 }
 
-/** What a listing is given. */
+/** Settings of {@link listImages}. */
 export interface ListingOptions {
-  /** The types of images that are known by their digest, which never change. */
+  /** The types of known images by digest: an image with the same digest has the same types. */
   readonly knownTypes: ReadonlyMap<string, readonly string[]>
   readonly signal: AbortSignal
+  /** Images of one registry that are listed. @defaultValue 50000 */
+  readonly mostImages?: number
 }
 
-/** Questions to one registry at once: few, for nobody waits. */
+/** Requests to one registry at once: few, since no user waits for a listing. */
 const workers = 8
-/** Images of one registry that are listed. */
-const mostImages = 50_000
+/** Pages of one list that are read. A registry could link from page to page without an end. */
+const mostPages = 1000
 
 const Catalog = Compile(Type.Object({ repositories: Type.Union([Type.Array(Type.String()), Type.Null()]) }))
 const Tags = Compile(Type.Object({ tags: Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()])) }))
 const HarborInfo = Compile(Type.Object({ auth_mode: Type.String() }))
 const Named = Compile(Type.Array(Type.Object({ name: Type.String() })))
 const Names = Type.Optional(Type.Union([Type.Array(Type.Object({ name: Type.String() })), Type.Null()]))
-const Artifacts = Compile(Type.Array(Type.Object({ digest: Type.String(), tags: Names, labels: Names })))
+const Artifact = Type.Object({ digest: Type.String(), tags: Names, labels: Names })
+const Artifacts = Compile(Type.Array(Artifact))
 
 /**
- * The images that a registry shows to everybody, by reference: with Harbor's own API where it answers to that, whose labels
- * are the types, else by the distribution specification, the types from the images' own labels. Asked as anybody: what
- * takes credentials is nobody else's to see. @throws {RegistryError} or the signal's reason.
+ * The images that a registry lists for anonymous clients, sorted by reference. Harbor is listed through its own API, whose
+ * labels are the types; other registries by the distribution specification, with the types from the images' labels.
+ * Requests carry no credentials: private images are not for all users. @throws {RegistryError} or the signal's reason.
  */
 export async function listImages(listed: ListedRegistry, options: ListingOptions): Promise<readonly ListedImage[]> {
-  const client = new RegistryClient({ source: listed.source, signal: options.signal })
-  const images = (await isHarbor(client))
-    ? await harborImages(client, listed)
-    : await catalogImages(client, listed, options)
-  return images
+  const { mostImages = 50_000, signal, knownTypes } = options
+  const client = new RegistryClient({ source: listed.source, signal })
+  const found = new FoundImages(mostImages)
+  if (await isHarbor(client)) await listHarbor(client, listed, found)
+  else await listCatalog(client, listed, found, knownTypes)
+  return found.images
     .filter(({ reference }) => !('fault' in parseReference(reference)))
     .sort((a, b) => (a.reference < b.reference ? -1 : 1))
 }
 
-async function catalogImages(
+/** The images found so far, up to a limit. */
+class FoundImages {
+  readonly images: ListedImage[] = []
+  readonly limit: number
+
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  get isFull(): boolean {
+    return this.images.length >= this.limit
+  }
+
+  add(image: ListedImage): void {
+    if (!this.isFull) this.images.push(image)
+  }
+}
+
+async function listCatalog(
   client: RegistryClient,
   listed: ListedRegistry,
-  { knownTypes }: ListingOptions,
-): Promise<ListedImage[]> {
-  const catalog = await pages(client, '/v2/_catalog?n=1000')
-  if (catalog.length === 0) throw new RegistryError('missing', 'the registry has no catalog')
-  const paths = catalog.flatMap((page) => (Catalog.Check(page) ? (page.repositories ?? []) : []))
-  const images: ListedImage[] = []
+  found: FoundImages,
+  knownTypes: ListingOptions['knownTypes'],
+): Promise<void> {
+  const paths = await pages(client, '/v2/_catalog?n=1000', found.limit, (page) =>
+    (Catalog.Check(page) ? (page.repositories ?? []) : []).filter((path) => listed.imageAt(path) !== undefined),
+  )
+  if (paths === undefined) throw new RegistryError('missing', 'the registry has no catalog')
   const types = new Map<string, Promise<readonly string[] | undefined>>()
   const typesOnce = (path: string, digest: string): Promise<readonly string[] | undefined> => {
     const known = knownTypes.get(digest)
@@ -68,19 +91,16 @@ async function catalogImages(
     return asked
   }
   await inParallel(workers, paths, async (path) => {
-    const image = listed.imageAt(path)
-    if (image === undefined || images.length >= mostImages) return
-    const tags = (await orSkipped(pages(client, `/v2/${path}/tags/list?n=1000`)))?.flatMap((page) =>
-      Tags.Check(page) ? (page.tags ?? []) : [],
-    )
-    for (const tag of tags ?? []) {
+    if (found.isFull) return
+    const tagsOf = (page: unknown): string[] => (Tags.Check(page) ? (page.tags ?? []) : [])
+    for (const tag of (await orSkipped(pages(client, `/v2/${path}/tags/list?n=1000`, found.limit, tagsOf))) ?? []) {
+      if (found.isFull) return
       const digest = await orSkipped(client.digest(path, tag))
       if (digest === undefined) continue
       const types = await typesOnce(path, digest)
-      if (types !== undefined) images.push({ reference: `${image}:${tag}`, digest, types })
+      if (types !== undefined) found.add({ reference: `${listed.imageAt(path)}:${tag}`, digest, types })
     }
   })
-  return images
 }
 
 const labelledTypes = async (client: RegistryClient, path: string, digest: string): Promise<readonly string[]> =>
@@ -95,46 +115,54 @@ async function isHarbor(client: RegistryClient): Promise<boolean> {
   return HarborInfo.Check(answer?.value)
 }
 
-async function harborImages(client: RegistryClient, listed: ListedRegistry): Promise<ListedImage[]> {
-  const projects = await named(client, '/api/v2.0/projects?public=true&page_size=100')
-  const images: ListedImage[] = []
-  await inParallel(workers, projects, async (project) => {
+async function listHarbor(client: RegistryClient, listed: ListedRegistry, found: FoundImages): Promise<void> {
+  const named = async (path: string): Promise<string[]> =>
+    (await pages(client, path, found.limit, (page) => (Named.Check(page) ? page.map(({ name }) => name) : []))) ?? []
+  await inParallel(workers, await named('/api/v2.0/projects?public=true&page_size=100'), async (project) => {
     const at = `/api/v2.0/projects/${encodeURIComponent(project)}/repositories`
-    for (const path of (await orSkipped(named(client, `${at}?page_size=100`))) ?? []) {
+    for (const path of (await orSkipped(named(`${at}?page_size=100`))) ?? []) {
+      if (found.isFull) return
       const image = listed.imageAt(path)
-      if (image === undefined || images.length >= mostImages) continue
-      // Names of several parts travel encoded twice, by Harbor's own description.
+      if (image === undefined) continue
+      // Harbor's documentation: names of several parts are encoded twice.
       const name = encodeURIComponent(encodeURIComponent(path.slice(project.length + 1)))
       const query = 'page_size=100&with_tag=true&with_label=true'
-      for (const page of (await orSkipped(pages(client, `${at}/${name}/artifacts?${query}`))) ?? []) {
-        if (!Artifacts.Check(page)) continue
-        for (const { digest, tags, labels } of page) {
-          const types = orHeadless((labels ?? []).map((label) => label.name))
-          for (const { name: tag } of tags ?? []) images.push({ reference: `${image}:${tag}`, digest, types })
-        }
-      }
+      const imagesOf = (page: unknown): ListedImage[] => (Artifacts.Check(page) ? page.flatMap(tagged(image)) : [])
+      const artifacts = pages(client, `${at}/${name}/artifacts?${query}`, found.limit, imagesOf)
+      for (const each of (await orSkipped(artifacts)) ?? []) found.add(each)
     }
   })
-  return images
 }
 
-const named = async (client: RegistryClient, path: string): Promise<string[]> =>
-  (await pages(client, path)).flatMap((page) => (Named.Check(page) ? page.map(({ name }) => name) : []))
+/** An artefact of Harbor as images, one a tag. Pure. */
+const tagged =
+  (image: string) =>
+  ({ digest, tags, labels }: Static<typeof Artifact>): ListedImage[] => {
+    const types = orHeadless((labels ?? []).map((label) => label.name))
+    return (tags ?? []).map(({ name: tag }) => ({ reference: `${image}:${tag}`, digest, types }))
+  }
 
-/** Every page of a list, by the links that lead from each to the next. */
-async function pages(client: RegistryClient, path: string): Promise<unknown[]> {
-  const values: unknown[] = []
+/** The items of a list, page by page along its links, up to a limit; undefined where there is no list. */
+async function pages<T>(
+  client: RegistryClient,
+  path: string,
+  most: number,
+  itemsOf: (page: unknown) => readonly T[],
+): Promise<T[] | undefined> {
+  const items: T[] = []
   const seen = new Set<string>()
   for (let next: string | undefined = path; next !== undefined && !seen.has(next);) {
     seen.add(next)
     const page: Awaited<ReturnType<RegistryClient['json']>> = await client.json(next)
-    if (page !== undefined) values.push(page.value)
-    next = page?.next
+    if (page === undefined) return seen.size === 1 ? undefined : items
+    items.push(...itemsOf(page.value).slice(0, most - items.length))
+    if (items.length >= most || seen.size >= mostPages) return items
+    next = page.next
   }
-  return values
+  return items
 }
 
-/** One thing that is gone meanwhile, private or broken does not end the list; a registry that does not answer does. */
+/** Skips one thing that is gone meanwhile, private or broken. A registry that does not answer ends the listing. */
 async function orSkipped<T>(work: Promise<T>): Promise<T | undefined> {
   try {
     return await work

@@ -96,6 +96,7 @@ describe('a failure of skopeo or umoci', () => {
     const { hint } = explainFailure(fatal('unauthorized: authentication required'), {
       ...failed,
       registry: 'mirror:5000',
+      host: 'r.test',
     })
     assert.match(hint ?? '', /canfar registry login r\.test$/)
   })

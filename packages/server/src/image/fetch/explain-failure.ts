@@ -2,11 +2,14 @@ import type { Cause } from '@science-platform/contract'
 import { machineArchitecture } from '../manifest.ts'
 import type { RegistryError, RegistryFailure } from '../registry/registry-error.ts'
 
-/** What failed: the image as the user wrote it, and the registry that was asked (what stands in for it, if anything does). */
+/** The image that a fetch, a load or a container start failed for. */
 export interface FailedImage {
+  /** The image's reference or the archive's path, for messages. */
   readonly image: string
-  /** Absent for what happens on this machine alone. */
+  /** The registry that was contacted, or its alias; absent for failures of this machine alone. */
   readonly registry?: string
+  /** The registry as users name it. @defaultValue `registry` */
+  readonly host?: string
 }
 
 interface Explanation {
@@ -19,9 +22,6 @@ interface Explanation {
   readonly message: (failed: FailedImage) => string
   readonly hint: string | ((failed: FailedImage) => string)
 }
-
-/** The registry as users name it. */
-const hostOf = (image: string): string => image.split('/')[0] ?? image
 
 const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
 
@@ -61,8 +61,8 @@ const explanations: readonly Explanation[] = [
     code: 'image-unauthorized',
     message: (failed) =>
       `${registryOf(failed)} does not hand out the image ${failed.image} without the right credentials.`,
-    hint: ({ image }) =>
-      `Check the name; if the image is private, store an account that may read it: canfar registry login ${hostOf(image)}`,
+    hint: ({ registry = '', host = registry }) =>
+      `Check the name; if the image is private, store an account that may read it: canfar registry login ${host}`,
   },
   {
     remote: true,

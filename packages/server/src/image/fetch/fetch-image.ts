@@ -1,14 +1,14 @@
 import { join } from 'node:path'
 import type { ImageSource } from '../access/allowed.ts'
 import { writeAuthFile } from './auth-file.ts'
-import { ImageError } from './image-error.ts'
 import type { Layouts } from '../store/layouts.ts'
-import { machineArchitecture, storedBytes, type Platform } from '../manifest.ts'
+import { storedBytes } from '../manifest.ts'
 import { typesOf } from '../catalogue/image-types.ts'
 import { RegistryClient } from '../registry/registry-client.ts'
 import { readRemoteImage } from '../registry/remote-image.ts'
 import { fetchLayout } from './skopeo.ts'
 import { watching } from './stall-detection.ts'
+import { wrongPlatform } from './wrong-platform.ts'
 
 /** Which image is wanted of a registry. */
 export interface WantedImage {
@@ -57,17 +57,4 @@ export async function fetchImage(
   )
   await layouts.finish(layout, digest)
   return { sizeBytes: expectedBytes, types: typesOf(remote.config.labels) }
-}
-
-/** The error for an image that is made for other machines only. */
-export function wrongPlatform(image: string, offered: readonly (Platform | undefined)[]): ImageError {
-  const known = offered.filter((platform) => platform !== undefined && platform.os !== 'unknown')
-  const names =
-    [...new Set(known.map((platform) => `${platform?.os}/${platform?.architecture}`))].join(', ') ||
-    'nothing in particular'
-  return new ImageError({
-    code: 'image-wrong-platform',
-    message: `The image ${image} is made for ${names}; this platform runs linux/${machineArchitecture}.`,
-    hint: `Build it for this platform, for instance with \`docker build --platform linux/${machineArchitecture}\`, and push it again.`,
-  })
 }

@@ -1,31 +1,41 @@
 import type { Cause, ImagePull } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { ImageError } from './image-error.ts'
+import { printReference, type ImageReference } from '../../job/image-reference.ts'
 import type { LocalImages } from '../store/local-images.ts'
+import { ImageError } from './image-error.ts'
 
-/** Fetches that users asked for beforehand, done in the background a few at a time. They end with the server. */
+/** Fetches that users request beforehand. They run in the background, a few at a time, and end with the server. */
 export interface Pulls {
-  /** Begins, or tells of one that is under way for this user; undefined where the user has too many. */
+  /** Begins a fetch, or returns this user's fetch of the same image; undefined where the user has too many. */
   begin(pull: {
     readonly account: string
-    readonly reference: string
+    readonly reference: ImageReference
     readonly registryAuth?: string | undefined
   }): ImagePull | undefined
-  /** How far it is; undefined where this user asked for none lately. */
+  /** The state of a fetch, by the text of its reference; undefined where this user requested none lately. */
   find(account: string, reference: string): ImagePull | undefined
   close(): Promise<void>
 }
 
-/** Fetches at once, so that jobs have most of the way to the registries for themselves. */
+/** Fetches at once. The rest of the bandwidth is for jobs. */
 const atOnce = 2
-/** Fetches that one user may have waiting or under way. */
+/** Fetches of one user that wait or run. */
 const mostPerAccount = 20
-/** How long an end is told. Milliseconds. */
-const toldMilliseconds = 3_600_000
+/** Ended fetches of one user that are remembered. */
+const mostEndedPerAccount = 100
+/** How long an ended fetch is remembered. Milliseconds. */
+const rememberedMilliseconds = 3_600_000
 
-type Entry = { readonly account: string; readonly registryAuth: string | undefined; endedAt?: number; pull: ImagePull }
+interface Entry {
+  readonly account: string
+  readonly reference: ImageReference
+  /** Dropped at the end of the fetch. */
+  registryAuth: string | undefined
+  endedAt?: number
+  pull: ImagePull
+}
 
-/** Makes {@link Pulls} over the images of this machine. */
+/** Creates {@link Pulls} over the images of this machine. */
 export function createPulls(
   images: Pick<LocalImages, 'prepare'>,
   log: Pick<Logger, 'error'>,
@@ -36,37 +46,47 @@ export function createPulls(
   const closing = new AbortController()
   const keyOf = (account: string, reference: string): string => JSON.stringify([account, reference])
   const isUnderWay = ({ endedAt }: Entry): boolean => endedAt === undefined
+  const isOld = ({ endedAt = Infinity }: Entry): boolean => now() - endedAt > rememberedMilliseconds
 
   async function fetch(entry: Entry): Promise<void> {
-    const { reference } = entry.pull
-    const { registryAuth } = entry
-    const become = (change: Partial<ImagePull>): void => {
+    const { reference, registryAuth } = entry
+    const update = (change: Partial<ImagePull>): void => {
       entry.pull = { ...entry.pull, ...change }
     }
-    become({ state: 'pulling' })
+    update({ state: 'pulling' })
     try {
       const { digest } = await images.prepare(reference, {
         ...(registryAuth === undefined ? {} : { registryAuth }),
         signal: closing.signal,
         onProgress: (reason) => {
-          if (reason === 'Unpacking') become({ state: 'unpacking' })
+          if (reason === 'Unpacking') update({ state: 'unpacking' })
         },
         onBytes: (bytes, totalBytes) => {
-          become({ bytes, totalBytes })
+          update({ bytes, totalBytes })
         },
       })
-      become({ state: 'present', digest })
+      update({ state: 'present', digest })
     } catch (error) {
-      become({ state: 'failed', cause: causeOf(error) })
+      update({ state: 'failed', cause: causeOf(error) })
       if (!(error instanceof ImageError) && !closing.signal.aborted)
-        log.error({ err: error, image: reference }, 'an image could not be fetched beforehand')
+        log.error({ err: error, image: entry.pull.reference }, 'image pull failed')
     }
+    entry.registryAuth = undefined
     entry.endedAt = now()
+    forgetEnded(entry.account)
+  }
+
+  /** Bounds the memory: ended fetches go after an hour, and above a number for each user the oldest first. */
+  function forgetEnded(account: string): void {
+    let ended = 0
+    for (const [key, entry] of [...entries].sort(([, a], [, b]) => (b.endedAt ?? 0) - (a.endedAt ?? 0))) {
+      const isEnded = entry.endedAt !== undefined
+      const isBeyond = isEnded && entry.account === account && ++ended > mostEndedPerAccount
+      if (isOld(entry) || isBeyond) entries.delete(key)
+    }
   }
 
   function next(): void {
-    for (const [key, { endedAt }] of entries)
-      if (endedAt !== undefined && now() - endedAt > toldMilliseconds) entries.delete(key)
     const waiting = [...entries.values()].find(({ pull }) => pull.state === 'waiting')
     if (waiting === undefined || working.size >= atOnce || closing.signal.aborted) return
     const work = fetch(waiting).finally(() => {
@@ -79,18 +99,22 @@ export function createPulls(
 
   return {
     begin({ account, reference, registryAuth }) {
-      const key = keyOf(account, reference)
+      const text = printReference(reference)
+      const key = keyOf(account, text)
       const known = entries.get(key)
       if (known !== undefined && isUnderWay(known)) return known.pull
       const own = [...entries.values()].filter((entry) => entry.account === account && isUnderWay(entry))
       if (own.length >= mostPerAccount) return undefined
-      const entry: Entry = { account, registryAuth, pull: { reference, state: 'waiting' } }
+      const entry: Entry = { account, reference, registryAuth, pull: { reference: text, state: 'waiting' } }
       entries.delete(key)
       entries.set(key, entry)
       next()
       return entry.pull
     },
-    find: (account, reference) => entries.get(keyOf(account, reference))?.pull,
+    find: (account, reference) => {
+      const entry = entries.get(keyOf(account, reference))
+      return entry === undefined || isOld(entry) ? undefined : entry.pull
+    },
     close: async () => {
       closing.abort(new Error('the platform is stopping'))
       await Promise.all(working)
@@ -101,4 +125,8 @@ export function createPulls(
 const causeOf = (error: unknown): Cause =>
   error instanceof ImageError
     ? error.why
-    : { code: 'start-failed', message: 'The platform could not fetch the image.', hint: 'Tell its operators.' }
+    : {
+        code: 'start-failed',
+        message: 'The platform could not fetch the image.',
+        hint: 'Ask the operators of the platform to look at its log.',
+      }

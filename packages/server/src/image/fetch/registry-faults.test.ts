@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ImageError } from './image-error.ts'
-import type { LocalImages } from '../store/local-images.ts'
-import { openLocalImages } from '../store/open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { startRecordingProxy } from '../testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
 import { startStallingProxy } from '../testing/stalling-proxy.ts'
+import { byText } from '../testing/by-text.ts'
 
-const signal = AbortSignal.timeout(300_000)
+const signal = AbortSignal.timeout(1_200_000)
 let scratch: string
 let registry: TestRegistry
 let count = 0
@@ -26,15 +26,18 @@ after(async () => {
   await rm(scratch, { recursive: true })
 })
 
-async function store(host: string, stallMilliseconds?: number): Promise<{ images: LocalImages; folder: string }> {
+async function store(
+  host: string,
+  stallMilliseconds?: number,
+): Promise<{ images: ReturnType<typeof byText>; folder: string }> {
   const folder = join(scratch, `images-${++count}`)
-  const images = await openLocalImages({
+  const images = await MachineImages.open({
     folder,
     policy: { registries: ['r.test'], aliases: { 'r.test': host }, insecure: [host] },
     log: { info: () => undefined },
     ...(stallMilliseconds === undefined ? {} : { stallMilliseconds }),
   })
-  return { images, folder }
+  return { images: byText(images), folder }
 }
 
 /** Pushes an image of a layer that cannot be compressed, and returns its digest. */

@@ -1,15 +1,16 @@
 import Type from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { ImageSource } from '../access/allowed.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import { digestOf } from '../manifest.ts'
 import { apiHost, isRealmOf, readChallenge, type Challenge } from './challenge.ts'
-import { exchange, shown, type Answer } from './exchange.ts'
+import { exchange, shown, type RegistryResponse } from './exchange.ts'
 import { failureOf, RegistryError } from './registry-error.ts'
 
-/** Which registry is asked, and as whom. */
+/** Settings of {@link RegistryClient}. */
 export interface RegistryClientOptions {
   readonly source: Pick<ImageSource, 'registry' | 'plainHttp'>
-  /** `user:password`, sent to this registry and its token service alone. Without it one asks as anybody. */
+  /** `user:password`, sent to this registry and its token service alone. Without credentials requests are anonymous. */
   readonly credentials?: string | undefined
   /** Registry → hosts that may hand out its tokens; see {@link isRealmOf}. */
   readonly tokenHosts?: Readonly<Record<string, readonly string[]>>
@@ -30,19 +31,22 @@ const manifestTypes = [
 ].join(', ')
 
 const Token = Compile(Type.Object({ token: Type.Optional(Type.String()), access_token: Type.Optional(Type.String()) }))
-/** Redirections that are followed, one after the other. */
+/** Redirections in a row that the client follows. */
 const mostRedirections = 5
+/** Repositories of which the client keeps the authorization: a listing goes through thousands, a few at a time. */
+const mostAuthorizations = 64
 
 /**
- * Asks one registry by the distribution specification. Credentials go to that registry, when it has asked for them, and to
- * the service that it says hands out its tokens, if that is its own; never along a redirection to another address.
+ * A client of one registry, by the distribution specification. Credentials go to that registry when it demands them, and to
+ * its token service if {@link isRealmOf} accepts that; never along a redirection to another address.
  * Every method throws {@link RegistryError}, or the signal's reason.
  */
 export class RegistryClient {
   readonly #options: RegistryClientOptions
   readonly #origin: string
-  /** What was given for an earlier challenge, by its scope. */
-  readonly #authorization = new Map<string, string>()
+  /** The authorization that answered an earlier challenge, by repository. */
+  readonly #authorization = new BoundedMap<string, string>(mostAuthorizations)
+  #wasChallenged = false
 
   constructor(options: RegistryClientOptions) {
     this.#options = options
@@ -60,7 +64,7 @@ export class RegistryClient {
     return (await this.manifest(path, version)).digest
   }
 
-  /** A manifest; by its digest it is what the digest says. */
+  /** A manifest. Content that does not match a requested digest is an error. */
   async manifest(path: string, version: string): Promise<Content> {
     const { body } = await this.#ask('GET', this.#manifest(path, version), { accept: manifestTypes })
     return verified(body, version)
@@ -72,13 +76,13 @@ export class RegistryClient {
     return verified(body, digest)
   }
 
-  /** Asks for nothing but to be let in. Returns whether the credentials were asked for: only then they have been proved right. */
+  /** Logs in. Returns whether the registry demanded the credentials: only then it has checked them. */
   async logIn(): Promise<boolean> {
     await this.#ask('GET', new URL('/v2/', this.#origin))
-    return this.#authorization.size > 0
+    return this.#wasChallenged
   }
 
-  /** JSON of any address of this registry; undefined where there is none. */
+  /** JSON of an address of this registry and the link to its next page; undefined where there is none. */
   async json(path: string): Promise<{ readonly value: unknown; readonly next: string | undefined } | undefined> {
     const answer = await this.#ask('GET', new URL(path, this.#origin), { accept: 'application/json' }).catch(ifMissing)
     if (answer === undefined) return undefined
@@ -94,13 +98,17 @@ export class RegistryClient {
     return new URL(`/v2/${this.#path(path)}/manifests/${version}`, this.#origin)
   }
 
-  /** Docker Hub keeps images without a project under `library`. */
+  /** On Docker Hub images without a project are under `library`. */
   #path(path: string): string {
     return this.#options.source.registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path
   }
 
-  async #ask(method: 'GET' | 'HEAD', url: URL, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
-    const scope = url.pathname
+  async #ask(
+    method: 'GET' | 'HEAD',
+    url: URL,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<RegistryResponse> {
+    const scope = repositoryOf(url)
     const first = await this.#send(method, url, { ...headers, ...this.#authorized(scope) })
     if (first.answer.status !== 401 || first.url.origin !== this.#origin)
       return successful(first.answer, method, first.url)
@@ -108,6 +116,7 @@ export class RegistryClient {
     const authorization = challenge === undefined ? undefined : await this.#answerTo(challenge)
     if (authorization === undefined) return successful(first.answer, method, url)
     this.#authorization.set(scope, authorization)
+    this.#wasChallenged = true
     const { answer, url: last } = await this.#send(method, url, { ...headers, authorization })
     return successful(answer, method, last)
   }
@@ -122,7 +131,7 @@ export class RegistryClient {
     const basic = credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`
     if (challenge.scheme === 'basic') return basic
     if (basic !== undefined && !isRealmOf(source, challenge.realm, tokenHosts)) {
-      const host = URL.parse(challenge.realm)?.host ?? 'an address that is none'
+      const host = URL.parse(challenge.realm)?.host ?? 'an invalid address'
       const hint = 'the operators can allow that host under images.tokenHosts'
       throw new RegistryError(
         'untrusted',
@@ -130,7 +139,8 @@ export class RegistryClient {
       )
     }
     const url = URL.parse(challenge.realm)
-    if (url === null) throw new RegistryError('invalid', `${source.registry} names a token service that is no address`)
+    if (url === null)
+      throw new RegistryError('invalid', `${source.registry} names a token service with an invalid address`)
     if (challenge.service !== undefined) url.searchParams.set('service', challenge.service)
     for (const scope of challenge.scope?.split(' ') ?? []) url.searchParams.append('scope', scope)
     const headers = { accept: 'application/json', ...(basic === undefined ? {} : { authorization: basic }) }
@@ -141,12 +151,12 @@ export class RegistryClient {
     return `Bearer ${token}`
   }
 
-  /** Follows redirections; who is asked there is not told who asks here, and never over less than https after https. */
+  /** Follows redirections: without credentials to another origin, and never from https to http. */
   async #send(
     method: 'GET' | 'HEAD',
     url: URL,
     headers: Readonly<Record<string, string>>,
-  ): Promise<{ answer: Answer; url: URL }> {
+  ): Promise<{ answer: RegistryResponse; url: URL }> {
     let at = url
     for (let i = 0; i <= mostRedirections; i++) {
       const { authorization: _, ...anonymous } = headers
@@ -156,14 +166,18 @@ export class RegistryClient {
       if (answer.status < 300 || answer.status >= 400 || location === undefined) return { answer, url: at }
       const next = URL.parse(location, at)
       if (next === null || !/^https?:$/.test(next.protocol) || (at.protocol === 'https:' && next.protocol === 'http:'))
-        throw new RegistryError('invalid', `${shown(at)} redirects to where nothing may be followed`)
+        throw new RegistryError('invalid', `${shown(at)} redirects to an address that clients must not follow`)
       at = next
     }
     throw new RegistryError('invalid', `${shown(url)} redirects more than ${mostRedirections} times`)
   }
 }
 
-function successful(answer: Answer, method: string, url: URL): Answer {
+/** The part of an address that one authorization covers: a repository, or the address itself. Pure. */
+const repositoryOf = ({ pathname }: URL): string =>
+  /^\/v2\/.+(?=\/(?:manifests|blobs|tags)\/)/.exec(pathname)?.[0] ?? pathname
+
+function successful(answer: RegistryResponse, method: string, url: URL): RegistryResponse {
   if (answer.status >= 200 && answer.status < 300) return answer
   throw new RegistryError(
     failureOf(answer.status),
@@ -171,7 +185,7 @@ function successful(answer: Answer, method: string, url: URL): Answer {
   )
 }
 
-function header({ headers }: Answer, name: string): string | undefined {
+function header({ headers }: RegistryResponse, name: string): string | undefined {
   const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value
 }
@@ -187,7 +201,7 @@ function parsed(body: Buffer, path: string): unknown {
 function verified(bytes: Buffer, version: string): Content {
   const digest = digestOf(bytes)
   if (version.startsWith('sha256:') && version !== digest)
-    throw new RegistryError('invalid', `the registry sent content that is not the one with the digest ${version}`)
+    throw new RegistryError('invalid', `the registry sent content that does not match the digest ${version}`)
   return { digest, bytes }
 }
 

@@ -19,7 +19,7 @@ describe('the form of an archive', () => {
 
 describe('an archive', () => {
   let scratch: string
-  const signal = AbortSignal.timeout(60_000)
+  const signal = AbortSignal.timeout(1_200_000)
   before(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'archive-'))
   })

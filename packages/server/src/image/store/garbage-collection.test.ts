@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runTool } from '../../lib/tool.ts'
 import { isGarbage, leastNeeded, usedAtWhenRemoved, type Candidate, type ImagesOfJobs } from './garbage-collection.ts'
-import { openLocalImages } from './open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../testing/registry.ts'
+import { requireReference } from '../../job/image-reference.ts'
+import { byText } from '../testing/by-text.ts'
 
 const day = 24 * 3_600_000
 const now = 1_800_000_000_000
@@ -24,7 +26,7 @@ const candidate = (hex: string, more: Partial<Candidate> = {}): Candidate => ({
 describe('what nobody needs', () => {
   it('is an image that no reference means, no container uses and no queued job may still want', () => {
     assert.equal(isGarbage(candidate('a'), now), true)
-    assert.equal(isGarbage(candidate('a', { references: ['localhost/a:1'] }), now), false)
+    assert.equal(isGarbage(candidate('a', { references: [requireReference('localhost/a:1')] }), now), false)
     assert.equal(isGarbage(candidate('a', { mounted: true }), now), false)
     assert.equal(isGarbage(candidate('a', { needed: true }), now), false)
     assert.equal(isGarbage(candidate('a', { usedAt: now - day }), now), false)
@@ -38,12 +40,12 @@ describe('what nobody needs', () => {
 
   it('is first, when room is wanted, what was fetched and is longest unused', () => {
     const images = [
-      candidate('loaded', { references: ['localhost/a:1'], usedAt: 1 }),
-      candidate('mounted', { references: ['r.test/a:1'], usedAt: 1, mounted: true }),
-      candidate('needed', { references: ['r.test/e:1'], usedAt: 1, needed: true }),
-      candidate('newer', { references: ['r.test/b:1'], usedAt: 3 }),
-      candidate('older', { references: ['r.test/c:1'], usedAt: 2 }),
-      candidate('fresh', { references: ['r.test/d:1'], usedAt: now }),
+      candidate('loaded', { references: [requireReference('localhost/a:1')], usedAt: 1 }),
+      candidate('mounted', { references: [requireReference('r.test/a:1')], usedAt: 1, mounted: true }),
+      candidate('needed', { references: [requireReference('r.test/e:1')], usedAt: 1, needed: true }),
+      candidate('newer', { references: [requireReference('r.test/b:1')], usedAt: 3 }),
+      candidate('older', { references: [requireReference('r.test/c:1')], usedAt: 2 }),
+      candidate('fresh', { references: [requireReference('r.test/d:1')], usedAt: now }),
     ]
     assert.equal(leastNeeded(images, now)?.hex, 'older')
     assert.equal(
@@ -59,7 +61,7 @@ describe('what nobody needs', () => {
 describe('the store', () => {
   let scratch: string
   let registry: TestRegistry
-  const signal = AbortSignal.timeout(120_000)
+  const signal = AbortSignal.timeout(1_200_000)
   before(async () => {
     scratch = await mkdtemp(join(tmpdir(), 'garbage-'))
     registry = await startRegistry(join(scratch, 'registry'))
@@ -70,13 +72,13 @@ describe('the store', () => {
   })
 
   const open = (folder: string, limitBytes?: number, ofJobs?: () => Promise<ImagesOfJobs>) =>
-    openLocalImages({
+    MachineImages.open({
       folder,
       policy: { registries: [registry.host], aliases: {}, insecure: [registry.host] },
       log: { info: () => undefined },
       ...(limitBytes !== undefined && { limitBytes }),
       ...(ofJobs !== undefined && { ofJobs }),
-    })
+    }).then(byText)
   const longAgo = async (folder: string) => {
     for (const part of ['roots', 'layouts']) {
       for (const hex of await readdir(join(folder, part))) await utimes(join(folder, part, hex), 1, 1)

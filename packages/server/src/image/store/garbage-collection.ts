@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isLocal, parseReference } from '../../job/image-reference.ts'
+import { isLocal, printReference, type ImageReference } from '../../job/image-reference.ts'
 import { hexOf, type ImageRecord, type ImageRecords } from './records.ts'
 import type { Layouts } from './layouts.ts'
 import type { RootFileSystems } from './root-file-systems.ts'
@@ -16,7 +16,7 @@ export interface Candidate {
   /** Name of its folders, the digest's hexadecimal part. */
   readonly hex: string
   /** References that mean it. */
-  readonly references: readonly string[]
+  readonly references: readonly ImageReference[]
   /** Whether a container is mounted on its root. */
   readonly mounted: boolean
   /** Whether a job that was placed, or is about to run again, is of it. */
@@ -34,19 +34,13 @@ export function leastNeeded(candidates: readonly Candidate[], now: number): Cand
   return candidates
     .filter(
       ({ references, mounted, needed, usedAt }) =>
-        !mounted && !needed && now - usedAt > justUsed && !references.some(isLoaded),
+        !mounted && !needed && now - usedAt > justUsed && !references.some(isLocal),
     )
     .sort((a, b) => a.usedAt - b.usedAt)[0]
 }
 
 /** The time that makes an image garbage as soon as it can no longer be about to be mounted. Pure. */
 export const usedAtWhenRemoved = (now: number): number => now - keptForQueuedJobs + justUsed
-
-/** Whether a reference is that of an image which was loaded by hand, and which no registry can bring back. Pure. */
-export function isLoaded(reference: string): boolean {
-  const parsed = parseReference(reference)
-  return !('fault' in parsed) && isLocal(parsed)
-}
 
 /** The parts of the store that are cleaned together. */
 export interface Storage {
@@ -115,7 +109,7 @@ async function findCandidates(
         hex,
         references: known,
         mounted: mounts.includes(hex),
-        needed: digests.has(hex) || known.some((reference) => names.has(reference)),
+        needed: digests.has(hex) || known.some((reference) => names.has(printReference(reference))),
         usedAt: await lastUse(folder, hex, now),
       }
     }),

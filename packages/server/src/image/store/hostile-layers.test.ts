@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { ImageError } from '../fetch/image-error.ts'
 import type { PreparedImage } from './local-images.ts'
-import { openLocalImages } from './open-local-images.ts'
+import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 import type { TarEntry } from '../testing/tar.ts'
+import { byText } from '../testing/by-text.ts'
 
 const asRoot = process.geteuid?.() === 0
 const upwards = '../'.repeat(12)
@@ -31,18 +32,21 @@ describe('a hostile layer', () => {
     const archive = join(scratch, `${++count}.tar`)
     await busyboxImage({ archive, layers })
     const folder = join(scratch, `images-${count}`)
-    const images = await openLocalImages({
+    const opened = await MachineImages.open({
       folder,
       policy: { registries: [], aliases: {}, insecure: [] },
       log: { info: () => undefined },
     })
-    const signal = AbortSignal.timeout(60_000)
+    const images = byText(opened)
+    const signal = AbortSignal.timeout(1_200_000)
     const before = await everything(scratch, folder)
-    await images.load(archive, 'localhost/hostile:1', signal)
-    const image = await images.prepare('localhost/hostile:1', { signal }).catch((error: unknown) => {
-      if (error instanceof ImageError && error.why.code === 'image-invalid') return undefined
-      throw error
-    })
+    const image = await images
+      .load(archive, 'localhost/hostile:1', signal)
+      .then(() => images.prepare('localhost/hostile:1', { signal }))
+      .catch((error: unknown) => {
+        if (error instanceof ImageError && error.why.code === 'image-invalid') return undefined
+        throw error
+      })
     assert.deepEqual(await everything(scratch, folder), before, 'something outside the store changed')
     assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'grants', 'layouts', 'records', 'roots', 'temporary'])
     assert.deepEqual(await readdir(join(folder, 'temporary')), [])

@@ -1,5 +1,6 @@
 import { lstat, mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import { runTool } from '../../lib/tool.ts'
 import { readInsideRoot } from './inside-root.ts'
 import { layoutTag, readLayout } from './layouts.ts'
@@ -9,29 +10,34 @@ import { hexOf } from './records.ts'
 
 /** An unpacked image. */
 export interface UnpackedImage {
-  /** All but the reference it was asked for by. */
+  /** All but the reference of the request. */
   readonly image: Omit<PreparedImage, 'reference'>
-  /** What it is made for; absent where it does not say. */
+  /** The platform that it is built for; absent where its configuration does not say. */
   readonly platform?: Platform
-  /** What it takes on the disk. */
+  /** Bytes on the disk. */
   readonly diskBytes: number
 }
 
-/** `image.json`: what there is to know of a root besides where it is. */
+/** `image.json`, the description beside a root file system. */
 type Description = Omit<PreparedImage, 'reference' | 'rootfs'> & {
   readonly platform?: Platform
-  /** Absent in roots of earlier versions. */
+  /** Absent in files of earlier versions. */
   readonly diskBytes?: number
 }
 
-/** How often at most an image's last use is written down, in milliseconds. */
+/** How often at most the last use of an image is recorded. Milliseconds. */
 const useRecordedEvery = 60_000
 
-/** The unpacked roots, by digest. Each appears complete, by rename, with its `image.json` beside the root file system. */
+/** Descriptions in memory. Each has the image's passwd and group files, up to 2 MiB. */
+const mostDescriptions = 256
+
+/** The root file system store: unpacked images by digest. Each appears complete, by rename, with its `image.json`. */
 export class RootFileSystems {
   readonly #folder: string
-  /** What was read before; the folder is still looked at, since another process may have removed it. */
-  readonly #known = new Map<string, UnpackedImage>()
+  /** Descriptions that were read before. The folder decides whether the image is there: another process may delete it. */
+  readonly #known = new BoundedMap<string, UnpackedImage>(mostDescriptions)
+  /** Bytes on the disk by folder name, of the folders that the last count found. */
+  #diskBytes = new Map<string, number>()
 
   constructor(folder: string) {
     this.#folder = folder
@@ -45,7 +51,7 @@ export class RootFileSystems {
     return join(this.#folder, hexOf(digest))
   }
 
-  /** The unpacked image, marked as used now; undefined where it is not unpacked. Costs two calls to the kernel. */
+  /** The unpacked image, marked as used now; undefined where it is not unpacked. Takes two system calls. */
   async find(digest: string, now = Date.now()): Promise<UnpackedImage | undefined> {
     const folder = this.path(digest)
     const stats = await stat(folder).catch((error: NodeJS.ErrnoException) => {
@@ -62,7 +68,7 @@ export class RootFileSystems {
     return image
   }
 
-  /** When the image was last used, in milliseconds since the epoch, give or take a minute: the folder's own time says it. */
+  /** Records the last use of an image as the time of its folder. @param at milliseconds since the epoch */
   async setUsedAt(digest: string, at: number): Promise<void> {
     await utimes(this.path(digest), at / 1000, at / 1000)
   }
@@ -78,23 +84,23 @@ export class RootFileSystems {
     }
   }
 
-  /** What all roots take on the disk. */
+  /** Bytes of all root file systems on the disk. */
   async diskBytes(): Promise<number> {
-    let sum = 0
+    const counted = new Map<string, number>()
     for (const hex of await readdir(this.#folder)) {
-      const image = this.#known.get(`sha256:${hex}`) ?? (await this.#read(join(this.#folder, hex)).catch(ifGone))
-      if (image !== undefined) this.#known.set(`sha256:${hex}`, image)
-      sum += image?.diskBytes ?? 0
+      const bytes = this.#diskBytes.get(hex) ?? (await this.#read(join(this.#folder, hex)).catch(ifGone))?.diskBytes
+      if (bytes !== undefined) counted.set(hex, bytes)
     }
-    return sum
+    this.#diskBytes = counted
+    return counted.values().reduce((sum, bytes) => sum + bytes, 0)
   }
 
-  /** Unpacks a layout under a digest. Another process that does the same at once is no harm: the first to finish counts. */
+  /** Unpacks a layout under a digest. Of two processes that do it at once the first to finish counts. */
   async unpack(layout: string, digest: string, temporary: string, signal: AbortSignal): Promise<void> {
     const folder = join(temporary, 'unpacked')
     const rootfs = join(folder, 'rootfs')
     await mkdir(folder)
-    // As an ordinary user, ids cannot be given and device nodes not be made: umoci then writes what it can.
+    // An ordinary user cannot set owners or create device nodes: --rootless makes umoci skip both.
     const rootless = process.geteuid?.() === 0 ? [] : ['--rootless']
     await runTool('umoci', ['raw', 'unpack', ...rootless, '--image', `${layout}:${layoutTag}`, rootfs], { signal })
     if (!(await lstat(rootfs)).isDirectory()) throw new Error('its root is not a folder')
@@ -116,7 +122,7 @@ export class RootFileSystems {
       group,
     }
     await writeFile(join(folder, 'image.json'), JSON.stringify(image))
-    // All of it must be on the disk before its name is, or a power cut could leave a root with empty files under a good name.
+    // The files reach the disk before the name does: a power cut must not leave empty files under a valid name.
     await runTool('sync', ['--file-system', folder], { signal })
     await rename(folder, this.path(digest)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
@@ -128,7 +134,7 @@ async function bytesUnder(folder: string): Promise<number> {
   return Number.parseInt((await runTool('du', ['--summarize', '--block-size=1', '--', folder])).toString(), 10)
 }
 
-/** Another process removes roots too. */
+/** Another process may delete a root file system meanwhile. */
 function ifGone(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }

@@ -13,11 +13,11 @@ import { busyboxImage } from '../testing/busybox-image.ts'
 const nobody = 65_534
 
 const program = (folder: string, archive: string): string => `
-  import { openLocalImages } from ${JSON.stringify(new URL('open-local-images.ts', import.meta.url).href)}
-  const signal = AbortSignal.timeout(60_000)
-  const images = await openLocalImages({ folder: ${JSON.stringify(folder)}, policy: { registries: [], aliases: {}, insecure: [] }, log: console })
-  await images.load(${JSON.stringify(archive)}, 'localhost/a:1', signal)
-  console.log(JSON.stringify(await images.prepare('localhost/a:1', { signal })))
+  import { MachineImages } from ${JSON.stringify(new URL('../machine-images.ts', import.meta.url).href)}
+  const signal = AbortSignal.timeout(1_200_000)
+  const images = await MachineImages.open({ folder: ${JSON.stringify(folder)}, policy: { registries: [], aliases: {}, insecure: [] }, log: console })
+  await images.load(${JSON.stringify(archive)}, { registry: 'localhost', path: 'a', tag: '1' }, { signal })
+  console.log(JSON.stringify(await images.prepare({ registry: 'localhost', path: 'a', tag: '1' }, { signal })))
   const { removeTree } = await import(${JSON.stringify(new URL('temporaries.ts', import.meta.url).href)})
   await removeTree(${JSON.stringify(join(folder, 'roots'))})`
 

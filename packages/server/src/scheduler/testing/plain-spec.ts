@@ -1,3 +1,4 @@
+import { requireReference } from '../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor/executor.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 
@@ -16,7 +17,7 @@ export const plainSpec = ({
   jobId: id,
   name,
   account: { name: owner, uid: 1001, gid: 1001, groups: [] },
-  image,
+  image: requireReference(image),
   env,
   resources,
   graceSeconds,

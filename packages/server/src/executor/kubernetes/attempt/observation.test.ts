@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { observe, type Evidence } from './observation.ts'
 import type { ContainerRecord, JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
+import { requireReference } from '../../../job/image-reference.ts'
 
 const job: JobRecord = {
   name: 'science-platform-k3x9a0qz-1',
@@ -15,7 +16,7 @@ const job: JobRecord = {
   failed: false,
   stopSeconds: undefined,
   cause: undefined,
-  image: 'images.example/astro:1',
+  image: requireReference('images.example/astro:1'),
   account: 'ada',
   memoryLimitGb: 2,
 }

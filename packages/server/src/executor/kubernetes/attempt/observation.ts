@@ -3,6 +3,7 @@ import { causeOfExit, outOfMemory, runtimeFailure, stoppedBeforeStart, stoppedBy
 import type { Ending, Observed } from '../../executor.ts'
 import type { JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
 import { waitingFor, type WaitingContext } from './waiting.ts'
+import { unknownImage } from '../../../job/image-reference.ts'
 
 /** What the cluster shows of an attempt. */
 export interface Evidence extends WaitingContext {
@@ -97,7 +98,7 @@ function endOf(evidence: Evidence, pod: PodRecord, stopped: boolean): { cause: C
     return {
       cause: stopped
         ? stoppedBeforeStart
-        : runtimeFailure(message, { image: job?.image ?? '', account: { name: job?.account ?? '' } }),
+        : runtimeFailure(message, { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }),
     }
   if (reason === 'ContainerStatusUnknown') return { cause: nodeLost(pod.node ?? '', true) }
   if (reason === 'OOMKilled' && !stopped)

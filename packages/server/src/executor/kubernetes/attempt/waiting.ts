@@ -3,6 +3,7 @@ import { explainFailure } from '../../../image/fetch/explain-failure.ts'
 import { runtimeFailure } from '../../causes.ts'
 import { parseQuantity } from '../objects/quantity.ts'
 import type { JobRecord, PodRecord } from '../cache/records.ts'
+import { printReference } from '../../../job/image-reference.ts'
 
 /** Why the command of an attempt does not run yet. */
 export interface Waiting {
@@ -77,10 +78,13 @@ function withoutImage(
   { imageSeconds, now }: WaitingContext,
 ): Waiting {
   if (reason === 'InvalidImageName')
-    return { failure: { code: 'image-invalid', message: `${job.image} is not a valid image name: ${message}` } }
+    return {
+      failure: { code: 'image-invalid', message: `${printReference(job.image)} is not a valid image name: ${message}` },
+    }
   // The message of the back-off has no reason; the one before it had.
   if (/^Back-off pulling image "[^"]*"$/.test(message) || message === '') return {}
-  const cause = explainFailure(message, { image: job.image, registry: job.image.split('/', 1)[0] ?? '' })
+  const { registry } = job.image
+  const cause = explainFailure(message, { image: printReference(job.image), host: registry, registry })
   const age = now - pod.createdAt
   if (cause.code === 'image-unauthorized' && pod.hasSecret && age < secretMs)
     return { text: 'The registry refused the credentials; the node retries once.' }

@@ -9,6 +9,7 @@ import {
   stopAnnotation,
 } from '../objects/names.ts'
 import { parseQuantity } from '../objects/quantity.ts'
+import { parseReference, unknownImage, type ImageReference } from '../../../job/image-reference.ts'
 
 /** The cached part of an object: ten thousand whole objects would fill the memory. */
 interface Recorded {
@@ -32,8 +33,8 @@ export interface JobRecord extends Recorded {
   readonly stopSeconds: number | undefined
   /** The cause as JSON, once the platform has ended an attempt that could not run. */
   readonly cause: string | undefined
-  /** As the user wrote it. */
-  readonly image: string
+  /** {@link unknownImage} where the annotation is missing. */
+  readonly image: ImageReference
   readonly account: string
   readonly memoryLimitGb: number
 }
@@ -103,6 +104,11 @@ function recorded(object: V1Job | V1Pod | V1Node): Recorded {
 // The library's types have Date here, but the JSON of the API has text.
 const instant = (value: unknown): number | undefined => (typeof value === 'string' ? Date.parse(value) : undefined)
 
+function imageOf(annotation = ''): ImageReference {
+  const reference = parseReference(annotation)
+  return 'fault' in reference ? unknownImage : reference
+}
+
 /** Pure. */
 export function jobRecord(job: V1Job): JobRecord {
   const { metadata = {}, spec, status } = job
@@ -118,7 +124,7 @@ export function jobRecord(job: V1Job): JobRecord {
     failed: (status?.conditions ?? []).some(({ type, status: holds }) => type === 'Failed' && holds === 'True'),
     stopSeconds: stop === undefined ? undefined : Number(stop),
     cause: annotations[causeAnnotation],
-    image: annotations[imageAnnotation] ?? '',
+    image: imageOf(annotations[imageAnnotation]),
     account: labels['canfar.net/username'] ?? '',
     memoryLimitGb: parseQuantity(spec?.template.spec?.containers[0]?.resources?.limits?.['memory']) / gib,
   }

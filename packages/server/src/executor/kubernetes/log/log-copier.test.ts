@@ -194,7 +194,7 @@ describe('LogCopier', () => {
       const found = await log()
       assert.match(
         found,
-        /^line 0\n[^]*\[… \d+ bytes left out: the log is over its limit, and the disk was full …\]\n[^]*line 8999\n$/,
+        /^line 0\n[^]*\[… \d+ bytes left out: the log is limited to [^,]*, and the disk was full …\]\n[^]*line 8999\n$/,
       )
       const { logHead = 0, logDropped = 0, logLine = 0 } = joined
       assert.equal(Buffer.byteLength(found) - logLine + logDropped, texts(0, 9000).length)

@@ -4,13 +4,14 @@ import platform from '../../../../package.json' with { type: 'json' }
 import type { AttemptSpec } from '../../executor.ts'
 import { CannotRun, jobObject, releaseOf, secretObject } from './job-object.ts'
 import type { ClusterSettings } from '../settings.ts'
+import { requireReference } from '../../../job/image-reference.ts'
 
 const spec: AttemptSpec = {
   id: 'k3x9a0qz-1',
   jobId: 'k3x9a0qz',
   name: 'fit-orbits',
   account: { name: 'ada', uid: 20_000, gid: 20_000, groups: [{ name: 'survey', gid: 40_000 }] },
-  image: 'images.canfar.net/astro/fit:1',
+  image: requireReference('images.canfar.net/astro/fit:1'),
   cmd: ['fit', '$(HOME)', '$$'],
   args: ['--to=$X'],
   env: { PRICE: '5$', HOME: '/arc/home/ada' },
@@ -163,6 +164,9 @@ describe('the Job of an attempt', () => {
 
   it('is refused where no cluster can run it', () => {
     assert.throws(() => jobObject({ ...spec, network: 'host' }, settings, secretName), CannotRun)
-    assert.throws(() => jobObject({ ...spec, image: 'localhost/test/x:1' }, settings, secretName), /server's own store/)
+    assert.throws(
+      () => jobObject({ ...spec, image: requireReference('localhost/test/x:1') }, settings, secretName),
+      /server's own store/,
+    )
   })
 })

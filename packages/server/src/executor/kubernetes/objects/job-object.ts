@@ -2,7 +2,7 @@ import platform from '../../../../package.json' with { type: 'json' }
 import type { V1Job, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
 import type { Volume } from '../../../configuration/config.ts'
 import { imageSource } from '../../../image/access/allowed.ts'
-import { isLocal, localRegistry, parseReference } from '../../../job/image-reference.ts'
+import { isLocal, localRegistry, printReference } from '../../../job/image-reference.ts'
 import { groupText, homeOf, passwdText } from '../../container-user.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import {
@@ -54,7 +54,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
     metadata: {
       name,
       labels: { ...labels, ...(isHeld ? {} : queueLabels(spec, settings)) },
-      annotations: { [imageAnnotation]: spec.image },
+      annotations: { [imageAnnotation]: printReference(spec.image) },
       finalizers: [finalizer],
     },
     spec: {
@@ -253,11 +253,10 @@ function pulledImage(spec: AttemptSpec, settings: ClusterSettings): string {
 }
 
 function sourceOf(spec: AttemptSpec, { images }: ClusterSettings) {
-  const reference = parseReference(spec.image)
-  if ('fault' in reference) throw new CannotRun(reference.fault, reference.hint)
+  const reference = spec.image
   if (isLocal(reference) && images.aliases[localRegistry] === undefined)
     throw new CannotRun(
-      `The image ${spec.image} is in the server's own store, which the nodes of the cluster cannot read.`,
+      `The image ${printReference(reference)} is in the server's own store, which the nodes of the cluster cannot read.`,
       `Push the image to a registry; the operators can name one in place of ${localRegistry}/ under images.aliases.`,
     )
   const { registry, path } = imageSource(reference, images)

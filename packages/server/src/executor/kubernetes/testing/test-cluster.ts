@@ -13,11 +13,12 @@ import type { KubernetesOptions } from '../settings.ts'
 import type { KubernetesApi } from '../api/api-client.ts'
 import { identitySource, type IdentitySource } from '../credentials/kubeconfig.ts'
 import { adminApi } from './admin-api.ts'
+import { printReference, requireReference } from '../../../job/image-reference.ts'
 
 /** The registry that the nodes of the test cluster pull from (scripts/test-cluster starts it). */
 export const clusterRegistry = '127.0.0.1:5000'
 /** The image that most tests run, as their jobs write it. */
-export const busybox = `${clusterRegistry}/test/busybox:1`
+export const busybox = requireReference(`${clusterRegistry}/test/busybox:1`)
 
 /** Times each core of the test cluster is offered: suites that run side by side share one node (scripts/run). */
 export const clusterOvercommit = Number(process.env['TEST_OVERCOMMIT'] ?? 2)
@@ -149,7 +150,7 @@ function pushBusybox(folder: string): Promise<void> {
     const archive = join(folder, 'busybox.tar')
     await busyboxImage({ archive })
     const options = ['copy', '--quiet', '--insecure-policy', '--dest-tls-verify=false']
-    await runTool('skopeo', [...options, `oci-archive:${archive}`, `docker://${busybox}`])
+    await runTool('skopeo', [...options, `oci-archive:${archive}`, `docker://${printReference(busybox)}`])
   })()
   return pushed
 }

@@ -3,9 +3,10 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { runtimeFailure } from '../../causes.ts'
 import { endingOf, exitCodeOf, initFailure, parseEndEvidence, type EndEvidence } from './ending.ts'
+import { requireReference } from '../../../job/image-reference.ts'
 
 const spec = {
-  image: 'images.example/astro:1',
+  image: requireReference('images.example/astro:1'),
   account: { name: 'ada', uid: 1, gid: 1, groups: [] },
   resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 2, limit: 2 }, gpus: 0, fixed: true },
 }

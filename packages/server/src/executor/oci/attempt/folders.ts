@@ -9,7 +9,7 @@ import { join } from 'node:path'
  *       upper/, work/     what the container writes over its image; ID/ is what the runtime keeps of it, tmp/ its /tmp
  *       stop              the grace period, once it was told to end
  *       errors            why the supervisor failed, if it did
- *       log, log.OFFSET   the output (log-view.ts)
+ *       log, log.OFFSET   the output (log-format.ts)
  *     logs/ID.log         the log of an attempt that was forgotten
  *     names/HASH          files for /etc of containers, by content: many attempts share them
  *     rootfs/             empty; every supervisor mounts its container's root there, in a mount namespace of its own

@@ -9,13 +9,14 @@ import { parseJournal, stages, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
 import { recordText } from './record.ts'
 import { isSameProcess, parseIdentity, planText } from '../supervisor/supervisor.ts'
+import { requireReference } from '../../../job/image-reference.ts'
 
 const spec: AttemptSpec = {
   id: 'j-1',
   jobId: 'j',
   name: 'n',
   account: { name: 'ada', uid: 1, gid: 1, groups: [] },
-  image: 'i',
+  image: requireReference('localhost/i:1'),
   args: ['line\nbreak', 'ended {}', ''],
   env: { A: '\n\nsupervisor 1 2 3\n' },
   resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
@@ -97,6 +98,10 @@ describe('the journal', () => {
 
   it('keeps a record on one line', () => {
     assert.doesNotMatch(recordText({ ...record, spec }), /\n|secret/)
+  })
+
+  it('has the image as text, as in journals of earlier releases', () => {
+    assert.match(recordText({ ...record, spec }), /"image":"localhost\/i:1"/)
   })
 })
 

@@ -1,3 +1,4 @@
+import { parseReference, printReference, unknownImage } from '../../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor.ts'
 
 /** What is remembered of an attempt for later servers. */
@@ -7,17 +8,24 @@ export interface AttemptRecord {
   readonly logLimitBytes: number
 }
 
+/** The record as journals have it: the image as text. */
+type RecordOnDisk = Omit<AttemptRecord, 'spec'> & {
+  readonly spec: Omit<AttemptSpec, 'image'> & { readonly image: string }
+}
+
 /** The record of an attempt, on one line and without credentials. */
 export function recordText({ spec, ...rest }: AttemptRecord): string {
   const { registryAuth: _, ...kept } = spec
-  return JSON.stringify({ spec: kept, ...rest } satisfies AttemptRecord)
+  return JSON.stringify({ spec: { ...kept, image: printReference(kept.image) }, ...rest } satisfies RecordOnDisk)
 }
 
 /** Our own line again; undefined when it is not there or not whole, which takes a power failure. */
 export function parseRecord(text: string | undefined): AttemptRecord | undefined {
   if (text === undefined) return undefined
   try {
-    return JSON.parse(text) as AttemptRecord
+    const { spec, ...rest } = JSON.parse(text) as RecordOnDisk
+    const image = parseReference(spec.image)
+    return { spec: { ...spec, image: 'fault' in image ? unknownImage : image }, ...rest }
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
@@ -31,7 +39,7 @@ export const unknownRecord = (attemptId: string): AttemptRecord => ({
     jobId: attemptId,
     name: attemptId.toLowerCase(),
     account: { name: 'unknown', uid: 65_534, gid: 65_534, groups: [] },
-    image: 'unknown',
+    image: unknownImage,
     env: {},
     resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: false },
     graceSeconds: 0,

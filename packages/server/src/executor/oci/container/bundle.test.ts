@@ -8,9 +8,10 @@ import { noCgroups } from './cgroups.ts'
 import { gpuDeviceNames } from './gpus.ts'
 import type { Machine } from './machine.ts'
 import { seccompProfile } from './seccomp.ts'
+import { requireReference } from '../../../job/image-reference.ts'
 
 const image: PreparedImage = {
-  reference: 'localhost/a:1',
+  reference: requireReference('localhost/a:1'),
   digest: 'sha256:a',
   rootfs: '/images/a',
   entrypoint: ['/entry'],
@@ -25,7 +26,7 @@ const spec: AttemptSpec = {
   jobId: 'abcdefgh',
   name: 'nightly',
   account: { name: 'ada', uid: 2001, gid: 2001, groups: [{ name: 'stars', gid: 3001 }] },
-  image: 'localhost/a:1',
+  image: requireReference('localhost/a:1'),
   env: { LANG: 'de', HOME: '/arc/home/ada' },
   resources: { cores: { request: 1, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 0, fixed: false },
   graceSeconds: 30,

@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ImageError } from '../../../image/fetch/image-error.ts'
 import type { LocalImages, PreparedImage } from '../../../image/store/local-images.ts'
+import { printReference, requireReference } from '../../../job/image-reference.ts'
 
 /** Makes an unpacked image root from the machine's static busybox. */
 export async function makeBusyboxRoot(rootfs: string): Promise<void> {
@@ -19,7 +20,7 @@ export async function makeBusyboxRoot(rootfs: string): Promise<void> {
 }
 
 /** The image {@link fixedImages} has. */
-export const busyboxReference = 'localhost/test/busybox:1'
+export const busyboxReference = requireReference('localhost/test/busybox:1')
 
 /** Images that are there already: one unpacked root under one name. Every other name is not found; `stalled` is fetched until aborted. */
 export function fixedImages(rootfs: string, changes: Partial<PreparedImage> = {}): Pick<LocalImages, 'prepare'> {
@@ -38,13 +39,14 @@ export function fixedImages(rootfs: string, changes: Partial<PreparedImage> = {}
   return {
     prepare: (reference, { signal }) =>
       new Promise((resolve, reject) => {
-        if (reference === busyboxReference) resolve(image)
+        const name = printReference(reference)
+        if (name === printReference(busyboxReference)) resolve(image)
         else if (signal.aborted) reject(signal.reason as Error)
-        else if (reference.includes('stalled'))
+        else if (name.includes('stalled'))
           signal.addEventListener('abort', () => {
             reject(signal.reason as Error)
           })
-        else reject(new ImageError({ code: 'image-not-found', message: `There is no image ${reference}.` }))
+        else reject(new ImageError({ code: 'image-not-found', message: `There is no image ${name}.` }))
       }),
   }
 }
