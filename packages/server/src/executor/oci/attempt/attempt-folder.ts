@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
@@ -9,7 +9,7 @@ import { ifThere } from '../../../lib/files.ts'
 import { makeHome } from '../../home.ts'
 import { keepLog } from '../../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
-import { parseJournal, stages, type Journal } from './journal.ts'
+import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
 import type { SharedFiles } from './shared-files.ts'
 import { isAlive, planText } from '../supervisor/supervisor.ts'
@@ -145,6 +145,15 @@ export async function readShortLog(folder: string): Promise<string> {
   const path = join(folder, 'log')
   const size = (await ifThere(stat(path)))?.size ?? 0
   return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
+}
+
+/**
+ * Takes a prepared attempt back from a supervisor that is just starting: without this file it launches nothing. False when the supervisor
+ * was faster.
+ */
+export async function takeBack(folders: Folders, attemptId: string): Promise<boolean> {
+  const stage: Stage = 'prepared'
+  return (await ifThere(unlink(join(folders.attempts, attemptId, stage)).then(() => true))) ?? false
 }
 
 /** Removes an attempt of which nothing runs, and its scratch space. */

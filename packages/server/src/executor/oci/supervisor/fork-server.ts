@@ -33,7 +33,7 @@ export class ForkServer {
   }
 
   /** Starts the supervisor of the attempt in a folder, or with `clean` what does away with the rest of a killed one. Settles when it has ended. */
-  raise(mode: 'run' | 'clean', folder: string): Promise<SupervisorExit> {
+  fork(mode: 'run' | 'clean', folder: string): Promise<SupervisorExit> {
     return new Promise((resolve) => {
       const number = ++this.#number
       this.#waiting.set(number, resolve)
