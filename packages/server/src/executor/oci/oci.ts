@@ -115,9 +115,9 @@ class Oci implements OciExecutor {
       for (const listener of this.#changeListeners) listener()
     }
     const supervision = new Supervision({ folders, bootId, forkServer, network, log, onChange })
-    const hints = await openHints(folders.hints, (attemptId) => {
-      const attempt = this.#attempts.get(attemptId)
-      if (attempt !== undefined) supervision.own(supervision.look(attempt), attemptId)
+    const hints = await openHints(folders.hints, (hint) => {
+      const attempt = this.#attempts.get(hint.attemptId)
+      if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
     })
     this.#opened = { machine, forkServer, supervision, hints, supervisorsLog }
     for (const id of await readdir(attempts))

@@ -65,7 +65,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       )
     const containerNetwork = await networkFor(spec, machine, network)
     signal.throwIfAborted()
-    await writeAttemptFolder(spec, image, containerNetwork, {
+    const input = await writeAttemptFolder(spec, image, containerNetwork, {
       folders,
       sharedFiles: parts.sharedFiles,
       machine,
@@ -74,7 +74,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       pidsLimit: parts.pidsLimit,
     })
     signal.throwIfAborted()
-    supervision.start(attempt, 'run')
+    supervision.start(attempt, 'run', input)
   } catch (error) {
     await network?.release(spec.id)
     await removeAttempt(folders, spec.id)

@@ -224,7 +224,7 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
     }
   }
 
-  async function release(attemptId: string): Promise<void> {
+  async function release(attemptId: string, empty = false): Promise<void> {
     pool.leave(attemptId)
     // One that is just being leased is given back as soon as it is; one that was refused has nothing to give back.
     await acquiring.get(attemptId)?.catch(() => undefined)
@@ -232,7 +232,7 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
     if (held === undefined) return
     leases.delete(attemptId)
     await leaseFiles.remove(attemptId)
-    pool.giveBack(held.slot)
+    pool.giveBack(held.slot, empty)
   }
 
   async function close(): Promise<void> {

@@ -1,5 +1,6 @@
-import { mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
+import { mkdir, readdir, readlink, symlink, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ifThere } from '../../../lib/files.ts'
 
 /** Attempt ids, which become file names. */
 const idPattern = /^[A-Za-z0-9-]{1,128}$/
@@ -32,6 +33,6 @@ export class Leases {
   }
 
   async remove(attemptId: string): Promise<void> {
-    await rm(join(this.#folder, attemptId), { force: true })
+    await ifThere(unlink(join(this.#folder, attemptId)))
   }
 }

@@ -9,6 +9,7 @@ import type { Folders } from '../attempt/folders.ts'
 import { readIfThere } from '../../../lib/files.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { ForkServer, SupervisorExit } from './fork-server.ts'
+import type { Hint } from './hints.ts'
 import { isAlive } from './supervisor.ts'
 
 /** What {@link Supervision} works with. */
@@ -37,14 +38,20 @@ export class Supervision {
   }
 
   /** Starts a supervisor for a prepared attempt (`run`), or one that cleans up after a killed supervisor (`clean`). */
-  start(attempt: Attempt, mode: 'run' | 'clean'): void {
+  start(attempt: Attempt, mode: 'run' | 'clean', input = ''): void {
     attempt.custody = { type: 'child' }
-    this.own(this.#supervise(attempt, mode), attempt.id)
+    this.own(this.#supervise(attempt, mode, input), attempt.id)
   }
 
   /** Runs a supervisor to its end, for an attempt that this server does not list. */
-  fork(mode: 'run' | 'clean', attemptId: string): Promise<SupervisorExit> {
-    return this.#parts.forkServer.fork(mode, this.#folder(attemptId))
+  fork(mode: 'run' | 'clean', attemptId: string, input = ''): Promise<SupervisorExit> {
+    return this.#parts.forkServer.fork(mode, this.#folder(attemptId), input)
+  }
+
+  /** Applies what a supervisor has just written to its journal; reads the journal where the hint does not say. */
+  async hear(attempt: Attempt, hint: Hint): Promise<void> {
+    if (hint.startedAt === undefined && hint.end === undefined) await this.look(attempt)
+    else if (!this.#closed) await this.apply(attempt, hint)
   }
 
   /** Reads the journal of an attempt whose supervisor may have written, or may have been killed. */
@@ -60,7 +67,7 @@ export class Supervision {
   }
 
   /** Applies what a journal says. An attempt only goes forward: preparing, running, ended. */
-  async apply(attempt: Attempt, found: FoundAttempt): Promise<void> {
+  async apply(attempt: Attempt, found: Pick<FoundAttempt, 'startedAt' | 'end'>): Promise<void> {
     if (found.end !== undefined) {
       const exitCode = exitCodeOf(found.end.status)
       const shortLog = exitCode === undefined || exitCode === 0 ? '' : await readShortLog(this.#folder(attempt.id))
@@ -78,9 +85,9 @@ export class Supervision {
     this.#parts.onChange()
   }
 
-  /** Nothing of the attempt runs and nothing is left to remove: returns its network. */
-  async settle(attempt: Attempt): Promise<void> {
-    await this.#parts.network?.release(attempt.id)
+  /** Nothing is left to remove: returns the network. @param empty whether its supervisor has seen that no process is left. */
+  async settle(attempt: Attempt, empty = false): Promise<void> {
+    await this.#parts.network?.release(attempt.id, empty)
     attempt.settle()
   }
 
@@ -96,15 +103,15 @@ export class Supervision {
     this.#closed = true
   }
 
-  async #supervise(attempt: Attempt, mode: 'run' | 'clean'): Promise<void> {
-    const exit = await this.fork(mode, attempt.id)
+  async #supervise(attempt: Attempt, mode: 'run' | 'clean', input: string): Promise<void> {
+    const exit = await this.fork(mode, attempt.id, input)
     const { code, failure, unknown } = exit
     if (failure !== undefined)
       this.#parts.log.error({ attemptId: attempt.id, failure }, 'a supervisor could not be started')
     // The fork server died. A second supervisor exits at once while the first one lives, and does its work where there is none.
-    if (unknown && !this.#closed) await this.fork(mode, attempt.id)
-    // Exit code 0: the journal is complete and everything is removed.
-    if (code === 0 && attempt.ended) await this.settle(attempt)
+    if (unknown && !this.#closed) await this.fork(mode, attempt.id, input)
+    // Exit code 0: the journal is complete, everything is removed, and no process is left.
+    if (code === 0 && attempt.ended) await this.settle(attempt, true)
     else await this.#afterSupervisor(attempt, exit)
   }
 
