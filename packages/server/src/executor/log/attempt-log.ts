@@ -194,9 +194,12 @@ export class AttemptLogs {
   }
 }
 
+/** Path of the log of an attempt that was forgotten. */
+export const keptLogPath = (folders: LogFolders, attemptId: string): string => join(folders.logs, `${attemptId}.log`)
+
 /** Puts the log of an ended attempt where it outlives the attempt's folder. May be interrupted and done again. */
 export async function keepLog(folders: LogFolders, attemptId: string): Promise<void> {
-  await ifThere(rename(join(folders.attempts, attemptId, 'log'), join(folders.logs, `${attemptId}.log`)))
+  await ifThere(rename(join(folders.attempts, attemptId, 'log'), keptLogPath(folders, attemptId)))
 }
 
 /** Watches a folder that may not be there yet, or be one too many for the kernel: then the reader looks every second. */

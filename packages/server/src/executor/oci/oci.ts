@@ -7,7 +7,7 @@ import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
-import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
+import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
 import { foldersOf, type Folders } from './attempt/folders.ts'
@@ -124,6 +124,9 @@ class Oci implements OciExecutor {
       await recoverAttempt(id, { folders, bootId, supervision, network, log }, (attempt) => {
         this.#attempts.set(id, attempt)
       })
+    // Contents change with accounts and images. Only containers that are just being made still open these files by name.
+    if ([...this.#attempts.values()].every(({ observed }) => observed.phase !== 'preparing'))
+      await this.#sharedFiles.clear()
   }
 
   start(spec: AttemptSpec): Promise<void> {
@@ -199,7 +202,10 @@ class Oci implements OciExecutor {
     // A supervisor may still remove its files. The log is moved once nothing works in the folder any more.
     const removal = attempt.settled
       .then(async () => {
-        if (!this.#closed) await keepOnlyLog(this.#folders, attemptId)
+        if (this.#closed) return
+        const { forkServer } = this.#parts()
+        if (!(await forkServer.forget(this.#folder(attemptId), keptLogPath(this.#folders, attemptId))))
+          await keepOnlyLog(this.#folders, attemptId)
       })
       .finally(() => this.#removals.delete(attemptId))
     this.#removals.set(attemptId, removal)

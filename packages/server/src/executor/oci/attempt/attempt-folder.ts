@@ -1,13 +1,14 @@
-import { lstat, mkdir, readFile, rename, rm, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { groupText, passwdText } from '../../container-user.ts'
 import { ociConfig, type Placement } from '../container/bundle.ts'
 import type { Evidence } from './evidence.ts'
+import { BoundedMap } from '../../../lib/bounded-map.ts'
 import { ifThere } from '../../../lib/files.ts'
 import { makeHome } from '../../home.ts'
-import { keepLog } from '../../log/attempt-log.ts'
+import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
 import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
@@ -17,6 +18,8 @@ import { isAlive, planText } from '../supervisor/supervisor.ts'
 
 /** What a container sees of the network: a namespace, and who answers to names. */
 export interface ContainerNetwork {
+  /** Number of its slot, when it is isolated. */
+  readonly slot?: number
   readonly placement: Placement['network']
   readonly resolvConf: string
   readonly hosts: string
@@ -65,13 +68,18 @@ export async function writeAttemptFolder(
     programs32Bit,
   }
   const record = { spec, imageDigest: image.digest, logLimitBytes }
-  const plan = planText({ record, runtime, imageRoot: image.rootfs, scratchFolder, folders }, machine)
+  const { slot } = network
+  const plan = planText(
+    { record, runtime, imageRoot: image.rootfs, scratchFolder, folders, ...(slot === undefined ? {} : { slot }) },
+    machine,
+  )
   await mkdir(folder, { mode: 0o700 })
   await makeHome(homeFolder, spec.id, owner)
   await writeFile(join(folder, 'plan'), plan, { mode: 0o600 })
   await rename(join(folder, 'plan'), join(folder, 'prepared'))
   const config = ociConfig(spec, image, placement, machine)
-  return launchInput({ config, hosts: network.hosts, ownTmp, ...(owner === undefined ? {} : { owner }) })
+  const keptLog = keptLogPath(folders, spec.id)
+  return launchInput({ config, hosts: network.hosts, keptLog, ownTmp, ...(owner === undefined ? {} : { owner }) })
 }
 
 /** What of an image's root decides about its containers. */
@@ -82,7 +90,7 @@ interface ImageLook {
   readonly programs32Bit: boolean
 }
 
-const looks = new Map<string, Promise<ImageLook>>()
+const looks = new BoundedMap<string, Promise<ImageLook>>(1000)
 
 /** Looks once: a root never changes. Links in it are not followed. */
 function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
@@ -100,7 +108,9 @@ function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
     return { ownTmp, programs32Bit }
   })()
   looks.set(rootfs, look)
-  look.catch(() => looks.delete(rootfs)) // the caller reports it; the next one looks again
+  look.catch(() => {
+    looks.delete(rootfs) // the caller reports it; the next one looks again
+  })
   return look
 }
 
@@ -156,13 +166,5 @@ export async function removeAttempt(folders: Folders, attemptId: string): Promis
 /** Moves the log of an ended attempt to where it outlives the attempt, and removes the rest. May be interrupted and done again. */
 export async function keepOnlyLog(folders: Folders, attemptId: string): Promise<void> {
   await keepLog(folders, attemptId)
-  const folder = join(folders.attempts, attemptId)
-  const stage: Stage = 'cleaned'
-  try {
-    // Usually the journal is all that is left: this takes a fifth of the time that the removal of a tree does.
-    await unlink(join(folder, stage))
-    await rmdir(folder)
-  } catch {
-    await removeAttempt(folders, attemptId)
-  }
+  await removeAttempt(folders, attemptId)
 }

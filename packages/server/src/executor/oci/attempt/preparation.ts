@@ -1,11 +1,9 @@
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { ImageError } from '../../../image/fetch/image-error.ts'
 import type { LocalImages, PreparedImage } from '../../../image/store/local-images.ts'
-import { ifThere, isDiskFull } from '../../../lib/files.ts'
+import { isDiskFull } from '../../../lib/files.ts'
 import { diskFull, stoppedBeforeStart } from '../../causes.ts'
 import type { AttemptSpec, ExecutorEvent } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
@@ -43,8 +41,6 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
     const removal = parts.removalOf(spec.id)
     if (removal !== undefined) await Promise.race([removal, once(signal, 'abort')])
     signal.throwIfAborted()
-    if ((await ifThere(stat(join(folders.logs, `${spec.id}.log`)))) !== undefined)
-      throw new Error(`attempt ${spec.id} has run and was forgotten; it does not run twice`)
     const image = await parts.images.prepare(spec.image, {
       ...(spec.imageDigest === undefined ? {} : { digest: spec.imageDigest }),
       ...(spec.registryAuth === undefined ? {} : { registryAuth: spec.registryAuth }),
@@ -98,6 +94,7 @@ async function networkFor(
     throw new Error('the network isolated needs a platform that runs as root; use none or host')
   const lease = await network.acquire(spec.id)
   return {
+    slot: lease.slot,
     placement: { type, namespacePath: lease.namespacePath },
     resolvConf: lease.resolvConf,
     hosts: lease.hosts(spec.name),

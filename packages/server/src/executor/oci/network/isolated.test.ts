@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -31,11 +31,18 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     })
 
   /** A network that is taken down after the tests, whatever a failed one forgot. */
-  function make(instance: string, port: number): IsolatedNetwork {
-    const made = createIsolatedNetwork({ instance, stateDir: join(scratch, instance), apiPort: port, log })
+  function make(instance: string, port: number, held: Readonly<Record<string, NetworkLease>> = {}): IsolatedNetwork {
+    const slots = new Map(Object.entries(held).map(([attemptId, { slot }]) => [attemptId, slot]))
+    const heldSlots = () => Promise.resolve(slots)
+    const made = createIsolatedNetwork({ instance, stateDir: join(scratch, instance), heldSlots, apiPort: port, log })
+    const attemptIds = new Set(slots.keys())
+    const { acquire } = made
+    made.acquire = (attemptId) => {
+      attemptIds.add(attemptId)
+      return acquire(attemptId)
+    }
     cleaning.push(async () => {
-      const leases = await readdir(join(scratch, instance, 'leases')).catch(() => [])
-      await Promise.all(leases.map((attemptId) => made.release(attemptId)))
+      await Promise.all([...attemptIds].map((attemptId) => made.release(attemptId)))
       await made.close()
     })
     return made
@@ -188,9 +195,9 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     const killed = make(instance, apiPort)
     await killed.open()
     const before = await killed.acquire('stays-1')
-    await killed.acquire('gone-1')
+    const gone = await killed.acquire('gone-1')
     // Nobody closes it: that server was killed.
-    const next = make(instance, apiPort + 1)
+    const next = make(instance, apiPort + 1, { 'stays-1': before, 'gone-1': gone })
     await next.open()
     next.adopt('stays-1')
     next.adopt('never-heard-of-1')
@@ -209,7 +216,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
       'jobs keep their network while no server runs',
     )
 
-    const last = make(instance, apiPort)
+    const last = make(instance, apiPort, { 'stays-1': before, 'fresh-1': fresh })
     await last.open()
     last.adopt('stays-1')
     await last.release('stays-1')
@@ -220,13 +227,31 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await assert.rejects(access(join(scratch, instance)), { code: 'ENOENT' })
   })
 
+  it('takes over the leases of the release before, and removes them one by one', async () => {
+    const instance = `e${unique}`
+    const killed = make(instance, apiPort)
+    await killed.open()
+    const before = await killed.acquire('stays-1')
+    const folder = join(scratch, instance, 'leases')
+    await mkdir(folder)
+    await symlink(String(before.slot), join(folder, 'stays-1'))
+    const next = make(instance, apiPort)
+    await next.open()
+    next.adopt('stays-1')
+    assert.equal((await next.acquire('stays-1')).slot, before.slot)
+    await next.release('stays-1')
+    await assert.rejects(access(folder), { code: 'ENOENT' })
+    await next.close()
+    assert.deepEqual(await traces(instance), [])
+  })
+
   it('puts jobs back onto a bridge that somebody deleted', async () => {
     const instance = `d${unique}`
     const first = make(instance, apiPort)
     await first.open()
     const job = await first.acquire('job-1')
     await ip('link', 'del', `sp${instance}`)
-    const second = make(instance, apiPort)
+    const second = make(instance, apiPort, { 'job-1': job })
     await second.open()
     second.adopt('job-1')
     await sockets.listen(second.gateway, apiPort)

@@ -26,9 +26,17 @@ describe('users of the machine', { skip: !isRoot && 'only root can make bridges 
   let scratch: string
   let network: IsolatedNetwork
   let job: NetworkLease
+  /** What the journals of attempts say. */
+  const held = new Map<string, number>()
 
   const open = async (): Promise<IsolatedNetwork> => {
-    const opened = createIsolatedNetwork({ instance, stateDir: join(scratch, 'state'), apiPort, log })
+    const opened = createIsolatedNetwork({
+      instance,
+      stateDir: join(scratch, 'state'),
+      heldSlots: () => Promise.resolve(held),
+      apiPort,
+      log,
+    })
     await opened.open()
     return opened
   }
@@ -44,6 +52,7 @@ describe('users of the machine', { skip: !isRoot && 'only root can make bridges 
     scratch = await mkdtemp(join(tmpdir(), 'local-users-'))
     network = await open()
     job = await network.acquire('job-1')
+    held.set('job-1', job.slot)
   })
   after(async () => {
     sockets.close()

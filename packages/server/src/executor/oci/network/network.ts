@@ -1,5 +1,7 @@
 /** What a container needs of its network. */
 export interface NetworkLease {
+  /** Number of the slot, which the attempt's journal keeps for the next server. */
+  readonly slot: number
   /** Path of a network namespace, for the OCI configuration. */
   readonly namespacePath: string
   /** Contents for /etc/resolv.conf. */

@@ -38,6 +38,18 @@ export class ForkServer {
    * @param input what `run` reads, see `launchInput`.
    */
   fork(mode: 'run' | 'clean', folder: string, input = ''): Promise<SupervisorExit> {
+    return this.#order(mode, folder, input)
+  }
+
+  /**
+   * Moves the log out of the folder of an ended attempt and removes the folder: one process does it in 30 µs, where three file system calls
+   * cost this one ten times as much. False when more than the journal is left in it, or when it is not known.
+   */
+  async forget(folder: string, keptLog: string): Promise<boolean> {
+    return (await this.#order('forget', folder, keptLog)).code === 0
+  }
+
+  #order(mode: 'run' | 'clean' | 'forget', folder: string, input: string): Promise<SupervisorExit> {
     return new Promise((resolve) => {
       const number = ++this.#number
       this.#waiting.set(number, resolve)

@@ -5,7 +5,8 @@
 #   perl supervise.pl clean DIR    ends an attempt whose supervisor was killed: kills what is left, writes what is known, cleans up
 #   perl supervise.pl fork-server ARCH   reads orders, `NUMBER MODE BYTES DIR` and a line break, followed by BYTES of input; forks
 #                                  a supervisor for each, and writes `NUMBER STATUS` when that one has ended. A fork of this
-#                                  process costs less than starting Perl, or forking a server with its many pages.
+#                                  process costs less than starting Perl, or forking a server with its many pages. The order
+#                                  `forget`, with the place for the log as its input, is followed by this process itself.
 #
 # DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the attempt's stage:
 # prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one rename:
@@ -81,6 +82,7 @@ if ($mode eq 'run') { run() } else { clean() }
 exit(tidy() ? 0 : 74);
 
 sub run {
+    make_bundle() if $input ne '';
     take_namespace();
     open $log, '>>', 'log' or give_up('cannot write log');
 
@@ -95,7 +97,6 @@ sub run {
     $SIG{HUP} = $SIG{INT} = $SIG{PIPE} = 'IGNORE';
 
     if ($term) { $end{stopped} = 1; write_end(); return }
-    make_bundle() if $input ne '';
     mount_root();
     syscall $call{prctl}, $PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0;
 
@@ -235,6 +236,7 @@ sub fork_supervisors {
             last if length $orders < $head + $bytes;
             my $content = substr $orders, $head, $bytes;
             substr $orders, 0, $head + $bytes, '';
+            if ($what eq 'forget') { syswrite STDOUT, "$number " . (forget($where, $content) ? 0 : 256) . "\n"; next }
             my $pid = fork;
             if (!defined $pid) { syswrite STDOUT, "$number -1\n"; next }
             if ($pid) { $number_of{$pid} = $number; next }
@@ -247,6 +249,14 @@ sub fork_supervisors {
             return;
         }
     }
+}
+
+# Moves the log of an ended attempt to its place for good, and removes the folder when nothing but the journal is left in it.
+sub forget {
+    my ($folder, $kept_log) = @_;
+    rename "$folder/log", $kept_log or $! == 2 or return 0;
+    unlink "$folder/cleaned";
+    return rmdir $folder;
 }
 
 # --- identity and namespaces ---
@@ -302,6 +312,8 @@ sub make_bundle {
         if ($key eq 'hosts') { push @hosts, "$value\n" }
         else                 { $value{$key} = $value }
     }
+    $! = 0;
+    give_up('it has run and was forgotten; it does not run twice') if -e $value{kept};
     remove($plan{scratch});    # of a supervisor killed before its launch
     mkdir $plan{scratch}, 0700 or give_up('cannot make the scratch folder');
     if (defined $value{owner}) {
@@ -598,7 +610,7 @@ sub quote {
 }
 
 sub report {
-    my $text = "$_[0]: $!\n";
+    my $text = $_[0] . ($! ? ": $!" : '') . "\n";
     print STDERR "$dir: $text";
     if (open my $file, '>>', 'errors') { print $file $text }
 }
