@@ -1,3 +1,5 @@
+import type { ProcessorTime } from './processor.ts'
+
 /** Something that runs trivial jobs in containers (or without), measured side by side with the platform. */
 export interface Contender {
   /** How the table calls it. */
@@ -8,6 +10,8 @@ export interface Contender {
   runTrue(count: number): Promise<void>
   /** Milliseconds from asking for one job on the idle machine to the first instruction of its command. */
   firstInstruction(): Promise<number>
+  /** Processor time used so far; absent where it cannot be attributed, as with a daemon that others started. */
+  processor?(): ProcessorTime
 }
 
 /** What was started for the benchmark, and the ways of asking it that are measured. */

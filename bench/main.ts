@@ -3,6 +3,7 @@
  *
  *     npm run bench                 about six minutes
  *     npm run bench -- --quick      under a minute, with fewer and shorter rounds
+ *     npm run bench -- --jobs       jobs alone: rate, first instruction, processor time; two minutes
  *     npm run bench -- --only science-platform,'runc loop'
  *     npm run bench -- --out FILE   where the JSON goes; default bench/results/local-TIME.json
  *
@@ -16,18 +17,23 @@ import { parseArgs } from 'node:util'
 import type { Started } from './contender.ts'
 import { startDocker } from './docker.ts'
 import { startFloor } from './floor.ts'
-import { makeImage } from './image.ts'
+import { makeImage, type BenchImage } from './image.ts'
 import { endedJobCount, insertEndedJobs, measureListing } from './listing.ts'
 import { describeMachine, memoryOf } from './machine.ts'
 import { startPlatform } from './platform.ts'
 import { measurePublishedClient } from './published-client.ts'
-import { report, type Results } from './report.ts'
-import { interleave, jobsPerSecond } from './rounds.ts'
+import { report, reportJobs, type JobResults, type Results } from './report.ts'
+import { interleave, measureRates } from './rounds.ts'
 import { startSlurm } from './slurm.ts'
 import { connectionCount, measureSubmissions } from './submissions.ts'
 
 const { values: options } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, out: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    jobs: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    out: { type: 'string' },
+  },
 })
 const sizes = options.quick
   ? { latencyRounds: 4, rateRounds: 2, jobs: 12, submissionSeconds: 2, listings: 50 }
@@ -43,11 +49,11 @@ const stopAll = async (): Promise<void> => {
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort(new Error(signal)))
 
-async function measure(): Promise<Results> {
+/** Runs jobs of `true` by everything that takes part. */
+async function measureJobs(image: BenchImage): Promise<JobResults> {
   const machine = await describeMachine()
   const [loadBefore = 0] = loadavg()
-  say('making an image and starting everybody')
-  const image = await makeImage(`${folder}/image`)
+  say('starting everything that is measured')
   // The first start after a change of the sources compiles them, and holds the compiler in its memory.
   await (await startPlatform(`${folder}/first`, image)).stop()
   const platform = await startPlatform(`${folder}/platform`, image)
@@ -72,13 +78,24 @@ async function measure(): Promise<Results> {
     return contender.firstInstruction()
   })
   say(`jobs per second, ${sizes.rateRounds} rounds of ${sizes.jobs} jobs`)
-  const rate = await interleave(contenders, sizes.rateRounds, (contender) => {
-    interrupted.signal.throwIfAborted()
-    return jobsPerSecond(contender, sizes.jobs)
-  })
+  interrupted.signal.throwIfAborted()
+  const rate = await measureRates(contenders, sizes.rateRounds, sizes.jobs)
   const loadedMb = memoryOf(platform.pid).peakMb
   await stopAll()
+  return {
+    at: new Date().toISOString(),
+    quick: options.quick,
+    sizes,
+    machine,
+    load: { before: loadBefore, after: loadavg()[0] ?? 0 },
+    latency,
+    rate,
+    memory: { idleMb, loadedMb },
+  }
+}
 
+/** Lists, submissions and the published client, on a server with many ended jobs. */
+async function measureRequests(image: BenchImage): Promise<Omit<Results, keyof JobResults>> {
   say(`lists and submissions, with ${endedJobCount} ended jobs`)
   const full = await startPlatform(`${folder}/full`, image, (dataDir) => insertEndedJobs(dataDir, endedJobCount))
   started.push(full)
@@ -88,28 +105,19 @@ async function measure(): Promise<Results> {
   say('the published client')
   const publishedClient = await measurePublishedClient(full)
   const submittedMb = memoryOf(full.pid).peakMb
-  return {
-    at: new Date().toISOString(),
-    quick: options.quick,
-    sizes,
-    machine,
-    load: { before: loadBefore, after: loadavg()[0] ?? 0 },
-    latency,
-    rate,
-    listing,
-    submissions: { connections: connectionCount, ...submissions },
-    publishedClient,
-    memory: { idleMb, loadedMb, submittedMb },
-  }
+  return { listing, submissions: { connections: connectionCount, ...submissions }, publishedClient, submittedMb }
 }
 
 try {
-  const results = await measure()
-  const local = fileURLToPath(new URL(`results/local-${results.at.replaceAll(/[:.]/g, '-')}.json`, import.meta.url))
+  say('making an image')
+  const image = await makeImage(`${folder}/image`)
+  const jobs = await measureJobs(image)
+  const results: Results | undefined = options.jobs ? undefined : { ...jobs, ...(await measureRequests(image)) }
+  const local = fileURLToPath(new URL(`results/local-${jobs.at.replaceAll(/[:.]/g, '-')}.json`, import.meta.url))
   const out = options.out ?? local
   await mkdir(dirname(out), { recursive: true })
-  await writeFile(out, `${JSON.stringify(results, undefined, 2)}\n`)
-  console.log(report(results))
+  await writeFile(out, `${JSON.stringify(results ?? jobs, undefined, 2)}\n`)
+  console.log(results === undefined ? reportJobs(jobs) : report(results))
   console.log(`\nall values: ${out}`)
 } finally {
   await stopAll()

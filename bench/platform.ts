@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { type Contender, parallelism, sinceAsked, type Started, tellTime } from './contender.ts'
 import { HttpConnection } from './http-connection.ts'
 import type { BenchImage } from './image.ts'
+import { childrenOf, processorOf, type ProcessorTime } from './processor.ts'
 import { run, startDaemon, until } from './run-program.ts'
 
 const program = fileURLToPath(new URL('../bin/science-platform', import.meta.url))
@@ -86,14 +87,25 @@ export async function startPlatform(
       async () => listening.exec(await readFile(`${folder}/log`, 'utf8'))?.[1],
     )
     connections = Array.from({ length: parallelism }, () => new HttpConnection(url, token))
-    return { url, token, pid: daemon.pid, contenders: [contender(connections, { url, token })], stop }
+    const { pid } = daemon
+    return { url, token, pid, contenders: [contender(connections, { url, token, pid })], stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-function contender(connections: readonly HttpConnection[], { url, token }: { url: string; token: string }): Contender {
+/** The server's own time, and that of what it started: its tools, the fork server, and the supervisors and jobs below it. */
+function processor(pid: number): ProcessorTime {
+  const { ownMs, childrenMs } = processorOf(pid)
+  const below = childrenOf(pid).map(processorOf)
+  return { serverMs: ownMs, restMs: below.reduce((sum, each) => sum + each.ownMs + each.childrenMs, childrenMs) }
+}
+
+function contender(
+  connections: readonly HttpConnection[],
+  { url, token, pid }: Omit<Platform, keyof Started>,
+): Contender {
   const [connection] = connections
   if (!connection) throw new Error('no connection to the platform')
 
@@ -135,5 +147,6 @@ function contender(connections: readonly HttpConnection[], { url, token }: { url
       await ended(id)
       return sinceAsked(askedAt, await log(id))
     },
+    processor: () => processor(pid),
   }
 }

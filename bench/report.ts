@@ -1,12 +1,12 @@
 import type { ListingFigures } from './listing.ts'
 import type { Machine } from './machine.ts'
 import type { PublishedClientFigures } from './published-client.ts'
-import type { Series } from './rounds.ts'
+import type { RateSeries, Series } from './rounds.ts'
 import type { SubmissionFigures } from './submissions.ts'
 import { digits, table } from './table.ts'
 
-/** What a run of the benchmark found; the JSON it writes. */
-export interface Results {
+/** What a run of the benchmark found of jobs. */
+export interface JobResults {
   readonly at: string
   readonly quick: boolean
   readonly sizes: Readonly<Record<string, number>>
@@ -16,59 +16,34 @@ export interface Results {
   /** Milliseconds from asking to the first instruction. */
   readonly latency: readonly Series[]
   /** Jobs of `true` per second. */
-  readonly rate: readonly Series[]
-  readonly listing: readonly ListingFigures[]
-  readonly submissions: SubmissionFigures & { readonly connections: number }
-  readonly publishedClient: readonly PublishedClientFigures[]
+  readonly rate: readonly RateSeries[]
   readonly memory: {
     /** Of a server that has just been started. */
     readonly idleMb: number
     /** The most it held while running jobs. */
     readonly loadedMb: number
-    /** The most another held that has 100,000 ended jobs and took all the submissions. */
-    readonly submittedMb: number
   }
+}
+
+/** What a whole run found; the JSON it writes. */
+export interface Results extends JobResults {
+  readonly listing: readonly ListingFigures[]
+  readonly submissions: SubmissionFigures & { readonly connections: number }
+  readonly publishedClient: readonly PublishedClientFigures[]
+  /** The most that another server held, which has 100,000 ended jobs and took all the submissions. */
+  readonly submittedMb: number
 }
 
 const ours = 'science-platform'
 const floor = 'runc loop'
 
-/** The results as text of at most 80 columns, with the figures that the project means to reach. */
-export function report(results: Results): string {
-  const { machine, load, latency, rate, listing, submissions, publishedClient, memory } = results
-  const of = (series: readonly Series[], name: string): number =>
-    series.find((each) => each.name === name)?.median ?? NaN
-  const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
+type Aim = readonly [what: string, value: string, aim: string, reached: boolean]
 
-  const rateOfFloor = of(rate, ours) / of(rate, floor)
-  const behindFloor = of(latency, ours) - of(latency, floor)
-  const slowestList = Math.max(...listing.map((each) => each.median))
-  const aims: [string, string, string, boolean][] = [
-    ['jobs/s, part of the runc loop', digits(rateOfFloor, 2), 'at least 0.8', rateOfFloor >= 0.8],
-    ['first instruction after the runc loop’s', `${digits(behindFloor, 0)} ms`, 'at most 30 ms', behindFloor <= 30],
-    [
-      `submissions/s, ${submissions.connections} connections`,
-      digits(submissions.perSecond, 0),
-      'at least 1500',
-      submissions.perSecond >= 1500,
-    ],
-    [
-      '1,000 replicas in one request',
-      `${digits(submissions.thousandReplicasSeconds, 2)} s`,
-      'under 0.3 s',
-      submissions.thousandReplicasSeconds < 0.3,
-    ],
-    ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
-    // Bare requests of Python's: what the client takes longer than any Python does is no server's doing.
-    ...publishedClient.map(({ name, client, library }): [string, string, string, boolean] => [
-      `256 replicas by ${name} ÷ 256 bare POSTs`,
-      digits(client / library, 2),
-      'at most 1.5',
-      client / library <= 1.5,
-    ]),
-    ['memory of an idle server', `${digits(memory.idleMb, 0)} MB`, 'under 120 MB', memory.idleMb < 120],
-  ]
+const of = (series: readonly Series[], name: string): number => series.find((each) => each.name === name)?.median ?? NaN
 
+/** The part about jobs, as text of at most 80 columns. */
+export function reportJobs(results: JobResults): string {
+  const { machine, load, latency, rate, memory } = results
   return [
     `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GiB,`,
     `cgroups ${machine.cgroups}, Node ${machine.node}, runc ${machine.runc}; ${results.at}${results.quick ? ' (quick)' : ''};`,
@@ -91,7 +66,54 @@ export function report(results: Results): string {
       }),
     ]),
     '',
+    'Processor time a job of `true`, without what the kernel does in nobody’s name:',
+    table([
+      ['', 'server’s JavaScript', 'supervisor, runtime, job', 'together'],
+      ...rate.flatMap(({ name, processor }) => {
+        if (processor === undefined) return []
+        const { serverMs, restMs } = processor
+        return [[name, ...[serverMs, restMs, serverMs + restMs].map((ms) => `${digits(ms, 1)} ms`)]]
+      }),
+    ]),
+    '',
     ...rate.map(({ name, description }) => `  ${name}: ${description}`),
+    '',
+    `Memory: ${digits(memory.idleMb, 0)} MB idle, ${digits(memory.loadedMb, 0)} MB at most under jobs.`,
+    '',
+    'Figures to reach:',
+    aimsTable(jobAims(results)),
+  ].join('\n')
+}
+
+/** The results as text of at most 80 columns, with the figures that the project means to reach. */
+export function report(results: Results): string {
+  const { listing, submissions, publishedClient, submittedMb } = results
+  const slowestList = Math.max(...listing.map((each) => each.median))
+  const aims: Aim[] = [
+    [
+      `submissions/s, ${submissions.connections} connections`,
+      digits(submissions.perSecond, 0),
+      'at least 1500',
+      submissions.perSecond >= 1500,
+    ],
+    [
+      '1,000 replicas in one request',
+      `${digits(submissions.thousandReplicasSeconds, 2)} s`,
+      'under 0.3 s',
+      submissions.thousandReplicasSeconds < 0.3,
+    ],
+    ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
+    // Bare requests of Python's: what the client takes longer than any Python does is no server's doing.
+    ...publishedClient.map(({ name, client, library }): Aim => [
+      `256 replicas by ${name} ÷ 256 bare POSTs`,
+      digits(client / library, 2),
+      'at most 1.5',
+      client / library <= 1.5,
+    ]),
+  ]
+
+  return [
+    reportJobs(results),
     '',
     'Lists of 50 jobs:',
     table([
@@ -108,9 +130,24 @@ export function report(results: Results): string {
       ]),
     ]),
     '',
-    `Memory: ${digits(memory.idleMb, 0)} MB idle, ${digits(memory.loadedMb, 0)} MB at most under jobs, ${digits(memory.submittedMb, 0)} MB at most after the submissions.`,
+    `Memory: ${digits(submittedMb, 0)} MB at most after the submissions.`,
     '',
     'Figures to reach:',
-    table(aims.map(([what, value, aim, reached]) => [what, value, aim, verdict(reached)])),
+    aimsTable(aims),
   ].join('\n')
 }
+
+function jobAims({ latency, rate, memory }: JobResults): Aim[] {
+  const rateOfFloor = of(rate, ours) / of(rate, floor)
+  const behindFloor = of(latency, ours) - of(latency, floor)
+  const serverMs = rate.find(({ name }) => name === ours)?.processor?.serverMs ?? NaN
+  return [
+    ['jobs/s, part of the runc loop', digits(rateOfFloor, 2), 'at least 0.83', rateOfFloor >= 0.83],
+    ['the server’s JavaScript a job', `${digits(serverMs, 1)} ms`, 'under 4 ms', serverMs < 4],
+    ['first instruction after the runc loop’s', `${digits(behindFloor, 0)} ms`, 'at most 30 ms', behindFloor <= 30],
+    ['memory of an idle server', `${digits(memory.idleMb, 0)} MB`, 'under 120 MB', memory.idleMb < 120],
+  ]
+}
+
+const aimsTable = (aims: readonly Aim[]): string =>
+  table(aims.map(([what, value, aim, reached]) => [what, value, aim, reached ? 'reached' : 'MISSED']))

@@ -1,4 +1,5 @@
 import type { Contender } from './contender.ts'
+import type { ProcessorTime } from './processor.ts'
 import { median } from './statistics.ts'
 
 /** What one contender did, a value for each round. */
@@ -7,6 +8,12 @@ export interface Series {
   readonly description: string
   readonly values: readonly number[]
   readonly median: number
+}
+
+/** A rate, with the processor time that each job took. */
+export interface RateSeries extends Series {
+  /** Medians, in milliseconds a job; absent where the contender cannot say. */
+  readonly processor?: ProcessorTime
 }
 
 /**
@@ -30,9 +37,32 @@ export async function interleave(
   }))
 }
 
-/** Jobs per second of `count` jobs of `true`. */
-export async function jobsPerSecond(contender: Contender, count: number): Promise<number> {
-  const startedAt = performance.now()
-  await contender.runTrue(count)
-  return (count * 1000) / (performance.now() - startedAt)
+/** Measures rounds of `count` jobs of `true`: jobs per second, and processor time a job. */
+export async function measureRates(
+  contenders: readonly Contender[],
+  rounds: number,
+  count: number,
+): Promise<RateSeries[]> {
+  const processor = new Map<string, ProcessorTime[]>()
+  const series = await interleave(contenders, rounds, async (contender) => {
+    const before = contender.processor?.()
+    const startedAt = performance.now()
+    await contender.runTrue(count)
+    const seconds = (performance.now() - startedAt) / 1000
+    const after = contender.processor?.()
+    if (before !== undefined && after !== undefined) {
+      const perJob = {
+        serverMs: (after.serverMs - before.serverMs) / count,
+        restMs: (after.restMs - before.restMs) / count,
+      }
+      processor.set(contender.name, [...(processor.get(contender.name) ?? []), perJob])
+    }
+    return count / seconds
+  })
+  return series.map((each) => {
+    const times = processor.get(each.name)
+    if (times === undefined) return each
+    const medianOf = (key: keyof ProcessorTime): number => median(times.map((time) => time[key]))
+    return { ...each, processor: { serverMs: medianOf('serverMs'), restMs: medianOf('restMs') } }
+  })
 }

@@ -3,6 +3,7 @@ import type { Network } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { Config } from '../configuration/config.ts'
 import type { Executor } from '../executor/executor.ts'
+import { heldSlots } from '../executor/oci/attempt/held-slots.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
 import type { LocalImages } from '../image/store/local-images.ts'
@@ -50,7 +51,13 @@ async function ociRuntime({
 }: RuntimeDependencies): Promise<Runtime> {
   const isRoot = process.getuid?.() === 0
   const network = isRoot
-    ? createIsolatedNetwork({ instance, stateDir: join(dataDir, 'network'), apiPort: port, log })
+    ? createIsolatedNetwork({
+        instance,
+        stateDir: join(dataDir, 'network'),
+        heldSlots: () => heldSlots(dataDir),
+        apiPort: port,
+        log,
+      })
     : undefined
   if (network !== undefined) {
     await network.open()

@@ -213,9 +213,12 @@ const markAfter =
   (gapBytes) =>
     gapMark({ gapBytes, limitBytes: logLimitBytes, afterLine })
 
-/** Moves the log of an ended attempt to where it outlives the attempt's folder. May be interrupted and repeated. */
+/** Path of the log of an attempt that was forgotten. */
+export const keptLogPath = (folders: LogFolders, attemptId: string): string => join(folders.logs, `${attemptId}.log`)
+
+/** Puts the log of an ended attempt where it outlives the attempt's folder. May be interrupted and done again. */
 export async function keepLog(folders: LogFolders, attemptId: string): Promise<void> {
-  await ifThere(rename(join(folders.attempts, attemptId, logFile), join(folders.logs, `${attemptId}.log`)))
+  await ifThere(rename(join(folders.attempts, attemptId, logFile), keptLogPath(folders, attemptId)))
 }
 
 /** Watches a folder. Undefined where it is missing or the kernel has no watch left: then the reader looks every second. */

@@ -25,8 +25,8 @@ describe('the limit of logs', { skip }, () => {
   afterEach(() => tested.tidy())
   after(() => tested.close())
 
-  it('keeps beginning and end of a gigabyte, never more than the limit and a piece, and holds up nobody', async () => {
-    const spec = runner.script('echo first; yes 0123456789abcde | head -c 1073741824; echo last')
+  it('keeps beginning and end of a long log, and never more than the limit and a piece', async () => {
+    const spec = runner.script(`echo first; yes 0123456789abcde | head -c ${64 * MiB}; echo last`)
     await runner.executor.start(spec)
     await runner.running(spec.id)
     const folder = tested.attemptFolder(spec.id)
@@ -37,13 +37,13 @@ describe('the limit of logs', { skip }, () => {
         size += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
       most = Math.max(most, size)
     }, 5)
-    const { ending, startedAt } = await runner.ended(spec.id)
-    clearInterval(watch)
+    const { ending } = await runner.ended(spec.id).finally(() => {
+      clearInterval(watch)
+    })
     assert.equal(ending?.exitCode, 0)
-    assert.ok(ending.at - (startedAt ?? 0) < 60_000)
     assert.ok(most <= limit + limit / 16 + MiB / 2, `${most} bytes`)
     const log = await runner.log(spec.id)
-    const left = 1073741824 + 6 + 5 - limit
+    const left = 64 * MiB + 6 + 5 - limit
     assert.ok(log.startsWith('first\n0123456789abcde\n'))
     assert.ok(log.endsWith('0123456789abcde\nlast\n'))
     assert.ok(log.includes(`[… ${left} bytes left out: the log is limited to 4 MiB …]\n`))

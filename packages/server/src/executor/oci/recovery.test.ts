@@ -4,7 +4,11 @@ import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner } from '../executor-contract.ts'
-import { busyboxReference } from './testing/busybox-root.ts'
+import { writeAttemptFolder } from './attempt/attempt-folder.ts'
+import { foldersOf } from './attempt/folders.ts'
+import { SharedFiles } from './attempt/shared-files.ts'
+import { readMachine } from './container/machine.ts'
+import { busyboxReference, fixedImages } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 
 const skip = whyNotAsRoot() ?? false
@@ -136,38 +140,24 @@ describe('attempts whose keepers are killed', { skip }, () => {
   })
 
   it('starts again what was prepared and not begun when the server was killed', async () => {
-    const spec = runner.script('echo once')
-    await runner.executor.start(spec)
-    await runner.ended(spec.id)
-    await tested.tidy()
-    // As if the server had been killed between writing the plan and starting the supervisor.
-    const copy = { ...spec, id: 'again-1' }
-    const { writeAttemptFolder } = await import('./attempt/attempt-folder.ts')
-    const { foldersOf } = await import('./attempt/folders.ts')
-    const { readMachine } = await import('./container/machine.ts')
-    const { SharedFiles } = await import('./attempt/shared-files.ts')
-    const { fixedImages } = await import('./testing/busybox-root.ts')
     await tested.executor.close()
+    const spec = runner.script('echo once')
     const folders = foldersOf(tested.dataDir)
     const image = await fixedImages(tested.rootfs).prepare(spec.image, { signal: new AbortController().signal })
-    await writeAttemptFolder(
-      copy,
-      image,
-      { placement: { type: 'host' }, resolvConf: '', hosts: '' },
-      {
-        folders,
-        sharedFiles: new SharedFiles(folders.names),
-        machine: await readMachine(tested.instance),
-        runtime: 'runc',
-        logLimitBytes: 1 << 20,
-        pidsLimit: 100,
-      },
-    )
-    assert.deepEqual((await readdir(tested.attemptFolder('again-1'))).sort(), ['config.json', 'prepared'])
+    const network = { placement: { type: 'host' }, resolvConf: '', hosts: '' } as const
+    await writeAttemptFolder(spec, image, network, {
+      folders,
+      sharedFiles: new SharedFiles(folders.names),
+      machine: await readMachine(tested.instance),
+      runtime: 'runc',
+      logLimitBytes: 1 << 20,
+      pidsLimit: 100,
+    })
+    assert.deepEqual(await readdir(tested.attemptFolder(spec.id)), ['prepared'])
     await reopen()
-    assert.equal(await runner.find('again-1'), undefined)
-    assert.equal((await runner.run(copy)).ending?.exitCode, 0)
-    assert.equal(await runner.log('again-1'), 'once\n')
+    assert.equal(await runner.find(spec.id), undefined)
+    assert.equal((await runner.run(spec)).ending?.exitCode, 0)
+    assert.equal(await runner.log(spec.id), 'once\n')
   })
 
   it('tells why a supervisor gave up before anything ran, and leaves nothing of it', async () => {

@@ -1,21 +1,25 @@
-import { chmod, chown, lstat, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { groupText, passwdText } from '../../container-user.ts'
 import { ociConfig, type Placement } from '../container/bundle.ts'
 import type { Evidence } from './evidence.ts'
+import { BoundedMap } from '../../../lib/bounded-map.ts'
 import { ifThere } from '../../../lib/files.ts'
 import { makeHome } from '../../home.ts'
-import { keepLog } from '../../log/attempt-log.ts'
+import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
-import { parseJournal, stages, type Journal } from './journal.ts'
+import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
 import type { SharedFiles } from './shared-files.ts'
+import { launchInput } from '../supervisor/launch-input.ts'
 import { isAlive, planText } from '../supervisor/supervisor.ts'
 
 /** What a container sees of the network: a namespace, and who answers to names. */
 export interface ContainerNetwork {
+  /** Number of its slot, when it is isolated. */
+  readonly slot?: number
   readonly placement: Placement['network']
   readonly resolvConf: string
   readonly hosts: string
@@ -32,28 +36,21 @@ export interface FolderOptions {
 }
 
 /**
- * Writes everything the supervisor needs. The last step renames the journal into place: a folder without one was never completed, and
- * nothing has run from it.
+ * Writes the journal of a prepared attempt, and returns the input for its supervisor, which makes the rest. The last step renames the
+ * journal into place: a folder without one was never completed, and nothing has run from it.
  */
 export async function writeAttemptFolder(
   spec: AttemptSpec,
   image: PreparedImage,
   network: ContainerNetwork,
   options: FolderOptions,
-): Promise<void> {
-  const { folders, sharedFiles, machine, logLimitBytes } = options
+): Promise<string> {
+  const { folders, sharedFiles, machine, logLimitBytes, runtime } = options
   const folder = join(folders.attempts, spec.id)
   const scratchFolder = join(folders.scratch, spec.id)
   const homeFolder = join(folders.homes, spec.account.name)
-  await mkdir(folder, { mode: 0o700 })
-  await mkdir(scratchFolder, { mode: 0o700 })
-  await giveTo(scratchFolder, spec, machine)
-  await makeHome(homeFolder, spec.id, machine.rootless ? undefined : spec.account)
+  const owner = machine.rootless ? undefined : spec.account
   const { ownTmp, programs32Bit } = await lookInto(image)
-  if (ownTmp) {
-    await mkdir(join(folder, 'tmp'))
-    await chmod(join(folder, 'tmp'), 0o1777)
-  }
   const placement: Placement = {
     rootfs: folders.rootfs,
     homeFolder,
@@ -63,7 +60,7 @@ export async function writeAttemptFolder(
     etc: {
       passwd: await sharedFiles.path(passwdText(image.passwd, spec.account, machine.rootless)),
       group: await sharedFiles.path(groupText(image.group, spec.account, machine.rootless)),
-      hosts: await sharedFiles.path(network.hosts),
+      hosts: join(folder, 'hosts'),
       'resolv.conf': await sharedFiles.path(network.resolvConf),
     },
     network: network.placement,
@@ -71,16 +68,18 @@ export async function writeAttemptFolder(
     programs32Bit,
   }
   const record = { spec, imageDigest: image.digest, logLimitBytes }
-  const { runtime } = options
-  const plan = planText({ record, runtime, imageRoot: image.rootfs, scratchFolder, folders }, machine)
-  const secret = { mode: 0o600 }
-  await writeFile(join(folder, 'config.json'), JSON.stringify(ociConfig(spec, image, placement, machine)), secret)
-  await writeFile(join(folder, 'plan'), plan, secret)
+  const { slot } = network
+  const plan = planText(
+    { record, runtime, imageRoot: image.rootfs, scratchFolder, folders, ...(slot === undefined ? {} : { slot }) },
+    machine,
+  )
+  await mkdir(folder, { mode: 0o700 })
+  await makeHome(homeFolder, spec.id, owner)
+  await writeFile(join(folder, 'plan'), plan, { mode: 0o600 })
   await rename(join(folder, 'plan'), join(folder, 'prepared'))
-}
-
-async function giveTo(path: string, { account }: AttemptSpec, machine: Machine): Promise<void> {
-  if (!machine.rootless) await chown(path, account.uid, account.gid)
+  const config = ociConfig(spec, image, placement, machine)
+  const keptLog = keptLogPath(folders, spec.id)
+  return launchInput({ config, hosts: network.hosts, keptLog, ownTmp, ...(owner === undefined ? {} : { owner }) })
 }
 
 /** What of an image's root decides about its containers. */
@@ -91,7 +90,7 @@ interface ImageLook {
   readonly programs32Bit: boolean
 }
 
-const looks = new Map<string, Promise<ImageLook>>()
+const looks = new BoundedMap<string, Promise<ImageLook>>(1000)
 
 /** Looks once: a root never changes. Links in it are not followed. */
 function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
@@ -109,7 +108,9 @@ function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
     return { ownTmp, programs32Bit }
   })()
   looks.set(rootfs, look)
-  look.catch(() => looks.delete(rootfs)) // the caller reports it; the next one looks again
+  look.catch(() => {
+    looks.delete(rootfs) // the caller reports it; the next one looks again
+  })
   return look
 }
 
@@ -147,13 +148,22 @@ export async function readShortLog(folder: string): Promise<string> {
   return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
 }
 
+/**
+ * Takes a prepared attempt back from a supervisor that is just starting: without this file it launches nothing. False when the supervisor
+ * was faster.
+ */
+export async function takeBack(folders: Folders, attemptId: string): Promise<boolean> {
+  const stage: Stage = 'prepared'
+  return (await ifThere(unlink(join(folders.attempts, attemptId, stage)).then(() => true))) ?? false
+}
+
 /** Removes an attempt of which nothing runs, and its scratch space. */
 export async function removeAttempt(folders: Folders, attemptId: string): Promise<void> {
   await rm(join(folders.scratch, attemptId), { recursive: true, force: true })
   await rm(join(folders.attempts, attemptId), { recursive: true, force: true })
 }
 
-/** Puts the log of an ended attempt where it outlives the attempt, and removes the rest. May be interrupted and done again. */
+/** Moves the log of an ended attempt to where it outlives the attempt, and removes the rest. May be interrupted and done again. */
 export async function keepOnlyLog(folders: Folders, attemptId: string): Promise<void> {
   await keepLog(folders, attemptId)
   await removeAttempt(folders, attemptId)

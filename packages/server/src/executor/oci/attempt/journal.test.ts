@@ -5,7 +5,7 @@ import type { AttemptSpec } from '../../executor.ts'
 import { noCgroups } from '../container/cgroups.ts'
 import { lostEvidence } from './ending.ts'
 import { judge } from './evidence.ts'
-import { parseJournal, stages, type Stage } from './journal.ts'
+import { parseJournal, slotOf, stages, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
 import { recordText } from './record.ts'
 import { isSameProcess, parseIdentity, planText } from '../supervisor/supervisor.ts'
@@ -66,6 +66,11 @@ describe('the journal', () => {
 
   it('gives the record back', () => {
     assert.deepEqual(parseJournal(text, 'prepared', 0), { record })
+  })
+
+  it('names the network slot, where the attempt has one', () => {
+    assert.equal(slotOf(text), undefined)
+    assert.equal(slotOf(`${planText(plan({ slot: 7 }), machine)}\nsupervisor 12 345 boot\nslot 9\n`), 7)
   })
 
   it('knows the supervisor, whatever the specification holds', () => {

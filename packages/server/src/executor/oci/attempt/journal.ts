@@ -24,14 +24,25 @@ export interface Journal {
   readonly end?: EndEvidence
 }
 
+/** The network slot in the plan of a journal. */
+export function slotOf(journal: string): number | undefined {
+  const slot = /^slot (\d+)$/m.exec(planOf(journal))?.[1]
+  return slot === undefined ? undefined : Number(slot)
+}
+
+/** What the server wrote: everything before the first empty line. */
+function planOf(journal: string): string {
+  const end = journal.indexOf('\n\n')
+  return end < 0 ? journal : journal.slice(0, end + 1)
+}
+
 /**
  * Reads a journal. An end that is not told whole, as after a power failure, is one that nobody saw; but an attempt that was cleaned away
  * before its command was started has no end at all.
  */
 export function parseJournal(text: string, stage: Stage, now: number): Journal {
-  const blank = text.indexOf('\n\n')
-  const plan = blank < 0 ? text : text.slice(0, blank + 1)
-  const rest = blank < 0 ? '' : text.slice(blank + 2)
+  const plan = planOf(text)
+  const rest = text.slice(plan.length + 1)
   const record = parseRecord(/^record (.*)$/m.exec(plan)?.[1])
   const identity = parseIdentity(rest)
   const told = parseEndEvidence(/^ended (.*)$/m.exec(rest)?.[1])

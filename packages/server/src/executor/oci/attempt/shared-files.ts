@@ -1,14 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { BoundedMap } from '../../../lib/bounded-map.ts'
+
+/** Contents whose files are known: the users of a large site, with a few images each. */
+const knownLimit = 10_000
 
 /**
- * Small files that many containers mount, such as /etc/passwd: one for each content. Making a file costs the server more than anything else it
- * does for an attempt, and the attempts of an array want the same four.
+ * Small files that many containers mount, such as /etc/passwd: one for each content. Most attempts of a user share them, and each file costs
+ * the server several system calls. What differs with the attempt, such as /etc/hosts, is none of these.
  */
 export class SharedFiles {
   readonly #folder: string
-  readonly #made = new Map<string, Promise<string>>()
+  readonly #made = new BoundedMap<string, Promise<string>>(knownLimit)
 
   constructor(folder: string) {
     this.#folder = folder
@@ -21,8 +25,15 @@ export class SharedFiles {
     if (known !== undefined) return known
     const made = this.#make(name, content)
     this.#made.set(name, made)
-    made.catch(() => this.#made.delete(name)) // the caller reports it; the next one tries again
+    made.catch(() => {
+      this.#made.delete(name) // the caller reports it; the next one tries again
+    })
     return made
+  }
+
+  /** Removes every file. Containers that have mounted one keep it. */
+  async clear(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
   }
 
   async #make(name: string, content: string): Promise<string> {

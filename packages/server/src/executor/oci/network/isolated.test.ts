@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer, type Server } from 'node:net'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { runTool } from '../../../lib/tool.ts'
+import { Sockets } from '../testing/sockets.ts'
 import { createIsolatedNetwork } from './isolated.ts'
 import type { IsolatedNetwork, NetworkLease } from './network.ts'
 
@@ -22,54 +20,29 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
   let scratch: string
   let network: IsolatedNetwork
   let apiPort: number
-  const servers: Server[] = []
-  const processes: ChildProcess[] = []
+  const sockets = new Sockets()
   const cleaning: (() => Promise<void>)[] = []
 
-  /** Answers who asks with the address it came from. Returns the port. */
-  async function listen(address: string, port = 0): Promise<number> {
-    const server = createServer((socket) =>
-      socket.on('error', () => socket.destroy()).end(`hello ${socket.remoteAddress}`),
-    )
-    servers.push(server.listen(port, address))
-    await once(server, 'listening')
-    const bound = server.address()
-    assert.ok(bound !== null && typeof bound !== 'string')
-    return bound.port
-  }
-
-  /** The same in another network namespace. */
-  async function listenIn(namespacePath: string, address: string, port: number): Promise<void> {
-    const code = `require('net').createServer((s) => s.on('error', () => s.destroy()).end('hello ' + s.remoteAddress)).listen(${port}, '${address}', () => console.log('ready'))`
-    const child = spawn('nsenter', [`--net=${namespacePath}`, process.execPath, '--eval', code], {
-      stdio: ['ignore', 'pipe', 'inherit'],
+  /** What a job receives from an address, or the code of its error. */
+  const askFrom = (job: NetworkLease, address: string, port: number, localAddress?: string): Promise<string> =>
+    sockets.connect(address, port, {
+      from: job.namespacePath,
+      ...(localAddress === undefined ? {} : { localAddress }),
     })
-    processes.push(child)
-    await Promise.race([
-      once(child.stdout, 'data'),
-      once(child, 'exit').then(([code]) => assert.fail(`the server in ${namespacePath} exited with ${code}`)),
-    ])
-  }
-
-  /** What a job gets to read at an address; the error's code where it gets nothing. */
-  async function ask(
-    { namespacePath }: NetworkLease,
-    address: string,
-    port: number,
-    localAddress?: string,
-  ): Promise<string> {
-    const options = JSON.stringify({ host: address, port, ...(localAddress !== undefined && { localAddress }) })
-    const code = `const s = require('net').connect(${options}); s.setTimeout(1500, () => s.destroy(Object.assign(new Error, {code: 'TIMEOUT'})))
-      s.on('error', (e) => console.log(e.code)).on('data', (d) => console.log(String(d)))`
-    return (await runTool('nsenter', [`--net=${namespacePath}`, process.execPath, '--eval', code])).toString().trim()
-  }
 
   /** A network that is taken down after the tests, whatever a failed one forgot. */
-  function make(instance: string, port: number): IsolatedNetwork {
-    const made = createIsolatedNetwork({ instance, stateDir: join(scratch, instance), apiPort: port, log })
+  function make(instance: string, port: number, held: Readonly<Record<string, NetworkLease>> = {}): IsolatedNetwork {
+    const slots = new Map(Object.entries(held).map(([attemptId, { slot }]) => [attemptId, slot]))
+    const heldSlots = () => Promise.resolve(slots)
+    const made = createIsolatedNetwork({ instance, stateDir: join(scratch, instance), heldSlots, apiPort: port, log })
+    const attemptIds = new Set(slots.keys())
+    const { acquire } = made
+    made.acquire = (attemptId) => {
+      attemptIds.add(attemptId)
+      return acquire(attemptId)
+    }
     cleaning.push(async () => {
-      const leases = await readdir(join(scratch, instance, 'leases')).catch(() => [])
-      await Promise.all(leases.map((attemptId) => made.release(attemptId)))
+      await Promise.all([...attemptIds].map((attemptId) => made.release(attemptId)))
       await made.close()
     })
     return made
@@ -96,14 +69,13 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
       await ip('-n', outside.name, 'addr', 'add', address, 'dev', 'eth0')
     }
     await ip('-n', outside.name, 'link', 'set', 'eth0', 'up')
-    const probe = await listen('127.0.0.1')
+    const probe = await sockets.listen('127.0.0.1')
     apiPort = probe
     network = make(`a${unique}`, apiPort)
     await network.open()
   })
   after(async () => {
-    for (const child of processes) child.kill()
-    for (const server of servers) server.close()
+    sockets.close()
     for (const clean of cleaning) await clean()
     await ip('link', 'del', outside.name)
     await ip('netns', 'del', outside.name)
@@ -113,64 +85,63 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
 
   it('lets jobs reach the API, and nothing else of the machine', async () => {
     const job = await network.acquire('reach-1')
-    await listen(network.gateway, apiPort)
+    await sockets.listen(network.gateway, apiPort)
     const others: (readonly [string, number])[] = [['127.0.0.1', apiPort]]
     const own = Object.values(networkInterfaces())
       .flatMap((addresses) => addresses ?? [])
       .filter(({ family, internal }) => family === 'IPv4' && !internal)
       .map(({ address }) => address)
     assert.ok(own.includes(outside.here))
-    for (const address of own) others.push([address, await listen(address)])
-    assert.match(await ask(job, network.gateway, apiPort), /^hello 10\./)
+    for (const address of own) others.push([address, await sockets.listen(address)])
+    assert.match(await askFrom(job, network.gateway, apiPort), /^hello 10\./)
     for (const [address, port] of others)
-      assert.equal(await ask(job, address, port), 'ECONNREFUSED', `${address}:${port}`)
+      assert.equal(await askFrom(job, address, port), 'ECONNREFUSED', `${address}:${port}`)
     await network.release('reach-1')
   })
 
   it('lets jobs out under an address of the machine, but not to link-local addresses', async () => {
     const job = await network.acquire('out-1')
     const world = `/run/netns/${outside.name}`
-    await listenIn(world, outside.there, 7001)
-    await listenIn(world, outside.metadata, 80)
-    const direct = await ask({ ...job, namespacePath: '/proc/self/ns/net' }, outside.metadata, 80)
+    await sockets.listenIn(world, outside.there, 7001)
+    await sockets.listenIn(world, outside.metadata, 80)
+    const direct = await sockets.connect(outside.metadata, 80)
     assert.equal(direct, `hello ${outside.here}`, 'the machine itself reaches it')
-    assert.equal(await ask(job, outside.there, 7001), `hello ${outside.here}`)
-    assert.equal(await ask(job, outside.metadata, 80), 'ECONNREFUSED')
+    assert.equal(await askFrom(job, outside.there, 7001), `hello ${outside.here}`)
+    assert.equal(await askFrom(job, outside.metadata, 80), 'ECONNREFUSED')
     await network.release('out-1')
   })
 
   it('keeps the world from jobs', async () => {
     const job = await network.acquire('in-1')
     const address = addressOf(job)
-    await listenIn(job.namespacePath, '0.0.0.0', 7002)
-    const world: NetworkLease = { ...job, namespacePath: `/run/netns/${outside.name}` }
+    const server = await sockets.listenIn(job.namespacePath, '0.0.0.0', 7002)
     await ip('-n', outside.name, 'route', 'add', `${address}/32`, 'via', outside.here)
-    assert.equal(await ask(world, address, 7002), 'ECONNREFUSED')
-    processes.at(-1)?.kill()
+    assert.equal(await sockets.connect(address, 7002, { from: `/run/netns/${outside.name}` }), 'ECONNREFUSED')
+    server.kill()
     await network.release('in-1')
   })
 
   it('keeps jobs from each other', async () => {
     const [one, two] = [await network.acquire('one-1'), await network.acquire('two-1')]
-    await listenIn(one.namespacePath, '0.0.0.0', 7003)
-    assert.match(await ask(one, addressOf(one), 7003), /^hello/)
-    assert.match(await ask(two, addressOf(one), 7003), /^(EHOSTUNREACH|TIMEOUT|ECONNREFUSED)$/)
+    const server = await sockets.listenIn(one.namespacePath, '0.0.0.0', 7003)
+    assert.match(await askFrom(one, addressOf(one), 7003), /^hello/)
+    assert.match(await askFrom(two, addressOf(one), 7003), /^(EHOSTUNREACH|TIMEOUT|ECONNREFUSED)$/)
     // Where the kernel shows bridged packets to the rules as well, these alone would do; elsewhere it is the bridge's task.
     const port = one.namespacePath.slice('/run/netns/'.length)
     assert.equal((await readFile(`/sys/class/net/${port}/brport/isolated`, 'utf8')).trim(), '1')
-    processes.at(-1)?.kill()
+    server.kill()
     await network.release('one-1')
     await network.release('two-1')
   })
 
   it('takes nothing from a job that has another address than its own', async () => {
     const liar = await network.acquire('liar-1')
-    assert.match(await ask(liar, network.gateway, apiPort), /^hello/)
+    assert.match(await askFrom(liar, network.gateway, apiPort), /^hello/)
     const inside = ['-n', liar.namespacePath.slice('/run/netns/'.length)]
     // One that nobody has, so that the answers would come back; and one from elsewhere.
     for (const stolen of [network.gateway.replace(/1$/, '253'), '198.51.100.77']) {
       await ip(...inside, 'addr', 'add', `${stolen}/32`, 'dev', 'eth0')
-      assert.equal(await ask(liar, network.gateway, apiPort, stolen), 'TIMEOUT')
+      assert.equal(await askFrom(liar, network.gateway, apiPort, stolen), 'TIMEOUT')
       await ip(...inside, 'addr', 'del', `${stolen}/32`, 'dev', 'eth0')
     }
     await network.release('liar-1')
@@ -206,16 +177,16 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await other.open()
     const [mine, theirs] = [await network.acquire('mine-1'), await other.acquire('theirs-1')]
     assert.notEqual(other.gateway, network.gateway)
-    const theirApi = await listen(other.gateway, apiPort)
-    assert.match(await ask(theirs, other.gateway, theirApi), /^hello/)
-    assert.equal(await ask(mine, other.gateway, theirApi), 'ECONNREFUSED')
-    await listenIn(theirs.namespacePath, '0.0.0.0', 7004)
-    assert.equal(await ask(mine, addressOf(theirs), 7004), 'ECONNREFUSED')
-    processes.at(-1)?.kill()
+    const theirApi = await sockets.listen(other.gateway, apiPort)
+    assert.match(await askFrom(theirs, other.gateway, theirApi), /^hello/)
+    assert.equal(await askFrom(mine, other.gateway, theirApi), 'ECONNREFUSED')
+    const server = await sockets.listenIn(theirs.namespacePath, '0.0.0.0', 7004)
+    assert.equal(await askFrom(mine, addressOf(theirs), 7004), 'ECONNREFUSED')
+    server.kill()
     await other.release('theirs-1')
     await other.close()
     assert.deepEqual(await traces(`b${unique}`), [])
-    assert.match(await ask(mine, network.gateway, apiPort), /^hello/)
+    assert.match(await askFrom(mine, network.gateway, apiPort), /^hello/)
     await network.release('mine-1')
   })
 
@@ -224,24 +195,28 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     const killed = make(instance, apiPort)
     await killed.open()
     const before = await killed.acquire('stays-1')
-    await killed.acquire('gone-1')
+    const gone = await killed.acquire('gone-1')
     // Nobody closes it: that server was killed.
-    const next = make(instance, apiPort + 1)
+    const next = make(instance, apiPort + 1, { 'stays-1': before, 'gone-1': gone })
     await next.open()
     next.adopt('stays-1')
     next.adopt('never-heard-of-1')
     assert.equal(next.gateway, killed.gateway)
     assert.equal((await next.acquire('stays-1')).namespacePath, before.namespacePath)
-    await listen(next.gateway, apiPort + 1)
-    assert.match(await ask(before, next.gateway, apiPort + 1), /^hello/)
+    await sockets.listen(next.gateway, apiPort + 1)
+    assert.match(await askFrom(before, next.gateway, apiPort + 1), /^hello/)
     const fresh = await next.acquire('fresh-1')
     assert.notEqual(fresh.namespacePath, before.namespacePath)
 
     await next.close()
     await access(before.namespacePath)
-    assert.match(await ask(before, next.gateway, apiPort + 1), /^hello/, 'jobs keep their network while no server runs')
+    assert.match(
+      await askFrom(before, next.gateway, apiPort + 1),
+      /^hello/,
+      'jobs keep their network while no server runs',
+    )
 
-    const last = make(instance, apiPort)
+    const last = make(instance, apiPort, { 'stays-1': before, 'fresh-1': fresh })
     await last.open()
     last.adopt('stays-1')
     await last.release('stays-1')
@@ -252,17 +227,35 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await assert.rejects(access(join(scratch, instance)), { code: 'ENOENT' })
   })
 
+  it('takes over the leases of the release before, and removes them one by one', async () => {
+    const instance = `e${unique}`
+    const killed = make(instance, apiPort)
+    await killed.open()
+    const before = await killed.acquire('stays-1')
+    const folder = join(scratch, instance, 'leases')
+    await mkdir(folder)
+    await symlink(String(before.slot), join(folder, 'stays-1'))
+    const next = make(instance, apiPort)
+    await next.open()
+    next.adopt('stays-1')
+    assert.equal((await next.acquire('stays-1')).slot, before.slot)
+    await next.release('stays-1')
+    await assert.rejects(access(folder), { code: 'ENOENT' })
+    await next.close()
+    assert.deepEqual(await traces(instance), [])
+  })
+
   it('puts jobs back onto a bridge that somebody deleted', async () => {
     const instance = `d${unique}`
     const first = make(instance, apiPort)
     await first.open()
     const job = await first.acquire('job-1')
     await ip('link', 'del', `sp${instance}`)
-    const second = make(instance, apiPort)
+    const second = make(instance, apiPort, { 'job-1': job })
     await second.open()
     second.adopt('job-1')
-    await listen(second.gateway, apiPort)
-    assert.match(await ask(job, second.gateway, apiPort), /^hello/)
+    await sockets.listen(second.gateway, apiPort)
+    assert.match(await askFrom(job, second.gateway, apiPort), /^hello/)
     await second.release('job-1')
     await second.close()
     assert.deepEqual(await traces(instance), [])

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { runTool } from '../../../lib/tool.ts'
 import { ResolverOfHost } from './host-resolver.ts'
-import { Leases } from './leases.ts'
+import { PreviousLeases } from './leases.ts'
 import {
   attachSlots,
   hasBridge,
@@ -30,8 +30,10 @@ import { chooseSubnet, parseSubnet, printSubnet, type Subnet } from './subnet.ts
 export interface IsolatedNetworkOptions {
   /** Names this platform among those of the machine: 1 to 8 lower-case letters and digits. */
   readonly instance: string
-  /** Where the network's block and the leases are written; made when missing. */
+  /** Where the network's block is written; made when missing. */
   readonly stateDir: string
+  /** Slots of attempts that an earlier server started and that may still run, by attempt id. */
+  readonly heldSlots: () => Promise<ReadonlyMap<string, number>>
   /** TCP port at which the platform's API answers on the gateway's address. */
   readonly apiPort: number
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
@@ -45,11 +47,17 @@ const claimedWithin = 60_000
 const forwardSwitch = '/proc/sys/net/ipv4/ip_forward'
 
 /** The isolated network of one platform: see {@link IsolatedNetwork}. Needs root, `ip` (iproute2) and `nft` (nftables). */
-export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: IsolatedNetworkOptions): IsolatedNetwork {
+export function createIsolatedNetwork({
+  instance,
+  stateDir,
+  heldSlots,
+  apiPort,
+  log,
+}: IsolatedNetworkOptions): IsolatedNetwork {
   if (!isInstance(instance))
     throw new RangeError(`'${instance}' cannot name interfaces: 1 to 8 lower-case letters and digits`)
   const planFile = join(stateDir, 'network.json')
-  const leaseFiles = new Leases(join(stateDir, 'leases'))
+  const previousLeases = new PreviousLeases(join(stateDir, 'leases'))
   const resolverOfHost = new ResolverOfHost()
   /** Slots by attempt; `claimed` when an attempt of this server's executor has it. */
   const leases = new Map<string, { readonly slot: number; claimed: boolean }>()
@@ -90,7 +98,7 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
   async function open(): Promise<void> {
     if (process.geteuid?.() !== 0)
       throw new Error('the isolated network needs root: use the network host or none, or start as root')
-    const held = await leaseFiles.open()
+    const held = new Map([...(await previousLeases.read()), ...(await heldSlots())])
     plan = planNetwork(instance, await subnet(held.size > 0))
     const isNew = !(await hasBridge(plan.bridge))
     await makeBridge(plan)
@@ -163,7 +171,7 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
         there.delete(slot)
       } else {
         log.warn({ attemptId, slot }, 'the network of an attempt is gone')
-        await leaseFiles.remove(attemptId)
+        await previousLeases.remove(attemptId)
       }
     }
     await removeSlots(opened(), slotsOf([...there]))
@@ -199,12 +207,6 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
   async function lease(attemptId: string): Promise<number> {
     try {
       const slot = await pool.take(attemptId)
-      try {
-        await leaseFiles.write(attemptId, slot)
-      } catch (error) {
-        pool.giveBack(slot)
-        throw error
-      }
       leases.set(attemptId, { slot, claimed: true })
       return slot
     } finally {
@@ -217,6 +219,7 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
     const resolver = await resolverOfHost.read()
     if (resolver.nameservers.join() !== openedFor.join()) await applyRules(resolver)
     return {
+      slot: number,
       namespacePath: namespacePath(slot),
       resolvConf: resolver.resolvConf,
       hosts: (hostname) =>
@@ -224,15 +227,15 @@ export function createIsolatedNetwork({ instance, stateDir, apiPort, log }: Isol
     }
   }
 
-  async function release(attemptId: string): Promise<void> {
+  async function release(attemptId: string, empty = false): Promise<void> {
     pool.leave(attemptId)
     // One that is just being leased is given back as soon as it is; one that was refused has nothing to give back.
     await acquiring.get(attemptId)?.catch(() => undefined)
     const held = leases.get(attemptId)
     if (held === undefined) return
     leases.delete(attemptId)
-    await leaseFiles.remove(attemptId)
-    pool.giveBack(held.slot)
+    await previousLeases.remove(attemptId)
+    pool.giveBack(held.slot, empty)
   }
 
   async function close(): Promise<void> {

@@ -1,37 +1,38 @@
-import { mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
+import { readdir, readlink, rmdir, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-
-/** Attempt ids, which become file names. */
-const idPattern = /^[A-Za-z0-9-]{1,128}$/
+import { ifThere } from '../../../lib/files.ts'
 
 /**
- * Which attempt has which slot, for the next server: one symbolic link per lease, from the attempt to the slot's number.
- * It is the smallest thing the file system makes at once and whole, so that there is never half a lease.
+ * Which attempt holds which slot, as the release before wrote it: one symbolic link per lease, from the attempt to the slot's number. Since
+ * then the journal of an attempt says so itself.
  */
-export class Leases {
+export class PreviousLeases {
   readonly #folder: string
+  readonly #attemptIds = new Set<string>()
 
   constructor(folder: string) {
     this.#folder = folder
   }
 
-  /** The leases that there are. */
-  async open(): Promise<ReadonlyMap<string, number>> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 })
+  /** The leases that are there. */
+  async read(): Promise<ReadonlyMap<string, number>> {
     const leases = new Map<string, number>()
-    for (const attemptId of await readdir(this.#folder)) {
+    for (const attemptId of (await ifThere(readdir(this.#folder))) ?? []) {
       leases.set(attemptId, Number(await readlink(join(this.#folder, attemptId))))
+      this.#attemptIds.add(attemptId)
     }
+    await this.#removeFolder()
     return leases
   }
 
-  async write(attemptId: string, slot: number): Promise<void> {
-    if (!idPattern.test(attemptId))
-      throw new RangeError(`'${attemptId}' is no id of an attempt: letters, digits, hyphens`)
-    await symlink(String(slot), join(this.#folder, attemptId))
+  /** Removes the lease of an attempt, and the folder with the last one. */
+  async remove(attemptId: string): Promise<void> {
+    if (!this.#attemptIds.delete(attemptId)) return
+    await ifThere(unlink(join(this.#folder, attemptId)))
+    await this.#removeFolder()
   }
 
-  async remove(attemptId: string): Promise<void> {
-    await rm(join(this.#folder, attemptId), { force: true })
+  async #removeFolder(): Promise<void> {
+    if (this.#attemptIds.size === 0) await ifThere(rmdir(this.#folder))
   }
 }

@@ -1,5 +1,7 @@
 /** What a container needs of its network. */
 export interface NetworkLease {
+  /** Number of the slot, which the attempt's journal keeps for the next server. */
+  readonly slot: number
   /** Path of a network namespace, for the OCI configuration. */
   readonly namespacePath: string
   /** Contents for /etc/resolv.conf. */
@@ -19,8 +21,12 @@ export interface IsolatedNetwork {
   acquire(attemptId: string): Promise<NetworkLease>
   /** Claims the lease that an earlier server gave to a running attempt. Without such a lease it does nothing. */
   adopt(attemptId: string): void
-  /** Gives the namespace back; every process of the attempt has ended. Without a lease it does nothing. */
-  release(attemptId: string): Promise<void>
+  /**
+   * Returns the namespace of an attempt that has ended. Without a lease it does nothing.
+   *
+   * @param empty whether it is certain that no process is left in it. Otherwise it is looked at before another attempt gets it.
+   */
+  release(attemptId: string, empty?: boolean): Promise<void>
   /** Removes everything when no lease is held; otherwise leaves it for the next server. */
   close(): Promise<void>
   /** The machine's address on the bridge: under it, at the API port, jobs reach the platform. Known after `open()`. */

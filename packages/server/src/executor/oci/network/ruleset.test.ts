@@ -42,6 +42,22 @@ describe('the rules of a network', () => {
     for (const [, name = ''] of text.matchAll(/"([^"]+)"/g)) assert.match(name, /^spab12cd34(-(\d+|\*))?$/)
   })
 
+  it('let root alone connect from the machine to a job', () => {
+    const [, output = ''] = /chain output \{([^]*?)\}/.exec(ruleset(plan, { apiPort: 8080, nameservers: [] })) ?? []
+    assert.deepEqual(
+      [...output.matchAll(/oifname (.*)/g)].map(([, rule]) => rule),
+      ['"spab12cd34" goto callers', '"spab12cd34-*" goto callers'],
+    )
+    const [, callers = ''] = /chain callers \{([^]*?)\}/.exec(ruleset(plan, { apiPort: 8080, nameservers: [] })) ?? []
+    assert.deepEqual(
+      callers
+        .trim()
+        .split('\n')
+        .map((line) => line.trim()),
+      ['ct state established,related accept', 'meta skuid 0 accept', 'goto refuse'],
+    )
+  })
+
   it('open the machine for its API and its name servers alone', () => {
     const accepted = (nameservers: readonly string[]) =>
       [...ruleset(plan, { apiPort: 8080, nameservers }).matchAll(/ip daddr .* accept/g)].map(([line]) => line)

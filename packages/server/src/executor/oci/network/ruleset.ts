@@ -12,10 +12,14 @@ export interface Openings {
 /**
  * The rules of a platform's network, for `nft -f`: replaces both tables in one transaction. Pure.
  *
- * The table of the family `bridge` sees the jobs' ports: it lets through IPv4 and ARP with the port's own address and nothing
- * else. Ports are isolated from each other by the bridge itself. The table of the family `inet` sees what leaves the bridge.
- * It decides before any address translation, at the priority of mangle, so that ports which Docker or others forward from the
- * machine's addresses count as the machine's own too. What it refuses it refuses at once: a job that waits for a timeout helps nobody.
+ * - The table of the family `bridge` sees the ports of jobs. It accepts IPv4 and ARP with the port's own address and drops the rest.
+ *   The bridge itself isolates the ports from each other.
+ * - The table of the family `inet` sees what leaves and enters the bridge. Its prerouting chain has the priority of mangle, before any
+ *   address translation: ports that Docker or others forward from the machine's addresses count as the machine's own.
+ * - Its output chain sees the processes of this machine: root connects to jobs, and with it this server, which needs root for the
+ *   network. Other users, and jobs on the network `host`, do not. A user may bind a socket to a port of the bridge itself
+ *   (SO_BINDTODEVICE), so the ports are named too.
+ * - A refusal answers at once: without an answer the client would wait for its timeout.
  */
 export function ruleset(plan: NetworkPlan, { apiPort, nameservers }: Openings): string {
   const table = `sp_${plan.instance}`
@@ -40,6 +44,16 @@ ${nameservers.length === 0 ? '' : `    ip daddr { ${nameservers.join(', ')} } me
     type filter hook forward priority filter - 10; policy accept;
     oifname != "${bridge}" accept
     ct state established,related accept
+    goto refuse
+  }
+  chain output {
+    type filter hook output priority filter - 10; policy accept;
+    oifname "${bridge}" goto callers
+    oifname "${plan.portPrefix}*" goto callers
+  }
+  chain callers {
+    ct state established,related accept
+    meta skuid 0 accept
     goto refuse
   }
   chain refuse {

@@ -40,6 +40,18 @@ describe('a pool of slots', () => {
     assert.ok(there.size > 5)
   })
 
+  it('uses a slot that is given back as empty at once, without a look, for an attempt that waits too', async () => {
+    const { pool, occupied } = poolOf()
+    const slots = await Promise.all(Array.from({ length: slotLimit }, (_, i) => pool.take(`a${i}`)))
+    for (const slot of slots) occupied.add(slot) // a look would find every slot in use
+    const waiting = pool.take('b')
+    pool.giveBack(7, true)
+    assert.equal(await waiting, 7)
+    pool.giveBack(9, true)
+    assert.equal(await pool.take('c'), 9)
+    await pool.close()
+  })
+
   it('uses a slot again once it is empty, and not before', async () => {
     const { pool, occupied, there } = poolOf()
     const first = await pool.take('a')

@@ -81,9 +81,14 @@ export class SlotPool {
     this.#slots.set(slot, 'leased')
   }
 
-  /** The slot is free again once it is found empty. */
-  giveBack(slot: number): void {
+  /** The slot is free again: at once when it is `empty`, otherwise once it is found empty. */
+  giveBack(slot: number, empty = false): void {
     if (this.#slots.get(slot) !== 'leased') return
+    if (empty) {
+      this.#slots.set(slot, 'free')
+      this.#serve()
+      return
+    }
     this.#slots.set(slot, 'returned')
     this.#returnedAt.set(slot, performance.now())
     this.#work()

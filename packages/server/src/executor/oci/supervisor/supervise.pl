@@ -1,31 +1,36 @@
 #!/usr/bin/perl -w
 # Owns one attempt from its mount to its last trace, and outlives the server that started it.
 #
-#   perl supervise.pl run DIR      prepares the root, starts the container, keeps its log, tells how it ended, cleans up
-#   perl supervise.pl clean DIR    the same end for an attempt whose supervisor was killed: kills what is left, tells what is
-#                                  known, cleans up
-#   perl supervise.pl fork-server ARCH reads `NUMBER MODE DIR` lines, forks itself for each, and says `NUMBER STATUS` when that
-#                                  one has ended: saves the start of a Perl, and the fork of a large server, for each attempt
+#   perl supervise.pl run DIR      makes the bundle and its root, runs the container, writes its log and its end, cleans up
+#   perl supervise.pl clean DIR    ends an attempt whose supervisor was killed: kills what is left, writes what is known, cleans up
+#   perl supervise.pl fork-server ARCH   reads orders, `NUMBER MODE BYTES DIR` and a line break, followed by BYTES of input; forks
+#                                  a supervisor for each, and writes `NUMBER STATUS` when that one has ended. A fork of this
+#                                  process costs less than starting Perl, or forking a server with its many pages. The order
+#                                  `forget`, with the place for the log as its input, is followed by this process itself.
 #
-# DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the stage the attempt has
-# come to: prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one
-# rename, so it needs no room on a full disk, and whoever renames `prepared` first decides what becomes of the attempt.
+# DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the attempt's stage:
+# prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one rename:
+# it needs no room on a full disk, and the first process that renames `prepared` decides what becomes of the attempt.
 # The journal is also the lock: flock(2) on its inode tells for certain whether a supervisor lives.
+#
+# The input of `run` is lines of a key, a blank and a value, then an empty line and the bundle's config.json (launch-input.ts).
+# An order without input comes from a server of the release before, which has made these files itself.
 #
 # Plain Perl without modules: perl-base, which Debian and Ubuntu always have, starts in 2 ms; `use warnings` and POSIX
 # would add 2 and 10 ms. Numbers below are of Linux, the same on x86_64 and aarch64 unless in %call.
-# Exit codes: 0 done, 75 another supervisor has it, 76 nothing to do, 28 no room, 70 failed before the launch (the reason
-# is in `errors`).
+# Exit codes: 0 done and no process of the attempt is left, 74 done and one may be left, 75 another supervisor has it, 76 nothing
+# to do, 28 no room, 70 failed before the launch (the reason is in `errors`).
 use strict;
 
 my ($mode, $dir) = @ARGV;
+my $input = '';
 my ($EINTR, $EAGAIN, $ENOSPC, $EDQUOT) = (4, 11, 28, 122);
 my ($LOCK, $WNOHANG) = (2 | 4, 1);
 my ($MS_NOSUID, $MS_NODEV, $MS_BIND, $MS_MOVE, $MS_REC, $MS_SLAVE) = (2, 4, 4096, 8192, 16384, 1 << 19);
 my ($CLONE_NEWNS, $CLONE_NEWUSER) = (0x20000, 0x10000000);
 my ($PR_SET_PDEATHSIG, $PR_SET_CHILD_SUBREAPER) = (1, 36);
 
-raise_supervisors() if $mode eq 'fork-server';    # returns in a child only, which is a supervisor then
+fork_supervisors() if $mode eq 'fork-server';    # returns in a child only, which is a supervisor then
 
 chdir $dir or give_up("cannot enter $dir");
 umask 022;
@@ -74,10 +79,10 @@ my $lost = 0;                      # bytes the disk had no room for, not yet tol
 
 identify();
 if ($mode eq 'run') { run() } else { clean() }
-tidy();
-exit 0;
+exit(tidy() ? 0 : 74);
 
 sub run {
+    make_bundle() if $input ne '';
     take_namespace();
     open $log, '>>', 'log' or give_up('cannot write log');
 
@@ -107,6 +112,7 @@ sub run {
         # What is ignored or blocked here would stay so in the job: `yes | head` would complain, and nothing could be stopped.
         $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT ALRM PIPE USR1 USR2 TSTP TTIN TTOU);    # some come ignored from a shell
         syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
+        $ENV{GOMAXPROCS} = 1;    # the runtime starts one process after the other: threads for more cores cost 1 ms. Jobs do not see it
         my @how = ('--root', $dir, '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
         { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
         print STDERR "cannot run $plan{runtime}: $!\n";
@@ -200,15 +206,15 @@ sub clean {
 
 # --- the fork server ---
 
-# Ends with the server that asks; the supervisors do not.
-sub raise_supervisors {
+# Ends with the server that gives the orders; the supervisors do not.
+sub fork_supervisors {
     my ($sigprocmask, $signalfd, $setsid) = $dir eq 'arm64' ? (135, 74, 157) : (14, 289, 112);
     my ($SIG_BLOCK, $SIG_UNBLOCK, $SFD_CLOEXEC, $CHLD) = (0, 1, 02000000, 17);
     my $signal_set = pack 'Q', 1 << $CHLD - 1;
     syscall $sigprocmask, $SIG_BLOCK, $signal_set, 0, 8;
     my $signal_fd = syscall $signalfd, -1, $signal_set, 8, $SFD_CLOEXEC;
     open my $signals, '<&=', $signal_fd or exit 70;
-    my ($asked, %number_of) = ('');
+    my ($orders, %number_of) = ('');
     while (1) {
         my $ready = '';
         vec($ready, 0, 1) = vec($ready, $signal_fd, 1) = 1;
@@ -222,10 +228,15 @@ sub raise_supervisors {
             }
         }
         next unless vec $ready, 0, 1;
-        my $count = sysread STDIN, $asked, 65536, length $asked;
+        my $count = sysread STDIN, $orders, 65536, length $orders;
         exit 0 if defined $count && $count == 0;
-        while ($asked =~ s/^(\d+) (\w+) (.*)\n//) {
-            my ($number, $what, $where) = ($1, $2, $3);
+        # BYTES is missing in orders of the release before.
+        while ($orders =~ /^(\d+) (\w+) (?:(\d+) )?(\/.*)\n/) {
+            my ($number, $what, $bytes, $where, $head) = ($1, $2, $3 || 0, $4, $+[0]);
+            last if length $orders < $head + $bytes;
+            my $content = substr $orders, $head, $bytes;
+            substr $orders, 0, $head + $bytes, '';
+            if ($what eq 'forget') { syswrite STDOUT, "$number " . (forget($where, $content) ? 0 : 256) . "\n"; next }
             my $pid = fork;
             if (!defined $pid) { syswrite STDOUT, "$number -1\n"; next }
             if ($pid) { $number_of{$pid} = $number; next }
@@ -233,11 +244,19 @@ sub raise_supervisors {
             syscall $sigprocmask, $SIG_UNBLOCK, $signal_set, 0, 8;
             open STDIN, '<', '/dev/null';
             open STDOUT, '>', '/dev/null';
-            ($mode, $dir) = ($what, $where);
+            ($mode, $dir, $input, $orders) = ($what, $where, $content, '');
             $0 = "supervise.pl $mode $dir";
             return;
         }
     }
+}
+
+# Moves the log of an ended attempt to its place for good, and removes the folder when nothing but the journal is left in it.
+sub forget {
+    my ($folder, $kept_log) = @_;
+    rename "$folder/log", $kept_log or $! == 2 or return 0;
+    unlink "$folder/cleaned";
+    return rmdir $folder;
 }
 
 # --- identity and namespaces ---
@@ -284,6 +303,38 @@ sub take_namespace {
     chdir $dir or give_up("cannot enter $dir");
 }
 
+# The files that are for this attempt alone. One process makes them here at once; the server would hand each of them to a thread.
+sub make_bundle {
+    my ($head, $config) = split /\n\n/, $input, 2;
+    my (%value, @hosts);
+    for (split /\n/, $head) {
+        my ($key, $value) = split / /, $_, 2;
+        if ($key eq 'hosts') { push @hosts, "$value\n" }
+        else                 { $value{$key} = $value }
+    }
+    $! = 0;
+    give_up('it has run and was forgotten; it does not run twice') if -e $value{kept};
+    remove($plan{scratch});    # of a supervisor killed before its launch
+    mkdir $plan{scratch}, 0700 or give_up('cannot make the scratch folder');
+    if (defined $value{owner}) {
+        chown((split / /, $value{owner}), $plan{scratch}) or give_up('cannot give the scratch folder to its owner');
+    }
+    if ($value{tmp}) {
+        -d 'tmp' or mkdir 'tmp' or give_up('cannot make tmp');
+        chmod 01777, 'tmp';
+    }
+    write_file('hosts', join('', @hosts), 0644);
+    write_file('config.json', $config, 0600);
+}
+
+sub write_file {
+    my ($name, $text, $permissions) = @_;
+    sysopen my $file, $name, 1 | 0100 | 01000, $permissions or give_up("cannot make $name");    # O_WRONLY | O_CREAT | O_TRUNC
+    my $count = syswrite $file, $text;
+    $! = $ENOSPC if defined $count && $count < length $text;
+    give_up("cannot write $name") unless defined $count && $count == length $text;
+}
+
 # The image below, an upper folder of this attempt above. Relative paths: a data folder may have commas and colons in its name.
 sub mount_root {
     remove($_) for 'upper', 'work', $plan{id};    # of a supervisor killed before its launch
@@ -301,7 +352,7 @@ sub mark_started {
     $end{startedAt} = int(now() * 1000);
     utime undef, undef, 'launched';    # the time of this file is the time of the start
     rename 'launched', 'started';
-    hint();
+    hint("started $end{startedAt}");
 }
 
 # --- ending processes ---
@@ -491,28 +542,36 @@ sub write_end {
     give_up('cannot write the journal') unless defined $written && $written == length $text;
     truncate $journal, $end_at + length $text;
     rename $_, 'ended' for grep { -e } qw(prepared launched started);
-    hint();
+    chomp $text;
+    hint($text);
 }
 
-# Tells a server that listens to look at this attempt. Nothing depends on it: list() looks by itself now and then.
+# Sends a server that listens what the journal says now. Nothing depends on it: the server reads journals now and then.
 sub hint {
-    return unless sysopen my $hints, $plan{hints}, 1 | 2048;    # O_WRONLY | O_NONBLOCK: fails when nobody listens
-    syswrite $hints, "$plan{id}\n";
+    my $line = "$plan{id} $_[0]\n";
+    $line = "$plan{id}\n" if length $line > 4096;    # PIPE_BUF: the lines of several supervisors must not mix
+    return unless sysopen my $hints, $plan{hints}, 1 | 2048;    # O_WRONLY | O_NONBLOCK: fails when nothing listens
+    syswrite $hints, $line;
 }
 
-# Removes every trace but the log and what was known at the end. May be killed and run again.
+# Removes every trace but the log and the journal. May be killed and run again. True when no process of the attempt is left: the
+# kernel removes a control group only when it is empty.
 sub tidy {
+    my $empty = 1;
     my $target = $plan{rootfs};
     syscall $call{umount}, $target, 2 if $mode eq 'run';    # MNT_DETACH; a killed supervisor's mount has gone with it
     for my $cgroup (@cgroups) {
+        my $gone = 0;
         for (1 .. 100) {
-            last if rmdir $cgroup or $! != 16;    # EBUSY while the kernel is still reaping
+            last if $gone = rmdir $cgroup or $! != 16;    # EBUSY while the kernel is still reaping
             select undef, undef, undef, 0.005;
         }
+        $empty = 0 unless $gone || $! == 2;    # ENOENT: never made
     }
     remove($_) for qw(upper work root tmp), $plan{id}, $plan{scratch};
-    unlink qw(config.json init.pid .init.pid stop errors probe);    # .init.pid: the runtime's, when there was no room for it
+    unlink qw(config.json hosts init.pid .init.pid stop errors probe);    # .init.pid: the runtime's, when there was no room for it
     rename $_, 'cleaned' for grep { -e } qw(prepared ended);
+    return $empty;
 }
 
 # Deletes a file or a folder with all that is in it. Links are removed, never followed.
@@ -520,7 +579,7 @@ sub remove {
     my ($path, $depth) = (@_, 0);
     return unless lstat $path;
     return unlink $path unless -d _;
-    chmod 0700, $path;
+    chmod 0700, $path if $>;    # root needs no permission
     if ($depth < 40 && opendir my $folder, $path) {
         remove("$path/$_", $depth + 1) for grep { $_ ne '.' && $_ ne '..' } readdir $folder;
     }
@@ -551,7 +610,7 @@ sub quote {
 }
 
 sub report {
-    my $text = "$_[0]: $!\n";
+    my $text = $_[0] . ($! ? ": $!" : '') . "\n";
     print STDERR "$dir: $text";
     if (open my $file, '>>', 'errors') { print $file $text }
 }

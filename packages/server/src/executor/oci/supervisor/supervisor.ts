@@ -14,6 +14,8 @@ export interface SupervisorPlan {
   /** The image's root, below. */
   readonly imageRoot: string
   readonly scratchFolder: string
+  /** Number of its slot in the isolated network. */
+  readonly slot?: number
   readonly folders: Pick<Folders, 'hints' | 'rootfs'>
 }
 
@@ -41,6 +43,7 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
     ['grace', spec.graceSeconds],
     ['hints', plan.folders.hints],
     ['scratch', plan.scratchFolder],
+    ...(plan.slot === undefined ? [] : [['slot', plan.slot] satisfies [string, number]]),
     ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
     ...cgroupFolders(cgroups, spec.id).map((folder): [string, string] => ['cgroup', folder]),
     ...usageFiles(cgroups, spec.id, 'end').map(({ name, path }): [string, string] => ['final', `${name} ${path}`]),

@@ -52,7 +52,7 @@ export class OciUnderTest {
     return made
   }
 
-  #make(): OciExecutor {
+  #make(changes: Partial<OciExecutorOptions> = {}): OciExecutor {
     return createOciExecutor({
       dataDir: this.dataDir,
       instance: this.instance,
@@ -60,13 +60,14 @@ export class OciUnderTest {
       images: fixedImages(this.rootfs, this.#image),
       log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
       ...this.#options,
+      ...changes,
     })
   }
 
-  /** A second server on the same folder; the first one has let go. */
-  async reopen(): Promise<OciExecutor> {
+  /** A second server on the same folder, after the first one has closed. */
+  async reopen(changes: Partial<OciExecutorOptions> = {}): Promise<OciExecutor> {
     await this.executor.close()
-    this.executor = this.#make()
+    this.executor = this.#make(changes)
     await this.executor.open()
     return this.executor
   }

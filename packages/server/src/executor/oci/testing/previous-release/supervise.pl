@@ -1,0 +1,564 @@
+#!/usr/bin/perl -w
+# Owns one attempt from its mount to its last trace, and outlives the server that started it.
+#
+#   perl supervise.pl run DIR      prepares the root, starts the container, keeps its log, tells how it ended, cleans up
+#   perl supervise.pl clean DIR    the same end for an attempt whose supervisor was killed: kills what is left, tells what is
+#                                  known, cleans up
+#   perl supervise.pl fork-server ARCH reads `NUMBER MODE DIR` lines, forks itself for each, and says `NUMBER STATUS` when that
+#                                  one has ended: saves the start of a Perl, and the fork of a large server, for each attempt
+#
+# DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the stage the attempt has
+# come to: prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one
+# rename, so it needs no room on a full disk, and whoever renames `prepared` first decides what becomes of the attempt.
+# The journal is also the lock: flock(2) on its inode tells for certain whether a supervisor lives.
+#
+# Plain Perl without modules: perl-base, which Debian and Ubuntu always have, starts in 2 ms; `use warnings` and POSIX
+# would add 2 and 10 ms. Numbers below are of Linux, the same on x86_64 and aarch64 unless in %call.
+# Exit codes: 0 done, 75 another supervisor has it, 76 nothing to do, 28 no room, 70 failed before the launch (the reason
+# is in `errors`).
+use strict;
+
+my ($mode, $dir) = @ARGV;
+my ($EINTR, $EAGAIN, $ENOSPC, $EDQUOT) = (4, 11, 28, 122);
+my ($LOCK, $WNOHANG) = (2 | 4, 1);
+my ($MS_NOSUID, $MS_NODEV, $MS_BIND, $MS_MOVE, $MS_REC, $MS_SLAVE) = (2, 4, 4096, 8192, 16384, 1 << 19);
+my ($CLONE_NEWNS, $CLONE_NEWUSER) = (0x20000, 0x10000000);
+my ($PR_SET_PDEATHSIG, $PR_SET_CHILD_SUBREAPER) = (1, 36);
+
+raise_supervisors() if $mode eq 'fork-server';    # returns in a child only, which is a supervisor then
+
+chdir $dir or give_up("cannot enter $dir");
+umask 022;
+
+# --- the journal: the server's plan, then this process, then the end ---
+
+my ($journal, $stage);
+for my $name (qw(prepared launched started ended cleaned)) {
+    if (open $journal, '+<', $name) { $stage = $name; last }
+}
+exit 76 unless $stage;
+flock($journal, $LOCK) or exit 75;
+exit 76 if $mode eq 'run' && $stage ne 'prepared';
+
+my (%plan, @cgroups, @final_files);
+my ($plan_size, $end_at, $told, $in_plan) = (0, 0, '', 1);
+while (my $line = <$journal>) {
+    chomp $line;
+    $told = $line if $line =~ /^ended /;
+    $in_plan = 0 if $line eq '';
+    next unless $in_plan;
+    $plan_size += 1 + length $line;
+    my ($key, $value) = split / /, $line, 2;
+    if    ($key eq 'cgroup') { push @cgroups, $value }
+    elsif ($key eq 'final')  { push @final_files, [split / /, $value, 2] }
+    else                     { $plan{$key} = $value }
+}
+my %call = $plan{arch} eq 'arm64'
+    ? (mount => 40, umount => 39, unshare => 97, prctl => 167, now => 113, sigprocmask => 135, signalfd => 74)
+    : (mount => 165, umount => 166, unshare => 272, prctl => 157, now => 228, sigprocmask => 14, signalfd => 289);
+
+# --- what is known of the end ---
+
+my %end = (stopped => 0, lost => 0, lostBytes => 0, noRoom => 0);
+my ($init, $runc, %reaped);
+
+# --- the log: a head of half the limit in `log`, the newest bytes in `log.OFFSET` until the end ---
+
+my $limit = $plan{logLimit};
+my $head_size = int($limit / 2);
+my $tail_size = $limit - $head_size;
+my $segment_size = int($tail_size / 8) || 1;
+my ($log, $segment, @segments);    # segments: [first byte, size], oldest first
+my $position = 0;                  # bytes of the stream written so far
+my $lost = 0;                      # bytes the disk had no room for, not yet told
+
+identify();
+if ($mode eq 'run') { run() } else { clean() }
+tidy();
+exit 0;
+
+sub run {
+    take_namespace();
+    open $log, '>>', 'log' or give_up('cannot write log');
+
+    # Signals are read from a descriptor (signalfd(2)) and never handled: Perl runs its handlers between two operations,
+    # so that a signal between the last of them and the wait in select would wait for the next one, perhaps for ever.
+    my ($SIG_BLOCK, $SIG_UNBLOCK, $SFD_CLOEXEC, $TERM, $CHLD) = (0, 1, 02000000, 15, 17);
+    my $signal_set = pack 'Q', 1 << $TERM - 1 | 1 << $CHLD - 1;
+    syscall $call{sigprocmask}, $SIG_BLOCK, $signal_set, 0, 8;
+    my $signal_fd = syscall $call{signalfd}, -1, $signal_set, 8, $SFD_CLOEXEC;
+    open my $signals, '<&=', $signal_fd or give_up('cannot make a signalfd');
+    my $term = -e 'stop';
+    $SIG{HUP} = $SIG{INT} = $SIG{PIPE} = 'IGNORE';
+
+    if ($term) { $end{stopped} = 1; write_end(); return }
+    mount_root();
+    syscall $call{prctl}, $PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0;
+
+    pipe my $output, my $sink or give_up('cannot make a pipe');
+    rename 'prepared', 'launched' or exit 76;    # the server took it back
+    $runc = fork;
+    return fail_start("cannot fork: $!") unless defined $runc;
+    if ($runc == 0) {
+        syscall $call{prctl}, $PR_SET_PDEATHSIG, 9, 0, 0, 0;    # without us nobody would clean up after it
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>&', $sink;
+        open STDERR, '>&', $sink;
+        # What is ignored or blocked here would stay so in the job: `yes | head` would complain, and nothing could be stopped.
+        $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT ALRM PIPE USR1 USR2 TSTP TTIN TTOU);    # some come ignored from a shell
+        syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
+        my @how = ('--root', $dir, '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
+        { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
+        print STDERR "cannot run $plan{runtime}: $!\n";
+        exit 127;
+    }
+    close $sink;
+    # A stop that came before the signals were blocked has left its file.
+    $term = 1 if -e 'stop';
+
+    my ($runc_status, $deadline, $open) = (undef, undef, 1);
+    my $output_fd = fileno $output;
+    my ($after, @before) = (0);
+    until (defined $init && exists $reaped{$init} && (!$open || $after > 1 << 20)) {
+        my $ended = defined $init && exists $reaped{$init};
+        my $ready = '';
+        vec($ready, $signal_fd, 1) = 1;
+        vec($ready, $output_fd, 1) = 1 if $open && defined $runc_status;
+        my $wait = $ended ? 0 : defined $deadline ? $deadline - now() : undef;
+        $wait = 0 if defined $wait && $wait < 0;
+        my $found = select $ready, undef, undef, $wait;
+        next if $found < 0;    # interrupted
+        # The container is gone and the pipe is empty: whoever still holds it is none of ours.
+        last if $ended && !($found > 0 && vec $ready, $output_fd, 1);
+        if ($found > 0 && vec $ready, $signal_fd, 1) {
+            sysread $signals, my $arrived, 4096;
+            # 128 bytes for each, of which the first four are its number.
+            for (my $at = 0; $at < length $arrived; $at += 128) { $term = 1 if unpack('L', substr $arrived, $at, 4) == $TERM }
+            while ((my $pid = waitpid -1, $WNOHANG) > 0) { $reaped{$pid} = $? }
+        }
+        if (!defined $runc_status && exists $reaped{$runc}) {
+            $runc_status = $reaped{$runc};
+            if ($runc_status != 0) {
+                kill_container();    # no process of a container that did not start may go on
+                my $message = '';
+                while (length $message < 8192) {
+                    vec(my $readable = '', $output_fd, 1) = 1;
+                    last unless select($readable, undef, undef, 1) > 0 && sysread $output, my $piece, 8192;
+                    $message .= $piece;
+                }
+                return fail_start($message, $runc_status);
+            }
+            @before = times;
+            $init = first_number('init.pid');
+            mark_started();
+        }
+        if ($term) {
+            $term = 0;
+            my $grace = first_number('stop');
+            $grace = $plan{grace} unless defined $grace;
+            my $until = now() + $grace;
+            $deadline = $until if !defined $deadline || $until < $deadline;
+            # Only once: programs take a second SIGTERM as "at once".
+            $end{stopped} ||= 1;
+        }
+        if ($end{stopped} == 1 && defined $init && !exists $reaped{$init}) {
+            $end{stopped} = 2;
+            kill 'TERM', $init;
+        }
+        if (defined $deadline && now() >= $deadline) {
+            $deadline = now() + 1;
+            $end{killed} = 1;
+            kill 9, $runc unless defined $runc_status;
+            kill 9, $init if defined $init && !exists $reaped{$init};
+            kill_cgroup();
+        }
+        if ($found > 0 && vec $ready, $output_fd, 1) {
+            my $count = sysread $output, my $piece, 65536;
+            if (!defined $count) { $open = 0 unless $! == $EINTR || $! == $EAGAIN }
+            elsif ($count == 0) { $open = 0 }
+            else { write_log($piece); $after += $count if $ended }
+        }
+    }
+    my @times = times;
+    $end{childSeconds} = $times[2] + $times[3] - $before[2] - $before[3];    # where no control group counts
+    $end{status} = $reaped{$init};
+    kill_cgroup();
+    finish_log();
+    write_end();
+}
+
+# The end of an attempt that lost its supervisor. What the container did cannot be known any more.
+sub clean {
+    return unless $stage eq 'launched' || $stage eq 'started';
+    kill_container();
+    if (open $log, '>>', 'log') { find_log(); finish_log() }
+    else                        { report('cannot write log') }
+    $end{lost} = 1;
+    $end{startedAt} = 1000 * (stat 'started')[9] if $stage eq 'started';
+    write_end();
+}
+
+# --- the fork server ---
+
+# Ends with the server that asks; the supervisors do not.
+sub raise_supervisors {
+    my ($sigprocmask, $signalfd, $setsid) = $dir eq 'arm64' ? (135, 74, 157) : (14, 289, 112);
+    my ($SIG_BLOCK, $SIG_UNBLOCK, $SFD_CLOEXEC, $CHLD) = (0, 1, 02000000, 17);
+    my $signal_set = pack 'Q', 1 << $CHLD - 1;
+    syscall $sigprocmask, $SIG_BLOCK, $signal_set, 0, 8;
+    my $signal_fd = syscall $signalfd, -1, $signal_set, 8, $SFD_CLOEXEC;
+    open my $signals, '<&=', $signal_fd or exit 70;
+    my ($asked, %number_of) = ('');
+    while (1) {
+        my $ready = '';
+        vec($ready, 0, 1) = vec($ready, $signal_fd, 1) = 1;
+        next unless select($ready, undef, undef, undef) > 0;
+        if (vec $ready, $signal_fd, 1) {
+            sysread $signals, my $arrived, 4096;
+            while ((my $pid = waitpid -1, $WNOHANG) > 0) {
+                my $status = $?;
+                my $number = delete $number_of{$pid};
+                syswrite STDOUT, "$number $status\n";
+            }
+        }
+        next unless vec $ready, 0, 1;
+        my $count = sysread STDIN, $asked, 65536, length $asked;
+        exit 0 if defined $count && $count == 0;
+        while ($asked =~ s/^(\d+) (\w+) (.*)\n//) {
+            my ($number, $what, $where) = ($1, $2, $3);
+            my $pid = fork;
+            if (!defined $pid) { syswrite STDOUT, "$number -1\n"; next }
+            if ($pid) { $number_of{$pid} = $number; next }
+            syscall $setsid;
+            syscall $sigprocmask, $SIG_UNBLOCK, $signal_set, 0, 8;
+            open STDIN, '<', '/dev/null';
+            open STDOUT, '>', '/dev/null';
+            ($mode, $dir) = ($what, $where);
+            $0 = "supervise.pl $mode $dir";
+            return;
+        }
+    }
+}
+
+# --- identity and namespaces ---
+
+# pid, start time, boot id: what a later server needs to know this process from another one with its number. Behind them
+# the room for the end is taken, so that a disk that fills up later cannot hide an exit code. What never ran has no end to
+# tell: it can be done away with where there is no room.
+sub identify {
+    open my $stat, '<', '/proc/self/stat' or give_up('cannot read /proc/self/stat');
+    my ($fields) = <$stat> =~ /\) (.*)/;
+    my $start = (split ' ', $fields)[19];
+    my $text = "\nsupervisor $$ $start $plan{boot}\n";
+    $end_at = $plan_size + length $text;
+    $text .= "$told\n" if $told ne '';
+    $text .= ' ' x ($end_at + 16384 - $plan_size - length $text) unless $mode eq 'clean' && $stage eq 'prepared';
+    sysseek $journal, $plan_size, 0;
+    my $count = syswrite $journal, $text;
+    $! = $ENOSPC if defined $count && $count < length $text;
+    give_up('cannot write the journal') unless defined $count && $count == length $text;
+}
+
+# A mount namespace of its own, so that no mount can outlive it; without root a user namespace that allows mounting.
+sub take_namespace {
+    my ($uid, $gid) = ($>, (split ' ', $))[0]);
+    my $flags = $CLONE_NEWNS | ($plan{rootless} ? $CLONE_NEWUSER : 0);
+    syscall($call{unshare}, $flags) == 0 or give_up('cannot make namespaces');
+    if ($plan{rootless}) {
+        for (['setgroups', 'deny'], ['uid_map', "0 $uid 1"], ['gid_map', "0 $gid 1"]) {
+            open my $file, '>', "/proc/self/$_->[0]" or give_up("cannot write /proc/self/$_->[0]");
+            syswrite $file, $_->[1] or give_up("cannot write /proc/self/$_->[0]");
+        }
+    }
+    my ($none, $top, $empty) = ('none', '/', '');
+    my $slaves = syscall $call{mount}, $none, $top, $empty, $MS_REC | $MS_SLAVE, $empty;
+    give_up('cannot make the mounts private') unless $slaves == 0 || $plan{ownRoot};
+    return unless $plan{ownRoot};
+    # In a chroot whose root is no mount point pivot_root(2), and so runc, fails: make it one.
+    my ($here, $root) = ('.', "$dir/root");
+    mkdir $root;
+    syscall($call{mount}, $top, $root, $empty, $MS_BIND | $MS_REC, $empty) == 0 or give_up('cannot bind the root');
+    chdir $root or give_up("cannot enter $root");
+    syscall($call{mount}, $here, $top, $empty, $MS_MOVE, $empty) == 0 or give_up('cannot move the root');
+    chroot '.' or give_up('cannot change the root');
+    chdir $dir or give_up("cannot enter $dir");
+}
+
+# The image below, an upper folder of this attempt above. Relative paths: a data folder may have commas and colons in its name.
+sub mount_root {
+    remove($_) for 'upper', 'work', $plan{id};    # of a supervisor killed before its launch
+    mkdir $_ or give_up("cannot make $_") for qw(upper work);
+    # All containers have their root at the same place, each in a mount namespace of its own.
+    my ($type, $target) = ('overlay', $plan{rootfs});
+    my $options = "lowerdir=$plan{lowerdir},upperdir=upper,workdir=work" . ($plan{rootless} ? ',userxattr' : '');
+    my $fast = "$options,volatile";    # nothing of it is kept, so nothing need be synced; kernels before 5.10 refuse it
+    syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $fast) == 0
+        or syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $options) == 0
+        or give_up("cannot mount the container's root ($options)");
+}
+
+sub mark_started {
+    $end{startedAt} = int(now() * 1000);
+    utime undef, undef, 'launched';    # the time of this file is the time of the start
+    rename 'launched', 'started';
+    hint();
+}
+
+# --- ending processes ---
+
+# Pid and start time of the container's first process, which the runtime wrote down before it let it go.
+sub container_init {
+    open my $state, '<', "$plan{id}/state.json" or return;
+    local $/;
+    return <$state> =~ /"init_process_pid":(\d+),"init_process_start":(\d+)/;
+}
+
+# Everything of a container of which only files are known.
+sub kill_container {
+    my ($pid, $start) = container_init();
+    for (1 .. 1000) {
+        last unless $pid && open my $stat, '<', "/proc/$pid/stat";
+        my ($rest) = <$stat> =~ /\) (.*)/s;
+        last unless defined $rest && (split ' ', $rest)[19] eq $start;
+        waitpid $pid, $WNOHANG if $rest =~ /^Z/;    # dead; its parent, perhaps this process, has not looked yet
+        last if $rest =~ /^Z/;
+        kill 9, $pid;
+        select undef, undef, undef, 0.005;
+    }
+    kill_cgroup();
+}
+
+# Kills until the control group is empty. With pid namespaces the death of init has done it already, save for odd cases.
+sub kill_cgroup {
+    my $procs = $plan{procs};
+    return unless defined $procs;
+    for (1 .. 400) {
+        open my $file, '<', $procs or return;
+        my @pids = grep { /^[1-9]/ } <$file>;
+        return unless @pids;
+        chomp @pids;
+        kill 9, @pids;
+        while ((my $pid = waitpid -1, $WNOHANG) > 0) { $reaped{$pid} = $? }
+        select undef, undef, undef, 0.005;
+    }
+}
+
+# --- the log ---
+
+sub write_log {
+    my ($bytes) = @_;
+    if ($lost > 0) {
+        my $note = "[\xe2\x80\xa6 $lost bytes lost: the disk was full \xe2\x80\xa6]\n";
+        return $lost += length $bytes unless append($note) == length $note;
+        $lost = 0;
+    }
+    my $written = append($bytes);
+    my $missing = length($bytes) - $written;
+    $lost += $missing;
+    $end{lostBytes} += $missing;
+}
+
+# Appends to the stream what there is room for; returns how much that was.
+sub append {
+    my ($bytes) = @_;
+    my ($done, $length) = (0, length $bytes);
+    while ($done < $length) {
+        my ($file, $room) = $position < $head_size ? ($log, $head_size - $position) : open_segment();
+        return $done unless $file;
+        my $count = syswrite $file, $bytes, ($room < $length - $done ? $room : $length - $done), $done;
+        if (!defined $count) {
+            next if $! == $EINTR;
+            return $done;
+        }
+        $done += $count;
+        $position += $count;
+        $segments[-1][1] += $count if $position > $head_size && @segments;
+    }
+    return $done;
+}
+
+# The segment to write to and its room. A full one makes room for the next: the oldest goes when the rest is a whole tail.
+sub open_segment {
+    if (!@segments || $segments[-1][1] >= $segment_size) {
+        my $kept = 0;
+        $kept += $_->[1] for @segments;
+        while (@segments && $kept - $segments[0][1] >= $tail_size) {
+            my $oldest = shift @segments;
+            $kept -= $oldest->[1];
+            unlink "log.$oldest->[0]";
+        }
+        open $segment, '>', "log.$position" or return;
+        push @segments, [$position, 0];
+    }
+    return ($segment, $segment_size - $segments[-1][1]);
+}
+
+# Finds the segments that a killed supervisor left.
+sub find_log {
+    opendir my $folder, '.' or return;
+    @segments = sort { $a->[0] <=> $b->[0] } map { /^log\.(\d+)$/ ? [$1, -s $_] : () } readdir $folder;
+    $position = @segments ? $segments[-1][0] + $segments[-1][1] : -s 'log' || 0;
+}
+
+# Joins head and tail with one line between them. May be killed and run again: how far it came can be told from the
+# length of `log`, since the line between is known beforehand.
+sub finish_log {
+    if ($lost > 0) {
+        my $note = "[\xe2\x80\xa6 $lost bytes lost: the disk was full \xe2\x80\xa6]\n";
+        append($note);
+    }
+    return unless @segments;
+    my $first = $position - $tail_size;
+    $first = $head_size if $first < $head_size;
+    my $dropped = $first - $head_size;
+    my $line = '';
+    if ($dropped > 0) {
+        my $last = "\n";
+        if (open my $head, '<', 'log') { sysseek $head, $head_size - 1, 0; sysread $head, $last, 1 }
+        my $size = $limit % 1048576 ? "$limit bytes" : ($limit / 1048576) . ' MiB';
+        $line = ($last eq "\n" ? '' : "\n") . "[\xe2\x80\xa6 $dropped bytes left out: the log is limited to $size \xe2\x80\xa6]\n";
+    }
+    my $joined = (-s 'log' || 0) - $head_size;
+    if ($joined < length $line) {
+        truncate $log, $head_size;
+        sysseek $log, 0, 2;
+        syswrite $log, $line;
+        $joined = length $line;
+    }
+    my $next = $first + $joined - length $line;
+    for (@segments) {
+        my ($start, $size) = @$_;
+        if ($start + $size > $next && open my $source, '<', "log.$start") {
+            sysseek $source, $next - $start, 0;
+            COPY: while (sysread $source, my $piece, 65536) {
+                my $done = 0;
+                while ($done < length $piece) {
+                    my $count = syswrite $log, $piece, length($piece) - $done, $done;
+                    if (!defined $count) {
+                        next if $! == $EINTR;
+                        # No room even to join: what does not fit is lost, and counted.
+                        $end{lostBytes} += $start + $size - $next;
+                        last COPY;
+                    }
+                    $done += $count;
+                    $next += $count;
+                }
+            }
+            $next = $start + $size;
+        }
+        unlink "log.$start";
+    }
+    @end{qw(logHead logDropped logLine)} = ($head_size, $dropped, length $line);
+}
+
+# --- the end ---
+
+# The container could not be made. $message is what the runtime said.
+sub fail_start {
+    my ($message, $status) = @_;
+    $end{failure} = $message;
+    $end{noRoom} = 1 unless has_room();
+    $end{runtimeStatus} = $status if defined $status;
+    write_end();
+}
+
+# Whether the disk has room for what a runtime writes of a container, which where it has not says so in odd words, or in none.
+sub has_room {
+    open my $probe, '>', 'probe' or return $! != $ENOSPC && $! != $EDQUOT;
+    my $count = syswrite $probe, ' ' x 65536;
+    unlink 'probe';
+    return defined $count && $count == 65536;
+}
+
+# Writes what is known into the room taken at the start, then one rename tells that it is whole.
+sub write_end {
+    my @fields = ('"at":' . int(now() * 1000));
+    push @fields, map { "\"$_\":" . ($end{$_} ? 'true' : 'false') } qw(stopped killed lost noRoom);
+    push @fields, map { defined $end{$_} ? "\"$_\":$end{$_}" : () }
+        qw(startedAt status runtimeStatus childSeconds lostBytes logHead logDropped logLine);
+    push @fields, '"failure":' . quote($end{failure}) if defined $end{failure};
+    my @files;
+    for (@final_files) {
+        my ($name, $path) = @$_;
+        open my $file, '<', $path or next;
+        sysread $file, my $text, 4096;
+        push @files, "\"$name\":" . quote($text) if defined $text;
+    }
+    push @fields, '"files":{' . join(',', @files) . '}';
+    my $text = 'ended {' . join(',', @fields) . "}\n";
+    sysseek $journal, $end_at, 0;
+    my $written = syswrite $journal, $text;
+    give_up('cannot write the journal') unless defined $written && $written == length $text;
+    truncate $journal, $end_at + length $text;
+    rename $_, 'ended' for grep { -e } qw(prepared launched started);
+    hint();
+}
+
+# Tells a server that listens to look at this attempt. Nothing depends on it: list() looks by itself now and then.
+sub hint {
+    return unless sysopen my $hints, $plan{hints}, 1 | 2048;    # O_WRONLY | O_NONBLOCK: fails when nobody listens
+    syswrite $hints, "$plan{id}\n";
+}
+
+# Removes every trace but the log and what was known at the end. May be killed and run again.
+sub tidy {
+    my $target = $plan{rootfs};
+    syscall $call{umount}, $target, 2 if $mode eq 'run';    # MNT_DETACH; a killed supervisor's mount has gone with it
+    for my $cgroup (@cgroups) {
+        for (1 .. 100) {
+            last if rmdir $cgroup or $! != 16;    # EBUSY while the kernel is still reaping
+            select undef, undef, undef, 0.005;
+        }
+    }
+    remove($_) for qw(upper work root tmp), $plan{id}, $plan{scratch};
+    unlink qw(config.json init.pid .init.pid stop errors probe);    # .init.pid: the runtime's, when there was no room for it
+    rename $_, 'cleaned' for grep { -e } qw(prepared ended);
+}
+
+# Deletes a file or a folder with all that is in it. Links are removed, never followed.
+sub remove {
+    my ($path, $depth) = (@_, 0);
+    return unless lstat $path;
+    return unlink $path unless -d _;
+    chmod 0700, $path;
+    if ($depth < 40 && opendir my $folder, $path) {
+        remove("$path/$_", $depth + 1) for grep { $_ ne '.' && $_ ne '..' } readdir $folder;
+    }
+    rmdir $path or $depth > 0 or system 'rm', '-rf', '--', $path;    # deeper than 40 folders
+}
+
+# --- small things ---
+
+sub now {
+    my $time = "\0" x 16;
+    syscall $call{now}, 0, $time;
+    my ($seconds, $nanoseconds) = unpack 'qq', $time;
+    return $seconds + $nanoseconds / 1e9;
+}
+
+sub first_number {
+    open my $file, '<', $_[0] or return;
+    my ($number) = (<$file> // '') =~ /^(\d+)/;
+    return $number;
+}
+
+sub quote {
+    my ($text) = @_;
+    $text =~ s/(["\\])/\\$1/g;
+    $text =~ s/\n/\\n/g;
+    $text =~ s/([\x00-\x1f])/sprintf '\\u%04x', ord $1/ge;
+    return "\"$text\"";
+}
+
+sub report {
+    my $text = "$_[0]: $!\n";
+    print STDERR "$dir: $text";
+    if (open my $file, '>>', 'errors') { print $file $text }
+}
+
+# Nothing has run yet: say why in the file `errors`, and leave the rest to the server.
+sub give_up {
+    my $code = $! == $ENOSPC || $! == $EDQUOT ? $ENOSPC : 70;
+    report($_[0]);
+    exit $code;
+}
