@@ -32,7 +32,7 @@ export function compare(trace: Trace): readonly Treatment[] {
 /** What the policy says is the longest that the first of a user's alike jobs waits: all points, and a drained node. */
 export function boundHours({ jobs }: Trace): number {
   const { points } = defaultPolicy
-  const hours = points.class.small + points.groupShare + points.userShare + points.deadline
+  const hours = points.class.small + points.groupShare + points.userShare
   return hours + jobs.reduce((max, { requestedSeconds }) => Math.max(max, requestedSeconds), 0) / 3600
 }
 

@@ -11,7 +11,7 @@ const refused = (act: () => unknown, message: RegExp) =>
 
 test('what is left out has its default', () => {
   assert.deepEqual(policyOf({}), defaultPolicy)
-  assert.equal(policyOf({ points: { deadline: 0 } }).points.userShare, 12)
+  assert.equal(policyOf({ points: { groupShare: 0 } }).points.userShare, 12)
 })
 
 test('numbers that make no sense are refused with their key and what would do', () => {

@@ -5,7 +5,7 @@ import type { Holder, Limits, LimitsByHour, Policy } from './policy.ts'
 /** The rules where nothing is configured. */
 export const defaultPolicy: Policy = {
   classes: { small: { cores: 4, memoryGb: 16 }, large: { cores: 16, memoryGb: 64 } },
-  points: { class: { small: 12, normal: 6, large: 0 }, groupShare: 12, userShare: 12, deadline: 6 },
+  points: { class: { small: 12, normal: 6, large: 0 }, groupShare: 12, userShare: 12 },
   halfLifeHours: 168,
   charge: { memoryGbPerCore: 4, coresPerGpu: 16 },
   offPeakCharge: 0.5,
@@ -22,9 +22,11 @@ type Parts<T> = { readonly [K in keyof T]?: T[K] }
  * @throws {InvalidPolicy} where one is zero, negative, not a number or absurd.
  */
 export function policyOf(given: PartialPolicy): Policy {
+  // `points.deadline` of older configurations is accepted and has no effect (docs/decisions/0006).
+  const { class: classPoints, groupShare, userShare } = { ...defaultPolicy.points, ...given.points }
   const policy: Policy = {
     classes: { ...defaultPolicy.classes, ...given.classes },
-    points: { ...defaultPolicy.points, ...given.points },
+    points: { class: classPoints, groupShare, userShare },
     halfLifeHours: given.halfLifeHours ?? defaultPolicy.halfLifeHours,
     charge: { ...defaultPolicy.charge, ...given.charge },
     offPeakCharge: given.offPeakCharge ?? defaultPolicy.offPeakCharge,
@@ -39,12 +41,10 @@ export function policyOf(given: PartialPolicy): Policy {
   const { small, large } = policy.classes
   if (small.cores >= large.cores || small.memoryGb >= large.memoryGb)
     throw new InvalidPolicy('classes', 'what is small reaches to what is large', 'Let small end below large.')
-  const { class: classPoints, ...otherPoints } = policy.points
-  for (const [name, value] of [
-    ...Object.entries(classPoints).map(([n, v]) => [`class.${n}`, v] as const),
-    ...Object.entries(otherPoints),
-  ])
-    within(`points.${name}`, value, { least: 0, most: 8760 })
+  for (const [name, value] of Object.entries(classPoints))
+    within(`points.class.${name}`, value, { least: 0, most: 8760 })
+  within('points.groupShare', groupShare, { least: 0, most: 8760 })
+  within('points.userShare', userShare, { least: 0, most: 8760 })
   within(
     'halfLifeHours',
     policy.halfLifeHours,

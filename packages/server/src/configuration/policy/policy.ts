@@ -59,8 +59,6 @@ export interface Policy {
     readonly groupShare: number
     /** Default 12. */
     readonly userShare: number
-    /** For a job with `by`, growing over the last day before it must start. Default 6. */
-    readonly deadline: number
   }
   /** What was used counts half after this many hours. Default 168. */
   readonly halfLifeHours: number

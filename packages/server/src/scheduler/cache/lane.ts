@@ -5,8 +5,6 @@ import type { Needs, PlannedJob, Priority, QueuedJob } from './snapshot.ts'
 import { sizeOfRequest, type Size } from '../rules/size.ts'
 
 const hourMs = 3_600_000
-/** Before a job with `by` must start, its points grow for so long. */
-const deadlineLeadMs = 24 * hourMs
 
 /** What jobs may ask for alike: whether one of them fits is found out once for all. */
 export class Shape {
@@ -49,43 +47,22 @@ export interface LaneKind {
   /** When they are ended at the latest. */
   readonly limitSeconds: number
   readonly offPeak: boolean
-  /** Rounded down: where its jobs have deadlines, each has its own from then on. */
-  readonly by: number | undefined
 }
 
 /**
- * Lanes that differ only in their jobs' deadlines. They are served together: a row of jobs does not grow old together by giving
- * each another deadline. Lanes that differ in their time limit or window are not, since one may start where another may not,
- * and would be put off by it for ever.
- */
-export class LaneKin {
-  readonly key: string
-  readonly lanes = new Set<Lane>()
-  /** When one of its jobs was last placed. */
-  servedAt: number
-  /** Number of the cycle in which one was last placed: the others have not waited since. */
-  servedIn = 0
-
-  constructor(key: string, servedAt: number) {
-    this.key = key
-    this.servedAt = servedAt
-  }
-}
-
-/**
- * Waiting jobs of one account that are alike in size, expected run time and window: first come, first served among them,
- * at any time. So only the first of each lane need be compared with others', however many wait.
+ * Waiting jobs of one account that are alike in size, expected run time and window, in an order that time does not change: those
+ * with the earliest deadline (`by`), then first come, first served. So only the first of each lane is compared with others'.
  */
 export class Lane implements LaneKind {
   readonly key: string
   readonly plannedSeconds: number
   readonly limitSeconds: number
   readonly offPeak: boolean
-  readonly by: number | undefined
-  readonly kin: LaneKin
+  /** When one of its jobs was last placed. */
+  servedAt: number
   /** Jobs in it. */
   size = 0
-  /** Of its first job, as of when it was put in its group: since when it waits without being served, and its number. */
+  /** As of when it was put in its group: since when it waits without being served, and the number of its first job. */
   since = 0
   seq = 0
   /** Its place in its group is right. */
@@ -94,25 +71,28 @@ export class Lane implements LaneKind {
   #entries: Entry[] = []
   #head = 0
   #isSorted = true
+  /** Jobs in it with a deadline: they may stand before jobs that have waited longer. */
+  #deadlines = 0
   /** The first that the cycle under way has not placed. */
   #cursor = 0
 
-  constructor(key: string, group: LaneGroup, kind: LaneKind, kin: LaneKin) {
+  constructor(key: string, group: LaneGroup, kind: LaneKind, servedAt: number) {
     this.key = key
     this.group = group
-    this.kin = kin
+    this.servedAt = servedAt
     this.plannedSeconds = kind.plannedSeconds
     this.limitSeconds = kind.limitSeconds
     this.offPeak = kind.offPeak
-    this.by = kind.by
   }
 
   add(job: QueuedJob): Entry {
     const entry = { job, lane: this, since: Math.max(job.submittedAt, job.notBefore ?? 0), gone: false }
     const last = this.#entries.at(-1)
     if (this.size > 0 && last !== undefined && inLaneOrder(entry, last) < 0) this.#isSorted = false
-    // Whatever comes last changes neither the first nor the lane's place in its group.
-    if (this.size === 0 || !this.#isSorted) this.isSettled = false
+    if (job.by !== undefined) this.#deadlines++
+    // A job that comes last changes neither the first nor, unless it stands behind a deadline, since when the lane waits.
+    const waitsLonger = this.#deadlines > 0 && entry.since < this.since
+    if (this.size === 0 || !this.#isSorted || waitsLonger) this.isSettled = false
     this.#entries.push(entry)
     this.size++
     return entry
@@ -121,6 +101,7 @@ export class Lane implements LaneKind {
   remove(entry: Entry): void {
     entry.gone = true
     this.size--
+    if (entry.job.by !== undefined) this.#deadlines--
     while (this.#head < this.#entries.length && this.#entries[this.#head]?.gone === true) this.#head++
     // Entries that are gone are let go when they are most.
     if (this.#entries.length > 2 * this.size + 32) {
@@ -184,19 +165,26 @@ export class Lane implements LaneKind {
     return this.count((other) => inLaneOrder(other, entry) < 0)
   }
 
-  /** Since when a job of it waits without any of its kin having been served. */
-  waitsSince(entry: Entry): number {
-    return Math.max(entry.since, this.kin.servedAt)
+  /** Since when the first job waits, or one that it stands before for its deadline: its place in the group. */
+  waitsSince(first: Entry): number {
+    let { since } = first
+    if (this.#deadlines > 0)
+      for (let i = this.#head; i < this.#entries.length; i++) {
+        const entry = this.#entries[i] as Entry
+        if (!entry.gone && entry.since < since) since = entry.since
+      }
+    return Math.max(since, this.servedAt)
   }
 
+  /** Hours that a job has waited, or the lane where it is the first: as of when it was put in its group. */
   ageHours(entry: Entry, now: number): number {
-    return ageHours(this.waitsSince(entry), now)
+    return ageHours(entry === this.first() ? this.since : Math.max(entry.since, this.servedAt), now)
   }
 }
 
 /**
  * Lanes that differ only in their jobs' run times. Whichever of them has waited longest goes first, at any time, so only
- * that one need be compared with other groups'. Lanes with a deadline are groups of their own.
+ * that one need be compared with other groups'.
  */
 export class LaneGroup {
   readonly key: string
@@ -247,17 +235,11 @@ export class LaneGroup {
     this.seq = this.lanes[0]?.seq ?? 0
   }
 
-  /** Points but for age: what a job of this lane has that has not waited. Default: its first. */
-  pointsWithoutAge(lane: Lane, now: number, entry?: Entry): number {
+  /** Points but for age: what a job of this group has that has not waited. */
+  pointsWithoutAge(): number {
     const { points } = this.#policy
     const { groupShare, userShare } = this.account
-    const deadline = lane.by === undefined ? 0 : this.#deadline(entry ?? lane.first(), now)
-    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare + deadline
-  }
-
-  /** What decides among jobs of one kin, in hours: since when each waits itself, and its deadline. */
-  turn(entry: Entry, now: number): number {
-    return ageHours(entry.since, now) + this.#deadline(entry, now)
+    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare
   }
 
   priorityOf(entry: Entry, now: number): Priority {
@@ -268,67 +250,33 @@ export class LaneGroup {
       age,
       groupShare: this.account.groupShare * points.groupShare,
       userShare: this.account.userShare * points.userShare,
-      deadline: this.#deadline(entry, now),
-      total: this.pointsWithoutAge(entry.lane, now, entry) + age,
+      total: this.pointsWithoutAge() + age,
     }
   }
-
-  #deadline(entry: Entry | undefined, now: number): number {
-    const by = entry?.job.by
-    return by === undefined ? 0 : this.#policy.points.deadline * urgency(by, entry?.lane.plannedSeconds ?? 0, now)
-  }
-}
-
-/** From 0, where the deadline is far or can no longer be met, to 1, where the job must start now to meet it. */
-function urgency(by: number, plannedSeconds: number, now: number): number {
-  const slack = by - now - plannedSeconds * 1000
-  return slack < 0 ? 0 : Math.max(0, 1 - slack / deadlineLeadMs)
 }
 
 export const ageHours = (since: number, now: number): number => Math.max(0, now - since) / hourMs
 
-const inLaneOrder = (a: Entry, b: Entry): number => a.since - b.since || a.job.seq - b.job.seq
-
-/**
- * Which of two jobs of one kin goes first. When others of it were served does not count, or those with near deadlines could go
- * before the rest for ever.
- */
-export function isInTurnBefore(a: Entry, b: Entry, now: number): boolean {
-  const ahead = a.lane.group.turn(a, now) - b.lane.group.turn(b, now)
-  return ahead > 0 || (ahead === 0 && a.job.seq < b.job.seq)
+function inLaneOrder(a: Entry, b: Entry): number {
+  const [byA, byB] = [a.job.by ?? Infinity, b.job.by ?? Infinity]
+  if (byA !== byB) return byA < byB ? -1 : 1
+  return a.since - b.since || a.job.seq - b.job.seq
 }
 
 /** The lane a job belongs in. */
-export function laneOf(job: QueuedJob, policy: Policy): LaneKind & { readonly key: string } {
-  return laneAt(job, policy, job.by === undefined ? undefined : deadlineStep(job.by, job.submittedAt))
-}
-
-/** Its kin: the lane it would be in without a deadline. */
-export const kinKeyOf = (job: PlannedJob, policy: Policy): string => laneAt(job, policy, undefined).key
-
-function laneAt(job: PlannedJob, { backfill }: Policy, by: number | undefined): LaneKind & { readonly key: string } {
+export function laneOf(job: PlannedJob, { backfill }: Policy): LaneKind & { readonly key: string } {
   const { user, group = '', needs } = job
   const limitSeconds = runTimeStep(job.limitSeconds)
   const plannedSeconds = Math.min(limitSeconds, runTimeStep(job.estimateSeconds * backfill.safety))
   const offPeak = job.offPeak === true
   // One template, and only here: this is made for every job.
-  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${plannedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''} ${by ?? ''}`
-  return { key, plannedSeconds, limitSeconds, offPeak, by }
+  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${plannedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''}`
+  return { key, plannedSeconds, limitSeconds, offPeak }
 }
 
-/** The group a lane belongs in: with a deadline a lane is a group of its own. */
-export const laneGroupKey = ({ user, group = '', needs }: PlannedJob, lane: ReturnType<typeof laneOf>): string =>
-  lane.by === undefined ? `${user}\n${group}\n${shapeKey(needs)}\n${lane.offPeak ? 'off-peak' : ''}` : lane.key
-
-/**
- * A deadline, rounded down to an hour; the further off it was when the job was submitted the coarser, but by no more than a
- * 24th of that. So lanes are not as many as jobs, though each has another deadline.
- */
-export function deadlineStep(by: number, submittedAt: number): number {
-  const days = (by - submittedAt) / deadlineLeadMs
-  const step = hourMs * 2 ** Math.floor(Math.log2(Math.max(1, days)))
-  return Math.floor(by / step) * step
-}
+/** The group a lane belongs in. */
+export const laneGroupKey = ({ user, group = '', needs, offPeak }: PlannedJob): string =>
+  `${user}\n${group}\n${shapeKey(needs)}\n${offPeak === true ? 'off-peak' : ''}`
 
 /**
  * A run time, rounded up to the next of a row of steps, each a quarter longer than the one before: jobs that run for

@@ -1,6 +1,6 @@
 import { FreeNodes } from './free-nodes.ts'
 import { Heap } from '../../lib/heap.ts'
-import { type Entry, kinKeyOf, Lane, LaneGroup, laneGroupKey, LaneKin, laneOf, Shape, shapeKey } from './lane.ts'
+import { type Entry, Lane, LaneGroup, laneGroupKey, laneOf, Shape, shapeKey } from './lane.ts'
 import { Ledger } from './ledger.ts'
 import { Holding, isAble, NodeState } from './node-state.ts'
 import { type OffPeakHours, offPeakHoursOf } from '../../configuration/policy/off-peak.ts'
@@ -21,7 +21,6 @@ export class QueueState {
   readonly entries = new Map<string, Entry>()
   readonly groups = new Map<string, LaneGroup>()
   readonly #lanes = new Map<string, Lane>()
-  readonly #kins = new Map<string, LaneKin>()
   /** Lanes whose place in their group may have changed. */
   readonly #unsettled = new Set<Lane>()
   readonly shapes = new Map<string, Shape>()
@@ -118,9 +117,9 @@ export class QueueState {
         break
       }
       case 'placed': {
-        const kin = this.entries.get(event.job.id)?.lane.kin.key
+        const lane = this.entries.get(event.job.id)?.lane.key
         this.#forget(event.job.id)
-        this.#place(event.job, kin)
+        this.#place(event.job, lane)
         break
       }
       case 'gone':
@@ -180,7 +179,7 @@ export class QueueState {
     }
     for (const lane of this.#unsettled) {
       const { group } = lane
-      if (lane.size === 0) this.#drop(lane)
+      if (lane.size === 0) this.#lanes.delete(lane.key)
       if (group.lanes.length > 0 || !this.groups.delete(group.key)) continue
       group.shape.groups--
       if (group.shape.groups === 0) this.shapes.delete(shapeKey(group.shape.needs))
@@ -210,13 +209,6 @@ export class QueueState {
     this.free.add(node)
   }
 
-  #drop(lane: Lane): void {
-    const { kin } = lane
-    this.#lanes.delete(lane.key)
-    kin.lanes.delete(lane)
-    if (kin.lanes.size === 0) this.#kins.delete(kin.key)
-  }
-
   #queue(job: QueuedJob): void {
     if ((job.notBefore ?? 0) > this.#now) this.#wait(job)
     else this.#enter(job)
@@ -232,23 +224,12 @@ export class QueueState {
     const kind = laneOf(job, this.policy)
     let lane = this.#lanes.get(kind.key)
     if (lane === undefined) {
-      const kin = this.#kin(kinKeyOf(job, this.policy))
-      lane = new Lane(kind.key, this.#group(laneGroupKey(job, kind), job), kind, kin)
+      lane = new Lane(kind.key, this.#group(laneGroupKey(job), job), kind, this.#served.get(kind.key) ?? 0)
       this.#lanes.set(kind.key, lane)
-      kin.lanes.add(lane)
     }
     this.entries.set(job.id, lane.add(job))
     lane.group.account.jobs++
     if (!lane.isSettled) this.#unsettled.add(lane)
-  }
-
-  #kin(key: string): LaneKin {
-    let kin = this.#kins.get(key)
-    if (kin === undefined) {
-      kin = new LaneKin(key, this.#served.get(key) ?? 0)
-      this.#kins.set(key, kin)
-    }
-    return kin
   }
 
   #group(key: string, { user, group: charged, needs, offPeak }: QueuedJob): LaneGroup {
@@ -272,19 +253,19 @@ export class QueueState {
     return shape
   }
 
-  #place(job: ActiveJob, kinKey = kinKeyOf(job, this.policy)): void {
+  #place(job: ActiveJob, laneKey = laneOf(job, this.policy).key): void {
     const holding = new Holding(job)
     this.holdings.set(job.id, holding)
     this.ledger.hold(holding, 1)
     const node = this.nodes.get(job.node)
     if (node !== undefined) this.hold(node, holding)
-    const servedAt = Math.max(job.placedAt, this.#served.get(kinKey) ?? 0)
-    this.#served.set(kinKey, servedAt)
+    const servedAt = Math.max(job.placedAt, this.#served.get(laneKey) ?? 0)
+    this.#served.set(laneKey, servedAt)
     if (this.#served.size > this.#servedMost) this.#forgetServed()
-    const kin = this.#kins.get(kinKey)
-    if (kin === undefined) return
-    kin.servedAt = servedAt
-    for (const lane of kin.lanes) this.#unsettled.add(lane)
+    const lane = this.#lanes.get(laneKey)
+    if (lane === undefined) return
+    lane.servedAt = servedAt
+    this.#unsettled.add(lane)
   }
 
   /** Lanes are as many as users think of; what was served long ago makes no difference to what is submitted now. */

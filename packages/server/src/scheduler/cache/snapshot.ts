@@ -36,7 +36,7 @@ export interface PlannedJob {
   readonly history?: readonly number[]
   /** It starts in off-peak hours only (`--when off-peak`). Where the policy has none, every hour is off-peak. */
   readonly offPeak?: true
-  /** It should have ended by then (`--by`): raises its place while that can be met; promises nothing. */
+  /** Its user wants it to have ended by then (`--by`): it stands before jobs of its lane with a later `by` or none. */
   readonly by?: number
 }
 
@@ -80,9 +80,9 @@ export interface Snapshot {
   readonly users: ReadonlyMap<string, Holder>
   readonly groups: ReadonlyMap<string, Holder>
   /**
-   * When a job of some kin (`kinKeyOf(job, policy)`, lane.ts: user, group, size, run time) was last placed. Waiting counts
+   * When a job of a lane (`laneOf(job, policy).key`, lane.ts: user, group, size, run time, window) was last placed. Waiting counts
    * from then, so that a user's thousand jobs do not all grow old together. May be empty: what is missing is made up from
-   * `active`, and the jobs of a kin of which nothing is known wait since their submission.
+   * `active`, and the jobs of a lane of which nothing is known wait since their submission.
    */
   readonly served: ReadonlyMap<string, number>
   /** What the last plan promised. May be empty: then nodes are chosen afresh. */
@@ -142,13 +142,12 @@ export interface Reservation {
 /** What makes up a job's place in the order: points, of which one is worth an hour of waiting. More is earlier. */
 export interface Priority {
   readonly class: number
-  /** Hours since its submission, its `notBefore`, or the last start of a job of its kin: the latest. */
+  /** Hours since its submission, its `notBefore`, or the last start of a job of its lane: the latest. */
   readonly age: number
   /** All of the policy's points where the group has used nothing lately, half where it has used its part, and so on. */
   readonly groupShare: number
   /** The same for the user within the group. */
   readonly userShare: number
-  readonly deadline: number
   readonly total: number
 }
 

@@ -98,7 +98,6 @@ function priorityView({ job, priority, policy: { points }, jobClass }: WhyFacts)
     age: 'an hour of waiting is a point',
     groupShare: `of ${points.groupShare}: the less ${group} used lately, the more`,
     userShare: `of ${points.userShare}: the less you have used lately, the more`,
-    deadline: job.by === undefined ? 'no --by was asked for' : `of ${points.deadline}: the nearer its --by, the more`,
   }
   const { total, ...terms } = priority
   return {

@@ -103,7 +103,7 @@ const inOrder = ({ groups }: QueueState, now: number): readonly Lane[] =>
     .map((lane) => {
       const first = lane.first()
       const age = first === undefined ? 0 : lane.ageHours(first, now)
-      return { lane, score: lane.group.pointsWithoutAge(lane, now) + age }
+      return { lane, score: lane.group.pointsWithoutAge() + age }
     })
     .toSorted((a, b) => b.score - a.score || a.lane.seq - b.lane.seq)
     .map(({ lane }) => lane)

@@ -1,5 +1,5 @@
 import { Heap } from '../../lib/heap.ts'
-import { ageHours, type Entry, isInTurnBefore, type Lane, type LaneGroup, type LaneKin } from '../cache/lane.ts'
+import { ageHours, type Entry, type Lane, type LaneGroup } from '../cache/lane.ts'
 import type { HolderState } from '../cache/ledger.ts'
 import { Holding, isAble, type NodeState } from '../cache/node-state.ts'
 import type { QueueState } from '../cache/queue-state.ts'
@@ -55,8 +55,6 @@ class Cycle {
   readonly #keptLimits = new KeptLimits()
   /** Users and groups of whose limits a part is kept for the first that met one. */
   readonly #atLimit = new Map<HolderState, Kept>()
-  /** Of kins with several lanes, those to be looked at. */
-  readonly #kins = new Map<LaneKin, Set<Lane>>()
   /** Lanes to be looked at whose jobs may still find room. */
   #hopeful = 0
 
@@ -129,7 +127,7 @@ class Cycle {
       if (entry === undefined || this.#state.mayStart(entry.lane.group, this.#now)) continue
       const { lane } = entry
       if (lane.first() !== entry) continue
-      const score = lane.group.pointsWithoutAge(lane, this.#now) + lane.ageHours(entry, this.#now)
+      const score = lane.group.pointsWithoutAge() + lane.ageHours(entry, this.#now)
       this.#queue.push({ lane, score, seq: entry.job.seq, place: undefined, keepsOnly: true })
     }
   }
@@ -139,17 +137,8 @@ class Cycle {
     const lane = group.lanes[place]
     if (lane === undefined) return
     const { since, seq } = place === 0 ? group : lane
-    const score = group.pointsWithoutAge(lane, this.#now) + ageHours(since, this.#now)
-    this.#enqueue({ lane, score, seq, place, keepsOnly: false })
-  }
-
-  #enqueue(candidate: Candidate): void {
-    const { lane } = candidate
-    this.#push(candidate)
-    if (lane.kin.lanes.size === 1) return
-    const known = this.#kins.get(lane.kin)
-    if (known === undefined) this.#kins.set(lane.kin, new Set([lane]))
-    else known.add(lane)
+    const score = group.pointsWithoutAge() + ageHours(since, this.#now)
+    this.#push({ lane, score, seq, place, keepsOnly: false })
   }
 
   #push(candidate: Candidate): void {
@@ -159,30 +148,17 @@ class Cycle {
     if (shape.blockedIn !== this.#number) this.#hopeful++
   }
 
-  /** A lane whose first has not waited: what waited was its kin, and that was served in this cycle. */
-  #fresh(lane: Lane): Candidate {
-    const score = lane.group.pointsWithoutAge(lane, this.#now)
-    return { lane, score, seq: lane.first()?.job.seq ?? 0, place: undefined, keepsOnly: false }
-  }
-
-  #see({ lane: candidate, place, keepsOnly }: Candidate): void {
-    const { group } = candidate
+  #see({ lane, place, keepsOnly }: Candidate): void {
+    const { group } = lane
     const { shape } = group
     if (keepsOnly) {
-      this.#keepMeanwhile(candidate)
+      this.#keepMeanwhile(lane)
       return
     }
     const { policy, free } = this.#state
     shape.toSee--
     const isBlocked = shape.blockedIn === this.#number
     if (!isBlocked) this.#hopeful--
-    if (place !== undefined && candidate.kin.servedIn === this.#number) {
-      this.#enqueueFrom(group, place + 1)
-      this.#push(this.#fresh(this.#inTurn(candidate)))
-      return
-    }
-    const lane = this.#inTurn(candidate)
-    this.#kins.get(lane.kin)?.delete(lane)
     if (this.#isFull(group)) {
       this.#keepThoughFull(lane)
       return
@@ -204,16 +180,6 @@ class Cycle {
       this.#hopeful -= shape.toSee
     }
     if (this.#kept.size < policy.backfill.reservations && this.#state.ableNodes(shape) > 0) this.#keepFor(lane)
-  }
-
-  /** Which of its kin goes first, whichever's place in the order has got it: they ask for the same. */
-  #inTurn(candidate: Lane): Lane {
-    let best: Entry | undefined
-    for (const lane of this.#kins.get(candidate.kin) ?? []) {
-      const first = lane.first() as Entry
-      if (best === undefined || isInTurnBefore(first, best, this.#now)) best = first
-    }
-    return best?.lane ?? candidate
   }
 
   #isFull({ account, shape }: LaneGroup): boolean {
@@ -293,9 +259,11 @@ class Cycle {
     this.#state.hold(node, holding)
     for (const holder of group.account.holders) holder.add(holding, 1)
     this.#placed.push({ entry, node, holding })
-    lane.kin.servedIn = this.#number
     lane.step()
-    if (lane.first() !== undefined) this.#enqueue(this.#fresh(lane))
+    // The lane was served in this cycle: its next job has not waited.
+    const next = lane.first()
+    if (next !== undefined)
+      this.#push({ lane, score: group.pointsWithoutAge(), seq: next.job.seq, place: undefined, keepsOnly: false })
   }
 
   /** @param from - Its user and group have room within their limits from then on. */

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deadlineStep, runTimeStep } from '../cache/lane.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import type { Plan, PlannerEvent, QueuedJob, Snapshot } from '../cache/snapshot.ts'
@@ -74,72 +73,55 @@ test('a user’s many jobs wait together, not each for itself: another’s singl
   assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
 })
 
-test('nor does a deadline of its own for each make them wait each for itself', () => {
+test('among a user’s alike jobs the earliest deadline goes first, then those without one as they were submitted', () => {
+  const [plain, late, soon] = [jobOf(16), jobOf(16, { by: morning + 9 * hour }), jobOf(16, { by: morning + 2 * hour })]
+  const planner = new Planner(snapshotOf({ queued: [plain, late, soon] }))
+  for (const next of [soon, late, plain]) {
+    assert.deepEqual(ids(planner.plan(morning)), [next.id])
+    planner.tell({ type: 'placed', job: running(next) })
+    planner.tell({ type: 'gone', id: next.id })
+  }
+})
+
+test('a deadline changes nothing between users: the job takes the place that its user’s alike jobs have waited for', () => {
+  const old = jobOf(16, { submittedAt: morning - 10 * hour })
+  const other = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const due = jobOf(16, { by: morning + 2 * hour })
+  const planner = new Planner(snapshotOf({ queued: [other, due] }))
+  assert.deepEqual(
+    ids(planner.plan(morning)),
+    [other.id],
+    'with nothing of its own before it, it is as without a deadline',
+  )
+  planner.tell({ type: 'queued', job: old })
+  assert.deepEqual(ids(planner.plan(morning)), [due.id])
+  assert.deepEqual(
+    [due, old, other].map(({ id }) => planner.ahead(id, morning)?.jobs),
+    [0, 2, 1],
+  )
+  assert.equal(planner.priorityOf(due.id, morning)?.age, 10)
+  const started = running(due)
+  planner.tell({ type: 'placed', job: started })
+  planner.tell({ type: 'gone', id: started.id })
+  assert.deepEqual(ids(planner.plan(morning)), [other.id], 'and the others of its user have not waited since')
+})
+
+test('a deadline of its own for each does not make a user’s many jobs wait each for itself', () => {
   const due = (i: number) => morning + 300 * 24 * hour + i * hour * 100
   const many = Array.from({ length: 50 }, (_, i) => jobOf(16, { submittedAt: morning - 10 * hour, by: due(i) }))
   const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const planner = new Planner(snapshotOf({ queued: [...many, one] }))
   assert.deepEqual(ids(planner.plan(morning)), [many[0]?.id])
   assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
-  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of his own and the other')
-  const started = running(many[0] as QueuedJob)
-  planner.tell({ type: 'placed', job: started })
-  planner.tell({ type: 'gone', id: started.id })
-  assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
-  // In one plan too.
+  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of the same user and the other')
   const nodes = [node, { ...node, name: 'n2' }]
   assert.deepEqual(ids(planOf({ nodes, queued: [...many, one] })), [many[0]?.id, one.id])
-})
-
-test('of one’s own jobs alike one with a near deadline goes first, but not before what has waited for hours longer', () => {
-  const due = jobOf(16, { by: morning + 2 * hour })
-  const first = (submittedAt: number) => ids(planOf({ queued: [jobOf(16, { id: 'plain', submittedAt }), due] }))
-  assert.deepEqual(first(morning - 2 * hour), [due.id])
-  assert.deepEqual(first(morning - 7 * hour), ['plain'])
-  // Also when another of them has just been served, from when on all of them wait.
-  const planner = new Planner(
-    snapshotOf({ queued: [jobOf(16, { id: 'plain', submittedAt: morning - 7 * hour }), due] }),
-  )
-  const served = running(jobOf(16))
-  planner.tell({ type: 'placed', job: served })
-  planner.tell({ type: 'gone', id: served.id })
-  assert.deepEqual(ids(planner.plan(morning)), ['plain'])
-})
-
-test('deadlines far off are told apart less finely: in a year jobs make a few hundred lanes at most', () => {
-  const year = 365 * 24
-  const steps = new Set<number>()
-  for (let minutes = 0; minutes < year * 60; minutes += 7) {
-    const by = morning + minutes * minute
-    const step = deadlineStep(by, morning)
-    assert.ok(step <= by && by - step <= Math.max(hour, (by - morning) / 24))
-    steps.add(step)
-  }
-  assert.ok(steps.size < 300, `${steps.size} lanes`)
-})
-
-test('a deadline raises a job as long as it can be met, and no longer', () => {
-  const by = morning + 2 * hour
-  const early = jobOf(16, { user: 'bob', submittedAt: morning - 2 * hour })
-  const due = jobOf(16, { by })
-  const planner = new Planner(snapshotOf({ queued: [early, due] }))
-  assert.ok((planner.priorityOf(due.id, morning)?.deadline ?? 0) > 5)
-  assert.deepEqual(ids(planner.plan(morning)), [due.id])
-  assert.equal(planner.priorityOf(due.id, by)?.deadline, 0)
-})
-
-test('a deadline counts over the last day before the job must start, and more as that goes by', () => {
-  const startsBy = morning + 48 * hour
-  const job = jobOf(16, { by: startsBy + runTimeStep(3600) * 1000 })
-  const planner = new Planner(snapshotOf({ queued: [job] }))
-  const points = [-48, -24, -12, 0, 0.001].map((hours) => planner.priorityOf(job.id, startsBy + hours * hour)?.deadline)
-  assert.deepEqual(points, [0, 0, 3, 6, 0])
 })
 
 test('each term is named, and they add up', () => {
   const job = jobOf(1, { submittedAt: morning - 3 * hour })
   const priority = new Planner(snapshotOf({ queued: [job] })).priorityOf(job.id, morning)
-  assert.deepEqual(priority, { class: 12, age: 3, groupShare: 12, userShare: 12, deadline: 0, total: 39 })
+  assert.deepEqual(priority, { class: 12, age: 3, groupShare: 12, userShare: 12, total: 39 })
 })
 
 test('a limit stops its holder and nobody else, and says so with what is held', () => {

@@ -1,15 +1,6 @@
 import type { Capacity } from '../../job/resources.ts'
 import { decide } from './cycle.ts'
-import {
-  classOf,
-  type Entry,
-  isInTurnBefore,
-  type JobClass,
-  type Lane,
-  type LaneGroup,
-  type LaneKin,
-  type Shape,
-} from '../cache/lane.ts'
+import { classOf, type Entry, type JobClass, type Lane, type LaneGroup, type Shape } from '../cache/lane.ts'
 import { isAble, type NodeState } from '../cache/node-state.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import {
@@ -106,13 +97,14 @@ export class Planner {
   /** What makes up a job's place in the order, as if its `--after` had come; undefined where it does not wait. */
   priorityOf(jobId: string, now: number): Priority | undefined {
     return this.#ofEntry(jobId, now, (entry) => {
+      this.#state.settle()
       this.#state.ledger.share(now, this.#state.capacity / 100)
       return entry.lane.group.priorityOf(entry, now)
     })
   }
 
   /**
-   * The jobs that would go first if capacity came free now and nothing else changed: of its own kin those before it; of
+   * The jobs that would go first if capacity came free now and nothing else changed: of its own lane those before it; of
    * another the first, if that goes before it, and all, if they would even without having waited. Of a job that waits for
    * its hours or its `--after`: if those had come.
    */
@@ -125,20 +117,16 @@ export class Planner {
     state.ledger.share(now, state.capacity / 100)
     state.settle()
     const { lane: own } = entry
-    const countOwn = (lane: Lane): number =>
-      lane === own ? lane.countBeforeEntry(entry) : lane.count((other) => isInTurnBefore(other, entry, now))
-    const isFirst = [...own.kin.lanes].every((lane) => countOwn(lane) === 0)
-    const fresh = own.group.pointsWithoutAge(own, now, entry)
-    const score = isFirst ? fresh + own.ageHours(entry, now) : fresh
+    const before = own.countBeforeEntry(entry)
+    const fresh = own.group.pointsWithoutAge()
+    const score = before === 0 ? fresh + own.ageHours(entry, now) : fresh
     const sum = { jobs: 0, cores: 0, memoryGb: 0, gpus: 0 }
     const isOpen = state.mayStart(entry.lane.group, now)
-    const served = new Set<LaneKin>()
     for (const group of state.groups.values()) {
       if (isOpen && !state.mayStart(group, now)) continue
       const { lanes, shape } = group
       let jobs = 0
-      for (const lane of lanes)
-        jobs += lane.kin === own.kin ? countOwn(lane) : countAhead(lane, served, { score, seq: entry.job.seq, now })
+      for (const lane of lanes) jobs += lane === own ? before : countAhead(lane, { score, seq: entry.job.seq, now })
       sum.jobs += jobs
       sum.cores += jobs * shape.needs.cores
       sum.memoryGb += jobs * shape.needs.memoryGb
@@ -313,20 +301,14 @@ const changesTried = 8
 /** Decides once: the plan of a planner that knows this and nothing else. */
 export const planOnce = (snapshot: Snapshot): Plan => new Planner(snapshot).plan(snapshot.now)
 
-/** @param served - Kins of which one is counted that has waited: then the others have not. */
-function countAhead(
-  lane: Lane,
-  served: Set<LaneKin>,
-  than: { readonly score: number; readonly seq: number; readonly now: number },
-): number {
+/** How many jobs of a lane go before one of another: its first has waited, the others have not once that has started. */
+function countAhead(lane: Lane, than: { readonly score: number; readonly seq: number; readonly now: number }): number {
   const first = lane.first()
   if (first === undefined) return 0
-  const fresh = lane.group.pointsWithoutAge(lane, than.now)
+  const fresh = lane.group.pointsWithoutAge()
   if (fresh > than.score) return lane.size
   const unaged = fresh === than.score ? lane.countBefore(than.seq) : 0
   const score = fresh + lane.ageHours(first, than.now)
   const isAhead = score > than.score || (score === than.score && first.job.seq < than.seq)
-  if (!isAhead || served.has(lane.kin)) return unaged
-  served.add(lane.kin)
-  return Math.max(1, unaged)
+  return isAhead ? Math.max(1, unaged) : unaged
 }

@@ -12,7 +12,7 @@ import { hour, jobOf, morning, node, snapshotOf } from '../testing/examples.ts'
 
 /** The most points that a job can have besides those for its age: so many hours later nobody comes before it any more. */
 const mostPoints = ({ points }: Policy): number =>
-  Math.max(...Object.values(points.class)) + points.groupShare + points.userShare + points.deadline
+  Math.max(...Object.values(points.class)) + points.groupShare + points.userShare
 
 interface Others {
   readonly seed: number

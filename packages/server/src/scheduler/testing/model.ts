@@ -1,4 +1,4 @@
-import { kinKeyOf, shapeKey } from '../cache/lane.ts'
+import { laneOf, shapeKey } from '../cache/lane.ts'
 import type {
   ActiveJob,
   Plan,
@@ -43,7 +43,7 @@ export class Model {
       }
       case 'placed': {
         const known = this.#queued.get(event.job.id) ?? event.job
-        const key = kinKeyOf(known, this.#base.policy)
+        const key = laneOf(known, this.#base.policy).key
         this.#drop(event.job.id)
         this.#active.set(event.job.id, event.job)
         this.#served.set(key, Math.max(event.job.placedAt, this.#served.get(key) ?? 0))
