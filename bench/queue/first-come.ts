@@ -1,4 +1,4 @@
-import { Holding, NodeState } from '../../packages/server/src/scheduler/cache/node-state.ts'
+import { Allocation, NodeState } from '../../packages/server/src/scheduler/cache/node-state.ts'
 import { fits, minus, sizeOfRequest, type Size } from '../../packages/server/src/scheduler/rules/size.ts'
 import { earliestRoom } from '../../packages/server/src/scheduler/planner/reservations.ts'
 import type { Decider } from '../../packages/server/src/scheduler/forecast/simulate.ts'
@@ -18,19 +18,19 @@ export class FirstCome implements Decider {
   readonly #backfill: boolean
   readonly #nodes: readonly NodeState[]
   readonly #queue = new Map<string, QueuedJob>()
-  readonly #held = new Map<string, { readonly node: NodeState; readonly holding: Holding }>()
+  readonly #held = new Map<string, { readonly node: NodeState; readonly allocation: Allocation }>()
 
   constructor(nodes: readonly PlanNode[], backfill: boolean) {
     this.#nodes = nodes.map((node) => new NodeState(node))
     this.#backfill = backfill
   }
 
-  tell(event: PlannerEvent): void {
+  apply(event: PlannerEvent): void {
     if (event.type === 'queued') this.#queue.set(event.job.id, event.job)
     if (event.type === 'placed') this.#queue.delete(event.job.id)
     if (event.type !== 'gone') return
     const held = this.#held.get(event.id)
-    held?.node.giveBack(held.holding)
+    held?.node.release(held.allocation)
     this.#held.delete(event.id)
   }
 
@@ -49,9 +49,9 @@ export class FirstCome implements Decider {
       if (node !== undefined) {
         if (head !== undefined && node === head.node && !endsInTime) head.spare = minus(head.spare, size)
         placements.push({ job, node: node.name })
-        const holding = new Holding({ ...job, estimateSeconds: job.limitSeconds, node: node.name, placedAt: now })
-        node.take(holding)
-        this.#held.set(job.id, { node, holding })
+        const allocation = new Allocation({ ...job, estimateSeconds: job.limitSeconds, node: node.name, placedAt: now })
+        node.allocate(allocation)
+        this.#held.set(job.id, { node, allocation })
         continue
       }
       if (head === undefined) {

@@ -1,4 +1,4 @@
-import { classOf, type JobClass } from '../../packages/server/src/scheduler/cache/lane.ts'
+import { classOf, type JobClass } from '../../packages/server/src/scheduler/rules/job-class.ts'
 import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
 import { type Decider, simulate } from '../../packages/server/src/scheduler/forecast/simulate.ts'
 import type { ActiveJob, PlannerEvent, QueuedJob } from '../../packages/server/src/scheduler/cache/snapshot.ts'

@@ -61,7 +61,7 @@ test('a small job goes before a large one that was submitted first', async () =>
   const large = await submit('true', { name: 'large', cores: 4, memoryGb: 8 })
   const small = await submit('sleep 1', { name: 'small', cores: 1, memoryGb: 1 })
   const [told, behind] = [await waitsFor(small, 'reservation'), await waitsFor(large, 'resources|reservation')]
-  assert.match(told.summary, /It is next: 1 core and 1 GB of memory are kept for it on /)
+  assert.match(told.summary, /It is next: 1 core and 1 GiB of memory are reserved for it on /)
   assert.deepEqual([told.waiting, told.ahead?.jobs, behind.ahead?.jobs], [2, 0, 1])
   assert.deepEqual([told.priority?.class, behind.priority?.class], ['small', 'large'])
   await cancel(filler)
@@ -126,7 +126,7 @@ test('a short job starts in the gap before a reservation, one that might be in i
   await platform.becomes(running, 'running')
   const large = await submit('true', { name: 'large', cores: 4, memoryGb: 1 })
   const reserved = await waitsFor(large, 'reservation')
-  assert.match(reserved.summary, /It is next: 4 cores and 1 GB of memory are kept for it on /)
+  assert.match(reserved.summary, /It is next: 4 cores and 1 GiB of memory are reserved for it on /)
   const until = Date.parse(reserved.reason?.until ?? '') - Date.now()
   assert.ok(until > 200_000 && until < 310_000, `reserved in ${until} ms, when what runs ends at the latest`)
   const long = await submit('sleep 600', { name: 'long', cores: 2, memoryGb: 6, timeSeconds: 86_400 })
@@ -174,7 +174,7 @@ test('--after and --by: it starts no earlier, and it is told whether it will be 
   })
   const told = await waitsFor(later, 'not-before')
   assert.equal(told.reason?.until, new Date(at).toISOString())
-  assert.match(told.summary, /It was asked not to start before 2\d\d\d-/)
+  assert.match(told.summary, /It was submitted with a start time: it does not start before 2\d\d\d-/)
   assert.ok(
     told.sooner.some(({ change }) => change.after === null),
     'without it, it would start now',
@@ -205,7 +205,10 @@ test('what would start it sooner is from its past runs, was tried, and comes tru
   const told = await waitsFor(id, 'reservation')
   assert.equal(told.expectedRun?.runs, 3)
   const [sooner] = told.sooner
-  assert.match(sooner?.message ?? '', /^With 3 GB of memory it would start now; its last 3 runs peaked at 0\.\d GB\.$/)
+  assert.match(
+    sooner?.message ?? '',
+    /^With 3 GiB of memory it would start now; its last 3 runs peaked at 0\.\d GiB\.$/,
+  )
   assert.ok(told.expectedStart)
   const { memoryGb = 0 } = sooner?.change ?? {}
   const { job } = await platform.run('sleep 0.2; exit 0', { name: 'past', cores: 1, memoryGb })
@@ -235,7 +238,7 @@ test('why and queue are told by the command line in 80 columns, and as JSON', as
   assert.match(queue, /^user ada +4 /m)
   const events = await (await platform.fetch(`/skaha/v1/session/${id}?view=events`)).text()
   assert.match(events, /Normal +Queued +/)
-  assert.match(events, /Waiting +It is next: 1 core and 1 GB of memory/, 'the events tell what it waits for now')
+  assert.match(events, /Waiting +It is next: 1 core and 1 GiB of memory/, 'the events tell what it waits for now')
   await assert.rejects(why(id, bob), /no job|There is no/)
   await cancel(filler)
   await platform.ended(id)

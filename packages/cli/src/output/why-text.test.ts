@@ -10,7 +10,7 @@ const why: Why = {
   id: 'k3x9a0qz',
   state: 'queued',
   summary:
-    'It waits for 8 cores and 64 GB of memory: of the 3 nodes that could hold it none has more than 4 cores free.',
+    'It waits for 8 cores and 64 GiB of memory: of the 3 nodes that could hold it none has more than 4 cores free.',
   ahead: { jobs: 1, cores: 4, memoryGb: 16, gpus: 1 },
   waiting: 12,
   priority: {
@@ -25,7 +25,7 @@ const why: Why = {
     {
       change: { memoryGb: 8 },
       startsNow: true,
-      message: 'With 8 GB of memory it would start now; its last 20 runs peaked at 3.1 GB.',
+      message: 'With 8 GiB of memory it would start now; its last 20 runs peaked at 3.1 GiB.',
     },
   ],
   scores: { start: score, run: score },
@@ -42,7 +42,7 @@ test('why fits 80 columns, and tells what is ahead, when it starts, and what wou
     /^Expected run +2 min, between 1 min and 5 min in 8 of 10 cases, from its last$/m,
     /^ {2}group +6\.5 \(of 12: the less the group survey has used lately, the more\)$/m,
     /^Estimates +of 10 starts told in 30 days, 8 came as told, 1 earlier, 1 later$/m,
-    /^What would start it sooner: to cancel it and submit it anew like this\.\n- With 8 GB of memory it would start now; its last 20 runs peaked at 3\.1 GB\.$/m,
+    /^What would start it sooner: to cancel it and submit it anew like this\.\n- With 8 GiB of memory it would start now; its last 20 runs peaked at 3\.1 GiB\.$/m,
   ])
     assert.match(text, part)
 })

@@ -11,7 +11,7 @@ import { attemptId } from '../job/job.ts'
 import type { Store } from '../store/store.ts'
 import { needsOf } from './cache/planned-job.ts'
 import { policyOf } from '../configuration/policy/policy-of.ts'
-import { anyFault, anyPlot, anySetting } from './testing/arbitrary-scenario.ts'
+import { anyFault, anyScenarioJob, anySettings } from './testing/arbitrary-scenario.ts'
 import { Scenario } from './testing/scenario.ts'
 import { chargedCores, decayed } from './rules/share.ts'
 
@@ -68,12 +68,12 @@ test('whatever is killed, stopped or lost: what was accepted ends, once, with it
   const folder = await mkdtemp(join(memory, 'sp-faults-'))
   let scenarios = 0
   try {
-    const plots = fc.array(anyPlot, { minLength: 1, maxLength: 12 })
+    const scenarioJobs = fc.array(anyScenarioJob, { minLength: 1, maxLength: 12 })
     const faults = fc.array(anyFault, { maxLength: 8 })
     await fc.assert(
-      fc.asyncProperty(anySetting, plots, faults, async (setting, jobs, wrongs) => {
-        const scenario = new Scenario(join(folder, String(scenarios++)), setting)
-        scenario.plan(jobs, wrongs)
+      fc.asyncProperty(anySettings, scenarioJobs, faults, async (settings, jobs, injected) => {
+        const scenario = new Scenario(join(folder, String(scenarios++)), settings)
+        scenario.plan(jobs, injected)
         try {
           await scenario.live()
           await judge(scenario)

@@ -1,16 +1,17 @@
-import { isEnded, type QueueOverview, type Why } from '@science-platform/contract'
+import type { QueueOverview, Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
 import type { JobChanges } from '../job/changes.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
+import type { OptimisticSteps } from './planner/optimistic-steps.ts'
 import { Queue } from './queue.ts'
 import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
 import type { Policy } from '../configuration/policy/policy.ts'
 import type { Plan } from './cache/snapshot.ts'
-import { outcomesKept } from './forecast/start-forecasts.ts'
+import { outcomesRetained } from './forecast/start-forecasts.ts'
 import { Deadlines } from './deadlines.ts'
 import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
@@ -79,17 +80,17 @@ export class Loop {
     const { queue } = this
     await executor.open()
     this.#unwatch = changes.watchAll((jobs) => {
-      queue.learn(jobs)
+      queue.upsertJobs(jobs)
       this.wake()
     })
-    queue.learnNodes(await executor.nodes())
+    queue.setNodes(await executor.nodes())
     await rebuildIfLost(store, this.#dependencies.policy, this.#now())
-    queue.learnHistories(await store.runHistories())
-    queue.learnShares(await store.shares())
-    queue.learnStarts(await store.startForecasts(outcomesKept))
+    queue.setRunHistories(await store.runHistories())
+    queue.setShares(await store.shares())
+    queue.setStartOutcomes(await store.startForecasts(outcomesRetained))
     await this.learnHolders()
-    queue.learn(await store.notEnded())
-    queue.learnAttempts(await store.attempts([...queue.jobCache.active()].map((job) => job.id)))
+    queue.upsertJobs(await store.notEnded())
+    queue.upsertAttempts(await store.attempts([...queue.jobCache.active()].map((job) => job.id)))
     executor.onChange(() => {
       this.wake()
     })
@@ -124,7 +125,7 @@ export class Loop {
 
   /** Reads what is set for users and groups, which other processes may have changed. */
   async learnHolders(): Promise<void> {
-    this.queue.learnHolders(await this.#dependencies.store.holders())
+    this.queue.setHolders(await this.#dependencies.store.holders())
     this.wake()
   }
 
@@ -205,8 +206,8 @@ export class Loop {
     this.#waiting = new Map(
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
-    queue.learnNodes(await executor.nodes())
-    queue.learnHolders(await store.holders())
+    queue.setNodes(await executor.nodes())
+    queue.setHolders(await store.holders())
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
     const now = this.#now()
@@ -214,7 +215,8 @@ export class Loop {
     const begun = performance.now()
     const agreement = reconcile(jobCache.active(), observed, (job) => jobCache.attempt(job), now)
     // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
-    const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])].map((step) => queue.foresee(step, now))
+    const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
+    using applied = queue.applyOptimistically(steps, now)
     const plan = queue.plan(now)
     this.#thoughtMs = performance.now() - begun
     if (now >= this.#forecastAt) {
@@ -222,8 +224,8 @@ export class Loop {
       queue.forecastOne(now, Math.random)
     }
     this.#planAgainAt = plan.again
-    const all = [...steps, ...this.#placings(plan, now)]
-    const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
+    applied.add(this.#placings(plan, now))
+    const placed = (await this.#take(applied)).filter((job) => job.state === 'starting')
     if (isDue) this.#dueAt = this.#firstDue(this.queue.jobCache.active())
 
     for (const id of agreement.forget) {
@@ -241,20 +243,12 @@ export class Loop {
     if (steps.length > 0) this.wake()
   }
 
-  /** Commits steps. The queue learns of them through the store's announcement. */
-  async #take(steps: readonly JobStep[]): Promise<StoredJob[]> {
-    const { store } = this.#dependencies
-    let taken: StoredJob[] = []
-    try {
-      taken = await store.step(steps)
-    } finally {
-      // Those that were not taken, because the job had moved on or the disk is full, were foreseen in vain.
-      const ids = new Set(taken.map((job) => job.id))
-      const vain = steps.filter(({ jobId, charge }) => charge !== undefined && !ids.has(jobId))
-      if (vain.length > 0) this.queue.takeBack(vain, await store.shares())
-    }
-    const going = new Set(taken.filter((job) => !isEnded(job.state)).map((job) => job.id))
-    this.queue.learnAttempts(steps.flatMap(({ jobId, attempt }) => (attempt && going.has(jobId) ? [attempt] : [])))
+  /** Commits steps. */
+  async #take(applied: OptimisticSteps): Promise<StoredJob[]> {
+    const { steps } = applied
+    if (steps.length === 0) return []
+    const taken = await this.#dependencies.store.step(steps)
+    applied.commit(taken)
     this.#dueAt = Math.min(this.#dueAt, this.#firstDue(taken))
     for (const { id, state, attempt } of taken)
       this.#dependencies.log.debug({ jobId: id, attempt, state }, 'job changed state')
@@ -277,7 +271,8 @@ export class Loop {
         attempt: { ...this.queue.jobCache.attempt(job), endedAt, cause },
         events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
       }
-      await this.#take([this.queue.foresee(step, endedAt)])
+      using applied = this.queue.applyOptimistically([step], endedAt)
+      await this.#take(applied)
     }
   }
 
@@ -293,7 +288,6 @@ export class Loop {
         change: { attempt: number },
         attempt: { id: attemptId(id, number), jobId: id, number, node, placedAt: at },
         events: [{ jobId: id, at, type: 'Normal' as const, reason: 'Placed', message: `It starts on ${node}.` }],
-        ...this.queue.placing(job, at),
       }
     })
   }

@@ -5,13 +5,13 @@ import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredJob } from '../job/job.ts'
 import { contextOf, resourcesFor } from '../job/resources.ts'
 import { someJob } from '../store/store-contract.ts'
-import { requirePossible } from './rules/admission.ts'
+import { requireFeasible } from './rules/admission.ts'
 import { OffPeakHours } from '../configuration/policy/off-peak.ts'
 import { queuedJobOf } from './cache/planned-job.ts'
 import { Planner } from './planner/planner.ts'
 import { policyOf } from '../configuration/policy/policy-of.ts'
 import { RunHistories } from './cache/run-histories.ts'
-import { type Holder, type Policy, weekdays } from '../configuration/policy/policy.ts'
+import { type QuotaSettings, type Policy, weekdays } from '../configuration/policy/policy.ts'
 import { type ActiveJob, emptySnapshot, type PlanNode } from './cache/snapshot.ts'
 
 const hour = 3_600_000
@@ -53,6 +53,8 @@ const activeIn = (text: string): ActiveJob[] =>
     ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
   ].map(([, user = '', cores, memoryGb, node = 'machine', group, hours], i) => ({
     id: `running ${i}`,
+    seq: i - 1000,
+    submittedAt: now,
     user,
     ...(group === undefined ? {} : { group }),
     needs: { cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 },
@@ -74,7 +76,7 @@ function policyIn(text: string): Policy {
   })
 }
 
-const groupsIn = (text: string): Map<string, Holder> =>
+const groupsIn = (text: string): Map<string, QuotaSettings> =>
   new Map(
     [...text.matchAll(/The group (\w+) may hold (\d+) cores/g)].map(([, name = '', cores]) => [
       name,
@@ -108,7 +110,7 @@ function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly Pl
 function expectationOf(row: ReadonlyMap<string, string>, job: StoredJob) {
   const histories = new RunHistories()
   const runs = (row.get('past runs') ?? '').split(', ').filter(Boolean)
-  for (const run of runs) histories.learn(job, { endedAt: now, seconds: Number.parseFloat(run) * 3600 })
+  for (const run of runs) histories.add(job, { endedAt: now, seconds: Number.parseFloat(run) * 3600 })
   return histories.expectation(job)
 }
 
@@ -122,13 +124,13 @@ describe('the examples of docs/queue.md', () => {
       const text = words.replaceAll(/\s+/g, ' ')
       const [nodes, policy, groups] = [nodesIn(text), policyIn(text), groupsIn(text)]
       const offPeak = policy.offPeak && new OffPeakHours(policy.offPeak)
-      const setFor = ({ name }: { readonly name: string }): Holder | undefined => groups.get(name)
+      const settingsOf = ({ name }: { readonly name: string }): QuotaSettings | undefined => groups.get(name)
       const rows = rowsOf(table)
       const told = rows.map((row) => ({ points: row.get('points'), happens: row.get('what happens') ?? '' }))
       const jobs = rows.map((row, seq) => jobOf(row, seq, nodes))
       const isRefused = (job: StoredJob): boolean => {
         try {
-          requirePossible(job, { nodes, policy, offPeak, setFor })
+          requireFeasible(job, { nodes, policy, offPeak, settingsOf })
           return false
         } catch (error) {
           assert.ok(error instanceof InvalidRequest)

@@ -1,6 +1,6 @@
 import { InvalidPolicy } from './invalid-policy.ts'
 import { OffPeakHours } from './off-peak.ts'
-import type { Holder, Limits, LimitsByHour, Policy } from './policy.ts'
+import type { QuotaSettings, Limits, LimitsByHour, Policy } from './policy.ts'
 
 /** The rules where nothing is configured. */
 export const defaultPolicy: Policy = {
@@ -64,7 +64,7 @@ export function policyOf(given: PartialPolicy): Policy {
 }
 
 /** @throws {InvalidPolicy} where what is set for a user or group makes no sense. */
-export function requireHolder(name: string, { weight, limits }: Holder): void {
+export function requireQuotaSettings(name: string, { weight, limits }: QuotaSettings): void {
   if (weight !== undefined) within(`${name}.weight`, weight, { least: 0, most: 1e6 })
   if (limits !== undefined) requireLimits(name, limits)
 }

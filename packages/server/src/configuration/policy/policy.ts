@@ -5,7 +5,7 @@ export interface Limits {
   readonly gpus?: number
   /** Jobs that hold capacity. */
   readonly running?: number
-  /** Jobs that wait. Kept at submission; the planner does not look at it. */
+  /** Jobs that wait. LaneReservation at submission; the planner does not look at it. */
   readonly queued?: number
 }
 
@@ -16,7 +16,7 @@ export interface LimitsByHour extends Limits {
 }
 
 /** What is set for one user or group; what is left out is as the policy says for all. */
-export interface Holder {
+export interface QuotaSettings {
   /** Its part compared with others'. Default 1. Zero: no points for its share. */
   readonly weight?: number
   /** Replaces the policy's limits, value by value. */

@@ -168,9 +168,9 @@ export async function testApp(
   const cluster = new SimulatedCluster({ clock: attemptClock, nodes, behaviourOf: () => ({ command: [forever] }) })
   const executor = createSimulatedExecutor(cluster)
   const queue = new Queue(testConfig.policy, clock.now)
-  queue.learnNodes(nodes)
+  queue.setNodes(nodes)
   changes.watchAll((jobs) => {
-    queue.learn(jobs)
+    queue.upsertJobs(jobs)
   })
   const logged: Record<string, unknown>[] = []
   const seal = await openSeal(join(folder, 'seal.key'))
@@ -215,7 +215,7 @@ export async function testApp(
           queue.overview([{ kind: 'user', name }], clock.now, await store.estimateScores(0)),
         allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
         learnHolders: async () => {
-          queue.learnHolders(await store.holders())
+          queue.setHolders(await store.holders())
         },
       },
       capacity: () => ({ cores: 16, memoryGb: 64, gpus: 0, largest: { cores: 16, memoryGb: 64 } }),

@@ -7,7 +7,7 @@ const second = 1000
 const gb = 1024 ** 3
 
 /** A job, what it does, and what its owner does with it. */
-export interface Plot {
+export interface ScenarioJob {
   readonly at: number
   readonly cores: number
   readonly memoryGb: number
@@ -52,7 +52,7 @@ const anyBehaviour: fc.Arbitrary<Behaviour> = fc
     ),
   })
   .map(({ failing, ...behaviour }) => ({ ...behaviour, ...failing }))
-export const anyPlot: fc.Arbitrary<Plot> = fc
+export const anyScenarioJob: fc.Arbitrary<ScenarioJob> = fc
   .record({
     at: anyInstant,
     cores: fc.integer({ min: 1, max: 4 }),
@@ -84,7 +84,7 @@ export const anyFault: fc.Arbitrary<Fault> = fc
   .map(([when, what]) => ({ ...when, ...what }))
 
 /** Where it all happens. */
-export interface Setting {
+export interface ScenarioSettings {
   readonly nodes: readonly Omit<Node, 'name' | 'gpus'>[]
   readonly nodesPrepare: boolean
   /** How many jobs may run at once, all being of one user. */
@@ -92,7 +92,7 @@ export interface Setting {
   /** The server hears of no change: it only finds out by looking. */
   readonly deaf: boolean
 }
-export const anySetting: fc.Arbitrary<Setting> = fc.record({
+export const anySettings: fc.Arbitrary<ScenarioSettings> = fc.record({
   nodes: fc.array(fc.record({ cores: fc.integer({ min: 4, max: 8 }), memoryGb: fc.integer({ min: 8, max: 16 }) }), {
     minLength: 1,
     maxLength: 3,

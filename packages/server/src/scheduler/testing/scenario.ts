@@ -6,7 +6,7 @@ import { cancelStep } from '../../actions/cancel.ts'
 import type { StoredJob } from '../../job/job.ts'
 import { someJob } from '../../store/store-contract.ts'
 import { VirtualClock } from '../../lib/virtual-clock.ts'
-import type { Fault, Plot, Setting } from './arbitrary-scenario.ts'
+import type { Fault, ScenarioJob, ScenarioSettings } from './arbitrary-scenario.ts'
 import { CallFailed, type FaultInjector } from './fault-injector.ts'
 import { Server } from './server.ts'
 
@@ -22,7 +22,7 @@ export class Scenario {
   readonly wrongs: string[] = []
   readonly #cluster: SimulatedCluster
   readonly #folder: string
-  readonly #setting: Setting
+  readonly #setting: ScenarioSettings
   readonly #nodes: readonly Node[]
   readonly #behaviours = new Map<string, Behaviour>()
   readonly #used = new Map<string, { cores: number; memoryGb: number }>()
@@ -33,7 +33,7 @@ export class Scenario {
   /** How servers that come are to be killed, and how long it takes until there is another. */
   #death: Pick<Fault & { type: 'kill' }, 'calls' | 'isLastDone' | 'awayMs'> | undefined
 
-  constructor(folder: string, setting: Setting) {
+  constructor(folder: string, setting: ScenarioSettings) {
     this.#folder = folder
     this.#setting = setting
     const { nodes, nodesPrepare } = setting
@@ -49,8 +49,8 @@ export class Scenario {
     })
   }
 
-  plan(plots: readonly Plot[], faults: readonly Fault[]): void {
-    for (const plot of plots) this.#plot(plot)
+  plan(jobs: readonly ScenarioJob[], faults: readonly Fault[]): void {
+    for (const plot of jobs) this.#plot(plot)
     for (const fault of faults) this.#later(fault.at, () => this.#strike(fault))
   }
 
@@ -88,7 +88,7 @@ export class Scenario {
     this.wrongs.push(...(this.#server?.errors ?? []))
   }
 
-  #plot({ at, cores, memoryGb, behaviour, cancelledAt, signal, ...plot }: Plot): void {
+  #plot({ at, cores, memoryGb, behaviour, cancelledAt, signal, ...plot }: ScenarioJob): void {
     const job = someJob({
       ...plot,
       ...(signal === undefined ? {} : { signal }),
