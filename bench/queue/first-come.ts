@@ -10,15 +10,15 @@ import type {
 } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 
 /**
- * What the planner is compared with. Plain first come, first served: nobody starts before the first can. With `backfill`,
- * EASY (Lifka, 1995): the first has a reservation at the earliest time the requested times of running jobs allow, and
- * whoever does not delay it starts. It goes by the times that users ask for, as EASY does.
+ * The queues that the planner is compared with. Plain first come, first served: no job starts before the first can. With `backfill`,
+ * EASY (Lifka, 1995): the first has a reservation at the earliest time that the requested times of running jobs allow, and a job that
+ * does not delay it starts. It goes by requested times, as EASY does.
  */
 export class FirstCome implements Decider {
   readonly #backfill: boolean
   readonly #nodes: readonly NodeState[]
   readonly #queue = new Map<string, QueuedJob>()
-  readonly #held = new Map<string, { readonly node: NodeState; readonly allocation: Allocation }>()
+  readonly #active = new Map<string, { readonly node: NodeState; readonly allocation: Allocation }>()
 
   constructor(nodes: readonly PlanNode[], backfill: boolean) {
     this.#nodes = nodes.map((node) => new NodeState(node))
@@ -29,9 +29,9 @@ export class FirstCome implements Decider {
     if (event.type === 'queued') this.#queue.set(event.job.id, event.job)
     if (event.type === 'placed') this.#queue.delete(event.job.id)
     if (event.type !== 'gone') return
-    const held = this.#held.get(event.id)
-    held?.node.release(held.allocation)
-    this.#held.delete(event.id)
+    const active = this.#active.get(event.id)
+    active?.node.release(active.allocation)
+    this.#active.delete(event.id)
   }
 
   plan(now: number): { placements: Placement[]; again: undefined } {
@@ -51,7 +51,7 @@ export class FirstCome implements Decider {
         placements.push({ job, node: node.name })
         const allocation = new Allocation({ ...job, estimateSeconds: job.limitSeconds, node: node.name, placedAt: now })
         node.allocate(allocation)
-        this.#held.set(job.id, { node, allocation })
+        this.#active.set(job.id, { node, allocation })
         continue
       }
       if (head === undefined) {

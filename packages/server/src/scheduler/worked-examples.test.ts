@@ -16,12 +16,12 @@ import { type ActiveJob, emptySnapshot, type PlanNode } from './cache/snapshot.t
 
 const hour = 3_600_000
 const now = Date.parse('2026-11-23T12:00Z')
-/** What a job may run that asks for no `--time`. */
+/** The time limit of a job without `--time`. */
 const longestSeconds = 1_209_600
 
 const page = await readFile(new URL('../../../../docs/queue.md', import.meta.url), 'utf8')
-const chapter = /^## Foretell it\n([^]*?)(?=^## )/m.exec(page)?.[1] ?? ''
-/** A bold beginning, the words about the machines, and a table. */
+const chapter = /^## Predict it\n([^]*?)(?=^## )/m.exec(page)?.[1] ?? ''
+/** A bold title, sentences about the machines, and a table. */
 const examples = [...chapter.matchAll(/^\*\*(.*?)\*\*([^|]*)\n\n((?:\|.*\n)+)/gm)]
 
 /** The cells of a table's lines by the titles of their columns. */
@@ -39,7 +39,7 @@ function rowsOf(table: string): readonly ReadonlyMap<string, string>[] {
 }
 
 const nodesIn = (text: string): PlanNode[] =>
-  [...text.matchAll(/[Mm]achine(?: (\w+))? has (\d+) cores(?: and|,) (\d+) GB(?: and (\d+) GPUs)?/g)].map(
+  [...text.matchAll(/[Mm]achine(?: (\w+))? has (\d+) cores(?: and|,) (\d+) GiB(?: and (\d+) GPUs)?/g)].map(
     ([, name = 'machine', cores, memoryGb, gpus = 0]) => ({
       name,
       cores: Number(cores),
@@ -50,7 +50,7 @@ const nodesIn = (text: string): PlanNode[] =>
 
 const activeIn = (text: string): ActiveJob[] =>
   [
-    ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
+    ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GiB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
   ].map(([, user = '', cores, memoryGb, node = 'machine', group, hours], i) => ({
     id: `running ${i}`,
     seq: i - 1000,
@@ -84,7 +84,7 @@ const groupsIn = (text: string): Map<string, QuotaSettings> =>
     ]),
   )
 
-/** The job of a line, as it is stored when it was submitted. */
+/** The job of a line, as the store has it after its submission. */
 function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly PlanNode[]): StoredJob {
   const cell = (title: string): string => row.get(title) ?? ''
   const amount = (title: string): number | undefined => (cell(title) === '' ? undefined : Number(cell(title)))
@@ -96,7 +96,7 @@ function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly Pl
     owner: cell('user'),
     cmd: [cell('job')],
     resources: resourcesFor(
-      { cores: amount('cores'), memoryGb: amount('GB'), gpus: amount('GPUs') },
+      { cores: amount('cores'), memoryGb: amount('GiB'), gpus: amount('GPUs') },
       contextOf({ cores: largest('cores'), memoryGb: largest('memoryGb'), gpus: largest('gpus') }, 5),
     ),
     timeSeconds: time === '' ? longestSeconds : Number.parseFloat(time) * 3600,
@@ -106,7 +106,7 @@ function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly Pl
   })
 }
 
-/** What is known of past runs like a job. */
+/** What past runs with the job's fingerprint say. */
 function expectationOf(row: ReadonlyMap<string, string>, job: StoredJob) {
   const histories = new RunHistories()
   const runs = (row.get('past runs') ?? '').split(', ').filter(Boolean)
@@ -119,14 +119,14 @@ describe('the examples of docs/queue.md', () => {
     assert.equal(examples.length, 10)
   })
 
-  for (const [, title = '', words = '', table = ''] of examples) {
+  for (const [, title = '', sentences = '', table = ''] of examples) {
     it(title, () => {
-      const text = words.replaceAll(/\s+/g, ' ')
+      const text = sentences.replaceAll(/\s+/g, ' ')
       const [nodes, policy, groups] = [nodesIn(text), policyIn(text), groupsIn(text)]
       const offPeak = policy.offPeak && new OffPeakHours(policy.offPeak)
       const settingsOf = ({ name }: { readonly name: string }): QuotaSettings | undefined => groups.get(name)
       const rows = rowsOf(table)
-      const told = rows.map((row) => ({ points: row.get('points'), happens: row.get('what happens') ?? '' }))
+      const expected = rows.map((row) => ({ points: row.get('points'), happens: row.get('what happens') ?? '' }))
       const jobs = rows.map((row, seq) => jobOf(row, seq, nodes))
       const isRefused = (job: StoredJob): boolean => {
         try {
@@ -147,7 +147,7 @@ describe('the examples of docs/queue.md', () => {
         ),
         usage: jobs.map(({ owner }, i) => ({ user: owner, coreHours: Number(rows[i]?.get('used')), at: now })),
       })
-      const [, cores, memoryGb] = /at most (\d+) cores and (\d+) GB on one node/.exec(text) ?? []
+      const [, cores, memoryGb] = /at most (\d+) cores and (\d+) GiB on one node/.exec(text) ?? []
       if (cores !== undefined) {
         const largest = { cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 }
         assert.deepEqual(planner.largestFree(), [largest])
@@ -155,18 +155,18 @@ describe('the examples of docs/queue.md', () => {
       const points = jobs.map(({ id }) => planner.priorityOf(id, now)?.total)
       assert.deepEqual(
         points.map((each) => (each === undefined ? '' : String(Math.round(each)))),
-        told.map((each) => each.points),
+        expected.map((each) => each.points),
       )
       planner.plan(now)
       const outcomes = jobs.map(({ id }, i) => {
         const reason = planner.reasonOf(id, now)
         if (reason === undefined) return 'refused'
         if (reason.kind !== 'placed') return reason.kind
-        return told[i]?.happens.includes(' on ') === true ? `starts on ${reason.node}` : 'starts'
+        return expected[i]?.happens.includes(' on ') === true ? `starts on ${reason.node}` : 'starts'
       })
       assert.deepEqual(
         outcomes,
-        told.map(({ happens }) => happens),
+        expected.map(({ happens }) => happens),
       )
     })
   }

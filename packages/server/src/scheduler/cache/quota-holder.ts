@@ -1,6 +1,6 @@
 import type { Limits, LimitsByHour, Policy, QuotaSettings } from '../../configuration/policy/policy.ts'
 import type { LimitHit } from './snapshot.ts'
-import { ExpectedEnds } from './expected-ends.ts'
+import type { ExpectedEnds } from './expected-ends.ts'
 import type { Allocation } from './node-state.ts'
 import { minus, nothing, sizeOfOffer, type Size } from '../rules/size.ts'
 

@@ -13,35 +13,35 @@ import { policyOf, type PartialPolicy } from '../../configuration/policy/policy-
 import { CallFailed, FaultInjector } from './fault-injector.ts'
 import { plainSpec } from './plain-spec.ts'
 
-/** What a {@link Server} is made of. */
+/** What a {@link Server} is built from. */
 export interface ServerParts {
-  /** Where its database is, or will be. */
+  /** The folder of its database. */
   readonly folder: string
   readonly clock: Clock
   readonly cluster: SimulatedCluster
   readonly policy: PartialPolicy
-  /** It hears of no change in the cluster: it only finds out by looking. @defaultValue false */
+  /** It receives no notification of changes: it finds them in its list. @defaultValue false */
   readonly deaf?: boolean
 }
 
-/** Loop and store as one process has them, on a simulated cluster and a virtual clock. The next one finds what it leaves. */
+/** The loop and the store of one process, on a simulated cluster and a virtual clock. The next process finds what it leaves. */
 export class Server {
   readonly faultInjector = new FaultInjector()
-  /** The store as the process has it. */
+  /** The store as the process calls it. */
   readonly store: Store
-  /** The same, whether the process lives or not. */
-  readonly kept: Store
+  /** The same store without faults. */
+  readonly database: Store
   readonly loop: Loop
-  /** What went wrong, but for calls that were made to fail. */
+  /** Errors that no injected fault explains. */
   readonly errors: string[] = []
   readonly #close: () => Promise<void>
 
-  private constructor(kept: Store, { clock, cluster, policy, deaf = false }: ServerParts) {
+  private constructor(database: Store, { clock, cluster, policy, deaf = false }: ServerParts) {
     const executor = createSimulatedExecutor(cluster)
     const changes = new JobChanges()
     const own: Executor = this.faultInjector.of(executor)
-    this.kept = kept
-    this.store = announcing(this.faultInjector.of(kept), changes)
+    this.database = database
+    this.store = announcing(this.faultInjector.of(database), changes)
     this.loop = new Loop({
       store: this.store,
       executor: deaf ? Object.assign(own, { onChange: () => {} }) : own,
@@ -54,11 +54,11 @@ export class Server {
     this.#close = async () => {
       await this.loop.close()
       await executor.close()
-      await kept.close()
+      await database.close()
     }
   }
 
-  /** Begins a process. It may have ended when this returns: killed early, or because a call failed that it cannot do without. */
+  /** Starts a process. It may have ended when this returns: killed early, or by a failed call without which it cannot start. */
   static async begin(parts: ServerParts, prepare: (faultInjector: FaultInjector) => void = () => {}): Promise<Server> {
     const server = new Server(await openSqliteStore(join(parts.folder, 'db')), parts)
     prepare(server.faultInjector)
@@ -77,7 +77,7 @@ export class Server {
     if (err?.type !== CallFailed.name) this.errors.push(err?.stack ?? msg)
   }
 
-  /** Nothing of the process is left; what it was preparing is lost. */
+  /** Ends the process with all that it was preparing. */
   end(): Promise<void> {
     return this.#close()
   }
