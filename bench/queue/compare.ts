@@ -15,7 +15,7 @@ export interface Treatment {
   readonly slowdown: Readonly<Record<'all' | 'small' | 'normal' | 'large', number | undefined>>
   readonly meanWaitHours: number
   readonly worstWaitHours: { readonly small: number; readonly large: number }
-  /** The worst that a large job waited from when it was the first of its user's alike jobs. */
+  /** The longest that a large job waited from when it was the first of its user's jobs of that size. */
   readonly worstTurnHours: number
 }
 
@@ -29,10 +29,10 @@ export function compare(trace: Trace): readonly Treatment[] {
   ]
 }
 
-/** What the policy says is the longest that the first of a user's alike jobs waits: all points, and a drained node. */
+/** The longest that the first job of a lane waits by the policy: all points, and a drained node. */
 export function boundHours({ jobs }: Trace): number {
   const { points } = defaultPolicy
-  const hours = points.class.small + points.groupShare + points.userShare + points.deadline
+  const hours = points.class.small + points.groupShare + points.userShare
   return hours + jobs.reduce((max, { requestedSeconds }) => Math.max(max, requestedSeconds), 0) / 3600
 }
 
@@ -54,12 +54,12 @@ function treat(queue: string, trace: Trace, decider: Decider, observer: Observer
   }
 }
 
-/** Seconds from when a job was the first of its user's alike jobs, or was submitted, to its start: the worst. */
+/** The most seconds from when a job was the first of its user's jobs of that size, or was submitted, to its start. */
 function worstTurn(jobs: readonly TraceJob[], waitOf: (job: TraceJob) => number): number {
   const started = Map.groupBy(jobs, ({ user, cores, memoryGb }) => `${user} ${cores} ${memoryGb}`)
   let worst = 0
-  for (const alike of started.values()) {
-    const byStart = alike
+  for (const sameSize of started.values()) {
+    const byStart = sameSize
       .map((job) => ({ submitted: job.submitSeconds, start: job.submitSeconds + waitOf(job) }))
       .toSorted((a, b) => a.start - b.start)
     let before = -Infinity

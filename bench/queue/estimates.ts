@@ -25,8 +25,8 @@ interface Asked {
 }
 
 /**
- * Asks for the expected start of every so many of the jobs that have to wait, right after their submission, knowing only
- * what a running platform would know then: run times and scores of what has ended or started before.
+ * Forecasts the start of one in `every` jobs that have to wait, right after their submission, from what a running platform would have
+ * then: run times of ended jobs and scores of earlier forecasts.
  */
 export function scoreEstimates(trace: Trace, every: number): Estimates {
   const { planner, observer } = planned(trace.nodes)
@@ -39,16 +39,15 @@ export function scoreEstimates(trace: Trace, every: number): Estimates {
 
   const ask = (id: string, now: number): void => {
     const before = performance.now()
-    const draws = forecast(planner, id, now, count)
-    const median = draws?.[draws.length >> 1]
-    const answer = band(draws ?? [], scores)
+    const seconds = forecast(planner, id, now, count)
+    const answer = seconds === undefined ? undefined : band(seconds, scores)
     ms += performance.now() - before
-    if (median !== undefined && answer !== undefined) asked.set(id, { at: now, forecast: median, band: answer })
+    if (seconds !== undefined && answer !== undefined) asked.set(id, { at: now, forecast: seconds, band: answer })
   }
-  // After a plan was carried out, those of the newly submitted that wait are asked about, before time goes on.
+  // New jobs that the plan does not start are forecast before the clock goes on.
   const decider: Decider = {
-    tell: (event) => {
-      planner.tell(event)
+    apply: (event) => {
+      planner.apply(event)
     },
     plan: (now) => {
       const plan = planner.plan(now)

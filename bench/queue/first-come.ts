@@ -1,4 +1,4 @@
-import { Holding, NodeState } from '../../packages/server/src/scheduler/cache/node-state.ts'
+import { Allocation, NodeState } from '../../packages/server/src/scheduler/cache/node-state.ts'
 import { fits, minus, sizeOfRequest, type Size } from '../../packages/server/src/scheduler/rules/size.ts'
 import { earliestRoom } from '../../packages/server/src/scheduler/planner/reservations.ts'
 import type { Decider } from '../../packages/server/src/scheduler/forecast/simulate.ts'
@@ -10,28 +10,28 @@ import type {
 } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 
 /**
- * What the planner is compared with. Plain first come, first served: nobody starts before the first can. With `backfill`,
- * EASY (Lifka, 1995): the first has a reservation at the earliest time the requested times of running jobs allow, and
- * whoever does not delay it starts. It goes by the times that users ask for, as EASY does.
+ * The queues that the planner is compared with. Plain first come, first served: no job starts before the first can. With `backfill`,
+ * EASY (Lifka, 1995): the first has a reservation at the earliest time that the requested times of running jobs allow, and a job that
+ * does not delay it starts. It goes by requested times, as EASY does.
  */
 export class FirstCome implements Decider {
   readonly #backfill: boolean
   readonly #nodes: readonly NodeState[]
   readonly #queue = new Map<string, QueuedJob>()
-  readonly #held = new Map<string, { readonly node: NodeState; readonly holding: Holding }>()
+  readonly #active = new Map<string, { readonly node: NodeState; readonly allocation: Allocation }>()
 
   constructor(nodes: readonly PlanNode[], backfill: boolean) {
     this.#nodes = nodes.map((node) => new NodeState(node))
     this.#backfill = backfill
   }
 
-  tell(event: PlannerEvent): void {
+  apply(event: PlannerEvent): void {
     if (event.type === 'queued') this.#queue.set(event.job.id, event.job)
     if (event.type === 'placed') this.#queue.delete(event.job.id)
     if (event.type !== 'gone') return
-    const held = this.#held.get(event.id)
-    held?.node.giveBack(held.holding)
-    this.#held.delete(event.id)
+    const active = this.#active.get(event.id)
+    active?.node.release(active.allocation)
+    this.#active.delete(event.id)
   }
 
   plan(now: number): { placements: Placement[]; again: undefined } {
@@ -49,9 +49,9 @@ export class FirstCome implements Decider {
       if (node !== undefined) {
         if (head !== undefined && node === head.node && !endsInTime) head.spare = minus(head.spare, size)
         placements.push({ job, node: node.name })
-        const holding = new Holding({ ...job, estimateSeconds: job.limitSeconds, node: node.name, placedAt: now })
-        node.take(holding)
-        this.#held.set(job.id, { node, holding })
+        const allocation = new Allocation({ ...job, estimateSeconds: job.limitSeconds, node: node.name, placedAt: now })
+        node.allocate(allocation)
+        this.#active.set(job.id, { node, allocation })
         continue
       }
       if (head === undefined) {

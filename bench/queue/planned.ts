@@ -4,7 +4,7 @@ import { defaultPolicy } from '../../packages/server/src/configuration/policy/po
 import { emptySnapshot, type PlanNode } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 import { epoch, type Observer } from './replay.ts'
 
-/** The platform's planner for a replay, and what tells it what jobs have used when they end. */
+/** The platform's planner for a replay, and the observer that charges ended jobs. */
 export function planned(nodes: Iterable<PlanNode>): {
   readonly planner: Planner
   readonly observer: Required<Pick<Observer, 'onEnded'>>

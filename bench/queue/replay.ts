@@ -1,4 +1,4 @@
-import { classOf, type JobClass } from '../../packages/server/src/scheduler/cache/lane.ts'
+import { classOf, type JobClass } from '../../packages/server/src/scheduler/rules/job-class.ts'
 import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
 import { type Decider, simulate } from '../../packages/server/src/scheduler/forecast/simulate.ts'
 import type { ActiveJob, PlannerEvent, QueuedJob } from '../../packages/server/src/scheduler/cache/snapshot.ts'
@@ -16,14 +16,14 @@ export interface Replay {
   readonly utilisation: number
 }
 
-/** What looks on. */
+/** Callbacks of a replay. */
 export interface Observer {
   readonly onSubmitted?: (job: QueuedJob) => void
   readonly onPlaced?: (job: ActiveJob) => void
   readonly onEnded?: (job: ActiveJob, endedAt: number) => readonly PlannerEvent[]
 }
 
-/** Lets a trace run under a decider. */
+/** Runs a trace under a decider. */
 export function replay(trace: Trace, decider: Decider, runTimes: RunTimes, observer: Observer = {}): Replay {
   const byId = new Map(trace.jobs.map((job) => [String(job.number), job]))
   const of = (id: string): TraceJob => byId.get(id) as TraceJob

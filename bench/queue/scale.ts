@@ -8,7 +8,7 @@ import {
   type PlanNode,
   type QueuedJob,
 } from '../../packages/server/src/scheduler/cache/snapshot.ts'
-import { words } from '../../packages/server/src/scheduler/explain/reason-text.ts'
+import { reasonText } from '../../packages/server/src/scheduler/explain/reason-text.ts'
 import { defaultPolicy } from '../../packages/server/src/configuration/policy/policy-of.ts'
 import { epoch } from './replay.ts'
 import { timed } from './stopwatch.ts'
@@ -71,8 +71,8 @@ export function measureScale(queued: number, events: number, collect: () => void
       const reason = built.result.reasonOf(id, now)
       built.result.priorityOf(id, now)
       built.result.ahead(id, now)
-      built.result.whatWouldStart(id, now)
-      return reason === undefined ? '' : words(reason, String)
+      built.result.counterfactuals(id, now)
+      return reason === undefined ? '' : reasonText(reason, String)
     }),
   }
 }
@@ -82,14 +82,14 @@ export function measureForecasts(nodes: number, queued: number, collect: () => v
   const jobs = jobsOf(randomFrom(1))
   const planner = fill(nodesOf(nodes), jobs)
   const waiting = [...planner.snapshot().queued].slice(0, queued)
-  for (const { id } of [...planner.snapshot().queued].slice(queued)) planner.tell({ type: 'gone', id })
+  for (const { id } of [...planner.snapshot().queued].slice(queued)) planner.apply({ type: 'gone', id })
   for (const job of jobs.take(queued - waiting.length)) {
-    planner.tell({ type: 'queued', job })
+    planner.apply({ type: 'queued', job })
     waiting.push(job)
   }
   planner.plan(epoch)
   collect()
-  const ms = questions(waiting, (id) => band(forecast(planner, id, epoch + 1000, 1) ?? [], []))
+  const ms = questions(waiting, (id) => band(forecast(planner, id, epoch + 1000, 1) ?? 0, []))
   return { nodes, queued, ms }
 }
 
@@ -123,10 +123,10 @@ function* jobsOf(random: () => number): Generator<QueuedJob, never> {
 /** A planner whose nodes are full of jobs that were placed at some time in the last hour. */
 function fill(nodes: readonly PlanNode[], jobs: IteratorObject<QueuedJob>): Planner {
   const planner = new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes })
-  for (let i = 0; i < 150_000; i++) planner.tell({ type: 'queued', job: jobs.next().value as QueuedJob })
+  for (let i = 0; i < 150_000; i++) planner.apply({ type: 'queued', job: jobs.next().value as QueuedJob })
   const { placements } = planner.plan(epoch)
   placements.forEach(({ job, node }, i) => {
-    planner.tell({ type: 'placed', job: { ...job, node, placedAt: epoch - (i % 3600) * 1000 } })
+    planner.apply({ type: 'placed', job: { ...job, node, placedAt: epoch - (i % 3600) * 1000 } })
   })
   return planner
 }
@@ -136,7 +136,7 @@ function placementRate(nodes: readonly PlanNode[], waiting: readonly QueuedJob[]
   let count = 0
   const { ms } = timed(() => {
     for (const { job, node } of planner.plan(epoch).placements) {
-      planner.tell({ type: 'placed', job: { ...job, node, placedAt: epoch } })
+      planner.apply({ type: 'placed', job: { ...job, node, placedAt: epoch } })
       count++
     }
   })
@@ -152,10 +152,10 @@ function cycles(planner: Planner, events: number, random: () => number) {
     const ended = active[place] as ActiveJob
     active[place] = active.at(-1) as ActiveJob
     active.pop()
-    planner.tell({ type: 'gone', id: ended.id })
+    planner.apply({ type: 'gone', id: ended.id })
     for (const { job, node } of planner.plan(now).placements) {
       const started = { ...job, node, placedAt: now }
-      planner.tell({ type: 'placed', job: started })
+      planner.apply({ type: 'placed', job: started })
       active.push(started)
     }
   })

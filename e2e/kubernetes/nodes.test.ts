@@ -72,7 +72,7 @@ describe('several nodes', { skip }, () => {
       await running({ gpus: 1 })
       const third = await platform.submit('true', { cores: 1, memoryGb: 1, gpus: 1 })
       const told = await waitsFor(platform.jobs(), third, 'reservation')
-      assert.match(told.summary, /1 GPU are kept for it on node-1/)
+      assert.match(told.summary, /1 GPU are reserved for it on node-1/)
       await assert.rejects(
         platform.submit('true', { cores: 1, memoryGb: 1, gpus: 3 }),
         // The second, while the node of the test before is still remembered.

@@ -41,7 +41,7 @@ test('GPUs count, and so does their kind', async () => {
   await runs(second)
   const third = await submit({ gpus: 1 })
   const told = await waitsFor(ada, third, 'reservation')
-  assert.match(told.summary, /1 GPU are kept for it on /)
+  assert.match(told.summary, /1 GPU are reserved for it on /)
   const without = await submit({ cmd: 'true', args: [] })
   assert.equal((await platform.ended(without)).state, 'succeeded', 'who asks for none does not wait')
   await refused({ gpus: 1, gpuKind: 'h200' }, /gpuKind is h200, but there are GPUs of a100 only/)
@@ -113,7 +113,7 @@ for (const [kind, name] of [
       await ada.wait([second])
     }
     await set(kind, name, { queued: 2 })
-    await refused({ replicas: 3 }, /with 3 more there would be more than the 2 that may/)
+    await refused({ replicas: 3 }, /with 3 more they would exceed the limit of 2/)
     await set(kind, name, { running: 0 })
     await refused({}, /no job of .* may run/)
     await platform.admin('limit', 'clear', kind, name)

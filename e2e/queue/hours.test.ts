@@ -90,14 +90,17 @@ describe('off-peak hours that begin while the server runs', { skip: onlyInAll },
       JSON.stringify(told.sooner),
     )
     const limited = await waitsFor(platform.jobs(), large, 'limit')
-    assert.match(limited.summary, /0 of 1 core are held, and it asks for 3. Off-peak, from .*, 3 cores may be held/)
+    assert.match(
+      limited.summary,
+      /0 of 1 core are allocated, and it asks for 3. In off-peak hours, from .*, the limit is 3 cores/,
+    )
     assert.equal(limited.reason?.until, opening)
     const ofGroup = await waitsFor(platform.jobs(eve), hers, 'limit')
     assert.match(
       ofGroup.summary,
-      /the limit of its group, sky: 0 of 1 core are held, and it asks for 2. Off-peak, from/,
+      /the limit of its group, sky: 0 of 1 core are allocated, and it asks for 2. In off-peak hours, from/,
     )
-    assert.match(ofGroup.summary, /2 cores may be held/)
+    assert.match(ofGroup.summary, /the limit is 2 cores/)
     await waitsFor(platform.jobs(), asked, 'not-before|window')
     const part = await charged('sleep 1')
     assert.ok(Math.abs(part - 1) < 0.01, `others do not wait, and are charged in full: ${part}`)

@@ -74,13 +74,13 @@ export class ChangeReader {
     const { log, store, queue } = this.#dependencies
     await log.refresh()
     const number = log.head
-    queue.learnHolders(await store.holders())
+    queue.setHolders(await store.holders())
     const jobs = await store.notEnded()
     const attempts = await store.activeAttempts()
     const there = new Set(jobs.map((job) => job.id))
     for (const id of this.#applied.keys()) if (!there.has(id)) this.#end(id, 'cancelled', number)
     this.#upsert(jobs, () => number)
-    queue.learnAttempts(attempts.filter(({ jobId }) => there.has(jobId)))
+    queue.upsertAttempts(attempts.filter(({ jobId }) => there.has(jobId)))
     this.#pass(number)
   }
 
@@ -91,12 +91,11 @@ export class ChangeReader {
     return done
   }
 
-  /** Applies the loop's own steps, whose attempts it knows. */
-  applyOwn(taken: readonly TakenStep[]): void {
+  /** Notes the loop's own steps, which the queue has already. */
+  noteOwn(taken: readonly TakenStep[]): void {
     for (const { job, change } of taken) {
       this.#own.add(change)
-      if (isEnded(job.state)) this.#end(job.id, job.state, change)
-      else this.#upsert([job], () => change)
+      this.#note(job, change)
     }
   }
 
@@ -140,14 +139,14 @@ export class ChangeReader {
       for (const job of await store.tasks(id, first, last)) tasks.push({ job, number })
     const active = [...jobs, ...tasks.map(({ job }) => job)].filter(isActive).map((job) => job.id)
     const attempts = active.length === 0 ? [] : await store.attempts(active)
-    if (holders) queue.learnHolders(await store.holders())
+    if (holders) queue.setHolders(await store.holders())
 
     const numbers = new Map(tasks.map(({ job, number }) => [job.id, number]))
     for (const [id, number] of changed) numbers.set(id, number)
     const news = [...jobs, ...tasks.map(({ job }) => job)].filter(({ id }) => this.#isNews(id, numbers.get(id) ?? 0))
     const latest = new Map(news.map((job) => [job.id, job.attempt]))
     this.#upsert(news, (id) => numbers.get(id) ?? 0)
-    queue.learnAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
+    queue.upsertAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
     for (const [id, { state, number }] of ended) if (this.#isNews(id, number)) this.#end(id, state, number)
     if (news.length > 0) this.#dependencies.onJobs?.(news)
   }
@@ -157,19 +156,20 @@ export class ChangeReader {
   }
 
   #upsert(jobs: readonly StoredJob[], numberOf: (id: string) => number): void {
-    for (const { id, state } of jobs) {
-      this.#applied.set(id, numberOf(id))
-      if (isEnded(state)) this.#ended.push({ id, number: numberOf(id) })
-    }
-    this.#dependencies.queue.learn(jobs)
+    for (const job of jobs) this.#note(job, numberOf(job.id))
+    this.#dependencies.queue.upsertJobs(jobs)
   }
 
   #end(id: string, state: JobState, number: number): void {
     const { queue } = this.#dependencies
     const job = queue.jobCache.queuedJob(id) ?? queue.jobCache.activeJob(id)
+    this.#note({ id, state }, number)
+    if (job !== undefined) queue.upsertJobs([{ ...job, state }])
+  }
+
+  #note({ id, state }: Pick<StoredJob, 'id' | 'state'>, number: number): void {
     this.#applied.set(id, number)
-    this.#ended.push({ id, number })
-    if (job !== undefined) queue.learn([{ ...job, state }])
+    if (isEnded(state)) this.#ended.push({ id, number })
   }
 
   /** The cursor is at this number now. */

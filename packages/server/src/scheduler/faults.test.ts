@@ -11,7 +11,7 @@ import { attemptId } from '../job/job.ts'
 import type { Store } from '../store/store.ts'
 import { needsOf } from './cache/planned-job.ts'
 import { policyOf } from '../configuration/policy/policy-of.ts'
-import { anyFault, anyPlot, anySetting } from './testing/arbitrary-scenario.ts'
+import { anyFault, anyScenarioJob, anySettings } from './testing/arbitrary-scenario.ts'
 import { Scenario } from './testing/scenario.ts'
 import { chargedCores, decayed } from './rules/share.ts'
 
@@ -20,7 +20,7 @@ async function judge({ server, jobs, facts, clock }: Scenario): Promise<void> {
   const factsOf = (id: string, type: Fact['type']) =>
     facts.filter((fact) => fact.type === type && fact.spec.jobId === id)
   for (const id of jobs.keys()) {
-    const job = await server.kept.job(id)
+    const job = await server.database.job(id)
     assert.ok(job !== undefined, 'it was accepted, so it is there')
     assert.ok(isEnded(job.state) && job.cause !== undefined && job.cause.message !== '' && job.endedAt !== undefined)
     assert.ok(job.endedAt <= clock.now())
@@ -28,7 +28,7 @@ async function judge({ server, jobs, facts, clock }: Scenario): Promise<void> {
     assert.equal(job.state === 'cancelled', job.cause.code === 'cancelled')
     assert.ok(factsOf(id, 'started').length <= 1, 'it ran twice')
     assert.ok(factsOf(id, 'warned').length <= 1, 'it was warned twice')
-    const attempts = await server.kept.attempts([id])
+    const attempts = await server.database.attempts([id])
     assert.deepEqual(
       attempts.map((attempt) => attempt.id),
       job.attempt === 0 ? [] : [attemptId(id, 1)],
@@ -40,7 +40,7 @@ async function judge({ server, jobs, facts, clock }: Scenario): Promise<void> {
     else assert.equal(job.cause.code, job.stopReason)
   }
   assert.deepEqual(server.loop.queue.allocated(), { cores: 0, memoryGb: 0, gpus: 0 })
-  await judgeCharges(server.kept)
+  await judgeCharges(server.database)
 }
 
 /** Whatever happened, also on a node that vanished, is charged once: core-hours as they count when the last of them was charged. */
@@ -68,19 +68,19 @@ test('whatever is killed, stopped or lost: what was accepted ends, once, with it
   const folder = await mkdtemp(join(memory, 'sp-faults-'))
   let scenarios = 0
   try {
-    const plots = fc.array(anyPlot, { minLength: 1, maxLength: 12 })
+    const scenarioJobs = fc.array(anyScenarioJob, { minLength: 1, maxLength: 12 })
     const faults = fc.array(anyFault, { maxLength: 8 })
     await fc.assert(
-      fc.asyncProperty(anySetting, plots, faults, async (setting, jobs, wrongs) => {
-        const scenario = new Scenario(join(folder, String(scenarios++)), setting)
-        scenario.plan(jobs, wrongs)
+      fc.asyncProperty(anySettings, scenarioJobs, faults, async (settings, jobs, injected) => {
+        const scenario = new Scenario(join(folder, String(scenarios++)), settings)
+        scenario.plan(jobs, injected)
         try {
-          await scenario.live()
+          await scenario.run()
           await judge(scenario)
         } finally {
           await scenario.end()
         }
-        assert.deepEqual(scenario.wrongs, [])
+        assert.deepEqual(scenario.failures, [])
       }),
       { numRuns: 60 },
     )

@@ -90,7 +90,7 @@ test('what does not fit waits with a reason, and starts when there is room', asy
   const now = clock.now()
   assert.match(
     server.loop.queue.reason(third, now) ?? '',
-    /It is next: 1 core and 1 GiB of memory are kept for it on here/,
+    /It is next: 1 core and 1 GiB of memory are reserved for it on here/,
   )
   assert.match(server.loop.queue.reason(fourth, now) ?? '', /1 core and 1 GiB of memory/)
   assert.equal((await server.loop.why(fourth)).ahead?.jobs, 1)

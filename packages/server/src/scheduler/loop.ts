@@ -1,4 +1,4 @@
-import { isEnded, type QueueOverview, type Why } from '@science-platform/contract'
+import type { QueueOverview, Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
@@ -6,12 +6,13 @@ import { attemptId, type NewJob, type StoredJob } from '../job/job.ts'
 import type { ChangeLog } from '../store/change-log.ts'
 import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
 import { ChangeReader } from './change-reader.ts'
+import type { OptimisticSteps } from './planner/optimistic-steps.ts'
 import { Queue } from './queue.ts'
 import { rebuildIfLost } from './rebuild.ts'
 import { reconcile } from './reconcile.ts'
 import type { Policy } from '../configuration/policy/policy.ts'
 import type { Plan } from './cache/snapshot.ts'
-import { outcomesKept } from './forecast/start-forecasts.ts'
+import { outcomesRetained } from './forecast/start-forecasts.ts'
 import { Deadlines } from './deadlines.ts'
 import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
@@ -90,11 +91,11 @@ export class Loop {
     const { store, executor, changes } = this.#dependencies
     const { queue } = this
     await executor.open()
-    queue.learnNodes(await executor.nodes())
+    queue.setNodes(await executor.nodes())
     await rebuildIfLost(store, this.#dependencies.policy, this.#now())
-    queue.learnHistories(await store.runHistories())
-    queue.learnShares(await store.shares())
-    queue.learnStarts(await store.startForecasts(outcomesKept))
+    queue.setRunHistories(await store.runHistories())
+    queue.setShares(await store.shares())
+    queue.setStartOutcomes(await store.startForecasts(outcomesRetained))
     await this.#reader.load()
     this.#stopReading = changes.onChange(() => {
       if (this.#reader.hasNews()) this.wake()
@@ -231,7 +232,7 @@ export class Loop {
     this.#waiting = new Map(
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
-    queue.learnNodes(await executor.nodes())
+    queue.setNodes(await executor.nodes())
     await this.#reader.sync()
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
@@ -240,7 +241,8 @@ export class Loop {
     const begun = performance.now()
     const agreement = reconcile(jobCache.active(), observed, (job) => jobCache.attempt(job), now)
     // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
-    const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])].map((step) => queue.foresee(step, now))
+    const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
+    using applied = queue.applyOptimistically(steps, now)
     const plan = queue.plan(now)
     this.#thoughtMs = performance.now() - begun
     if (now >= this.#forecastAt) {
@@ -248,8 +250,8 @@ export class Loop {
       queue.forecastOne(now, Math.random)
     }
     this.#planAgainAt = plan.again
-    const all = [...steps, ...this.#placings(plan, now)]
-    const placed = all.length === 0 ? [] : (await this.#take(all)).filter((job) => job.state === 'starting')
+    applied.add(this.#placings(plan, now))
+    const placed = (await this.#take(applied)).filter((job) => job.state === 'starting')
     if (isDue) this.#dueAt = this.#firstDue(this.queue.jobCache.active())
 
     for (const id of agreement.forget) {
@@ -287,22 +289,14 @@ export class Loop {
     this.#underWay.set(what, done)
   }
 
-  /** Commits steps and applies them to the queue. */
-  async #take(steps: readonly JobStep[]): Promise<StoredJob[]> {
-    const { store } = this.#dependencies
-    let taken: StoredJob[] = []
-    try {
-      const outcomes = await store.step(steps)
-      this.#reader.applyOwn(outcomes)
-      taken = outcomes.map(({ job }) => job)
-    } finally {
-      // Those that were not taken, because the job had moved on or the disk is full, were foreseen in vain.
-      const ids = new Set(taken.map((job) => job.id))
-      const vain = steps.filter(({ jobId, charge }) => charge !== undefined && !ids.has(jobId))
-      if (vain.length > 0) this.queue.takeBack(vain, await store.shares())
-    }
-    const going = new Set(taken.filter((job) => !isEnded(job.state)).map((job) => job.id))
-    this.queue.learnAttempts(steps.flatMap(({ jobId, attempt }) => (attempt && going.has(jobId) ? [attempt] : [])))
+  /** Commits steps. */
+  async #take(applied: OptimisticSteps): Promise<StoredJob[]> {
+    const { steps } = applied
+    if (steps.length === 0) return []
+    const outcomes = await this.#dependencies.store.step(steps)
+    const taken = outcomes.map(({ job }) => job)
+    applied.commit(taken)
+    this.#reader.noteOwn(outcomes)
     this.#dueAt = Math.min(this.#dueAt, this.#firstDue(taken))
     for (const { id, state, attempt } of taken)
       this.#dependencies.log.debug({ jobId: id, attempt, state }, 'job changed state')
@@ -326,7 +320,8 @@ export class Loop {
         attempt: { ...this.queue.jobCache.attempt(job), endedAt, cause },
         events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
       }
-      await this.#take([this.queue.foresee(step, endedAt)])
+      using applied = this.queue.applyOptimistically([step], endedAt)
+      await this.#take(applied)
     }
   }
 
@@ -343,7 +338,6 @@ export class Loop {
         change: { attempt: number },
         attempt: { id: attemptId(id, number), jobId: id, number, node, placedAt: at },
         events: [{ jobId: id, at, type: 'Normal' as const, reason: 'Placed', message: `It starts on ${node}.` }],
-        ...this.queue.placing(job, at),
       }
     })
   }

@@ -3,7 +3,7 @@ import { beforeEach, test } from 'node:test'
 import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
-import type { JobStep, StoredHolder, StoredShare } from '../store/store.ts'
+import type { JobStep, StoredHolder } from '../store/store.ts'
 import { policyOf } from '../configuration/policy/policy-of.ts'
 import { Queue } from './queue.ts'
 import { type LimitsByHour, type OffPeak, weekdays } from '../configuration/policy/policy.ts'
@@ -23,14 +23,14 @@ const scores = { start: { inside: 8, early: 1, late: 1 }, run: { inside: 0, earl
 let queue: Queue
 beforeEach(() => {
   queue = new Queue(policyOf({ limits: { user: { queued: 5 }, group: {} } }), 0)
-  queue.learnNodes([here])
+  queue.setNodes([here])
 })
 
-/** The job as it is when it runs since an instant. */
+/** The job, running since an instant. */
 function running(job: StoredJob, placedAt: number): StoredJob {
   const active: StoredJob = { ...job, state: 'running', attempt: 1, startedAt: placedAt }
-  queue.learn([active])
-  queue.learnAttempts([{ id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt, startedAt: placedAt }])
+  queue.upsertJobs([active])
+  queue.upsertAttempts([{ id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt, startedAt: placedAt }])
   return active
 }
 const ending = (job: StoredJob, endedAt: number): JobStep => ({
@@ -50,6 +50,12 @@ const ending = (job: StoredJob, endedAt: number): JobStep => ({
     usage: { memoryPeakBytes: 1e9 },
   },
 })
+const placing = ({ id }: StoredJob): JobStep => ({ jobId: id, at: 1, from: 'queued', event: { type: 'placed' } })
+/** What the store is to keep with a step that starts a job. */
+function scoresOf(step: JobStep, now: number): Pick<JobStep, 'scores' | 'forecast'> {
+  const [{ scores: outcomes, forecast } = step] = queue.applyOptimistically([step], now).steps
+  return { ...(outcomes && { scores: outcomes }), ...(forecast && { forecast }) }
+}
 const refused = (jobs: readonly StoredJob[], field: string, message: RegExp, problem = 'never-fits') =>
   assert.throws(
     () => queue.admit(jobs),
@@ -62,10 +68,10 @@ const refused = (jobs: readonly StoredJob[], field: string, message: RegExp, pro
     },
   )
 const set = (limits: StoredHolder['limits'], kind: 'user' | 'group' = 'user', name = 'ada', setAt = 1): void => {
-  queue.learnHolders([{ kind, name, limits, setAt }])
+  queue.setHolders([{ kind, name, limits, setAt }])
 }
 
-test('what no node or limit could ever let start is refused, with what would do', () => {
+test('an infeasible job is refused, with what would do', () => {
   refused([someJob(asks(8))], 'memoryGb', /no node has 8 cores/)
   refused([someJob({ gpuKind: 'a100' })], 'gpuKind', /no GPU is asked for/, 'invalid-request')
   set({ cores: 2 })
@@ -84,7 +90,7 @@ test('a limit counts only at hours at which the job may start, and off-peak hour
   const night = { ...asks(4), when: 'off-peak' } as const
   const opened = (limits: LimitsByHour, offPeak?: OffPeak): void => {
     queue = new Queue(policyOf({ limits: { user: limits, group: {} }, ...(offPeak && { offPeak }) }), 0)
-    queue.learnNodes([here])
+    queue.setNodes([here])
   }
   opened({ cores: 8, offPeak: { cores: 2 } }, evenings)
   refused([someJob(night)], 'cores', /cores is 4, but ada may hold at most 2 cores at once off-peak/)
@@ -110,7 +116,7 @@ test('a queue is full with what waits and what is about to be stored, and has ro
     /3 jobs of ada wait already; with 3 more/,
     'queue-full',
   )
-  queue.learn(jobs)
+  queue.upsertJobs(jobs)
   entered()
   queue.admit([someJob(), someJob()])()
   for (const job of jobs) running(job, 1)
@@ -126,45 +132,35 @@ test('a queue is full with what waits and what is about to be stored, and has ro
 test('an ending makes room for a start in the same plan, and charges what was held', () => {
   const first = running(someJob(asks(4)), 0)
   const second = someJob(asks(4))
-  queue.learn([second])
+  queue.upsertJobs([second])
   assert.equal(queue.plan(hour).placements.length, 0)
-  const step = queue.foresee(ending(first, 2 * hour), 2 * hour)
+  const [step] = queue.applyOptimistically([ending(first, 2 * hour)], 2 * hour).steps
   assert.deepEqual(
     queue.plan(2 * hour).placements.map(({ job }) => job.id),
     [second.id],
   )
-  const charged = step.charge?.next(undefined)
+  const charged = step?.charge?.next(undefined)
   assert.deepEqual(charged, { user: 'ada', coreHours: 8, at: 2 * hour })
   const [holder] = queue.overview([{ kind: 'user', name: 'ada' }], 2 * hour, scores).holders
   assert.equal(holder?.coreHours, 8)
 })
 
-test('an ending that was foreseen and did not come about is taken back: nothing is over-committed or charged', () => {
-  const first = running(someJob(asks(4)), 0)
-  queue.learn([someJob(asks(4))])
-  const step = queue.foresee(ending(first, hour), hour)
-  const stored: StoredShare[] = [{ user: 'bob', coreHours: 1, at: 0 }]
-  queue.takeBack([step], stored)
-  assert.equal(queue.plan(hour).placements.length, 0)
-  const holders = queue.overview([{ kind: 'user', name: 'ada' }], hour, scores).holders
-  assert.equal(holders[0]?.coreHours, 0)
-})
-
-test('past runs become the estimate of jobs alike that wait, and are held against what was expected', () => {
+test('past runs become the estimate of waiting jobs with the fingerprint, and each run is scored', () => {
   const steps = [10, 20, 30, 25].map((seconds) => {
     const job = running(someJob({ cmd: ['reduce'] }), 0)
-    const step = queue.foresee(ending(job, seconds * 1000), seconds * 1000)
-    queue.learn([{ ...job, state: 'succeeded' }])
+    const applied = queue.applyOptimistically([ending(job, seconds * 1000)], seconds * 1000)
+    const [step] = applied.steps
+    applied.commit([{ ...job, state: 'succeeded' }])
     return step
   })
   assert.deepEqual(
-    steps.map((step) => step.scores?.map(({ what, outcome }) => `${what} ${outcome}`)),
+    steps.map((step) => step?.scores?.map(({ what, outcome }) => `${what} ${outcome}`)),
     [undefined, undefined, undefined, ['run inside']],
   )
   assert.equal(steps.at(-1)?.history?.runs.length, 4)
   running(someJob({ ...asks(4), owner: 'bob' }), 0)
   const job = someJob({ cmd: ['reduce'] })
-  queue.learn([job])
+  queue.upsertJobs([job])
   queue.plan(hour)
   const why = queue.why(job, hour, scores)
   assert.deepEqual(why.expectedRun, { seconds: { p10: 13, p50: 22.5, p90: 28.5 }, runs: 4, memoryPeakBytes: 1e9 })
@@ -172,26 +168,26 @@ test('past runs become the estimate of jobs alike that wait, and are held agains
   assert.ok(why.expectedStart)
 })
 
-test('what is told of a start is held against it when it comes', () => {
+test('the forecast of a start is scored when the job starts', () => {
   const blocking = running(someJob({ ...asks(4), timeSeconds: 600 }), 0)
   const job = someJob()
-  queue.learn([job])
+  queue.upsertJobs([job])
   queue.plan(0)
-  assert.deepEqual(queue.placing(job, 0), {}, 'nothing was told')
+  assert.deepEqual(scoresOf(placing(job), 0), {}, 'no forecast was given')
   const { expectedStart } = queue.why(job, 0, scores)
   assert.ok(expectedStart && Date.parse(expectedStart.p90) > 60_000, JSON.stringify(expectedStart))
-  queue.foresee(ending(blocking, 300_000), 300_000)
-  const { scores: outcomes, forecast } = queue.placing(job, 300_000)
+  queue.applyOptimistically([ending(blocking, 300_000)], 300_000)
+  const { scores: outcomes, forecast } = scoresOf(placing(job), 300_000)
   assert.deepEqual(outcomes, [{ what: 'start', outcome: 'inside', at: 300_000 }])
   assert.equal(forecast?.waited, 300)
 })
 
-test('why tells of others how many they are, and nothing else', () => {
+test('why counts other users’ jobs, and discloses nothing else of them', () => {
   running(someJob({ ...asks(4), owner: 'bob', name: 'secret-plan' }), 0)
   const theirs = someJob({ ...asks(2), owner: 'bob', name: 'secret-too', cmd: ['secret'] })
   const own = someJob({ ...asks(4), submittedAt: 5_000 })
-  queue.learn([theirs, own])
-  queue.learnShares([{ user: 'ada', coreHours: 1000, at: 0 }])
+  queue.upsertJobs([theirs, own])
+  queue.setShares([{ user: 'ada', coreHours: 1000, at: 0 }])
   queue.plan(hour)
   const why = queue.why(own, hour, scores)
   assert.deepEqual(why.ahead, { jobs: 1, cores: 2, memoryGb: 1, gpus: 0 })
@@ -199,22 +195,22 @@ test('why tells of others how many they are, and nothing else', () => {
   assert.equal(queue.reason(own, hour), why.summary)
 })
 
-test('what waits is counted by class, also what waits for its time', () => {
+test('waiting jobs are counted by class, also those with a start time', () => {
   running(someJob(asks(4)), 0)
   const [one, ...others] = [someJob(), someJob(), someJob({ after: hour }), someJob(asks(4, 17)), someJob(asks(16))]
-  queue.learn([one ?? assert.fail(), ...others])
+  queue.upsertJobs([one ?? assert.fail(), ...others])
   const waiting = () => queue.overview([], 0, scores).waiting
   assert.deepEqual(waiting(), { small: 3, normal: 1, large: 1 })
-  queue.learn([{ ...(one ?? assert.fail()), state: 'cancelled' }])
+  queue.upsertJobs([{ ...(one ?? assert.fail()), state: 'cancelled' }])
   assert.deepEqual(waiting(), { small: 2, normal: 1, large: 1 })
 })
 
-test('what is free is told of the nodes where most is, since a job must fit in one', () => {
+test('the overview has the largest free capacity of single nodes, since a job must fit in one', () => {
   const free = () => queue.overview([], 0, scores).largestFree
   assert.deepEqual(free(), [{ cores: 4, memoryGb: 16, gpus: 0 }])
   running(someJob(asks(4)), 0)
   assert.deepEqual(free(), [{ cores: 0, memoryGb: 15, gpus: 0 }], 'memory alone')
-  queue.learnNodes([
+  queue.setNodes([
     here,
     { ...here, name: 'more', cores: 2, memoryGb: 15 },
     { ...here, name: 'less', cores: 1, memoryGb: 8 },
@@ -224,46 +220,46 @@ test('what is free is told of the nodes where most is, since a job must fit in o
     { cores: 2, memoryGb: 15, gpus: 0 },
     { cores: 1, memoryGb: 32, gpus: 2 },
   ])
-  queue.learnNodes([])
+  queue.setNodes([])
   assert.deepEqual(free(), [])
 })
 
-test('limits that change count for the next plan; what is cleared is as for all', () => {
+test('changed limits apply to the next plan; a quota holder without settings has the policy’s', () => {
   const jobs = Array.from({ length: 3 }, () => someJob(asks(1)))
-  queue.learn(jobs)
+  queue.upsertJobs(jobs)
   set({ running: 1 })
   assert.equal(queue.plan(0).placements.length, 1)
   set({ running: 2 }, 'user', 'ada', 2)
   assert.equal(queue.plan(0).placements.length, 2)
-  queue.learnHolders([])
+  queue.setHolders([])
   assert.equal(queue.plan(0).placements.length, 3)
 })
 
-test('a node that is away takes its room with it, and gives it back', () => {
-  queue.learn([someJob(asks(1))])
-  queue.learnNodes([])
+test('a node that vanishes takes its capacity with it, and brings it back', () => {
+  queue.upsertJobs([someJob(asks(1))])
+  queue.setNodes([])
   assert.match(queue.reason([...queue.jobCache.queued()][0] ?? assert.fail(), 0) ?? '', /none is there now/)
   assert.equal(queue.plan(0).placements.length, 0)
-  queue.learnNodes([{ ...here, cores: 1 }])
+  queue.setNodes([{ ...here, cores: 1 }])
   assert.equal(queue.plan(0).placements.length, 1)
 })
 
-test('where nodes queue what they are given, starts are foretold by what they run at once, and scored when jobs run', () => {
+test('on nodes that queue jobs themselves, forecasts go by what they run at once, and are scored when jobs run', () => {
   queue = new Queue(policyOf({ limits: { user: {}, group: {} } }), 0)
-  queue.learnNodes([{ ...here, cores: 40, memoryGb: 160, largestJob: { cores: 4, memoryGb: 16, gpus: 0 } }])
+  queue.setNodes([{ ...here, cores: 40, memoryGb: 160, largestJob: { cores: 4, memoryGb: 16, gpus: 0 } }])
   const [first, second] = [someJob({ ...asks(4), timeSeconds: 3600 }), someJob({ ...asks(4), timeSeconds: 3600 })]
-  queue.learn([first, second])
+  queue.upsertJobs([first, second])
   assert.equal(queue.plan(0).placements.length, 2, 'both are handed over')
   running(first, 0)
   const handedOver: StoredJob = { ...second, state: 'starting', attempt: 1 }
-  queue.learn([handedOver])
-  queue.learnAttempts([{ id: `${second.id}-1`, jobId: second.id, number: 1, node: 'here', placedAt: 0 }])
+  queue.upsertJobs([handedOver])
+  queue.upsertAttempts([{ id: `${second.id}-1`, jobId: second.id, number: 1, node: 'here', placedAt: 0 }])
   const { expectedStart } = queue.why(handedOver, 1000, scores)
   const median = Date.parse(expectedStart?.p50 ?? '')
   assert.ok(median > 1000 && median <= hour, `${expectedStart?.p50} is when the first is expected to end`)
-  assert.deepEqual(queue.placing(second, 1000), {}, 'it is handed over, not started')
+  assert.deepEqual(scoresOf(placing(second), 1000), {}, 'it is handed over, not started')
   const step: JobStep = { jobId: second.id, at: 1, from: 'starting', event: { type: 'started' } }
-  assert.equal(queue.foresee(step, median).scores?.[0]?.outcome, 'inside')
+  assert.equal(scoresOf(step, median).scores?.[0]?.outcome, 'inside')
 })
 
 const officeHours = policyOf({
@@ -272,18 +268,18 @@ const officeHours = policyOf({
 })
 const noon = Date.UTC(2026, 10, 23, 12)
 const starts = ({ expectedStart }: ReturnType<Queue['why']>): readonly number[] =>
-  Object.values(expectedStart ?? assert.fail('no start is told')).map(Date.parse)
+  Object.values(expectedStart ?? assert.fail('no start is expected')).map(Date.parse)
 
-test('of a job that waits for off-peak hours it is told who is before it, and nothing that would be before they begin', () => {
+test('of a job that waits for off-peak hours, why counts the jobs ahead in those hours, and the forecast begins with them', () => {
   queue = new Queue(officeHours, noon)
-  queue.learnNodes([here])
+  queue.setNodes([here])
   const before = Array.from({ length: 24 }, () =>
     someJob({ owner: 'bob', when: 'off-peak', submittedAt: noon - 9 * hour }),
   )
   const own = someJob({ when: 'off-peak', submittedAt: noon })
-  // By day nothing of the night is in its way.
+  // By day off-peak jobs are not ahead of it.
   const byDay = someJob({ owner: 'eve', ...asks(4, 17), submittedAt: noon })
-  queue.learn([...before, own, byDay])
+  queue.upsertJobs([...before, own, byDay])
   queue.plan(noon)
   assert.equal(queue.why(own, noon, scores).ahead?.jobs, 24)
   assert.equal(queue.why(before[23] ?? assert.fail(), noon, scores).ahead?.jobs, 23)
@@ -293,13 +289,13 @@ test('of a job that waits for off-peak hours it is told who is before it, and no
   assert.ok(p90 < noon + 11 * hour, `${new Date(p90).toISOString()}`)
 })
 
-test('of a job with --after its place and its start are told as if that had come, and no start before it', () => {
+test('of a job with --after, why answers as if that had come, and the forecast begins with it', () => {
   queue = new Queue(officeHours, noon)
-  queue.learnNodes([here])
+  queue.setNodes([here])
   running(someJob({ ...asks(4), owner: 'bob', timeSeconds: 2 * 3600 }), noon)
   const waiting = someJob({ ...asks(1), owner: 'bob', submittedAt: noon - 9 * hour })
   const later = someJob({ after: noon + hour, submittedAt: noon, by: noon + 40 * hour })
-  queue.learn([waiting, later])
+  queue.upsertJobs([waiting, later])
   queue.plan(noon)
   const why = queue.why(later, noon, scores)
   assert.equal(why.ahead?.jobs, 1)
@@ -315,12 +311,12 @@ test('of a job with --after its place and its start are told as if that had come
 
 test('a start is scored from when it could begin', () => {
   queue = new Queue(officeHours, noon)
-  queue.learnNodes([here])
+  queue.setNodes([here])
   const night = someJob({ when: 'off-peak', submittedAt: noon })
-  queue.learn([night])
+  queue.upsertJobs([night])
   queue.plan(noon)
   queue.why(night, noon, scores)
-  const { scores: outcomes, forecast } = queue.placing(night, noon + 6 * hour)
+  const { scores: outcomes, forecast } = scoresOf(placing(night), noon + 6 * hour)
   assert.equal(outcomes?.[0]?.outcome, 'inside')
   assert.equal(forecast?.waited, 0)
 })

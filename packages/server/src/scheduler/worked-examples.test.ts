@@ -5,23 +5,23 @@ import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredJob } from '../job/job.ts'
 import { contextOf, resourcesFor } from '../job/resources.ts'
 import { someJob } from '../store/store-contract.ts'
-import { requirePossible } from './rules/admission.ts'
+import { requireFeasible } from './rules/admission.ts'
 import { OffPeakHours } from '../configuration/policy/off-peak.ts'
 import { queuedJobOf } from './cache/planned-job.ts'
 import { Planner } from './planner/planner.ts'
 import { policyOf } from '../configuration/policy/policy-of.ts'
 import { RunHistories } from './cache/run-histories.ts'
-import { type Holder, type Policy, weekdays } from '../configuration/policy/policy.ts'
+import { type QuotaSettings, type Policy, weekdays } from '../configuration/policy/policy.ts'
 import { type ActiveJob, emptySnapshot, type PlanNode } from './cache/snapshot.ts'
 
 const hour = 3_600_000
 const now = Date.parse('2026-11-23T12:00Z')
-/** What a job may run that asks for no `--time`. */
+/** The time limit of a job without `--time`. */
 const longestSeconds = 1_209_600
 
 const page = await readFile(new URL('../../../../docs/queue.md', import.meta.url), 'utf8')
-const chapter = /^## Foretell it\n([^]*?)(?=^## )/m.exec(page)?.[1] ?? ''
-/** A bold beginning, the words about the machines, and a table. */
+const chapter = /^## Predict it\n([^]*?)(?=^## )/m.exec(page)?.[1] ?? ''
+/** A bold title, sentences about the machines, and a table. */
 const examples = [...chapter.matchAll(/^\*\*(.*?)\*\*([^|]*)\n\n((?:\|.*\n)+)/gm)]
 
 /** The cells of a table's lines by the titles of their columns. */
@@ -53,6 +53,8 @@ const activeIn = (text: string): ActiveJob[] =>
     ...text.matchAll(/(\w+) runs (\d+) cores and (\d+) GiB(?: on (\w+))?(?: in the name of (\w+))? for (\d+) h more/g),
   ].map(([, user = '', cores, memoryGb, node = 'machine', group, hours], i) => ({
     id: `running ${i}`,
+    seq: i - 1000,
+    submittedAt: now,
     user,
     ...(group === undefined ? {} : { group }),
     needs: { cores: Number(cores), memoryGb: Number(memoryGb), gpus: 0 },
@@ -74,7 +76,7 @@ function policyIn(text: string): Policy {
   })
 }
 
-const groupsIn = (text: string): Map<string, Holder> =>
+const groupsIn = (text: string): Map<string, QuotaSettings> =>
   new Map(
     [...text.matchAll(/The group (\w+) may hold (\d+) cores/g)].map(([, name = '', cores]) => [
       name,
@@ -82,7 +84,7 @@ const groupsIn = (text: string): Map<string, Holder> =>
     ]),
   )
 
-/** The job of a line, as it is stored when it was submitted. */
+/** The job of a line, as the store has it after its submission. */
 function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly PlanNode[]): StoredJob {
   const cell = (title: string): string => row.get(title) ?? ''
   const amount = (title: string): number | undefined => (cell(title) === '' ? undefined : Number(cell(title)))
@@ -104,11 +106,11 @@ function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly Pl
   })
 }
 
-/** What is known of past runs like a job. */
+/** What past runs with the job's fingerprint say. */
 function expectationOf(row: ReadonlyMap<string, string>, job: StoredJob) {
   const histories = new RunHistories()
   const runs = (row.get('past runs') ?? '').split(', ').filter(Boolean)
-  for (const run of runs) histories.learn(job, { endedAt: now, seconds: Number.parseFloat(run) * 3600 })
+  for (const run of runs) histories.add(job, { endedAt: now, seconds: Number.parseFloat(run) * 3600 })
   return histories.expectation(job)
 }
 
@@ -117,18 +119,18 @@ describe('the examples of docs/queue.md', () => {
     assert.equal(examples.length, 10)
   })
 
-  for (const [, title = '', words = '', table = ''] of examples) {
+  for (const [, title = '', sentences = '', table = ''] of examples) {
     it(title, () => {
-      const text = words.replaceAll(/\s+/g, ' ')
+      const text = sentences.replaceAll(/\s+/g, ' ')
       const [nodes, policy, groups] = [nodesIn(text), policyIn(text), groupsIn(text)]
       const offPeak = policy.offPeak && new OffPeakHours(policy.offPeak)
-      const setFor = ({ name }: { readonly name: string }): Holder | undefined => groups.get(name)
+      const settingsOf = ({ name }: { readonly name: string }): QuotaSettings | undefined => groups.get(name)
       const rows = rowsOf(table)
-      const told = rows.map((row) => ({ points: row.get('points'), happens: row.get('what happens') ?? '' }))
+      const expected = rows.map((row) => ({ points: row.get('points'), happens: row.get('what happens') ?? '' }))
       const jobs = rows.map((row, seq) => jobOf(row, seq, nodes))
       const isRefused = (job: StoredJob): boolean => {
         try {
-          requirePossible(job, { nodes, policy, offPeak, setFor })
+          requireFeasible(job, { nodes, policy, offPeak, settingsOf })
           return false
         } catch (error) {
           assert.ok(error instanceof InvalidRequest)
@@ -153,18 +155,18 @@ describe('the examples of docs/queue.md', () => {
       const points = jobs.map(({ id }) => planner.priorityOf(id, now)?.total)
       assert.deepEqual(
         points.map((each) => (each === undefined ? '' : String(Math.round(each)))),
-        told.map((each) => each.points),
+        expected.map((each) => each.points),
       )
       planner.plan(now)
       const outcomes = jobs.map(({ id }, i) => {
         const reason = planner.reasonOf(id, now)
         if (reason === undefined) return 'refused'
         if (reason.kind !== 'placed') return reason.kind
-        return told[i]?.happens.includes(' on ') === true ? `starts on ${reason.node}` : 'starts'
+        return expected[i]?.happens.includes(' on ') === true ? `starts on ${reason.node}` : 'starts'
       })
       assert.deepEqual(
         outcomes,
-        told.map(({ happens }) => happens),
+        expected.map(({ happens }) => happens),
       )
     })
   }

@@ -3,12 +3,12 @@ import { type OffPeak, type Policy, type Weekday, weekdays } from './policy.ts'
 import { countBefore } from '../../lib/sorted.ts'
 
 const dayMs = 86_400_000
-/** Nothing of the platform is older; hours are counted from here. */
+/** Off-peak time is summed from here: no job is older. */
 const firstDay = Temporal.PlainDate.from('2025-01-01')
 const firstInstant = firstDay.toZonedDateTime('UTC').epochMilliseconds
-/** A clock that is further off than this is not believed: those hours are not off-peak. */
+/** Later instants come from a wrong clock: they are not off-peak. */
 const lastInstant = firstInstant + 60 * 365 * dayMs
-/** Longer than any window is shut. */
+/** No window is closed for longer. */
 const searchDays = 16
 
 interface Stretch {
@@ -31,7 +31,7 @@ export class OffPeakHours {
   readonly #weekend: readonly Weekday[]
   readonly #from: Temporal.PlainTime
   readonly #to: Temporal.PlainTime
-  /** In order, apart from each other, complete for windows that begin before `#next`. */
+  /** In order, disjoint, complete for windows that begin before `#next`. */
   readonly #stretches: Stretch[] = []
   #next = firstDay
   #complete = firstInstant
@@ -47,7 +47,7 @@ export class OffPeakHours {
     zone(rule.timezone)
   }
 
-  /** Whose clock they follow. */
+  /** The IANA name of their zone. */
   get timezone(): string {
     return this.#rule.timezone
   }
@@ -74,9 +74,9 @@ export class OffPeakHours {
     return next?.from
   }
 
-  /** Whether it is off-peak, at all times: at some it is and at others not, or it always is, or never. */
+  /** The values that {@link isOpen} takes over time: both, or one where the hours are always or never open. */
   get times(): readonly boolean[] {
-    // One week is like another, whatever the clock says.
+    // Any week will do.
     const anyTime = firstInstant + 7 * dayMs
     return this.nextEdge(anyTime) === undefined ? [this.isOpen(anyTime)] : [false, true]
   }

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { couldEverFit, couldNeverStart } from '../../scheduler/rules/feasibility.ts'
+import { fitsSomeNode, infeasibleLimit } from '../../scheduler/rules/feasibility.ts'
 import { InvalidPolicy } from './invalid-policy.ts'
-import { classOf, runTimeStep } from '../../scheduler/cache/lane.ts'
-import { defaultPolicy, policyOf, requireHolder } from './policy-of.ts'
+import { runTimeStep } from '../../scheduler/cache/lane.ts'
+import { classOf } from '../../scheduler/rules/job-class.ts'
+import { defaultPolicy, policyOf, requireQuotaSettings } from './policy-of.ts'
 import type { LimitsByHour } from './policy.ts'
 
 const refused = (act: () => unknown, message: RegExp) =>
@@ -11,7 +12,7 @@ const refused = (act: () => unknown, message: RegExp) =>
 
 test('what is left out has its default', () => {
   assert.deepEqual(policyOf({}), defaultPolicy)
-  assert.equal(policyOf({ points: { deadline: 0 } }).points.userShare, 12)
+  assert.equal(policyOf({ points: { groupShare: 0 } }).points.userShare, 12)
 })
 
 test('numbers that make no sense are refused with their key and what would do', () => {
@@ -25,8 +26,8 @@ test('numbers that make no sense are refused with their key and what would do', 
   refused(() => policyOf({ points: { groupShare: Number.NaN } }), /^points.groupShare: it is NaN/)
   refused(() => policyOf({ backfill: { safety: 0.5 } }), /^backfill.safety: it is 0.5. Use a number from 1/)
   refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: what is small reaches/)
-  refused(() => requireHolder('ada', { weight: -2 }), /^ada.weight: it is -2/)
-  refused(() => requireHolder('ada', { limits: { gpus: 1e12 } }), /^ada.gpus/)
+  refused(() => requireQuotaSettings('ada', { weight: -2 }), /^ada.weight: it is -2/)
+  refused(() => requireQuotaSettings('ada', { limits: { gpus: 1e12 } }), /^ada.gpus/)
   assert.doesNotThrow(() => policyOf({ limits: { user: { cores: 0, running: 0 } } }))
 })
 
@@ -51,20 +52,20 @@ test('what no node could hold, and what no limit would ever let start, is known 
     { name: 'a', cores: 16, memoryGb: 64, gpus: 0 },
     { name: 'b', cores: 4, memoryGb: 256, gpus: 2, gpuKind: 'a100' },
   ]
-  assert.equal(couldEverFit({ cores: 16, memoryGb: 64, gpus: 0 }, nodes), true)
-  assert.equal(couldEverFit({ cores: 16, memoryGb: 65, gpus: 0 }, nodes), false, 'no node has both')
-  assert.equal(couldEverFit({ cores: 1, memoryGb: 1, gpus: 1, gpuKind: 'h200' }, nodes), false)
-  assert.equal(couldEverFit({ cores: 1, memoryGb: 1, gpus: 2 }, nodes), true)
+  assert.equal(fitsSomeNode({ cores: 16, memoryGb: 64, gpus: 0 }, nodes), true)
+  assert.equal(fitsSomeNode({ cores: 16, memoryGb: 65, gpus: 0 }, nodes), false, 'no node has both')
+  assert.equal(fitsSomeNode({ cores: 1, memoryGb: 1, gpus: 1, gpuKind: 'h200' }, nodes), false)
+  assert.equal(fitsSomeNode({ cores: 1, memoryGb: 1, gpus: 2 }, nodes), true)
   const asks = { cores: 32, memoryGb: 4, gpus: 0 }
   const ada = { holder: 'user', name: 'ada' } as const
   const [always, offPeak, both] = [[false], [true], [false, true]]
-  assert.equal(couldNeverStart(asks, ada, { cores: 16 }, both)?.on, 'cores')
-  assert.equal(couldNeverStart(asks, { ...ada, set: { limits: { running: 0 } } }, {}, both)?.on, 'running')
-  assert.equal(couldNeverStart(asks, ada, { gpus: 0 }, both), undefined)
+  assert.equal(infeasibleLimit(asks, ada, { cores: 16 }, both)?.on, 'cores')
+  assert.equal(infeasibleLimit(asks, { ...ada, settings: { limits: { running: 0 } } }, {}, both)?.on, 'running')
+  assert.equal(infeasibleLimit(asks, ada, { gpus: 0 }, both), undefined)
   const moreThen = { cores: 16, offPeak: { cores: 32 } }
   const lessThen = { cores: 32, offPeak: { cores: 16 } }
   const hits = (limits: LimitsByHour) =>
-    [always, offPeak, both].map((times) => couldNeverStart(asks, ada, limits, times)?.limit)
+    [always, offPeak, both].map((times) => infeasibleLimit(asks, ada, limits, times)?.limit)
   assert.deepEqual(hits(moreThen), [16, undefined, undefined])
   assert.deepEqual(hits(lessThen), [undefined, 16, undefined])
 })

@@ -1,11 +1,11 @@
 import { InvalidPolicy } from './invalid-policy.ts'
 import { OffPeakHours } from './off-peak.ts'
-import type { Holder, Limits, LimitsByHour, Policy } from './policy.ts'
+import type { QuotaSettings, Limits, LimitsByHour, Policy } from './policy.ts'
 
-/** The rules where nothing is configured. */
+/** The default rules. */
 export const defaultPolicy: Policy = {
   classes: { small: { cores: 4, memoryGb: 16 }, large: { cores: 16, memoryGb: 64 } },
-  points: { class: { small: 12, normal: 6, large: 0 }, groupShare: 12, userShare: 12, deadline: 6 },
+  points: { class: { small: 12, normal: 6, large: 0 }, groupShare: 12, userShare: 12 },
   halfLifeHours: 168,
   charge: { memoryGbPerCore: 4, coresPerGpu: 16 },
   offPeakCharge: 0.5,
@@ -13,18 +13,20 @@ export const defaultPolicy: Policy = {
   limits: { user: {}, group: {} },
 }
 
-/** What may be configured: parts of the rules; what is left out keeps its default. */
+/** Configured parts of the rules; what is left out keeps its default. */
 export type PartialPolicy = { readonly [K in keyof Policy]?: Policy[K] extends object ? Parts<Policy[K]> : Policy[K] }
 type Parts<T> = { readonly [K in keyof T]?: T[K] }
 
 /**
  * The rules with defaults filled in.
- * @throws {InvalidPolicy} where one is zero, negative, not a number or absurd.
+ * @throws {InvalidPolicy} where a value is outside its range.
  */
 export function policyOf(given: PartialPolicy): Policy {
+  // `points.deadline` of older configurations is accepted and has no effect (docs/decisions/0006).
+  const { class: classPoints, groupShare, userShare } = { ...defaultPolicy.points, ...given.points }
   const policy: Policy = {
     classes: { ...defaultPolicy.classes, ...given.classes },
-    points: { ...defaultPolicy.points, ...given.points },
+    points: { class: classPoints, groupShare, userShare },
     halfLifeHours: given.halfLifeHours ?? defaultPolicy.halfLifeHours,
     charge: { ...defaultPolicy.charge, ...given.charge },
     offPeakCharge: given.offPeakCharge ?? defaultPolicy.offPeakCharge,
@@ -38,18 +40,16 @@ export function policyOf(given: PartialPolicy): Policy {
   }
   const { small, large } = policy.classes
   if (small.cores >= large.cores || small.memoryGb >= large.memoryGb)
-    throw new InvalidPolicy('classes', 'what is small reaches to what is large', 'Let small end below large.')
-  const { class: classPoints, ...otherPoints } = policy.points
-  for (const [name, value] of [
-    ...Object.entries(classPoints).map(([n, v]) => [`class.${n}`, v] as const),
-    ...Object.entries(otherPoints),
-  ])
-    within(`points.${name}`, value, { least: 0, most: 8760 })
+    throw new InvalidPolicy('classes', 'a small job may be as large as a large one', 'Let small end below large.')
+  for (const [name, value] of Object.entries(classPoints))
+    within(`points.class.${name}`, value, { least: 0, most: 8760 })
+  within('points.groupShare', groupShare, { least: 0, most: 8760 })
+  within('points.userShare', userShare, { least: 0, most: 8760 })
   within(
     'halfLifeHours',
     policy.halfLifeHours,
     { least: 0.001, most: 87_600 },
-    'A short one, 1 for example, forgets fast.',
+    'With a short one, 1 for example, usage counts little soon.',
   )
   within('charge.memoryGbPerCore', policy.charge.memoryGbPerCore, { least: 0.001, most: 1e6 })
   within('charge.coresPerGpu', policy.charge.coresPerGpu, { least: 0, most: 1e4 })
@@ -63,8 +63,8 @@ export function policyOf(given: PartialPolicy): Policy {
   return policy
 }
 
-/** @throws {InvalidPolicy} where what is set for a user or group makes no sense. */
-export function requireHolder(name: string, { weight, limits }: Holder): void {
+/** @throws {InvalidPolicy} where a setting of a quota holder is outside its range. */
+export function requireQuotaSettings(name: string, { weight, limits }: QuotaSettings): void {
   if (weight !== undefined) within(`${name}.weight`, weight, { least: 0, most: 1e6 })
   if (limits !== undefined) requireLimits(name, limits)
 }

@@ -1,23 +1,23 @@
-/** What may be held at once. Left out: no limit. Zero: none at all. */
+/** The most that may be allocated at once. Left out: no limit. Zero: none at all. */
 export interface Limits {
   readonly cores?: number
   readonly memoryGb?: number
   readonly gpus?: number
-  /** Jobs that hold capacity. */
+  /** Jobs with an allocation. */
   readonly running?: number
-  /** Jobs that wait. Kept at submission; the planner does not look at it. */
+  /** Jobs that wait. Applies at submission; the planner does not read it. */
   readonly queued?: number
 }
 
-/** Limits by the hour. */
+/** Limits by hour. */
 export interface LimitsByHour extends Limits {
-  /** What replaces them in off-peak hours, value by value; what is left out stays. */
+  /** Replaces them in off-peak hours, value by value; a value that is left out stays. */
   readonly offPeak?: Limits
 }
 
-/** What is set for one user or group; what is left out is as the policy says for all. */
-export interface Holder {
-  /** Its part compared with others'. Default 1. Zero: no points for its share. */
+/** The settings of one quota holder; what is left out is as the policy says for all. */
+export interface QuotaSettings {
+  /** Its part of the platform relative to others. Default 1. Zero: no points for its share. */
   readonly weight?: number
   /** Replaces the policy's limits, value by value. */
   readonly limits?: LimitsByHour
@@ -27,9 +27,9 @@ export interface Holder {
 export type Weekday = (typeof weekdays)[number]
 export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 
-/** Hours in which other rules hold, by the clock of a time zone. */
+/** Hours with other rules, by the clock of a time zone. */
 export interface OffPeak {
-  /** Days on whose evening it begins. */
+  /** Days on which the window begins. */
   readonly days: readonly Weekday[]
   /** `HH:MM` */
   readonly from: string
@@ -44,7 +44,7 @@ export interface OffPeak {
   readonly timezone: string
 }
 
-/** The rules, as configured. `policyOf` (policy.ts) fills in defaults and refuses nonsense. */
+/** The rules, as configured. `policyOf` (policy-of.ts) fills in defaults and refuses invalid values. */
 export interface Policy {
   /** Small: no more of anything than this. Large: at least this of anything. GPUs make no class. */
   readonly classes: {
@@ -59,22 +59,20 @@ export interface Policy {
     readonly groupShare: number
     /** Default 12. */
     readonly userShare: number
-    /** For a job with `by`, growing over the last day before it must start. Default 6. */
-    readonly deadline: number
   }
-  /** What was used counts half after this many hours. Default 168. */
+  /** Usage counts half after this many hours. Default 168. */
   readonly halfLifeHours: number
-  /** What memory and GPUs are worth in cores; a job is charged for the dearest of its three. Default 4 GiB, 16 cores. */
+  /** Memory and GPUs in cores; a job is charged for the most of the three. Default 4 GiB a core, 16 cores a GPU. */
   readonly charge: { readonly memoryGbPerCore: number; readonly coresPerGpu: number }
-  /** What an off-peak hour is charged, as a part of another. Default 0.5. */
+  /** The charge of an off-peak hour as a part of another hour's. Default 0.5. */
   readonly offPeakCharge: number
   readonly offPeak?: OffPeak
   readonly backfill: {
-    /** How many of the first jobs that lack capacity have some kept for them. Default 4. */
+    /** How many of the first jobs that lack capacity get a reservation. Default 4. */
     readonly reservations: number
-    /** Estimates are multiplied with this before they are trusted. Default 1.5. */
+    /** Backfill multiplies estimates by this. Default 1.5. */
     readonly safety: number
-    /** A job whose estimate was wrong delays a reservation by this many seconds at most. Default 14,400. */
+    /** A job with a wrong estimate delays a reservation by this many seconds at most. Default 14,400. */
     readonly maxDelaySeconds: number
   }
   readonly limits: { readonly user: LimitsByHour; readonly group: LimitsByHour }

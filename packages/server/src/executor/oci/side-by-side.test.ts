@@ -22,7 +22,9 @@ describe('many attempts side by side', { skip: whyNoContainers() ?? false }, () 
     await tested.reopen({
       images: {
         prepare: (reference, options) =>
-          printReference(reference) === printReference(stuckImage) ? unstick.promise : images.prepare(reference, options),
+          printReference(reference) === printReference(stuckImage)
+            ? unstick.promise
+            : images.prepare(reference, options),
       },
     })
     runner = new AttemptRunner(tested.executor, { image: busyboxReference, account: ada }, 'beside')

@@ -73,10 +73,7 @@ describe('/api/v1/limits', () => {
     const full = await submit('two')
     assert.equal(full.statusCode, 429)
     assert.equal(full.headers['retry-after'], '60')
-    assert.match(
-      problem(full).detail,
-      /2 jobs of ada wait already; with 2 more there would be more than the 2 that may/,
-    )
+    assert.match(problem(full).detail, /2 jobs of ada wait already; with 2 more they would exceed the limit of 2/)
     const wire = await t.as('ada', { method: 'POST', url: '/skaha/v1/session?name=a&image=localhost/test:1' })
     assert.equal(wire.statusCode, 429)
     assert.match(wire.body, /^2 jobs of ada wait already.*Submit again when some have started\.\n$/)
@@ -103,7 +100,10 @@ describe('/api/v1/queue and why', () => {
     const why = (await t.as('bob', { url: `/api/v1/jobs/${id}/why` })).json<Why>()
     assert.deepEqual(why.reason, { kind: 'not-before', until: '2026-11-23T09:00:00.000Z' })
     const events = await t.as('bob', { url: `/skaha/v1/session/${id}?view=events` })
-    assert.match(events.body, /Waiting +It was asked not to start before 2026-11-23 09:00 UTC\./)
+    assert.match(
+      events.body,
+      /Waiting +It was submitted with a start time: it does not start before 2026-11-23 09:00 UTC\./,
+    )
     await t.run(id)
     const running = (await t.as('bob', { url: `/api/v1/jobs/${id}/why` })).json<Why>()
     assert.match(running.summary, /It does not wait: it runs, and may until/)

@@ -169,7 +169,7 @@ export async function testApp(
   const cluster = new SimulatedCluster({ clock: attemptClock, nodes, behaviourOf: () => ({ command: [forever] }) })
   const executor = createSimulatedExecutor(cluster)
   const queue = new Queue(testConfig.policy, clock.now)
-  queue.learnNodes(nodes)
+  queue.setNodes(nodes)
   const logged: Record<string, unknown>[] = []
   const seal = await openSeal(join(folder, 'seal.key'))
   const logins = registryLogins(store, seal, testConfig.images)

@@ -1,32 +1,32 @@
-import { expectedEnd, type Holding } from './node-state.ts'
+import { type Allocation, expectedEnd } from './node-state.ts'
 import type { Size } from '../rules/size.ts'
 import { countBefore } from '../../lib/sorted.ts'
 
-/** When something that is held is expected to be free, and how much. */
+/** When an allocation is expected to be free, and its size. */
 interface End {
   readonly at: number
   readonly size: Size
-  readonly holding: Holding
+  readonly allocation: Allocation
 }
 
-/** What somebody holds, by when it is expected to end. In order from the first time it is asked: few are ever at a limit. */
+/** The allocations of a quota holder by expected end. Sorted from the first query on: few quota holders are ever at a limit. */
 export class ExpectedEnds {
-  readonly #holdings = new Set<Holding>()
-  /** In order, as of `#asOf`. */
+  readonly #allocations = new Set<Allocation>()
+  /** Sorted, as of `#asOf`. */
   #ends: End[] | undefined
-  readonly #endOf = new Map<Holding, End>()
+  readonly #endOf = new Map<Allocation, End>()
   #asOf = -Infinity
 
-  add(holding: Holding): void {
-    this.#holdings.add(holding)
-    if (this.#ends !== undefined) this.#insert(this.#ends, holding)
+  add(allocation: Allocation): void {
+    this.#allocations.add(allocation)
+    if (this.#ends !== undefined) this.#insert(this.#ends, allocation)
   }
 
-  delete(holding: Holding): void {
-    this.#holdings.delete(holding)
-    const end = this.#endOf.get(holding)
+  delete(allocation: Allocation): void {
+    this.#allocations.delete(allocation)
+    const end = this.#endOf.get(allocation)
     if (this.#ends === undefined || end === undefined) return
-    this.#endOf.delete(holding)
+    this.#endOf.delete(allocation)
     this.#ends.splice(
       this.#ends.indexOf(
         end,
@@ -38,23 +38,23 @@ export class ExpectedEnds {
 
   /** The soonest first. */
   inOrder(now: number): readonly End[] {
-    const isBack = now < this.#asOf
+    const clockStepsBack = now < this.#asOf
     this.#asOf = now
-    if (this.#ends === undefined || isBack) {
-      this.#ends = [...this.#holdings].map((holding) => this.#end(holding)).toSorted((a, b) => a.at - b.at)
+    if (this.#ends === undefined || clockStepsBack) {
+      this.#ends = [...this.#allocations].map((allocation) => this.#end(allocation)).toSorted((a, b) => a.at - b.at)
       return this.#ends
     }
-    // What has not ended when it was expected to is expected later.
+    // An allocation that outlives its expected end gets a later one.
     const overdue = this.#ends.splice(
       0,
       countBefore(this.#ends, ({ at }) => at <= now),
     )
-    for (const { holding } of overdue) this.#insert(this.#ends, holding)
+    for (const { allocation } of overdue) this.#insert(this.#ends, allocation)
     return this.#ends
   }
 
-  #insert(ends: End[], holding: Holding): void {
-    const end = this.#end(holding)
+  #insert(ends: End[], allocation: Allocation): void {
+    const end = this.#end(allocation)
     ends.splice(
       countBefore(ends, ({ at }) => at <= end.at),
       0,
@@ -62,9 +62,9 @@ export class ExpectedEnds {
     )
   }
 
-  #end(holding: Holding): End {
-    const end = { at: expectedEnd(holding.job, this.#asOf), size: holding.size, holding }
-    this.#endOf.set(holding, end)
+  #end(allocation: Allocation): End {
+    const end = { at: expectedEnd(allocation.job, this.#asOf), size: allocation.size, allocation }
+    this.#endOf.set(allocation, end)
     return end
   }
 }

@@ -3,11 +3,11 @@ import { hasGpus, type Size } from '../rules/size.ts'
 import { countBefore } from '../../lib/sorted.ts'
 
 /**
- * Nodes by what is free of them, for best fit: the fewest cores left over, then the least memory, then the first name. Jobs
- * without GPUs try nodes without GPUs first.
+ * Nodes by free capacity, for best fit: the fewest cores left over, then the least memory, then the first name. Jobs without GPUs
+ * try nodes without GPUs first.
  */
 export class FreeNodes {
-  /** By what they offer: no GPUs, then each kind in the order of its name. */
+  /** Nodes without GPUs, then each kind of GPU in the order of its name. */
   readonly #pools = new Map<string, Pool>()
   #order: string[] = []
 
@@ -26,7 +26,7 @@ export class FreeNodes {
     this.#pools.get(poolOf(node))?.remove(node)
   }
 
-  /** The tightest node that has room and is accepted. */
+  /** The tightest node that has room and that the caller accepts. */
   best(asks: Size, gpuKind: string | undefined, accepts?: (node: NodeState) => boolean): NodeState | undefined {
     for (const key of this.#order) {
       if (asks.gpus > 0 && (key === '' || (gpuKind !== undefined && key !== gpus + gpuKind))) continue
@@ -36,7 +36,7 @@ export class FreeNodes {
     return undefined
   }
 
-  /** All nodes: those with the most free cores first. */
+  /** All nodes, the most free cores first. */
   *fromEmptiest(): Iterable<NodeState> {
     for (const key of this.#order) yield* this.#pools.get(key)?.fromEmptiest() ?? []
   }

@@ -2,22 +2,24 @@ import { isEnded } from '@science-platform/contract'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import { activeStates } from '../../job/lifecycle.ts'
 import type { StoredHolder } from '../../store/store.ts'
-import { alike } from '../rules/job-fingerprint.ts'
+import { jobFingerprint } from '../rules/job-fingerprint.ts'
 
-const isActive = ({ state }: StoredJob): boolean => (activeStates as readonly string[]).includes(state)
+/** Whether a job has an allocation: it starts, runs or stops. */
+export const isActive = ({ state }: Pick<StoredJob, 'state'>): boolean =>
+  (activeStates as readonly string[]).includes(state)
 
-/** The jobs that have not ended, as the store has them, kept in memory so that a decision reads no database. */
+/** The jobs that have not ended, as the store has them, in memory: a scheduling cycle reads no database. */
 export class JobCache {
   readonly #queued = new Map<string, StoredJob>()
   readonly #active = new Map<string, StoredJob>()
   readonly #attempts = new Map<string, StoredAttempt>()
-  /** How many jobs of a user or group wait. */
-  readonly #waiting = new Map<string, number>()
-  /** Ids of jobs that wait, by what makes them alike. */
-  readonly #alike = new Map<string, Set<string>>()
+  /** Number of queued jobs by quota holder. */
+  readonly #queuedBy = new Map<string, number>()
+  /** Ids of queued jobs by fingerprint. */
+  readonly #byFingerprint = new Map<string, Set<string>>()
 
-  /** The job is now as it is here. */
-  learn(job: StoredJob): void {
+  /** Inserts or replaces a job; removes one that is neither queued nor active. */
+  upsert(job: StoredJob): void {
     const before = this.#queued.get(job.id)
     if (before !== undefined) this.#count(before, -1)
     this.#queued.delete(job.id)
@@ -31,46 +33,40 @@ export class JobCache {
   }
 
   /** The latest attempt of an active job. */
-  learnAttempt(attempt: StoredAttempt): void {
+  upsertAttempt(attempt: StoredAttempt): void {
     this.#attempts.set(attempt.jobId, attempt)
   }
 
-  /** Jobs that wait. */
   queued(): Iterable<StoredJob> {
     return this.#queued.values()
   }
 
-  /** How many wait. */
   get queueLength(): number {
     return this.#queued.size
   }
 
-  /** A job that waits. */
   queuedJob(id: string): StoredJob | undefined {
     return this.#queued.get(id)
   }
 
-  /** How many jobs wait that a user submitted or a group is charged for. */
-  waiting(kind: StoredHolder['kind'], name: string): number {
-    return this.#waiting.get(`${kind} ${name}`) ?? 0
+  /** Number of queued jobs that a user submitted or a group is charged for. */
+  queuedCount(kind: StoredHolder['kind'], name: string): number {
+    return this.#queuedBy.get(`${kind} ${name}`) ?? 0
   }
 
-  /** Jobs that wait and are like this one. */
-  alike(job: StoredJob): StoredJob[] {
-    return [...(this.#alike.get(alike(job)) ?? [])].flatMap((id) => this.#queued.get(id) ?? [])
+  /** Queued jobs with the same fingerprint. */
+  queuedLike(job: StoredJob): StoredJob[] {
+    return [...(this.#byFingerprint.get(jobFingerprint(job)) ?? [])].flatMap((id) => this.#queued.get(id) ?? [])
   }
 
-  /** A job that holds resources. */
   activeJob(id: string): StoredJob | undefined {
     return this.#active.get(id)
   }
 
-  /** Jobs that hold resources. */
   active(): Iterable<StoredJob> {
     return this.#active.values()
   }
 
-  /** How many hold resources. */
   get activeCount(): number {
     return this.#active.size
   }
@@ -82,17 +78,22 @@ export class JobCache {
     return attempt
   }
 
+  /** Whether the latest attempt of an active job is known. */
+  hasAttempt(jobId: string): boolean {
+    return this.#attempts.has(jobId)
+  }
+
   #count(job: StoredJob, change: 1 | -1): void {
     for (const key of [`user ${job.owner}`, ...(job.group === undefined ? [] : [`group ${job.group}`])]) {
-      const count = (this.#waiting.get(key) ?? 0) + change
-      if (count === 0) this.#waiting.delete(key)
-      else this.#waiting.set(key, count)
+      const count = (this.#queuedBy.get(key) ?? 0) + change
+      if (count === 0) this.#queuedBy.delete(key)
+      else this.#queuedBy.set(key, count)
     }
-    const key = alike(job)
-    const ids = this.#alike.get(key) ?? new Set()
+    const fingerprint = jobFingerprint(job)
+    const ids = this.#byFingerprint.get(fingerprint) ?? new Set()
     if (change === 1) ids.add(job.id)
     else ids.delete(job.id)
-    if (ids.size === 0) this.#alike.delete(key)
-    else this.#alike.set(key, ids)
+    if (ids.size === 0) this.#byFingerprint.delete(fingerprint)
+    else this.#byFingerprint.set(fingerprint, ids)
   }
 }

@@ -1,140 +1,97 @@
-import type { Account } from './ledger.ts'
+import type { Association } from './ledger.ts'
+import { type Shape, shapeKey } from './shape.ts'
 import { countBefore } from '../../lib/sorted.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
-import type { Needs, PlannedJob, Priority, QueuedJob } from './snapshot.ts'
-import { sizeOfRequest, type Size } from '../rules/size.ts'
+import { classOf } from '../rules/job-class.ts'
+import type { PlannedJob, Priority, QueuedJob } from './snapshot.ts'
 
 const hourMs = 3_600_000
-/** Before a job with `by` must start, its points grow for so long. */
-const deadlineLeadMs = 24 * hourMs
-
-/** What jobs may ask for alike: whether one of them fits is found out once for all. */
-export class Shape {
-  readonly needs: Needs
-  readonly size: Size
-  readonly gpuKind: string | undefined
-  /** Groups of lanes with such jobs. */
-  groups = 0
-  /** How many nodes could hold such a job, as of that version of the nodes. */
-  ableNodes = 0
-  ableAsOf = 0
-  /** Number of the cycle in which it was found to fit nowhere: capacity only shrinks within a cycle. */
-  blockedIn = 0
-  /** Candidates of it that are still to be looked at in this cycle. */
-  toSee = 0
-
-  constructor(needs: Needs) {
-    this.needs = needs
-    this.size = sizeOfRequest(needs)
-    this.gpuKind = needs.gpus > 0 ? needs.gpuKind : undefined
-  }
-}
-
-export const shapeKey = ({ cores, memoryGb, gpus, gpuKind }: Needs): string =>
-  `${cores} ${memoryGb} ${gpus}${gpus > 0 && gpuKind !== undefined ? ` ${gpuKind}` : ''}`
 
 /** A job in a lane. */
 export interface Entry {
   readonly job: QueuedJob
   readonly lane: Lane
-  /** From when it may start and grows old. */
+  /** From when it may start, and from when its age counts. */
   readonly since: number
-  gone: boolean
+  isGone: boolean
 }
 
-/** What decides on a lane's jobs alike. */
+/** What the jobs of a lane have in common besides user, group and size. */
 export interface LaneKind {
-  /** How long they are trusted to run, in seconds. */
+  /** How long backfill trusts them to run, in seconds. */
   readonly plannedSeconds: number
   /** When they are ended at the latest. */
   readonly limitSeconds: number
   readonly offPeak: boolean
-  /** Rounded down: where its jobs have deadlines, each has its own from then on. */
-  readonly by: number | undefined
 }
 
 /**
- * Lanes that differ only in their jobs' deadlines. They are served together: a row of jobs does not grow old together by giving
- * each another deadline. Lanes that differ in their time limit or window are not, since one may start where another may not,
- * and would be put off by it for ever.
- */
-export class LaneKin {
-  readonly key: string
-  readonly lanes = new Set<Lane>()
-  /** When one of its jobs was last placed. */
-  servedAt: number
-  /** Number of the cycle in which one was last placed: the others have not waited since. */
-  servedIn = 0
-
-  constructor(key: string, servedAt: number) {
-    this.key = key
-    this.servedAt = servedAt
-  }
-}
-
-/**
- * Waiting jobs of one account that are alike in size, expected run time and window: first come, first served among them,
- * at any time. So only the first of each lane need be compared with others', however many wait.
+ * Waiting jobs of one association with the same size, planned run time, limit and window. Time does not change their order: the
+ * earliest deadline (`by`) first, then first come, first served. So a cycle compares only the first of each lane.
  */
 export class Lane implements LaneKind {
   readonly key: string
   readonly plannedSeconds: number
   readonly limitSeconds: number
   readonly offPeak: boolean
-  readonly by: number | undefined
-  readonly kin: LaneKin
-  /** Jobs in it. */
+  readonly group: LaneGroup
+  /** When one of its jobs was last placed. */
+  servedAt: number
+  /** Number of its jobs. */
   size = 0
-  /** Of its first job, as of when it was put in its group: since when it waits without being served, and its number. */
+  /** As of when it was put in its group: since when the lane waits to be served, and the number of its first job. */
   since = 0
   seq = 0
-  /** Its place in its group is right. */
+  /** Its place in its group is up to date. */
   isSettled = false
-  readonly group: LaneGroup
   #entries: Entry[] = []
   #head = 0
   #isSorted = true
-  /** The first that the cycle under way has not placed. */
+  /** Jobs in it with a deadline: they may stand before jobs that have waited longer. */
+  #deadlines = 0
+  /** The first entry that the current cycle has not placed. */
   #cursor = 0
 
-  constructor(key: string, group: LaneGroup, kind: LaneKind, kin: LaneKin) {
+  constructor(key: string, group: LaneGroup, kind: LaneKind, servedAt: number) {
     this.key = key
     this.group = group
-    this.kin = kin
+    this.servedAt = servedAt
     this.plannedSeconds = kind.plannedSeconds
     this.limitSeconds = kind.limitSeconds
     this.offPeak = kind.offPeak
-    this.by = kind.by
   }
 
   add(job: QueuedJob): Entry {
-    const entry = { job, lane: this, since: Math.max(job.submittedAt, job.notBefore ?? 0), gone: false }
+    const entry = { job, lane: this, since: Math.max(job.submittedAt, job.notBefore ?? 0), isGone: false }
     const last = this.#entries.at(-1)
     if (this.size > 0 && last !== undefined && inLaneOrder(entry, last) < 0) this.#isSorted = false
-    // Whatever comes last changes neither the first nor the lane's place in its group.
-    if (this.size === 0 || !this.#isSorted) this.isSettled = false
+    if (job.by !== undefined) this.#deadlines++
+    // A job at the end changes neither the first nor, unless it stands behind a deadline, since when the lane waits.
+    const waitsLonger = this.#deadlines > 0 && entry.since < this.since
+    if (this.size === 0 || !this.#isSorted || waitsLonger) this.isSettled = false
     this.#entries.push(entry)
     this.size++
     return entry
   }
 
   remove(entry: Entry): void {
-    entry.gone = true
+    entry.isGone = true
     this.size--
-    while (this.#head < this.#entries.length && this.#entries[this.#head]?.gone === true) this.#head++
-    // Entries that are gone are let go when they are most.
+    if (entry.job.by !== undefined) this.#deadlines--
+    while (this.#head < this.#entries.length && this.#entries[this.#head]?.isGone === true) this.#head++
+    // Entries of jobs that are gone are dropped when they are the majority.
     if (this.#entries.length > 2 * this.size + 32) {
-      this.#entries = this.#entries.filter(({ gone }) => !gone)
+      this.#entries = this.#entries.filter(({ isGone }) => !isGone)
       this.#head = 0
     }
   }
 
-  /** Before a cycle. The first job is its first again. */
+  /** Before a cycle: the cycle begins with the lane's first job. */
   rewind(): Entry | undefined {
     if (!this.#isSorted) {
       this.#entries = this.#entries
         .slice(this.#head)
-        .filter(({ gone }) => !gone)
+        .filter(({ isGone }) => !isGone)
         .toSorted(inLaneOrder)
       this.#head = 0
       this.#isSorted = true
@@ -143,92 +100,98 @@ export class Lane implements LaneKind {
     return this.first()
   }
 
-  /** The first job that the cycle under way has not placed. */
+  /** The first job that the current cycle has not placed. */
   first(): Entry | undefined {
-    while (this.#entries[this.#cursor]?.gone === true) this.#cursor++
+    while (this.#entries[this.#cursor]?.isGone === true) this.#cursor++
     return this.#entries[this.#cursor]
   }
 
   /** The cycle has placed the first. */
-  step(): void {
+  advance(): void {
     this.#cursor++
   }
 
-  /** Its jobs, in order: about one of every so many, beginning with that one. */
+  /** Its jobs in order: about one in `every`, beginning with the job at place `first`. */
   *sample(every: number, first: number): Iterable<QueuedJob> {
-    // Those that are gone are in the row still.
+    // The array still has entries of jobs that are gone.
     const stride = (every * (this.#entries.length - this.#head)) / Math.max(1, this.size)
     for (let place = this.#head + first; place < this.#entries.length; place += stride) {
       const entry = this.#entries[Math.floor(place)] as Entry
-      if (!entry.gone) yield entry.job
+      if (!entry.isGone) yield entry.job
     }
   }
 
-  /** How many of its jobs are before something. */
-  count(isBefore: (entry: Entry) => boolean): number {
+  /** Number of its jobs that were submitted before. */
+  countSubmittedBefore(seq: number): number {
+    return this.#count(({ job }) => job.seq < seq)
+  }
+
+  /** Number of its jobs that stand before this one. */
+  countBefore(entry: Entry): number {
+    return this.#count((other) => inLaneOrder(other, entry) < 0)
+  }
+
+  /** Since when the first job waits, or one that it stands before for its deadline: what the lane's place in its group goes by. */
+  waitsSince(first: Entry): number {
+    let { since } = first
+    if (this.#deadlines > 0)
+      for (let i = this.#head; i < this.#entries.length; i++) {
+        const entry = this.#entries[i] as Entry
+        if (!entry.isGone && entry.since < since) since = entry.since
+      }
+    return Math.max(since, this.servedAt)
+  }
+
+  /** Hours that a job has waited, or the lane where it is the first: as of when it was put in its group. */
+  ageHours(entry: Entry, now: number): number {
+    return ageHours(entry === this.first() ? this.since : Math.max(entry.since, this.servedAt), now)
+  }
+
+  #count(isCounted: (entry: Entry) => boolean): number {
     let count = 0
     for (let i = this.#head; i < this.#entries.length; i++) {
       const entry = this.#entries[i] as Entry
-      if (!entry.gone && isBefore(entry)) count++
+      if (!entry.isGone && isCounted(entry)) count++
     }
     return count
-  }
-
-  /** How many of its jobs were submitted before. */
-  countBefore(seq: number): number {
-    return this.count(({ job }) => job.seq < seq)
-  }
-
-  /** How many of its jobs go before this one. */
-  countBeforeEntry(entry: Entry): number {
-    return this.count((other) => inLaneOrder(other, entry) < 0)
-  }
-
-  /** Since when a job of it waits without any of its kin having been served. */
-  waitsSince(entry: Entry): number {
-    return Math.max(entry.since, this.kin.servedAt)
-  }
-
-  ageHours(entry: Entry, now: number): number {
-    return ageHours(this.waitsSince(entry), now)
   }
 }
 
 /**
- * Lanes that differ only in their jobs' run times. Whichever of them has waited longest goes first, at any time, so only
- * that one need be compared with other groups'. Lanes with a deadline are groups of their own.
+ * Lanes that differ only in their jobs' run times. The lane that has waited longest goes first at any time, so a cycle compares
+ * only that one with other groups.
  */
 export class LaneGroup {
   readonly key: string
-  readonly account: Account
+  readonly association: Association
   readonly shape: Shape
   readonly offPeak: boolean
-  /** The one that has waited longest first. */
+  /** The lane that has waited longest first. */
   readonly lanes: Lane[] = []
-  /** Of the first lane. Kept here too, since every cycle asks every group. */
+  /** Of the first lane. A copy, since every cycle reads it of every group. */
   since = 0
   seq = 0
   readonly #classPoints: number
   readonly #policy: Policy
 
-  constructor(key: string, account: Account, shape: Shape, offPeak: boolean, policy: Policy) {
+  constructor(key: string, association: Association, shape: Shape, offPeak: boolean, policy: Policy) {
     this.key = key
-    this.account = account
+    this.association = association
     this.shape = shape
     this.offPeak = offPeak
     this.#policy = policy
     this.#classPoints = policy.points.class[classOf(shape.needs, policy)]
   }
 
-  /** Takes a lane out, before it is put where it belongs now. */
+  /** Removes a lane, before {@link put} inserts it at its new place. */
   drop(lane: Lane): void {
     const place = this.lanes.indexOf(lane)
     if (place === -1) return
     this.lanes.splice(place, 1)
-    this.#lead()
+    this.#copyFirst()
   }
 
-  /** Puts a lane where it belongs, or leaves it out where it is empty. */
+  /** Inserts a lane at its place, or leaves it out where it is empty. */
   put(lane: Lane): void {
     const first = lane.rewind()
     if (first === undefined) return
@@ -239,25 +202,19 @@ export class LaneGroup {
       ({ since, seq }) => since < lane.since || (since === lane.since && seq < lane.seq),
     )
     this.lanes.splice(place, 0, lane)
-    this.#lead()
+    this.#copyFirst()
   }
 
-  #lead(): void {
+  #copyFirst(): void {
     this.since = this.lanes[0]?.since ?? 0
     this.seq = this.lanes[0]?.seq ?? 0
   }
 
-  /** Points but for age: what a job of this lane has that has not waited. Default: its first. */
-  pointsWithoutAge(lane: Lane, now: number, entry?: Entry): number {
+  /** Points except for age: those of a job of this group that has not waited. */
+  pointsWithoutAge(): number {
     const { points } = this.#policy
-    const { groupShare, userShare } = this.account
-    const deadline = lane.by === undefined ? 0 : this.#deadline(entry ?? lane.first(), now)
-    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare + deadline
-  }
-
-  /** What decides among jobs of one kin, in hours: since when each waits itself, and its deadline. */
-  turn(entry: Entry, now: number): number {
-    return ageHours(entry.since, now) + this.#deadline(entry, now)
+    const { groupShare, userShare } = this.association
+    return this.#classPoints + groupShare * points.groupShare + userShare * points.userShare
   }
 
   priorityOf(entry: Entry, now: number): Priority {
@@ -266,73 +223,40 @@ export class LaneGroup {
     return {
       class: this.#classPoints,
       age,
-      groupShare: this.account.groupShare * points.groupShare,
-      userShare: this.account.userShare * points.userShare,
-      deadline: this.#deadline(entry, now),
-      total: this.pointsWithoutAge(entry.lane, now, entry) + age,
+      groupShare: this.association.groupShare * points.groupShare,
+      userShare: this.association.userShare * points.userShare,
+      total: this.pointsWithoutAge() + age,
     }
   }
-
-  #deadline(entry: Entry | undefined, now: number): number {
-    const by = entry?.job.by
-    return by === undefined ? 0 : this.#policy.points.deadline * urgency(by, entry?.lane.plannedSeconds ?? 0, now)
-  }
 }
 
-/** From 0, where the deadline is far or can no longer be met, to 1, where the job must start now to meet it. */
-function urgency(by: number, plannedSeconds: number, now: number): number {
-  const slack = by - now - plannedSeconds * 1000
-  return slack < 0 ? 0 : Math.max(0, 1 - slack / deadlineLeadMs)
-}
-
+/** Hours since then; none where the clock was set back. */
 export const ageHours = (since: number, now: number): number => Math.max(0, now - since) / hourMs
 
-const inLaneOrder = (a: Entry, b: Entry): number => a.since - b.since || a.job.seq - b.job.seq
-
-/**
- * Which of two jobs of one kin goes first. When others of it were served does not count, or those with near deadlines could go
- * before the rest for ever.
- */
-export function isInTurnBefore(a: Entry, b: Entry, now: number): boolean {
-  const ahead = a.lane.group.turn(a, now) - b.lane.group.turn(b, now)
-  return ahead > 0 || (ahead === 0 && a.job.seq < b.job.seq)
+function inLaneOrder(a: Entry, b: Entry): number {
+  const [byA, byB] = [a.job.by ?? Infinity, b.job.by ?? Infinity]
+  if (byA !== byB) return byA < byB ? -1 : 1
+  return a.since - b.since || a.job.seq - b.job.seq
 }
 
-/** The lane a job belongs in. */
-export function laneOf(job: QueuedJob, policy: Policy): LaneKind & { readonly key: string } {
-  return laneAt(job, policy, job.by === undefined ? undefined : deadlineStep(job.by, job.submittedAt))
-}
-
-/** Its kin: the lane it would be in without a deadline. */
-export const kinKeyOf = (job: PlannedJob, policy: Policy): string => laneAt(job, policy, undefined).key
-
-function laneAt(job: PlannedJob, { backfill }: Policy, by: number | undefined): LaneKind & { readonly key: string } {
+/** The lane that a job belongs in. */
+export function laneOf(job: PlannedJob, { backfill }: Policy): LaneKind & { readonly key: string } {
   const { user, group = '', needs } = job
   const limitSeconds = runTimeStep(job.limitSeconds)
   const plannedSeconds = Math.min(limitSeconds, runTimeStep(job.estimateSeconds * backfill.safety))
   const offPeak = job.offPeak === true
-  // One template, and only here: this is made for every job.
-  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${plannedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''} ${by ?? ''}`
-  return { key, plannedSeconds, limitSeconds, offPeak, by }
+  // One template, and only here: every job needs a key.
+  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${plannedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''}`
+  return { key, plannedSeconds, limitSeconds, offPeak }
 }
 
-/** The group a lane belongs in: with a deadline a lane is a group of its own. */
-export const laneGroupKey = ({ user, group = '', needs }: PlannedJob, lane: ReturnType<typeof laneOf>): string =>
-  lane.by === undefined ? `${user}\n${group}\n${shapeKey(needs)}\n${lane.offPeak ? 'off-peak' : ''}` : lane.key
+/** The key of the group that a job's lane belongs in. */
+export const laneGroupKey = ({ user, group = '', needs, offPeak }: PlannedJob): string =>
+  `${user}\n${group}\n${shapeKey(needs)}\n${offPeak === true ? 'off-peak' : ''}`
 
 /**
- * A deadline, rounded down to an hour; the further off it was when the job was submitted the coarser, but by no more than a
- * 24th of that. So lanes are not as many as jobs, though each has another deadline.
- */
-export function deadlineStep(by: number, submittedAt: number): number {
-  const days = (by - submittedAt) / deadlineLeadMs
-  const step = hourMs * 2 ** Math.floor(Math.log2(Math.max(1, days)))
-  return Math.floor(by / step) * step
-}
-
-/**
- * A run time, rounded up to the next of a row of steps, each a quarter longer than the one before: jobs that run for
- * nearly as long are alike.
+ * A run time, rounded up to the next of a row of steps, each a quarter longer than the one before: jobs with nearly the same run
+ * time share a lane.
  */
 export function runTimeStep(seconds: number): number {
   return runTimeSteps[countBefore(runTimeSteps, (step) => step < seconds)] ?? seconds
@@ -340,12 +264,3 @@ export function runTimeStep(seconds: number): number {
 
 /** From a second to some years. */
 const runTimeSteps = Array.from({ length: 84 }, (_, i) => Math.ceil(1.25 ** i))
-
-/** By its size a job is of one of three classes. */
-export type JobClass = keyof Policy['points']['class']
-
-/** Small: no more of anything than a small job has. Large: as much of anything as a large one. */
-export function classOf({ cores, memoryGb }: Needs, { classes: { small, large } }: Pick<Policy, 'classes'>): JobClass {
-  if (cores <= small.cores && memoryGb <= small.memoryGb) return 'small'
-  return cores >= large.cores || memoryGb >= large.memoryGb ? 'large' : 'normal'
-}

@@ -2,11 +2,11 @@ import type { ActiveJob, PlanNode } from './snapshot.ts'
 import { fits, minus, plus, sizeOfOffer, sizeOfRequest, type Size } from '../rules/size.ts'
 import { countBefore } from '../../lib/sorted.ts'
 
-/** A job that holds capacity, and when it is thought to end. */
-export class Holding {
+/** The capacity that an active job has, and when it is expected to be free. */
+export class Allocation {
   readonly job: ActiveJob
   readonly size: Size
-  /** As of the last time its node was looked at. */
+  /** As of the last time that its node was read. */
   end = 0
 
   constructor(job: ActiveJob, size = sizeOfRequest(job.needs)) {
@@ -27,15 +27,15 @@ export function expectedEnd({ placedAt, estimateSeconds, limitSeconds }: ActiveJ
   return placedAt + seconds * 1000 + minutes * 60_000
 }
 
-/** A node, what of it is free, and who holds the rest. */
+/** A node, its free capacity, and its allocations. */
 export class NodeState {
   readonly name: string
   readonly gpuKind: string
   readonly node: PlanNode
   readonly total: Size
   free: Size
-  /** Who holds the rest, by expected end as of `#asOf`. */
-  #holdings: Holding[] = []
+  /** By expected end as of `#asOf`. */
+  #allocations: Allocation[] = []
   #asOf = -Infinity
 
   constructor(node: PlanNode) {
@@ -46,41 +46,41 @@ export class NodeState {
     this.free = this.total
   }
 
-  take(holding: Holding): void {
-    this.free = minus(this.free, holding.size)
-    this.#insert(holding)
+  allocate(allocation: Allocation): void {
+    this.free = minus(this.free, allocation.size)
+    this.#insert(allocation)
   }
 
-  giveBack(holding: Holding): void {
-    const place = countBefore(this.#holdings, ({ end }) => end < holding.end)
-    const index = this.#holdings.indexOf(holding, place)
+  release(allocation: Allocation): void {
+    const place = countBefore(this.#allocations, ({ end }) => end < allocation.end)
+    const index = this.#allocations.indexOf(allocation, place)
     if (index === -1) return
-    this.#holdings.splice(index, 1)
-    this.free = plus(this.free, holding.size)
+    this.#allocations.splice(index, 1)
+    this.free = plus(this.free, allocation.size)
   }
 
-  /** Who holds something, by expected end as of now. */
-  holdings(now: number): readonly Holding[] {
-    const isBack = now < this.#asOf
+  /** By expected end as of now. */
+  allocations(now: number): readonly Allocation[] {
+    const clockStepsBack = now < this.#asOf
     this.#asOf = now
-    if (isBack) {
-      const all = this.#holdings
-      this.#holdings = []
-      for (const holding of all) this.#insert(holding)
+    if (clockStepsBack) {
+      const all = this.#allocations
+      this.#allocations = []
+      for (const allocation of all) this.#insert(allocation)
     }
-    for (let first = this.#holdings[0]; first !== undefined && first.end <= now; first = this.#holdings[0]) {
-      this.#holdings.shift()
+    for (let first = this.#allocations[0]; first !== undefined && first.end <= now; first = this.#allocations[0]) {
+      this.#allocations.shift()
       this.#insert(first)
     }
-    return this.#holdings
+    return this.#allocations
   }
 
-  #insert(holding: Holding): void {
-    holding.end = expectedEnd(holding.job, this.#asOf)
-    this.#holdings.splice(
-      countBefore(this.#holdings, ({ end }) => end <= holding.end),
+  #insert(allocation: Allocation): void {
+    allocation.end = expectedEnd(allocation.job, this.#asOf)
+    this.#allocations.splice(
+      countBefore(this.#allocations, ({ end }) => end <= allocation.end),
       0,
-      holding,
+      allocation,
     )
   }
 }

@@ -1,44 +1,47 @@
 import { FreeNodes } from './free-nodes.ts'
 import { Heap } from '../../lib/heap.ts'
-import { type Entry, kinKeyOf, Lane, LaneGroup, laneGroupKey, LaneKin, laneOf, Shape, shapeKey } from './lane.ts'
+import { type Entry, Lane, LaneGroup, laneGroupKey, laneOf } from './lane.ts'
 import { Ledger } from './ledger.ts'
-import { Holding, isAble, NodeState } from './node-state.ts'
+import { Allocation, isAble, NodeState } from './node-state.ts'
 import { type OffPeakHours, offPeakHoursOf } from '../../configuration/policy/off-peak.ts'
-import type { Policy } from '../../configuration/policy/policy.ts'
+import type { Policy, QuotaSettings } from '../../configuration/policy/policy.ts'
+import { Shape, shapeKey } from './shape.ts'
 import type { ActiveJob, Needs, PlannerEvent, PlanNode, QueuedJob, Reservation, Snapshot } from './snapshot.ts'
 import { chargedCores } from '../rules/share.ts'
 
-/** How long it is remembered when lanes were served, where there are many. */
+/** How long the state remembers when lanes were last served, where there are many. */
 const servedForMs = 30 * 86_400_000
 const servedLeast = 10_000
 
-/** A snapshot, arranged so that a decision reads little of it, and kept so by events. */
+/** A snapshot, indexed so that a decision reads little of it, and kept up to date by events. */
 export class QueueState {
   readonly policy: Policy
   readonly offPeak: OffPeakHours | undefined
   readonly nodes = new Map<string, NodeState>()
   readonly free = new FreeNodes()
+  /** Jobs in lanes. */
   readonly entries = new Map<string, Entry>()
   readonly groups = new Map<string, LaneGroup>()
   readonly #lanes = new Map<string, Lane>()
-  readonly #kins = new Map<string, LaneKin>()
   /** Lanes whose place in their group may have changed. */
   readonly #unsettled = new Set<Lane>()
   readonly shapes = new Map<string, Shape>()
-  readonly holdings = new Map<string, Holding>()
+  readonly allocations = new Map<string, Allocation>()
+  /** The same by the name of the node, also of nodes that are away. */
+  readonly #allocationsOn = new Map<string, Set<Allocation>>()
   readonly ledger: Ledger
   readonly reservations = new Map<string, Reservation>()
   readonly #served: Map<string, number>
-  /** When there are more, old ones are forgotten. */
+  /** With more than this, old ones are dropped. */
   #servedMost = 2 * servedLeast
-  /** Jobs whose `notBefore` had not come when they were told. Each is in its lane already, or is not yet. */
-  readonly #later = new Heap<QueuedJob>((a, b) => (a.notBefore ?? 0) < (b.notBefore ?? 0))
-  readonly #notYet = new Map<string, QueuedJob>()
+  /** Jobs whose `notBefore` had not come when they were added. Those no longer in `#later` are in a lane, or gone. */
+  readonly #laterByStart = new Heap<QueuedJob>((a, b) => (a.notBefore ?? 0) < (b.notBefore ?? 0))
+  readonly #later = new Map<string, QueuedJob>()
   #capacity = 0
   #nodesVersion = 1
   #now: number
 
-  /** @param offPeak - The policy's, where somebody has worked them out already. */
+  /** @param offPeak - The policy's off-peak hours, where the caller has them already. */
   constructor(snapshot: Snapshot, offPeak = offPeakHoursOf(snapshot.policy)) {
     this.policy = snapshot.policy
     this.#now = snapshot.now
@@ -46,30 +49,32 @@ export class QueueState {
     this.ledger = new Ledger(this.policy, this.offPeak)
     this.#served = new Map(snapshot.served)
     for (const node of snapshot.nodes) this.#setNode(node)
-    for (const [name, holder] of snapshot.users) this.ledger.user(name).set = holder
-    for (const [name, holder] of snapshot.groups) this.ledger.group(name).set = holder
-    for (const usage of snapshot.usage) this.ledger.account(usage.user, usage.group).usage = usage
+    for (const [name, settings] of snapshot.users) this.ledger.user(name).settings = settings
+    for (const [name, settings] of snapshot.groups) this.ledger.group(name).settings = settings
+    for (const usage of snapshot.usage) this.ledger.association(usage.user, usage.group).usage = usage
     for (const job of snapshot.active) this.#place(job)
     for (const job of snapshot.queued) this.#queue(job)
     for (const reservation of snapshot.reservations) this.reservations.set(reservation.jobId, reservation)
   }
 
-  /** What it is now as a snapshot. */
+  /** The present state as a snapshot. */
   snapshot(): Snapshot {
     const { ledger } = this
-    const set = (holders: Ledger['users']) =>
+    const settingsOf = (quotaHolders: Ledger['users']): ReadonlyMap<string, QuotaSettings> =>
       new Map(
-        [...holders].flatMap(([name, { set: holder }]) => (holder === undefined ? [] : [[name, holder] as const])),
+        [...quotaHolders].flatMap(([name, { settings }]) =>
+          settings === undefined ? [] : [[name, settings] as const],
+        ),
       )
     return {
       now: this.#now,
       policy: this.policy,
       nodes: Iterator.from(this.nodes.values()).map(({ node }) => node),
       queued: this.queued(),
-      active: Iterator.from(this.holdings.values()).map(({ job }) => job),
-      usage: Iterator.from(ledger.accounts()).flatMap(({ usage }) => (usage === undefined ? [] : [usage])),
-      users: set(ledger.users),
-      groups: set(ledger.groups),
+      active: Iterator.from(this.allocations.values()).map(({ job }) => job),
+      usage: Iterator.from(ledger.associations()).flatMap(({ usage }) => (usage === undefined ? [] : [usage])),
+      users: settingsOf(ledger.users),
+      groups: settingsOf(ledger.groups),
       served: this.#served,
       reservations: this.reservations.values(),
     }
@@ -81,9 +86,24 @@ export class QueueState {
     yield* this.later()
   }
 
-  /** Those whose `notBefore` has not come. */
+  /** Number of the jobs that wait. */
+  get queueLength(): number {
+    return this.entries.size + this.#later.size
+  }
+
+  /** A job that waits. */
+  queuedJob(id: string): QueuedJob | undefined {
+    return this.entries.get(id)?.job ?? this.#later.get(id)
+  }
+
+  /** Jobs whose `notBefore` has not come. */
   later(): Iterable<QueuedJob> {
-    return this.#notYet.values()
+    return this.#later.values()
+  }
+
+  /** A job whose `notBefore` has not come. */
+  laterJob(id: string): QueuedJob | undefined {
+    return this.#later.get(id)
   }
 
   /** The platform's capacity in hundredths of a charged core. */
@@ -91,43 +111,38 @@ export class QueueState {
     return this.#capacity
   }
 
-  /** A job whose `notBefore` has not come. */
-  notYet(id: string): QueuedJob | undefined {
-    return this.#notYet.get(id)
-  }
-
   /** When the next `notBefore` comes. */
   nextStart(): number | undefined {
-    for (let job = this.#later.first(); job !== undefined; job = this.#later.first()) {
-      if (this.#notYet.get(job.id) === job) return job.notBefore
-      this.#later.pop()
+    for (let job = this.#laterByStart.first(); job !== undefined; job = this.#laterByStart.first()) {
+      if (this.#later.get(job.id) === job) return job.notBefore
+      this.#laterByStart.pop()
     }
     return undefined
   }
 
-  /** Takes in what happened. A change of policy needs a new state. */
-  take(event: Exclude<PlannerEvent, { readonly type: 'policy' }>): void {
+  /** Applies a change. A change of policy needs a new state. */
+  apply(event: Exclude<PlannerEvent, { readonly type: 'policy' }>): void {
     switch (event.type) {
       case 'queued': {
-        const known = this.#waiting(event.job.id)
-        this.#takeOut(event.job.id)
-        // What is promised to a job stays promised when more is known of it, but not to one that asks for something else.
+        const known = this.queuedJob(event.job.id)
+        this.#remove(event.job.id)
+        // A reservation outlives a new estimate of the job, but not a change of what the job asks for.
         if (known === undefined || shapeKey(known.needs) !== shapeKey(event.job.needs))
           this.reservations.delete(event.job.id)
         this.#queue(event.job)
         break
       }
       case 'placed': {
-        const kin = this.entries.get(event.job.id)?.lane.kin.key
-        this.#forget(event.job.id)
-        this.#place(event.job, kin)
+        const lane = this.entries.get(event.job.id)?.lane.key
+        this.#drop(event.job.id)
+        this.#place(event.job, lane)
         break
       }
       case 'gone':
-        this.#forget(event.id)
+        this.#drop(event.id)
         break
       case 'usage':
-        this.ledger.account(event.usage.user, event.usage.group).usage = event.usage
+        this.ledger.association(event.usage.user, event.usage.group).usage = event.usage
         break
       case 'node':
         this.#setNode(event.node)
@@ -136,42 +151,42 @@ export class QueueState {
         this.#dropNode(event.name)
         break
       case 'user':
-        this.ledger.user(event.name).set = event.holder
+        this.ledger.user(event.name).settings = event.settings
         break
       case 'group':
-        this.ledger.group(event.name).set = event.holder
+        this.ledger.group(event.name).settings = event.settings
         break
     }
   }
 
-  /** It is now this time: what may start from here on is moved to its lane, and back where the clock went back. */
+  /** Sets the time: jobs whose `notBefore` has come move to their lane, and back where the clock was set back. */
   advance(now: number): void {
     if (now < this.#now) {
       for (const { job } of this.entries.values()) {
         if ((job.notBefore ?? 0) <= now) continue
-        this.#takeOut(job.id)
-        this.#wait(job)
+        this.#remove(job.id)
+        this.#addLater(job)
       }
     }
     this.#now = now
     for (let at = this.nextStart(); at !== undefined && at <= now; at = this.nextStart()) {
-      const job = this.#later.pop() as QueuedJob
-      this.#takeOut(job.id)
-      this.#enter(job)
+      const job = this.#laterByStart.pop() as QueuedJob
+      this.#remove(job.id)
+      this.#addToLane(job)
     }
   }
 
-  /** Whether off-peak limits hold: where there are no off-peak hours, never. */
+  /** Whether off-peak limits apply: without off-peak hours, never. */
   isOffPeak(now: number): boolean {
     return this.offPeak?.isOpen(now) ?? false
   }
 
-  /** Whether jobs that wait for off-peak hours may start: where there are none, always. */
+  /** Whether jobs that wait for off-peak hours may start: without off-peak hours, always. */
   mayStart({ offPeak }: Pick<LaneGroup, 'offPeak'>, now: number): boolean {
     return !offPeak || this.offPeak === undefined || this.offPeak.isOpen(now)
   }
 
-  /** Puts lanes whose first job or service has changed where they belong in their groups. */
+  /** Moves lanes whose first job or last service has changed to their place in their groups. */
   settle(): void {
     for (const lane of this.#unsettled) lane.group.drop(lane)
     for (const lane of this.#unsettled) {
@@ -180,7 +195,7 @@ export class QueueState {
     }
     for (const lane of this.#unsettled) {
       const { group } = lane
-      if (lane.size === 0) this.#drop(lane)
+      if (lane.size === 0) this.#lanes.delete(lane.key)
       if (group.lanes.length > 0 || !this.groups.delete(group.key)) continue
       group.shape.groups--
       if (group.shape.groups === 0) this.shapes.delete(shapeKey(group.shape.needs))
@@ -188,7 +203,7 @@ export class QueueState {
     this.#unsettled.clear()
   }
 
-  /** Nodes that could hold it, were they empty. */
+  /** Number of nodes that could hold it, were they empty. */
   ableNodes(shape: Shape): number {
     if (shape.ableAsOf !== this.#nodesVersion) {
       shape.ableAsOf = this.#nodesVersion
@@ -197,65 +212,47 @@ export class QueueState {
     return shape.ableNodes
   }
 
-  /** Takes capacity of a node, for a while or for long. */
-  hold(node: NodeState, holding: Holding): void {
+  /** Takes capacity of a node, for the rest of a cycle or for as long as the job is active. */
+  allocate(node: NodeState, allocation: Allocation): void {
     this.free.remove(node)
-    node.take(holding)
+    node.allocate(allocation)
     this.free.add(node)
   }
 
-  giveBack(node: NodeState, holding: Holding): void {
+  release(node: NodeState, allocation: Allocation): void {
     this.free.remove(node)
-    node.giveBack(holding)
+    node.release(allocation)
     this.free.add(node)
-  }
-
-  #drop(lane: Lane): void {
-    const { kin } = lane
-    this.#lanes.delete(lane.key)
-    kin.lanes.delete(lane)
-    if (kin.lanes.size === 0) this.#kins.delete(kin.key)
   }
 
   #queue(job: QueuedJob): void {
-    if ((job.notBefore ?? 0) > this.#now) this.#wait(job)
-    else this.#enter(job)
+    if ((job.notBefore ?? 0) > this.#now) this.#addLater(job)
+    else this.#addToLane(job)
   }
 
-  #wait(job: QueuedJob): void {
-    this.#notYet.set(job.id, job)
-    this.#later.push(job)
-    this.ledger.account(job.user, job.group).jobs++
+  #addLater(job: QueuedJob): void {
+    this.#later.set(job.id, job)
+    this.#laterByStart.push(job)
+    this.ledger.association(job.user, job.group).jobs++
   }
 
-  #enter(job: QueuedJob): void {
+  #addToLane(job: QueuedJob): void {
     const kind = laneOf(job, this.policy)
     let lane = this.#lanes.get(kind.key)
     if (lane === undefined) {
-      const kin = this.#kin(kinKeyOf(job, this.policy))
-      lane = new Lane(kind.key, this.#group(laneGroupKey(job, kind), job), kind, kin)
+      lane = new Lane(kind.key, this.#group(laneGroupKey(job), job), kind, this.#served.get(kind.key) ?? 0)
       this.#lanes.set(kind.key, lane)
-      kin.lanes.add(lane)
     }
     this.entries.set(job.id, lane.add(job))
-    lane.group.account.jobs++
+    lane.group.association.jobs++
     if (!lane.isSettled) this.#unsettled.add(lane)
-  }
-
-  #kin(key: string): LaneKin {
-    let kin = this.#kins.get(key)
-    if (kin === undefined) {
-      kin = new LaneKin(key, this.#served.get(key) ?? 0)
-      this.#kins.set(key, kin)
-    }
-    return kin
   }
 
   #group(key: string, { user, group: charged, needs, offPeak }: QueuedJob): LaneGroup {
     let group = this.groups.get(key)
     if (group === undefined) {
-      const account = this.ledger.account(user, charged)
-      group = new LaneGroup(key, account, this.#shape(needs), offPeak === true, this.policy)
+      const association = this.ledger.association(user, charged)
+      group = new LaneGroup(key, association, this.#shape(needs), offPeak === true, this.policy)
       this.groups.set(key, group)
       group.shape.groups++
     }
@@ -272,66 +269,70 @@ export class QueueState {
     return shape
   }
 
-  #place(job: ActiveJob, kinKey = kinKeyOf(job, this.policy)): void {
-    const holding = new Holding(job)
-    this.holdings.set(job.id, holding)
-    this.ledger.hold(holding, 1)
+  #place(job: ActiveJob, laneKey = laneOf(job, this.policy).key): void {
+    const allocation = new Allocation(job)
+    this.allocations.set(job.id, allocation)
+    const there = this.#allocationsOn.get(job.node)
+    if (there === undefined) this.#allocationsOn.set(job.node, new Set([allocation]))
+    else there.add(allocation)
+    this.ledger.allocate(allocation, 1)
     const node = this.nodes.get(job.node)
-    if (node !== undefined) this.hold(node, holding)
-    const servedAt = Math.max(job.placedAt, this.#served.get(kinKey) ?? 0)
-    this.#served.set(kinKey, servedAt)
-    if (this.#served.size > this.#servedMost) this.#forgetServed()
-    const kin = this.#kins.get(kinKey)
-    if (kin === undefined) return
-    kin.servedAt = servedAt
-    for (const lane of kin.lanes) this.#unsettled.add(lane)
+    if (node !== undefined) this.allocate(node, allocation)
+    const servedAt = Math.max(job.placedAt, this.#served.get(laneKey) ?? 0)
+    this.#served.set(laneKey, servedAt)
+    if (this.#served.size > this.#servedMost) this.#pruneServed()
+    const lane = this.#lanes.get(laneKey)
+    if (lane === undefined) return
+    lane.servedAt = servedAt
+    this.#unsettled.add(lane)
   }
 
-  /** Lanes are as many as users think of; what was served long ago makes no difference to what is submitted now. */
-  #forgetServed(): void {
+  /** Users may create any number of lanes. When a lane was served a month ago makes no difference to a job submitted now. */
+  #pruneServed(): void {
     for (const [key, at] of this.#served) if (at < this.#now - servedForMs) this.#served.delete(key)
     this.#servedMost = 2 * Math.max(servedLeast, this.#served.size)
   }
 
-  #waiting(id: string): QueuedJob | undefined {
-    return this.entries.get(id)?.job ?? this.#notYet.get(id)
-  }
-
-  /** The job neither waits nor holds anything, and nothing is kept for it. */
-  #forget(id: string): void {
+  /** Removes a job and its reservation. */
+  #drop(id: string): void {
     this.reservations.delete(id)
-    this.#takeOut(id)
+    this.#remove(id)
   }
 
-  #takeOut(id: string): void {
-    const holding = this.holdings.get(id)
-    if (holding !== undefined) {
-      this.holdings.delete(id)
-      this.ledger.hold(holding, -1)
-      const node = this.nodes.get(holding.job.node)
-      if (node !== undefined) this.giveBack(node, holding)
-    }
-    const job = this.#notYet.get(id)
+  #remove(id: string): void {
+    this.#removeAllocation(id)
+    const job = this.#later.get(id)
     if (job !== undefined) {
-      this.#notYet.delete(id)
-      this.ledger.account(job.user, job.group).jobs--
+      this.#later.delete(id)
+      this.ledger.association(job.user, job.group).jobs--
     }
     const entry = this.entries.get(id)
     if (entry === undefined) return
     this.entries.delete(id)
     const { lane } = entry
     lane.remove(entry)
-    lane.group.account.jobs--
+    lane.group.association.jobs--
     this.#unsettled.add(lane)
+  }
+
+  #removeAllocation(id: string): void {
+    const allocation = this.allocations.get(id)
+    if (allocation === undefined) return
+    this.allocations.delete(id)
+    const { node: name } = allocation.job
+    const there = this.#allocationsOn.get(name)
+    there?.delete(allocation)
+    if (there?.size === 0) this.#allocationsOn.delete(name)
+    this.ledger.allocate(allocation, -1)
+    const node = this.nodes.get(name)
+    if (node !== undefined) this.release(node, allocation)
   }
 
   #setNode(node: PlanNode): void {
     this.#dropNode(node.name)
     const state = new NodeState(node)
     this.nodes.set(node.name, state)
-    for (const holding of this.holdings.values()) {
-      if (holding.job.node === node.name) state.take(holding)
-    }
+    for (const allocation of this.#allocationsOn.get(node.name) ?? []) state.allocate(allocation)
     this.free.add(state)
     this.#capacity += this.#worth(node)
     this.#nodesVersion++
@@ -346,6 +347,7 @@ export class QueueState {
     this.#nodesVersion++
   }
 
+  /** Hundredths of a charged core. */
   #worth(node: PlanNode): number {
     return Math.round(chargedCores(node, this.policy) * 100)
   }

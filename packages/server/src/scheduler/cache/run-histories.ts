@@ -1,65 +1,95 @@
 import type { StoredJob } from '../../job/job.ts'
 import type { EstimateOutcome, StoredRun, StoredRunHistory } from '../../store/store.ts'
-import { alike } from '../rules/job-fingerprint.ts'
+import { jobFingerprint } from '../rules/job-fingerprint.ts'
 
-/** Runs that are kept of jobs alike. */
-const kept = 50
+/** Runs that a history has at most: the latest. */
+const mostRuns = 50
 /** Runs from which on they say something about the next one. */
-const enough = 3
-/** What is told of a time is not held against it by less than this part of it, nor by less than a second. */
+const enoughRuns = 3
+/** A run that misses its estimated range by less than this part of it, or by less than a second, counts as inside. */
 const tolerance = 0.05
 
-/** What the last runs of jobs alike say. */
+/** What the last runs of jobs with the same fingerprint say about the next. */
 export interface Expectation {
-  /** How many runs it is from. */
+  /** Number of runs that it is from. */
   readonly runs: number
-  /** Seconds, ascending; the same array for all jobs alike until one more run is known. */
+  /** Seconds, ascending; the same array for all jobs with the fingerprint until one more run is known. */
   readonly seconds: readonly number[]
-  /** The most memory that any of them needed, in bytes; absent where the machine could not tell. */
+  /** The most memory that any of them needed, in bytes; absent where the machine does not measure it. */
   readonly peakBytes?: number
 }
 
 interface History {
-  runs: readonly StoredRun[]
+  readonly runs: readonly StoredRun[]
+  /** Made when it is first asked for. */
   expectation: Expectation | undefined
-  /** The estimate as it was last news. */
-  told: number | undefined
+  /** The estimate by which the jobs that wait were planned last. */
+  readonly plannedEstimate: number | undefined
 }
 
-/** How long jobs ran, by what makes them alike: what estimates of run times are made from. */
+/** A run that was added. */
+export interface AddedRun {
+  /** What the store is to keep. */
+  readonly stored: StoredRunHistory
+  /** Waiting jobs with the fingerprint need a new estimate: it is the first, or differs from the last by more than a quarter. */
+  readonly estimateChanged: boolean
+  /** Removes the run again: its commit failed. */
+  readonly undo: () => void
+}
+
+type Runnable = Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>
+
+/** How long jobs ran, by fingerprint: the source of estimated run times. */
 export class RunHistories {
   readonly #histories = new Map<string, History>()
 
   constructor(histories: readonly StoredRunHistory[] = []) {
-    for (const { alike: key, runs } of histories)
-      this.#histories.set(key, { runs, expectation: undefined, told: undefined })
+    for (const { alike: fingerprint, runs } of histories)
+      this.#histories.set(fingerprint, { runs, expectation: undefined, plannedEstimate: undefined })
+  }
+
+  /** Number of fingerprints. */
+  get size(): number {
+    return this.#histories.size
   }
 
   /** What runs of jobs like this one say; undefined where too few are known. */
-  expectation(job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>): Expectation | undefined {
-    const history = this.#histories.get(alike(job))
-    if (history === undefined || history.runs.length < enough) return undefined
-    return (history.expectation ??= expectationOf(history.runs))
+  expectation(job: Runnable): Expectation | undefined {
+    const history = this.#histories.get(jobFingerprint(job))
+    return history && expectationOf(history)
   }
 
-  /**
-   * Learns of one more run. Returns what is to be stored, and whether the estimates of jobs alike that wait are to be made
-   * anew: when there is a first one, and when it has moved by a quarter.
-   */
-  learn(
-    job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>,
-    run: StoredRun,
-  ): { readonly stored: StoredRunHistory; readonly isNews: boolean } {
-    const key = alike(job)
-    const history = this.#histories.get(key) ?? { runs: [], expectation: undefined, told: undefined }
-    history.runs = [...history.runs, run].slice(-kept)
-    history.expectation = undefined
-    this.#histories.set(key, history)
-    const expectation = this.expectation(job)
+  /** Adds a run. */
+  add(job: Runnable, run: StoredRun): AddedRun {
+    const fingerprint = jobFingerprint(job)
+    const before = this.#histories.get(fingerprint)
+    const runs = [...(before?.runs ?? []), run].slice(-mostRuns)
+    const added = { runs, expectation: undefined, plannedEstimate: before?.plannedEstimate }
+    const expectation = expectationOf(added)
     const estimate = expectation && estimateOf(expectation)
-    const isNews = estimate !== undefined && (history.told === undefined || differs(estimate, history.told))
-    if (isNews) history.told = estimate
-    return { stored: { alike: key, runs: history.runs }, isNews }
+    const estimateChanged =
+      estimate !== undefined && (added.plannedEstimate === undefined || differs(estimate, added.plannedEstimate))
+    const after: History = { runs, expectation, plannedEstimate: estimateChanged ? estimate : added.plannedEstimate }
+    this.#histories.set(fingerprint, after)
+    const undo = (): void => {
+      const current = this.#histories.get(fingerprint)
+      if (current === undefined) return
+      if (current === after && before !== undefined) this.#histories.set(fingerprint, before)
+      else if (current === after) this.#histories.delete(fingerprint)
+      else
+        this.#histories.set(fingerprint, {
+          ...current,
+          runs: current.runs.filter((each) => each !== run),
+          expectation: undefined,
+        })
+    }
+    return { stored: { alike: fingerprint, runs }, estimateChanged, undo }
+  }
+
+  /** Drops the histories whose latest run ended before this instant, as the store does. */
+  prune(before: number): void {
+    for (const [fingerprint, { runs }] of this.#histories)
+      if (runs.every(({ endedAt }) => endedAt < before)) this.#histories.delete(fingerprint)
   }
 }
 
@@ -69,16 +99,20 @@ export const estimateOf = ({ seconds }: Pick<Expectation, 'seconds'>): number =>
 /** Less than a quarter makes no difference to the order (`runTimeStep`). */
 const differs = (a: number, b: number): boolean => Math.max(a, b) > 1.25 * Math.min(a, b)
 
-function expectationOf(runs: readonly StoredRun[]): Expectation {
+function expectationOf(history: Pick<History, 'runs' | 'expectation'>): Expectation | undefined {
+  const { runs } = history
+  if (runs.length < enoughRuns) return undefined
+  if (history.expectation !== undefined) return history.expectation
   const peaks = runs.flatMap(({ peakBytes }) => (peakBytes === undefined ? [] : [peakBytes]))
-  return {
+  history.expectation = {
     runs: runs.length,
     seconds: runs.map(({ seconds }) => seconds).toSorted((a, b) => a - b),
     ...(peaks.length === 0 ? {} : { peakBytes: Math.max(...peaks) }),
   }
+  return history.expectation
 }
 
-/** The value below which a part of an ascending list lies, between two of it in proportion. Zero of an empty one. */
+/** The value below which a part of an ascending list lies, interpolated between two of its values. Zero for an empty list. */
 export function percentile(ascending: readonly number[], part: number): number {
   const place = part * (ascending.length - 1)
   const below = ascending[Math.floor(place)] ?? 0
@@ -86,7 +120,7 @@ export function percentile(ascending: readonly number[], part: number): number {
   return below + (above - below) * (place - Math.floor(place))
 }
 
-/** Whether what happened lay between two values told before, give or take what nobody would notice. Pure. */
+/** Whether a value lies in its estimated range, within a tolerance. Pure. */
 export function outcomeOf(value: number, from: number, to: number): EstimateOutcome {
   const slack = (bound: number): number => Math.max(1, bound * tolerance)
   if (value < from - slack(from)) return 'early'

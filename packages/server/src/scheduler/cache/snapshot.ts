@@ -1,8 +1,9 @@
 /**
- * What the planner is told and what it answers. Instants are milliseconds since the epoch, durations seconds, capacity is
- * in cores, gibibytes and GPUs, points of the order are hours of waiting. `docs/queue.md` has the rules.
+ * What the planner reads and what it answers. All of it is plain data that a structured clone carries to a worker thread.
+ * Instants are milliseconds since the epoch, durations seconds, capacity is in cores, GiB and GPUs, points of the order are
+ * hours of waiting. `docs/queue.md` has the rules.
  */
-import type { Holder, Policy } from '../../configuration/policy/policy.ts'
+import type { Policy, QuotaSettings } from '../../configuration/policy/policy.ts'
 import type { Capacity } from '../../job/resources.ts'
 
 /** What a job asks for. */
@@ -15,12 +16,14 @@ export interface Needs extends Capacity {
 export interface PlanNode extends Capacity {
   readonly name: string
   readonly gpuKind?: string
+  /** What the node runs at once, where it accepts more than that and queues the rest itself. */
+  readonly largestJob?: Capacity
 }
 
-/** What the planner knows of every job, waiting or running. */
+/** What the planner knows of every job, waiting or active. */
 export interface PlannedJob {
   readonly id: string
-  /** Who submitted it and is charged for it. */
+  /** The user who submitted it and is charged for it. */
   readonly user: string
   /** The group that is charged. Left out: its user is charged as a group of one. */
   readonly group?: string
@@ -30,17 +33,17 @@ export interface PlannedJob {
   /** When it is ended at the latest after its start (`--time`). */
   readonly limitSeconds: number
   /**
-   * Run times of what ran like it, ascending, a few dozen at most; one array for all jobs alike. What the simulation
-   * draws from; left out: it makes up a spread around the estimate.
+   * Run times of earlier jobs with the same fingerprint, ascending, a few dozen at most; one array for all such jobs. Forecasts
+   * draw from it. Left out: forecasts draw from a spread around the estimate.
    */
   readonly history?: readonly number[]
   /** It starts in off-peak hours only (`--when off-peak`). Where the policy has none, every hour is off-peak. */
   readonly offPeak?: true
-  /** It should have ended by then (`--by`): raises its place while that can be met; promises nothing. */
+  /** Its user wants it to have ended by then (`--by`): it stands before jobs of its lane with a later `by` or none. */
   readonly by?: number
 }
 
-/** A job that waits. A held job is not told to the planner until it is released. */
+/** A job that waits. The planner does not receive a held job until it is released. */
 export interface QueuedJob extends PlannedJob {
   /** Order of submission; unique. The last tie-breaker. */
   readonly seq: number
@@ -49,16 +52,20 @@ export interface QueuedJob extends PlannedJob {
   readonly notBefore?: number
 }
 
-/** A job that holds capacity: starting, running or stopping. */
-export interface ActiveJob extends PlannedJob {
+/** A job with an allocation: starting, running or stopping. */
+export interface ActiveJob extends QueuedJob {
   readonly node: string
-  /** When it was placed: from then on it holds capacity and is charged. */
+  /** When it was placed: from then on it has its allocation and is charged. */
   readonly placedAt: number
+  /** Its node has not begun to run it. Matters on nodes that queue jobs themselves (`PlanNode.largestJob`). */
+  readonly isStarting?: true
+  /** When its node began to run it, where that is known. */
+  readonly startedAt?: number
 }
 
 /**
- * What a user has used in the name of a group (or of nobody) up to the last ending: core-hours, halved every half-life.
- * `chargedSince` (usage.ts) gives the next one when a job ends; the store keeps it in the commit of the ending.
+ * Core-hours that a user was charged in the name of a group (or of none) up to the last ending, halved every half-life.
+ * `usageAfter` (share.ts) gives the next one when a job ends; the store keeps it in the commit of the ending.
  */
 export interface Usage {
   readonly user: string
@@ -76,20 +83,20 @@ export interface Snapshot {
   readonly queued: Iterable<QueuedJob>
   readonly active: Iterable<ActiveJob>
   readonly usage: Iterable<Usage>
-  /** Users for whom something is set. */
-  readonly users: ReadonlyMap<string, Holder>
-  readonly groups: ReadonlyMap<string, Holder>
+  /** Users with settings of their own. */
+  readonly users: ReadonlyMap<string, QuotaSettings>
+  readonly groups: ReadonlyMap<string, QuotaSettings>
   /**
-   * When a job of some kin (`kinKeyOf(job, policy)`, lane.ts: user, group, size, run time) was last placed. Waiting counts
-   * from then, so that a user's thousand jobs do not all grow old together. May be empty: what is missing is made up from
-   * `active`, and the jobs of a kin of which nothing is known wait since their submission.
+   * When a job of a lane (`laneOf(job, policy).key`, lane.ts: user, group, size, run time, window) was last placed. Waiting counts
+   * from then, so that a user's thousand jobs do not all grow old together. May be empty: what is missing is derived from
+   * `active`, and the jobs of an unknown lane wait since their submission.
    */
   readonly served: ReadonlyMap<string, number>
-  /** What the last plan promised. May be empty: then nodes are chosen afresh. */
+  /** The reservations of the last plan. May be empty: then nodes are chosen afresh. */
   readonly reservations: Iterable<Reservation>
 }
 
-/** A snapshot in which nothing is known but the rules. */
+/** A snapshot of nothing but the rules. */
 export const emptySnapshot = (now: number, policy: Policy): Snapshot => ({
   now,
   policy,
@@ -103,22 +110,22 @@ export const emptySnapshot = (now: number, policy: Policy): Snapshot => ({
   reservations: [],
 })
 
-/** What happened, for a planner that keeps its state. Each may be told twice. */
+/** A change, for a planner that keeps its state. Each may be applied twice. */
 export type PlannerEvent =
-  /** It waits; or, where it waited already, is now as it is here. */
+  /** The job waits; or, where it waited already, is now as given here. */
   | { readonly type: 'queued'; readonly job: QueuedJob }
-  /** It was placed: it waits no more, and holds capacity. */
+  /** The job was placed: it waits no more, and has an allocation. */
   | { readonly type: 'placed'; readonly job: ActiveJob }
-  /** It neither waits nor holds anything: ended, cancelled, held. Tell the new `usage` too where it was charged. */
+  /** The job neither waits nor has an allocation: ended, cancelled, held. Apply the new `usage` too where it was charged. */
   | { readonly type: 'gone'; readonly id: string }
   | { readonly type: 'usage'; readonly usage: Usage }
   /** A node is there, or has changed. */
   | { readonly type: 'node'; readonly node: PlanNode }
-  /** Its jobs are gone when they are told to be. */
+  /** A node has vanished. Its jobs keep their part of the limits until `gone` comes for each. */
   | { readonly type: 'nodeGone'; readonly name: string }
   /** Undefined: nothing is set any more. */
-  | { readonly type: 'user'; readonly name: string; readonly holder: Holder | undefined }
-  | { readonly type: 'group'; readonly name: string; readonly holder: Holder | undefined }
+  | { readonly type: 'user'; readonly name: string; readonly settings: QuotaSettings | undefined }
+  | { readonly type: 'group'; readonly name: string; readonly settings: QuotaSettings | undefined }
   | { readonly type: 'policy'; readonly policy: Policy }
 
 /** A job and the node it is to start on. */
@@ -127,48 +134,48 @@ export interface Placement {
   readonly node: string
 }
 
-/** What is kept for a job that is at the head and finds no room. */
+/** Capacity kept for a job that is at the head of the order and finds no room. */
 export interface Reservation {
   readonly jobId: string
-  /** Left out: what has no room is a limit, and of that its part is kept. */
+  /** Left out: a limit has no room, and the job's part of the limit is reserved. */
   readonly node?: string
-  /** When it is expected to start: enough of what runs there, or of what is held of the limit, has ended by then, as estimated. */
+  /** Expected start: by then enough allocations of the node, or under the limit, are expected to have ended. */
   readonly at: number
-  /** When this was chosen, and the start that was promised then. Given up when `at` slips by more than the policy's delay. */
+  /** When the reservation was made. */
   readonly madeAt: number
-  readonly promisedAt: number
+  /** The expected start at that time. The planner gives a reservation up when `at` slips by more than the policy's delay. */
+  readonly firstAt: number
 }
 
-/** What makes up a job's place in the order: points, of which one is worth an hour of waiting. More is earlier. */
+/** The terms of a job's place in the order: points, one for an hour of waiting. More is earlier. */
 export interface Priority {
   readonly class: number
-  /** Hours since its submission, its `notBefore`, or the last start of a job of its kin: the latest. */
+  /** Hours since its submission, its `notBefore`, or the last start of a job of its lane: the latest. */
   readonly age: number
   /** All of the policy's points where the group has used nothing lately, half where it has used its part, and so on. */
   readonly groupShare: number
   /** The same for the user within the group. */
   readonly userShare: number
-  readonly deadline: number
   readonly total: number
 }
 
-/** Whose limit, and what it is on. */
+/** Whose limit a job meets, and what the limit is on. */
 export interface LimitHit {
   readonly holder: 'user' | 'group'
   readonly name: string
   readonly on: 'cores' | 'memoryGb' | 'gpus' | 'running'
   readonly limit: number
-  readonly held: number
-  /** Of the limit, what is kept for jobs of this holder that are ahead. */
-  readonly kept?: number
+  readonly allocated: number
+  /** Of the limit, what is reserved for jobs of this quota holder that are ahead. */
+  readonly reserved?: number
   readonly asks: number
-  /** The limit is another in off-peak hours, which begin then. */
+  /** The limit is larger in off-peak hours, which begin then. */
   readonly larger?: { readonly limit: number; readonly at: number }
 }
 
-/** Why a job waits. `words` (words.ts) says it to a person. */
+/** Why a job waits. `reasonText` (reason-text.ts) has the sentences. */
 export type Reason =
-  /** Nothing is in its way: it is placed by this plan. */
+  /** This plan places it. */
   | { readonly kind: 'placed'; readonly node: string }
   /** Its `--after` has not come. */
   | { readonly kind: 'not-before'; readonly at: number }
@@ -181,9 +188,9 @@ export type Reason =
   | { readonly kind: 'reservation'; readonly asks: Needs; readonly at: number; readonly node: string }
   /** Nodes that could hold it are busy. */
   | { readonly kind: 'resources'; readonly asks: Needs; readonly mostFree: Capacity; readonly ableNodes: number }
-  /** A plan starts only so many at once; it goes on with the next. */
+  /** A plan starts a limited number of jobs; the next plan goes on. */
   | { readonly kind: 'turn' }
-  /** It would fit, and might delay a job that is ahead and has a reservation there. */
+  /** It would fit, but might delay a job that is ahead and has a reservation there. */
   | { readonly kind: 'backfill'; readonly reservedAt: number; readonly plannedSeconds: number }
 
 /** What to do now. */
@@ -191,7 +198,7 @@ export interface Plan {
   /** In order. */
   readonly placements: readonly Placement[]
   readonly reservations: readonly Reservation[]
-  /** When a plan may come out otherwise although nothing has happened: a `notBefore`, a window's edge, an estimate's end. */
+  /** When a plan may differ although nothing has happened: a `notBefore`, a window's edge, an estimate's end. */
   readonly again: number | undefined
   /** Why a job waits; undefined where it does not wait. As of this plan. */
   readonly reasonOf: (jobId: string) => Reason | undefined

@@ -1,6 +1,6 @@
 import type { Why } from '@science-platform/contract'
 import type { StoredJob } from '../../job/job.ts'
-import type { Change, Counterfactual } from './counterfactuals.ts'
+import type { Counterfactual, Modification } from './counterfactuals.ts'
 import { needsOf } from '../cache/planned-job.ts'
 import { percentile, type Expectation } from '../cache/run-histories.ts'
 import type { Needs } from '../cache/snapshot.ts'
@@ -8,20 +8,20 @@ import { duration } from './reason-text.ts'
 
 const gib = 2 ** 30
 
-/** Whether a change leaves a job what its past runs needed: their peak of memory, and the time that nine in ten took. Pure. */
-export const suitsRuns = ({ needs, limitSeconds }: Change, expectation: Expectation | undefined): boolean =>
+/** Whether a modification leaves a job what its past runs needed: their peak of memory, and the time of nine in ten. Pure. */
+export const suitsRuns = ({ needs, limitSeconds }: Modification, expectation: Expectation | undefined): boolean =>
   (needs === undefined || (expectation?.peakBytes ?? 0) <= needs.memoryGb * gib) &&
   (limitSeconds === undefined || percentile(expectation?.seconds ?? [], 0.9) <= limitSeconds)
 
-/** What would start a job now if it were submitted anew, in words. The planner has tried each. Pure. */
-export const soonerOf = (
+/** What would start a job now if it were submitted again, in sentences. The planner has tried each. Pure. */
+export const adviceOf = (
   found: readonly Counterfactual[],
   job: StoredJob,
   expectation: Expectation | undefined,
-): Why['sooner'] => found.map(({ change }) => told(change, needsOf(job), expectation))
+): Why['sooner'] => found.map(({ modification }) => adviceText(modification, needsOf(job), expectation))
 
-function told(
-  { needs, limitSeconds, anyHour, atOnce }: Change,
+function adviceText(
+  { needs, limitSeconds, anyHour, atOnce }: Modification,
   asks: Needs,
   expectation: Expectation | undefined,
 ): Why['sooner'][number] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Change, submittedWith } from './counterfactuals.ts'
+import { type Modification, submittedWith } from './counterfactuals.ts'
 import { Planner } from '../planner/planner.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import type { ActiveJob, Needs, QueuedJob, Snapshot } from '../cache/snapshot.ts'
@@ -14,76 +14,80 @@ const active = (asks: Needs, on = 'n1'): ActiveJob => ({
   node: on,
   placedAt: morning,
 })
-/** What would start the job, of which the planner that is asked has planned. */
-function toldOf(job: QueuedJob, parts: Partial<Snapshot>): readonly Change[] {
+/** With which modifications the job would start, after a plan. */
+function counterfactualsOf(job: QueuedJob, parts: Partial<Snapshot>): readonly Modification[] {
   const planner = new Planner(snapshotOf({ ...parts, queued: [job, ...(parts.queued ?? [])] }))
   planner.plan(morning)
-  return planner.whatWouldStart(job.id, morning).map(({ change }) => change)
+  return planner.counterfactuals(job.id, morning).map(({ modification }) => modification)
 }
 
-test('every change that is told starts the job at once, cancelled and submitted anew', () => {
-  let told = 0
+test('every counterfactual starts the job at once when it is cancelled and submitted again', () => {
+  let found = 0
   fc.assert(
     fc.property(anySnapshot, (snapshot) => {
       const planner = new Planner(snapshot)
       const { now } = snapshot
       planner.plan(now)
       for (const job of snapshot.queued) {
-        for (const { change, node: where } of planner.whatWouldStart(job.id, now)) {
-          const afresh = { ...submittedWith(job, change, now), id: `${job.id} anew` }
+        for (const { modification, node: where } of planner.counterfactuals(job.id, now)) {
+          const again = { ...submittedWith(job, modification, now), id: `${job.id} again` }
           const other = new Planner(planner.snapshot())
-          other.tell({ type: 'gone', id: job.id })
-          other.tell({ type: 'queued', job: afresh })
-          const placed = other.plan(now).placements.find((one) => one.job.id === afresh.id)
-          assert.equal(placed?.node, where, `${job.id} with ${JSON.stringify(change)}`)
-          told++
+          other.apply({ type: 'gone', id: job.id })
+          other.apply({ type: 'queued', job: again })
+          const placed = other.plan(now).placements.find((one) => one.job.id === again.id)
+          assert.equal(placed?.node, where, `${job.id} with ${JSON.stringify(modification)}`)
+          found++
         }
       }
     }),
     { numRuns: 200 },
   )
-  assert.ok(told > 20, `${told} were told`)
+  assert.ok(found > 20, `${found} were found`)
 })
 
-test('what only its age would let start is not told: submitted anew it has none', () => {
+test('a job that only its age would let start has no counterfactual: submitted again it has no age', () => {
   const old = jobOf(16, { needs: needs(16, 16), submittedAt: morning - 60 * hour, limitSeconds: 90_000 })
   const other = jobOf(16, { user: 'bob', needs: needs(16, 16), submittedAt: morning - 50 * hour })
   const parts = { active: [active(needs(8, 8))], queued: [other] }
   const job = { ...old, estimateSeconds: 90_000 }
-  assert.deepEqual(toldOf(job, parts), [])
-  assert.deepEqual(toldOf(job, { active: parts.active }), [{ needs: needs(8, 16) }], 'alone it would')
+  assert.deepEqual(counterfactualsOf(job, parts), [])
+  assert.deepEqual(counterfactualsOf(job, { active: parts.active }), [{ needs: needs(8, 16) }], 'alone it would')
 })
 
-test('at a limit as much as that leaves is told', () => {
+test('at a limit the counterfactual asks for what the limit leaves', () => {
   const policy = policyOf({ limits: { user: { cores: 5 }, group: { memoryGb: 12 } } })
   const held = { ...active(needs(3, 3)), user: 'ada' }
-  assert.deepEqual(toldOf(jobOf(4), { policy, active: [held] }), [{ needs: needs(2, 16) }])
+  assert.deepEqual(counterfactualsOf(jobOf(4), { policy, active: [held] }), [{ needs: needs(2, 16) }])
   const ofGroup = { ...held, group: 'sea' }
-  assert.deepEqual(toldOf(jobOf(4, { group: 'sea' }), { policy, active: [ofGroup] }), [{ needs: needs(2, 9) }])
+  assert.deepEqual(counterfactualsOf(jobOf(4, { group: 'sea' }), { policy, active: [ofGroup] }), [
+    { needs: needs(2, 9) },
+  ])
   const one = policyOf({ limits: { user: { running: 1 }, group: {} } })
-  assert.deepEqual(toldOf(jobOf(4), { policy: one, active: [held] }), [], 'nothing smaller would help')
+  assert.deepEqual(counterfactualsOf(jobOf(4), { policy: one, active: [held] }), [], 'nothing smaller would help')
 })
 
 test('short of cores and memory, less of both; short of GPUs, fewer', () => {
-  assert.deepEqual(toldOf(jobOf(8), { active: [active(needs(12, 50))] }), [{ needs: needs(4, 14) }])
+  assert.deepEqual(counterfactualsOf(jobOf(8), { active: [active(needs(12, 50))] }), [{ needs: needs(4, 14) }])
   const nodes = [{ ...node, gpus: 4 }]
   const busy = active(needs(1, 1, 3))
-  assert.deepEqual(toldOf(jobOf(1, { needs: needs(1, 1, 2) }), { nodes, active: [busy] }), [{ needs: needs(1, 1, 1) }])
+  assert.deepEqual(counterfactualsOf(jobOf(1, { needs: needs(1, 1, 2) }), { nodes, active: [busy] }), [
+    { needs: needs(1, 1, 1) },
+  ])
 })
 
-test('of what several nodes have free a few are told, those first that give up least', () => {
+test('of several nodes at most three counterfactuals come, those first that give up least', () => {
   const nodes = [1, 2, 3, 4, 5].map((i) => ({ ...node, name: `n${i}` }))
   // Free: 14 cores and 8 GiB, 8 and 32, 4 and 64, 6 and 30; nothing.
   const busy = [needs(2, 56), needs(8, 32), needs(12, 0.5), needs(10, 34), needs(16, 64)]
-  const told = toldOf(jobOf(16, { needs: needs(16, 60) }), {
+  const found = counterfactualsOf(jobOf(16, { needs: needs(16, 60) }), {
     nodes,
     active: busy.map((one, i) => active(one, `n${i + 1}`)),
   })
-  assert.deepEqual(told, [{ needs: needs(4, 60) }, { needs: needs(8, 32) }, { needs: needs(14, 8) }])
+  assert.deepEqual(found, [{ needs: needs(4, 60) }, { needs: needs(8, 32) }, { needs: needs(14, 8) }])
 })
 
 test('by day without its off-peak hours, and smaller where there is no room for all of it', () => {
   const job = jobOf(8, { offPeak: true })
-  assert.deepEqual(toldOf(job, {}), [{ anyHour: true }])
-  assert.deepEqual(toldOf(job, { active: [active(needs(12, 4))] }), [{ anyHour: true, needs: needs(4, 32) }])
+  assert.deepEqual(counterfactualsOf(job, {}), [{ anyHour: true }])
+  assert.deepEqual(counterfactualsOf(job, { active: [active(needs(12, 4))] }), [{ anyHour: true, needs: needs(4, 32) }])
 })

@@ -5,54 +5,56 @@ import type { LimitHit, Needs, Reason } from '../cache/snapshot.ts'
 export type WriteInstant = (at: number) => string
 
 /**
- * Why a job waits, as a person would say it: one or two sentences, with what to do where something can be done.
- * @param timezone - Whose clock the off-peak hours follow: when they begin is told by that too.
+ * Why a job waits, in one or two sentences, with what its user can do.
+ * @param timezone - The zone that off-peak hours follow: their beginning is also written by its clock.
  */
-export function words(reason: Reason, writeInstant: WriteInstant, timezone = 'UTC'): string {
+export function reasonText(reason: Reason, writeInstant: WriteInstant, timezone = 'UTC'): string {
   switch (reason.kind) {
     case 'placed':
       return `It starts on ${reason.node} now.`
     case 'turn':
       return 'It is next and is about to be placed.'
     case 'not-before':
-      return `It was asked not to start before ${writeInstant(reason.at)}.`
+      return `It was submitted with a start time: it does not start before ${writeInstant(reason.at)}.`
     case 'window':
       return reason.opensAt === undefined
         ? 'It waits for off-peak hours, and the platform has none. Submit it again without `--when off-peak`.'
         : `It waits for off-peak hours, which begin ${opening(reason.opensAt, writeInstant, timezone)}.`
     case 'limit':
-      return limitWords(reason, (at) => opening(at, writeInstant, timezone))
+      return limitText(reason, (at) => opening(at, writeInstant, timezone))
     case 'no-node':
       return reason.largest === undefined
         ? 'It waits for a node: none is there now.'
         : `No node that is there now could hold ${ask(reason.asks)}; the largest has ${have(reason.largest, reason.asks)}.`
     case 'reservation':
-      return `It is next: ${ask(reason.asks)} are kept for it on ${reason.node}, where enough is expected to end by ${writeInstant(reason.at)}.`
+      return `It is next: ${ask(reason.asks)} are reserved for it on ${reason.node}, which is expected to have room by ${writeInstant(reason.at)}.`
     case 'resources':
       return reason.ableNodes === 1
         ? `It waits for ${ask(reason.asks)}: the one node that could hold it has ${have(reason.mostFree, reason.asks)} free.`
         : `It waits for ${ask(reason.asks)}: of the ${reason.ableNodes} nodes that could hold it none has more than ${have(reason.mostFree, reason.asks)} free.`
     case 'backfill':
       return (
-        `There is room for it, but from ${writeInstant(reason.reservedAt)} on that is kept for a job ahead of it, and this one ` +
-        `is reckoned to take ${duration(reason.plannedSeconds)}. With a shorter \`--time\` it may start sooner.`
+        `There is room for it, but from ${writeInstant(reason.reservedAt)} on a job ahead of it has a reservation there, and this job ` +
+        `is estimated to run for ${duration(reason.plannedSeconds)}. With a shorter \`--time\` it may start sooner.`
       )
   }
 }
 
-function limitWords(
-  { holder, name, on, limit, held, kept = 0, asks, larger }: LimitHit,
+function limitText(
+  { holder, name, on, limit, allocated, reserved = 0, asks, larger }: LimitHit,
   writeOpening: WriteInstant,
 ): string {
   const whose = holder === 'user' ? "its owner's limit" : `the limit of its group, ${name}`
   const isOfJobs = on === 'running'
   const used = isOfJobs
-    ? `${count(held, 'job')} ${held === 1 ? 'runs' : 'run'}, and ${number(limit)} may at once`
-    : `${number(held)} of ${amount(limit, on)} ${held === 1 ? 'is' : 'are'} held`
-  const ahead = kept === 0 ? '' : `, ${number(kept)} ${kept === 1 ? 'is' : 'are'} kept for what is ahead`
+    ? `${count(allocated, 'job')} ${allocated === 1 ? 'runs' : 'run'}, and ${number(limit)} may at once`
+    : `${number(allocated)} of ${amount(limit, on)} ${allocated === 1 ? 'is' : 'are'} allocated`
+  const ahead = reserved === 0 ? '' : `, ${number(reserved)} ${reserved === 1 ? 'is' : 'are'} reserved for jobs ahead`
   const asked = isOfJobs ? '' : `, and it asks for ${number(asks)}`
   const later =
-    larger === undefined ? '' : ` Off-peak, from ${writeOpening(larger.at)}, ${amount(larger.limit, on)} may be held.`
+    larger === undefined
+      ? ''
+      : ` In off-peak hours, from ${writeOpening(larger.at)}, the limit is ${amount(larger.limit, on)}.`
   return `It waits for ${whose}: ${used}${ahead}${asked}.${later}`
 }
 
@@ -89,7 +91,7 @@ const list = (parts: readonly string[]): string => `${parts.slice(0, -1).join(',
 
 const number = (value: number): string => String(Math.max(0, Math.round(value * 10) / 10))
 
-/** A duration in the largest unit that says it well. */
+/** A duration in the largest unit that is precise enough. */
 export function duration(seconds: number): string {
   if (seconds < 90) return count(Math.round(seconds), 'second')
   if (seconds < 5400) return count(Math.round(seconds / 60), 'minute')

@@ -1,13 +1,19 @@
 import { isEnded, type Why } from '@science-platform/contract'
 import type { StoredJob } from '../../job/job.ts'
 import type { EstimateScores } from '../../store/store.ts'
-import type { JobClass } from '../cache/lane.ts'
+import type { JobClass } from '../rules/job-class.ts'
 import type { Expectation } from '../cache/run-histories.ts'
 import { percentile } from '../cache/run-histories.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
 import type { Ahead, Priority, Reason } from '../cache/snapshot.ts'
-import type { ExpectedStart } from '../forecast/start-forecasts.ts'
-import { duration, words } from './reason-text.ts'
+import { duration, reasonText } from './reason-text.ts'
+
+/** When a job is expected to start, as instants: one start of ten comes before `p10`, five before `p50`, nine before `p90`. */
+export interface ExpectedStart {
+  readonly p10: number
+  readonly p50: number
+  readonly p90: number
+}
 
 /** What is known of a job and its place in the queue. */
 export interface WhyFacts {
@@ -15,18 +21,19 @@ export interface WhyFacts {
   readonly now: number
   readonly policy: Policy
   readonly jobClass: JobClass
-  /** Jobs that wait altogether. */
+  /** Number of all jobs that wait. */
   readonly waiting: number
   readonly reason?: Reason | undefined
   readonly ahead?: Ahead | undefined
   readonly priority?: Priority | undefined
   readonly start?: ExpectedStart | undefined
   readonly expectation?: Expectation | undefined
-  readonly sooner?: Why['sooner']
+  /** What would start it sooner. */
+  readonly advice?: Why['sooner']
   readonly scores: EstimateScores
 }
 
-/** Why a job waits, for whoever asks. Pure. */
+/** Why a job waits, as the API answers. Pure. */
 export function whyOf(facts: WhyFacts): Why {
   const { job, reason, ahead, waiting, start, expectation, scores } = facts
   const isWaiting = job.state === 'queued'
@@ -44,14 +51,14 @@ export function whyOf(facts: WhyFacts): Why {
     ...(job.by === undefined || isEnded(job.state)
       ? {}
       : { deadline: { by: instant(job.by), outlook: outlookOf(facts) } }),
-    sooner: facts.sooner ?? [],
+    sooner: facts.advice ?? [],
     scores: { start: scoreView(scores.start), run: scoreView(scores.run) },
   }
 }
 
 function summaryOf({ job, now, reason, policy }: WhyFacts): string {
   if (job.state === 'held') return 'It is held: release it to let it go on.'
-  if (reason !== undefined) return words(reason, instantText, policy.offPeak?.timezone)
+  if (reason !== undefined) return reasonText(reason, instantText, policy.offPeak?.timezone)
   if (job.state === 'starting') return 'It does not wait: its image is fetched or its container made.'
   if (job.state === 'running') {
     return job.deadlineAt === undefined
@@ -70,7 +77,7 @@ function reasonView(reason: Reason): NonNullable<Why['reason']> {
     case 'window':
       return { kind, ...(reason.opensAt === undefined ? {} : { until: instant(reason.opensAt) }) }
     case 'limit': {
-      const { holder, name, on, limit, held, kept, asks, larger } = reason
+      const { holder, name, on, limit, allocated: held, reserved: kept, asks, larger } = reason
       return {
         kind,
         limit: { holder, name, on, limit, held, ...(kept === undefined ? {} : { kept }), asks },
@@ -98,7 +105,6 @@ function priorityView({ job, priority, policy: { points }, jobClass }: WhyFacts)
     age: 'an hour of waiting is a point',
     groupShare: `of ${points.groupShare}: the less ${group} used lately, the more`,
     userShare: `of ${points.userShare}: the less you have used lately, the more`,
-    deadline: job.by === undefined ? 'no --by was asked for' : `of ${points.deadline}: the nearer its --by, the more`,
   }
   const { total, ...terms } = priority
   return {
@@ -120,7 +126,7 @@ const runView = ({ seconds, runs, peakBytes }: Expectation): NonNullable<Why['ex
   ...(peakBytes === undefined ? {} : { memoryPeakBytes: peakBytes }),
 })
 
-/** Whether it is expected to have ended by when its owner wants it to. */
+/** Whether a job is likely to end by its deadline. */
 function outlookOf({ job, now, start, expectation }: WhyFacts): NonNullable<Why['deadline']>['outlook'] {
   const { by = Infinity } = job
   const startedAt = job.startedAt ?? (job.state === 'queued' ? undefined : now)
@@ -132,7 +138,7 @@ function outlookOf({ job, now, start, expectation }: WhyFacts): NonNullable<Why[
   return endsAt(starts.p50, 0.5) <= by ? 'even' : 'unlikely'
 }
 
-/** What came of estimates, as it is shown. */
+/** The scores of estimates, as the API has them. */
 export const scoreView = ({ inside, early, late }: EstimateScores['start']): Why['scores']['start'] => ({
   told: inside + early + late,
   inside,

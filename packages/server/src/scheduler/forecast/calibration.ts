@@ -5,37 +5,34 @@ export interface Band {
   readonly p90: number
 }
 
-/** What was forecast for jobs that have started since, and what happened: seconds. The newest last. */
+/** A forecast for a job that has started since, and how long the job waited: seconds. */
 export interface Score {
   readonly forecast: number
   readonly waited: number
 }
 
-/** How many scores of alike forecasts are looked at, and how few are too few. */
-const most = 200
-const least = 20
+/** How many scores of similar forecasts the band is made of: the newest. */
+const mostScores = 200
+const fewestScores = 20
 
 /**
- * The band that holds what was the truth for eight in ten earlier forecasts like this one: the forecast's median, times what
- * the wait turned out to be compared with it (split conformal prediction). Queues change, so it is as wide as the older of
- * those scores had to be made to hold eight in ten of the newer. With too few scores it is the draws' own spread, widened.
+ * The band that held eight in ten of earlier forecasts like this one: the forecast, times what the wait turned out to be compared with
+ * it (split conformal prediction). Queues change, so it is as wide as the older of those scores must be to hold eight in ten of the
+ * newer. With too few scores it is from a third to three times the forecast.
  */
-export function band(draws: readonly number[], scores: readonly Score[]): Band | undefined {
-  const median = quantile(draws, 0.5)
-  if (median === undefined) return undefined
-  const alike = scores.filter(({ forecast }) => Math.abs(log(forecast) - log(median)) < Math.log(3)).slice(-most)
-  if (alike.length < least) {
-    const [low = 0, high = 0] = [draws[0], draws.at(-1)]
-    return { p10: low / 2, p50: median, p90: high * 2 + 60 }
-  }
-  const ratios = alike.map(({ forecast, waited }) => log(waited) - log(forecast))
+export function band(forecast: number, scores: readonly Score[]): Band {
+  const similar = scores
+    .filter((score) => Math.abs(log(score.forecast) - log(forecast)) < Math.log(3))
+    .slice(-mostScores)
+  if (similar.length < fewestScores) return { p10: forecast / 3, p50: forecast, p90: forecast * 3 + 60 }
+  const ratios = similar.map((score) => log(score.waited) - log(score.forecast))
   const tail = tailThatHeld(ratios)
   const sorted = ratios.toSorted((a, b) => a - b)
-  const at = (part: number): number => Math.max(0, Math.exp(log(median) + (quantile(sorted, part) ?? 0)) - grain)
+  const at = (part: number): number => Math.max(0, Math.exp(log(forecast) + (quantile(sorted, part) ?? 0)) - grain)
   return { p10: at(tail), p50: at(0.5), p90: at(1 - tail) }
 }
 
-/** The largest part that may be left out on either side so that the older two thirds held eight in ten of the newer third. */
+/** The largest part to leave out on either side with which the older two thirds held eight in ten of the newer third. */
 function tailThatHeld(ratios: readonly number[]): number {
   const split = Math.floor((ratios.length * 2) / 3)
   const older = ratios.slice(0, split).toSorted((a, b) => a - b)
@@ -48,10 +45,10 @@ function tailThatHeld(ratios: readonly number[]): number {
 }
 const tails = [0.12, 0.1, 0.08, 0.06, 0.04]
 
-/** Whether a wait came out within what was told. */
+/** Whether a wait was within the band. */
 export const isWithin = ({ p10, p90 }: Band, waited: number): boolean => waited >= p10 && waited <= p90
 
-/** Half a minute more or less is the same. */
+/** Half a minute more or less makes no difference. */
 const grain = 30
 const log = (seconds: number): number => Math.log(seconds + grain)
 

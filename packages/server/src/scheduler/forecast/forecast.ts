@@ -1,32 +1,42 @@
 import { Charges } from '../rules/charges.ts'
 import { Planner } from '../planner/planner.ts'
 import { randomFrom } from '../../lib/random.ts'
-import type { Sample } from './sample.ts'
+import type { Sample, SampleSize } from './sample.ts'
 import { simulate } from './simulate.ts'
 import type { ActiveJob, QueuedJob } from '../cache/snapshot.ts'
 
-/** Enough for a figure that means something, little enough for an answer at once. */
-const draws = 5
-const sampleSize = { jobs: 160, nodes: 64, active: 1000 }
+/** Most queues fit whole: a sample costs accuracy. */
+const sampleSize: SampleSize = { jobs: 2000, nodes: 64, active: 2000 }
+
+/** A queue is simulated up to so many times, as long as all simulations together have no more jobs than one large sample. */
+const mostDraws = 5
+
+/** A simulation ends after this time: later starts are extrapolated. */
+const horizonMs = 120 * 86_400_000
 
 /**
- * In how many seconds a waiting job is expected to start, from running the planner forward on a virtual clock: in each draw
- * every job runs for a time drawn from its history, and nothing new is submitted. Of a long queue a scale model is run.
- * Ascending, one for each draw; `band` (calibration.ts) makes of them what users are shown. Undefined where it does not
- * wait; empty where it never started in any draw.
+ * In how many seconds a waiting job is expected to start: the planner runs forward on a virtual clock, every job runs for a time drawn
+ * from its history, and no new job is submitted. The result is the median of some draws; of a long queue a sample runs (sample.ts).
+ * `band` (calibration.ts) corrects it by what came of earlier forecasts. Undefined where the job does not wait, or never starts.
  * @param seed - The same seed gives the same draws.
  */
-export function forecast(planner: Planner, jobId: string, now: number, seed: number): readonly number[] | undefined {
+export function forecast(planner: Planner, jobId: string, now: number, seed: number): number | undefined {
   const random = randomFrom(seed)
-  const draw = planner.sampler(jobId, sampleSize, now)
-  if (draw === undefined) return undefined
-  const seconds = Array.from({ length: draws }, () => startOf(draw(random), jobId, now, random))
-  return seconds.filter((each) => each !== undefined).toSorted((a, b) => a - b)
+  const draws: number[] = []
+  for (let drawn = 0, jobs = 0; drawn < mostDraws && jobs < sampleSize.jobs; drawn++) {
+    const sample = planner.sample(jobId, sampleSize, now, random)
+    if (sample === undefined) return undefined
+    const queued = [...sample.snapshot.queued]
+    jobs += queued.length
+    const seconds = startOf({ ...sample, snapshot: { ...sample.snapshot, queued } }, jobId, now, random)
+    if (seconds !== undefined) draws.push(seconds)
+  }
+  return draws.toSorted((a, b) => a - b)[draws.length >> 1]
 }
 
-/** In how many seconds a job starts where the sample is run once; undefined where nothing ever starts. */
+/** In how many seconds a job starts in one simulation; undefined where no job ever starts. */
 function startOf(sample: Sample, jobId: string, now: number, random: () => number): number | undefined {
-  const { offPeak, standsFor } = sample
+  const { offPeak, thinning, single, limitSeconds } = sample
   const [queued, active, usage] = [[...sample.snapshot.queued], [...sample.snapshot.active], [...sample.snapshot.usage]]
   const snapshot = { ...sample.snapshot, queued, active, usage }
   const notBefore = new Map(queued.flatMap(({ id, notBefore: at }) => (at === undefined ? [] : [[id, at] as const])))
@@ -34,7 +44,7 @@ function startOf(sample: Sample, jobId: string, now: number, random: () => numbe
   let hasStarted = false
   let placed = 0
   let placedAt = now
-  // What passed in the whole queue: of what a job stands for the others start after it, each as long after the one before.
+  // Time in the whole queue: the jobs that one of the sample stands for start after it, each as long after the one before.
   let passedMs = 0
   const end = simulate({
     decider: new Planner(snapshot, offPeak),
@@ -42,32 +52,29 @@ function startOf(sample: Sample, jobId: string, now: number, random: () => numbe
     active,
     runSeconds: (job) => drawRunSeconds(job, now, random),
     onPlaced: (job) => {
-      // Nobody before it made it wait for its time.
+      // The part of the wait that is due to the job's own start time or window is not multiplied.
       const due = Math.max(placedAt, notBefore.get(job.id) ?? 0)
       const ready = Math.min(job.placedAt, (job.offPeak === true ? offPeak?.nextOpening(due) : undefined) ?? due)
-      passedMs += ready - placedAt + (job.placedAt - ready) * standsFor(job.id)
+      hasStarted = job.id === jobId
+      passedMs += ready - placedAt + (job.placedAt - ready) * (single.has(job.id) ? 1 : thinning)
       placedAt = job.placedAt
       placed++
-      hasStarted = job.id === jobId
       return !hasStarted
     },
     onEnded: (job, endedAt) => charges.ended(job, endedAt),
     until: now + horizonMs,
   })
-  if (hasStarted) return passedMs / 1000
-  // It goes on at the same pace.
+  if (hasStarted) return Math.max(limitSeconds, passedMs / 1000)
+  // The queue goes on at the same pace.
   return placed === 0 ? undefined : (((passedMs + end - placedAt) / 1000) * queued.length) / placed
 }
-
-/** Nobody is told of starts that are further off. */
-const horizonMs = 120 * 86_400_000
 
 function drawRunSeconds(job: QueuedJob | ActiveJob, now: number, random: () => number): number {
   const elapsed = 'placedAt' in job ? Math.max(0, (now - job.placedAt) / 1000) : 0
   const possible = (job.history ?? []).filter((seconds) => seconds > elapsed)
   const drawn = possible[Math.floor(random() * possible.length)]
   if (drawn !== undefined) return Math.min(drawn, job.limitSeconds)
-  // Nothing like it ran for so long: between now and its estimate, or where that is over, its limit, anything is as likely.
+  // No run took as long: uniform up to the estimate, or where that is over, up to the limit.
   const most = elapsed < job.estimateSeconds ? job.estimateSeconds : Math.max(job.limitSeconds, elapsed + 60)
   return elapsed + random() * (most - elapsed)
 }

@@ -22,50 +22,48 @@ function manyLanes(jobs: number, users: number): QueuedJob[] {
   })
 }
 const sampled = (planner: Planner, id: string, seed = 1) => {
-  const sample = planner.sampler(id, size, morning)?.(randomFrom(seed))
+  const sample = planner.sample(id, size, morning, randomFrom(seed))
   assert.ok(sample)
   return { ...sample, jobs: [...sample.snapshot.queued] }
 }
-const median = (parts: Partial<Snapshot>, { id }: QueuedJob): number => {
-  const draws = forecast(new Planner(snapshotOf(parts)), id, morning, 1)
-  return draws?.[draws.length >> 1] ?? NaN
-}
+const seconds = (parts: Partial<Snapshot>, { id }: QueuedJob): number =>
+  forecast(new Planner(snapshotOf(parts)), id, morning, 1) ?? NaN
 const requireNear = (is: number, wanted: number, part = 0.2): void => {
   assert.ok(Math.abs(is - wanted) <= part * wanted, `${is}, not about ${wanted}`)
 }
 
-test('a sample is no larger than it may be, however many lanes and however few nodes; what it stands for adds up', () => {
+test('a sample is no larger than it may be, however many lanes and however few nodes; it stands for the whole queue', () => {
   for (const count of [1, 16, 200]) {
     const queued = manyLanes(5000, 1000)
     const planner = new Planner(snapshotOf({ nodes: nodesOf(count), queued }))
     for (const { id } of [queued[17], queued[4990]] as QueuedJob[]) {
-      const { jobs, scale, standsFor } = sampled(planner, id)
+      const { jobs, scale, thinning, single } = sampled(planner, id)
       assert.ok(jobs.length <= size.jobs, `${jobs.length} of ${count} nodes`)
       assert.equal(jobs.filter((job) => job.id === id).length, 1)
       assert.equal(new Set(jobs.map((job) => job.id)).size, jobs.length)
-      const all = jobs.reduce((sum, job) => sum + scale * standsFor(job.id), 0)
+      const all = jobs.reduce((sum, job) => sum + scale * (single.has(job.id) ? 1 : thinning), 0)
       requireNear(all, 5000, 0.05)
     }
   }
 })
 
-test('the lanes that go first are in it, and stand for themselves', () => {
-  const first = jobOf(16, { user: 'first', submittedAt: morning - 100 * hour })
-  const queued = [...manyLanes(5000, 1000), first]
-  const planner = new Planner(snapshotOf({ queued }))
-  for (let seed = 1; seed < 6; seed++) {
-    const { jobs, standsFor } = sampled(planner, queued[4990]?.id ?? '', seed)
-    assert.ok(jobs.includes(first))
-    assert.equal(standsFor(first.id), 1)
-  }
+test('a queue that is small enough is its own sample', () => {
+  const queued = manyLanes(150, 30)
+  const planner = new Planner(
+    snapshotOf({ nodes: nodesOf(3), queued, users: new Map([['u1', { limits: { cores: 4 } }]]) }),
+  )
+  const { jobs, snapshot, scale, thinning, limitSeconds } = sampled(planner, queued[7]?.id ?? '')
+  assert.deepEqual([scale, thinning, limitSeconds], [1, 1, 0])
+  assert.deepEqual(new Set(jobs), new Set(queued))
+  assert.deepEqual(snapshot.users, planner.snapshot().users)
 })
 
-test('of as many lanes as jobs it tells about when each starts, the first and the last', () => {
+test('of as many lanes as jobs, the forecasts of the first and the last are about right', () => {
   const queued = Array.from({ length: 6400 }, (_, i) => jobOf(4, { user: `u${i}`, history: [600], seq: i }))
-  for (const rank of [20, 3000, 6300]) requireNear(median({ queued }, queued[rank] as QueuedJob), (rank / 4) * 600)
+  for (const rank of [20, 3000, 6300]) requireNear(seconds({ queued }, queued[rank] as QueuedJob), (rank / 4) * 600)
 })
 
-test('limits are scaled with the cluster, but never below a job that waits: it starts when they let it', () => {
+test('in a sample too a job starts when the limits of its user and group let it', () => {
   const run = { history: [600], estimateSeconds: 600 }
   const queuedOf = (cores: number, group?: string) =>
     Array.from({ length: 1000 }, (_, i) =>
@@ -73,7 +71,7 @@ test('limits are scaled with the cluster, but never below a job that waits: it s
     )
   const under = (user: Limits, group: Limits = {}) => policyOf({ limits: { user, group } })
   const nodes = nodesOf(640)
-  // One or two at once: the hundredth of ada comes after as many rounds, the hundredth of a group of both after two hundred.
+  // One or two at once: the hundredth job of ada starts after as many rounds, that of a group of both after two hundred.
   for (const [cores, policy, wanted] of [
     [8, under({ cores: 8 }), 100],
     [8, under({ memoryGb: 32 }), 100],
@@ -82,28 +80,28 @@ test('limits are scaled with the cluster, but never below a job that waits: it s
     [1, under({ cores: 100 }), 1],
   ] as const) {
     const queued = queuedOf(cores)
-    requireNear(median({ nodes, queued, policy }, queued[200] as QueuedJob), wanted * 600, 0.25)
+    requireNear(seconds({ nodes, queued, policy }, queued[200] as QueuedJob), wanted * 600, 0.25)
   }
   const ofGroup = queuedOf(8, 'sea')
   requireNear(
-    median({ nodes, queued: ofGroup, policy: under({}, { cores: 8 }) }, ofGroup[200] as QueuedJob),
+    seconds({ nodes, queued: ofGroup, policy: under({}, { cores: 8 }) }, ofGroup[200] as QueuedJob),
     200 * 600,
     0.25,
   )
 })
 
-test('what its user runs on nodes that are left out is in it too: at a limit one waits for that', () => {
+test('at a limit a job waits for its user’s running jobs, also for those on nodes that are not in the sample', () => {
   const nodes = nodesOf(640)
-  const active = { ...jobOf(1, { limitSeconds: 7200, history: [7200] }), node: 'n321', placedAt: morning }
+  const active = { ...jobOf(1, { limitSeconds: 7200, estimateSeconds: 7200 }), node: 'n321', placedAt: morning }
   const waiting = jobOf(1)
   const policy = policyOf({ limits: { user: { running: 1 }, group: {} } })
-  assert.equal(median({ nodes, active: [active], queued: [waiting], policy }, waiting), 7200)
+  assert.equal(seconds({ nodes, active: [active], queued: [waiting], policy }, waiting), 7200)
 })
 
-test('off-peak hours are worked out once for all samples of a planner', () => {
+test('off-peak hours are computed once for all samples of a planner', () => {
   const job = jobOf(1)
-  const draw = new Planner(snapshotOf({ queued: [job] })).sampler(job.id, size, morning)
-  const hours = draw?.(randomFrom(1)).offPeak
-  assert.ok(hours)
-  assert.equal(draw?.(randomFrom(2)).offPeak, hours)
+  const planner = new Planner(snapshotOf({ queued: [job] }))
+  const { offPeak } = sampled(planner, job.id)
+  assert.ok(offPeak)
+  assert.equal(sampled(planner, job.id, 2).offPeak, offPeak)
 })

@@ -1,98 +1,95 @@
 import type { Lane } from '../cache/lane.ts'
-import type { HolderState } from '../cache/ledger.ts'
+import { limitsOf, type QuotaHolder } from '../cache/quota-holder.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
+import type { Limits, QuotaSettings } from '../../configuration/policy/policy.ts'
 import type { QueueState } from '../cache/queue-state.ts'
-import { scaledLimits } from './scaled-limits.ts'
 import type { ActiveJob, PlanNode, QueuedJob, Snapshot } from '../cache/snapshot.ts'
+import { limitBoundSeconds } from './limit-bound.ts'
+
+/** Of a thinned sample this part is jobs at the front of the queue. */
+const frontPart = 0.25
 
 /** How large a sample may be. */
 export interface SampleSize {
-  /** No more, however many lanes there are. */
   readonly jobs: number
   readonly nodes: number
   readonly active: number
 }
 
-/** A scale model of a queue and its cluster. */
+/** A smaller queue that takes as long: a part of the nodes with what runs there, and of the waiting jobs. */
 export interface Sample {
   readonly snapshot: Snapshot
-  /** Of the policy in it; the planner's own, so that nobody works them out anew. */
+  /** The policy's off-peak hours: the planner has them already. */
   readonly offPeak: OffPeakHours | undefined
   /** One of its nodes stands for so many. */
   readonly scale: number
   /**
-   * One of its waiting jobs stands for so many that start one after another: more than 1 where the cluster is too small to be
-   * scaled down as much as its queue is long.
+   * One of its waiting jobs stands for so many that start one after another: more than 1 where the queue is long and the nodes are too
+   * few to leave out as many of them.
    */
-  readonly standsFor: (jobId: string) => number
+  readonly thinning: number
+  /** Jobs that stand for themselves nevertheless. */
+  readonly single: ReadonlySet<string>
+  /** The limits of the job's user and group let it start no earlier than in so many seconds: the sample does without them. */
+  readonly limitSeconds: number
 }
 
-/** Draws samples of the same queue. */
-export type Sampler = (random: () => number) => Sample
-
-/** What part of a sample are the first jobs of the lanes that go first, where what follows is thinned out. */
-const frontPart = 0.25
-
 /**
- * Every so many of the nodes with what runs on them, and of the waiting jobs; limits and usage are scaled too. A queue that
- * is as long compared with its cluster takes as long. Jobs are counted off along all lanes, those first that go first: of
- * lanes that have fewer than are counted off some stand for others of about their place. Where time is made up for what is
- * left out, the first ones stand for themselves. The job asked about is always in it.
+ * Samples the queue of a waiting job, which is always in the sample. A queue that is small enough is its own sample. Otherwise every
+ * `scale`-th node is taken, and as many jobs along all lanes, in order; usage and limits are divided by the scale.
  */
-export function samplerOf(state: QueueState, asked: QueuedJob, size: SampleSize, now: number): Sampler {
+export function sampleOf(
+  state: QueueState,
+  asked: QueuedJob,
+  size: SampleSize,
+  now: number,
+  random: () => number,
+): Sample {
   state.settle()
   state.ledger.share(now, state.capacity / 100)
-  const scale = scaleOf(state, size)
-  const { users, groups, bound, ...limits } = scaledLimits(state, asked, scale)
-  const scaleOfLane = ({ group }: Lane): number => limits.scaleOf(group.account)
-  const lanes = inOrder(state, now)
-  const later = [...state.later()]
-  const jobs = lanes.reduce((sum, lane) => sum + lane.size / scaleOfLane(lane), later.length / scale)
-  const isThinned = jobs > size.jobs - 3
-  const front = lanes.slice(0, isThinned ? size.jobs * frontPart * scale : 0)
-  const row = lanes.map((lane, i) => ({ lane, after: i < front.length ? 1 : 0, every: scaleOfLane(lane) }))
-  const heads = front.length / scale
-  const thinning = isThinned ? (jobs - heads) / (size.jobs - heads - 4) : 1
+  // The asked job and rounding add a few.
+  const jobs = size.jobs - 4
+  const scale = scaleOf(state, { ...size, jobs })
   const base = state.snapshot()
-  const usage = Iterator.from(base.usage)
-    .map((each) => ({ ...each, coreHours: each.coreHours / scale }))
-    .toArray()
-  const reservations = [...base.reservations]
-  const needed = bound === undefined ? [] : nodesOf(state, bound.holder)
-  const alike = alikeNodes(state)
-  return (random) => {
-    const nodes = sampledNodes(alike, scale, random)
-    addNeeded(nodes, needed, needed.length / (bound?.scale ?? 1))
-    const first = new Set(headsOf(front, scale, random))
-    const queued = new Set(first)
-    countOff(row, thinning, random, (job) => queued.add(job))
-    for (let i = random() * scale * thinning; i < later.length; i += scale * thinning)
-      queued.add(later[Math.floor(i)] as QueuedJob)
-    for (const job of queued) if (job.id === asked.id) queued.delete(job)
-    const single = new Set([...first].map(({ id }) => id).concat(asked.id))
+  const isThinned = state.queueLength / scale > jobs
+  if (scale === 1 && !isThinned)
     return {
-      scale,
       offPeak: state.offPeak,
-      standsFor: (jobId) => (single.has(jobId) ? 1 : thinning),
-      snapshot: {
-        ...base,
-        now,
-        nodes: nodes.values(),
-        active: activeOn(state, nodes.keys(), now),
-        queued: [...queued, asked],
-        usage,
-        users,
-        groups,
-        served: new Map(),
-        reservations,
-      },
+      scale,
+      thinning: 1,
+      single: new Set(),
+      limitSeconds: 0,
+      snapshot: { ...base, now },
     }
+  const lanes = inOrder(state, now)
+  const front = isThinned ? frontOf(lanes.slice(0, jobs * frontPart * scale), scale, random) : []
+  const thinning = isThinned ? (state.queueLength / scale - front.length) / (jobs - front.length) : 1
+  const stride = isThinned ? state.queueLength / (jobs - front.length) : scale
+  const queued = sampledJobs(lanes, [...state.later()], stride, random)
+  for (const job of front) queued.add(job)
+  for (const job of queued) if (job.id === asked.id) queued.delete(job)
+  const nodes = sampledNodes(state, scale, random)
+  return {
+    offPeak: state.offPeak,
+    scale,
+    thinning,
+    single: new Set([...front.map(({ id }) => id), asked.id]),
+    limitSeconds: scale === 1 ? 0 : limitBoundSeconds(state, asked, now),
+    snapshot: {
+      ...base,
+      now,
+      nodes,
+      active: activeOn(state, nodes, now),
+      queued: [...queued, asked],
+      usage: Iterator.from(base.usage).map((each) => ({ ...each, coreHours: each.coreHours / scale })),
+      ...(scale === 1 ? {} : scaledSettings(state, asked, scale)),
+    },
   }
 }
 
-function scaleOf({ entries, nodes, holdings }: QueueState, size: SampleSize): number {
-  const wanted = Math.max(entries.size / size.jobs, nodes.size / size.nodes, holdings.size / size.active)
-  // At least a few nodes, or how jobs fit together would be lost.
+function scaleOf({ queueLength, nodes, allocations }: QueueState, size: SampleSize): number {
+  const wanted = Math.max(queueLength / size.jobs, nodes.size / size.nodes, allocations.size / size.active)
+  // At least 8 nodes: with fewer it is lost how jobs fit together.
   return Math.max(1, Math.min(wanted, nodes.size / 8))
 }
 
@@ -103,75 +100,82 @@ const inOrder = ({ groups }: QueueState, now: number): readonly Lane[] =>
     .map((lane) => {
       const first = lane.first()
       const age = first === undefined ? 0 : lane.ageHours(first, now)
-      return { lane, score: lane.group.pointsWithoutAge(lane, now) + age }
+      return { lane, score: lane.group.pointsWithoutAge() + age }
     })
     .toSorted((a, b) => b.score - a.score || a.lane.seq - b.lane.seq)
     .map(({ lane }) => lane)
 
-/** The first job of one of every so many lanes. */
-function headsOf(lanes: readonly Lane[], scale: number, random: () => number): readonly QueuedJob[] {
-  const heads: QueuedJob[] = []
+/** The first job of every `scale`-th lane. Thinned, the front of the queue would fit on the nodes at once. */
+function frontOf(lanes: readonly Lane[], scale: number, random: () => number): readonly QueuedJob[] {
+  const jobs: QueuedJob[] = []
   for (let place = random() * scale; place < lanes.length; place += scale) {
-    const head = lanes[Math.floor(place)]?.first()
-    if (head !== undefined) heads.push(head.job)
+    const first = lanes[Math.floor(place)]?.first()
+    if (first !== undefined) jobs.push(first.job)
   }
-  return heads
+  return jobs
 }
 
-/** Lanes; how many of a lane's jobs are in the sample anyhow, and of how many of the others one is to be. */
-type Row = readonly { readonly lane: Lane; readonly after: number; readonly every: number }[]
-
-/** Goes along all lanes and takes one of every so many jobs, so that no lane is taken for more than it has. */
-function countOff(row: Row, thinning: number, random: () => number, take: (job: QueuedJob) => void): void {
-  // How far it is to the next that is taken; one that is taken is 1 from the one before.
-  let next = random()
-  for (const { lane, after, every } of row) {
-    const stride = every * thinning
-    const length = (lane.size - after) / stride
-    const count = Math.max(0, Math.ceil(length - next))
-    if (count > 0) for (const job of Iterator.from(lane.sample(stride, after + next * stride)).take(count)) take(job)
-    next += count - length
+/** One job in `stride`, counted along all lanes, so that no lane counts for more jobs than it has. */
+function sampledJobs(
+  lanes: readonly Lane[],
+  later: readonly QueuedJob[],
+  stride: number,
+  random: () => number,
+): Set<QueuedJob> {
+  const jobs = new Set<QueuedJob>()
+  let next = random() * stride
+  for (const lane of lanes) {
+    const count = Math.max(0, Math.ceil((lane.size - next) / stride))
+    if (count > 0) for (const job of Iterator.from(lane.sample(stride, next)).take(count)) jobs.add(job)
+    next += count * stride - lane.size
   }
+  for (let place = random() * stride; place < later.length; place += stride)
+    jobs.add(later[Math.floor(place)] as QueuedJob)
+  return jobs
 }
 
-/** Nodes by what they offer. */
-const alikeNodes = (state: QueueState): readonly (readonly PlanNode[])[] => [
-  ...Map.groupBy(
+/** Of nodes with the same capacity every `scale`-th. */
+function sampledNodes(state: QueueState, scale: number, random: () => number): readonly PlanNode[] {
+  const byCapacity = Map.groupBy(
     state.nodes.values().map(({ node }) => node),
     ({ cores, memoryGb, gpus, gpuKind = '' }) => `${cores} ${memoryGb} ${gpus} ${gpuKind}`,
-  ).values(),
-]
+  )
+  const sampled: PlanNode[] = []
+  for (const nodes of byCapacity.values())
+    for (let place = random() * Math.min(scale, nodes.length); place < nodes.length; place += scale)
+      sampled.push(nodes[Math.floor(place)] as PlanNode)
+  return sampled
+}
 
-/** Of nodes that offer alike every so many. */
-function sampledNodes(
-  alike: readonly (readonly PlanNode[])[],
-  scale: number,
-  random: () => number,
-): Map<string, PlanNode> {
-  const chosen = new Map<string, PlanNode>()
-  for (const nodes of alike) {
-    for (let i = Math.floor(random() * Math.min(scale, nodes.length)); i < nodes.length; i = Math.ceil(i + scale)) {
-      const node = nodes[i] as PlanNode
-      chosen.set(node.name, node)
-    }
+const activeOn = (state: QueueState, nodes: readonly PlanNode[], now: number): readonly ActiveJob[] =>
+  nodes.flatMap(({ name }) => (state.nodes.get(name)?.allocations(now) ?? []).map(({ job }) => job))
+
+/** Limits divided by the scale. Those of the asked job's quota holders do not apply: its jobs are too few in the sample. */
+function scaledSettings(state: QueueState, asked: QueuedJob, scale: number): Pick<Snapshot, 'users' | 'groups'> {
+  const own = state.ledger.association(asked.user, asked.group).quotaHolders
+  const scaled = (quotaHolders: Iterable<QuotaHolder>): ReadonlyMap<string, QuotaSettings> =>
+    new Map(
+      Iterator.from(quotaHolders)
+        .filter((quotaHolder) => quotaHolder.isLimited(state.policy))
+        .map((quotaHolder) => {
+          const { kind, name, settings } = quotaHolder
+          const [always, offPeak] = [false, true].map((isOffPeak) => {
+            const limits = limitsOf(state.policy.limits[kind], settings?.limits, isOffPeak)
+            return dividedBy(limits, own.includes(quotaHolder) ? 0 : scale)
+          }) as [Limits, Limits]
+          return [name, { ...settings, limits: { ...always, offPeak } }]
+        }),
+    )
+  return {
+    users: new Map([...weightsOf(state.ledger.users), ...scaled(state.ledger.users.values())]),
+    groups: new Map([...weightsOf(state.ledger.groups), ...scaled(state.ledger.groups.values())]),
   }
-  return chosen
 }
 
-/** The node of each job that a user or group has running. */
-const nodesOf = ({ holdings, nodes }: QueueState, { kind, name }: HolderState): readonly PlanNode[] =>
-  [...holdings.values()].filter(({ job }) => job[kind] === name).flatMap(({ job }) => nodes.get(job.node)?.node ?? [])
+/** By zero: no limits. */
+const dividedBy = (limits: Limits, scale: number): Limits =>
+  Object.fromEntries(Object.entries(limits).map(([on, limit]) => [on, scale === 0 ? Infinity : limit / scale]))
 
-/** Adds nodes until so many of the running jobs are in the model whose nodes these are. */
-function addNeeded(nodes: Map<string, PlanNode>, needed: readonly PlanNode[], wanted: number): void {
-  let there = needed.reduce((sum, { name }) => sum + (nodes.has(name) ? 1 : 0), 0)
-  for (const node of needed) {
-    if (there >= wanted) break
-    if (!nodes.has(node.name)) there++
-    nodes.set(node.name, node)
-  }
-}
-
-function activeOn(state: QueueState, nodes: Iterable<string>, now: number): readonly ActiveJob[] {
-  return [...nodes].flatMap((name) => (state.nodes.get(name)?.holdings(now) ?? []).map(({ job }) => job))
-}
+/** Settings of quota holders without limits. */
+const weightsOf = (quotaHolders: ReadonlyMap<string, QuotaHolder>): readonly (readonly [string, QuotaSettings])[] =>
+  [...quotaHolders].flatMap(([name, { settings }]) => (settings === undefined ? [] : [[name, settings] as const]))

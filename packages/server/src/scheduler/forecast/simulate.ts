@@ -1,9 +1,9 @@
 import { Heap } from '../../lib/heap.ts'
 import type { ActiveJob, Plan, PlannerEvent, QueuedJob } from '../cache/snapshot.ts'
 
-/** What decides: a planner, or another kind of queue that is compared with it. */
+/** The part that decides: a planner, or another kind of queue that a benchmark compares with it. */
 export interface Decider {
-  tell(event: PlannerEvent): void
+  apply(event: PlannerEvent): void
   plan(now: number): Pick<Plan, 'placements' | 'again'>
 }
 
@@ -11,16 +11,16 @@ export interface Decider {
 export interface Simulated {
   readonly decider: Decider
   readonly now: number
-  /** What runs at the beginning; the decider knows of it. */
+  /** What runs at the beginning; the decider has it. */
   readonly active?: Iterable<ActiveJob>
-  /** What is submitted, in order of `submittedAt`. */
+  /** Submissions, in order of `submittedAt`. */
   readonly arrivals?: Iterable<QueuedJob>
-  /** How long a job runs once it is placed; of one that runs at the beginning, in all. */
+  /** How long a job runs once it is placed; a job that runs at the beginning, in all. */
   readonly runSeconds: (job: QueuedJob | ActiveJob) => number
   readonly onSubmitted?: (job: QueuedJob) => void
   /** Returning false ends the simulation. */
   readonly onPlaced?: (job: ActiveJob) => boolean | void
-  /** What else the decider is to be told of an ending: the usage that follows. */
+  /** Further events for the decider at an ending: the usage that follows. */
   readonly onEnded?: (job: ActiveJob, endedAt: number) => readonly PlannerEvent[]
   /** The simulation ends at this time. Default: when nothing more happens. */
   readonly until?: number
@@ -32,8 +32,8 @@ interface Ending {
 }
 
 /**
- * Lets a cluster run without waiting: jumps from one event to the next, asks the decider after each, and does at once what
- * it says. Returns the time at which it ended.
+ * Runs a cluster without waiting: jumps from one event to the next, lets the decider plan after each, and carries the plan out at
+ * once. Returns the time at which it ended.
  */
 export function simulate(simulated: Simulated): number {
   const { decider, runSeconds, onSubmitted, onPlaced, onEnded, until = Infinity } = simulated
@@ -54,19 +54,19 @@ export function simulate(simulated: Simulated): number {
     if (next === Infinity || next > until) return now
     now = Math.max(now, next)
     while (arriving.done !== true && arriving.value.submittedAt <= now) {
-      decider.tell({ type: 'queued', job: arriving.value })
+      decider.apply({ type: 'queued', job: arriving.value })
       onSubmitted?.(arriving.value)
       arriving = arrivals.next()
     }
     for (let ending = endings.first(); ending !== undefined && ending.at <= now; ending = endings.first()) {
       endings.pop()
-      decider.tell({ type: 'gone', id: ending.job.id })
-      for (const event of onEnded?.(ending.job, ending.at) ?? []) decider.tell(event)
+      decider.apply({ type: 'gone', id: ending.job.id })
+      for (const event of onEnded?.(ending.job, ending.at) ?? []) decider.apply(event)
     }
     const plan = decider.plan(now)
     for (const { job, node } of plan.placements) {
       const active = { ...job, node, placedAt: now }
-      decider.tell({ type: 'placed', job: active })
+      decider.apply({ type: 'placed', job: active })
       end(active, now)
       if (onPlaced?.(active) === false) return now
     }

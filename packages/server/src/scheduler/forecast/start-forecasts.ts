@@ -1,68 +1,86 @@
 import type { EstimateScore, StartForecast } from '../../store/store.ts'
 import { band, isWithin, type Band } from './calibration.ts'
 
-/** How many of the newest outcomes later forecasts are corrected by. */
-export const outcomesKept = 1_000
+/** How many of the newest outcomes correct later forecasts. */
+export const outcomesRetained = 1_000
 
-interface Told {
-  /** It starts no earlier in any case. */
+/** A forecast of a job's start, as a user was given it. */
+export interface GivenForecast {
+  /** The job starts no earlier in any case. */
   readonly from: number
   /** Seconds from then on. */
   readonly forecast: number
   readonly band: Band
 }
 
-/** When a job is expected to start, as instants: one start of ten comes before `p10`, five before `p50`, nine before `p90`. */
-export interface ExpectedStart {
-  readonly p10: number
-  readonly p50: number
-  readonly p90: number
+/**
+ * The forecast that a user is given for a job. Pure.
+ * @param forecast - Seconds until it starts.
+ * @param from - When the seconds begin: now, or the instant before which the job never starts.
+ * @param outcomes - Of earlier forecasts, newest last.
+ */
+export const givenForecast = (forecast: number, from: number, outcomes: readonly StartForecast[]): GivenForecast => ({
+  from,
+  forecast,
+  band: band(forecast, outcomes),
+})
+
+/** What a job's start says about the forecast that was given for it. */
+export interface ScoredStart {
+  readonly score: EstimateScore
+  readonly forecast: StartForecast
+  /** The start was not stored. */
+  readonly undo: () => void
 }
 
-/** Starts that were told, held against what happens, which corrects the next ones. */
+/** Given forecasts of jobs that wait, and what came of earlier ones, which corrects the next. */
 export class StartForecasts {
-  readonly #outcomes: StartForecast[]
-  /** What was told first of each job that waits: the hardest to tell. */
-  readonly #told = new Map<string, Told>()
+  #outcomes: StartForecast[]
+  /** The first forecast that was given for each waiting job: the hardest. */
+  readonly #given = new Map<string, GivenForecast>()
 
   /** @param outcomes - Of earlier forecasts, newest last. */
   constructor(outcomes: readonly StartForecast[] = []) {
     this.#outcomes = [...outcomes]
   }
 
-  /** Whether something was told of a job. */
+  /** What came of earlier forecasts, newest last. */
+  get outcomes(): readonly StartForecast[] {
+    return this.#outcomes
+  }
+
   has(jobId: string): boolean {
-    return this.#told.has(jobId)
+    return this.#given.has(jobId)
   }
 
-  /**
-   * What is told of a job that was forecast to start in so many seconds, in ascending draws; undefined where none started.
-   * @param from - From when they are counted: now, or the instant before which it does not start in any case.
-   */
-  tell(jobId: string, draws: readonly number[], from: number): ExpectedStart | undefined {
-    const forecast = draws[Math.floor(draws.length / 2)]
-    const told = band(draws, this.#outcomes)
-    if (told === undefined || forecast === undefined) return undefined
-    if (!this.#told.has(jobId)) this.#told.set(jobId, { from, forecast, band: told })
-    const at = (seconds: number): number => Math.round(from + seconds * 1000)
-    return { p10: at(told.p10), p50: at(told.p50), p90: at(told.p90) }
+  /** A user was given a forecast. The first for a job counts. */
+  record(jobId: string, given: GivenForecast): void {
+    if (!this.#given.has(jobId)) this.#given.set(jobId, given)
   }
 
-  /** The job starts: what comes of what was told of it. */
-  started(jobId: string, now: number): { readonly score: EstimateScore; readonly forecast: StartForecast } | undefined {
-    const told = this.#told.get(jobId)
-    if (told === undefined) return undefined
-    this.#told.delete(jobId)
-    const waited = Math.max(0, now - told.from) / 1000
-    const missed = waited < told.band.p10 ? 'early' : 'late'
-    const forecast = { jobId, at: now, forecast: told.forecast, waited }
+  /** Scores the forecast of a job that starts; undefined where none was given. */
+  started(jobId: string, now: number): ScoredStart | undefined {
+    const given = this.#given.get(jobId)
+    if (given === undefined) return undefined
+    this.#given.delete(jobId)
+    const waited = Math.max(0, now - given.from) / 1000
+    const missed = waited < given.band.p10 ? 'early' : 'late'
+    const forecast = { jobId, at: now, forecast: given.forecast, waited }
     this.#outcomes.push(forecast)
-    if (this.#outcomes.length > 2 * outcomesKept) this.#outcomes.splice(0, outcomesKept)
-    return { score: { what: 'start', outcome: isWithin(told.band, waited) ? 'inside' : missed, at: now }, forecast }
+    if (this.#outcomes.length > 2 * outcomesRetained) this.#outcomes.splice(0, outcomesRetained)
+    const undo = (): void => {
+      this.#outcomes = this.#outcomes.filter((outcome) => outcome !== forecast)
+      this.record(jobId, given)
+    }
+    return {
+      score: { what: 'start', outcome: isWithin(given.band, waited) ? 'inside' : missed, at: now },
+      forecast,
+      undo,
+    }
   }
 
-  /** It will not start. */
-  forget(jobId: string): void {
-    this.#told.delete(jobId)
+  /** The job will not start. */
+  remove(jobId: string): void {
+    this.#given.delete(jobId)
   }
 }

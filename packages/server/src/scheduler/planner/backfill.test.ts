@@ -12,15 +12,15 @@ const old = morning - 30 * hour
 /** The first in order, needs the whole node. */
 const large = jobOf(16, { id: 'large', user: 'bob', submittedAt: old })
 
-test('the first that finds no room has it kept, at the time that running jobs are expected to end', () => {
+test('the first job that finds no room gets a reservation, at the expected end of running jobs', () => {
   const plan = new Planner(snapshotOf({ active: [running(8)], queued: [large] })).plan(morning)
   assert.deepEqual(plan.reservations, [
-    { jobId: 'large', node: 'n1', at: morning + hour, madeAt: morning, promisedAt: morning + hour },
+    { jobId: 'large', node: 'n1', at: morning + hour, madeAt: morning, firstAt: morning + hour },
   ])
   assert.deepEqual(plan.reasonOf('large'), { kind: 'reservation', asks: large.needs, at: morning + hour, node: 'n1' })
 })
 
-test('a later job starts beside it only if it ends in time, also at its limit but for what the policy allows', () => {
+test('a later job starts beside a reservation only if it ends in time, and at its limit within the delay that the policy allows', () => {
   const may = (estimateMinutes: number, limitMinutes: number): boolean => {
     const job = jobOf(1, { estimateSeconds: estimateMinutes * 60, limitSeconds: limitMinutes * 60 })
     const plan = new Planner(snapshotOf({ active: [running(8)], queued: [large, job] })).plan(morning)
@@ -57,7 +57,7 @@ test('a job past its estimate is expected after twice that, and so on to its lim
   )
 })
 
-test('a reservation stays on its node while that keeps to what was promised', () => {
+test('a reservation stays on its node while its start slips by no more than the policy allows', () => {
   const nodes = [node, { ...node, name: 'n2' }]
   const active = [
     running(8, { id: 'a' }),
@@ -65,23 +65,23 @@ test('a reservation stays on its node while that keeps to what was promised', ()
   ]
   const planner = new Planner(snapshotOf({ nodes, active, queued: [large] }))
   assert.equal(planner.plan(morning).reservations[0]?.node, 'n1')
-  planner.tell({ type: 'placed', job: { ...(active[1] as ActiveJob), estimateSeconds: 60 } })
+  planner.apply({ type: 'placed', job: { ...(active[1] as ActiveJob), estimateSeconds: 60 } })
   assert.equal(planner.plan(morning).reservations[0]?.node, 'n1', 'though n2 would be free sooner')
-  planner.tell({ type: 'placed', job: { ...(active[0] as ActiveJob), estimateSeconds: 90_000, limitSeconds: 90_000 } })
+  planner.apply({ type: 'placed', job: { ...(active[0] as ActiveJob), estimateSeconds: 90_000, limitSeconds: 90_000 } })
   assert.equal(planner.plan(morning).reservations[0]?.node, 'n2', 'n1 is later by more than the policy allows')
 })
 
-test('what was promised stays promised when more is known of the job, and not when it asks for something else', () => {
+test('a reservation outlives a new estimate of its job, but not other needs', () => {
   const planner = new Planner(snapshotOf({ active: [running(8, { limitSeconds: 864_000 })], queued: [large] }))
-  const [promise] = planner.plan(morning).reservations
+  const [reservation] = planner.plan(morning).reservations
   const later = morning + 90 * minute
-  planner.tell({ type: 'queued', job: { ...large, estimateSeconds: 3000 } })
-  assert.deepEqual(planner.plan(later).reservations, [{ ...promise, at: morning + 2 * hour }])
-  planner.tell({ type: 'queued', job: { ...large, needs: { ...large.needs, cores: 15 } } })
+  planner.apply({ type: 'queued', job: { ...large, estimateSeconds: 3000 } })
+  assert.deepEqual(planner.plan(later).reservations, [{ ...reservation, at: morning + 2 * hour }])
+  planner.apply({ type: 'queued', job: { ...large, needs: { ...large.needs, cores: 15 } } })
   assert.equal(planner.plan(later).reservations[0]?.madeAt, later)
 })
 
-test('what a user may hold is kept for his own job at the head, too', () => {
+test('a reservation also counts under the limits of its user', () => {
   const policy = policyOf({ limits: { user: { cores: 16 } } })
   const nodes = [node, { ...node, name: 'n2' }]
   const head = { ...large, needs: { cores: 12, memoryGb: 64, gpus: 0 } }
@@ -90,13 +90,13 @@ test('what a user may hold is kept for his own job at the head, too', () => {
   const planner = new Planner(snapshotOf({ policy, nodes, active, queued: [head, own] }))
   const plan = planner.plan(morning)
   assert.equal(plan.reservations[0]?.jobId, 'large')
-  assert.deepEqual(ids(plan), [], 'with it bob would be at his limit when his first job could start')
+  assert.deepEqual(ids(plan), [], 'with it bob would be at the limit when the first job could start')
   assert.deepEqual(plan.reasonOf(own.id), {
-    kind: 'limit', holder: 'user', name: 'bob', on: 'cores', limit: 16, held: 0, kept: 12, asks: 8,
+    kind: 'limit', holder: 'user', name: 'bob', on: 'cores', limit: 16, allocated: 0, reserved: 12, asks: 8,
   }) // prettier-ignore
 })
 
-test('whoever has a node kept uses the gap before it himself, at his limit too, if that is over in time', () => {
+test('a user with a reservation may backfill the gap before it, at a limit too, if that is over in time', () => {
   const policy = policyOf({ limits: { user: { cores: 16 } } })
   const active = [running(8, { user: 'cyd', limitSeconds: 7200, estimateSeconds: 7200 })]
   const own = jobOf(4, { user: 'bob', limitSeconds: 1800, estimateSeconds: 1800 })
@@ -104,16 +104,16 @@ test('whoever has a node kept uses the gap before it himself, at his limit too, 
   const plan = planner.plan(morning)
   assert.deepEqual(ids(plan), [own.id])
   const started = { ...own, node: node.name, placedAt: morning }
-  planner.tell({ type: 'placed', job: started })
-  // What runs ends early: he is at his limit until his own does.
-  planner.tell({ type: 'gone', id: active[0]?.id ?? '' })
+  planner.apply({ type: 'placed', job: started })
+  // The running job ends early: bob is at the limit until his own job ends.
+  planner.apply({ type: 'gone', id: active[0]?.id ?? '' })
   const [reservation] = planner.plan(morning + minute).reservations
   assert.deepEqual([reservation?.jobId, reservation?.at], ['large', morning + 30 * minute])
   assert.equal(planner.reasonOf('large', morning + minute)?.kind, 'reservation')
   const tooLong = jobOf(2, { user: 'bob', limitSeconds: 1800, estimateSeconds: 1800 })
-  planner.tell({ type: 'queued', job: tooLong })
+  planner.apply({ type: 'queued', job: tooLong })
   assert.deepEqual(ids(planner.plan(morning + minute)), [])
-  planner.tell({ type: 'gone', id: own.id })
+  planner.apply({ type: 'gone', id: own.id })
   assert.deepEqual(ids(planner.plan(morning + 31 * minute)), ['large'])
 })
 
@@ -124,18 +124,18 @@ test('a job for off-peak hours keeps its node when they end before there is room
   const night = jobOf(16, { id: 'night', user: 'bob', offPeak: true, submittedAt: old })
   const long = running(8, { user: 'cyd', placedAt: evening - hour, estimateSeconds: 86_400, limitSeconds: 86_400 })
   const planner = new Planner(snapshotOf({ now: evening, policy, active: [long], queued: [night] }))
-  const [promise] = planner.plan(evening).reservations
-  // There is room at five in the afternoon of the next day, and its hours are from six.
-  assert.equal(promise?.at, evening + 24 * hour)
+  const [reservation] = planner.plan(evening).reservations
+  // The node has room at 17:00 the next day, and the job's hours begin at 18:00.
+  assert.equal(reservation?.at, evening + 24 * hour)
   const after = evening + 3 * hour
   const [own, tooLong] = [jobOf(4, { user: 'bob' }), jobOf(4, { limitSeconds: 1e6, estimateSeconds: 1e6 })]
-  for (const job of [own, tooLong]) planner.tell({ type: 'queued', job })
+  for (const job of [own, tooLong]) planner.apply({ type: 'queued', job })
   const plan = planner.plan(after)
-  assert.deepEqual(plan.reservations, [promise])
+  assert.deepEqual(plan.reservations, [reservation])
   assert.deepEqual(ids(plan), [own.id])
   assert.equal(plan.reasonOf('night')?.kind, 'window')
   assert.equal(plan.reasonOf(tooLong.id)?.kind, 'backfill')
-  for (const id of [long.id, own.id]) planner.tell({ type: 'gone', id })
+  for (const id of [long.id, own.id]) planner.apply({ type: 'gone', id })
   assert.ok(!ids(planner.plan(evening + 23 * hour)).includes('night'), 'it is not off-peak yet')
   assert.deepEqual(ids(planner.plan(evening + 24 * hour)), ['night'])
 })
@@ -147,15 +147,23 @@ test('a reservation moves only to a node that is free sooner at the latest too',
   const planner = new Planner(snapshotOf({ nodes, active: [running(8, slow), whole], queued: [large] }))
   assert.equal(planner.plan(morning).reservations[0]?.node, 'n1')
   const fresh = { ...slow, id: whole.id, node: 'n2', placedAt: morning + 600 * minute }
-  planner.tell({ type: 'placed', job: running(16, fresh) })
-  const [kept] = planner.plan(morning + 601 * minute).reservations
-  assert.equal(kept?.node, 'n1', 'though what has just started on n2 is expected to end sooner')
-  planner.tell({ type: 'placed', job: running(16, { ...fresh, limitSeconds: 600 }) })
-  assert.equal(planner.plan(morning + 901 * minute).reservations[0]?.node, 'n1', 'and still keeps to what it says now')
-  assert.equal(planner.plan(morning + 1501 * minute).reservations[0]?.node, 'n2', 'where all must have ended sooner')
+  planner.apply({ type: 'placed', job: running(16, fresh) })
+  const [reservation] = planner.plan(morning + 601 * minute).reservations
+  assert.equal(reservation?.node, 'n1', 'though the job that has just started on n2 is expected to end sooner')
+  planner.apply({ type: 'placed', job: running(16, { ...fresh, limitSeconds: 600 }) })
+  assert.equal(
+    planner.plan(morning + 901 * minute).reservations[0]?.node,
+    'n1',
+    'its start has not slipped by more than the policy allows',
+  )
+  assert.equal(
+    planner.plan(morning + 1501 * minute).reservations[0]?.node,
+    'n2',
+    'there every job must have ended sooner',
+  )
 })
 
-test('four have a node kept, each another, and the fifth has none', () => {
+test('four jobs get a reservation, each of another node, and the fifth gets none', () => {
   const names = ['n1', 'n2', 'n3', 'n4', 'n5', 'n6']
   const nodes = names.map((name) => ({ ...node, name }))
   const active = names.map((name) => running(8, { node: name }))
@@ -168,9 +176,9 @@ test('four have a node kept, each another, and the fifth has none', () => {
   assert.equal(new Set(reservations.map((reservation) => reservation.node)).size, 4)
 })
 
-test('nobody behind delays any reservation: with estimates that hold each starts when it was promised, or before', () => {
-  // Order by waiting alone, and everybody has one job: nobody comes back.
-  const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0, deadline: 0 }
+test('no job behind delays a reservation: with right estimates each reserved job starts at its reservation or before', () => {
+  // Order by waiting alone, and each user has one job.
+  const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0 }
   const cases = fc.record({
     seed: fc.nat(),
     nodes: fc.integer({ min: 1, max: 5 }),
@@ -191,20 +199,20 @@ test('nobody behind delays any reservation: with estimates that hold each starts
         return jobOf(1, { needs, user: `u${i}`, submittedAt: old + i * minute, ...times() })
       })
       const planner = new Planner(snapshotOf({ policy: policyOf({ points }), nodes, active, queued }))
-      const promises = new Map(planner.plan(morning).reservations.map((promise) => [promise.jobId, promise]))
+      const reserved = new Map(planner.plan(morning).reservations.map((each) => [each.jobId, each]))
       const placeOf = new Map(queued.map(({ id }, i) => [id, i]))
-      /** A job ahead in the order may take a node that is kept for one behind: of that nothing is promised any more. */
+      /** A job ahead in the order may take a reserved node: that reservation no longer holds. */
       const give = (jobId: string, nodeName: string | undefined): void => {
-        for (const promise of promises.values())
-          if (promise.node === nodeName && (placeOf.get(jobId) ?? 0) < (placeOf.get(promise.jobId) ?? 0))
-            promises.delete(promise.jobId)
+        for (const each of reserved.values())
+          if (each.node === nodeName && (placeOf.get(jobId) ?? 0) < (placeOf.get(each.jobId) ?? 0))
+            reserved.delete(each.jobId)
       }
       simulate({
         decider: {
-          tell: (event) => planner.tell(event),
+          apply: (event) => planner.apply(event),
           plan: (now) => {
             const plan = planner.plan(now)
-            for (const { jobId, node: kept } of plan.reservations) give(jobId, kept)
+            for (const each of plan.reservations) give(each.jobId, each.node)
             return plan
           },
         },
@@ -212,30 +220,30 @@ test('nobody behind delays any reservation: with estimates that hold each starts
         active,
         runSeconds: ({ estimateSeconds }) => estimateSeconds,
         onPlaced: ({ id, node: on, placedAt }) => {
-          const at = promises.get(id)?.at
+          const at = reserved.get(id)?.at
           if (at !== undefined) {
-            assert.ok(placedAt <= at, `${id} was promised ${at - morning} and came ${placedAt - morning}`)
+            assert.ok(placedAt <= at, `${id} was reserved for ${at - morning} and started at ${placedAt - morning}`)
             checked++
           }
-          promises.delete(id)
-          // What started when it was promised was reckoned with.
+          reserved.delete(id)
+          // The reservations count on jobs that started with them.
           if (placedAt > morning) give(id, on)
         },
       })
-      assert.deepEqual([...promises.keys()], [], 'it never started')
+      assert.deepEqual([...reserved.keys()], [], 'it never started')
     }),
     { numRuns: 500 },
   )
-  assert.ok(checked > 500, `only ${checked} promises were looked at`)
+  assert.ok(checked > 500, `only ${checked} reservations were checked`)
 })
 
-test('wrong estimates of those behind delay a reservation by no more than the policy says', () => {
+test('wrong estimates of jobs behind delay a reservation by no more than the policy says', () => {
   const { maxDelaySeconds } = policyOf({}).backfill
   fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 2, max: 40 }), (seed, count) => {
       const random = randomFrom(seed)
-      const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0, deadline: 0 }
-      // What runs keeps to its estimate. Who comes after says little and takes all that its limit allows.
+      const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0 }
+      // Running jobs end at their estimate. Later jobs have a short estimate and run to their limit.
       const active = Array.from({ length: 4 }, () => {
         const seconds = 600 + Math.floor(random() * 20_000)
         return running(pick(random, [1, 2, 4]), { estimateSeconds: seconds, limitSeconds: seconds })
@@ -248,8 +256,8 @@ test('wrong estimates of those behind delay a reservation by no more than the po
       })
       const snapshot = snapshotOf({ policy: policyOf({ points }), active, queued: [head, ...behind] })
       const planner = new Planner(snapshot)
-      const promised = new Planner(snapshot).plan(morning).reservations.find(({ jobId }) => jobId === head.id)?.at
-      fc.pre(promised !== undefined)
+      const reservedAt = new Planner(snapshot).plan(morning).reservations.find(({ jobId }) => jobId === head.id)?.at
+      fc.pre(reservedAt !== undefined)
       let startedAt = Infinity
       simulate({
         decider: planner,
@@ -260,7 +268,7 @@ test('wrong estimates of those behind delay a reservation by no more than the po
           if (id === head.id) startedAt = placedAt
         },
       })
-      const late = (startedAt - (promised ?? 0)) / 1000
+      const late = (startedAt - (reservedAt ?? 0)) / 1000
       assert.ok(late <= maxDelaySeconds, `it was late by ${late} s`)
     }),
     { numRuns: 500 },

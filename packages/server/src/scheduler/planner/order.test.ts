@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { deadlineStep, runTimeStep } from '../cache/lane.ts'
 import { Planner } from './planner.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import type { Plan, PlannerEvent, QueuedJob, Snapshot } from '../cache/snapshot.ts'
@@ -17,7 +16,7 @@ test('small jobs go first, and a large one that has waited half a day goes befor
   assert.deepEqual(ids(planOf({ queued: [patient, small] })), [large.id])
 })
 
-test('jobs alike go as they were submitted', () => {
+test('jobs of one lane go as they were submitted', () => {
   const jobs = [jobOf(8), jobOf(8), jobOf(8)]
   assert.deepEqual(
     ids(planOf({ queued: jobs.toReversed() })),
@@ -25,7 +24,7 @@ test('jobs alike go as they were submitted', () => {
   )
 })
 
-test('whoever has used less goes first: among groups, among a group’s users, among those without a group', () => {
+test('less usage goes first: among groups, among a group’s users, among users without a group', () => {
   const used = { coreHours: 500, at: morning }
   const first = (a: Partial<QueuedJob>, b: Partial<QueuedJob>, usage: Snapshot['usage']) => {
     const [heavy, light] = [jobOf(16, a), jobOf(16, b)]
@@ -37,7 +36,7 @@ test('whoever has used less goes first: among groups, among a group’s users, a
   first({ user: 'ada', group: 'sky' }, { user: 'bob' }, [{ user: 'ada', group: 'sky', ...used }])
 })
 
-test('what was used counts half after a half-life, and what runs counts too', () => {
+test('usage counts half after a half-life, and running jobs count too', () => {
   const planner = new Planner(
     snapshotOf({
       queued: [jobOf(1, { id: 'q', user: 'ada' }), jobOf(1, { id: 'r', user: 'bob' })],
@@ -47,7 +46,7 @@ test('what was used counts half after a half-life, and what runs counts too', ()
   const share = (id: string, now: number): number => 12 * -Math.log2((planner.priorityOf(id, now)?.userShare ?? 0) / 12)
   assert.ok(Math.abs(share('q', morning + 168 * hour) / share('q', morning) - 0.5) < 1e-9)
   const before = share('r', morning + hour)
-  planner.tell({ type: 'placed', job: running(jobOf(8, { user: 'bob' })) })
+  planner.apply({ type: 'placed', job: running(jobOf(8, { user: 'bob' })) })
   assert.equal(Math.abs(before), 0)
   assert.ok(share('r', morning + hour) > 0)
 })
@@ -61,7 +60,7 @@ test('a weight gives a larger part', () => {
   assert.deepEqual(ids(planOf({ queued: [ada, bob], usage, users: new Map([['bob', { weight: 2 }]]) })), [bob.id])
 })
 
-test('a user’s many jobs wait together, not each for itself: another’s single job comes after one of them', () => {
+test('a user’s many jobs wait together, not each for itself: the single job of another user comes after one of them', () => {
   const many = Array.from({ length: 50 }, () => jobOf(16, { submittedAt: morning - 10 * hour }))
   const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const planner = new Planner(snapshotOf({ queued: [...many, one] }))
@@ -69,80 +68,63 @@ test('a user’s many jobs wait together, not each for itself: another’s singl
   assert.deepEqual(ids(first), [many[0]?.id])
   assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
   const started = running(many[0] as QueuedJob)
-  planner.tell({ type: 'placed', job: started })
-  planner.tell({ type: 'gone', id: started.id })
+  planner.apply({ type: 'placed', job: started })
+  planner.apply({ type: 'gone', id: started.id })
   assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
 })
 
-test('nor does a deadline of its own for each make them wait each for itself', () => {
+test('among a user’s alike jobs the earliest deadline goes first, then those without one as they were submitted', () => {
+  const [plain, late, soon] = [jobOf(16), jobOf(16, { by: morning + 9 * hour }), jobOf(16, { by: morning + 2 * hour })]
+  const planner = new Planner(snapshotOf({ queued: [plain, late, soon] }))
+  for (const next of [soon, late, plain]) {
+    assert.deepEqual(ids(planner.plan(morning)), [next.id])
+    planner.apply({ type: 'placed', job: running(next) })
+    planner.apply({ type: 'gone', id: next.id })
+  }
+})
+
+test('a deadline changes nothing between users: the job takes the place that its user’s alike jobs have waited for', () => {
+  const old = jobOf(16, { submittedAt: morning - 10 * hour })
+  const other = jobOf(16, { user: 'bob', submittedAt: morning - hour })
+  const due = jobOf(16, { by: morning + 2 * hour })
+  const planner = new Planner(snapshotOf({ queued: [other, due] }))
+  assert.deepEqual(
+    ids(planner.plan(morning)),
+    [other.id],
+    'with nothing of its own before it, it is as without a deadline',
+  )
+  planner.apply({ type: 'queued', job: old })
+  assert.deepEqual(ids(planner.plan(morning)), [due.id])
+  assert.deepEqual(
+    [due, old, other].map(({ id }) => planner.ahead(id, morning)?.jobs),
+    [0, 2, 1],
+  )
+  assert.equal(planner.priorityOf(due.id, morning)?.age, 10)
+  const started = running(due)
+  planner.apply({ type: 'placed', job: started })
+  planner.apply({ type: 'gone', id: started.id })
+  assert.deepEqual(ids(planner.plan(morning)), [other.id], 'and the others of its user have not waited since')
+})
+
+test('a deadline of its own for each does not make a user’s many jobs wait each for itself', () => {
   const due = (i: number) => morning + 300 * 24 * hour + i * hour * 100
   const many = Array.from({ length: 50 }, (_, i) => jobOf(16, { submittedAt: morning - 10 * hour, by: due(i) }))
   const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const planner = new Planner(snapshotOf({ queued: [...many, one] }))
   assert.deepEqual(ids(planner.plan(morning)), [many[0]?.id])
   assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
-  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of his own and the other')
-  const started = running(many[0] as QueuedJob)
-  planner.tell({ type: 'placed', job: started })
-  planner.tell({ type: 'gone', id: started.id })
-  assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
-  // In one plan too.
+  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of the same user and the other')
   const nodes = [node, { ...node, name: 'n2' }]
   assert.deepEqual(ids(planOf({ nodes, queued: [...many, one] })), [many[0]?.id, one.id])
-})
-
-test('of one’s own jobs alike one with a near deadline goes first, but not before what has waited for hours longer', () => {
-  const due = jobOf(16, { by: morning + 2 * hour })
-  const first = (submittedAt: number) => ids(planOf({ queued: [jobOf(16, { id: 'plain', submittedAt }), due] }))
-  assert.deepEqual(first(morning - 2 * hour), [due.id])
-  assert.deepEqual(first(morning - 7 * hour), ['plain'])
-  // Also when another of them has just been served, from when on all of them wait.
-  const planner = new Planner(
-    snapshotOf({ queued: [jobOf(16, { id: 'plain', submittedAt: morning - 7 * hour }), due] }),
-  )
-  const served = running(jobOf(16))
-  planner.tell({ type: 'placed', job: served })
-  planner.tell({ type: 'gone', id: served.id })
-  assert.deepEqual(ids(planner.plan(morning)), ['plain'])
-})
-
-test('deadlines far off are told apart less finely: in a year jobs make a few hundred lanes at most', () => {
-  const year = 365 * 24
-  const steps = new Set<number>()
-  for (let minutes = 0; minutes < year * 60; minutes += 7) {
-    const by = morning + minutes * minute
-    const step = deadlineStep(by, morning)
-    assert.ok(step <= by && by - step <= Math.max(hour, (by - morning) / 24))
-    steps.add(step)
-  }
-  assert.ok(steps.size < 300, `${steps.size} lanes`)
-})
-
-test('a deadline raises a job as long as it can be met, and no longer', () => {
-  const by = morning + 2 * hour
-  const early = jobOf(16, { user: 'bob', submittedAt: morning - 2 * hour })
-  const due = jobOf(16, { by })
-  const planner = new Planner(snapshotOf({ queued: [early, due] }))
-  assert.ok((planner.priorityOf(due.id, morning)?.deadline ?? 0) > 5)
-  assert.deepEqual(ids(planner.plan(morning)), [due.id])
-  assert.equal(planner.priorityOf(due.id, by)?.deadline, 0)
-})
-
-test('a deadline counts over the last day before the job must start, and more as that goes by', () => {
-  const startsBy = morning + 48 * hour
-  const job = jobOf(16, { by: startsBy + runTimeStep(3600) * 1000 })
-  const planner = new Planner(snapshotOf({ queued: [job] }))
-  const points = [-48, -24, -12, 0, 0.001].map((hours) => planner.priorityOf(job.id, startsBy + hours * hour)?.deadline)
-  assert.deepEqual(points, [0, 0, 3, 6, 0])
 })
 
 test('each term is named, and they add up', () => {
   const job = jobOf(1, { submittedAt: morning - 3 * hour })
   const priority = new Planner(snapshotOf({ queued: [job] })).priorityOf(job.id, morning)
-  assert.deepEqual(priority, { class: 12, age: 3, groupShare: 12, userShare: 12, deadline: 0, total: 39 })
+  assert.deepEqual(priority, { class: 12, age: 3, groupShare: 12, userShare: 12, total: 39 })
 })
 
-test('a limit stops its holder and nobody else, and says so with what is held', () => {
+test('a limit stops its quota holder alone, and names what is allocated', () => {
   const policy = policyOf({
     limits: { user: { cores: 4, offPeak: { cores: 8 } }, group: { running: 1 } },
     offPeak: { days: ['mon'], from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' },
@@ -153,9 +135,9 @@ test('a limit stops its holder and nobody else, and says so with what is held', 
   const planner = new Planner(snapshotOf({ policy, queued: [...ada, bob, ...group] }))
   const plan = planner.plan(morning)
   assert.deepEqual(new Set(ids(plan)), new Set([ada[0].id, bob.id, group[0].id]))
-  for (const { job } of plan.placements) planner.tell({ type: 'placed', job: running(job) })
+  for (const { job } of plan.placements) planner.apply({ type: 'placed', job: running(job) })
   assert.deepEqual(planner.reasonOf(ada[1].id, morning), {
-    kind: 'limit', holder: 'user', name: 'ada', on: 'cores', limit: 4, held: 4, asks: 4, larger: { limit: 8, at: morning + 8 * hour },
+    kind: 'limit', holder: 'user', name: 'ada', on: 'cores', limit: 4, allocated: 4, asks: 4, larger: { limit: 8, at: morning + 8 * hour },
   }) // prettier-ignore
   const hit = planner.reasonOf(group[1].id, morning)
   assert.ok(hit?.kind === 'limit' && hit.holder === 'group' && hit.on === 'running')
@@ -164,13 +146,13 @@ test('a limit stops its holder and nobody else, and says so with what is held', 
 
 test('a limit lowered below what runs starts nothing new and ends nothing', () => {
   const planner = new Planner(snapshotOf({ active: [running(jobOf(4)), running(jobOf(4))], queued: [jobOf(1)] }))
-  planner.tell({ type: 'user', name: 'ada', holder: { limits: { cores: 2 } } })
+  planner.apply({ type: 'user', name: 'ada', settings: { limits: { cores: 2 } } })
   assert.deepEqual(ids(planner.plan(morning)), [])
-  planner.tell({ type: 'user', name: 'ada', holder: undefined })
+  planner.apply({ type: 'user', name: 'ada', settings: undefined })
   assert.equal(ids(planner.plan(morning)).length, 1)
 })
 
-test('off-peak jobs and those with a time wait for theirs, and the plan says when to look again', () => {
+test('off-peak jobs and jobs with a start time wait for it, and the plan says when to plan again', () => {
   const night = jobOf(1, { offPeak: true })
   const later = jobOf(1, { notBefore: morning + hour })
   const planner = new Planner(snapshotOf({ queued: [night, later] }))
@@ -184,7 +166,7 @@ test('off-peak jobs and those with a time wait for theirs, and the plan says whe
   assert.deepEqual(ids(planner.plan(morning + 8 * hour)).toSorted(), [night.id, later.id].toSorted())
 })
 
-test('a clock that steps back shuts what had opened, and one that steps on opens it; nothing grows old by it for good', () => {
+test('a clock that steps back closes windows and start times, one that steps on opens them; ages follow it both ways', () => {
   const night = jobOf(1, { offPeak: true })
   const later = jobOf(1, { notBefore: morning + hour })
   const old = jobOf(16, { user: 'bob', submittedAt: morning - hour })
@@ -204,23 +186,23 @@ test('a clock that steps back shuts what had opened, and one that steps on opens
   assert.deepEqual(kinds(morning + 8 * hour), ['placed', 'placed'])
 })
 
-test('when a lane was served is forgotten after a month, where there are many', () => {
+test('the planner drops when a lane was served after a month, where there are many', () => {
   const planner = new Planner(snapshotOf())
   const serve = (count: number, at: number): void => {
     for (let i = 0; i < count; i++) {
       const job = running(jobOf(1, { user: `user${i}` }), at)
-      planner.tell({ type: 'placed', job })
-      planner.tell({ type: 'gone', id: job.id })
+      planner.apply({ type: 'placed', job })
+      planner.apply({ type: 'gone', id: job.id })
     }
   }
   serve(20_000, morning)
   assert.equal(planner.snapshot().served.size, 20_000)
   planner.plan(morning + 40 * 24 * hour)
   serve(50_000, morning + 40 * 24 * hour)
-  assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are remembered`)
+  assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are kept`)
 })
 
-test('best fit: the node with least left over, and GPUs are left to those who ask for them', () => {
+test('best fit: the node with least left over, and GPU nodes last for jobs without GPUs', () => {
   const nodes = [
     { name: 'gpu', cores: 8, memoryGb: 64, gpus: 2, gpuKind: 'a100' },
     { name: 'big', cores: 32, memoryGb: 128, gpus: 0 },
@@ -237,30 +219,30 @@ test('best fit: the node with least left over, and GPUs are left to those who as
   assert.deepEqual(plan.reasonOf(kind.id)?.kind, 'no-node')
 })
 
-test('a node that lost GPUs which are held still takes jobs that ask for none, now and when there is room', () => {
-  const held = running(jobOf(8, { needs: { cores: 8, memoryGb: 8, gpus: 4 } }))
+test('a node that lost allocated GPUs still takes jobs without GPUs, now and when it has room', () => {
+  const withGpus = running(jobOf(8, { needs: { cores: 8, memoryGb: 8, gpus: 4 } }))
   const lost = [{ ...node, gpus: 2 }]
   const [plain, gpu] = [jobOf(8), jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1 } })]
-  assert.deepEqual(ids(planOf({ nodes: lost, active: [held], queued: [plain, gpu] })), [plain.id])
-  // What holds the GPUs goes on: once the other has ended there are cores enough.
-  const slow = { ...held, estimateSeconds: 36_000, limitSeconds: 36_000 }
+  assert.deepEqual(ids(planOf({ nodes: lost, active: [withGpus], queued: [plain, gpu] })), [plain.id])
+  // The job with the GPUs goes on: once the other has ended there are enough cores.
+  const slow = { ...withGpus, estimateSeconds: 36_000, limitSeconds: 36_000 }
   const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [plain] })
   assert.equal(plan.reservations[0]?.at, morning + hour)
 })
 
-test('a node that vanishes takes its capacity with it; its jobs hold what they held until they are gone, once', () => {
+test('a node that vanishes takes its capacity with it; its jobs count under limits until they are gone, once', () => {
   const job = running(jobOf(4))
   const waiting = jobOf(1)
   const planner = new Planner(
     snapshotOf({ active: [job], queued: [waiting], users: new Map([['ada', { limits: { cores: 4 } }]]) }),
   )
   const gone: PlannerEvent = { type: 'gone', id: job.id }
-  planner.tell({ type: 'nodeGone', name: node.name })
+  planner.apply({ type: 'nodeGone', name: node.name })
   assert.equal(planner.plan(morning).reasonOf(waiting.id)?.kind, 'limit')
-  planner.tell(gone)
-  planner.tell(gone)
+  planner.apply(gone)
+  planner.apply(gone)
   assert.deepEqual(ids(planner.plan(morning)), [])
-  planner.tell({ type: 'node', node })
+  planner.apply({ type: 'node', node })
   assert.equal(ids(planner.plan(morning)).length, 1)
   assert.equal([...planner.snapshot().active].length, 0)
 })

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { limitsOf } from '../cache/ledger.ts'
+import { limitsOf } from '../cache/quota-holder.ts'
 import { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import { Planner, planOnce } from './planner.ts'
 import { randomFrom } from '../../lib/random.ts'
 import { sizeOfOffer, sizeOfRequest } from '../rules/size.ts'
 import type { Limits } from '../../configuration/policy/policy.ts'
 import type { ActiveJob, Plan, PlannerEvent, Snapshot } from '../cache/snapshot.ts'
-import { anyHolder, anyJob, anyNode, anyPolicy, anySnapshot, anyUsage } from '../testing/arbitrary-queue.ts'
+import { anyQuotaSettings, anyJob, anyNode, anyPolicy, anySnapshot, anyUsage } from '../testing/arbitrary-queue.ts'
 import { Model } from '../testing/model.ts'
 
 const started = (plan: Plan, placedAt: number): ActiveJob[] =>
   plan.placements.map(({ job, node }) => ({ ...job, node, placedAt }))
 
-/** What holders hold, against what they may: counted here from rows, by no part of the planner. */
+/** The allocations of a quota holder against its limits: counted from rows, without the planner's code. */
 function requireWithin(limits: Limits, jobs: readonly ActiveJob[], isNew: (job: ActiveJob) => boolean, whose: string) {
   const sum = (of: 'milliCores' | 'mib' | 'gpus') =>
     jobs.reduce((total, { needs }) => total + sizeOfRequest(needs)[of], 0)
@@ -79,7 +79,7 @@ const answer = ({ placements, reservations, again }: Plan) => ({
   again,
 })
 
-/** What may happen between two plans; which job is meant is chosen among those there are. */
+/** Events between two plans; `which` chooses among the jobs there are. */
 const anyStep = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('queued'), job: anyJob }) },
   { weight: 6, arbitrary: fc.record({ type: fc.constant('ended'), which: fc.nat() }) },
@@ -92,7 +92,7 @@ const anyStep = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('user'),
       name: fc.constantFrom('ada', 'bob'),
-      holder: fc.option(anyHolder, { nil: undefined }),
+      settings: fc.option(anyQuotaSettings, { nil: undefined }),
     }),
   },
   {
@@ -100,11 +100,11 @@ const anyStep = fc.oneof(
     arbitrary: fc.record({
       type: fc.constant('group'),
       name: fc.constant('sea'),
-      holder: fc.option(anyHolder, { nil: undefined }),
+      settings: fc.option(anyQuotaSettings, { nil: undefined }),
     }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('policy'), policy: anyPolicy }) },
-  // The clock goes on, and now and then it steps: an hour back, a month on.
+  // The clock goes on, and sometimes steps: an hour back, a month on.
   {
     weight: 6,
     arbitrary: fc.record({
@@ -163,7 +163,7 @@ const shuffledBy =
     return shuffled
   }
 
-test('a planner that is told of events plans as one that starts from scratch, whatever the sequence of rows', () => {
+test('a planner kept up to date by events plans as one made from scratch, whatever the sequence of rows', () => {
   fc.assert(
     fc.property(anySnapshot, fc.array(anyStep, { maxLength: 60 }), fc.nat(), (first, steps, seed) => {
       const arrange = shuffledBy(randomFrom(seed))
@@ -174,21 +174,21 @@ test('a planner that is told of events plans as one that starts from scratch, wh
         if (step.type === 'clock') now += step.seconds * 1000
         const event = eventOf(step, model)
         if (event !== undefined) {
-          planner.tell(event)
-          model.tell(event)
+          planner.apply(event)
+          model.apply(event)
         }
         if (step.type !== 'plan') continue
         const snapshot = model.snapshot(now, arrange)
         const plan = planner.plan(now, step.most)
         assert.deepEqual(answer(plan), answer(new Planner(snapshot).plan(now, step.most)))
         requireNothingOvercommitted(snapshot, plan)
-        for (const job of snapshot.queued) assert.ok(plan.reasonOf(job.id), `${job.id} waits for no reason`)
+        for (const job of snapshot.queued) assert.ok(plan.reasonOf(job.id), `${job.id} waits without a reason`)
         for (const job of snapshot.active) assert.equal(plan.reasonOf(job.id), undefined)
         model.planned(plan)
         if (!step.isCommitted) continue
         for (const job of started(plan, now)) {
-          planner.tell({ type: 'placed', job })
-          model.tell({ type: 'placed', job })
+          planner.apply({ type: 'placed', job })
+          model.apply({ type: 'placed', job })
         }
       }
     }),
@@ -201,7 +201,7 @@ test('after a plan is carried out, every job that waits has a reason other than 
     fc.property(anySnapshot, (snapshot) => {
       const planner = new Planner(snapshot)
       const plan = planner.plan(snapshot.now)
-      for (const job of started(plan, snapshot.now)) planner.tell({ type: 'placed', job })
+      for (const job of started(plan, snapshot.now)) planner.apply({ type: 'placed', job })
       for (const { id } of planner.snapshot().queued) {
         const reason = planner.reasonOf(id, snapshot.now)
         assert.ok(reason !== undefined && reason.kind !== 'turn' && reason.kind !== 'placed', `${id}: ${reason?.kind}`)
@@ -213,7 +213,7 @@ test('after a plan is carried out, every job that waits has a reason other than 
   )
 })
 
-test('what a plan is asked does not change what it answers', () => {
+test('queries change no plan', () => {
   fc.assert(
     fc.property(anySnapshot, (snapshot) => {
       const planner = new Planner(snapshot)

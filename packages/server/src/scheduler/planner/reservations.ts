@@ -1,25 +1,24 @@
 import type { Lane, LaneGroup } from '../cache/lane.ts'
-import type { HolderState } from '../cache/ledger.ts'
-import { expectedEnd, type Holding, type NodeState } from '../cache/node-state.ts'
+import type { QuotaHolder } from '../cache/quota-holder.ts'
+import { type Allocation, expectedEnd, type NodeState } from '../cache/node-state.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import { fits, minus, plus, type Size } from '../rules/size.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
 import type { Reservation } from '../cache/snapshot.ts'
 
-/** What is kept for the first job of a lane: its part of what its user and group may hold at once. */
-export interface Kept {
+/** A reservation for the first job of a lane: of its part of its quota holders' limits. */
+export interface LaneReservation {
   readonly reservation: Reservation
-  /** Whose it is. */
   readonly group: LaneGroup
-  /** It is off-peak when the job starts: those limits count. */
+  /** The job is expected to start in off-peak hours: those limits apply. */
   readonly isOffPeak: boolean
-  /** When whatever was started beside it in trust has ended at the latest. */
+  /** When the jobs that backfill started beside it have ended at the latest. */
   readonly latest: number
 }
 
-/** A node is kept for it, too. */
-export interface KeptNode extends Kept {
-  /** What is left of the node when the job starts, beside it: what runs longer must do with it. */
+/** A reservation of a node, too. */
+export interface NodeReservation extends LaneReservation {
+  /** What the node has left beside the job when that starts: jobs that run longer must fit in it. */
   spare: Size
 }
 
@@ -29,38 +28,38 @@ export interface Room {
   readonly free: Size
 }
 
-/** When enough of a node has ended for a job of this size. Undefined: not before `until`. */
+/** When a node is expected to have room for a job of this size. Undefined: not before `until`. */
 export function earliestRoom(node: NodeState, asks: Size, now: number, until = Infinity): Room | undefined {
   if (fits(asks, node.free)) return { at: now, free: node.free }
-  const holdings = node.holdings(now)
+  const allocations = node.allocations(now)
   let { milliCores, mib, gpus } = node.free
-  for (let i = 0; i < holdings.length; i++) {
-    const { end, size } = holdings[i] as Holding
+  for (let i = 0; i < allocations.length; i++) {
+    const { end, size } = allocations[i] as Allocation
     if (end >= until) return undefined
     milliCores += size.milliCores
     mib += size.mib
     gpus += size.gpus
     const free = { milliCores, mib, gpus }
-    // What ends at the same instant is free then too.
-    if (holdings[i + 1]?.end !== end && fits(asks, free)) return { at: end, free }
+    // Allocations that end at the same instant are free together.
+    if (allocations[i + 1]?.end !== end && fits(asks, free)) return { at: end, free }
   }
   return undefined
 }
 
-/** What is expected to be free on a node at an instant to come. */
+/** What is expected to be free on a node at a later instant. */
 export function roomAt(node: NodeState, at: number, now: number): Room {
   let { free } = node
-  for (const { end, size } of node.holdings(now)) {
+  for (const { end, size } of node.allocations(now)) {
     if (end > at) break
     free = plus(free, size)
   }
   return { at, free }
 }
 
-/** When enough of a node has ended at the latest: whatever runs there has come to its time limit. */
+/** When a node has room at the latest: each job there runs to its time limit. */
 export function roomAtLatest(node: NodeState, asks: Size, now: number): number {
   const byLimit = node
-    .holdings(now)
+    .allocations(now)
     .map(({ job, size }) => ({ at: job.placedAt + job.limitSeconds * 1000, size }))
     .toSorted((a, b) => a.at - b.at)
   let { free } = node
@@ -74,12 +73,13 @@ export function roomAtLatest(node: NodeState, asks: Size, now: number): number {
 }
 
 /**
- * What is left of a node that is kept for a job when that starts. Whoever started on it since it was chosen because there was
- * enough for both is taken to run on, whatever is expected of him.
+ * What a reserved node has left when its job starts. A job that was placed there since, because there was enough for both, is
+ * assumed to run on, whatever its estimate.
  */
-export function spareOf(node: NodeState, room: Room, { reservation, group, latest }: Kept, now: number): Size {
+export function spareOf(node: NodeState, room: Room, reserved: LaneReservation, now: number): Size {
+  const { reservation, group, latest } = reserved
   let spare = minus(room.free, group.shape.size)
-  for (const { job, size, end } of node.holdings(now)) {
+  for (const { job, size, end } of node.allocations(now)) {
     if (end > room.at) break
     if (job.placedAt >= reservation.madeAt && job.placedAt + job.limitSeconds * 1000 > latest)
       spare = minus(spare, size)
@@ -90,16 +90,16 @@ export function spareOf(node: NodeState, room: Room, { reservation, group, lates
 /** When limits let a job start. */
 export interface RoomInLimits {
   readonly at: number
-  /** It is off-peak then. */
+  /** That is in off-peak hours. */
   readonly isOffPeak: boolean
 }
 
 /**
- * When their limits let another of these jobs start, as far as is expected of what is held: by day or off-peak, whichever is
- * sooner. Undefined: never.
+ * When the limits of their quota holders let another of these jobs start, by the expected ends of allocations: by day or
+ * off-peak, whichever is sooner. Undefined: never.
  */
 export function roomInLimits(
-  { account, shape, offPeak: isForOffPeak }: LaneGroup,
+  { association, shape, offPeak: isForOffPeak }: LaneGroup,
   policy: Policy,
   offPeak: OffPeakHours | undefined,
   now: number,
@@ -107,7 +107,9 @@ export function roomInLimits(
   let soonest: RoomInLimits | undefined
   for (const isOffPeak of offPeak === undefined ? [false] : [false, true]) {
     if (isForOffPeak && offPeak !== undefined && !isOffPeak) continue
-    const rooms = account.holders.map((holder) => holder.roomAt(shape.size, policy, isOffPeak, now) ?? Infinity)
+    const rooms = association.quotaHolders.map(
+      (quotaHolder) => quotaHolder.roomAt(shape.size, policy, isOffPeak, now) ?? Infinity,
+    )
     const room = Math.max(...rooms)
     if (room === Infinity) continue
     const at = offPeak === undefined || offPeak.isOpen(room) === isOffPeak ? room : offPeak.nextEdge(room)
@@ -116,40 +118,41 @@ export function roomInLimits(
   return soonest
 }
 
-/** What of a holder's limits is kept from a job. */
-export interface KeptOfLimit {
-  readonly holder: HolderState
+/** The part of a quota holder's limits that reservations keep from a job. */
+export interface ReservedOfLimit {
+  readonly quotaHolder: QuotaHolder
   readonly isOffPeak: boolean
   readonly size: Size
   readonly jobs: number
 }
 
-/** What is kept of everybody's limits. */
-export class KeptLimits {
-  readonly #of = new Map<HolderState, Kept[]>()
+/** Reservations by the quota holders whose limits they count under. */
+export class LimitReservations {
+  readonly #of = new Map<QuotaHolder, LaneReservation[]>()
 
-  add(kept: Kept): void {
-    for (const holder of kept.group.account.holders) {
-      const known = this.#of.get(holder)
-      if (known === undefined) this.#of.set(holder, [kept])
-      else known.push(kept)
+  add(reserved: LaneReservation): void {
+    for (const quotaHolder of reserved.group.association.quotaHolders) {
+      const known = this.#of.get(quotaHolder)
+      if (known === undefined) this.#of.set(quotaHolder, [reserved])
+      else known.push(reserved)
     }
   }
 
   /**
-   * What is kept of the limits of a lane's user or group, where one of its jobs would exceed them with that; undefined where
-   * it would not. Those count before which it would not be over.
+   * The reservations that stop a lane's first job: with them it would exceed a limit of its user or group. Undefined where it would
+   * not. A reservation before whose start the job ends does not count.
    */
-  keptFrom(lane: Lane, policy: Policy, now: number): KeptOfLimit | undefined {
-    const { account, shape } = lane.group
-    for (const holder of account.holders) {
-      if (!holder.isLimited(policy)) continue
-      const inTheWay = this.#of.get(holder)?.filter((kept) => !endsBefore(kept, lane, now))
+  blocking(lane: Lane, policy: Policy, now: number): ReservedOfLimit | undefined {
+    const { association, shape } = lane.group
+    for (const quotaHolder of association.quotaHolders) {
+      if (!quotaHolder.isLimited(policy)) continue
+      const inTheWay = this.#of.get(quotaHolder)?.filter((reserved) => !endsBefore(reserved, lane, now))
       if (inTheWay === undefined || inTheWay.length === 0) continue
-      for (const isOffPeak of new Set(inTheWay.map((kept) => kept.isOffPeak))) {
-        const sizes = inTheWay.filter((kept) => kept.isOffPeak === isOffPeak).map(({ group }) => group.shape.size)
-        const kept = { size: sizes.reduce(plus), jobs: sizes.length }
-        if (holder.isFull(shape.size, policy, isOffPeak, kept)) return { holder, isOffPeak, ...kept }
+      for (const isOffPeak of new Set(inTheWay.map((reserved) => reserved.isOffPeak))) {
+        const sizes = inTheWay.filter((each) => each.isOffPeak === isOffPeak).map(({ group }) => group.shape.size)
+        const reserved = { size: sizes.reduce(plus), jobs: sizes.length }
+        if (quotaHolder.wouldExceed(shape.size, policy, isOffPeak, reserved))
+          return { quotaHolder, isOffPeak, ...reserved }
       }
     }
     return undefined
@@ -157,21 +160,25 @@ export class KeptLimits {
 }
 
 /**
- * Whether a job may start on a node that is kept for another: it ends before, as far as it is trusted, and even at its
- * limit delays the other by no more than the policy says, counted from what was promised first; or it leaves enough.
+ * Whether a job may start on a reserved node: it is expected to end before, and even at its limit delays the reservation by no more
+ * than the policy says, counted from the reservation's first start; or it leaves enough.
  */
-export function mayBackfill(kept: KeptNode, lane: Lane, now: number): boolean {
-  return endsBefore(kept, lane, now) || fits(lane.group.shape.size, kept.spare)
+export function mayBackfill(reserved: NodeReservation, lane: Lane, now: number): boolean {
+  return endsBefore(reserved, lane, now) || fits(lane.group.shape.size, reserved.spare)
 }
 
 /**
- * A job was started beside what is kept: where it may still run then, it has its part of what is spare. The next plan reckons
- * so too ({@link spareOf}), or it would find room at the same instant that this one did not.
+ * A job starts on a reserved node: where it may still run when the reservation begins, its size comes off the spare. The next plan
+ * counts the same ({@link spareOf}), or it would find room that this one did not.
  */
-export function shareNode(kept: KeptNode, { job, size }: Holding, now: number): void {
-  const isOver = expectedEnd(job, now) <= kept.reservation.at && now + job.limitSeconds * 1000 <= kept.latest
-  if (!isOver) kept.spare = minus(kept.spare, size)
+export function shareNode(reserved: NodeReservation, { job, size }: Allocation, now: number): void {
+  const endsInTime =
+    expectedEnd(job, now) <= reserved.reservation.at && now + job.limitSeconds * 1000 <= reserved.latest
+  if (!endsInTime) reserved.spare = minus(reserved.spare, size)
 }
 
-const endsBefore = ({ reservation, latest }: Kept, { plannedSeconds, limitSeconds }: Lane, now: number): boolean =>
-  now + plannedSeconds * 1000 <= reservation.at && now + limitSeconds * 1000 <= latest
+const endsBefore = (
+  { reservation, latest }: LaneReservation,
+  { plannedSeconds, limitSeconds }: Lane,
+  now: number,
+): boolean => now + plannedSeconds * 1000 <= reservation.at && now + limitSeconds * 1000 <= latest

@@ -10,20 +10,20 @@ import type { Limits, OffPeak, Policy } from '../../configuration/policy/policy.
 import type { QueuedJob } from '../cache/snapshot.ts'
 import { hour, jobOf, morning, node, snapshotOf } from '../testing/examples.ts'
 
-/** The most points that a job can have besides those for its age: so many hours later nobody comes before it any more. */
+/** The most points that a job can have besides those for its age: jobs submitted that many hours later never come before it. */
 const mostPoints = ({ points }: Policy): number =>
-  Math.max(...Object.values(points.class)) + points.groupShare + points.userShare + points.deadline
+  Math.max(...Object.values(points.class)) + points.groupShare + points.userShare
 
 interface Others {
   readonly seed: number
   readonly nodes: number
   readonly users: number
   readonly limitHours: number
-  /** Of their limit, as is expected of them. What they really take is anything up to it. */
+  /** Their estimate as a part of their limit. They run for any time up to the limit. */
   readonly estimated: number
 }
 
-/** Hours that a job waits under an endless stream of small ones, which are more than the nodes can do. */
+/** Hours that a job waits under an endless stream of small ones, more than the nodes can run. */
 function waitHours(wanted: QueuedJob, policy: Policy, { seed, nodes, users, limitHours, estimated }: Others): number {
   const random = randomFrom(seed)
   const limitSeconds = limitHours * 3600
@@ -33,7 +33,7 @@ function waitHours(wanted: QueuedJob, policy: Policy, { seed, nodes, users, limi
   function* stream(): Generator<QueuedJob> {
     const everyMs = (limitSeconds * 1000) / (40 * nodes)
     let hasCome = false
-    // The nodes are full before it comes.
+    // The nodes are full before the job is submitted.
     for (let at = morning - 2 * limitHours * hour; ; at += everyMs) {
       if (at >= morning && !hasCome) yield wanted
       hasCome = at >= morning
@@ -61,7 +61,7 @@ function waitHours(wanted: QueuedJob, policy: Policy, { seed, nodes, users, limi
   return (startedAt - morning) / hour
 }
 
-/** By then a job has started that may at any hour: nobody is before it, a node is drained, and backfill was late. */
+/** By then a job that may start at any hour has started: none is before it, a node is drained, and backfill was late. */
 const boundHours = (policy: Policy, { nodes, users, limitHours }: Others): number =>
   mostPoints(policy) + (1 + users / (16 * nodes)) * limitHours + policy.backfill.maxDelaySeconds / 3600
 
@@ -85,7 +85,7 @@ test('nothing starves: under an endless stream of others a large job starts with
   )
 })
 
-test('nor does one that waits for off-peak hours, though what runs there goes on for longer than they last', () => {
+test('a job that waits for off-peak hours does not starve, though jobs run there for longer than the hours last', () => {
   const offPeak: OffPeak = { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '22:00', to: '02:00', weekends: false, timezone: 'UTC' } // prettier-ignore
   const policy = policyOf({ offPeak })
   const hours = new OffPeakHours(offPeak)
@@ -99,7 +99,7 @@ test('nor does one that waits for off-peak hours, though what runs there goes on
   )
 })
 
-/** A limit that the others alone fill, and a job under it: another user's in their group, or one of theirs. */
+/** A limit that the others fill, and a job under it: of another user in their group, or of one of them. */
 const anyLimited = fc.record({
   limits: fc.constantFrom<{ user: Limits; group: Limits }>(
     { user: {}, group: { cores: 16 } },
@@ -111,11 +111,11 @@ const anyLimited = fc.record({
   cores: fc.constantFrom(2, 8, 16),
 })
 
-/** By then it has started: what 16 cores are enough for, a limit is drained, and then a node. */
+/** By then it has started: a limit is drained, and then a node. */
 const limitedBoundHours = (policy: Policy, others: Others): number =>
   boundHours(policy, { ...others, nodes: 1 }) + others.limitHours + policy.backfill.maxDelaySeconds / 3600
 
-test('nor does one at a limit that smaller ones keep full, its group’s or its user’s own', () => {
+test('a job at a limit that smaller jobs keep full does not starve, its group’s or its user’s', () => {
   fc.assert(
     fc.property(anyOthers, anyLimited, (others, { limits, user, cores }) => {
       const policy = policyOf({ limits })
@@ -127,7 +127,7 @@ test('nor does one at a limit that smaller ones keep full, its group’s or its 
   )
 })
 
-test('nor does one that only the limits of off-peak hours let start', () => {
+test('a job that only the off-peak limits let start does not starve', () => {
   const offPeak: OffPeak = { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '22:00', to: '02:00', weekends: false, timezone: 'UTC' } // prettier-ignore
   const policy = policyOf({ offPeak, limits: { user: {}, group: { cores: 8, offPeak: { cores: 16 } } } })
   const hours = new OffPeakHours(offPeak)

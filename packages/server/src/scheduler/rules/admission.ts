@@ -1,41 +1,29 @@
 import type { StoredJob } from '../../job/job.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
-import type { StoredHolder } from '../../store/store.ts'
-import { couldEverFit, couldNeverStart } from './feasibility.ts'
-import { limitsOf } from '../cache/ledger.ts'
+import { fitsSomeNode, infeasibleLimit } from './feasibility.ts'
+import { type QuotaHolderName, quotaHoldersOf } from './quota-holder-name.ts'
+import { limitsOf } from '../cache/quota-holder.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import { needsOf } from '../cache/planned-job.ts'
-import type { Holder, Policy } from '../../configuration/policy/policy.ts'
+import type { QuotaSettings, Policy } from '../../configuration/policy/policy.ts'
 import type { LimitHit, Needs, PlanNode } from '../cache/snapshot.ts'
 
-/** Who would hold a job. */
-export interface HolderName {
-  readonly kind: StoredHolder['kind']
-  readonly name: string
-}
-
-/** Who holds a job: its user, and the group it is charged to. */
-export const holdersOf = ({ owner, group }: Pick<StoredJob, 'owner' | 'group'>): readonly HolderName[] => [
-  { kind: 'user', name: owner },
-  ...(group === undefined ? [] : [{ kind: 'group', name: group } as const]),
-]
-
 /**
- * Refuses jobs that nothing could ever let start: no node, even when empty, or no limit, at any hour at which they may. Pure.
+ * Refuses infeasible jobs: no node could hold them, even when empty, or a limit stops them at every hour at which they may start. Pure.
  * @throws {InvalidRequest} naming the field and what would do.
  */
-export function requirePossible(
+export function requireFeasible(
   job: Pick<StoredJob, 'owner' | 'group' | 'resources' | 'gpuKind' | 'when'>,
   {
     nodes,
     policy,
     offPeak,
-    setFor,
+    settingsOf,
   }: {
     readonly nodes: readonly PlanNode[]
     readonly policy: Policy
     readonly offPeak: OffPeakHours | undefined
-    readonly setFor: (holder: HolderName) => Holder | undefined
+    readonly settingsOf: (quotaHolder: QuotaHolderName) => QuotaSettings | undefined
   },
 ): void {
   const needs = needsOf(job)
@@ -45,8 +33,8 @@ export function requirePossible(
       `gpuKind is ${needs.gpuKind}, but no GPU is asked for`,
       'Give gpus too, or leave gpuKind out.',
     )
-  // A platform whose nodes are all away just now may have them back soon.
-  if (nodes.length > 0 && !couldEverFit(needs, nodes)) throw fitsNoNode(needs, nodes)
+  // While all nodes are away, any job is accepted: they may come back soon.
+  if (nodes.length > 0 && !fitsSomeNode(needs, nodes)) throw fitsNoNode(needs, nodes)
   const times = (offPeak?.times ?? [false]).filter((isOffPeak) => isOffPeak || job.when === undefined)
   if (times.length === 0)
     throw new InvalidRequest(
@@ -55,14 +43,14 @@ export function requirePossible(
       'Leave when out.',
       'never-fits',
     )
-  for (const holder of holdersOf(job)) {
-    const whose = { holder: holder.kind, name: holder.name, set: setFor(holder) }
-    const hit = couldNeverStart(needs, whose, policy.limits[holder.kind], times)
+  for (const holder of quotaHoldersOf(job)) {
+    const whose = { holder: holder.kind, name: holder.name, settings: settingsOf(holder) }
+    const hit = infeasibleLimit(needs, whose, policy.limits[holder.kind], times)
     if (hit !== undefined) throw overLimit(hit, holder, job.when)
   }
 }
 
-function overLimit({ on, limit, asks }: LimitHit, holder: HolderName, when: StoredJob['when']): InvalidRequest {
+function overLimit({ on, limit, asks }: LimitHit, holder: QuotaHolderName, when: StoredJob['when']): InvalidRequest {
   const then = when === undefined ? '' : ` ${when}`
   const [field, message] =
     on === 'running'
@@ -73,29 +61,29 @@ function overLimit({ on, limit, asks }: LimitHit, holder: HolderName, when: Stor
 }
 
 /**
- * Refuses jobs that are more than their user or group may have waiting. Pure.
+ * Refuses jobs that exceed the limit of queued jobs of their user or group. Pure.
  * @throws {InvalidRequest} `queue-full`
  */
-export function requireRoom(
+export function requireQueueRoom(
   job: Pick<StoredJob, 'owner' | 'group'>,
   count: number,
   {
     policy,
-    setFor,
-    waiting,
+    settingsOf,
+    queuedCount,
   }: {
     readonly policy: Policy
-    readonly setFor: (holder: HolderName) => Holder | undefined
-    readonly waiting: (holder: HolderName) => number
+    readonly settingsOf: (quotaHolder: QuotaHolderName) => QuotaSettings | undefined
+    readonly queuedCount: (quotaHolder: QuotaHolderName) => number
   },
 ): void {
-  for (const holder of holdersOf(job)) {
-    const { queued } = limitsOf(policy.limits[holder.kind], setFor(holder)?.limits, false)
-    const there = waiting(holder)
+  for (const holder of quotaHoldersOf(job)) {
+    const { queued } = limitsOf(policy.limits[holder.kind], settingsOf(holder)?.limits, false)
+    const there = queuedCount(holder)
     if (queued === undefined || there + count <= queued) continue
     throw new InvalidRequest(
       'replicas',
-      `${there} jobs of ${whoseText(holder)} wait already; with ${count} more there would be more than the ${queued} that may`,
+      `${there} jobs of ${whoseText(holder)} wait already; with ${count} more they would exceed the limit of ${queued}`,
       there < queued
         ? `Submit at most ${queued - there} now, the rest when some have started.`
         : 'Submit again when some have started.',
@@ -106,9 +94,9 @@ export function requireRoom(
 
 const units = { cores: 'cores', memoryGb: 'GiB of memory', gpus: 'GPUs' } as const
 
-const whoseText = ({ kind, name }: HolderName): string => (kind === 'user' ? name : `the group ${name}`)
+const whoseText = ({ kind, name }: QuotaHolderName): string => (kind === 'user' ? name : `the group ${name}`)
 
-/** Which of what is asked for together is too much: each alone some node may have. */
+/** Names what no node has together with the rest: some node may have each alone. */
 function fitsNoNode({ cores, memoryGb, gpus, gpuKind }: Needs, nodes: readonly PlanNode[]): InvalidRequest {
   const kinds = [...new Set(nodes.flatMap((node) => (node.gpus > 0 ? [node.gpuKind ?? 'an unnamed kind'] : [])))]
   if (gpus > 0 && gpuKind !== undefined && !kinds.includes(gpuKind)) {

@@ -3,15 +3,15 @@ import type { Policy } from '../../configuration/policy/policy.ts'
 import type { ActiveJob, PlannerEvent, Usage } from '../cache/snapshot.ts'
 import { usageAfter } from './share.ts'
 
-/** What everybody has used on a virtual clock: each ending is charged as the store would, and told to the planner. */
+/** Usage on a virtual clock: each ending is charged as the store charges it. */
 export class Charges {
   readonly #policy: Policy
   readonly #offPeak: OffPeakHours | undefined
   readonly #usages = new Map<string, Usage>()
 
   /**
-   * @param usages - What was used before.
-   * @param offPeak - The policy's, where somebody has worked them out already.
+   * @param usages - At the beginning.
+   * @param offPeak - The policy's off-peak hours, where the caller has them already.
    */
   constructor(policy: Policy, usages: Iterable<Usage> = [], offPeak = offPeakHoursOf(policy)) {
     this.#policy = policy
@@ -19,7 +19,7 @@ export class Charges {
     for (const usage of usages) this.#usages.set(keyOf(usage), usage)
   }
 
-  /** A job ended: what follows for its user. */
+  /** Charges a job that ended. @returns the events for the planner. */
   ended(job: ActiveJob, endedAt: number): readonly PlannerEvent[] {
     const key = keyOf(job)
     const usage = usageAfter(this.#usages.get(key), { ...job, endedAt }, this.#policy, this.#offPeak)

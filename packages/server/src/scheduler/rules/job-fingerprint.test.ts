@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { alike } from './job-fingerprint.ts'
+import { jobFingerprint } from './job-fingerprint.ts'
 
-const of = (...cmd: string[]) => alike({ owner: 'ada', image: 'images.canfar.net/skaha/astroml:24.07', cmd })
+const of = (...cmd: string[]) => jobFingerprint({ owner: 'ada', image: 'images.canfar.net/skaha/astroml:24.07', cmd })
 
 test('the program counts, behind an interpreter the script, and no data', () => {
   assert.equal(of('/opt/reduce', '--night', '20261123'), of('reduce', '--night', '20261124'))
@@ -18,7 +18,7 @@ test('nothing of the command can be read from it', () => {
 })
 
 test('another tag is the same image, another registry is not', () => {
-  const image = (image: string) => alike({ owner: 'ada', image, cmd: ['x'] })
+  const image = (image: string) => jobFingerprint({ owner: 'ada', image, cmd: ['x'] })
   assert.equal(image('h:5000/a/b:1'), image('h:5000/a/b@sha256:0'))
   assert.equal(image('h:5000/a/b'), image('h:5000/a/b:2'))
   assert.notEqual(image('h:5000/a/b'), image('i:5000/a/b'))

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto'
 import type { StoredJob } from '../../job/job.ts'
 
-/** Programs that run what their first argument names. */
+/** Programs that run the program named by their first argument. */
 const interpreters =
   /^(?:python[\d.]*|perl|ruby|node|julia|Rscript|java|casa|sh|bash|dash|zsh|ksh|env|time|nice|xargs)$/
 /** 132 bits of a hash in base 64. */
 const keyLength = 22
 
-/** Options of interpreters after which the program itself stands. */
+/** Options of interpreters that the program text follows. */
 const inlineProgram = /^-[a-z]*[ce]$/
 
 /**
- * What jobs have in common that are expected to run alike: user, image without its tag, and command without its data. The
- * command is the program and, behind an interpreter, the script; of a line for a shell all but its numbers. As a hash, since
- * it is stored and commands are nobody's to read in a copy of the database. Pure.
+ * A hash of what jobs with similar run times have in common: user, image without its tag, and command without its data. Of a command
+ * the program counts, after an interpreter the script, of a shell line all but its numbers. A hash, since the store keeps it and a
+ * copy of the database must not disclose commands. Pure.
  */
-export function alike(job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>): string {
+export function jobFingerprint(job: Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>): string {
   const text = JSON.stringify([
     job.owner,
     repositoryOf(job.image),

@@ -5,11 +5,11 @@ import type { ActiveJob, Usage } from '../cache/snapshot.ts'
 
 const hourMs = 3_600_000
 
-/** What a job is charged for while it holds capacity, in cores: the dearest of its cores, memory and GPUs. */
+/** The cores that a job is charged while it has an allocation: the most of its cores, memory and GPUs, each in cores. */
 export const chargedCores = ({ cores, memoryGb, gpus }: Capacity, { charge }: Pick<Policy, 'charge'>): number =>
   Math.max(cores, memoryGb / charge.memoryGbPerCore, gpus * charge.coresPerGpu)
 
-/** What usage counts later: half after every half-life. Where the clock went back it counts what it did. */
+/** Usage as it counts later: half after every half-life. Undiminished where the clock was set back. */
 export const decayed = (
   { coreHours, at }: Pick<Usage, 'coreHours' | 'at'>,
   now: number,
@@ -29,8 +29,8 @@ export function chargedHours(
 }
 
 /**
- * The usage that follows when a job ends: what there was, decayed, and what the job held from its placement to its end.
- * A job counts in full while it runs; it decays from its end on.
+ * The usage that follows when a job ends: the usage before, decayed, and the job's core-hours from its placement to its end. A job
+ * counts in full while it runs and decays from its end on.
  */
 export function usageAfter(
   before: Usage | undefined,

@@ -1,8 +1,8 @@
 import type { Capacity } from '../../job/resources.ts'
 
 /**
- * Capacity in whole numbers: sums of them are exact, so a planner that adds and takes away for months has the same as one
- * that counts afresh.
+ * Capacity in whole numbers: their sums are exact, so a planner that adds and subtracts for months has the same as one made from
+ * scratch.
  */
 export interface Size {
   readonly milliCores: number
@@ -10,14 +10,14 @@ export interface Size {
   readonly gpus: number
 }
 
-/** What a request takes: rounded up. */
+/** The size of a request: rounded up. */
 export const sizeOfRequest = ({ cores, memoryGb, gpus }: Capacity): Size => ({
   milliCores: Math.ceil(cores * 1000 - rounding),
   mib: Math.ceil(memoryGb * 1024 - rounding),
   gpus,
 })
 
-/** What a node or a limit gives: rounded down. */
+/** The size of a node or a limit: rounded down. */
 export const sizeOfOffer = ({ cores, memoryGb, gpus }: Capacity): Size => ({
   milliCores: Math.floor(cores * 1000 + rounding),
   mib: Math.floor(memoryGb * 1024 + rounding),
@@ -27,7 +27,7 @@ export const sizeOfOffer = ({ cores, memoryGb, gpus }: Capacity): Size => ({
 /** So that 0.29 cores are 290 thousandths, though 0.29 × 1000 is 289.99999999999994. */
 const rounding = 1e-6
 
-/** In the units that people ask in. */
+/** In cores and GiB. */
 export const capacityOf = ({ milliCores, mib, gpus }: Size): Capacity => ({
   cores: milliCores / 1000,
   memoryGb: mib / 1024,
@@ -36,11 +36,11 @@ export const capacityOf = ({ milliCores, mib, gpus }: Size): Capacity => ({
 
 export const nothing: Size = { milliCores: 0, mib: 0, gpus: 0 }
 
-/** A node that lost GPUs may have fewer than none free: of what is not asked for that does not matter. */
+/** A node that lost GPUs may have fewer than zero free, which stops no job without GPUs. */
 export const fits = (asks: Size, free: Size): boolean =>
   asks.milliCores <= free.milliCores && asks.mib <= free.mib && hasGpus(asks, free)
 
-/** There are as many GPUs as are asked for. */
+/** Whether there are as many free GPUs as asked for. */
 export const hasGpus = (asks: Size, free: Size): boolean => asks.gpus === 0 || asks.gpus <= free.gpus
 
 export const plus = (a: Size, b: Size): Size => ({
@@ -56,13 +56,13 @@ export const minus = (a: Size, b: Size): Size => ({
 })
 
 /**
- * The largest of these places: the one with the most cores, and where others have more memory or more GPUs, those too.
- * Empty where nothing is free.
+ * The largest of these sizes: the one with the most cores, and where others have more memory or more GPUs, those too. Empty where
+ * all are zero.
  */
-export function largestOf(places: readonly Size[]): readonly Size[] {
+export function largestOf(sizes: readonly Size[]): readonly Size[] {
   const found: Size[] = []
   for (const key of ['milliCores', 'mib', 'gpus'] as const) {
-    const most = places.reduce((a, b) => (compare(a, b, key) < 0 ? b : a), nothing)
+    const most = sizes.reduce((a, b) => (compare(a, b, key) < 0 ? b : a), nothing)
     if ([nothing, ...found].every((other) => other[key] < most[key])) found.push(most)
   }
   return found
@@ -71,7 +71,7 @@ export function largestOf(places: readonly Size[]): readonly Size[] {
 const compare = (a: Size, b: Size, first: keyof Size): number =>
   a[first] - b[first] || a.milliCores - b.milliCores || a.mib - b.mib || a.gpus - b.gpus
 
-/** Of each the less. */
+/** The lesser of each amount. */
 export const leastOf = (a: Size, b: Size): Size => ({
   milliCores: Math.min(a.milliCores, b.milliCores),
   mib: Math.min(a.mib, b.mib),

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { defaultPolicy, policyOf } from '../../configuration/policy/policy-of.ts'
-import { type Holder, type LimitsByHour, type Policy, weekdays } from '../../configuration/policy/policy.ts'
+import { type QuotaSettings, type LimitsByHour, type Policy, weekdays } from '../../configuration/policy/policy.ts'
 import { type PlanNode, type QueuedJob, type Snapshot, type Usage } from '../cache/snapshot.ts'
 
 /** A Monday, eight in the morning in Vancouver: office hours have just begun. */
@@ -57,16 +57,20 @@ const anyLikeJob: fc.Arbitrary<QueuedJob> = fc
     user: fc.constantFrom('ada', 'bob'),
     minutes: fc.integer({ min: -60, max: 0 }),
     estimateSeconds: fc.constantFrom(60, 3600),
+    by: optional(fc.constantFrom(30, 90).map((minutes) => monday + minutes * minute)),
   })
-  .map(({ number, user, minutes, estimateSeconds }) => ({
-    id: `j${number}`,
-    seq: number,
-    user,
-    needs: { cores: 1, memoryGb: 1, gpus: 0 },
-    submittedAt: monday + minutes * minute,
-    estimateSeconds,
-    limitSeconds: 3600,
-  }))
+  .map(({ number, user, minutes, estimateSeconds, by }) =>
+    compact({
+      id: `j${number}`,
+      seq: number,
+      user,
+      needs: { cores: 1, memoryGb: 1, gpus: 0 },
+      submittedAt: monday + minutes * minute,
+      estimateSeconds,
+      limitSeconds: 3600,
+      by,
+    }),
+  )
 
 export const anyJob = fc.oneof(anyUnlikeJob, anyLikeJob)
 
@@ -80,10 +84,10 @@ const anyLimits: fc.Arbitrary<LimitsByHour> = fc
   })
   .map(compact)
 
-/** Where all are at their limits, nothing else is tested. */
+/** With limits on all quota holders the properties would test little else. */
 const mostlyNone = fc.oneof({ weight: 2, arbitrary: fc.constant({}) }, { weight: 1, arbitrary: anyLimits })
 
-export const anyHolder: fc.Arbitrary<Holder> = fc
+export const anyQuotaSettings: fc.Arbitrary<QuotaSettings> = fc
   .record({ weight: optional(fc.constantFrom(0, 0.5, 1, 10)), limits: optional(anyLimits) })
   .map(compact)
 
@@ -131,8 +135,8 @@ export const anySnapshot: fc.Arbitrary<Snapshot> = fc
     nodes: unique(anyNode, ({ name }) => name, 5),
     queued: unique(anyJob, ({ id }) => id, 40),
     usage: unique(anyUsage, ({ user, group }) => `${user} ${group ?? ''}`, 6),
-    ada: fc.option(anyHolder, { nil: undefined }),
-    sky: fc.option(anyHolder, { nil: undefined }),
+    ada: fc.option(anyQuotaSettings, { nil: undefined }),
+    sky: fc.option(anyQuotaSettings, { nil: undefined }),
   })
   .map(({ ada, sky, ...rest }) => ({
     now: monday,

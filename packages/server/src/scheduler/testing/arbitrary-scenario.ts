@@ -6,8 +6,8 @@ import type { StoredJob } from '../../job/job.ts'
 const second = 1000
 const gb = 1024 ** 3
 
-/** A job, what it does, and what its owner does with it. */
-export interface Plot {
+/** A job of a scenario: its request, its behaviour, and when its owner cancels it. */
+export interface ScenarioJob {
   readonly at: number
   readonly cores: number
   readonly memoryGb: number
@@ -19,8 +19,8 @@ export interface Plot {
 }
 
 /**
- * What goes wrong. A server that is killed or stopped is away for some time, as is a node. It is killed with the call after so
- * many more, that one done or not; where there is another number, the next server is killed too. Or calls fail, and it lives on.
+ * A fault. A server that is killed or stopped is away for some time, as is a node. It is killed at the call after so many more, with
+ * that call done or not; with another number, the next server is killed too. Or calls fail, and the server goes on.
  */
 export type Fault = { readonly at: number; readonly awayMs: number } & (
   | { readonly type: 'kill'; readonly calls: readonly number[]; readonly isLastDone: boolean }
@@ -52,7 +52,7 @@ const anyBehaviour: fc.Arbitrary<Behaviour> = fc
     ),
   })
   .map(({ failing, ...behaviour }) => ({ ...behaviour, ...failing }))
-export const anyPlot: fc.Arbitrary<Plot> = fc
+export const anyScenarioJob: fc.Arbitrary<ScenarioJob> = fc
   .record({
     at: anyInstant,
     cores: fc.integer({ min: 1, max: 4 }),
@@ -63,10 +63,8 @@ export const anyPlot: fc.Arbitrary<Plot> = fc
     behaviour: anyBehaviour,
     cancelledAt: fc.option(anyInstant, { nil: undefined, freq: 2 }),
   })
-  // What is prepared for ever has no end but this.
-  .map((plot) =>
-    plot.behaviour.prepareMs === Infinity ? { ...plot, cancelledAt: plot.cancelledAt ?? 200 * second } : plot,
-  )
+  // A job whose preparation never ends must be cancelled.
+  .map((job) => (job.behaviour.prepareMs === Infinity ? { ...job, cancelledAt: job.cancelledAt ?? 200 * second } : job))
 export const anyFault: fc.Arbitrary<Fault> = fc
   .tuple(
     fc.record({ at: anyInstant, awayMs: fc.integer({ min: 0, max: 30 * second }) }),
@@ -83,16 +81,16 @@ export const anyFault: fc.Arbitrary<Fault> = fc
   )
   .map(([when, what]) => ({ ...when, ...what }))
 
-/** Where it all happens. */
-export interface Setting {
+/** The cluster of a scenario, and how its server learns of changes. */
+export interface ScenarioSettings {
   readonly nodes: readonly Omit<Node, 'name' | 'gpus'>[]
   readonly nodesPrepare: boolean
-  /** How many jobs may run at once, all being of one user. */
+  /** How many jobs may run at once; all are of one user. */
   readonly running: number
-  /** The server hears of no change: it only finds out by looking. */
+  /** The server receives no notification of changes: it finds them in its list. */
   readonly deaf: boolean
 }
-export const anySetting: fc.Arbitrary<Setting> = fc.record({
+export const anySettings: fc.Arbitrary<ScenarioSettings> = fc.record({
   nodes: fc.array(fc.record({ cores: fc.integer({ min: 4, max: 8 }), memoryGb: fc.integer({ min: 8, max: 16 }) }), {
     minLength: 1,
     maxLength: 3,

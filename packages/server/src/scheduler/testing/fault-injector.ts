@@ -1,11 +1,11 @@
-/** Thrown by a call that was made to fail. */
+/** Thrown by a call that an injected fault makes fail. */
 export class CallFailed extends Error {
   override readonly name = 'CallFailed'
 }
 
 /**
- * The faultInjector of a process, as those see it whom it calls. It may be killed at any call that it makes of its parts, the call done
- * or not; from then on it brings about nothing any more. Or calls fail, nothing of them done, and it goes on.
+ * Stands between a process and its parts. It can kill the process at any call, with the call done or not: later calls do nothing. Or
+ * calls fail without effect, and the process goes on.
  */
 export class FaultInjector {
   #left = Infinity
@@ -17,23 +17,23 @@ export class FaultInjector {
     return this.#isOver
   }
 
-  /** It ends with the call after so many more. @param isLastDone whether that call still does what it is for. */
+  /** Kills the process at the call after so many more. @param isLastDone - Whether that call still takes effect. */
   endAfter(calls: number, isLastDone: boolean): void {
     this.#left = calls
     this.#isLastDone = isLastDone
   }
 
-  /** So many calls fail from now on. */
+  /** The next calls fail, so many. */
   fail(calls: number): void {
     this.#failing = calls
   }
 
-  /** It ends now. */
+  /** Kills the process now. */
   end(): void {
     this.#isOver = true
   }
 
-  /** The part for this process alone. Methods that begin with `on`, which give nothing and wait for nothing, always work. */
+  /** A part as this process calls it. Methods that begin with `on` subscribe alone, and always work. */
   of<T extends object>(part: T): T {
     return new Proxy(part, {
       get: (target, key) => {
@@ -58,7 +58,7 @@ export class FaultInjector {
     return result
   }
 
-  /** Read through a method since it changes while a call is waited for, which the compiler cannot see. */
+  /** Read through a method: it changes while a call waits, which the compiler cannot see. */
   #wasKilled(): boolean {
     return this.#isOver
   }

@@ -1,4 +1,5 @@
-import { kinKeyOf, shapeKey } from '../cache/lane.ts'
+import { laneOf } from '../cache/lane.ts'
+import { shapeKey } from '../cache/shape.ts'
 import type {
   ActiveJob,
   Plan,
@@ -10,7 +11,7 @@ import type {
   Usage,
 } from '../cache/snapshot.ts'
 
-/** What a planner has been told, kept the plainest way: what it should know is what this has as a snapshot. */
+/** The state that a planner should have, kept in the simplest way: its snapshot is the planner's. */
 export class Model {
   #base: Snapshot
   readonly #nodes: Map<string, PlanNode>
@@ -30,20 +31,20 @@ export class Model {
     this.#reservations = [...snapshot.reservations]
   }
 
-  tell(event: PlannerEvent): void {
+  apply(event: PlannerEvent): void {
     switch (event.type) {
       case 'queued': {
         const { id, needs } = event.job
         const known = this.#queued.get(id)
-        const promises = this.#reservations
+        const before = this.#reservations
         this.#drop(id)
-        if (known !== undefined && shapeKey(known.needs) === shapeKey(needs)) this.#reservations = promises
+        if (known !== undefined && shapeKey(known.needs) === shapeKey(needs)) this.#reservations = before
         this.#queued.set(id, event.job)
         break
       }
       case 'placed': {
         const known = this.#queued.get(event.job.id) ?? event.job
-        const key = kinKeyOf(known, this.#base.policy)
+        const key = laneOf(known, this.#base.policy).key
         this.#drop(event.job.id)
         this.#active.set(event.job.id, event.job)
         this.#served.set(key, Math.max(event.job.placedAt, this.#served.get(key) ?? 0))
@@ -62,10 +63,10 @@ export class Model {
         this.#nodes.delete(event.name)
         break
       case 'user':
-        this.#base = { ...this.#base, users: withHolder(this.#base.users, event) }
+        this.#base = { ...this.#base, users: withSettings(this.#base.users, event) }
         break
       case 'group':
-        this.#base = { ...this.#base, groups: withHolder(this.#base.groups, event) }
+        this.#base = { ...this.#base, groups: withSettings(this.#base.groups, event) }
         break
       case 'policy':
         this.#base = { ...this.#base, policy: event.policy }
@@ -73,7 +74,7 @@ export class Model {
     }
   }
 
-  /** The plan's promises are known to the next plan. */
+  /** The next plan has the reservations of this one. */
   planned(plan: Plan): void {
     this.#reservations = plan.reservations
   }
@@ -90,7 +91,7 @@ export class Model {
     return [...this.#nodes.values()]
   }
 
-  /** With rows in this sequence. */
+  /** @param arrange - Puts rows in another sequence. */
   snapshot(now: number, arrange: <T>(rows: readonly T[]) => readonly T[] = (rows) => rows): Snapshot {
     return {
       ...this.#base,
@@ -113,9 +114,9 @@ export class Model {
 
 const keyOf = ({ user, group }: Usage): string => `${user} ${group ?? ''}`
 
-function withHolder(holders: Snapshot['users'], { name, holder }: Extract<PlannerEvent, { type: 'user' | 'group' }>) {
-  const next = new Map(holders)
-  if (holder === undefined) next.delete(name)
-  else next.set(name, holder)
+function withSettings(all: Snapshot['users'], { name, settings }: Extract<PlannerEvent, { type: 'user' | 'group' }>) {
+  const next = new Map(all)
+  if (settings === undefined) next.delete(name)
+  else next.set(name, settings)
   return next
 }

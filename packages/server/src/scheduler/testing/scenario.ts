@@ -6,37 +6,37 @@ import { cancelStep } from '../../actions/cancel.ts'
 import type { StoredJob } from '../../job/job.ts'
 import { someJob } from '../../store/store-contract.ts'
 import { VirtualClock } from '../../lib/virtual-clock.ts'
-import type { Fault, Plot, Setting } from './arbitrary-scenario.ts'
+import type { Fault, ScenarioJob, ScenarioSettings } from './arbitrary-scenario.ts'
 import { CallFailed, type FaultInjector } from './fault-injector.ts'
 import { Server } from './server.ts'
 
-/** By then everything has ended, since each job is ended at its limit. */
+/** By then every job has ended, at its limit at the latest. */
 const patienceMs = 3_600_000
 
-/** A platform to which things happen, and whose time passes as fast as they do. */
+/** A platform with jobs and faults on a virtual clock. */
 export class Scenario {
   readonly clock = new VirtualClock(Date.UTC(2026, 0, 1))
   readonly jobs = new Map<string, StoredJob>()
   readonly facts: Fact[] = []
-  /** What went wrong: nodes that had more to carry than they have, more jobs at once than may be, errors that nobody foresaw. */
-  readonly wrongs: string[] = []
+  /** Over-committed nodes, exceeded limits, unexpected errors. */
+  readonly failures: string[] = []
   readonly #cluster: SimulatedCluster
   readonly #folder: string
-  readonly #setting: Setting
+  readonly #settings: ScenarioSettings
   readonly #nodes: readonly Node[]
   readonly #behaviours = new Map<string, Behaviour>()
   readonly #used = new Map<string, { cores: number; memoryGb: number }>()
   #underWay = 0
-  /** What is to happen, by instant. */
-  #planned: { readonly at: number; readonly happen: () => Promise<void> }[] = []
+  /** Actions to come, by instant. */
+  #planned: { readonly at: number; readonly act: () => Promise<void> }[] = []
   #server: Server | undefined
-  /** How servers that come are to be killed, and how long it takes until there is another. */
-  #death: Pick<Fault & { type: 'kill' }, 'calls' | 'isLastDone' | 'awayMs'> | undefined
+  /** How the next servers are to be killed, and for how long each is away. */
+  #kills: Pick<Fault & { type: 'kill' }, 'calls' | 'isLastDone' | 'awayMs'> | undefined
 
-  constructor(folder: string, setting: Setting) {
+  constructor(folder: string, settings: ScenarioSettings) {
     this.#folder = folder
-    this.#setting = setting
-    const { nodes, nodesPrepare } = setting
+    this.#settings = settings
+    const { nodes, nodesPrepare } = settings
     this.#nodes = nodes.map((node, index) => ({ ...node, name: `n${index}`, gpus: 0 }))
     this.#cluster = new SimulatedCluster({
       clock: this.clock,
@@ -49,13 +49,13 @@ export class Scenario {
     })
   }
 
-  plan(plots: readonly Plot[], faults: readonly Fault[]): void {
-    for (const plot of plots) this.#plot(plot)
-    for (const fault of faults) this.#later(fault.at, () => this.#strike(fault))
+  plan(jobs: readonly ScenarioJob[], faults: readonly Fault[]): void {
+    for (const job of jobs) this.#plan(job)
+    for (const fault of faults) this.#later(fault.at, () => this.#inject(fault))
   }
 
-  /** Lets everything happen. @throws where it does not come to an end. */
-  async live(): Promise<void> {
+  /** Runs until all jobs have ended. @throws where they do not. */
+  async run(): Promise<void> {
     this.#server = await this.#begin()
     this.#planned.sort((a, b) => a.at - b.at)
     const end = this.clock.now() + patienceMs
@@ -73,7 +73,7 @@ export class Scenario {
       else {
         this.#planned.shift()
         this.clock.advanceTo(next.at)
-        await next.happen()
+        await next.act()
       }
     }
   }
@@ -85,12 +85,12 @@ export class Scenario {
 
   async end(): Promise<void> {
     await this.#server?.end()
-    this.wrongs.push(...(this.#server?.errors ?? []))
+    this.failures.push(...(this.#server?.errors ?? []))
   }
 
-  #plot({ at, cores, memoryGb, behaviour, cancelledAt, signal, ...plot }: Plot): void {
+  #plan({ at, cores, memoryGb, behaviour, cancelledAt, signal, ...parts }: ScenarioJob): void {
     const job = someJob({
-      ...plot,
+      ...parts,
       ...(signal === undefined ? {} : { signal }),
       resources: {
         cores: { request: cores, limit: 8 },
@@ -102,7 +102,7 @@ export class Scenario {
     })
     this.#behaviours.set(job.id, behaviour)
     this.#later(at, async () => {
-      // Who was not answered does not know; who was answered has been promised.
+      // Only a submission that was answered counts as accepted.
       await this.#answered(async () => {
         await this.server.store.submit({ jobs: [job], events: [] })
         this.jobs.set(job.id, job)
@@ -111,11 +111,11 @@ export class Scenario {
     if (cancelledAt !== undefined) this.#later(Math.max(at, cancelledAt), () => this.#cancel(job.id))
   }
 
-  #later(afterMs: number, happen: () => Promise<void>): void {
-    this.#planned.push({ at: this.clock.now() + afterMs, happen })
+  #later(afterMs: number, act: () => Promise<void>): void {
+    this.#planned.push({ at: this.clock.now() + afterMs, act })
   }
 
-  /** Its owner asks until somebody answers. */
+  /** The job's owner asks again until a server answers. */
   async #cancel(id: string): Promise<void> {
     const isAnswered = await this.#answered(async () => {
       for (;;) {
@@ -139,11 +139,11 @@ export class Scenario {
     }
   }
 
-  async #strike(fault: Fault): Promise<void> {
+  async #inject(fault: Fault): Promise<void> {
     switch (fault.type) {
       case 'kill':
-        this.#death = fault
-        this.#sentence(this.server.faultInjector)
+        this.#kills = fault
+        this.#planKill(this.server.faultInjector)
         break
       case 'stop':
         await this.#restart(fault.awayMs)
@@ -162,31 +162,31 @@ export class Scenario {
     }
   }
 
-  /** The next death, where one is to come, is that of this server. */
-  #sentence(faultInjector: FaultInjector): void {
-    const [calls, ...later] = this.#death?.calls ?? []
-    if (this.#death === undefined || calls === undefined) return
-    faultInjector.endAfter(calls, this.#death.isLastDone)
-    this.#death = { ...this.#death, calls: later }
+  /** This server is the next to be killed, where one is to be. */
+  #planKill(faultInjector: FaultInjector): void {
+    const [calls, ...later] = this.#kills?.calls ?? []
+    if (this.#kills === undefined || calls === undefined) return
+    faultInjector.endAfter(calls, this.#kills.isLastDone)
+    this.#kills = { ...this.#kills, calls: later }
   }
 
-  async #restart(awayMs = this.#death?.awayMs ?? 0): Promise<void> {
+  async #restart(awayMs = this.#kills?.awayMs ?? 0): Promise<void> {
     await this.end()
     this.clock.advance(awayMs)
     this.#server = await this.#begin()
   }
 
   #begin(): Promise<Server> {
-    const { running, deaf } = this.#setting
+    const { running, deaf } = this.#settings
     const policy = { limits: { user: { running }, group: {} } }
     const parts = { folder: this.#folder, clock: this.clock, cluster: this.#cluster, policy, deaf }
     return Server.begin(parts, (faultInjector) => {
-      this.#sentence(faultInjector)
+      this.#planKill(faultInjector)
     })
   }
 
   async #isOver(): Promise<boolean> {
-    return this.#cluster.list().length === 0 && (await this.server.kept.notEnded()).length === 0
+    return this.#cluster.list().length === 0 && (await this.server.database.notEnded()).length === 0
   }
 
   #note(fact: Fact): void {
@@ -201,8 +201,8 @@ export class Scenario {
     this.#used.set(node, used)
     const all = this.#nodes.find(({ name }) => name === node)
     if (all === undefined || used.cores > all.cores || used.memoryGb > all.memoryGb)
-      this.wrongs.push(`${node} had too much at ${fact.at}`)
+      this.failures.push(`${node} was over-committed at ${fact.at}`)
     this.#underWay += sign
-    if (this.#underWay > this.#setting.running) this.wrongs.push(`${this.#underWay} at once at ${fact.at}`)
+    if (this.#underWay > this.#settings.running) this.failures.push(`${this.#underWay} at once at ${fact.at}`)
   }
 }

@@ -12,36 +12,36 @@ import { policyOf, type PartialPolicy } from '../../configuration/policy/policy-
 import { CallFailed, FaultInjector } from './fault-injector.ts'
 import { plainSpec } from './plain-spec.ts'
 
-/** What a {@link Server} is made of. */
+/** What a {@link Server} is built from. */
 export interface ServerParts {
-  /** Where its database is, or will be. */
+  /** The folder of its database. */
   readonly folder: string
   readonly clock: Clock
   readonly cluster: SimulatedCluster
   readonly policy: PartialPolicy
-  /** It hears of no change in the cluster: it only finds out by looking. @defaultValue false */
+  /** It receives no notification of changes: it finds them in its list. @defaultValue false */
   readonly deaf?: boolean
 }
 
-/** Loop and store as one process has them, on a simulated cluster and a virtual clock. The next one finds what it leaves. */
+/** The loop and the store of one process, on a simulated cluster and a virtual clock. The next process finds what it leaves. */
 export class Server {
   readonly faultInjector: FaultInjector
-  /** The store as the process has it. */
+  /** The store as the process calls it. */
   readonly store: Store
-  /** The same, whether the process lives or not. */
-  readonly kept: Store
+  /** The same store without faults. */
+  readonly database: Store
   readonly loop: Loop
-  /** What went wrong, but for calls that were made to fail. */
+  /** Errors that no injected fault explains. */
   readonly errors: string[] = []
   readonly #close: () => Promise<void>
 
-  private constructor(kept: Store, changes: ChangeLog, faults: FaultInjector, parts: ServerParts) {
+  private constructor(database: Store, changes: ChangeLog, faults: FaultInjector, parts: ServerParts) {
     const { clock, cluster, policy, deaf = false } = parts
     const executor = createSimulatedExecutor(cluster)
     this.faultInjector = faults
     const own: Executor = faults.of(executor)
-    this.kept = kept
-    this.store = faults.of(kept)
+    this.database = database
+    this.store = faults.of(database)
     this.loop = new Loop({
       store: this.store,
       executor: deaf ? Object.assign(own, { onChange: () => {} }) : own,
@@ -55,16 +55,16 @@ export class Server {
       await this.loop.close()
       await changes.close()
       await executor.close()
-      await kept.close()
+      await database.close()
     }
   }
 
-  /** Begins a process. It may have ended when this returns: killed early, or because a call failed that it cannot do without. */
+  /** Starts a process. It may have ended when this returns: killed early, or by a failed call without which it cannot start. */
   static async begin(parts: ServerParts, prepare: (faultInjector: FaultInjector) => void = () => {}): Promise<Server> {
-    const kept = await openSqliteStore(join(parts.folder, 'db'))
+    const database = await openSqliteStore(join(parts.folder, 'db'))
     const faults = new FaultInjector()
-    const changes = await ChangeLog.open(faults.of(kept), pino({ level: 'silent' }))
-    const server = new Server(kept, changes, faults, parts)
+    const changes = await ChangeLog.open(faults.of(database), pino({ level: 'silent' }))
+    const server = new Server(database, changes, faults, parts)
     prepare(server.faultInjector)
     await server.loop.open().catch((error: unknown) => {
       if (!(error instanceof CallFailed)) throw error
@@ -81,7 +81,7 @@ export class Server {
     if (err?.type !== CallFailed.name) this.errors.push(err?.stack ?? msg)
   }
 
-  /** Nothing of the process is left; what it was preparing is lost. */
+  /** Ends the process with all that it was preparing. */
   end(): Promise<void> {
     return this.#close()
   }
