@@ -10,7 +10,7 @@ export interface ImageReference {
   readonly digest?: string
 }
 
-/** What is wrong with a reference, and what would do. */
+/** Why a text is not a reference, and what to write instead. */
 export interface ReferenceFault {
   readonly fault: string
   readonly hint: string
@@ -28,7 +28,7 @@ const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const digestPattern = /^sha256:[0-9a-f]{64}$/
 
-/** Whether the first part of a reference names a host: Docker's rule, by which `ubuntu:22.04` and `a/b` have none. */
+/** Whether the first part of a reference is a host, by Docker's rule: `ubuntu:22.04` and `a/b` have no host. */
 const namesHost = (part: string): boolean => part.toLowerCase() === localRegistry || /[.:]/.test(part)
 
 /**
@@ -53,7 +53,7 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
   const registry = named.slice(0, Math.max(slash, 0))
   if (slash < 0 || !namesHost(registry)) return wrong('does not say which registry it comes from', example)
   if (!isHost(registry)) {
-    return wrong(`names a registry '${shown(registry)}' that is no host name with an optional port`, example)
+    return wrong(`names a registry '${shown(registry)}' that is not a host name with an optional port`, example)
   }
   const rest = named.slice(slash + 1)
   const colon = rest.indexOf(':')
@@ -78,7 +78,7 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
         : 'Parts of the path are lower-case letters and digits, with single dots, underscores or hyphens between them.',
     )
   }
-  // Hosts are the same in upper and lower case (RFC 4343), and are compared with the operators' lists.
+  // Host names ignore case (RFC 4343), and the configuration lists them in lower case.
   return {
     registry: registry.toLowerCase(),
     path,
@@ -93,17 +93,17 @@ export function isHost(text: string): boolean {
   return host !== null && Number(host[1] ?? 1) >= 1 && Number(host[1] ?? 1) <= 65_535
 }
 
-/** The full text of a reference; what {@link parseReference} reads back as the same. Pure. */
+/** The text of a reference, which {@link parseReference} parses to the same reference. Pure. */
 export function printReference({ registry, path, tag, digest }: ImageReference): string {
   return `${registry}/${path}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`
 }
 
-/** Whether the image is in the local store and no registry knows it. */
+/** Whether the image is in the local store and in no registry. */
 export const isLocal = (reference: ImageReference): boolean => reference.registry === localRegistry
 
-/** A text fit for a message: control characters made visible, long ones cut. */
+/** A text for a message: control characters escaped, long texts cut. */
 function shown(text: string): string {
-  // eslint-disable-next-line no-control-regex -- they are what is looked for
+  // eslint-disable-next-line no-control-regex -- finds control characters
   const visible = text.replaceAll(/[\u0000-\u001f\u007f]/g, (character) => JSON.stringify(character).slice(1, -1))
   return visible.length > 100 ? `${visible.slice(0, 100)}…` : visible
 }
