@@ -1,4 +1,4 @@
-// What can go wrong, and what the errors tell.
+// The errors of the SDK, and their fields.
 import { Jobs, ProblemError, Session, SessionError, UnreachableError } from '@science-platform/client'
 
 const connection = { url: process.env['CANFAR_URL'] ?? '', token: process.env['CANFAR_TOKEN'] ?? '' }

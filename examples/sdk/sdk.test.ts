@@ -74,14 +74,14 @@ test('errors.ts tells what went wrong', async () => {
     title: 'T',
     status: 400,
     detail: 'The name may not hold _.',
-    hint: 'This would do: bad-name',
+    hint: 'Use a name such as bad-name.',
     field: 'name',
   }
   const printed = await run('errors.ts', ({ url }) => {
     if (url.startsWith('/api/')) return { status: 400, body: problem }
     return url.includes('study-2') ? { status: 400, body: 'no' } : { body: 'k3x9a0qz' }
   })
-  assert.match(printed, /^invalid-request in name: The name may not hold _\. This would do: bad-name\n/)
+  assert.match(printed, /^invalid-request in name: The name may not hold _\. Use a name such as bad-name\.\n/)
   assert.match(printed, /^study-1 is k3x9a0qz\nstudy-2 failed: SessionRequestError: .* no \(HTTP 400\)\nstudy-3 is/m)
 })
 

@@ -1,4 +1,4 @@
-// Works on any skaha server, CANFAR's own included: four replicas of one job, their output, and away with them.
+// Works on any skaha server, CANFAR's own included: runs four replicas of a job, prints their output and deletes them.
 //   CANFAR_URL=https://ws-uv.canfar.net/skaha/v1 CANFAR_TOKEN=… node examples/sdk/sessions.ts skaha/astroml
 import { setTimeout as pause } from 'node:timers/promises'
 import { Session } from '@science-platform/client'
@@ -13,8 +13,8 @@ const ids = await session.create({
   replicas: 4,
 })
 
-const goesOn = new Set(['Pending', 'Running', 'Terminating'])
-while ((await session.info(ids)).some(({ status }) => goesOn.has(status))) await pause(1_000)
+const unfinished = new Set(['Pending', 'Running', 'Terminating'])
+while ((await session.info(ids)).some(({ status }) => unfinished.has(status))) await pause(1_000)
 
 for (const [id, log] of Object.entries(await session.logs(ids))) console.log(`${id}: ${log.trimEnd()}`)
 console.log(await session.destroyWith({ prefix: 'parameter-study' }))

@@ -1,4 +1,4 @@
-// Submits a job, shows its output while it runs, and tells what it used.
+// Submits a job, prints its output while it runs, and prints its usage.
 //   CANFAR_URL=http://127.0.0.1:8080 CANFAR_TOKEN=… node examples/sdk/submit.ts localhost/astro/source-extractor:1 nproc
 import { Jobs } from '@science-platform/client'
 

@@ -1,6 +1,6 @@
 import type { ExitReason } from './exit-codes.ts'
 
-/** Thrown by commands for what they find wrong themselves. */
+/** An error that a command finds itself. */
 export class CommandFailure extends Error {
   override readonly name = 'CommandFailure'
   readonly reason: ExitReason
@@ -15,6 +15,6 @@ export class CommandFailure extends Error {
   }
 }
 
-/** A command line that cannot be meant. */
+/** An error in the command line. */
 export const usageFailure = (message: string, hint?: string, cause?: unknown): CommandFailure =>
   new CommandFailure('usage', 'command.validation_failed', message, hint, cause)

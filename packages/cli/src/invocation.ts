@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { requestedFormat, serialise, type OutputFormat } from './output/format.ts'
 import { print } from './output/terminal.ts'
 
-/** What every command is told by the options that all commands share. */
+/** The options that all commands share. */
 export interface Invocation {
   readonly format: OutputFormat
   readonly verbose: boolean
@@ -24,7 +24,7 @@ export function invocationOf(command: Command): Invocation {
   }
 }
 
-/** Writes a result: `value` for programs, or what `human` makes of it for people. */
+/** Prints a result: `value` for programs, its text by `human` for people. */
 export async function show<T>({ format }: Invocation, value: T, human: (value: T) => string): Promise<void> {
   print(format === 'human' ? human(value) : await serialise(value, format))
 }

@@ -119,7 +119,7 @@ for (const [line, expected] of guide)
     assert.deepEqual({ ...sent, ...expected }, sent)
   })
 
-test('create sends the words after -- exactly, and --json prints the ids', async () => {
+test('create sends the words after -- unchanged, and --json prints the ids', async () => {
   const { canfar, server } = await platform(own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1', 'b2'] } } }))
   const { code, stdout } = await canfar(
     'create',
@@ -155,7 +155,7 @@ test('create falls back to the skaha wire on another server', async () => {
   assert.equal(refused.code, 2)
 })
 
-test('replicas that another server refuses are told apart from those that were made', async () => {
+test('replicas that another server refuses are named, with the ids of the others', async () => {
   const { canfar } = await platform(
     foreign(({ url }) => (url.includes('name=n-2&') ? { status: 400, body: 'no more' } : { body: 'made' })),
   )
@@ -165,7 +165,7 @@ test('replicas that another server refuses are told apart from those that were m
   assert.match(stderr, /^canfar: n-2: no more\nfix: /)
 })
 
-test('create --wait exits with the exit code of the job and tells why it failed', async () => {
+test('create --wait exits with the exit code of the job and prints why it failed', async () => {
   const cause = { code: 'out-of-memory', message: 'It needed more than its limit of 4 GiB.', hint: 'Ask for 8.' }
   const { canfar } = await platform(
     own({
@@ -244,7 +244,7 @@ test('create interrupted before the server answers prints the ids all the same',
   assert.match(stderr, /interrupted; 2 jobs continue: a1 b2/)
 })
 
-test('ps asks for what waits and runs, and fits 80 columns', async () => {
+test('ps lists waiting and running sessions, and fits 80 columns', async () => {
   const started = new Date(Date.now() - 125_000).toISOString()
   const { canfar, server } = await platform(({ url }) => ({
     body: url.includes('status=Pending')
@@ -281,7 +281,7 @@ test('ps asks for what waits and runs, and fits 80 columns', async () => {
   assert.equal(listed[0]?.startTime, started)
 })
 
-test('info tells what was asked and used, and all of it as JSON', async () => {
+test('info shows requests and usage, and everything as JSON', async () => {
   const usage = { cpuSeconds: 120, memoryPeakBytes: 2 * 1024 ** 3 }
   const { canfar } = await platform(
     own({
@@ -304,7 +304,7 @@ test('info tells what was asked and used, and all of it as JSON', async () => {
   assert.deepEqual([described.status, described.job.state], ['Completed', 'succeeded'])
 })
 
-test('info of several jobs shows those that are there and exits with 3 for the others', async () => {
+test('info of several jobs shows those that exist and exits with 3 for the others', async () => {
   const problem = {
     type: 'urn:science-platform:problem:job-not-found',
     title: 'T',
@@ -326,7 +326,7 @@ test('info of several jobs shows those that are there and exits with 3 for the o
   assert.deepEqual(JSON.parse(asJson.stderr), { code: 'server.job-not-found', message: 'No job b2.', hint: 'H' })
 })
 
-test('logs are the bytes of the job, whatever they are', async () => {
+test('logs are the bytes of the job, of any value', async () => {
   const { start } = await platform(
     own({
       'GET /api/v1/jobs/a1/logs': (_, response) => {
@@ -356,7 +356,7 @@ test('logs -f on another server shows each byte once and ends with the session',
   assert.deepEqual(await canfar('logs', '-f', 'a1'), { code: 0, stdout: 'one\ntwo\n', stderr: '' })
 })
 
-test('a reader that goes away is no failure', async () => {
+test('a reader that closes the pipe is not an error', async () => {
   const { start } = await platform(own({ 'GET /api/v1/jobs/a1/logs': { body: 'x\n'.repeat(500_000) } }))
   const { child, ended } = start('logs', 'a1')
   child.stdout?.once('data', () => child.stdout?.destroy())
@@ -410,7 +410,7 @@ test('wait exits with the first exit code that is not 0', async () => {
   assert.equal((JSON.parse(stdout) as [{ state: string }])[0].state, 'cancelled')
 })
 
-test('too many requests are told in the words of the server, and what would do', async () => {
+test('too many requests: the message of the server, and a hint', async () => {
   const { canfar } = await platform(foreign(() => ({ status: 429, body: 'ada has sent too many requests.\n' })))
   const { code, stderr } = await canfar('ps')
   assert.deepEqual(
@@ -422,7 +422,7 @@ test('too many requests are told in the words of the server, and what would do',
   )
 })
 
-test('auth login checks the token, saves it for its owner alone, and logs in again without asking', async () => {
+test('auth login checks the token, saves it readable by its owner only, and logs in again without asking', async () => {
   const { server } = await platform(({ headers }) =>
     headers.authorization === 'Bearer good'
       ? { body: [], headers: { 'x-vo-authenticated': 'ada' } }
@@ -463,7 +463,7 @@ test('auth login checks the token, saves it for its owner alone, and logs in aga
   assert.equal((await canfar(['ps'])).code, 4)
 })
 
-test('a token is shown nowhere, not even where everything is shown', async () => {
+test('a token is never printed, also not with --debug and -vv', async () => {
   const token = 'sp_planted0123456789'
   const { server } = await platform(() => ({ status: 500, body: 'it failed' }))
   const home = await temporaryHome()
@@ -478,7 +478,7 @@ test('a token is shown nowhere, not even where everything is shown', async () =>
   }
 })
 
-test('a configuration that cannot be read says which file and what is wrong', async () => {
+test('an invalid configuration is refused with its path and the reason', async () => {
   const home = await temporaryHome()
   await mkdir(join(home, '.canfar'))
   await writeFile(join(home, '.canfar', 'config.yaml'), 'version: 2\nactive: {}\n')
@@ -508,7 +508,7 @@ for (const [what, words, code, stderr] of failures)
     assert.match(ran.stderr, stderr)
   })
 
-test('a server that is away is told with its address, and --debug shows where', async () => {
+test('an unreachable server is named with its address, and --debug prints the stack', async () => {
   const closed = await recordingServer(() => ({}))
   await closed.close()
   const environment = { CANFAR_URL: closed.url, CANFAR_TOKEN: 't' }

@@ -14,9 +14,9 @@ async function main(argv: readonly string[]): Promise<void> {
       throw usageFailure('only create takes a command after --', 'leave -- out')
     else await program.parseAsync(line.words, { from: 'user' })
   } catch (error) {
-    // Help that was asked for comes as an error with code 0.
+    // commander reports requested help as an error with code 0.
     if (error instanceof CommanderError && error.exitCode === 0) return
-    // Loaded when it is needed: it brings the whole SDK with it.
+    // Loaded on demand, because it loads the whole SDK.
     const { reportFailure, reportOf } = await import('./output/failure-report.ts')
     const command = chosenCommand(line.words)
     const report = reportOf(error, command === undefined ? 'canfar help' : `canfar help ${command}`)
@@ -26,7 +26,7 @@ async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-// A reader that has seen enough, such as head, is no failure of ours.
+// A closed pipe is not an error: head closes it after its last line.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error
   process.exit()

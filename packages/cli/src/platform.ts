@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { hasJobsApi, Images, Jobs, Session, Tokens } from '@science-platform/client'
 import { loadConfiguration, saveConfiguration } from './config/configuration-file.ts'
-import { tellingExpiry } from './config/expiry-warning.ts'
+import { warningOfExpiry } from './config/expiry-warning.ts'
 import { CommandFailure } from './failure.ts'
 import type { Invocation } from './invocation.ts'
 import { isFromEnvironment, loginFrom, type Login } from './config/server-login.ts'
@@ -12,17 +12,17 @@ import { note, paint, print } from './output/terminal.ts'
 export interface Platform {
   readonly login: Login
   readonly session: Session
-  /** This platform's own API; undefined on other skaha servers. Asked once, and only when a command needs to know. */
+  /** This platform's own API; undefined on other skaha servers. The first call asks the server. */
   readonly jobs: () => Promise<Jobs | undefined>
-  /** One's tokens on this platform's own API. */
+  /** The user's tokens, on this platform's own API. */
   readonly tokens: Tokens
-  /** Images and registries of this platform's own API. */
+  /** Images and registries, on this platform's own API. */
   readonly images: Images
 }
 
 /**
- * The server that the environment or the configuration names. `registry`: whether the registry's credentials are needed,
- * which may be in the configuration only.
+ * The server that the environment or the configuration names. `registry`: whether the command needs credentials for a
+ * registry, which may stand only in the configuration.
  */
 export async function platformFor({ format, verbose }: Invocation, registry = false): Promise<Platform> {
   const skipsFile = isFromEnvironment(process.env) && !registry
@@ -36,35 +36,35 @@ export async function platformFor({ format, verbose }: Invocation, registry = fa
   return platformOf(login, verbose, format === 'human' && process.stderr.isTTY)
 }
 
-/** The clients of a login. `warns`: whether somebody is there to read that the token ends soon. */
+/** The clients of a login. `warns`: whether to warn on stderr that the token expires soon. */
 export async function platformOf(login: Login, verbose: boolean, warns = false): Promise<Platform> {
   await trustPrivateAuthority(process.env['SSL_CERT_FILE'])
-  const fetch = verbose ? toldFetch : globalThis.fetch
-  const options = { ...login, fetch: warns ? tellingExpiry(fetch) : fetch }
+  const fetch = verbose ? loudFetch : globalThis.fetch
+  const options = { ...login, fetch: warns ? warningOfExpiry(fetch) : fetch }
   let jobs: Promise<Jobs | undefined> | undefined
   const detect = async (): Promise<Jobs | undefined> => ((await hasJobsApi(options)) ? new Jobs(options) : undefined)
   const [tokens, images] = [new Tokens(options), new Images(options)]
   return { login, session: new Session(options), tokens, images, jobs: () => (jobs ??= detect()) }
 }
 
-/** Tells method, address, status and time of every request; never headers, which hold the token. */
-async function toldFetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
+/** A fetch that prints method, address, status and time of each request. It never prints headers, which hold the token. */
+async function loudFetch(input: string | URL | Request, init?: RequestInit): Promise<Response> {
   const started = performance.now()
   const request = `${init?.method ?? 'GET'} ${input instanceof Request ? input.url : String(input)}`
-  const told = (outcome: string): void => {
+  const report = (outcome: string): void => {
     note(`${request} → ${outcome} (${Math.round(performance.now() - started)} ms)`)
   }
   try {
     const response = await fetch(input, init)
-    told(String(response.status))
+    report(String(response.status))
     return response
   } catch (error) {
-    told('no answer')
+    report('no answer')
     throw error
   }
 }
 
-/** SSL_CERT_FILE adds an authority, as for the published client; Node itself knows the variable only by a flag. */
+/** Trusts the authorities in SSL_CERT_FILE too, like the published client. Node reads the variable only with a flag. */
 async function trustPrivateAuthority(path: string | undefined): Promise<void> {
   if (path === undefined || path === '') return
   try {
@@ -76,7 +76,7 @@ async function trustPrivateAuthority(path: string | undefined): Promise<void> {
       'failure',
       'config.invalid',
       `SSL_CERT_FILE is '${path}': ${(error as Error).message}`,
-      'name a PEM file with certificates',
+      'set it to a PEM file with certificates',
       error,
     )
   }

@@ -14,22 +14,22 @@ const PosixId = (of: string) =>
   Type.Integer({
     minimum: 1,
     maximum: 2_147_483_647,
-    description: `The POSIX id of the ${of}. Left out: the next free one. Ids are never given twice.`,
+    description: `The POSIX id of the ${of}. Left out: the next free id. An id is never used again.`,
   })
 
-/** A group as it is named beside a user. */
+/** A group of a user. */
 const GroupId = Type.Object({ name: Type.String(), gid: Type.Integer() })
 
 /** A user. */
 export const User = Type.Object(
   {
     name: Type.String(),
-    uid: Type.Integer({ description: 'What the jobs run as.' }),
-    gid: Type.Integer({ description: 'The primary group: of files that the jobs make.' }),
-    groups: Type.Array(GroupId, { description: 'The groups whose files the jobs reach under /arc.' }),
+    uid: Type.Integer({ description: 'The user id that jobs run as.' }),
+    gid: Type.Integer({ description: 'The primary group, which owns files that the jobs create.' }),
+    groups: Type.Array(GroupId, { description: 'The groups whose files jobs can access under /arc.' }),
     admin: Type.Boolean({ description: 'Whether tokens of this user may have the scope admin.' }),
     disabledAt: Type.Optional(Instant),
-    cancelJobs: Type.Optional(Type.Boolean({ description: 'Whether the jobs were asked to end as well.' })),
+    cancelJobs: Type.Optional(Type.Boolean({ description: 'Whether the jobs were cancelled too.' })),
   },
   { $id: 'User' },
 )
@@ -39,33 +39,33 @@ export type User = Static<typeof User>
 export const Users = Type.Object({ users: Type.Array(Type.Ref('User')) }, { $id: 'Users' })
 export type Users = { users: User[] }
 
-/** A user to be added. */
+/** A user to add. */
 export const UserRequest = Type.Object(
   {
     name: Name,
     uid: Type.Optional(PosixId('user')),
     admin: Type.Optional(Type.Boolean({ default: false })),
-    groups: Type.Optional(Type.Array(Name, { description: 'Names of groups that there are.' })),
+    groups: Type.Optional(Type.Array(Name, { description: 'Names of existing groups.' })),
   },
   { ...Closed, $id: 'UserRequest' },
 )
 export type UserRequest = Static<typeof UserRequest>
 
-/** What is to be changed in a user; what is left out stays. */
+/** Changes of a user. Fields left out stay as they are. */
 export const UserChange = Type.Object(
   {
     admin: Type.Optional(Type.Boolean()),
-    groups: Type.Optional(Type.Array(Name, { description: 'The groups from now on, these and no others.' })),
+    groups: Type.Optional(Type.Array(Name, { description: 'The complete new list of groups.' })),
   },
   { ...Closed, $id: 'UserChange' },
 )
 export type UserChange = Static<typeof UserChange>
 
-/** How a user is to be disabled. */
+/** Options of disabling a user. */
 export const DisableRequest = Type.Object(
   {
     cancelJobs: Type.Optional(
-      Type.Boolean({ default: false, description: 'Whether the jobs end too, those that wait and those that run.' }),
+      Type.Boolean({ default: false, description: 'Whether waiting and running jobs are cancelled too.' }),
     ),
   },
   { ...Closed, $id: 'DisableRequest' },
@@ -83,14 +83,14 @@ export type Group = Static<typeof Group>
 export const Groups = Type.Object({ groups: Type.Array(Type.Ref('Group')) }, { $id: 'Groups' })
 export type Groups = { groups: Group[] }
 
-/** A group to be added. */
+/** A group to add. */
 export const GroupRequest = Type.Object(
   { name: Name, gid: Type.Optional(PosixId('group')) },
   { ...Closed, $id: 'GroupRequest' },
 )
 export type GroupRequest = Static<typeof GroupRequest>
 
-/** A directory under `/arc/projects` and the group that it belongs to. */
+/** A directory under `/arc/projects` and the group that owns it. */
 export const Project = Type.Object({ name: Type.String(), group: Type.String() }, { $id: 'Project' })
 export type Project = Static<typeof Project>
 
@@ -98,10 +98,10 @@ export type Project = Static<typeof Project>
 export const Projects = Type.Object({ projects: Type.Array(Type.Ref('Project')) }, { $id: 'Projects' })
 export type Projects = { projects: Project[] }
 
-/** A project to be added. */
+/** A project to add. */
 export const ProjectRequest = Type.Object({ name: Name, group: Name }, { ...Closed, $id: 'ProjectRequest' })
 export type ProjectRequest = Static<typeof ProjectRequest>
 
-/** The group that a project is given to. */
+/** The new group of a project. */
 export const ProjectChange = Type.Object({ group: Name }, { ...Closed, $id: 'ProjectChange' })
 export type ProjectChange = Static<typeof ProjectChange>

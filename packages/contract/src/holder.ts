@@ -5,33 +5,33 @@ const Closed = { additionalProperties: false } as const
 const amount = { minimum: 0, maximum: 1e9 } as const
 
 const held = {
-  cores: Type.Optional(Type.Number({ ...amount, description: 'Cores set aside at once.' })),
-  memoryGb: Type.Optional(Type.Number({ ...amount, description: 'GiB of memory set aside at once.' })),
-  gpus: Type.Optional(Type.Integer({ ...amount, description: 'GPUs at once.' })),
+  cores: Type.Optional(Type.Number({ ...amount, description: 'Cores allocated at once.' })),
+  memoryGb: Type.Optional(Type.Number({ ...amount, description: 'GiB of memory allocated at once.' })),
+  gpus: Type.Optional(Type.Integer({ ...amount, description: 'GPUs allocated at once.' })),
   running: Type.Optional(Type.Integer({ ...amount, description: 'Jobs that start, run or stop at once.' })),
 }
 
-/** What a user or a group may hold at once. What is left out is not limited here; zero is none at all. */
+/** The limits of a user or group. A field left out is no limit; zero lets nothing start. */
 export const Limits = Type.Object(
   {
     ...held,
     queued: Type.Optional(Type.Integer({ ...amount, description: 'Jobs that wait.' })),
     offPeak: Type.Optional(
-      Type.Object(held, { ...Closed, description: 'What holds instead in the off-peak hours, value by value.' }),
+      Type.Object(held, { ...Closed, description: 'Limits of the off-peak hours, which replace single fields.' }),
     ),
   },
   { ...Closed, $id: 'Limits' },
 )
 export type Limits = Static<typeof Limits>
 
-/** What an administrator may set for one user or group. */
+/** Settings of one user or group, by an administrator. */
 export const HolderSettings = Type.Object(
   {
     weight: Type.Optional(
       Type.Number({
         minimum: 0,
         maximum: 1e6,
-        description: 'Their part compared with that of others. Default: 1. Zero: no points for their share.',
+        description: 'Weight of the share relative to others. Default: 1. Zero: no points for the share.',
       }),
     ),
     limits: Type.Optional(Limits),
@@ -40,12 +40,12 @@ export const HolderSettings = Type.Object(
 )
 export type HolderSettings = Static<typeof HolderSettings>
 
-/** Users and groups hold what their jobs were given. */
+/** Kinds of quota holders. */
 export const holderKinds = ['user', 'group'] as const
 /** One of {@link holderKinds}. */
 export type HolderKind = (typeof holderKinds)[number]
 
-/** What is set for one user or group. */
+/** A quota holder: a user or group with settings of its own. */
 export const Holder = Type.Object(
   {
     kind: Type.Enum([...holderKinds]),
@@ -58,11 +58,14 @@ export const Holder = Type.Object(
 )
 export type Holder = Static<typeof Holder>
 
-/** What the configuration says for all, and what is set for some. */
+/** Default limits from the configuration, and users and groups with settings of their own. */
 export const HolderList = Type.Object(
   {
-    defaults: Type.Object({ user: Limits, group: Limits }, { description: 'Of every user, and of every group.' }),
-    holders: Type.Array(Type.Ref('Holder'), { description: 'For whom something is set.' }),
+    defaults: Type.Object(
+      { user: Limits, group: Limits },
+      { description: 'Limits of every user, and of every group.' },
+    ),
+    holders: Type.Array(Type.Ref('Holder'), { description: 'Users and groups with settings of their own.' }),
   },
   { $id: 'HolderList' },
 )

@@ -4,17 +4,22 @@ import { Instant } from './instant.ts'
 
 const Closed = { additionalProperties: false } as const
 
-/** An image as a list shows it. */
+/** An image in a list. */
 export const ImageSummary = Type.Object(
   {
-    reference: Type.String({ description: 'What a job calls it.', examples: ['localhost/astro/source-extractor:1'] }),
+    reference: Type.String({
+      description: 'The reference that jobs use.',
+      examples: ['localhost/astro/source-extractor:1'],
+    }),
     digest: Type.String(),
     types: Type.Array(Type.String(), {
-      description: 'What it is made for, by its labels: headless where it does not say.',
+      description: 'Session types, from the labels of the image; headless without labels.',
       examples: [['headless', 'notebook']],
     }),
-    here: Type.Boolean({ description: "Whether it is on the platform's disk and starts without being fetched." }),
-    sizeBytes: Type.Optional(Type.Integer({ description: 'As stored, compressed; of images that are here.' })),
+    here: Type.Boolean({
+      description: "Whether the image is on the platform's disk, so that jobs start without a fetch.",
+    }),
+    sizeBytes: Type.Optional(Type.Integer({ description: 'Compressed size; only for images that are here.' })),
     loadedAt: Type.Optional(Instant),
   },
   { $id: 'ImageSummary' },
@@ -25,18 +30,20 @@ export type ImageSummary = Static<typeof ImageSummary>
 export const ImagePage = Type.Object(
   {
     images: Type.Array(Type.Unsafe<ImageSummary>(Type.Ref('ImageSummary'))),
-    next: Type.Optional(Type.String({ description: 'The cursor of the page that follows.' })),
+    next: Type.Optional(Type.String({ description: 'The cursor of the next page.' })),
   },
   { $id: 'ImagePage' },
 )
 export type ImagePage = Static<typeof ImagePage>
 
-/** What `GET /api/v1/images` may be narrowed by. */
+/** Filters of `GET /api/v1/images`. */
 export const ImageListQuery = Type.Object(
   {
-    name: Type.Optional(Type.String({ maxLength: 512, description: 'References that hold this.' })),
+    name: Type.Optional(Type.String({ maxLength: 512, description: 'References that contain this text.' })),
     type: Type.Optional(Type.String({ maxLength: 64, description: 'Images of this type.', examples: ['headless'] })),
-    here: Type.Optional(Type.Boolean({ description: "Only those on the platform's disk, or only the others." })),
+    here: Type.Optional(
+      Type.Boolean({ description: "true: only images on the platform's disk; false: only other images." }),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, default: 1000 })),
     cursor: Type.Optional(Type.String({ maxLength: 1024 })),
   },
@@ -46,18 +53,20 @@ export type ImageListQuery = Static<typeof ImageListQuery>
 
 const Words = Type.Array(Type.String())
 
-/** All there is to know of an image. */
+/** Details of an image. */
 export const ImageInfo = Type.Object(
   {
     reference: Type.String(),
-    digest: Type.String({ description: 'Of the manifest or index that the tag means now.' }),
+    digest: Type.String({ description: 'Digest of the manifest or index that the tag points to now.' }),
     types: Words,
-    here: Type.Boolean({ description: "Whether it is on the platform's disk and starts without being fetched." }),
+    here: Type.Boolean({
+      description: "Whether the image is on the platform's disk, so that jobs start without a fetch.",
+    }),
     os: Type.Optional(Type.String({ examples: ['linux'] })),
     architecture: Type.Optional(Type.String({ examples: ['amd64'] })),
-    runsHere: Type.Boolean({ description: "Whether it is made for this platform's kind of processor." }),
-    sizeBytes: Type.Integer({ description: 'Of its layers and configuration as stored, compressed.' }),
-    createdAt: Type.Optional(Type.String({ description: 'When it was built, as it says itself.' })),
+    runsHere: Type.Boolean({ description: 'Whether the image runs on the processors of this platform.' }),
+    sizeBytes: Type.Integer({ description: 'Compressed size of the layers and the configuration.' }),
+    createdAt: Type.Optional(Type.String({ description: 'Build time, from the image itself.' })),
     entrypoint: Words,
     cmd: Words,
     env: Type.Array(Type.String(), { description: 'KEY=value' }),
@@ -66,7 +75,7 @@ export const ImageInfo = Type.Object(
     lastUsed: Type.Optional(
       Type.Object(
         { by: Type.String(), at: Instant },
-        { description: 'The last job that ran it: of your own; for administrators, of anybody.' },
+        { description: 'The last job with this image: of the caller; for administrators, of any user.' },
       ),
     ),
   },
@@ -74,15 +83,15 @@ export const ImageInfo = Type.Object(
 )
 export type ImageInfo = Static<typeof ImageInfo>
 
-/** How far the platform is with fetching an image beforehand. */
+/** Progress of a fetch that was requested before a job needs the image. */
 export const ImagePull = Type.Object(
   {
     reference: Type.String(),
     state: Type.Enum(['waiting', 'pulling', 'unpacking', 'present', 'failed'], {
-      description: 'present and failed are ends.',
+      description: 'present and failed are final.',
     }),
-    bytes: Type.Optional(Type.Integer({ description: 'Fetched so far.' })),
-    totalBytes: Type.Optional(Type.Integer({ description: 'To fetch, as far as it is not here already.' })),
+    bytes: Type.Optional(Type.Integer({ description: 'Bytes fetched so far.' })),
+    totalBytes: Type.Optional(Type.Integer({ description: 'Bytes to fetch, without layers that are here already.' })),
     digest: Type.Optional(Type.String()),
     cause: Type.Optional(Cause),
   },
@@ -93,16 +102,21 @@ export type ImagePull = Static<typeof ImagePull>
 /** A registry that images may come from. */
 export const Registry = Type.Object(
   {
-    registry: Type.String({ description: 'Its host, as images name it.', examples: ['images.canfar.net'] }),
+    registry: Type.String({
+      description: 'Host of the registry, as in image references.',
+      examples: ['images.canfar.net'],
+    }),
     login: Type.Optional(
       Type.Object(
         { username: Type.String(), since: Instant },
-        { description: 'The credentials you have stored for it.' },
+        { description: 'Your stored credentials for this registry.' },
       ),
     ),
-    images: Type.Integer({ description: 'How many it listed when it was last asked.' }),
+    images: Type.Integer({ description: 'Number of images in the last listing.' }),
     listedAt: Type.Optional(Instant),
-    fault: Type.Optional(Type.String({ description: 'Why it could not be asked again since; the last list stands.' })),
+    fault: Type.Optional(
+      Type.String({ description: 'Why the last attempt to list it failed. The listing before it stays.' }),
+    ),
   },
   { $id: 'Registry' },
 )
@@ -125,21 +139,23 @@ export const RegistryLogin = Type.Object(
       maxLength: 8192,
       pattern: '^[^\\u0000-\\u001f\\u007f]+$',
       writeOnly: true,
-      description: 'A password or token. It is kept encrypted and never shown again.',
+      description: 'A password or token. The platform stores it encrypted and never shows it again.',
     }),
-    check: Type.Optional(Type.Boolean({ default: true, description: 'Whether to try them at the registry first.' })),
+    check: Type.Optional(
+      Type.Boolean({ default: true, description: 'Whether to check the credentials at the registry first.' }),
+    ),
   },
   { ...Closed, $id: 'RegistryLogin' },
 )
 export type RegistryLogin = Static<typeof RegistryLogin>
 
-/** What came of storing credentials. */
+/** Result of storing credentials. */
 export const RegistryLoginResult = Type.Object(
   {
     registry: Type.String(),
     username: Type.String(),
     checked: Type.Boolean({
-      description: 'Whether the registry has accepted them; false also where it asks for none.',
+      description: 'Whether the registry has accepted the credentials; false also where it asks for none.',
     }),
   },
   { $id: 'RegistryLoginResult' },

@@ -12,7 +12,7 @@ const Closed = { additionalProperties: false } as const
 /** The id of a job: a letter and seven letters or digits, drawn at random (wire contract 2.2). */
 export const JobId = Type.String({ pattern: '^[a-z][a-z0-9]{7}$', examples: ['k3x9a0qz'] })
 
-/** What a submission asks for: one job, or `replicas` of them. Unknown keys are refused. */
+/** A submission: one job, or an array of `replicas` jobs. Unknown keys are refused. */
 export const JobRequest = Type.Object(
   {
     name: Type.String({
@@ -42,7 +42,9 @@ export const JobRequest = Type.Object(
       }),
     ),
     env: Type.Optional(
-      Type.Record(Type.String(), Type.String(), { description: 'Environment variables, any value but NUL.' }),
+      Type.Record(Type.String(), Type.String(), {
+        description: 'Environment variables. Values may hold any character but NUL.',
+      }),
     ),
     cores: Type.Optional(
       Type.Integer({ minimum: 1, maximum: limits.cores, description: 'Cores. Left out: flexible, 1 up to 8.' }),
@@ -59,42 +61,46 @@ export const JobRequest = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: limits.replicas,
-        description: 'Jobs to make, all or none; each has REPLICA_ID (from 1) and REPLICA_COUNT in its environment.',
+        description: 'Number of jobs, all or none. Each has REPLICA_ID (from 1) and REPLICA_COUNT in its environment.',
       }),
     ),
     network: Type.Optional(Type.Enum([...networks])),
     timeSeconds: Type.Optional(
-      Type.Integer({ minimum: 1, maximum: limits.timeSeconds, description: 'Longest run time. Default: 14 days.' }),
+      Type.Integer({
+        minimum: 1,
+        maximum: limits.timeSeconds,
+        description: 'Time limit in seconds. Default: 14 days.',
+      }),
     ),
     graceSeconds: Type.Optional(
       Type.Integer({
         minimum: 0,
         maximum: limits.graceSeconds,
-        description: 'Seconds from SIGTERM to SIGKILL when the job is ended. Default: 30.',
+        description: 'Seconds from SIGTERM to SIGKILL when the platform stops the job. Default: 30.',
       }),
     ),
     jobToken: Type.Optional(
       Type.Union([Type.Boolean(), Type.Array(Type.Enum([...jobScopes]), { minItems: 1, uniqueItems: true })], {
         description:
-          'Whether the job has a token of yours, in CANFAR_TOKEN with CANFAR_URL, which ends with the job. true: read, ' +
-          'submit and manage, as far as the token you use has them; a list: these. Default: none.',
+          'Whether the job has a token with the rights of its user, in CANFAR_TOKEN with CANFAR_URL, until the job ends. ' +
+          'true: the scopes read, submit and manage that the token of the request has; a list: these scopes. Default: none.',
         examples: [true],
       }),
     ),
     signal: Type.Optional(
       Type.String({
         maxLength: 32,
-        description: `A signal (${warningSignals.join(', ')}) to send so many seconds before the longest run time is over, so that the job can save its state. Default: none.`,
+        description: `A signal (${warningSignals.join(', ')}) and the seconds before the time limit at which it is sent, so that the job can save its state. Default: none.`,
         examples: ['USR1@120'],
       }),
     ),
     when: Type.Optional(
-      Type.Enum([...startTimes], { description: 'off-peak: start in the off-peak hours only. Default: any.' }),
+      Type.Enum([...startTimes], { description: 'off-peak: start only in the off-peak hours. Default: any.' }),
     ),
     after: Type.Optional(
       Type.String({
         maxLength: 64,
-        description: 'Start no earlier than this instant: RFC 3339 with a zone, at most a year ahead.',
+        description: 'Earliest start: RFC 3339 with a zone, at most 366 days ahead.',
         examples: ['2026-11-24T18:00:00-08:00'],
       }),
     ),
@@ -102,7 +108,7 @@ export const JobRequest = Type.Object(
       Type.String({
         maxLength: 64,
         description:
-          'Wanted to have ended by this instant: RFC 3339 with a zone. It is no promise; the why of the job tells whether it can be met.',
+          'Wanted end: RFC 3339 with a zone. It is not a promise; `GET /api/v1/jobs/ID/why` shows whether it can be met.',
         examples: ['2026-11-25T08:00:00-08:00'],
       }),
     ),
@@ -110,14 +116,14 @@ export const JobRequest = Type.Object(
       Type.String({
         minLength: 1,
         maxLength: 32,
-        description: 'Which of your groups it is charged to. Left out: your group where you have only one, else none.',
+        description: 'The group to charge, one of yours. Left out: your only group; none if you have several.',
         examples: ['survey'],
       }),
     ),
     gpuKind: Type.Optional(
       Type.String({
         pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$',
-        description: 'The kind of GPU that would do, with gpus. Left out: any.',
+        description: 'Kind of GPU, with gpus. Left out: any.',
         examples: ['a100'],
       }),
     ),
@@ -126,28 +132,28 @@ export const JobRequest = Type.Object(
 )
 export type JobRequest = Static<typeof JobRequest>
 
-/** What a job has: `request` is set aside for it, `limit` is what it may use. They differ where the request was left open. */
+/** Resources of a job: `request` is allocated, `limit` is the most it may use. They differ where the submission left them out. */
 export const Resources = Type.Object(
   {
     cores: Type.Object({ request: Type.Number(), limit: Type.Number() }),
     memoryGb: Type.Object({ request: Type.Number(), limit: Type.Number() }),
     gpus: Type.Integer(),
-    fixed: Type.Boolean({ description: 'Whether the memory was asked for (wire contract 2.6).' }),
+    fixed: Type.Boolean({ description: 'Whether the submission named the memory (wire contract 2.6).' }),
   },
   { $id: 'Resources' },
 )
 export type Resources = Static<typeof Resources>
 
-/** What an attempt used, read from its control group. Absent where the machine could not tell. */
+/** Usage of an attempt, from its control group. Fields are absent where the machine does not measure them. */
 export const Usage = Type.Object(
   {
-    cpuSeconds: Type.Optional(Type.Number({ description: 'CPU time, user and system, all processes.' })),
+    cpuSeconds: Type.Optional(Type.Number({ description: 'CPU time of all processes, user and system.' })),
     cores: Type.Optional(
-      Type.Number({ description: 'Cores in use: over the last sample while running, the mean after.' }),
+      Type.Number({ description: 'Cores in use: in the last sample while the job runs, the mean after its end.' }),
     ),
     memoryBytes: Type.Optional(Type.Integer({ description: 'Memory in use now; absent after the end.' })),
     memoryPeakBytes: Type.Optional(Type.Integer()),
-    oomKills: Type.Optional(Type.Integer({ description: 'Processes the kernel killed for want of memory.' })),
+    oomKills: Type.Optional(Type.Integer({ description: 'Processes that the kernel killed for lack of memory.' })),
     readBytes: Type.Optional(Type.Integer({ description: 'Bytes read from block devices.' })),
     writtenBytes: Type.Optional(Type.Integer({ description: 'Bytes written to block devices.' })),
   },
@@ -155,7 +161,7 @@ export const Usage = Type.Object(
 )
 export type Usage = Static<typeof Usage>
 
-/** Why an attempt ended: a code for programs, a sentence for people and, where there is one, what to do. */
+/** Why an attempt ended: a code for programs, a sentence for people and, if possible, a hint. */
 export const Cause = Type.Object(
   {
     code: Type.Enum([...causeCodes]),
@@ -182,7 +188,7 @@ export const Attempt = Type.Object(
 )
 export type Attempt = Static<typeof Attempt>
 
-/** A job as `/api/v1/jobs` shows it. */
+/** A job in `/api/v1/jobs`. */
 export const Job = Type.Object(
   {
     id: JobId,
@@ -190,23 +196,21 @@ export const Job = Type.Object(
     owner: Type.String(),
     kind: Type.Literal('headless'),
     state: Type.Enum([...jobStates]),
-    reason: Type.Optional(Type.String({ description: 'Why it is waiting, while it waits.' })),
+    reason: Type.Optional(Type.String({ description: 'Why the job waits, while it waits.' })),
     image: Type.String(),
-    imageDigest: Type.Optional(Type.String({ description: 'What the tag meant when the job was first started.' })),
+    imageDigest: Type.Optional(Type.String({ description: 'The digest of the tag when the job first started.' })),
     cmd: Type.Optional(Type.Array(Type.String())),
     args: Type.Optional(Type.Array(Type.String())),
     env: Type.Record(Type.String(), Type.String()),
     resources: Resources,
     network: Type.Optional(Type.Enum([...networks])),
-    jobToken: Type.Optional(
-      Type.Array(Type.Enum([...jobScopes]), { description: 'What the token of the job may be used for.' }),
-    ),
-    timeSeconds: Type.Integer({ description: 'Longest run time.' }),
-    signal: Type.Optional(Type.String({ description: 'Sent before the longest run time is over.' })),
+    jobToken: Type.Optional(Type.Array(Type.Enum([...jobScopes]), { description: 'Scopes of the token of the job.' })),
+    timeSeconds: Type.Integer({ description: 'Time limit in seconds.' }),
+    signal: Type.Optional(Type.String({ description: 'Signal before the time limit.' })),
     when: Type.Optional(Type.Literal('off-peak')),
     after: Type.Optional(Instant),
     by: Type.Optional(Instant),
-    group: Type.Optional(Type.String({ description: 'The group it is charged to.' })),
+    group: Type.Optional(Type.String({ description: 'The charged group.' })),
     gpuKind: Type.Optional(Type.String()),
     array: Type.Optional(
       Type.Object({ id: Type.String(), index: Type.Integer({ minimum: 1 }), count: Type.Integer({ minimum: 1 }) }),
@@ -235,11 +239,11 @@ export const JobPage = Type.Object(
 )
 export type JobPage = { jobs: Job[]; next?: string }
 
-/** The orders a list may have; `-` is newest or last first. */
+/** Orders of a list; `-` reverses the order. */
 export const jobSorts = ['submitted', '-submitted', 'name', '-name'] as const
 export type JobSort = (typeof jobSorts)[number]
 
-/** What `GET /api/v1/jobs` may be narrowed by. */
+/** Filters of `GET /api/v1/jobs`. */
 export const JobListQuery = Type.Object(
   {
     state: Type.Optional(Type.String({ description: 'States, separated by commas.', examples: ['queued,running'] })),
@@ -253,7 +257,7 @@ export const JobListQuery = Type.Object(
 )
 export type JobListQuery = Static<typeof JobListQuery>
 
-/** Something that happened to a job. */
+/** An event of a job. */
 export const JobEvent = Type.Object(
   {
     at: Instant,
@@ -269,7 +273,7 @@ export type JobEvent = Static<typeof JobEvent>
 export const JobEvents = Type.Object({ events: Type.Array(Type.Ref('JobEvent')) }, { $id: 'JobEvents' })
 export type JobEvents = { events: JobEvent[] }
 
-/** An error body (RFC 9457) with what would do in `hint`. */
+/** An error body (RFC 9457); `hint` says what to do. */
 export const ProblemBody = Type.Object(
   {
     type: Type.String(),

@@ -1,30 +1,30 @@
-/** Bounds that every request is held to, wherever it comes in. */
+/** Bounds of every request, on every API. */
 export const limits = {
-  /** Characters in a job's name, from RFC 1123: it is also the container's host name. */
+  /** Characters in the name of a job, which is also the host name of its container (RFC 1123). */
   nameLength: 63,
-  /** Whole cores a job may ask for. */
+  /** Cores of a job. */
   cores: 256,
-  /** Gibibytes a job may ask for. */
+  /** GiB of memory of a job. */
   memoryGb: 512,
-  /** GPUs a job may ask for. */
+  /** GPUs of a job. */
   gpus: 28,
   /** Jobs in one request. */
   replicas: 10_000,
-  /** Bytes of one word of cmd or args, or of one variable with its name: the kernel takes less (execve(2), MAX_ARG_STRLEN). */
+  /** Bytes of one word, or of one variable with its name, must be below this (execve(2), MAX_ARG_STRLEN). */
   wordBytes: 131_072,
   /**
-   * Bytes of all words and variables together, with eight for the pointer to each. The kernel takes a quarter of the stack's
-   * 8 MiB (execve(2)); the rest is for what the image and the platform add.
+   * Bytes of all words and variables together, with eight for the pointer to each. The kernel accepts a quarter of the 8 MiB
+   * stack (execve(2)); the rest is for variables of the image and the platform.
    */
   commandBytes: 1_835_008,
   /** Environment variables. */
   envEntries: 1_000,
-  /** Seconds a job may run: 30 days. */
+  /** Longest time limit in seconds: 30 days. */
   timeSeconds: 2_592_000,
-  /** Days ahead that a job may be told to wait for. */
+  /** Days that a start time may be ahead. */
   daysAhead: 366,
   /** Seconds between SIGTERM and SIGKILL. */
   graceSeconds: 3_600,
-  /** Seconds for which a token may be asked, and for which it may stay good after it was replaced: ten years. */
+  /** Longest lifetime of a token and longest overlap of a rotation, in seconds: ten years. */
   tokenSeconds: 315_360_000,
 } as const

@@ -1,16 +1,16 @@
 /**
- * What a token may be used for.
+ * What a token allows.
  *
- * - `read`: see one's jobs, their logs and events, and what the platform offers.
+ * - `read`: read the user's jobs with their logs and events, and what the platform offers.
  * - `submit`: submit jobs.
- * - `manage`: cancel, delete and renew one's jobs; make, rotate and revoke one's tokens.
- * - `admin`: the same for everybody's jobs, and users, groups and projects, where the account is an administrator's.
+ * - `manage`: cancel, delete and renew the user's jobs; create, rotate and revoke the user's tokens.
+ * - `admin`: the same for the jobs of every user, and users, groups and projects. Only for administrators.
  */
 export const scopes = ['read', 'submit', 'manage', 'admin'] as const
 /** One of {@link scopes}. */
 export type Scope = (typeof scopes)[number]
 
-/** What the token of a job may be used for: everything with its owner's jobs, and never to administer. */
+/** Scopes that the token of a job may have: all but `admin`. */
 export const jobScopes = ['read', 'submit', 'manage'] as const satisfies readonly Scope[]
 /** One of {@link jobScopes}. */
 export type JobScope = (typeof jobScopes)[number]

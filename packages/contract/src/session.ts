@@ -3,12 +3,12 @@ import { causeCodes } from './causes.ts'
 
 const WireTime = Type.String({ format: 'date-time', examples: ['2026-11-23T08:37:45Z'] })
 
-/** A job as the skaha wire shows it (wire contract 1.6). Numbers travel as strings; what is unknown is absent. */
+/** A job on the skaha wire (wire contract 1.6). Numbers are strings; unknown fields are absent. */
 export const SessionRecord = Type.Object(
   {
     id: Type.String({ examples: ['k3x9a0qz'] }),
     userid: Type.String(),
-    runAsUID: Type.String({ description: 'Decimal digits; empty where the user is no longer known.' }),
+    runAsUID: Type.String({ description: 'Decimal digits; empty for a deleted user.' }),
     runAsGID: Type.String(),
     supplementalGroups: Type.Array(Type.Integer()),
     image: Type.String(),
@@ -24,26 +24,28 @@ export const SessionRecord = Type.Object(
     ramInUse: Type.Optional(Type.String({ description: 'Decimal gigabytes without unit, while it runs.' })),
     cpuCoresInUse: Type.Optional(Type.String()),
     isFixedResources: Type.Boolean(),
-    exitCode: Type.Optional(Type.Integer({ description: 'Ours, ignored by the published clients.' })),
+    exitCode: Type.Optional(
+      Type.Integer({ description: 'Extension of this platform; the published clients ignore it.' }),
+    ),
     cause: Type.Optional(
       Type.Object(
         { code: Type.Enum([...causeCodes]), message: Type.String(), hint: Type.Optional(Type.String()) },
-        { description: 'Ours: why it ended.' },
+        { description: 'Extension: why it ended.' },
       ),
     ),
-    reason: Type.Optional(Type.String({ description: 'Ours: why it waits.' })),
+    reason: Type.Optional(Type.String({ description: 'Extension: why it waits.' })),
   },
   { $id: 'SessionRecord' },
 )
 export type SessionRecord = Static<typeof SessionRecord>
 
-/** Somebody's session as everybody may see it: `view=all` (wire contract 1.6). */
+/** A session in `view=all`, which every user may read (wire contract 1.6). */
 export const SessionGlimpse = Type.Object(
   { userid: Type.String(), type: Type.String(), status: Type.String(), startTime: Type.Optional(WireTime) },
   { $id: 'SessionGlimpse' },
 )
 
-/** What the platform has and what of it is in use (wire contract 1.7). */
+/** Capacity of the platform, and how much of it is in use (wire contract 1.7). */
 export const PlatformStats = Type.Object(
   {
     cores: Type.Object({
@@ -68,7 +70,7 @@ const Offer = Type.Object({
   options: Type.Array(Type.Integer()),
 })
 
-/** What sizes may be asked for (wire contract 1.7). */
+/** Sizes on offer (wire contract 1.7). */
 export const PlatformContext = Type.Object(
   {
     cores: Offer,

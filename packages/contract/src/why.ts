@@ -7,7 +7,7 @@ import { jobStates } from './states.ts'
 const amounts = { cores: Type.Number(), memoryGb: Type.Number(), gpus: Type.Number() }
 const Amounts = Type.Object(amounts)
 
-/** What a job may wait for. */
+/** Kinds of reasons to wait. */
 export const waitKinds = [
   'held',
   'turn',
@@ -20,14 +20,14 @@ export const waitKinds = [
   'backfill',
 ] as const
 
-/** The sizes of jobs that the order tells apart. */
+/** Priority classes, by size. */
 export const jobClasses = ['small', 'normal', 'large'] as const
 
-/** How often what was told before came true, in the last 30 days. */
+/** How often estimates of the last 30 days were right. */
 export const EstimateScore = Type.Object(
   {
-    told: Type.Integer({ description: 'Estimates of which the outcome is known.' }),
-    inside: Type.Integer({ description: 'It came between the 10 and 90 % that were told: 8 of 10 should.' }),
+    told: Type.Integer({ description: 'Estimates with a known outcome.' }),
+    inside: Type.Integer({ description: 'Outcomes between the estimated 10 and 90 % quantiles: 8 of 10 should be.' }),
     early: Type.Integer(),
     late: Type.Integer(),
   },
@@ -42,12 +42,12 @@ export const Why = Type.Object(
   {
     id: JobId,
     state: Type.Enum([...jobStates]),
-    summary: Type.String({ description: 'What it waits for, or why it does not wait, in a sentence or two.' }),
+    summary: Type.String({ description: 'Why the job waits, or why it does not wait, in a sentence or two.' }),
     reason: Type.Optional(
       Type.Object(
         {
           kind: Type.Enum([...waitKinds]),
-          until: Type.Optional(Type.Unsafe<string>({ ...Instant, description: 'When that is expected to change.' })),
+          until: Type.Optional(Type.Unsafe<string>({ ...Instant, description: 'When the reason is expected to end.' })),
           limit: Type.Optional(
             Type.Object({
               holder: Type.Enum(['user', 'group']),
@@ -55,24 +55,24 @@ export const Why = Type.Object(
               on: Type.Enum(['cores', 'memoryGb', 'gpus', 'running']),
               limit: Type.Number(),
               held: Type.Number(),
-              kept: Type.Optional(Type.Number({ description: 'Kept for jobs of theirs that are ahead.' })),
+              kept: Type.Optional(Type.Number({ description: 'Reserved for jobs of the same holder that are ahead.' })),
               asks: Type.Number(),
             }),
           ),
           free: Type.Optional(
-            Type.Object(amounts, { description: 'The most that is free on one node that could hold it.' }),
+            Type.Object(amounts, { description: 'The most free capacity on one node that could run the job.' }),
           ),
         },
-        { description: 'What it waits for, for programs.' },
+        { description: 'Why the job waits, for programs.' },
       ),
     ),
     ahead: Type.Optional(
       Type.Object(
         { jobs: Type.Integer(), ...amounts },
-        { description: 'Jobs that would go first if there were room, and what they ask for together.' },
+        { description: 'Jobs that start before this job, and the sum of their requests.' },
       ),
     ),
-    waiting: Type.Optional(Type.Integer({ description: 'Jobs that wait altogether.' })),
+    waiting: Type.Optional(Type.Integer({ description: 'All waiting jobs.' })),
     priority: Type.Optional(
       Type.Object(
         {
@@ -86,30 +86,30 @@ export const Why = Type.Object(
             }),
           ),
         },
-        { description: 'Its place in the order: points, of which one is worth an hour of waiting.' },
+        { description: 'Priority in points. One point is worth an hour of waiting.' },
       ),
     ),
     expectedStart: Type.Optional(
       Type.Object(
         { p10: Instant, p50: Instant, p90: Instant },
-        { description: 'Of ten starts like this one, one comes before p10, five before p50 and nine before p90.' },
+        { description: 'Quantiles: one of ten such starts comes before p10, five before p50 and nine before p90.' },
       ),
     ),
     expectedRun: Type.Optional(
       Type.Object(
         {
           seconds: Type.Object({ p10: Type.Number(), p50: Type.Number(), p90: Type.Number() }),
-          runs: Type.Integer({ description: 'Of how many runs of jobs alike that is known.' }),
+          runs: Type.Integer({ description: 'Number of runs with the same fingerprint that the estimate is from.' }),
           memoryPeakBytes: Type.Optional(Type.Integer()),
         },
-        { description: 'From runs of the same user, image and command. Absent where too few are known.' },
+        { description: 'From runs of the same user, image and command. Absent with too few runs.' },
       ),
     ),
     deadline: Type.Optional(
       Type.Object({
         by: Instant,
         outlook: Type.Enum(['likely', 'even', 'unlikely', 'unknown'], {
-          description: 'Whether it is expected to have ended by then.',
+          description: 'Whether the job is expected to end in time.',
         }),
       }),
     ),
@@ -126,7 +126,10 @@ export const Why = Type.Object(
         startsNow: Type.Boolean(),
         message: Type.String(),
       }),
-      { description: 'What would start it now, cancelled and submitted anew: each was tried on the planner.' },
+      {
+        description:
+          'Changes that would start the job now, if it were cancelled and submitted again. Each was tried with the planner.',
+      },
     ),
     scores,
   },
@@ -136,15 +139,15 @@ export type Why = Static<typeof Why>
 
 const held = Type.Object({ ...amounts, running: Type.Integer(), queued: Type.Integer() })
 
-/** The queue as a whole, and what of it is the caller's. */
+/** The whole queue, and the caller's part of it. */
 export const QueueOverview = Type.Object(
   {
     nodes: Type.Integer(),
     capacity: Amounts,
-    free: Type.Object(amounts, { description: 'Set aside for no job.' }),
+    free: Type.Object(amounts, { description: 'Allocated to no job.' }),
     largestFree: Type.Array(Amounts, {
       description:
-        'Free on one node: on the one with the most cores free, and where others have more memory or GPUs free, on those. A job must fit in one.',
+        'Free capacity on one node: the node with the most free cores, and nodes with more free memory or GPUs. A job must fit on one node.',
     }),
     running: Type.Integer({ description: 'Jobs that start, run or stop.' }),
     waiting: Type.Object({
@@ -157,9 +160,9 @@ export const QueueOverview = Type.Object(
         {
           isNow: Type.Boolean(),
           changesAt: Type.Optional(Instant),
-          timezone: Type.String({ description: 'Whose clock they follow, as IANA names it.' }),
+          timezone: Type.String({ description: 'IANA time zone of the off-peak hours.' }),
         },
-        { description: 'Absent where the platform has no off-peak hours.' },
+        { description: 'Absent without off-peak hours.' },
       ),
     ),
     holders: Type.Array(
@@ -168,9 +171,9 @@ export const QueueOverview = Type.Object(
         name: Type.String(),
         holds: held,
         limits: Limits,
-        coreHours: Type.Number({ description: 'What was used counts so much now: it halves with time.' }),
+        coreHours: Type.Number({ description: 'Charged core-hours, decayed.' }),
       }),
-      { description: 'You, and your groups.' },
+      { description: "The caller and the caller's groups." },
     ),
     scores,
   },

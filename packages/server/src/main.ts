@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { errorFacts, errorText } from './lib/error-facts.ts'
 import { InvalidRequest } from './job/invalid.ts'
 
-/** A command that is loaded when it is asked for: `serve` needs much that the others do not. */
+/** A command that is loaded only when the command line names it: `serve` loads much that the others do not need. */
 interface LazyCommand {
   readonly summary: string
   readonly load: () => Promise<{ readonly define: (command: Command) => void }>
@@ -11,24 +11,24 @@ interface LazyCommand {
 
 const commands: Readonly<Record<string, LazyCommand>> = {
   serve: {
-    summary: 'start the platform; SIGTERM stops it, jobs go on running',
+    summary: 'start the platform; SIGTERM stops it, and jobs continue',
     load: () => import('./commands/serve.ts'),
   },
   user: { summary: 'manage users', load: () => import('./commands/user.ts') },
   group: { summary: 'manage groups of users', load: () => import('./commands/group.ts') },
   project: { summary: 'manage project directories', load: () => import('./commands/project.ts') },
   token: { summary: 'manage tokens', load: () => import('./commands/token.ts') },
-  limit: { summary: 'what users and groups may hold', load: () => import('./commands/limit.ts') },
-  audit: { summary: 'who did what, and how it came out', load: () => import('./commands/audit.ts') },
+  limit: { summary: 'manage limits and weights of users and groups', load: () => import('./commands/limit.ts') },
+  audit: { summary: 'show the audit trail', load: () => import('./commands/audit.ts') },
   image: { summary: 'manage the local image store', load: () => import('./commands/image.ts') },
 }
 
-/** What `bin/science-platform` understands; the command that the words name knows its options, the others their summary. */
+/** The program `science-platform`. Only the command that the words name is loaded; the others have a summary. */
 async function program(words: readonly string[]): Promise<Command> {
   const program = new Command('science-platform')
     .description('The science platform: queues, runs and explains container jobs.')
     .showHelpAfterError('(see science-platform --help)')
-    // Commands inherit this when they are made: usage errors end with 2 and not with 1.
+    // Commands inherit this setting when they are made: usage errors exit with 2.
     .exitOverride()
   const [chosen] = words.filter((word) => !word.startsWith('-') && word !== 'help')
   for (const [name, { summary, load }] of Object.entries(commands)) {

@@ -4,10 +4,10 @@ import { dirname, join } from 'node:path'
 import { readConfiguration, type Configuration } from './configuration.ts'
 import { CommandFailure } from '../failure.ts'
 
-/** Where the configuration is. Only HOME moves it, as with the published client (wire contract 4.3). */
+/** Path of the configuration. Only HOME changes it, as for the published client (wire contract 4.3). */
 export const configurationPath = (): string => join(homedir(), '.canfar', 'config.yaml')
 
-/** The saved configuration; undefined when there is none. Throws a {@link CommandFailure} when it cannot be used. */
+/** The saved configuration; undefined without a file. Throws a {@link CommandFailure} for an invalid file. */
 export async function loadConfiguration(): Promise<Configuration | undefined> {
   const path = configurationPath()
   let text: string
@@ -29,7 +29,7 @@ export async function loadConfiguration(): Promise<Configuration | undefined> {
     document = parse(text)
   } catch (error) {
     const firstLine = (error as Error).message.split('\n')[0] ?? ''
-    throw unusable(path, `it is no YAML: ${firstLine}`, error)
+    throw unusable(path, `it is not YAML: ${firstLine}`, error)
   }
   const configuration = readConfiguration(document)
   if (typeof configuration === 'string') throw unusable(path, configuration)
@@ -37,8 +37,8 @@ export async function loadConfiguration(): Promise<Configuration | undefined> {
 }
 
 /**
- * Saves the configuration so that a reader sees the old file or the new one and never a part. It holds tokens: the file is
- * for its owner alone, and so is the folder.
+ * Saves the configuration by a rename, so that a reader sees the old file or the new one. The file holds tokens: only its
+ * owner can read the file and its folder.
  */
 export async function saveConfiguration(configuration: Configuration): Promise<void> {
   const { stringify } = await import('yaml')
@@ -46,7 +46,7 @@ export async function saveConfiguration(configuration: Configuration): Promise<v
   const folder = dirname(path)
   await mkdir(folder, { recursive: true, mode: 0o700 })
   if (((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, 0o700)
-  // Where the file is a link into somebody's collection of settings, the link stays and its target is replaced.
+  // A symbolic link stays, and its target is replaced.
   const target = await realpath(path).catch(() => path)
   const temporary = join(dirname(target), `.config.yaml.${process.pid}`)
   try {
@@ -78,6 +78,6 @@ const unusable = (path: string, why: string, cause?: unknown): CommandFailure =>
     'failure',
     'config.invalid',
     `${path} cannot be used: ${why}`,
-    `mend it, or move it away and log in again: canfar auth login --server URL`,
+    `correct the file, or move it away and log in again: canfar auth login --server URL`,
     cause,
   )

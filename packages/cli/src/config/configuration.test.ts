@@ -32,7 +32,7 @@ const published = {
   console: { banner: true, width: 120 },
 } as unknown as Configuration
 
-test('a first login makes a whole configuration', () => {
+test('a first login makes a complete configuration', () => {
   assert.deepEqual(withLogin(undefined, login), {
     version: 2,
     active: {
@@ -54,7 +54,7 @@ test('a first login makes a whole configuration', () => {
   })
 })
 
-test('a login is added to what the published client wrote, and loses nothing of it', () => {
+test('a login is added to the file of the published client without loss', () => {
   const both = withLogin(published, login)
   assert.equal(both.active.server, 'batch-example-org')
   assert.deepEqual(both.servers['canfar'], published.servers['canfar'])
@@ -63,14 +63,14 @@ test('a login is added to what the published client wrote, and loses nothing of 
   assert.deepEqual(readConfiguration(both), both)
 })
 
-test('a token for a server that has a login by certificate leaves the certificate alone', () => {
+test('a token for a server with a login by certificate keeps the certificate', () => {
   const both = withLogin(published, { ...login, url: 'https://ws-uv.canfar.net/skaha/' })
   assert.equal(both.active.server, 'canfar')
   assert.equal(both.servers['canfar']?.idp, 'canfar-token')
   assert.deepEqual(both.authentication['cadc'], published.authentication['cadc'])
 })
 
-test('another login to the same server replaces the token, also when the server was given a name', () => {
+test('another login to the same server replaces the token, also for a named server', () => {
   const named = withLogin(undefined, { ...login, name: 'mine' })
   const again = withLogin(named, { ...login, token: 'U' })
   assert.deepEqual(Object.keys(again.servers), ['mine'])
@@ -97,7 +97,7 @@ test('servers and logins are switched together', () => {
   assert.equal(withActiveLogin(both, 'x'), "there is no login 'x'")
 })
 
-test('a removed login takes its servers along, and the next one becomes active', () => {
+test('removing a login removes its servers, and the next login becomes active', () => {
   const both = withLogin(published, login)
   const rest = withoutLogin(both, 'batch-example-org')
   assert.deepEqual(rest?.active, { authentication: 'cadc', server: 'canfar', servers: { cadc: 'canfar' } })
@@ -106,7 +106,7 @@ test('a removed login takes its servers along, and the next one becomes active',
   assert.equal(withoutLogin(published, 'cadc'), undefined)
 })
 
-test('a file of version 1 is brought to version 2', () => {
+test('a file of version 1 is upgraded to version 2', () => {
   const old = {
     ...published,
     version: '1',
@@ -119,26 +119,30 @@ test('a file of version 1 is brought to version 2', () => {
 })
 
 const broken: [string, unknown, RegExp][] = [
-  ['nothing', null, /holds no settings/],
-  ['a list', [], /holds no settings/],
+  ['nothing', null, /has no settings/],
+  ['a list', [], /has no settings/],
   ['the layout before version 1', { contexts: {} }, /version is missing/],
-  ['a version to come', { ...published, version: 3 }, /version is 3/],
-  ['a key that is none', { ...published, sever: {} }, /'sever' is no setting/],
-  ['an active login that is not there', { ...published, active: { authentication: 'x' } }, /there is no such login/],
+  ['a newer version', { ...published, version: 3 }, /version is 3/],
+  ['an unknown section', { ...published, sever: {} }, /'sever' is not a section/],
   [
-    'an active server that is not there',
-    { ...published, active: { authentication: 'cadc', server: 'x' } },
-    /there is no such server/,
+    'an active login that does not exist',
+    { ...published, active: { authentication: 'x' } },
+    /that login does not exist/,
   ],
-  ['servers as a list', { ...published, servers: [] }, /servers is no list of named records/],
+  [
+    'an active server that does not exist',
+    { ...published, active: { authentication: 'cadc', server: 'x' } },
+    /that server does not exist/,
+  ],
+  ['servers as a list', { ...published, servers: [] }, /servers is not a map of records/],
   [
     'a name with a blank',
     { ...published, servers: { ...published.servers, 'a b': {} } },
-    /'a b' in servers is no name/,
+    /'a b' in servers is not a name/,
   ],
 ]
 for (const [what, document, message] of broken)
-  test(`a file with ${what} is refused in words`, () => {
+  test(`a file with ${what} is refused with a reason`, () => {
     const fault = readConfiguration(document)
     assert.ok(typeof fault === 'string')
     assert.match(fault, message)

@@ -1,9 +1,9 @@
-/** A saved login (wire contract 4.3). Keys that we do not use are kept as they are. */
+/** A saved login (wire contract 4.3). Unknown keys stay as they are. */
 export interface Credential {
   idp?: string
   mode: 'oidc' | 'x509'
   token?: { access?: string | null; refresh?: string | null; [key: string]: unknown }
-  /** `access` in seconds since the epoch; for x509 the number itself. Missing means expired to the published client. */
+  /** `access` in seconds since the epoch; for x509 the number itself. The published client takes a missing one as expired. */
   expiry?: { access?: number | null; refresh?: number | null } | number | null
   [key: string]: unknown
 }
@@ -31,44 +31,44 @@ export interface Configuration {
   console?: { width?: number; banner?: boolean; [key: string]: unknown }
 }
 
-/** The sections a file may have; the published client refuses any other. */
+/** The sections of a file. The published client refuses others. */
 export const sections = ['version', 'active', 'authentication', 'servers', 'registry', 'console'] as const
 
-/** An expiry for tokens that say nothing of theirs: the start of the year 2100. The published client takes none for expired. */
+/** The expiry of tokens that do not tell theirs: the start of the year 2100. The published client needs one. */
 export const farFuture = 4_102_444_800
 
 /**
- * What a parsed file means, or, as text, what is wrong with it. A version 1 file is brought to version 2, as the published
- * client does it: the limits of servers and the console's log file are dropped.
+ * The configuration in a parsed file; as text, why the file is invalid. A version 1 file is upgraded like in the published
+ * client: the limits of servers and the console's log file are dropped.
  */
 export function readConfiguration(document: unknown): Configuration | string {
-  if (!isMapping(document)) return 'it holds no settings'
+  if (!isMapping(document)) return 'it has no settings'
   const version = Number(document['version'])
   if (version !== 1 && version !== 2)
-    return `its version is ${JSON.stringify(document['version']) ?? 'missing'}, and only 2 (and 1) can be read`
+    return `its version is ${JSON.stringify(document['version']) ?? 'missing'}, and only versions 1 and 2 can be read`
   const unknown = Object.keys(document).find((key) => !(sections as readonly string[]).includes(key))
-  if (unknown !== undefined) return `'${unknown}' is no setting; there are ${sections.join(', ')}`
+  if (unknown !== undefined) return `'${unknown}' is not a section; the sections are ${sections.join(', ')}`
   const { active, authentication, servers } = document
   if (!isMapping(active) || typeof active['authentication'] !== 'string') return 'active.authentication is missing'
   for (const [section, value] of Object.entries({ authentication, servers })) {
-    if (!isMapping(value) || !Object.values(value).every(isMapping)) return `${section} is no list of named records`
+    if (!isMapping(value) || !Object.values(value).every(isMapping)) return `${section} is not a map of records`
     const bad = Object.keys(value).find((key) => !configurationKey.test(key))
-    if (bad !== undefined) return `'${bad}' in ${section} is no name; it must match ${configurationKey.source}`
+    if (bad !== undefined) return `'${bad}' in ${section} is not a name; it must match ${configurationKey.source}`
   }
   for (const section of ['registry', 'console'] as const)
-    if (document[section] != null && !isMapping(document[section])) return `${section} is no record`
+    if (document[section] != null && !isMapping(document[section])) return `${section} is not a record`
   const configuration = { ...(document as unknown as Configuration), version: 2 as const }
   return danglingReference(configuration) ?? (version === 1 ? upgraded(configuration) : configuration)
 }
 
-/** What names of servers and logins look like. */
+/** The pattern of names of servers and logins. */
 const configurationKey = /^[A-Za-z][A-Za-z0-9_-]*$/
 
 function danglingReference({ active, authentication, servers }: Configuration): string | undefined {
   if (authentication[active.authentication] === undefined)
-    return `active.authentication is '${active.authentication}', but there is no such login`
+    return `active.authentication is '${active.authentication}', but that login does not exist`
   if (active.server != null && servers[active.server] === undefined)
-    return `active.server is '${active.server}', but there is no such server`
+    return `active.server is '${active.server}', but that server does not exist`
   return undefined
 }
 
@@ -85,14 +85,14 @@ function upgraded(configuration: Configuration): Configuration {
   }
 }
 
-/** A name for a server made from its address; never `local`, which is kept for the machine itself. */
+/** A name for a server, from its address; never `local`, which is reserved for the machine itself. */
 export function serverKey(url: string): string {
   const { hostname, port } = new URL(url)
   const text = `${hostname}${port === '' ? '' : `-${port}`}`.replace(/[^A-Za-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '')
   return /^[A-Za-z]/.test(text) && text !== 'local' ? text : `server-${text}`
 }
 
-/** What a login adds. */
+/** A login to add. */
 export interface NewLogin {
   /** The skaha service without the version. */
   readonly url: string
@@ -100,17 +100,17 @@ export interface NewLogin {
   readonly token: string
   /** Seconds since the epoch. */
   readonly expiresAt: number
-  /** The name to give the server; left out: the one it has already, or one made from its host. */
+  /** Name of the server. Left out: its present name, or a name made from its host. */
   readonly name?: string | undefined
 }
 
-/** The configuration with a login added and made active. A server that is known by its address keeps its name. */
+/** The configuration with a login added and made active. A server with a known address keeps its name. */
 export function withLogin(before: Configuration | undefined, login: NewLogin): Configuration {
   const servers = before?.servers ?? {}
   const known = Object.entries(servers).find(([, server]) => sameUrl(server.url, login.url))?.[0]
   const name = login.name ?? known ?? freeKey(serverKey(login.url), servers)
   const previous = servers[name]
-  // A login by certificate is left alone: the published client may still use it with another server.
+  // A login by certificate stays: the published client may use it with another server.
   const previousKey = previous?.idp ?? name
   const key =
     before?.authentication[previousKey]?.mode === 'x509' ? freeKey(`${name}-token`, before.authentication) : previousKey
@@ -137,7 +137,7 @@ export function withLogin(before: Configuration | undefined, login: NewLogin): C
   }
 }
 
-/** The configuration with another server active, and the login that belongs to it; as text, why that cannot be. */
+/** The configuration with another server active, and its login; as text, why that is not possible. */
 export function withActiveServer(configuration: Configuration, name: string): Configuration | string {
   const found =
     configuration.servers[name] === undefined
@@ -154,7 +154,7 @@ export function withActiveServer(configuration: Configuration, name: string): Co
   }
 }
 
-/** The configuration with another login active, and the server last used with it; as text, why that cannot be. */
+/** The configuration with another login active, and its last server; as text, why that is not possible. */
 export function withActiveLogin(configuration: Configuration, key: string): Configuration | string {
   if (configuration.authentication[key] === undefined) return `there is no login '${key}'`
   const remembered = configuration.active.servers?.[key]
@@ -164,7 +164,7 @@ export function withActiveLogin(configuration: Configuration, key: string): Conf
   return withActiveServer(configuration, name)
 }
 
-/** The configuration without a login and its servers; undefined when nothing is left. The next login becomes active. */
+/** The configuration without a login and its servers; undefined without further logins. The next login becomes active. */
 export function withoutLogin(configuration: Configuration, key: string): Configuration | undefined {
   const authentication = without(configuration.authentication, (name) => name === key)
   const servers = without(configuration.servers, (_, { idp }) => idp === key)
@@ -186,7 +186,7 @@ export function withActiveToken(configuration: Configuration, token: string): Co
   return { ...configuration, authentication: { ...authentication, [active.authentication]: renewed } }
 }
 
-/** Seconds since the epoch at which a credential ends; undefined when it does not say, which counts as ended. */
+/** Expiry of a credential in seconds since the epoch; undefined, which counts as expired, when it has none. */
 export function expiryOf({ expiry }: Credential): number | undefined {
   const seconds = typeof expiry === 'number' ? expiry : expiry?.access
   return seconds == null ? undefined : seconds

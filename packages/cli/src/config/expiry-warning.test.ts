@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { expiryWarning } from './expiry-warning.ts'
 
-test('a token that ends within a week is told, one that lasts or does not say is not', () => {
+test('a token that expires within a week causes a warning, others do not', () => {
   const now = Date.parse('2026-11-23T08:00:00.000Z')
-  assert.match(expiryWarning('2026-11-25T09:00:00.000Z', now) ?? '', /ends in 2 d 1 h; .*canfar auth login/)
+  assert.match(expiryWarning('2026-11-25T09:00:00.000Z', now) ?? '', /expires in 2 d 1 h; .*canfar auth login/)
   for (const other of [
     null,
     '',

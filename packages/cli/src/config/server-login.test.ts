@@ -16,7 +16,7 @@ test('the environment alone is enough', () => {
   assert.deepEqual(login, { url: 'http://h/skaha/v1', token: 't', timeoutSeconds: 5, banner: false })
 })
 
-test('the version may be left out of CANFAR_URL', () => {
+test('CANFAR_URL needs no version', () => {
   for (const url of ['http://h', 'http://h/skaha', 'http://h/api/v1'])
     assert.equal(loginFrom({ CANFAR_URL: url, CANFAR_TOKEN: 't' }, undefined, now).url, 'http://h/skaha/v1')
 })
@@ -38,7 +38,7 @@ test('registry credentials come from the environment, else from the configuratio
   assert.deepEqual(loginFrom(environment, withRegistry, now).registry, { username: 'v', secret: 'w' })
 })
 
-test('the banner is for those who configured it', () => {
+test('the banner is printed when the configuration asks for it', () => {
   const withBanner: Configuration = { ...saved, console: { banner: true } }
   assert.equal(loginFrom({}, saved, now).banner, false)
   assert.equal(loginFrom({}, withBanner, now).banner, true)
@@ -52,13 +52,13 @@ const x509: Configuration = {
 const expired = withLogin(saved, { url: 'http://127.0.0.1:8080/skaha', version: 'v1', token: 't', expiresAt: 1 })
 const unusable: [string, Record<string, string>, Configuration | undefined, RegExp][] = [
   ['nothing at all', {}, undefined, /you are not logged in/],
-  ['a token without its server', { CANFAR_TOKEN: 't' }, saved, /CANFAR_TOKEN is set, but not the server/],
-  ['a certificate', {}, x509, /by X.509 certificate/],
+  ['a token without its server', { CANFAR_TOKEN: 't' }, saved, /CANFAR_TOKEN is set without CANFAR_URL/],
+  ['a certificate', {}, x509, /uses an X.509 certificate/],
   ['an expired token', {}, expired, /has expired/],
-  ['no server', {}, { ...saved, active: { authentication: 'server-127-0-0-1-8080' } }, /no server is chosen/],
+  ['no server', {}, { ...saved, active: { authentication: 'server-127-0-0-1-8080' } }, /no server is active/],
   ['a bad timeout', { CANFAR_TIMEOUT: 'soon' }, saved, /CANFAR_TIMEOUT is 'soon'/],
 ]
 for (const [what, environment, configuration, message] of unusable)
-  test(`${what} is told in words`, () => {
+  test(`${what} is refused with a reason`, () => {
     assert.throws(() => loginFrom(environment, configuration, now), message)
   })

@@ -2,9 +2,9 @@ import { serverAddresses, type RegistryCredentials } from '@science-platform/cli
 import { expiryOf, type Configuration } from './configuration.ts'
 import { CommandFailure, usageFailure } from '../failure.ts'
 
-/** Which server to talk to and as whom. */
+/** A server with the credentials for it. */
 export interface Login {
-  /** The name of the server in the configuration; undefined when the environment names it. */
+  /** Name of the server in the configuration; undefined when the environment names the server. */
   readonly server?: string
   /** The skaha service with its version. */
   readonly url: string
@@ -14,19 +14,19 @@ export interface Login {
   readonly banner: boolean
 }
 
-/** The environment, as `process.env` has it. */
+/** The environment, like `process.env`. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** How to log in; part of many hints. */
+/** The command to log in, for hints. */
 export const howToLogIn = 'canfar auth login --server URL'
 
-/** Whether CANFAR_URL and CANFAR_TOKEN say everything, so that the configuration need not be read (wire contract 4.2). */
+/** Whether CANFAR_URL and CANFAR_TOKEN are set, so that no configuration is needed (wire contract 4.2). */
 export const isFromEnvironment = (environment: Environment): boolean =>
   given(environment, 'CANFAR_URL') !== undefined && given(environment, 'CANFAR_TOKEN') !== undefined
 
 /**
  * The login that a command uses: CANFAR_URL with CANFAR_TOKEN, else the active one of the configuration.
- * CANFAR_URL alone uses the saved token of that very server and of no other. `now` is in milliseconds since the epoch.
+ * CANFAR_URL alone uses the saved token of that server and of no other. `now` is in milliseconds since the epoch.
  */
 export function loginFrom(environment: Environment, configuration: Configuration | undefined, now: number): Login {
   const timeoutSeconds = timeoutFrom(environment)
@@ -36,11 +36,11 @@ export function loginFrom(environment: Environment, configuration: Configuration
   const token = given(environment, 'CANFAR_TOKEN')
   if (url !== undefined && token !== undefined) return { url: sessionUrl(url), token, banner: false, ...rest }
   if (token !== undefined)
-    throw usageFailure('CANFAR_TOKEN is set, but not the server it is for', 'export CANFAR_URL=https://HOST/skaha/v1')
+    throw usageFailure('CANFAR_TOKEN is set without CANFAR_URL', 'export CANFAR_URL=https://HOST/skaha/v1')
   const saved = savedLogin(configuration, now)
   if (url !== undefined && sessionUrl(url) !== saved.url)
     throw notLoggedIn(
-      `CANFAR_URL names ${url}, and the saved login is for ${saved.url}`,
+      `CANFAR_URL is ${url}, but the saved login is for ${saved.url}`,
       `set CANFAR_TOKEN too, or ${howToLogIn}`,
     )
   return {
@@ -50,17 +50,17 @@ export function loginFrom(environment: Environment, configuration: Configuration
   }
 }
 
-/** The active login of the configuration. Throws a {@link CommandFailure} when there is none that this command line can use. */
+/** The active login of the configuration. Throws a {@link CommandFailure} when `canfar` cannot use it. */
 function savedLogin(configuration: Configuration | undefined, now: number): Pick<Login, 'server' | 'url' | 'token'> {
   if (configuration === undefined) throw notLoggedIn('you are not logged in', howToLogIn)
   const { active, authentication, servers } = configuration
   const server = active.server == null ? undefined : servers[active.server]
   if (active.server == null || server?.url == null)
-    throw notLoggedIn('no server is chosen', `canfar server use NAME, or ${howToLogIn}`)
+    throw notLoggedIn('no server is active', `canfar server use NAME, or ${howToLogIn}`)
   const credential = authentication[active.authentication]
   if (credential?.mode === 'x509')
     throw notLoggedIn(
-      `the login '${active.authentication}' is by X.509 certificate, which this command line cannot present`,
+      `the login '${active.authentication}' uses an X.509 certificate, which canfar cannot present`,
       `log in with a token: canfar auth login --server ${server.url}`,
     )
   const token = credential?.token?.access
@@ -81,7 +81,7 @@ const loginAgain = (url: string): string => `log in again: canfar auth login --s
 const notLoggedIn = (message: string, hint: string): CommandFailure =>
   new CommandFailure('unauthorized', 'authentication.required', message, hint)
 
-/** The published client wants the version in CANFAR_URL; here it may be left out. */
+/** The published client needs the version in CANFAR_URL; here it is optional. */
 function sessionUrl(url: string): string {
   const trimmed = url.replace(/\/+$/, '')
   return /\/v\d+(\.\d+)*$/.test(trimmed) && !trimmed.endsWith('/api/v1') ? trimmed : serverAddresses(trimmed).session
@@ -90,7 +90,7 @@ function sessionUrl(url: string): string {
 function timeoutFrom(environment: Environment): number {
   const text = given(environment, 'CANFAR_TIMEOUT') ?? '30'
   const seconds = Number(text)
-  if (!(seconds >= 1 && seconds <= 300)) throw usageFailure(`CANFAR_TIMEOUT is '${text}'`, 'give seconds from 1 to 300')
+  if (!(seconds >= 1 && seconds <= 300)) throw usageFailure(`CANFAR_TIMEOUT is '${text}'`, 'use seconds from 1 to 300')
   return seconds
 }
 

@@ -21,7 +21,7 @@ const configuration = (url: string, accessEnds: number, refreshEnds?: number): C
   servers: { s: { idp: 'srcnet', url: 'https://s/skaha', version: 'v1' } },
 })
 
-test('an expired token is refreshed as the published client does it (wire contract 4.3)', () => {
+test('an expired token is refreshed like by the published client (wire contract 4.3)', () => {
   assert.deepEqual(refreshRequest(configuration('https://idp/token', 1), now), {
     key: 'srcnet',
     url: 'https://idp/token',
@@ -30,13 +30,13 @@ test('an expired token is refreshed as the published client does it (wire contra
   })
 })
 
-test('nothing is asked for while the token is good, or when it cannot be had', () => {
+test('no request is made for a valid token, or without a refresh token', () => {
   assert.equal(refreshRequest(configuration('https://idp/token', now / 1000 + 60), now), undefined)
   assert.equal(refreshRequest(configuration('', 1), now), undefined)
   assert.equal(refreshRequest(configuration('https://idp/token', 1, 1), now), undefined)
 })
 
-test('an answer replaces the token and its end, and the refresh token if there is a new one', () => {
+test('an answer replaces the token and its expiry, and the refresh token if it has a new one', () => {
   const before = configuration('https://idp/token', 1)
   const after = withRefreshedToken(before, 'srcnet', { access_token: 'new', expires_in: 3600 }, now)
   assert.deepEqual(after?.authentication['srcnet']?.token, { access: 'new', refresh: 'r1' })
@@ -44,7 +44,7 @@ test('an answer replaces the token and its end, and the refresh token if there i
   assert.equal(withRefreshedToken(before, 'srcnet', { error: 'x' }, now), undefined)
 })
 
-test('the new token is saved, and a refusal says who refused', async () => {
+test('the new token is saved, and a refusal names the provider', async () => {
   let status = 200
   const server = await recordingServer(() => ({
     status,
@@ -63,7 +63,7 @@ test('the new token is saved, and a refusal says who refused', async () => {
     status = 400
     await assert.rejects(
       refreshIfExpired(before, save),
-      /the token of 'srcnet' has expired and .* gave no new one: HTTP 400/,
+      /the token of 'srcnet' has expired, and .* refused a new token: HTTP 400/,
     )
   } finally {
     await server.close()

@@ -16,8 +16,8 @@ interface OidcParts {
 }
 
 /**
- * What to send for a new access token: undefined while the active one is good, and for logins that cannot be refreshed,
- * such as a token that a user pasted. `now` is in milliseconds since the epoch.
+ * The request for a new access token; undefined while the active one is valid, and for logins without a refresh token, such
+ * as a token that a user pasted. `now` is in milliseconds since the epoch.
  */
 export function refreshRequest(configuration: Configuration, now: number): RefreshRequest | undefined {
   const key = configuration.active.authentication
@@ -36,7 +36,7 @@ export function refreshRequest(configuration: Configuration, now: number): Refre
   }
 }
 
-/** The configuration with the tokens of an answer; undefined when the answer holds none. `now` is in milliseconds. */
+/** The configuration with the tokens of an answer; undefined for an answer without tokens. `now` is in milliseconds. */
 export function withRefreshedToken(
   configuration: Configuration,
   key: string,
@@ -61,7 +61,7 @@ export function withRefreshedToken(
   }
 }
 
-/** Asks the identity provider for a new access token, and has it saved. Throws a {@link CommandFailure} when it refuses. */
+/** Requests a new access token from the identity provider and saves it. Throws a {@link CommandFailure} when refused. */
 export async function refreshIfExpired(
   configuration: Configuration | undefined,
   save: (configuration: Configuration) => Promise<void>,
@@ -73,8 +73,8 @@ export async function refreshIfExpired(
     new CommandFailure(
       'unauthorized',
       'authentication.expired',
-      `the token of '${key}' has expired and ${url} gave no new one: ${why}`,
-      'log in again',
+      `the token of '${key}' has expired, and ${url} refused a new token: ${why}`,
+      'log in again: canfar auth login',
       cause,
     )
   let answer: unknown
@@ -91,7 +91,7 @@ export async function refreshIfExpired(
     throw failed((error as Error).message, error)
   }
   const refreshed = withRefreshedToken(configuration, key, answer, Date.now())
-  if (refreshed === undefined) throw failed('its answer holds no token')
+  if (refreshed === undefined) throw failed('the answer has no token')
   await save(refreshed)
   return refreshed
 }

@@ -5,7 +5,7 @@ import { CommandFailure } from '../failure.ts'
 import type { OutputFormat } from './format.ts'
 import { note } from './terminal.ts'
 
-/** An error as it is told to the user: one line of what, one of what to do. */
+/** An error for the user: a line about what happened, and a line about what to do. */
 export interface FailureReport {
   /** For programs, as with the published client: `transport.failure`. */
   readonly code: string
@@ -14,7 +14,7 @@ export interface FailureReport {
   readonly exitCode: number
 }
 
-/** What to tell about any error. `help` is the command that explains a command line. */
+/** The report of any error. `help` is the command that explains the command line. */
 export function reportOf(error: unknown, help = 'canfar help'): FailureReport {
   if (error instanceof CommandFailure) return report(error.reason, error.code, error.message, error.hint)
   if (error instanceof ProblemError) return problemReport(error)
@@ -25,14 +25,14 @@ export function reportOf(error: unknown, help = 'canfar help'): FailureReport {
       'unreachable',
       'transport.failure',
       error.message,
-      'check that the server runs and its address: canfar server ls',
+      'check that the server runs, and its address: canfar server ls',
     )
   if (error instanceof CommanderError)
     return report('usage', 'command.validation_failed', commanderMessage(error), commanderHelp(error, help))
   if (error instanceof TypeError || error instanceof RangeError)
     return report('usage', 'command.validation_failed', error.message, help)
   const message = error instanceof Error ? error.message : String(error)
-  return report('failure', 'command.failed', message, 'add --debug to see where it happened')
+  return report('failure', 'command.failed', message, 'add --debug to print where it happened')
 }
 
 function report(reason: ExitReason, code: string, message: string, hint?: string): FailureReport {
@@ -40,7 +40,7 @@ function report(reason: ExitReason, code: string, message: string, hint?: string
 }
 
 const loginHint = 'log in again: canfar auth login'
-const serverHint = 'try again; when it goes on, tell the people who run the server'
+const serverHint = 'try again; if the error stays, report it to the people who run the server'
 
 function reasonOf(status: number): ExitReason {
   if (status === 401 || status === 403) return 'unauthorized'
@@ -69,18 +69,18 @@ function requestReport({ status, text, message }: SessionRequestError): FailureR
 function defaultHint(status: number): string | undefined {
   const reason = reasonOf(status)
   if (reason === 'unauthorized') return status === 401 ? loginHint : 'ask the people who run the server for access'
-  if (reason === 'notFound') return 'canfar ps --all lists what there is'
+  if (reason === 'notFound') return 'list your jobs: canfar ps --all'
   if (status === 429) return 'try again in a few seconds; replicas of one create are one request'
-  return reason === 'refused' ? 'canfar info ID tells what the server knows of a job' : serverHint
+  return reason === 'refused' ? 'show the state of a job: canfar info ID' : serverHint
 }
 
-/** The first failure decides on the exit code; the message names every one. */
+/** The first failure decides the exit code; the message names all. */
 function severalReport(error: SessionError): FailureReport {
   const failed = error.outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome]))
   const first = reportOf(failed[0]?.error)
   const lines = failed.map(({ target, error: cause }) => ({ target, message: reportOf(cause).message }))
-  const told = lines.map(({ target, message }) => (message.includes(target) ? message : `${target}: ${message}`))
-  return { ...first, message: told.join('\ncanfar: ') }
+  const messages = lines.map(({ target, message }) => (message.includes(target) ? message : `${target}: ${message}`))
+  return { ...first, message: messages.join('\ncanfar: ') }
 }
 
 const commanderHelp = ({ code }: CommanderError, help: string): string =>
@@ -88,13 +88,13 @@ const commanderHelp = ({ code }: CommanderError, help: string): string =>
 
 const commanderMessage = ({ message }: CommanderError): string => message.replace(/^error: /, '').replaceAll('\n', ' ')
 
-/** Tells a failure on stderr: two lines for people, one object for programs as the published client has it. */
+/** Prints a failure on stderr: two lines for people, one object for programs, like the published client. */
 export function reportFailure({ code, message, hint }: FailureReport, format: OutputFormat): void {
   if (format === 'human') {
     note(`canfar: ${message}`)
     if (hint !== undefined) note(`fix: ${hint}`)
     return
   }
-  // One line of JSON is YAML too.
+  // JSON is valid YAML too.
   note(JSON.stringify({ code, message, hint: hint ?? null }))
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fields, wrap } from './fields.ts'
 
-test('long values are continued under themselves', () => {
+test('long values continue in their own column', () => {
   assert.equal(
     fields(
       [

@@ -15,7 +15,7 @@ export function wrap(text: string, width: number): string[] {
   })
 }
 
-/** Names and values, one pair to a line, long values continued under themselves. Pairs without a value are left out. */
+/** Names and values, one pair a line. Long values continue in their own column. Pairs without a value are left out. */
 export function fields(pairs: readonly (readonly [string, string | undefined])[], width: number): string {
   const known = pairs.flatMap(([name, value]) => (value === undefined || value === '' ? [] : [[name, value] as const]))
   const indent = Math.max(...known.map(([name]) => name.length)) + 2

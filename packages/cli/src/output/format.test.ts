@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requestedFormat, serialise } from './format.ts'
 
-test('the format is found wherever it stands before --', () => {
+test('the format may stand anywhere before --', () => {
   const lines: [string, string][] = [
     ['ps', 'human'],
     ['ps --json', 'json'],

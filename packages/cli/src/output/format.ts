@@ -1,9 +1,9 @@
-/** How results are written: for people, or for programs. */
+/** Format of results: for people, or for programs. */
 export type OutputFormat = 'human' | 'json' | 'yaml'
 
 /**
- * The format a command line asks for, wherever the option stands before `--`. Read from the words themselves, so that
- * errors in the command line come in the format too.
+ * The format of a command line, with the option anywhere before `--`. Read from the words themselves, so that errors in the
+ * command line have the format too.
  */
 export function requestedFormat(argv: readonly string[]): OutputFormat {
   const end = argv.indexOf('--')
@@ -18,7 +18,7 @@ export function requestedFormat(argv: readonly string[]): OutputFormat {
   return 'human'
 }
 
-/** A value as text in a format for programs. */
+/** The text of a value in a format for programs. */
 export async function serialise(value: unknown, format: 'json' | 'yaml'): Promise<string> {
   if (format === 'json') return JSON.stringify(value, null, 2)
   const { stringify } = await import('yaml')

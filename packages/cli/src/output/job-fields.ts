@@ -2,12 +2,12 @@ import { quoteWord } from '@science-platform/client'
 import type { Attempt, Job, SessionRecord } from '@science-platform/contract'
 import { bytes, duration, instant, memory, percent } from './quantities.ts'
 
-/** A name and what to print for it; without a value it is left out. */
+/** A name and its text. A field without a text is left out. */
 export type Field = readonly [name: string, value: string | undefined]
 
 const gibibyte = 1024 ** 3
 
-/** What people want to know of a job of our own API. `now` is in milliseconds since the epoch. */
+/** Fields of a job of the platform's own API. `now` is in milliseconds since the epoch. */
 export function jobFields(job: Job, now: number): Field[] {
   const { startedAt, endedAt, submittedAt, deadlineAt, array, exitCode, cause, image, imageDigest } = job
   const isWaiting = job.state === 'queued' || job.state === 'held' || job.state === 'starting'
@@ -48,7 +48,7 @@ export function jobFields(job: Job, now: number): Field[] {
   ]
 }
 
-/** What people want to know of a session of any skaha server. */
+/** Fields of a session of any skaha server. */
 export function sessionFields(session: SessionRecord): Field[] {
   const { requestedCPUCores: cores, requestedRAM: ram, cpuCoresInUse, ramInUse } = session
   return [
@@ -104,7 +104,7 @@ function diskText({ usage }: Job): string | undefined {
   return `read ${bytes(usage.readBytes ?? 0)}, written ${bytes(usage.writtenBytes ?? 0)}`
 }
 
-/** What was asked: one figure, or from what is set aside to what may be used. */
+/** A request: one number, or the request and the limit. */
 const span = (request: number, limit: number): string => (request === limit ? String(limit) : `${request} to ${limit}`)
 
 function attemptText({ number, node, startedAt, endedAt, cause }: Attempt): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bytes, duration, instant, memory, minute, parseDuration, percent } from './quantities.ts'
 
-test('time spans are told in their two largest units', () => {
+test('durations have their two largest units', () => {
   const spans: [number, string][] = [
     [0, '0 ms'],
     [0.012, '12 ms'],
@@ -17,7 +17,7 @@ test('time spans are told in their two largest units', () => {
   for (const [seconds, text] of spans) assert.equal(duration(seconds), text)
 })
 
-test('bytes are told with three figures', () => {
+test('bytes have three digits', () => {
   assert.deepEqual([0, 1023, 1024, 3_039_232, 17_179_869_184].map(bytes), [
     '0 B',
     '1023 B',
@@ -27,7 +27,7 @@ test('bytes are told with three figures', () => {
   ])
 })
 
-test('memory of the skaha wire is told in GiB', () => {
+test('memory of the skaha wire is shown in GiB', () => {
   assert.deepEqual(['17.18', '1.07', '0.11', '1.074G', '64G', '32Gi', '512Mi', '16G', '<none>', ''].map(memory), [
     '16 GiB',
     '1 GiB',
@@ -42,7 +42,7 @@ test('memory of the skaha wire is told in GiB', () => {
   ])
 })
 
-test('a small share is not nothing', () => {
+test('a small share is not 0 %', () => {
   assert.deepEqual([percent(0, 10), percent(1, 1000), percent(1, 3)], ['0 %', '<1 %', '33 %'])
 })
 
@@ -51,7 +51,7 @@ test('instants are in UTC', () => {
   assert.equal(minute('2026-11-23T08:37:45.120Z'), '2026-11-23 08:37Z')
 })
 
-test('run times are read with their units', () => {
+test('durations are parsed with their units', () => {
   assert.deepEqual(['90', '90s', '30m', '12h', '2d', '1.5h', 'soon', '', '-1', '1w'].map(parseDuration), [
     90,
     90,

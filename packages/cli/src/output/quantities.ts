@@ -1,4 +1,4 @@
-/** A time span in its two largest units: `4 d 3 h`, `2 min 5 s`, `0.4 s`, `12 ms`. */
+/** A duration in its two largest units: `4 d 3 h`, `2 min 5 s`, `0.4 s`, `12 ms`. */
 export function duration(seconds: number): string {
   if (seconds < 0.0995) return `${Math.round(Math.max(0, seconds) * 1000)} ms`
   if (seconds < 0.95) return `${seconds.toFixed(1)} s`
@@ -40,7 +40,7 @@ export function memory(wire: string): string {
   return `${Number(((Number(count) * (wireUnits[unit] ?? 1)) / 1024 ** 3).toFixed(2))} GiB`
 }
 
-/** A share in whole per cent; what would round to nothing is `<1 %`. */
+/** A share in whole per cent; `<1 %` instead of 0 for a small share. */
 export function percent(part: number, whole: number): string {
   const share = Math.round((100 * part) / whole)
   return share === 0 && part > 0 ? '<1 %' : `${share} %`
@@ -49,9 +49,7 @@ export function percent(part: number, whole: number): string {
 /** An instant in UTC to the second: `2026-11-23 08:37:45 UTC`. */
 export const instant = (iso: string): string => `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 
-/**
- * Seconds from text such as `90`, `90s`, `30m`, `12h` or `2d`; undefined when it is none.
- */
+/** Seconds of a text such as `90`, `90s`, `30m`, `12h` or `2d`; undefined for other texts. */
 export function parseDuration(text: string): number | undefined {
   const found = /^(\d+(?:\.\d+)?)\s*([smhd]?)$/.exec(text.trim())
   if (found === null) return undefined
@@ -59,5 +57,5 @@ export function parseDuration(text: string): number | undefined {
   return Math.round(Number(found[1]) * (sizes[found[2] ?? ''] ?? 1))
 }
 
-/** The same to the minute, for columns: `2026-11-23 08:37Z`. */
+/** An instant to the minute, for columns: `2026-11-23 08:37Z`. */
 export const minute = (iso: string): string => `${new Date(iso).toISOString().slice(0, 16).replace('T', ' ')}Z`

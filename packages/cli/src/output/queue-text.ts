@@ -6,7 +6,7 @@ import { counted, scoreText } from './why-text.ts'
 
 type Holder = QueueOverview['holders'][number]
 
-/** The queue for people, in so many columns. */
+/** The queue for people, within `width` columns. */
 export function queueText(queue: QueueOverview, width: number): string {
   const { nodes, capacity, free, largestFree, running, waiting, offPeak, scores } = queue
   const all = waiting.small + waiting.normal + waiting.large
@@ -45,7 +45,7 @@ const layout = [
   { title: 'CORE-HOURS', align: 'right' },
 ] as const
 
-/** What is free on one node: that much a single job may ask for. */
+/** Free capacity on one node, which a single job may request. */
 function placeText({ cores, memoryGb, gpus }: QueueOverview['free']): string {
   const parts = [
     counted(tenths(cores), 'core'),
@@ -55,7 +55,7 @@ function placeText({ cores, memoryGb, gpus }: QueueOverview['free']): string {
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`
 }
 
-/** What is held, of how much where there is a limit. */
+/** Allocation of a holder, with the limit if there is one. */
 function heldText({ holds, limits }: Holder, key: keyof Holder['holds']): string {
   const limit = limits[key]
   return limit === undefined ? rounded(holds[key]) : `${rounded(holds[key])}/${rounded(limit)}`

@@ -14,7 +14,7 @@ const rows = [
   ['p8x9a0qz', 'a-rather-long-name-of-a-job', '137', 'localhost/x:1'],
 ]
 
-test('columns are as wide as they must be, and what is too wide is cut where it says least', () => {
+test('columns are as wide as their cells, and long cells are cut at their less telling end', () => {
   assert.equal(
     table(layout, rows, 80),
     [
@@ -25,7 +25,7 @@ test('columns are as wide as they must be, and what is too wide is cut where it 
   )
 })
 
-test('columns are left out when cutting is not enough; ids stay whole', () => {
+test('columns are dropped when cutting is not enough; ids stay whole', () => {
   assert.equal(
     table(layout, rows, 50),
     [
@@ -37,7 +37,7 @@ test('columns are left out when cutting is not enough; ids stay whole', () => {
   assert.equal(table(layout, rows, 20), ['ID        NAME', 'k3x9a0qz  a', 'p8x9a0qz  a-rather-…'].join('\n'))
 })
 
-test('no line is ever longer than the terminal that can hold the ids', () => {
+test('no line is longer than a terminal that has room for the ids', () => {
   const cell = fc.string({ unit: 'grapheme-ascii', maxLength: 60 })
   fc.assert(
     fc.property(
@@ -51,7 +51,7 @@ test('no line is ever longer than the terminal that can hold the ids', () => {
   )
 })
 
-test('colours do not count', () => {
+test('colours do not change the width', () => {
   const painted = table(layout, rows, 80, (text, title) => (title === 'ID' ? `\u001b[1m${text}\u001b[0m` : text))
   assert.equal(painted.replaceAll('\u001b[1m', '').replaceAll('\u001b[0m', ''), table(layout, rows, 80))
 })

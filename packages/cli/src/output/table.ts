@@ -1,20 +1,20 @@
-/** A column: its heading, and what gives way when the table is too wide. */
+/** A column: its heading, and how it shrinks in a table that is too wide. */
 export interface Column {
   readonly title: string
-  /** Where text is cut; left out: never cut. */
+  /** End at which text is cut. Left out: never cut. */
   readonly cut?: 'start' | 'end'
   readonly align?: 'right'
-  /** Left out of the table as a whole when cutting is not enough; the highest number goes first. */
+  /** The column is dropped when cutting is not enough; the highest number first. */
   readonly droppable?: number
 }
 
-/** Narrowest that a column is cut to. */
+/** Least width of a cut column. */
 const narrowest = 8
 const gap = 2
 
 /**
- * A table that fits so many columns of the terminal. Ids are never cut; when even dropping does not help, lines are as long
- * as they must be. `paint` colours a cell after it was measured.
+ * A table within `width` columns of the terminal. Ids are never cut: when dropping columns is not enough, lines are longer.
+ * `paint` colours a cell after its width is known.
  */
 export function table(
   layout: readonly Column[],
@@ -67,7 +67,7 @@ const widest = (column: Column, index: number, rows: readonly (readonly string[]
 const total = (shown: readonly Shown[]): number =>
   shown.reduce((sum, { size }) => sum + size, 0) + gap * (shown.length - 1)
 
-/** Takes the excess from the widest columns that may be cut; undefined when they cannot give that much. */
+/** Cuts the widest columns that may be cut by the excess; undefined when that is not possible. */
 function shrink(shown: readonly Shown[], excess: number): Shown[] | undefined {
   const sizes = shown.map(({ size }) => size)
   for (let left = excess; left > 0; left -= 1) {

@@ -31,26 +31,26 @@ const why: Why = {
   scores: { start: score, run: score },
 }
 
-test('why fits 80 columns, and tells what is ahead, when it starts, and what would help', () => {
+test('why fits 80 columns, and shows jobs ahead, expected start and changes', () => {
   const text = whyText(why, now, 80)
   for (const line of text.split('\n')) assert.ok(line.length <= 80, line)
   for (const part of [
-    /^Ahead +1 job of 12 that wait, asking for 4 cores, 16 GiB and 1 GPU$/m,
+    /^Ahead +1 job of 12 that wait, requesting 4 cores, 16 GiB and 1 GPU$/m,
     /^Expected start +in 1 h \(2026-11-24 01:05:00 UTC\); in 8 of 10 cases between now$/m,
     /^ +and 4 h from now$/m,
-    /^Wanted by +2026-11-24 06:00:00 UTC: it should have ended by then$/m,
+    /^Wanted by +2026-11-24 06:00:00 UTC: likely to end in time$/m,
     /^Expected run +2 min, between 1 min and 5 min in 8 of 10 cases, from its last$/m,
     /^ {2}group +6\.5 \(of 12: the less the group survey has used lately, the more\)$/m,
-    /^Estimates +of 10 starts told in 30 days, 8 came as told, 1 earlier, 1 later$/m,
-    /^What would start it sooner: to cancel it and submit it anew like this\.\n- With 8 GiB of memory it would start now; its last 20 runs peaked at 3\.1 GiB\.$/m,
+    /^Estimates +10 starts in 30 days: 8 as estimated, 1 earlier, 1 later$/m,
+    /^Changes that would start the job sooner, if you cancel and submit it again:\n- With 8 GiB of memory it would start now; its last 20 runs peaked at 3\.1 GiB\.$/m,
   ])
     assert.match(text, part)
 })
 
-test('a start beyond a year is not told', () => {
+test('a start beyond a year has no date', () => {
   const far = '2031-11-24T00:05:00Z'
   const text = whyText({ ...why, expectedStart: { p10: far, p50: far, p90: far } }, now, 80)
-  assert.match(text, /^Expected start +not within a year, as the queue is now$/m)
+  assert.match(text, /^Expected start +not within a year, with the present queue$/m)
 })
 
 test('why of a job that does not wait is short', () => {
@@ -59,7 +59,7 @@ test('why of a job that does not wait is short', () => {
   assert.equal(text, 'Job    k3x9a0qz\nState  running\nWhy    It does not wait: it runs.')
 })
 
-test('the queue fits 80 columns, and tells what is held of what may be', () => {
+test('the queue fits 80 columns, and shows allocations and limits', () => {
   const holds = { cores: 4, memoryGb: 16, gpus: 0, running: 2, queued: 12 }
   const queue: QueueOverview = {
     nodes: 3,
@@ -85,7 +85,7 @@ test('the queue fits 80 columns, and tells what is held of what may be', () => {
     /^On one node +6 cores and 4\.5 GiB; or 1 core, 15 GiB and 1 GPU$/m,
     /^Waiting +13 jobs: 10 small, 2 normal, 1 large$/m,
     /^Off-peak +from 2026-11-25 02:00:00 UTC \(11:00 in Asia\/Tokyo\) on$/m,
-    /^ +no run time that was told in 30 days has come to pass yet$/m,
+    /^ +no estimated run time in 30 days$/m,
     /^user ada +4\/64 +16 +0 +2 +12\/100000 +12\.3$/m,
   ])
     assert.match(text, part)

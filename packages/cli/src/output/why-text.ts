@@ -4,13 +4,13 @@ import { bytes, duration, instant } from './quantities.ts'
 import type { Field } from './job-fields.ts'
 
 const outlooks = {
-  likely: 'it should have ended by then',
-  even: 'it may have ended by then, or not',
-  unlikely: 'it will hardly have ended by then',
-  unknown: 'nobody can tell yet whether it will have ended by then',
+  likely: 'likely to end in time',
+  even: 'may end in time',
+  unlikely: 'unlikely to end in time',
+  unknown: 'no estimate yet',
 } as const
 
-/** Why a job waits, for people, in so many columns. `now` is in milliseconds since the epoch. */
+/** Why a job waits, for people, within `width` columns. `now` is in milliseconds since the epoch. */
 export function whyText(why: Why, now: number, width: number): string {
   const sooner = why.sooner.flatMap(({ message }) =>
     wrap(message, width - 2).map((line, i) => (i === 0 ? '- ' : '  ') + line),
@@ -19,7 +19,7 @@ export function whyText(why: Why, now: number, width: number): string {
     fields(whyFields(why, now), width),
     ...(sooner.length === 0
       ? []
-      : ['', 'What would start it sooner: to cancel it and submit it anew like this.', ...sooner]),
+      : ['', 'Changes that would start the job sooner, if you cancel and submit it again:', ...sooner]),
   ].join('\n')
 }
 
@@ -33,7 +33,7 @@ function whyFields(why: Why, now: number): Field[] {
     ['Expected start', startText(why, now)],
     ['Wanted by', deadline && `${instant(deadline.by)}: ${outlooks[deadline.outlook]}`],
     ['Expected run', expectedRun && runText(expectedRun)],
-    ['Priority', priority && `${points(priority.total)} points, of which one is worth an hour of waiting`],
+    ['Priority', priority && `${points(priority.total)} points; one point is worth an hour of waiting`],
     ...(priority?.terms ?? []).map(({ name, points: count, meaning }): Field => [
       `  ${termNames[name]}`,
       `${points(count)} (${meaning})`,
@@ -51,10 +51,10 @@ const termNames = {
 } as const
 
 function aheadText({ jobs, cores, memoryGb, gpus }: NonNullable<Why['ahead']>, waiting: number): string {
-  if (jobs === 0) return `nothing, of ${counted(waiting, 'waiting job')}`
+  if (jobs === 0) return `no job, of ${counted(waiting, 'waiting job')}`
   const amounts = [counted(cores, 'core'), `${memoryGb} GiB`, ...(gpus === 0 ? [] : [counted(gpus, 'GPU')])]
   const asks = `${amounts.slice(0, -1).join(', ')} and ${amounts.at(-1) ?? ''}`
-  return `${counted(jobs, 'job')} of ${waiting} that wait, asking for ${asks}`
+  return `${counted(jobs, 'job')} of ${waiting} that wait, requesting ${asks}`
 }
 
 const yearSeconds = 365 * 86_400
@@ -63,7 +63,7 @@ function startText({ expectedStart }: Why, now: number): string | undefined {
   if (expectedStart === undefined) return undefined
   const { p10, p50, p90 } = expectedStart
   const seconds = (at: string): number => (Date.parse(at) - now) / 1000
-  if (seconds(p50) > yearSeconds) return 'not within a year, as the queue is now'
+  if (seconds(p50) > yearSeconds) return 'not within a year, with the present queue'
   const about = seconds(p50) < 1 ? 'now' : `in ${duration(seconds(p50))}`
   const earliest = seconds(p10) < 1 ? 'now' : duration(seconds(p10))
   return `${about} (${instant(p50)}); in 8 of 10 cases between ${earliest} and ${duration(seconds(p90))} from now`
@@ -74,10 +74,10 @@ function runText({ seconds, runs, memoryPeakBytes }: NonNullable<Why['expectedRu
   return `${duration(seconds.p50)}, between ${duration(seconds.p10)} and ${duration(seconds.p90)} in 8 of 10 cases, from its last ${counted(runs, 'run')}${peak}`
 }
 
-/** How often what was told came true: of a `start` or a `run time`. */
+/** How often estimates of a `start` or a `run time` were right. */
 export function scoreText({ told, inside, early, late }: Why['scores']['start'], what: string): string {
-  if (told === 0) return `no ${what} that was told in 30 days has come to pass yet`
-  return `of ${counted(told, what)} told in 30 days, ${inside} came as told, ${early} earlier, ${late} later`
+  if (told === 0) return `no estimated ${what} in 30 days`
+  return `${counted(told, what)} in 30 days: ${inside} as estimated, ${early} earlier, ${late} later`
 }
 
 const points = (count: number): string => count.toFixed(1)

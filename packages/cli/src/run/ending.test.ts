@@ -10,7 +10,7 @@ const ended = (state: Ending['state'], exitCode?: number): Ending => ({
   ...(exitCode === undefined ? {} : { exitCode }),
 })
 
-test('the exit code is the one of the job, 143 when it was cancelled, 70 when it never had one', () => {
+test('the exit code is that of the job, 143 when cancelled, 70 without one', () => {
   assert.equal(endingExitCode(ended('succeeded', 0)), 0)
   assert.equal(endingExitCode(ended('failed', 137)), 137)
   assert.equal(endingExitCode(ended('failed')), 70)
@@ -18,12 +18,12 @@ test('the exit code is the one of the job, 143 when it was cancelled, 70 when it
   assert.equal(endingExitCode(ended('cancelled', 0)), 143)
 })
 
-test('of several jobs the first that is not 0 counts', () => {
+test('of several jobs, the first exit code that is not 0 decides', () => {
   assert.equal(endingsExitCode([ended('succeeded', 0), ended('failed', 3), ended('failed', 4)]), 3)
   assert.equal(endingsExitCode([]), 0)
 })
 
-test('an ending is told with its cause and what to do', () => {
+test('the line of an end has its cause, and a hint follows', () => {
   const cause = { code: 'out-of-memory', message: 'It needed more than 4 GiB.', hint: 'Ask for 6 GiB.' }
   assert.deepEqual(endingLines({ ...ended('failed', 137), seconds: 125, cause }), [
     'k3x9a0qz (n) failed after 2 min 5 s, exit code 137: It needed more than 4 GiB.',
@@ -32,7 +32,7 @@ test('an ending is told with its cause and what to do', () => {
   assert.deepEqual(endingLines(ended('cancelled', 143)), ['k3x9a0qz (n) cancelled'])
 })
 
-test('the words of every version of the skaha wire are understood', () => {
+test('the statuses of every version of the skaha wire are known', () => {
   const state = (status: string): string | undefined =>
     endingOfSession({ id: 'x', name: 'n', status } as SessionRecord)?.state
   assert.deepEqual(

@@ -2,7 +2,7 @@ import type { Job, SessionRecord } from '@science-platform/contract'
 import { exitCodes } from '../exit-codes.ts'
 import { duration } from '../output/quantities.ts'
 
-/** How a job ended, as far as its server tells. */
+/** The end of a job, as far as its server knows. */
 export interface Ending {
   readonly id: string
   readonly name: string
@@ -13,7 +13,7 @@ export interface Ending {
   readonly seconds?: number
 }
 
-/** The ending in a job of our own API. Only for jobs that have ended. */
+/** The end of a job of the platform's own API. Throws for a job that has not ended. */
 export function endingOfJob(job: Job): Ending {
   const { id, name, state, exitCode, cause, startedAt, endedAt } = job
   if (state !== 'succeeded' && state !== 'failed' && state !== 'cancelled')
@@ -30,7 +30,7 @@ export function endingOfJob(job: Job): Ending {
   }
 }
 
-/** The ending in a session of any skaha server; undefined while it goes on. */
+/** The end of a session of any skaha server; undefined before its end. */
 export function endingOfSession({ id, name, status, exitCode, cause }: SessionRecord): Ending | undefined {
   const known = { id, name, ...(exitCode === undefined ? {} : { exitCode }), ...(cause === undefined ? {} : { cause }) }
   if (status === 'Completed' || status === 'Succeeded') return { exitCode: 0, ...known, state: 'succeeded' }
@@ -38,18 +38,18 @@ export function endingOfSession({ id, name, status, exitCode, cause }: SessionRe
   return status === 'Terminated' ? { ...known, state: 'cancelled' } : undefined
 }
 
-/** The exit code that stands for how a job ended: its own, 143 when it was cancelled, 70 when it failed without one. */
+/** The exit code for the end of a job: its own, 143 when cancelled, 70 when it failed without an exit code. */
 export function endingExitCode({ state, exitCode }: Ending): number {
   if (state === 'succeeded') return 0
   if (state === 'cancelled') return exitCodes.cancelled.code
   return exitCode === undefined || exitCode === 0 ? exitCodes.noExitCode.code : exitCode
 }
 
-/** The exit code for several jobs: the first that is not 0. */
+/** The exit code for several jobs: the first code that is not 0. */
 export const endingsExitCode = (endings: readonly Ending[]): number =>
   endings.map(endingExitCode).find((code) => code !== 0) ?? 0
 
-/** How a job ended, in one line, and what to do about it in a second where there is something to do. */
+/** A line about the end of a job, and a second one with a hint if there is one. */
 export function endingLines({ id, name, state, exitCode, cause, seconds }: Ending): string[] {
   const after = seconds === undefined ? '' : ` after ${duration(seconds)}`
   const code = exitCode === undefined || state === 'cancelled' ? '' : `, exit code ${exitCode}`

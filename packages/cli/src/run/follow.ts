@@ -3,7 +3,7 @@ import { endingOfSession } from './ending.ts'
 import { printBytes } from '../output/terminal.ts'
 import type { Platform } from '../platform.ts'
 
-/** Milliseconds between two looks at a server whose logs cannot be followed. */
+/** Milliseconds between two requests to a server without followable logs. */
 const pollMilliseconds = 2_000
 const lineBreak = 0x0a
 
@@ -14,7 +14,7 @@ export async function* followOutput(platform: Platform, id: string, signal?: Abo
     yield* jobs.logs(id, { follow: true, signal })
     return
   }
-  // A foreign server sends the whole log each time; what was shown already is left out.
+  // Another server sends the whole log each time. Bytes printed before are left out.
   const { session } = platform
   for (let shown = 0; ; await pause(pollMilliseconds, undefined, signal === undefined ? {} : { signal })) {
     const record = (await session.info(id))[0]
@@ -25,12 +25,12 @@ export async function* followOutput(platform: Platform, id: string, signal?: Abo
   }
 }
 
-/** Writes a stream of bytes as it is. */
+/** Writes a stream of bytes unchanged. */
 export async function printStream(source: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const bytes of source) await printBytes(bytes)
 }
 
-/** Writes a stream line by line with a prefix, so that the lines of several jobs can be told apart and are never mixed. */
+/** Writes a stream in whole lines with a prefix, which names the job. */
 export async function printPrefixed(source: AsyncIterable<Uint8Array>, prefix: string): Promise<void> {
   let rest = Buffer.alloc(0)
   for await (const bytes of source) {
@@ -42,7 +42,7 @@ export async function printPrefixed(source: AsyncIterable<Uint8Array>, prefix: s
   if (rest.length > 0) await printBytes(prefixLines(Buffer.concat([rest, Buffer.from('\n')]), prefix))
 }
 
-/** Every line with the prefix before it. `lines` ends with a line break. Bytes that are no UTF-8 stay as they are. */
+/** Lines with the prefix before each. `lines` ends with a line break. Bytes that are not UTF-8 stay as they are. */
 function prefixLines(lines: Buffer, prefix: string): Buffer {
   const before = Buffer.from(prefix)
   const parts: Buffer[] = []

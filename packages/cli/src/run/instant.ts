@@ -2,8 +2,8 @@ import { usageFailure } from '../failure.ts'
 import { parseDuration } from '../output/quantities.ts'
 
 /**
- * An instant (RFC 3339, UTC) from what people type: `2h` from now, `18:00` the next time the clock says so,
- * `2026-11-24 18:00` or `2026-11-24` where they are, `2026-11-24T18:00-08:00` anywhere.
+ * An instant (RFC 3339, UTC) from typed text: `2h` from now, the next `18:00`, `2026-11-24 18:00` or `2026-11-24` in local
+ * time, `2026-11-24T18:00-08:00` in any zone.
  */
 export function parseInstant(option: string, text: string, now: Temporal.ZonedDateTime): string {
   try {
@@ -11,7 +11,7 @@ export function parseInstant(option: string, text: string, now: Temporal.ZonedDa
   } catch (error) {
     throw usageFailure(
       `${option} is '${text}'`,
-      `give a time such as 2h, 18:00, '2026-11-24 18:00' or 2026-11-24T18:00-08:00`,
+      `use a time such as 2h, 18:00, '2026-11-24 18:00' or 2026-11-24T18:00-08:00`,
       error,
     )
   }

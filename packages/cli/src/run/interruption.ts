@@ -1,20 +1,20 @@
 import { CommandFailure } from '../failure.ts'
 import { exitCodes } from '../exit-codes.ts'
 
-/** Ctrl-C taken in good order: the first one aborts the signal, the second one ends the program at once. */
+/** Handling of Ctrl-C: the first aborts the signal, the second ends the program at once. */
 export interface Interruption {
   readonly signal: AbortSignal
-  /** Says on the second Ctrl-C what is lost by it; called just before the end. */
+  /** Sets a callback that prints, before the second Ctrl-C ends the program, what is lost. */
   onSecond(tell: () => void): void
-  /** Gives Ctrl-C its usual meaning again. */
+  /** Restores the default of Ctrl-C. */
   release(): void
 }
 
-/** What a command was interrupted in, and what the user can do now. */
+/** The failure of an interrupted command, with a hint. */
 export const interrupted = (message = 'interrupted', hint?: string): CommandFailure =>
   new CommandFailure('interrupted', 'command.cancelled', message, hint)
 
-/** Takes Ctrl-C over until it is released. Commands that hold nothing leave it alone and are simply ended by it. */
+/** Handles Ctrl-C until released. Other commands leave the default: Ctrl-C ends them. */
 export function takeInterrupts(): Interruption {
   const controller = new AbortController()
   let tell: () => void = () => undefined

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { interrupted } from './interruption.ts'
 
-/** Asks on the terminal and returns the line typed, without blanks around it. */
+/** Asks on the terminal and returns the typed line, trimmed. */
 export async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
@@ -11,7 +11,7 @@ export async function ask(question: string): Promise<string> {
   }
 }
 
-/** Asks on the terminal for something that is not shown while it is typed. */
+/** Asks on the terminal for a secret, which is not shown. */
 export async function askSecret(question: string): Promise<string> {
   process.stderr.write(question)
   process.stdin.setRawMode(true)
@@ -26,7 +26,7 @@ export async function askSecret(question: string): Promise<string> {
   }
 }
 
-/** In raw mode the keys that edit and end a line come as characters. */
+/** In raw mode, the keys that edit and end a line arrive as characters. */
 function readSecret(): Promise<string> {
   return new Promise((resolve, reject) => {
     let secret = ''
@@ -49,7 +49,7 @@ function readSecret(): Promise<string> {
   })
 }
 
-/** The first line of stdin, without blanks around it. */
+/** The first line of stdin, trimmed. */
 export async function readLine(): Promise<string> {
   const lines = createInterface({ input: process.stdin })
   try {

@@ -4,17 +4,17 @@ import type { SessionRecord } from '@science-platform/contract'
 import { endingOfJob, endingOfSession, type Ending } from './ending.ts'
 import type { Platform } from '../platform.ts'
 
-/** Milliseconds between two looks at a server that cannot hold an answer back. Operators ask for no more than this. */
+/** Milliseconds between two requests to a server without long polls. Operators ask for no shorter interval. */
 const pollMilliseconds = 5_000
 
-/** What waiting may be told. */
+/** Options of waiting. */
 export interface Waiting {
   readonly signal: AbortSignal
   /** Called for each job as soon as it has ended. */
   readonly onEnded: (ending: Ending) => void
 }
 
-/** Waits until every job has ended and tells how, in the order of the ids. */
+/** Waits until every job has ended and returns the ends in the order of the ids. */
 export async function waitForEndings(
   platform: Platform,
   ids: readonly string[],
@@ -39,7 +39,7 @@ export async function waitForEndings(
   )
 }
 
-/** Looks at a session until it has ended. One that is gone after it was seen has been deleted. */
+/** Polls a session until it has ended. A session that disappears has been deleted. */
 async function pollUntilEnded(session: Session, id: string, signal: AbortSignal): Promise<Ending> {
   for (let name: string | undefined; ; await pause(pollMilliseconds, undefined, { signal })) {
     const record = await lookAt(session, id, name !== undefined)

@@ -2,25 +2,25 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
-/** What a run of `canfar` came to. */
+/** The result of a run of `canfar`. */
 export interface Ran {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** A run that is under way. */
+/** A run in progress. */
 export interface Running {
   readonly child: ChildProcess
   readonly ended: Promise<Ran>
-  /** Resolves once stdout and stderr together hold the text. */
+  /** Resolves when stdout and stderr together hold the text. */
   readonly said: (text: string) => Promise<void>
 }
 
-/** Starts `canfar` as a process of its own, with a home folder and nothing of the caller's environment. For tests only. */
+/** Starts `canfar` as a process with a home folder and without the caller's environment. For tests only. */
 export function startCanfar(home: string, words: readonly string[], environment: Record<string, string> = {}): Running {
   const main = fileURLToPath(new URL('../main.ts', import.meta.url))
-  // As the launcher does: a start takes a third of the time with it.
+  // Like the launcher: a start takes a third of the time with the cache.
   const cache = fileURLToPath(new URL('../../../../node_modules/.cache/canfar', import.meta.url))
   const child = spawn(process.execPath, [main, ...words], {
     env: { PATH: process.env['PATH'] ?? '', HOME: home, NODE_COMPILE_CACHE: cache, ...environment },
@@ -41,7 +41,7 @@ export function startCanfar(home: string, words: readonly string[], environment:
       }
       watchers.add(look)
       ended.then(() => {
-        reject(new Error(`canfar ended without saying '${text}': ${JSON.stringify(output)}`))
+        reject(new Error(`canfar ended without printing '${text}': ${JSON.stringify(output)}`))
       }, reject)
       look()
     })

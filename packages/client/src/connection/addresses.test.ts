@@ -14,7 +14,7 @@ test('a server may be named by any of its addresses', () => {
     assert.deepEqual(serverAddresses(`http://127.0.0.1:8080${end}`), expected)
 })
 
-test('a server may live below a path, speak another version, and be called v-something', () => {
+test('a server may have a path, another version, and a name that begins with v', () => {
   const { root, session, api } = serverAddresses('https://v2.example.org/platform/skaha/v0')
   assert.deepEqual(
     [root, session, api],
@@ -26,7 +26,7 @@ test('a server may live below a path, speak another version, and be called v-som
   )
 })
 
-test('what is no address is refused in words', () => {
+test('other texts are refused with a reason', () => {
   for (const text of ['', 'example.org', 'ftp://example.org', 'localhost:8080'])
     assert.throws(() => serverAddresses(text), /is not a server address/)
 })

@@ -1,6 +1,6 @@
 /** The addresses of one server, all without a trailing slash. */
 export interface ServerAddresses {
-  /** Where everything begins: `http://127.0.0.1:8080`. */
+  /** The root of the server: `http://127.0.0.1:8080`. */
   readonly root: string
   /** The skaha service: `http://127.0.0.1:8080/skaha`. */
   readonly skaha: string
@@ -13,8 +13,8 @@ export interface ServerAddresses {
 }
 
 /**
- * What a user may call a server by: its root, its skaha service, that with the version, or our API's address.
- * Throws TypeError when the text is no http(s) URL.
+ * The addresses of a server from any one of them: its root, its skaha service with or without a version, or its API.
+ * Throws TypeError when the text is not an http(s) URL.
  */
 export function serverAddresses(text: string): ServerAddresses {
   const url = parse(text)

@@ -1,7 +1,10 @@
 import type { Connection, Outgoing } from './connection.ts'
 import { problemFrom } from './problem-error.ts'
 
-/** What this platform's own API answers; undefined where it has nothing to say (204). Throws {@link ProblemError} when it refuses, and as {@link Connection} does. */
+/**
+ * The JSON answer of the platform's own API; undefined for 204 No Content. Throws {@link ProblemError} when the server
+ * refuses the request, and what {@link Connection.exchange} throws.
+ */
 export async function apiJson(connection: Connection, outgoing: Outgoing): Promise<unknown> {
   const answer = await connection.exchange(outgoing)
   const request = `${outgoing.method} ${outgoing.url.split('?')[0] ?? ''}`

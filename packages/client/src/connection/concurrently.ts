@@ -1,7 +1,7 @@
-/** What became of one piece of work. */
+/** The outcome of one item. */
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
 
-/** Works on all items, `limit` at a time, and returns what became of each, in the order of the items. Never rejects. */
+/** Runs `work` for all items, at most `limit` at a time, and returns the outcomes in the order of the items. Never rejects. */
 export async function concurrently<T, R>(
   items: readonly T[],
   limit: number,

@@ -1,17 +1,17 @@
 import { registryAuthHeader, type RegistryCredentials } from './registry-auth.ts'
 import { fetchFailureReason, UnreachableError } from './unreachable-error.ts'
 
-/** What every client of this SDK can be told about how to talk to its server. */
+/** Options of every client of this SDK. */
 export interface ConnectionOptions {
   /** The bearer token. */
   readonly token: string
-  /** Credentials for private images; left out where all images are public. */
+  /** Credentials for private images. Left out: none. */
   readonly registry?: RegistryCredentials
-  /** Requests under way at once, 1 or more. @defaultValue 32 */
+  /** Most requests at once, from 1. @defaultValue 32 */
   readonly concurrency?: number
-  /** Seconds without a byte after which a request is given up. @defaultValue 30 */
+  /** Seconds without a byte after which a request fails. @defaultValue 30 */
   readonly timeoutSeconds?: number
-  /** Stands in for the global `fetch`, for tests, proxies or logging. */
+  /** Replaces the global `fetch`, for tests, proxies or logging. */
   readonly fetch?: typeof globalThis.fetch
 }
 
@@ -22,18 +22,18 @@ export interface Outgoing {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
   readonly signal?: AbortSignal | undefined
-  /** Overrides the connection's own, where the server is asked to hold the answer back. */
+  /** Overrides the connection's timeout, for requests that the server answers late on purpose. */
   readonly timeoutSeconds?: number
 }
 
-/** An answer that was read to its end. */
+/** A complete answer. */
 export interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly text: string
 }
 
-/** Sends requests with the credentials; knows nothing of what they mean. Redirects are not followed (wire contract 0). */
+/** Sends requests with the credentials. Redirects are not followed (wire contract 0). */
 export class Connection {
   readonly concurrency: number
   readonly timeoutSeconds: number
@@ -56,7 +56,7 @@ export class Connection {
     }
   }
 
-  /** The whole answer, whatever its status. Throws {@link UnreachableError}, or the signal's reason. */
+  /** The complete answer, with any status. Throws {@link UnreachableError}, or the signal's reason. */
   async exchange(outgoing: Outgoing): Promise<Answer> {
     const idle = new IdleTimer(outgoing.timeoutSeconds ?? this.timeoutSeconds)
     try {
@@ -75,7 +75,7 @@ export class Connection {
     }
   }
 
-  /** The answer's head; its body may then take as long as it likes. Throws as {@link Connection.exchange} does. */
+  /** The head of the answer. Its body may take any time. Throws what {@link Connection.exchange} throws. */
   async open(outgoing: Outgoing): Promise<Response> {
     const idle = new IdleTimer(outgoing.timeoutSeconds ?? this.timeoutSeconds)
     try {
@@ -100,12 +100,12 @@ export class Connection {
   #explain(error: unknown, { url, signal }: Outgoing, idle: IdleTimer): unknown {
     if (signal?.aborted === true) return signal.reason
     const shown = url.split('?')[0] ?? url
-    if (idle.signal.aborted) return new UnreachableError(shown, `nothing came for ${idle.seconds} s`, error)
+    if (idle.signal.aborted) return new UnreachableError(shown, `no byte for ${idle.seconds} s`, error)
     return new UnreachableError(shown, fetchFailureReason(error), error)
   }
 }
 
-/** The bytes of a body as they come. Ending the loop early lets go of the connection. */
+/** The bytes of a body as they arrive. Leaving the loop early closes the connection. */
 export async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
   if (response.body === null) return
   const reader: ReadableStreamDefaultReader<Uint8Array> = response.body.getReader()
@@ -119,7 +119,7 @@ export async function* bytesOf(response: Response): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Aborts its signal when it was not restarted for so many seconds. */
+/** Aborts its signal after so many seconds without a restart. */
 class IdleTimer {
   readonly seconds: number
   readonly #controller = new AbortController()

@@ -1,14 +1,14 @@
 import { UnreachableError } from './unreachable-error.ts'
 import { ProblemError } from './problem-error.ts'
 
-/** Seconds for which a lost server is waited for: long enough for it to be restarted or upgraded. */
+/** Seconds of retries while the server is unreachable: enough for a restart or an upgrade. */
 export const patienceSeconds = 300
 
-/** Whether trying again may help: nothing answered, or a proxy said that the server is away. */
+/** Whether a retry may succeed: no answer came, or a proxy answered that the server is unavailable. */
 export const isTransient = (error: unknown): boolean =>
   error instanceof UnreachableError || (error instanceof ProblemError && [502, 503, 504].includes(error.status))
 
-/** Milliseconds before the next try: a quarter of a second, doubling up to five. */
+/** Milliseconds before the next retry: 250, doubling up to 5,000. */
 export const backoffMilliseconds = (failures: number): number => Math.min(250 * 2 ** (failures - 1), 5_000)
 
 /** Resolves after so many milliseconds; rejects with the signal's reason as soon as it is aborted. */
@@ -30,7 +30,7 @@ export function pause(milliseconds: number, signal?: AbortSignal): Promise<void>
   })
 }
 
-/** Works until it succeeds, waiting longer after each transient failure; throws the last one when the time is up. */
+/** Retries transient failures with backoff for so many seconds, then throws the last one. */
 export async function persist<T>(work: () => Promise<T>, forSeconds: number, signal?: AbortSignal): Promise<T> {
   const until = Date.now() + forSeconds * 1000
   for (let failures = 1; ; failures += 1) {

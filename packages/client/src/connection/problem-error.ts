@@ -3,16 +3,16 @@ import type { Answer } from './connection.ts'
 
 const prefix = 'urn:science-platform:problem:'
 
-/** Thrown when our API refuses a request: what was wrong (RFC 9457) and what would do. */
+/** Thrown when the platform's own API refuses a request: a problem (RFC 9457) with a hint. */
 export class ProblemError extends Error {
   override readonly name = 'ProblemError'
-  /** The name of the problem, such as `job-not-found`; `about:blank` when something between answered in its own words. */
+  /** The name of the problem, such as `job-not-found`; `about:blank` for an answer of a proxy. */
   readonly type: ProblemType | 'about:blank' | (string & {})
   readonly title: string
   /** The HTTP status. */
   readonly status: number
   readonly detail: string
-  /** What to do about it. */
+  /** What to do. */
   readonly hint: string | undefined
   /** The field at fault. */
   readonly field: string | undefined
@@ -28,7 +28,7 @@ export class ProblemError extends Error {
   }
 }
 
-/** The problem in an answer that is no success. An answer of a proxy in between is told by its status. */
+/** The problem of an answer that is not a success. An answer of a proxy becomes a problem with its status. */
 export function problemFrom(answer: Pick<Answer, 'status' | 'text'>, request: string): ProblemError {
   return new ProblemError(problemBody(answer.text) ?? unknownProblem(answer.status, request))
 }
@@ -36,7 +36,7 @@ export function problemFrom(answer: Pick<Answer, 'status' | 'text'>, request: st
 function unknownProblem(status: number, request: string): ProblemBody {
   const title = `The server answered with HTTP ${status}`
   const hint = 'Something other than the platform may have answered: check the address of the server.'
-  return { type: 'about:blank', title, status, detail: `${title} to ${request} and no explanation`, hint }
+  return { type: 'about:blank', title, status, detail: `${title} to ${request}, without an explanation`, hint }
 }
 
 function problemBody(text: string): ProblemBody | undefined {

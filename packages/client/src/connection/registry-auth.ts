@@ -1,4 +1,4 @@
-/** Who pulls a private image. Sent with every request as the skaha wire wants it (wire contract 1.3), never stored by the SDK. */
+/** Credentials for private images. The SDK sends them with every request (wire contract 1.3) and never stores them. */
 export interface RegistryCredentials {
   readonly username: string
   readonly secret: string

@@ -1,7 +1,7 @@
-/** Thrown when no answer came: the server is down, the name does not resolve, the connection broke or nothing came in time. */
+/** Thrown without an answer: the server is down, its name does not resolve, the connection broke, or a timeout passed. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError'
-  /** What was asked for. */
+  /** The address of the request. */
   readonly url: string
 
   constructor(url: string, why: string, cause?: unknown) {
@@ -10,7 +10,7 @@ export class UnreachableError extends Error {
   }
 }
 
-/** The innermost reason of a failed fetch in few words, such as `ECONNREFUSED` or `getaddrinfo ENOTFOUND example.org`. */
+/** The innermost cause of a failed fetch, such as `connect ECONNREFUSED …` or `getaddrinfo ENOTFOUND example.org`. */
 export function fetchFailureReason(error: unknown): string {
   let innermost: unknown = error
   while (innermost instanceof Error && innermost.cause !== undefined) innermost = innermost.cause

@@ -2,17 +2,17 @@ import { bytesOf } from '../connection/connection.ts'
 import { backoffMilliseconds, isTransient, patienceSeconds, pause } from '../connection/persistence.ts'
 import { ProblemError } from '../connection/problem-error.ts'
 
-/** What following a log needs of its server. */
+/** The requests that following a log needs. */
 export interface LogSource {
-  /** Opens the log from a byte on, to be held open while the job runs. Throws unless it is a success. */
+  /** Opens the log at a byte; the server keeps it open while the job runs. Throws unless the answer is a success. */
   readonly open: (start: number) => Promise<Response>
-  /** Whether the job has ended, so that its log grows no more. */
+  /** Whether the job has ended, and its log with it. */
   readonly hasEnded: () => Promise<boolean>
 }
 
 /**
- * The log from `start` on until the job has ended, each byte once. A broken connection is resumed at the byte, also when
- * the server goes away and comes back within five minutes. Only a first connection that fails is an error at once.
+ * The log from byte `start` until the job has ended, each byte once. A broken connection resumes at the next byte, also
+ * when the server is away for up to five minutes. A first connection that fails is an error at once.
  */
 export async function* followLog(source: LogSource, start: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   let position = start
@@ -21,8 +21,8 @@ export async function* followLog(source: LogSource, start: number, signal?: Abor
   let failingSince = 0
   for (;;) {
     try {
-      // Asked before reading: whatever an ended job wrote is then in what is read. A stream may also end because the
-      // server stops in good order, so its end alone says nothing.
+      // Asked before reading: the log of an ended job is then complete. The end of a stream alone does not mean that the
+      // job has ended, because a server that stops ends its streams too.
       const ended = opened && (await source.hasEnded())
       const response = await openAt(source, position)
       opened = true
@@ -42,7 +42,7 @@ export async function* followLog(source: LogSource, start: number, signal?: Abor
   }
 }
 
-/** The answer, or undefined when the log has no byte from there on yet. */
+/** The answer, or undefined while the log has no byte at `position`. */
 async function openAt(source: LogSource, position: number): Promise<Response | undefined> {
   try {
     return await source.open(position)
@@ -52,7 +52,7 @@ async function openAt(source: LogSource, position: number): Promise<Response | u
   }
 }
 
-/** What comes after `position`: a server that does not know ranges sends everything again. */
+/** The bytes after `position`. A server without ranges sends the whole log again. */
 async function* freshBytes(response: Response | undefined, position: number): AsyncGenerator<Uint8Array> {
   if (response === undefined) return
   let skip = response.status === 206 ? 0 : position
@@ -63,5 +63,5 @@ async function* freshBytes(response: Response | undefined, position: number): As
   }
 }
 
-/** Whether an error is the connection's and not the server's answer. fetch reports a body cut short as a TypeError. */
+/** Whether the connection failed, and not the request. fetch reports a truncated body as a TypeError. */
 const isBroken = (error: unknown): boolean => isTransient(error) || error instanceof TypeError

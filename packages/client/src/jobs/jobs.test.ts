@@ -43,7 +43,7 @@ test('submit sends the request as JSON with an idempotency key', async () => {
   assert.equal(requests[1]?.headers['idempotency-key'], 'mine')
 })
 
-test('a submission whose answer was lost is sent again with the same key', async () => {
+test('a submission without an answer is repeated with the same key', async () => {
   const { jobs, requests } = await start((_, response) => {
     if (requests.length > 1) return { status: 201, body: { ids: ['a'] } }
     response.destroy()
@@ -54,7 +54,7 @@ test('a submission whose answer was lost is sent again with the same key', async
   assert.equal(requests[0]?.headers['idempotency-key'], requests[1]?.headers['idempotency-key'])
 })
 
-test('a problem is thrown with everything it says', async () => {
+test('a problem is thrown with all its fields', async () => {
   const { jobs } = await start(() => problem('invalid-request', 400))
   await assert.rejects(jobs.submit({ name: '', image: '' }), (error) => {
     assert.ok(error instanceof ProblemError)
@@ -64,16 +64,16 @@ test('a problem is thrown with everything it says', async () => {
   })
 })
 
-test('an error that is no problem says what answered', async () => {
+test('an error that is not a problem names the request', async () => {
   const { jobs, url } = await start(() => ({ status: 418, body: '<html>' }))
   await assert.rejects(jobs.get('a'), (error) => {
     assert.ok(error instanceof ProblemError)
-    assert.equal(error.message, `The server answered with HTTP 418 to GET ${url}/api/v1/jobs/a and no explanation`)
+    assert.equal(error.message, `The server answered with HTTP 418 to GET ${url}/api/v1/jobs/a, without an explanation`)
     return true
   })
 })
 
-test('all pages of a list are fetched as they are needed', async () => {
+test('pages of a list are fetched on demand', async () => {
   const { jobs, requests } = await start(({ url }) => ({
     body: url.includes('cursor=c1') ? { jobs: [{ id: 'c' }] } : { jobs: [{ id: 'a' }, { id: 'b' }], next: 'c1' },
   }))
@@ -106,7 +106,7 @@ test('get, cancel, events, why and queue use their routes', async () => {
   )
 })
 
-test('a range of a log is asked for with an inclusive last byte', async () => {
+test('a range of a log is requested with an inclusive last byte', async () => {
   const { jobs, requests } = await start(() => ({ status: 206, body: 'ell' }))
   assert.equal(await textOf(jobs.logs('a', { range: { start: 1, end: 4 } })), 'ell')
   assert.equal(await textOf(jobs.logs('a', { range: { start: 4, end: 4 } })), '')
@@ -117,7 +117,7 @@ test('a range of a log is asked for with an inclusive last byte', async () => {
   )
 })
 
-test('a followed log is resumed at the byte when the connection breaks', async () => {
+test('a followed log resumes at the next byte when the connection breaks', async () => {
   const log = 'one\ntwo\nthree\n'
   let reads = 0
   const { jobs, requests } = await start(({ url, headers }, response) => {
@@ -141,7 +141,7 @@ test('a followed log is resumed at the byte when the connection breaks', async (
   )
 })
 
-test('a stream that ends while the job runs is gone on with, also by a server that does not know ranges', async () => {
+test('a stream that ends while the job runs is resumed, also on a server without ranges', async () => {
   let reads = 0
   const { jobs } = await start(({ url }) => {
     if (!url.includes('/logs')) return { body: { state: reads < 2 ? 'running' : 'failed' } }
@@ -151,7 +151,7 @@ test('a stream that ends while the job runs is gone on with, also by a server th
   assert.equal(await textOf(jobs.logs('a', { follow: true })), 'abcdef')
 })
 
-test('following a log that is not there fails at once, and following stops at the signal', async () => {
+test('following an unknown log fails at once, and following stops at the signal', async () => {
   const missing = await start(() => problem('job-not-found', 404))
   await assert.rejects(textOf(missing.jobs.logs('a', { follow: true })), ProblemError)
   const stop = new AbortController()
@@ -186,7 +186,7 @@ test('wait polls until every job has ended and keeps the order', async () => {
   assert.match(requests[0]?.url ?? '', /^\/api\/v1\/jobs\/slow\/wait\?timeout=\d+$/)
 })
 
-test('waiting survives a server that is away for a moment, and ends at once for an unknown job', async () => {
+test('waiting survives a short outage of the server, and fails at once for an unknown job', async () => {
   let answers = 0
   const { jobs } = await start((_, response) => {
     answers += 1
@@ -207,7 +207,7 @@ test('waiting stops at the signal', async () => {
   await assert.rejects(jobs.wait('a', { signal: AbortSignal.abort(new Error('enough')) }), /enough/)
 })
 
-test('our own server is told from another', async () => {
+test('this platform is distinguished from other servers', async () => {
   const own = await start(() => ({ body: { openapi: '3.1.0' } }))
   const foreign = await start(() => ({ status: 404, body: 'no' }))
   const page = await start(() => ({ body: '<html>', headers: { 'content-type': 'text/html' } }))

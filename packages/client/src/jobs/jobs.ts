@@ -17,9 +17,9 @@ import { followLog } from './job-log.ts'
 import { patienceSeconds, pause, persist } from '../connection/persistence.ts'
 import { problemFrom } from '../connection/problem-error.ts'
 
-/** Seconds a wait is held open: less than the 30 s after which many proxies give up. */
+/** Seconds that a wait stays open: below the 30 s timeout of many proxies. */
 const waitSeconds = 25
-/** Seconds for which a submission is tried again when no answer came. The idempotency key makes that safe. */
+/** Seconds of retries of a submission without an answer. The idempotency key makes retries safe. */
 const submitPatienceSeconds = 10
 
 /** How to reach this platform's own API. */
@@ -28,22 +28,22 @@ export interface JobsOptions extends ConnectionOptions {
   readonly url: string
 }
 
-/** What can be given up on. */
+/** Options of a call that can be aborted. */
 export interface Abortable {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Which bytes of a log. */
+/** Options of reading a log. */
 export interface LogOptions extends Abortable {
-  /** Keep reading until the job has ended. @defaultValue false */
+  /** Read until the job has ended. @defaultValue false */
   readonly follow?: boolean
-  /** First byte wanted and the byte after the last one. With `follow`, `end` has no meaning. */
+  /** The first byte, and the byte after the last. `follow` ignores `end`. */
   readonly range?: { readonly start?: number; readonly end?: number }
 }
 
 /**
- * Jobs on this platform's own server: submissions that are all or nothing, logs that can be followed, causes and usage of
- * ended jobs. Every method throws {@link ProblemError} when the server refuses and {@link UnreachableError} when nothing answers.
+ * Jobs on this platform's own API: submissions of all replicas or none, logs to follow, causes and usage of ended jobs.
+ * Every method throws {@link ProblemError} when the server refuses and {@link UnreachableError} without an answer.
  */
 export class Jobs {
   readonly #api: string
@@ -55,8 +55,8 @@ export class Jobs {
   }
 
   /**
-   * Submits one job, or all `replicas` or none. When no answer comes it is sent again for ten seconds with the same
-   * Idempotency-Key, so that nothing is submitted twice. @defaultValue idempotencyKey a random one
+   * Submits one job, or all `replicas` or none. Without an answer, the request is repeated for ten seconds with the same
+   * Idempotency-Key, so that no job is submitted twice. @defaultValue idempotencyKey a random key
    */
   async submit(
     request: JobRequest,
@@ -83,7 +83,7 @@ export class Jobs {
     return (await this.#json({ method: 'GET', url, signal })) as JobPage
   }
 
-  /** All jobs that a query finds, fetched page by page as the loop goes on. `limit` is the size of a page. */
+  /** All jobs that match a query, fetched page by page during iteration. `limit` is the size of a page. */
   async *listAll(query: JobListQuery = {}, options: Abortable = {}): AsyncGenerator<Job> {
     let page = await this.list(query, options)
     yield* page.jobs
@@ -98,14 +98,14 @@ export class Jobs {
     return (await this.#json({ method: 'GET', url: this.#job(id), signal })) as Job
   }
 
-  /** Asks for a job to be ended; it has not ended yet when this returns, unless it was still waiting. */
+  /** Cancels a job. A job that was waiting has ended when this returns; a running job stops afterwards. */
   async cancel(id: string, { signal }: Abortable = {}): Promise<Job> {
     return (await this.#json({ method: 'POST', url: `${this.#job(id)}/cancel`, signal })) as Job
   }
 
   /**
-   * The output of a job, stdout and stderr as they were written. With `follow` it goes on until the job has ended, and a
-   * connection that breaks is resumed at the byte.
+   * The output of a job, stdout and stderr interleaved as written. With `follow` it continues until the job has ended, and
+   * a broken connection resumes at the next byte.
    */
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<Uint8Array> {
     const { follow = false, range = {}, signal } = options
@@ -119,7 +119,7 @@ export class Jobs {
     }
   }
 
-  /** What happened to a job, oldest first. */
+  /** The events of a job, oldest first. */
   async events(id: string, { signal }: Abortable = {}): Promise<JobEvent[]> {
     const answer = (await this.#json({ method: 'GET', url: `${this.#job(id)}/events`, signal })) as {
       events: JobEvent[]
@@ -132,14 +132,14 @@ export class Jobs {
     return (await this.#json({ method: 'GET', url: `${this.#job(id)}/why`, signal })) as Why
   }
 
-  /** How full the platform is, and what the caller and their groups hold of their limits. */
+  /** Free capacity, waiting jobs, and how much of their limits the caller and their groups use. */
   async queue({ signal }: Abortable = {}): Promise<QueueOverview> {
     return (await this.#json({ method: 'GET', url: `${this.#api}/queue`, signal })) as QueueOverview
   }
 
   /**
-   * Waits until every job has ended and returns them in the order of the ids. A server that goes away and comes back
-   * within five minutes is waited for. `onEnded` is called for each job as soon as it is known to have ended.
+   * Waits until every job has ended and returns the jobs in the order of the ids. Retries for five minutes while the server
+   * is unreachable. `onEnded` is called for each job when it has ended.
    */
   async wait(
     ids: string | readonly string[],
@@ -154,7 +154,7 @@ export class Jobs {
         options.onEnded?.(job)
         return job
       } catch (error) {
-        // One that cannot be waited for ends the waiting: the caller hears of a mistyped id now and not after hours.
+        // One failure ends the whole wait: the caller learns of a mistyped id now and not after hours.
         stop.abort(error)
         throw error
       }
@@ -171,7 +171,7 @@ export class Jobs {
       const outgoing = { method: 'GET', url, signal, timeoutSeconds } as const
       const job = (await persist(() => this.#json(outgoing), patienceSeconds, signal)) as Job
       if (isEnded(job.state)) return job
-      // A server that is shutting down answers at once.
+      // A server that shuts down answers at once.
       if (Date.now() - asked < 1_000) await pause(250, signal)
     }
   }
@@ -206,7 +206,7 @@ export class Jobs {
 
 /**
  * Whether the server at an address has this platform's own API; other skaha servers do not. Throws
- * {@link UnreachableError} when nothing answers.
+ * {@link UnreachableError} without an answer.
  */
 export async function hasJobsApi(options: JobsOptions): Promise<boolean> {
   const url = `${serverAddresses(options.url).api}/openapi.json`

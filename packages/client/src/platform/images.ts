@@ -16,12 +16,12 @@ import type { Abortable, JobsOptions } from '../jobs/jobs.ts'
 import { pause } from '../connection/persistence.ts'
 import { ProblemError } from '../connection/problem-error.ts'
 
-/** Milliseconds between two questions how far a fetch is. */
-const askEveryMs = 500
+/** Milliseconds between two requests for the progress of a fetch. */
+const progressIntervalMs = 500
 
 /**
- * Images and registries of this platform's own server. References may be short, as everywhere in this SDK. Every method
- * throws {@link ProblemError} when the server refuses and {@link UnreachableError} when nothing answers.
+ * Images and registries of this platform's own API. References may be short, as everywhere in this SDK. Every method throws
+ * {@link ProblemError} when the server refuses and {@link UnreachableError} without an answer.
  */
 export class Images {
   readonly #api: string
@@ -32,7 +32,7 @@ export class Images {
     this.#connection = new Connection(options)
   }
 
-  /** One page of what the registries and the local store offer. */
+  /** One page of the images in the registries and the local store. */
   async list(query: ImageListQuery = {}, { signal }: Abortable = {}): Promise<ImagePage> {
     const parameters = new URLSearchParams(
       Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
@@ -40,7 +40,7 @@ export class Images {
     return (await this.#ask('GET', `/images${parameters === '' ? '' : `?${parameters}`}`, signal)) as ImagePage
   }
 
-  /** All images that a query finds, fetched page by page as the loop goes on. `limit` is the size of a page. */
+  /** All images that match a query, fetched page by page during iteration. `limit` is the size of a page. */
   async *listAll(query: ImageListQuery = {}, options: Abortable = {}): AsyncGenerator<ImageSummary> {
     for (let cursor = query.cursor; ;) {
       const page = await this.list({ ...query, ...(cursor === undefined ? {} : { cursor }) }, options)
@@ -50,14 +50,14 @@ export class Images {
     }
   }
 
-  /** What an image is made of, and when it was last used. */
+  /** Details of an image, and its last use. */
   async get(reference: string, { signal }: Abortable = {}): Promise<ImageInfo> {
     return (await this.#ask('GET', this.#image(reference), signal)) as ImageInfo
   }
 
   /**
-   * Asks the platform to fetch an image beforehand, and tells how far it is until it is there or has failed. The fetch goes
-   * on when the loop is left.
+   * Lets the platform fetch an image before jobs need it, and yields the progress until the image is there or the fetch has
+   * failed. The fetch continues after the loop is left.
    */
   async *pull(reference: string, { signal }: Abortable = {}): AsyncGenerator<ImagePull> {
     const address = `${this.#image(reference)}/pull`
@@ -65,26 +65,26 @@ export class Images {
     for (;;) {
       yield pull
       if (pull.state === 'present' || pull.state === 'failed') return
-      await pause(askEveryMs, signal)
+      await pause(progressIntervalMs, signal)
       pull = (await this.#ask('GET', address, signal).catch((error: unknown) => {
-        // A server that was started again knows nothing of it.
+        // A restarted server does not know the fetch any more.
         if (error instanceof ProblemError && error.status === 404) return this.#ask('POST', address, signal)
         throw error
       })) as ImagePull
     }
   }
 
-  /** The registries that images may come from, with one's own logins there. */
+  /** The registries that images may come from, with the caller's logins there. */
   async registries({ signal }: Abortable = {}): Promise<Registry[]> {
     return ((await this.#ask('GET', '/registries', signal)) as { registries: Registry[] }).registries
   }
 
-  /** Stores credentials for a registry, which are tried there first unless `check` is false. */
+  /** Stores credentials for a registry. The platform checks them there first unless `check` is false. */
   async logIn(registry: string, login: RegistryLogin, { signal }: Abortable = {}): Promise<RegistryLoginResult> {
     return (await this.#ask('PUT', this.#login(registry), signal, login)) as RegistryLoginResult
   }
 
-  /** Forgets the credentials for a registry. */
+  /** Deletes the credentials for a registry. */
   async logOut(registry: string, { signal }: Abortable = {}): Promise<void> {
     await this.#ask('DELETE', this.#login(registry), signal)
   }

@@ -5,8 +5,8 @@ import { Connection } from '../connection/connection.ts'
 import type { Abortable, JobsOptions } from '../jobs/jobs.ts'
 
 /**
- * One's own tokens on this platform's own server. Every method throws {@link ProblemError} when the server refuses and
- * {@link UnreachableError} when nothing answers.
+ * The caller's tokens on this platform's own API. Every method throws {@link ProblemError} when the server refuses and
+ * {@link UnreachableError} without an answer.
  */
 export class Tokens {
   readonly #url: string
@@ -17,23 +17,23 @@ export class Tokens {
     this.#connection = new Connection(options)
   }
 
-  /** The tokens by their beginnings, oldest first. */
+  /** The tokens without their secrets, oldest first. */
   async list({ signal }: Abortable = {}): Promise<Token[]> {
     const answer = await apiJson(this.#connection, { method: 'GET', url: this.#url, signal })
     return (answer as { tokens: Token[] }).tokens
   }
 
-  /** A new token, told this once. It can do no more than the one that is used, and ends with it. */
+  /** Creates a token. Only this answer holds its secret. It has at most the scopes of the token in use, and ends with it. */
   create(request: TokenRequest = {}, options: Abortable = {}): Promise<NewToken> {
     return this.#post('', request, options)
   }
 
-  /** Replaces the token of an id: the one that is used, or one that was made with it. The old one ends after the overlap. */
+  /** Replaces a token: the token in use, or one created with it. The old token ends after the overlap. */
   rotate(id: string, request: RotateRequest = {}, options: Abortable = {}): Promise<NewToken> {
     return this.#post(`/${encodeURIComponent(id)}/rotate`, request, options)
   }
 
-  /** Ends a token at once, with those that were made with it. */
+  /** Revokes a token at once, and the tokens created with it. */
   async revoke(id: string, { signal }: Abortable = {}): Promise<Token> {
     const url = `${this.#url}/${encodeURIComponent(id)}`
     return (await apiJson(this.#connection, { method: 'DELETE', url, signal })) as Token

@@ -15,7 +15,7 @@ afterEach(() => {
 })
 
 // The expected values of the first two tests were printed by the published Python client 1.5.2.
-test('stripe gives what the published client gives', () => {
+test('stripe returns the same as the published client', () => {
   assert.deepEqual(striped(10, 1, 3), [0, 3, 6, 9])
   assert.deepEqual(striped(10, 2, 3), [1, 4, 7])
   assert.deepEqual(striped(3, 5, 4), [])
@@ -24,7 +24,7 @@ test('stripe gives what the published client gives', () => {
   assert.throws(() => striped(3, 1, 0), RangeError)
 })
 
-test('chunk gives what the published client gives: the last piece takes what is left over', () => {
+test('chunk returns the same as the published client: the last chunk has the remainder', () => {
   assert.deepEqual(chunked(12, 1, 3), [0, 1, 2, 3])
   assert.deepEqual(chunked(10, 3, 4), [4, 5])
   assert.deepEqual(chunked(10, 4, 4), [6, 7, 8, 9])
@@ -48,7 +48,7 @@ test('the replica comes from the environment, and is 1 of 1 outside of a job', (
   assert.throws(() => stripe(range(6)), /REPLICA_ID is 'two'; it must be a whole number/)
 })
 
-test('stripe takes from an endless source without reading it first', () => {
+test('stripe reads an endless source lazily', () => {
   function* endless(): Generator<number> {
     for (let index = 0; ; index += 1) yield index
   }

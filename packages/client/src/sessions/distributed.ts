@@ -1,15 +1,15 @@
-/** Which share of the work is meant. Left out: REPLICA_ID and REPLICA_COUNT from the environment, and 1 of 1 without them. */
+/** A share of the work. Left out: REPLICA_ID and REPLICA_COUNT from the environment, or 1 of 1 without them. */
 export interface Share {
   /** From 1 to `total`. */
   readonly replica?: number
-  /** How many shares there are. */
+  /** Number of shares. */
   readonly total?: number
 }
 
 /**
- * Every `total`-th item, beginning with the `replica`-th: replica 1 of 3 has items 0, 3, 6, …
- * A replica below 1 or above `total` has none, as with the published Python client.
- * Throws RangeError when `total` is below 1, or REPLICA_ID or REPLICA_COUNT is no whole number.
+ * Every `total`-th item, from the `replica`-th: replica 1 of 3 has items 0, 3, 6, …
+ * A replica below 1 or above `total` has no items, as with the published Python client.
+ * Throws RangeError when `total` is below 1, or REPLICA_ID or REPLICA_COUNT is not a whole number.
  */
 export function stripe<T>(items: Iterable<T>, share: Share = {}): Iterable<T> {
   const { replica, total } = shareOf(share)
@@ -19,9 +19,9 @@ export function stripe<T>(items: Iterable<T>, share: Share = {}): Iterable<T> {
 }
 
 /**
- * One contiguous piece: `total` pieces of equal length in the order of the items, the last one also taking what is left
- * over; with fewer items than pieces, one item each for the first. This is what the published Python client does.
- * Throws RangeError when `replica` is not between 1 and `total`, or REPLICA_ID or REPLICA_COUNT is no whole number.
+ * One of `total` contiguous chunks of equal length, as with the published Python client. The last chunk also has the
+ * remainder. With fewer items than chunks, the first chunks have one item each.
+ * Throws RangeError when `replica` is not between 1 and `total`, or REPLICA_ID or REPLICA_COUNT is not a whole number.
  */
 export function chunk<T>(items: Iterable<T>, share: Share = {}): T[] {
   const { replica, total } = shareOf(share)

@@ -1,11 +1,11 @@
 import type { Outcome } from '../connection/concurrently.ts'
 
-/** Thrown when a skaha server answered a request with anything but success. */
+/** Thrown when a skaha server refuses a request. */
 export class SessionRequestError extends Error {
   override readonly name = 'SessionRequestError'
   /** The HTTP status. */
   readonly status: number
-  /** The server's own words. */
+  /** The server's message. */
   readonly text: string
 
   constructor(request: string, status: number, text: string) {
@@ -15,10 +15,10 @@ export class SessionRequestError extends Error {
   }
 }
 
-/** What became of one of the requests of a call: the value, or the error, for the id (or name, where there is no id yet). */
+/** The outcome of one request of a call. `target` is the id, or the name before there is an id. */
 export type SessionOutcome<T> = { readonly target: string } & Outcome<T>
 
-/** Thrown when some requests of a call failed; the others have been done. `create` gives one outcome per replica, in order. */
+/** Thrown when some requests of a call failed and the others succeeded. `create` has one outcome per replica, in order. */
 export class SessionError<T = unknown> extends Error {
   override readonly name = 'SessionError'
   /** The method that was called. */
@@ -34,7 +34,7 @@ export class SessionError<T = unknown> extends Error {
     this.outcomes = outcomes
   }
 
-  /** What the requests that succeeded gave: for `create`, the ids that were made. */
+  /** The values of the requests that succeeded: for `create`, the new ids. */
   get values(): T[] {
     return this.outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
   }

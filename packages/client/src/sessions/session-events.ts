@@ -7,7 +7,7 @@ export interface SessionEvent {
   readonly lastTime: string
 }
 
-/** Reads the events table: a heading, then rows whose five cells are set apart by two or more spaces. Other lines are no events. */
+/** Parses the events table: a heading, then rows of five cells separated by two or more spaces. Other lines are ignored. */
 export function parseSessionEvents(text: string): SessionEvent[] {
   return text
     .split('\n')

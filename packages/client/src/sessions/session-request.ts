@@ -14,7 +14,7 @@ export const sessionKinds = [
 /** One of {@link sessionKinds}. */
 export type SessionKind = (typeof sessionKinds)[number]
 
-/** The words a list may be filtered by. `Succeeded` also finds `Completed`, and `Error` finds `Failed`, on our own server. */
+/** Statuses that a list can be filtered by. On this platform `Succeeded` also matches `Completed`, and `Error` matches `Failed`. */
 export const sessionStatuses = [
   'Pending',
   'Running',
@@ -27,9 +27,9 @@ export const sessionStatuses = [
 /** One of {@link sessionStatuses}. */
 export type SessionStatus = (typeof sessionStatuses)[number]
 
-/** What to launch. */
+/** A session to create, or `replicas` of them. */
 export interface SessionRequest {
-  /** Letters, digits and hyphens, up to 63. Several replicas are called `name-1`, `name-2`, … */
+  /** Letters, digits and hyphens, up to 63. Replicas are named `name-1`, `name-2`, … */
   readonly name: string
   /** `host/project/name:tag`; `project/name` means images.canfar.net, no tag means `latest`. */
   readonly image: string
@@ -43,21 +43,21 @@ export interface SessionRequest {
   readonly gpu?: number
   /** The program. Left out: the image's entry point. Headless only. */
   readonly cmd?: string
-  /** A list is quoted so that the server gets the very same words; a string goes as it is. Headless only. */
+  /** A list is quoted so that the server reads the same words; a string is sent as it is. Headless only. */
   readonly args?: string | readonly string[]
   /** Headless only. */
   readonly env?: Readonly<Record<string, string | number | boolean>>
-  /** Sessions to make, each with REPLICA_ID (from 1) and REPLICA_COUNT in its environment. @defaultValue 1 */
+  /** Number of sessions, each with REPLICA_ID (from 1) and REPLICA_COUNT in its environment. @defaultValue 1 */
   readonly replicas?: number
 }
 
-/** One POST: the name it is about and its parameters in the order of the published client (wire contract 1.2). */
+/** One POST: its name, and its parameters in the order of the published client (wire contract 1.2). */
 export interface SessionForm {
   readonly name: string
   readonly parameters: URLSearchParams
 }
 
-/** The requests that a submission comes to, one per replica. Throws RangeError or TypeError on what no server can mean. */
+/** The requests of a submission, one per replica. Throws RangeError or TypeError for what no server accepts. */
 export function sessionForms(request: SessionRequest): SessionForm[] {
   const { kind = 'headless', replicas = 1 } = request
   if (!Number.isInteger(replicas) || replicas < 1)

@@ -53,7 +53,7 @@ test('a list of arguments is quoted so that every word survives', async () => {
   assert.equal(query.get('args'), `-c 'echo '\\''hi'\\''; ls' plain`)
 })
 
-test('replicas are called name-1 … name-N and know their number', async () => {
+test('replicas are named name-1 … name-N and have their number', async () => {
   const { session, requests } = await start(({ url }) => ({
     body: `id-of-${new URL(url, 'http://x').searchParams.get('name')}`,
   }))
@@ -81,7 +81,7 @@ test('256 replicas are sent at most 32 at a time', async () => {
   assert.ok(most <= 32, `${most} at once`)
 })
 
-test('a replica that fails is told with the ids that were made and the words of the server', async () => {
+test('a failed replica is reported with the ids of the others and the message of the server', async () => {
   const { session } = await start(({ url }) =>
     url.includes('name=n-2&') ? { status: 400, body: 'Invalid value\n' } : { body: 'made' },
   )
@@ -96,7 +96,7 @@ test('a replica that fails is told with the ids that were made and the words of 
   })
 })
 
-test('after the signal no further replica is begun, and those under way are waited for', async () => {
+test('after the signal no further request is sent, and those under way are awaited', async () => {
   const stop = new AbortController()
   const { session, requests } = await start(
     () => {
@@ -121,7 +121,7 @@ test('parameters too long for a request line travel as a form', async () => {
   assert.equal(new URLSearchParams(requests[0]?.body).get('args'), long)
 })
 
-test('what no server can mean is refused before anything is sent', async () => {
+test('invalid requests are refused before anything is sent', async () => {
   const { session, requests } = await start(() => ({ body: '' }))
   await assert.rejects(session.create({ name: 'n', image: 'a/b', replicas: 0 }), RangeError)
   await assert.rejects(session.create({ name: 'n', image: 'a/b', kind: 'desktop', replicas: 2 }), RangeError)
@@ -160,14 +160,14 @@ test('the other methods use the routes of wire contract 1.1', async () => {
   )
 })
 
-test('results are shaped as by the published client', async () => {
+test('results have the shape of the published client', async () => {
   const { session } = await start(({ url }) => ({ body: url.includes('view=logs') ? 'out\n' : '{"id":"x"}' }))
   assert.deepEqual(await session.logs(['x', 'y']), { x: 'out\n', y: 'out\n' })
   assert.deepEqual(await session.info('x'), [{ id: 'x' }])
   assert.deepEqual(await session.destroy('x'), { x: true })
 })
 
-test('errors are raised, or left out where that was asked for', async () => {
+test('errors are raised, or left out on request', async () => {
   const answer = ({ url }: Recorded): Reply =>
     url.includes('gone') ? { status: 404, body: 'session gone not found' } : { body: '{}' }
   const { session } = await start(answer)
@@ -187,9 +187,9 @@ test('destroyWith takes a literal prefix or a regular expression', async () => {
   await assert.rejects(session.destroyWith({ prefix: '(' }), /not a valid regular expression/)
 })
 
-test('a redirect is an error that names the place', async () => {
+test('a redirect is an error that names its target', async () => {
   const { session } = await start(() => ({ status: 302, headers: { location: 'https://elsewhere/' } }))
-  await assert.rejects(session.fetch(), /redirected to https:\/\/elsewhere\/, which is not followed \(HTTP 302\)/)
+  await assert.rejects(session.fetch(), /redirected to https:\/\/elsewhere\/; redirects are not followed \(HTTP 302\)/)
 })
 
 test('registry credentials travel in UTF-8 and keep their colons', async () => {
@@ -198,25 +198,25 @@ test('registry credentials travel in UTF-8 and keep their colons', async () => {
   assert.equal(Buffer.from(String(requests[0]?.headers['x-skaha-registry-auth']), 'base64').toString(), 'jörg:a:b')
 })
 
-test('an answer that is no JSON, a silent server and a closed port are told apart', async () => {
+test('an answer that is not JSON, a silent server and a closed port are different errors', async () => {
   const { session } = await start(() => ({ body: '<html>' }))
   await assert.rejects(session.fetch(), /the answer is not JSON; is this a skaha server\?/)
   const silent = await start(() => new Promise(() => undefined), { timeoutSeconds: 0.05 })
   await assert.rejects(silent.session.fetch(), (error) => {
     assert.ok(error instanceof UnreachableError)
-    assert.match(error.message, /nothing came for 0.05 s/)
+    assert.match(error.message, /no byte for 0.05 s/)
     return true
   })
   const closed = new Session({ url: 'http://127.0.0.1:1/skaha/v1', token: 't' })
   await assert.rejects(closed.fetch(), UnreachableError)
 })
 
-test('user says whom the server takes us for', async () => {
+test('user returns the user name that the server answers', async () => {
   const { session } = await start(() => ({ headers: { 'x-vo-authenticated': 'ada' }, body: [] }))
   assert.equal(await session.user(), 'ada')
 })
 
-test('the events table is read row by row', () => {
+test('the events table is parsed row by row', () => {
   const text = [
     'TYPE     REASON      MESSAGE                 FIRST-TIME             LAST-TIME',
     'Normal   Scheduled   Assigned to this node   2026-01-01T00:00:05Z   <none>',

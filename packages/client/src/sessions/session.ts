@@ -4,7 +4,7 @@ import { Connection, type Answer, type ConnectionOptions, type Outgoing } from '
 import { SessionError, SessionRequestError, type SessionOutcome } from './session-error.ts'
 import { sessionForms, type SessionKind, type SessionRequest, type SessionStatus } from './session-request.ts'
 
-/** Tomcat, which the reference server runs on, refuses a request head above 8 KiB. Longer parameters go into the body. */
+/** Longest query string. Longer parameters go into the body: Tomcat, under the reference server, refuses heads above 8 KiB. */
 const longestQuery = 6_000
 const formType = 'application/x-www-form-urlencoded'
 
@@ -13,9 +13,9 @@ export interface SessionOptions extends ConnectionOptions {
   /** The service with its version, such as `https://ws-uv.canfar.net/skaha/v1`. */
   readonly url: string
   /**
-   * What a failed request of several does: `raise` throws {@link SessionError} after all were tried, `ignore` leaves it
-   * out of the result (`false` where the result is a map of booleans), as the published client does.
-   * `create` always raises. @defaultValue 'raise'
+   * How a call of several requests reports failures. `raise` throws {@link SessionError} after all requests. `ignore`
+   * leaves failures out of the result (`false` in a map of booleans), like the published client. `create` always raises.
+   * @defaultValue 'raise'
    */
   readonly errors?: 'raise' | 'ignore'
 }
@@ -35,9 +35,9 @@ export class Session {
   }
 
   /**
-   * Launches one session, or `replicas` of them, and returns their ids in order. When one fails, the others are tried all
-   * the same and {@link SessionError} tells per replica what was made and what the server said.
-   * After the signal no further replica is begun; those under way are waited for, so that no id is lost.
+   * Creates one session, or `replicas` of them, and returns their ids in order. When a request fails, the others are sent
+   * all the same, and {@link SessionError} has the outcome of each replica. After the signal no further request is sent, and
+   * those under way are awaited, so that no id is lost.
    */
   async create(
     request: SessionRequest,
@@ -64,7 +64,7 @@ export class Session {
     })) as SessionRecord[]
   }
 
-  /** What is known of each session. */
+  /** The record of each session. */
   info(ids: string | readonly string[]): Promise<SessionRecord[]> {
     return this.#each('info', ids, (id) => this.#json(sessionPath(id)) as Promise<SessionRecord>)
   }
@@ -81,17 +81,17 @@ export class Session {
     )
   }
 
-  /** What the platform has and what of it is in use. */
+  /** Capacity of the platform, and how much of it is in use. */
   async stats(): Promise<PlatformStats> {
     return (await this.#json('/session', { view: 'stats' })) as PlatformStats
   }
 
-  /** Ends sessions and removes them. Servers answer success for an unknown id too (wire contract 2.5). */
+  /** Ends and removes sessions. Servers answer success for an unknown id too (wire contract 2.5). */
   destroy(ids: string | readonly string[]): Promise<Record<string, boolean>> {
     return this.#done('destroy', ids, (id) => ({ method: 'DELETE', url: this.#url + sessionPath(id) }))
   }
 
-  /** Starts the life time of sessions anew. */
+  /** Sets the expiry of sessions back to the full time. */
   renew(ids: string | readonly string[]): Promise<Record<string, boolean>> {
     return this.#done('renew', ids, (id) => this.#post(sessionPath(id), new URLSearchParams({ action: 'renew' })))
   }
@@ -116,12 +116,12 @@ export class Session {
     return (await this.#json('/image', filter.kind === undefined ? {} : { type: filter.kind })) as ImageRecord[]
   }
 
-  /** The sizes that may be asked for. */
+  /** The sizes on offer. */
   async context(): Promise<PlatformContext> {
     return (await this.#json('/context')) as PlatformContext
   }
 
-  /** Who the server takes the caller for; undefined when it accepts the token but does not say. */
+  /** The user name of the caller; undefined when the server accepts the token without naming its user. */
   async user(): Promise<string | undefined> {
     const answer = await this.#exchange(this.#get('/session', { type: 'headless', status: 'Pending' }))
     return answer.headers.get('x-vo-authenticated') ?? undefined
@@ -158,7 +158,7 @@ export class Session {
     const answer = await this.#connection.exchange(outgoing)
     if (answer.status >= 200 && answer.status < 300) return answer
     const location = answer.headers.get('location')
-    const text = location === null ? answer.text.trim() : `redirected to ${location}, which is not followed`
+    const text = location === null ? answer.text.trim() : `redirected to ${location}; redirects are not followed`
     throw new SessionRequestError(`${outgoing.method} ${outgoing.url.split('?')[0] ?? ''}`, answer.status, text)
   }
 
@@ -190,7 +190,7 @@ export class Session {
 
 const sessionPath = (id: string): string => `/session/${encodeURIComponent(id)}`
 
-/** Whether a name is meant by a prefix, which counts as a regular expression when it holds any of `.^$*+?{}[]()|`. */
+/** A test of names by a prefix. A prefix with any of `.^$*+?{}[]()|` is a regular expression. */
 export function nameMatcher(prefix: string): (name: string) => boolean {
   if (!/[.^$*+?{}[\]()|]/.test(prefix)) return (name) => name.startsWith(prefix)
   let pattern: RegExp

@@ -260,8 +260,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
 
   if (config.metrics.listen !== undefined) parts.defer(await listenForScrapes(metrics, config.metrics.listen))
 
-  for (const complaint of runtime.complaints())
-    log.warn({ hint: complaint }, 'a limit of jobs does not hold on this machine')
+  for (const complaint of runtime.complaints()) log.warn({ hint: complaint }, 'limit not enforced on this machine')
   process.stdout.write(`listening on ${address}\n`)
   if (!asked.signal.aborted) {
     await new Promise<void>((resolve) => {

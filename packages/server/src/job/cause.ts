@@ -2,22 +2,22 @@ import type { Cause } from '@science-platform/contract'
 import type { StoredJob } from './job.ts'
 import type { LifecycleEvent } from './lifecycle.ts'
 
-/** How an attempt ended, as the evidence shows it. */
+/** How an attempt ended, from the evidence of its executor. */
 export interface Evidence {
   readonly exitCode?: number
   readonly cause: Cause
-  /** Whether the platform had asked it to end. */
+  /** Whether the platform had stopped it. */
   readonly stopped: boolean
 }
 
-/** What of a job decides what its ending means. */
+/** The fields of a job that decide what an ending means. */
 export type Stopping = Pick<StoredJob, 'state' | 'stopReason' | 'cause' | 'timeSeconds'>
 
-/** What an ending means for its job: the event of the lifecycle, and the cause to keep. Pure. */
+/** The lifecycle event and the cause that follow from the end of an attempt. Pure. */
 export function judgeEnding(evidence: Evidence, job: Stopping): { event: LifecycleEvent; cause: Cause } {
   const stopReason = job.state === 'stopping' ? (job.stopReason ?? 'cancelled') : undefined
   if (stopReason === 'cancelled') {
-    // Who asked for it was recorded with the request.
+    // The cause was recorded with the request to cancel and names the user.
     return { event: { type: 'cancelled' }, cause: job.cause ?? { code: 'cancelled', message: 'It was cancelled.' } }
   }
   if (stopReason === 'time-limit') {
@@ -25,8 +25,8 @@ export function judgeEnding(evidence: Evidence, job: Stopping): { event: Lifecyc
       event: { type: 'timedOut' },
       cause: {
         code: 'time-limit',
-        message: `It ran longer than its ${job.timeSeconds} seconds.`,
-        hint: 'Ask for more time, or save the state of the work now and then and go on from there.',
+        message: `It reached its time limit of ${job.timeSeconds} seconds.`,
+        hint: 'Ask for more time, or let the job save its state and resume from it.',
       },
     }
   }

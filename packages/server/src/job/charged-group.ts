@@ -1,8 +1,8 @@
 import { InvalidRequest, shown } from './invalid.ts'
 
 /**
- * The group that a job is charged to: the one that was asked for, else its owner's group where they have only one. Pure.
- * @throws {InvalidRequest} where its owner is not in the group.
+ * The group that a job is charged to: the requested group, else the only group of its owner. Pure.
+ * @throws {InvalidRequest} when the owner is not in the requested group.
  */
 export function chargedGroup(
   asked: string | undefined,
@@ -15,7 +15,7 @@ export function chargedGroup(
     'group',
     `group is ${shown(asked)}, but ${owner.name} is in ${names.length === 0 ? 'no group' : names.join(', ')}`,
     names.length === 0
-      ? 'Leave group out, or ask an administrator to add you to it.'
-      : `Use one of yours, leave group out, or ask an administrator to add you to it.`,
+      ? 'Leave group out, or ask an administrator to add you to the group.'
+      : 'Use one of your groups, leave group out, or ask an administrator to add you to the group.',
   )
 }

@@ -2,20 +2,20 @@ import { limits } from '@science-platform/contract'
 import { splitWords, type SplitFault } from '@science-platform/contract/shell-words'
 import { InvalidRequest, shown } from './invalid.ts'
 
-/** What a container is to run: each part absent where the image decides. */
+/** The command of a container. The image decides on parts that are absent. */
 export interface Command {
-  /** Replaces the image's entry point. */
+  /** Replaces the entry point of the image. */
   readonly cmd?: readonly string[]
-  /** Replaces the image's CMD. */
+  /** Replaces the CMD of the image. */
   readonly args?: readonly string[]
 }
 
 /**
- * Makes words of `cmd` and `args` as they were submitted.
+ * The words of `cmd` and `args` as submitted.
  *
- * `cmd` of several words and no `args` is split by shell rules, as the batch guide writes it
- * (`--cmd "python /arc/projects/x/reduce.py"`); with `args` beside it, it is one program name. An `args` string is split
- * by shell rules, a list is taken as it is. Nothing is expanded: `$`, `*` and `~` stay what they are.
+ * `cmd` without `args` is split by shell rules, because the batch guide writes `--cmd "python /arc/projects/x/reduce.py"`.
+ * `cmd` with `args` is one program name. An `args` string is split by shell rules; a list stays as it is. Nothing is
+ * expanded: `$`, `*` and `~` are plain text.
  * A quote in `args` that is not closed, such as an apostrophe, makes the server split at spaces like the reference server
  * (wire contract 3.1). In `cmd` it is an error.
  * @throws {InvalidRequest}
@@ -33,7 +33,7 @@ export function parseCommand(cmd: string | undefined, args: string | readonly st
     if (long !== undefined) {
       throw new InvalidRequest(
         field,
-        `${field} has a word of ${Buffer.byteLength(long)} bytes; the kernel takes less than ${limits.wordBytes}`,
+        `${field} has a word of ${Buffer.byteLength(long)} bytes; a word must be below ${limits.wordBytes}`,
         'Put the data in a file under /arc and pass its path.',
       )
     }
@@ -43,7 +43,7 @@ export function parseCommand(cmd: string | undefined, args: string | readonly st
     throw new InvalidRequest(
       'cmd',
       `cmd names no program; it was ${shown(cmd ?? '')}`,
-      'Name a program, or leave cmd out to run what the image says.',
+      'Name a program, or leave cmd out to run the command of the image.',
     )
   }
   return command

@@ -4,7 +4,8 @@ import { InvalidRequest, shown } from './invalid.ts'
 const keyPattern = /^[A-Za-z_][A-Za-z0-9_.-]*$/
 
 /**
- * Checks a job's environment. Any value is good that the kernel can pass on: `=`, quotes, `$` and nothing at all included.
+ * Checks the environment of a job. A value may hold anything that the kernel can pass on, such as `=`, quotes and `$`, and
+ * may be empty.
  * @throws {InvalidRequest} naming the key.
  */
 export function checkEnvironment(env: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
@@ -13,7 +14,7 @@ export function checkEnvironment(env: Readonly<Record<string, string>>): Readonl
     throw new InvalidRequest(
       'env',
       `env has ${entries.length} entries, at most ${limits.envEntries} are allowed`,
-      'Put them in a file under /arc.',
+      'Put the variables in a file under /arc.',
     )
   }
   for (const [key, value] of entries) {
@@ -30,7 +31,7 @@ export function checkEnvironment(env: Readonly<Record<string, string>>): Readonl
     if (Buffer.byteLength(key) + Buffer.byteLength(value) + 2 > limits.wordBytes) {
       throw new InvalidRequest(
         'env',
-        `env ${key} has ${Buffer.byteLength(value)} bytes; the kernel takes less than ${limits.wordBytes}`,
+        `env ${key} has ${Buffer.byteLength(value)} bytes; a value with its key must be below ${limits.wordBytes}`,
         'Put the value in a file under /arc and pass its path.',
       )
     }
@@ -39,9 +40,9 @@ export function checkEnvironment(env: Readonly<Record<string, string>>): Readonl
 }
 
 /**
- * Parses `KEY=VALUE` as it comes on the wire: the first `=` divides, the rest is the value, which may be empty
- * (the reference server drops `A=b=c` and `A=` without a word; wire contract 3.1).
- * @throws {InvalidRequest} where there is no `=`.
+ * Parses `KEY=VALUE` of the wire. The first `=` ends the key; the value may be empty. The reference server silently drops
+ * `A=b=c` and `A=` (wire contract 3.1).
+ * @throws {InvalidRequest} for an entry without `=`.
  */
 export function parseEnvironment(items: readonly string[]): Record<string, string> {
   return Object.fromEntries(
@@ -53,7 +54,7 @@ export function parseEnvironment(items: readonly string[]): Record<string, strin
   )
 }
 
-/** What the platform tells a job about itself (wire contract 3.1). It goes over whatever the user set. */
+/** Variables that the platform sets for a job (wire contract 3.1). They override those of the user. */
 export function platformEnvironment(job: {
   readonly id: string
   readonly owner: string
@@ -61,7 +62,7 @@ export function platformEnvironment(job: {
   readonly home: string
   readonly attempt: number
   readonly resources: Resources
-  /** The job's own token, and where it is good (wire contract 4.2). */
+  /** The token of the job, and the server that accepts it (wire contract 4.2). */
   readonly token?: { readonly token: string; readonly url: string } | undefined
 }): Record<string, string> {
   return {

@@ -2,8 +2,8 @@ import { limits } from '@science-platform/contract'
 import { InvalidRequest, shown } from './invalid.ts'
 
 /**
- * A job's name as it is stored: lower case, since it is also the container's host name (RFC 1123, wire contract 2.2).
- * @throws {InvalidRequest} with a name that would do.
+ * The stored name of a job: in lower case, because it is also the host name of the container (RFC 1123, wire contract 2.2).
+ * @throws {InvalidRequest} with a valid name as its hint.
  */
 export function jobName(name: string): string {
   if (!/^[A-Za-z0-9-]+$/.test(name)) {
@@ -30,7 +30,7 @@ export function jobName(name: string): string {
   return name.toLowerCase()
 }
 
-/** The name of one of several jobs: `name-1` to `name-N` (wire contract 2.7); a single job keeps its name. */
+/** The name of a task of an array, `name-1` to `name-N` (wire contract 2.7). A single job keeps its name. */
 export function replicaName(name: string, index: number, count: number): string {
   if (count === 1) return name
   const full = `${name}-${index}`
@@ -51,5 +51,5 @@ function suggestion(name: string): string {
     .slice(0, limits.nameLength)
     .replace(/^-+|-+$/g, '')
     .toLowerCase()
-  return fitting === '' ? 'Use letters, digits and hyphens, such as my-job-1.' : `This would do: ${fitting}`
+  return fitting === '' ? 'Use letters, digits and hyphens, such as my-job-1.' : `Use a name such as ${fitting}.`
 }

@@ -1,18 +1,18 @@
 import type { Capacity } from './resources.ts'
 
-/** What nodes offer: all together, and the most that a single job may have. */
+/** Capacity of all nodes, and the most that a single job can have. */
 export interface OfferedCapacity extends Capacity {
   readonly largest: Capacity
 }
 
-/** The part of a node that counts here. */
+/** The capacity of one node. */
 interface Offer extends Capacity {
   readonly largestJob?: Capacity
 }
 
 /**
- * Sums up nodes. Pure.
- * @param known the most that a job could have before: nodes come and go, and what was once on offer is waited for.
+ * The sum and the largest of nodes. Pure.
+ * @param known the largest so far: it counts while its node is away, because jobs may wait for that node.
  */
 export function offeredCapacity(nodes: readonly Offer[], known?: Capacity): OfferedCapacity {
   const sum = { cores: 0, memoryGb: 0, gpus: 0 }

@@ -15,6 +15,6 @@ describe('the networks on offer', () => {
     checkNetwork('none', ['none'])
     assert.throws(() => {
       checkNetwork('host', ['isolated', 'none'])
-    }, /network is host, which this platform does not give to jobs/)
+    }, /network is host, which this platform does not offer/)
   })
 })

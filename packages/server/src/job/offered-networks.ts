@@ -2,9 +2,9 @@ import type { Network } from '@science-platform/contract'
 import { InvalidRequest } from './invalid.ts'
 
 /**
- * The networks that a job may ask for. Where the platform isolates, the machine's own is not among them unless its people say
- * so: what listens on the machine's loopback takes whoever is there for one of its own. Pure.
- * @param isolates whether the platform has a network that it keeps jobs in.
+ * The networks that a job may ask for. A platform with isolated networks offers `host` only when the configuration does:
+ * programs that listen on the machine's loopback trust every local client. Pure.
+ * @param isolates whether the platform has isolated networks.
  */
 export const offeredNetworks = (
   setting: { readonly allowed?: readonly Network[]; readonly default?: Network },
@@ -14,12 +14,12 @@ export const offeredNetworks = (
     ...new Set<Network>([isolates ? 'isolated' : 'host', 'none', ...(setting.default ? [setting.default] : [])]),
   ]
 
-/** @throws {InvalidRequest} where a job asks for a network that is not on offer. */
+/** @throws {InvalidRequest} when the network is not on offer. */
 export function checkNetwork(asked: Network | undefined, offered: readonly Network[]): void {
   if (asked === undefined || offered.includes(asked)) return
   throw new InvalidRequest(
     'network',
-    `network is ${asked}, which this platform does not give to jobs`,
+    `network is ${asked}, which this platform does not offer`,
     offered.length === 0 ? 'Leave network out.' : `Use one of: ${offered.join(', ')}; or leave network out.`,
   )
 }

@@ -1,17 +1,17 @@
 import type { PlatformContext, Resources } from '@science-platform/contract'
 import { InvalidRequest } from './invalid.ts'
 
-/** Capacity, in the units people ask in: cores, gibibytes, GPUs. */
+/** Capacity in the units of requests: cores, GiB, GPUs. */
 export interface Capacity {
   readonly cores: number
   readonly memoryGb: number
   readonly gpus: number
 }
 
-/** The most that a job without a request of its own may use (wire contract 2.6). */
+/** The limit of a job that requests nothing (wire contract 2.6). */
 const flexibleLimit = { cores: 8, memoryGb: 32 } as const
 
-/** Sizes that one may ask for on a platform whose largest node is this (wire contract 1.7). */
+/** Sizes on offer, from the largest node (wire contract 1.7). */
 export function contextOf(largest: Capacity, maxInteractiveSessions: number): PlatformContext {
   const cores = Math.max(1, Math.floor(largest.cores))
   const memory = Math.max(1, Math.floor(largest.memoryGb))
@@ -30,9 +30,9 @@ export function contextOf(largest: Capacity, maxInteractiveSessions: number): Pl
 }
 
 /**
- * What a job gets: each of cores and memory that was asked for is both set aside and the limit; what was left out is
- * flexible, a small request and a generous limit (wire contract 2.6).
- * @throws {InvalidRequest} where no node could ever hold it.
+ * Resources of a job. Requested cores and memory are both the request and the limit. Those left out are flexible: a small
+ * request and a generous limit (wire contract 2.6).
+ * @throws {InvalidRequest} when no node could ever run the job.
  */
 export function resourcesFor(
   asked: {

@@ -34,7 +34,7 @@ const refused = (request: Partial<JobRequest>, field: string, message: RegExp) =
   )
 }
 
-test('cmd of several words without args is split by shell rules, as the batch guide writes it', () => {
+test('cmd without args is split by shell rules, as in the batch guide', () => {
   assert.deepEqual(job({ cmd: 'python /arc/a.py "two words" \'$HOME\'' }).cmd, [
     'python',
     '/arc/a.py',
@@ -46,7 +46,7 @@ test('cmd of several words without args is split by shell rules, as the batch gu
   assert.equal(job({}).cmd, undefined)
 })
 
-test('cmd beside args is one program; args as a list are taken as they are, as a string split', () => {
+test('cmd with args is one program; a list of args stays, a string is split', () => {
   assert.deepEqual(parseCommand('my program', ['a  b', '', '$x']), { cmd: ['my program'], args: ['a  b', '', '$x'] })
   assert.deepEqual(parseCommand('python', '/a.py -n "1 2"'), { cmd: ['python'], args: ['/a.py', '-n', '1 2'] })
   assert.deepEqual(parseCommand('python', "it's five o'clock"), { cmd: ['python'], args: ['its five oclock'] })
@@ -55,7 +55,7 @@ test('cmd beside args is one program; args as a list are taken as they are, as a
   assert.deepEqual(parseCommand('python -V', ''), { cmd: ['python', '-V'] })
 })
 
-test('words that were quoted come back as they were, whatever they hold', () => {
+test('quoted words are split into the same words', () => {
   fc.assert(
     fc.property(
       fc.array(
@@ -69,7 +69,7 @@ test('words that were quoted come back as they were, whatever they hold', () => 
   )
 })
 
-test('environment values are kept whole: =, quotes, $, line ends and nothing at all', () => {
+test('environment values are kept: =, quotes, $, line breaks, and empty values', () => {
   const items = ['A=b=c', 'EMPTY=', 'Q="x" \'y\'', 'D=$HOME ${B} \\', 'L=one\ntwo', 'U=λ ☉']
   const env = { A: 'b=c', EMPTY: '', Q: '"x" \'y\'', D: '$HOME ${B} \\', L: 'one\ntwo', U: 'λ ☉' }
   assert.deepEqual(parseEnvironment(items), env)
@@ -94,7 +94,7 @@ test('replicas are named and numbered from 1, and share an array', () => {
   refused({ name: 'x'.repeat(60), replicas: 1000 }, 'name', /-1000|exceed/)
 })
 
-test('what was asked for is fixed, what was left out is flexible', () => {
+test('requested resources are fixed, those left out are flexible', () => {
   assert.deepEqual(job({ cores: 4, memoryGb: 16 }).resources, {
     cores: { request: 4, limit: 4 },
     memoryGb: { request: 16, limit: 16 },
@@ -110,7 +110,7 @@ test('what was asked for is fixed, what was left out is flexible', () => {
   assert.equal(job({ cores: 2 }).resources.fixed, false)
 })
 
-test('what cannot be is refused, with the field and what would do', () => {
+test('invalid fields are refused with the field and a hint', () => {
   refused({ name: 'my_job' }, 'name', /alpha-numeric.*"my_job"/)
   refused({ name: '-x' }, 'name', /start and end/)
   refused({ name: 'x'.repeat(64) }, 'name', /64 characters/)
@@ -128,11 +128,11 @@ test('what cannot be is refused, with the field and what would do', () => {
   refused({ gpus: 2 }, 'gpus', /2.*1/)
   assert.throws(
     () => jobName('my_job'),
-    (error: InvalidRequest) => error.hint === 'This would do: my-job',
+    (error: InvalidRequest) => error.hint === 'Use a name such as my-job.',
   )
 })
 
-test('when it may start and should have ended is kept as instants', () => {
+test('start time and wish are stored as instants', () => {
   const asked = job({
     when: 'off-peak',
     after: '2026-11-23T18:00:00-08:00',
@@ -150,23 +150,23 @@ test('when it may start and should have ended is kept as instants', () => {
   assert.equal(job({ after: '2026-11-23T07:59:30Z' }).after, now - 30_000, 'clocks differ a little')
 })
 
-test('times that cannot be meant are refused', () => {
+test('invalid times are refused', () => {
   refused({ after: '2026-11-24T18:00:00' }, 'after', /does not say its time zone/)
   refused({ after: '2026-11-24' }, 'after', /does not say its time zone/)
-  refused({ after: 'tonight' }, 'after', /"tonight".*no instant/)
-  refused({ after: '2026-02-30T00:00Z' }, 'after', /no instant/)
-  refused({ after: '2026-11-24T18:00+99:00' }, 'after', /no instant/)
-  refused({ after: '2026-11-22T18:00Z' }, 'after', /is past; it is 2026-11-23T08:00:00Z now/)
+  refused({ after: 'tonight' }, 'after', /"tonight".*not an instant/)
+  refused({ after: '2026-02-30T00:00Z' }, 'after', /not an instant/)
+  refused({ after: '2026-11-24T18:00+99:00' }, 'after', /not an instant/)
+  refused({ after: '2026-11-22T18:00Z' }, 'after', /is in the past; now is 2026-11-23T08:00:00Z/)
   refused({ after: '2036-11-22T18:00Z' }, 'after', /more than 366 days ahead/)
-  refused({ by: '2026-11-23T08:00Z' }, 'by', /is past/)
+  refused({ by: '2026-11-23T08:00Z' }, 'by', /is in the past/)
   refused({ after: '2026-11-25T00:00Z', by: '2026-11-24T23:00Z' }, 'by', /not later than after/)
   refused({ signal: 'KILL@120', timeSeconds: 600 }, 'signal', /"KILL@120"/)
   refused({ signal: 'USR1', timeSeconds: 600 }, 'signal', /"USR1"/)
   refused({ signal: 'USR1@120' }, 'signal', /no time limit of its own/)
-  refused({ signal: 'USR1@600', timeSeconds: 600 }, 'signal', /600 seconds only/)
+  refused({ signal: 'USR1@600', timeSeconds: 600 }, 'signal', /the time limit is 600 seconds/)
 })
 
-test('a job is charged to the group that was asked for, else to the only one of its owner', () => {
+test('a job is charged to the requested group, else to the only group of its owner', () => {
   const groupOf = (groups: readonly string[], group?: string) =>
     jobsOf(
       { name: 'n', image: 'localhost/a:1', ...(group === undefined ? {} : { group }) },
@@ -180,7 +180,7 @@ test('a job is charged to the group that was asked for, else to the only one of 
   assert.throws(() => groupOf([], 'survey'), /ada is in no group/)
 })
 
-test('the platform tells a job about itself', () => {
+test('the platform sets variables of a job', () => {
   const env = platformEnvironment({
     id: 'abcdefgh',
     owner: 'ada',

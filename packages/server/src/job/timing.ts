@@ -5,12 +5,12 @@ import type { StoredJob } from './job.ts'
 const minuteMs = 60_000
 const dayMs = 86_400_000
 
-/** How much the clock of a client may be behind ours before `after: now` counts as the past. */
+/** How far the clock of a client may be behind before its `after` counts as past. */
 const clockToleranceMs = minuteMs
 
 /**
- * When a job may start, should have ended, and is warned, checked against the present. Pure.
- * @throws {InvalidRequest} naming the field, what it was and what would do.
+ * Start time, wish and warning signal of a job, checked against the present. Pure.
+ * @throws {InvalidRequest} naming the field.
  */
 export function timingOf(
   request: Pick<JobRequest, 'when' | 'after' | 'by' | 'signal' | 'timeSeconds'>,
@@ -21,17 +21,17 @@ export function timingOf(
   if (after !== undefined && after < now - clockToleranceMs) {
     throw new InvalidRequest(
       'after',
-      `after is ${request.after}, which is past; it is ${instantText(now)} now`,
-      'Name a later instant, or leave after out to start as soon as there is room.',
+      `after is ${request.after}, which is in the past; now is ${instantText(now)}`,
+      'Use a later instant, or leave after out to start as soon as there is capacity.',
     )
   }
   if (by !== undefined && by <= Math.max(now, after ?? now)) {
     throw new InvalidRequest(
       'by',
       by <= now
-        ? `by is ${request.by}, which is past; it is ${instantText(now)} now`
+        ? `by is ${request.by}, which is in the past; now is ${instantText(now)}`
         : `by is ${request.by}, which is not later than after, ${request.after}`,
-      'Name a later instant, or leave by out.',
+      'Use a later instant, or leave by out.',
     )
   }
   const signal = request.signal === undefined ? undefined : readSignal(request.signal, request.timeSeconds)
@@ -54,40 +54,40 @@ function readInstant(field: string, text: string, now: number): number {
     instant = Temporal.Instant.from(text).epochMilliseconds
   } catch (error) {
     const why = error instanceof Error ? error.message.replace(/^Temporal error: /, '') : ''
-    throw new InvalidRequest(field, `${field} is ${shown(text)}, which is no instant (${why})`, example)
+    throw new InvalidRequest(field, `${field} is ${shown(text)}, which is not an instant (${why})`, example)
   }
   if (instant > now + limits.daysAhead * dayMs) {
     throw new InvalidRequest(
       field,
       `${field} is ${text}, which is more than ${limits.daysAhead} days ahead`,
-      `Name an instant before ${instantText(now + limits.daysAhead * dayMs)}.`,
+      `Use an instant before ${instantText(now + limits.daysAhead * dayMs)}.`,
     )
   }
   return instant
 }
 
-/** `USR1@120`: which signal, and how many seconds before the end. */
+/** `USR1@120`: the signal, and its seconds before the time limit. */
 function readSignal(text: string, timeSeconds: number | undefined): NonNullable<StoredJob['signal']> {
   const [, name = '', seconds] = /^(?:SIG)?([A-Z0-9]+)@([1-9]\d{0,6})$/.exec(text) ?? []
   const secondsBefore = Number(seconds)
   if (!isWarningSignal(name)) {
     throw new InvalidRequest(
       'signal',
-      `signal is ${shown(text)}, which is no signal and seconds`,
+      `signal is ${shown(text)}, which is not SIGNAL@SECONDS`,
       `Write it as USR1@120; the signals are ${warningSignals.join(', ')}.`,
     )
   }
   if (timeSeconds === undefined) {
     throw new InvalidRequest(
       'signal',
-      `signal is ${text}, but the job has no time limit of its own to be warned of`,
-      'Give timeSeconds too, or leave signal out.',
+      `signal is ${text}, but the job has no time limit of its own`,
+      'Set timeSeconds too, or leave signal out.',
     )
   }
   if (secondsBefore >= timeSeconds) {
     throw new InvalidRequest(
       'signal',
-      `signal is ${text}, but the job may run for ${timeSeconds} seconds only`,
+      `signal is ${text}, but the time limit is ${timeSeconds} seconds`,
       `Use fewer than ${timeSeconds} seconds.`,
     )
   }

@@ -104,7 +104,7 @@ export function createMetrics({ jobsByState, auditFault, estimateScores, registr
   })
   new Gauge({
     name: `${prefix}estimates`,
-    help: 'Starts and run times that were told in 30 days, by what came of them: 8 of 10 should be inside their band',
+    help: 'Estimated starts and run times of 30 days by outcome: 8 of 10 should be inside their band',
     labelNames: ['what', 'outcome'],
     registers,
     async collect() {
@@ -131,7 +131,7 @@ export function createMetrics({ jobsByState, auditFault, estimateScores, registr
   })
   new Gauge({
     name: `${prefix}registry_fault`,
-    help: '1 while a registry cannot be listed; its last list stands',
+    help: '1 while a registry cannot be listed; its last list stays',
     labelNames: ['registry'],
     registers,
     collect() {

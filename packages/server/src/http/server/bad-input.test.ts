@@ -19,9 +19,9 @@ describe('bad input to /api/v1/jobs', () => {
   const cases: readonly (readonly [string, object, string, RegExp])[] = [
     ['a name with a space', { ...good, name: 'a b' }, 'name', /a-b/],
     ['a name of 64 letters', { ...good, name: 'a'.repeat(64) }, 'name', /at most 63/],
-    ['a name that ends in a hyphen', { ...good, name: 'a-' }, 'name', /would do: a/],
+    ['a name that ends in a hyphen', { ...good, name: 'a-' }, 'name', /such as a\./],
     ['a name that grows too long with its replicas', { ...good, name: 'a'.repeat(62), replicas: 10 }, 'name', /60/],
-    ['a name with a NUL byte', { ...good, name: 'a\0' }, 'name', /would do/],
+    ['a name with a NUL byte', { ...good, name: 'a\0' }, 'name', /such as/],
     ['no name', { image: 'localhost/test:1' }, 'name', /Add name/],
     ['no image', { name: 'a' }, 'image', /Add image/],
     ['an image from elsewhere', { ...good, image: 'docker.io/evil/image:1' }, 'image', /Use one/],
