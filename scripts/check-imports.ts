@@ -50,7 +50,7 @@ const serverFolders: Readonly<Record<string, readonly string[]>> = {
 
 /** Of these folders, those outside know the port alone; their drivers come in as arguments. `commands` chooses them. */
 const ports: Readonly<Record<string, RegExp>> = {
-  store: /^store\/store\.ts$/,
+  store: /^store\/[^/]+\.ts$/,
   executor: /^executor\/[^/]+\.ts$/,
 }
 

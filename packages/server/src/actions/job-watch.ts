@@ -17,7 +17,7 @@ export class JobWatch {
 
   constructor(log: Pick<ChangeLog, 'follow'>) {
     this.#stop = log.follow((changes) => {
-      for (const change of changes) for (const call of [...(this.#watchers.get(change.subject) ?? [])]) call(change)
+      for (const change of changes) for (const call of this.#watchers.get(change.subject) ?? []) call(change)
     })
   }
 

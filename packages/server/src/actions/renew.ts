@@ -28,7 +28,7 @@ export function renewer({ store, now }: RenewDependencies): Renew {
 }
 
 /** The step that begins a running job's time anew; undefined where it has more time left already. Pure. */
-export function renewStep(job: StoredJob, now: number): JobStep | undefined {
+function renewStep(job: StoredJob, now: number): JobStep | undefined {
   const deadlineAt = now + job.timeSeconds * 1000
   if (job.deadlineAt !== undefined && job.deadlineAt >= deadlineAt) return undefined
   return {

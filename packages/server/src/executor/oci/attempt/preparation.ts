@@ -1,3 +1,4 @@
+import { printReference } from '../../../job/image-reference.ts'
 import { once } from 'node:events'
 import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
@@ -105,10 +106,11 @@ async function networkFor(
 class NothingToRun extends Error {
   readonly why: Cause
   constructor({ reference }: PreparedImage) {
-    super(`${reference} names no command`)
+    const image = printReference(reference)
+    super(`${image} names no command`)
     this.why = {
       code: 'command-not-found',
-      message: `The image ${reference} does not name a command, and neither does the job.`,
+      message: `The image ${image} does not name a command, and neither does the job.`,
       hint: 'Give a command: --cmd PROGRAM.',
     }
   }
