@@ -1,8 +1,8 @@
-/** A rule of the queue that makes no sense. `key` is its place in the configuration below `queue` or `limits`. */
+/** An invalid rule of the queue. `key` is its place in the configuration below `queue` or `limits`. */
 export class InvalidPolicy extends Error {
   override readonly name = 'InvalidPolicy'
   readonly key: string
-  /** What would do. */
+  /** How to correct it. */
   readonly hint: string
 
   constructor(key: string, message: string, hint: string) {

@@ -37,7 +37,7 @@ test('a window that does not go over midnight, without weekends', () => {
   assert.equal(hours.nextOpening(at('2026-11-27T13:00')), at('2026-11-30T12:00'))
 })
 
-test('weekends are the days that they are where the platform is', () => {
+test('weekends are the configured days', () => {
   const cairo = { ...evenings, weekends: ['fri', 'sat'], timezone: 'Africa/Cairo' } as const
   const hours = new OffPeakHours({ ...cairo, days: ['sun', 'mon', 'tue', 'wed', 'thu'] })
   // From Thursday evening to Sunday morning.
@@ -48,7 +48,7 @@ test('weekends are the days that they are where the platform is', () => {
   assert.equal(apart.nextEdge(at('2026-11-24T12:00', cairo.timezone)), at('2026-11-25T00:00', cairo.timezone))
 })
 
-test('hours that come twice or never, at changes to and from daylight saving, count as they pass', () => {
+test('hours that daylight saving skips or repeats count as they pass', () => {
   const newYork = { ...evenings, weekends: false, timezone: 'America/New_York' }
   const noon = (day: string): number => at(`${day}T12:00`, newYork.timezone)
   const hours = new OffPeakHours({ ...newYork, days: ['sat'], from: '23:00', to: '07:00' })
@@ -77,13 +77,13 @@ test('always and never have no edges', () => {
   assert.equal(never.nextOpening(at('2026-11-24T12:00')), undefined)
 })
 
-test('a clock that is absurd gets an answer', () => {
+test('an absurd time gets an answer', () => {
   const hours = new OffPeakHours(evenings)
   for (const absurd of [-8.64e15, 0, 8.64e15]) assert.equal(hours.isOpen(absurd), false)
   assert.equal(hours.between(0, 1), 0)
 })
 
-test('what lies between two instants is the sum of its parts, and each edge changes what holds', () => {
+test('the hours between two instants are the sum of their parts, and each edge opens or closes', () => {
   const hours = new OffPeakHours(evenings)
   const instant = fc.integer({ min: at('2026-01-01T00:00'), max: at('2027-12-31T00:00') })
   fc.assert(
@@ -98,15 +98,15 @@ test('what lies between two instants is the sum of its parts, and each edge chan
   )
 })
 
-test('days, times and zones that do not exist are refused with what would do', () => {
+test('invalid days, times and zones are refused with a hint', () => {
   const refuse = (parts: object, message: RegExp) =>
     assert.throws(
       () => new OffPeakHours({ ...evenings, ...parts }),
       (error) => error instanceof InvalidPolicy && message.test(`${error.message} ${error.hint}`),
     )
-  refuse({ days: ['someday'] }, /offPeak.days: "someday" is no day Use mon/)
-  refuse({ weekends: ['friday'] }, /offPeak.weekends: "friday" is no day Use mon/)
-  refuse({ from: '24:00' }, /offPeak.from: "24:00" is no time of day Write it as HH:MM/)
+  refuse({ days: ['someday'] }, /offPeak.days: "someday" is not a day Use mon/)
+  refuse({ weekends: ['friday'] }, /offPeak.weekends: "friday" is not a day Use mon/)
+  refuse({ from: '24:00' }, /offPeak.from: "24:00" is not a time of day Write it as HH:MM/)
   refuse({ to: '8am' }, /offPeak.to: "8am"/)
-  refuse({ timezone: 'Mars/Base' }, /offPeak.timezone: "Mars\/Base" is no time zone Use an IANA name/)
+  refuse({ timezone: 'Mars/Base' }, /offPeak.timezone: "Mars\/Base" is not a time zone Use an IANA name/)
 })

@@ -3,12 +3,12 @@ import { type OffPeak, type Policy, type Weekday, weekdays } from './policy.ts'
 import { countBefore } from '../../lib/sorted.ts'
 
 const dayMs = 86_400_000
-/** Nothing of the platform is older; hours are counted from here. */
+/** Hours are counted from this day, since no data of the platform is older. */
 const firstDay = Temporal.PlainDate.from('2025-01-01')
 const firstInstant = firstDay.toZonedDateTime('UTC').epochMilliseconds
-/** A clock that is further off than this is not believed: those hours are not off-peak. */
+/** Later times come from a wrong clock; they are never off-peak. */
 const lastInstant = firstInstant + 60 * 365 * dayMs
-/** Longer than any window is shut. */
+/** Longer than the time between two windows. */
 const searchDays = 16
 
 interface Stretch {
@@ -23,15 +23,15 @@ export const offPeakHoursOf = ({ offPeak }: Pick<Policy, 'offPeak'>): OffPeakHou
   offPeak === undefined ? undefined : new OffPeakHours(offPeak)
 
 /**
- * Off-peak hours on the time line. An edge at an hour that a change to daylight saving leaves out comes when that hour
- * would have been; one at an hour that comes twice is at its first coming.
+ * Off-peak hours on the time line. An edge at an hour that daylight saving skips comes at the instant of the skipped hour.
+ * An edge at a repeated hour comes at its first occurrence.
  */
 export class OffPeakHours {
   readonly #rule: OffPeak
   readonly #weekend: readonly Weekday[]
   readonly #from: Temporal.PlainTime
   readonly #to: Temporal.PlainTime
-  /** In order, apart from each other, complete for windows that begin before `#next`. */
+  /** Sorted and disjoint; complete for windows that begin before `#next`. */
   readonly #stretches: Stretch[] = []
   #next = firstDay
   #complete = firstInstant
@@ -47,7 +47,7 @@ export class OffPeakHours {
     zone(rule.timezone)
   }
 
-  /** Whose clock they follow. */
+  /** The time zone of the hours. */
   get timezone(): string {
     return this.#rule.timezone
   }
@@ -57,7 +57,7 @@ export class OffPeakHours {
     return stretch !== undefined && at < stretch.to
   }
 
-  /** When the hours begin or end next; undefined where they never do. */
+  /** The next beginning or end; undefined where there is none. */
   nextEdge(at: number): number | undefined {
     this.#reach(at + searchDays * dayMs)
     const stretch = this.#at(at)
@@ -66,7 +66,7 @@ export class OffPeakHours {
     return this.nextOpening(at)
   }
 
-  /** When they are open next: the instant itself where they are. Undefined: never. */
+  /** The next instant in off-peak hours, which may be `at` itself; undefined where there is none. */
   nextOpening(at: number): number | undefined {
     if (this.isOpen(at)) return at
     this.#reach(at + searchDays * dayMs)
@@ -74,9 +74,9 @@ export class OffPeakHours {
     return next?.from
   }
 
-  /** Whether it is off-peak, at all times: at some it is and at others not, or it always is, or never. */
+  /** The states that occur: off-peak and not, or only one of them. */
   get times(): readonly boolean[] {
-    // One week is like another, whatever the clock says.
+    // All weeks have the same windows.
     const anyTime = firstInstant + 7 * dayMs
     return this.nextEdge(anyTime) === undefined ? [this.isOpen(anyTime)] : [false, true]
   }
@@ -91,7 +91,7 @@ export class OffPeakHours {
     return stretch === undefined ? 0 : stretch.before + Math.min(at, stretch.to) - stretch.from
   }
 
-  /** The last stretch that begins at or before this. */
+  /** The last stretch that begins at or before an instant. */
   #at(at: number): Stretch | undefined {
     this.#reach(at + 4 * dayMs)
     return this.#stretches[this.#find(at)]
@@ -142,12 +142,16 @@ const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
 function requireDays(key: string, days: readonly string[]): void {
   const strange = days.find((day) => !(weekdays as readonly string[]).includes(day))
   if (strange !== undefined)
-    throw new InvalidPolicy(key, `${JSON.stringify(strange)} is no day`, `Use ${weekdays.join(', ')}.`)
+    throw new InvalidPolicy(key, `${JSON.stringify(strange)} is not a day`, `Use ${weekdays.join(', ')}.`)
 }
 
 function timeOfDay(key: string, text: string): Temporal.PlainTime {
   if (!/^([01]\d|2[0-3]):[0-5]\d$/.test(text))
-    throw new InvalidPolicy(key, `${JSON.stringify(text)} is no time of day`, 'Write it as HH:MM, "18:00" for example.')
+    throw new InvalidPolicy(
+      key,
+      `${JSON.stringify(text)} is not a time of day`,
+      'Write it as HH:MM, "18:00" for example.',
+    )
   return Temporal.PlainTime.from(text)
 }
 
@@ -157,7 +161,7 @@ function zone(name: string): void {
   } catch {
     throw new InvalidPolicy(
       'offPeak.timezone',
-      `${JSON.stringify(name)} is no time zone`,
+      `${JSON.stringify(name)} is not a time zone`,
       'Use an IANA name, America/Vancouver for example.',
     )
   }

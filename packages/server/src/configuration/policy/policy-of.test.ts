@@ -9,28 +9,28 @@ import type { LimitsByHour } from './policy.ts'
 const refused = (act: () => unknown, message: RegExp) =>
   assert.throws(act, (error) => error instanceof InvalidPolicy && message.test(`${error.message}. ${error.hint}`))
 
-test('what is left out has its default', () => {
+test('omitted rules have their defaults', () => {
   assert.deepEqual(policyOf({}), defaultPolicy)
   assert.equal(policyOf({ points: { deadline: 0 } }).points.userShare, 12)
 })
 
-test('numbers that make no sense are refused with their key and what would do', () => {
+test('invalid numbers are refused with their key and a hint', () => {
   for (const halfLifeHours of [0, -1, Number.NaN, 1e9, Infinity])
     refused(() => policyOf({ halfLifeHours }), /^halfLifeHours: it is .* Use a number from 0.001 to 87600/)
-  refused(() => policyOf({ limits: { user: { cores: -1 } } }), /^user.cores: it is -1.*Leave it out for no limit/)
+  refused(() => policyOf({ limits: { user: { cores: -1 } } }), /^user.cores: it is -1.*Omit it for no limit/)
   refused(
     () => policyOf({ limits: { group: { offPeak: { running: 1.5 } } } }),
     /^group.offPeak.running.*a whole number/,
   )
   refused(() => policyOf({ points: { groupShare: Number.NaN } }), /^points.groupShare: it is NaN/)
   refused(() => policyOf({ backfill: { safety: 0.5 } }), /^backfill.safety: it is 0.5. Use a number from 1/)
-  refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: what is small reaches/)
+  refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: small is not below large/)
   refused(() => requireHolder('ada', { weight: -2 }), /^ada.weight: it is -2/)
   refused(() => requireHolder('ada', { limits: { gpus: 1e12 } }), /^ada.gpus/)
   assert.doesNotThrow(() => policyOf({ limits: { user: { cores: 0, running: 0 } } }))
 })
 
-test('classes are as the guide says: small up to 4 cores and 16 GB, large from 16 cores or 64 GB', () => {
+test('classes are as the guide says: small up to 4 cores and 16 GiB, large from 16 cores or 64 GiB', () => {
   const of = (cores: number, memoryGb: number) => classOf({ cores, memoryGb, gpus: 0 }, defaultPolicy)
   assert.deepEqual(
     [of(4, 16), of(4, 17), of(5, 1), of(15, 63), of(16, 1), of(1, 64)],
@@ -38,7 +38,7 @@ test('classes are as the guide says: small up to 4 cores and 16 GB, large from 1
   )
 })
 
-test('run times are rounded up by no more than a quarter', () => {
+test('run times are rounded up by a quarter at most', () => {
   for (const seconds of [0, 0.5, 1, 59, 60, 3600, 86_400, 1_209_600, 1e8]) {
     const step = runTimeStep(seconds)
     assert.ok(step >= seconds && step <= Math.max(1, Math.ceil(seconds * 1.25) + 1), `${seconds} became ${step}`)
@@ -46,7 +46,7 @@ test('run times are rounded up by no more than a quarter', () => {
   }
 })
 
-test('what no node could hold, and what no limit would ever let start, is known beforehand', () => {
+test('a job that no node and no limit could ever admit is recognised', () => {
   const nodes = [
     { name: 'a', cores: 16, memoryGb: 64, gpus: 0 },
     { name: 'b', cores: 4, memoryGb: 256, gpus: 2, gpuKind: 'a100' },

@@ -2,7 +2,7 @@ import { InvalidPolicy } from './invalid-policy.ts'
 import { OffPeakHours } from './off-peak.ts'
 import type { Holder, Limits, LimitsByHour, Policy } from './policy.ts'
 
-/** The rules where nothing is configured. */
+/** The default rules. */
 export const defaultPolicy: Policy = {
   classes: { small: { cores: 4, memoryGb: 16 }, large: { cores: 16, memoryGb: 64 } },
   points: { class: { small: 12, normal: 6, large: 0 }, groupShare: 12, userShare: 12, deadline: 6 },
@@ -13,13 +13,13 @@ export const defaultPolicy: Policy = {
   limits: { user: {}, group: {} },
 }
 
-/** What may be configured: parts of the rules; what is left out keeps its default. */
+/** Configured rules; omitted ones have their defaults. */
 export type PartialPolicy = { readonly [K in keyof Policy]?: Policy[K] extends object ? Parts<Policy[K]> : Policy[K] }
 type Parts<T> = { readonly [K in keyof T]?: T[K] }
 
 /**
- * The rules with defaults filled in.
- * @throws {InvalidPolicy} where one is zero, negative, not a number or absurd.
+ * Completes rules with defaults and validates them.
+ * @throws {InvalidPolicy}
  */
 export function policyOf(given: PartialPolicy): Policy {
   const policy: Policy = {
@@ -38,7 +38,7 @@ export function policyOf(given: PartialPolicy): Policy {
   }
   const { small, large } = policy.classes
   if (small.cores >= large.cores || small.memoryGb >= large.memoryGb)
-    throw new InvalidPolicy('classes', 'what is small reaches to what is large', 'Let small end below large.')
+    throw new InvalidPolicy('classes', 'small is not below large', 'Use smaller numbers for small than for large.')
   const { class: classPoints, ...otherPoints } = policy.points
   for (const [name, value] of [
     ...Object.entries(classPoints).map(([n, v]) => [`class.${n}`, v] as const),
@@ -49,7 +49,7 @@ export function policyOf(given: PartialPolicy): Policy {
     'halfLifeHours',
     policy.halfLifeHours,
     { least: 0.001, most: 87_600 },
-    'A short one, 1 for example, forgets fast.',
+    'A short one such as 1 makes usage count for a short time.',
   )
   within('charge.memoryGbPerCore', policy.charge.memoryGbPerCore, { least: 0.001, most: 1e6 })
   within('charge.coresPerGpu', policy.charge.coresPerGpu, { least: 0, most: 1e4 })
@@ -63,7 +63,7 @@ export function policyOf(given: PartialPolicy): Policy {
   return policy
 }
 
-/** @throws {InvalidPolicy} where what is set for a user or group makes no sense. */
+/** Validates the settings of a user or group. @throws {InvalidPolicy} */
 export function requireHolder(name: string, { weight, limits }: Holder): void {
   if (weight !== undefined) within(`${name}.weight`, weight, { least: 0, most: 1e6 })
   if (limits !== undefined) requireLimits(name, limits)
@@ -72,7 +72,7 @@ export function requireHolder(name: string, { weight, limits }: Holder): void {
 function requireLimits(key: string, { offPeak, ...limits }: LimitsByHour): void {
   for (const [name, value] of Object.entries(limits) as [keyof Limits, number][]) {
     const whole = name === 'gpus' || name === 'running' || name === 'queued'
-    within(`${key}.${name}`, value, { least: 0, most: 1e9, whole }, 'Leave it out for no limit.')
+    within(`${key}.${name}`, value, { least: 0, most: 1e9, whole }, 'Omit it for no limit.')
   }
   if (offPeak !== undefined) requireLimits(`${key}.offPeak`, offPeak)
 }

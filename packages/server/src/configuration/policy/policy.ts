@@ -1,25 +1,25 @@
-/** What may be held at once. Left out: no limit. Zero: none at all. */
+/** What a user or group may hold at once. Omitted: no limit. Zero: none. */
 export interface Limits {
   readonly cores?: number
   readonly memoryGb?: number
   readonly gpus?: number
   /** Jobs that hold capacity. */
   readonly running?: number
-  /** Jobs that wait. Kept at submission; the planner does not look at it. */
+  /** Jobs that wait. Submission enforces it; the planner ignores it. */
   readonly queued?: number
 }
 
-/** Limits by the hour. */
+/** Limits that may differ in off-peak hours. */
 export interface LimitsByHour extends Limits {
-  /** What replaces them in off-peak hours, value by value; what is left out stays. */
+  /** Values for off-peak hours; omitted ones stay. */
   readonly offPeak?: Limits
 }
 
-/** What is set for one user or group; what is left out is as the policy says for all. */
+/** Settings of one user or group; omitted ones follow the policy. */
 export interface Holder {
-  /** Its part compared with others'. Default 1. Zero: no points for its share. */
+  /** Its weight relative to others. Zero: no points for its share. @defaultValue 1 */
   readonly weight?: number
-  /** Replaces the policy's limits, value by value. */
+  /** Values that replace the policy's limits. */
   readonly limits?: LimitsByHour
 }
 
@@ -27,31 +27,31 @@ export interface Holder {
 export type Weekday = (typeof weekdays)[number]
 export const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 
-/** Hours in which other rules hold, by the clock of a time zone. */
+/** Hours with other rules, by the clock of a time zone. */
 export interface OffPeak {
-  /** Days on whose evening it begins. */
+  /** Days on whose evening the window begins. */
   readonly days: readonly Weekday[]
   /** `HH:MM` */
   readonly from: string
-  /** `HH:MM`; on the next day where it is not after `from`. */
+  /** `HH:MM`; on the next day unless it is after `from`. */
   readonly to: string
   /**
-   * Days that are off-peak throughout, and up to `to` on the day after where the window goes over midnight. `true`: Saturday
-   * and Sunday.
+   * Days that are off-peak throughout; where the window passes midnight, until `to` on the day after. `true`: Saturday and
+   * Sunday.
    */
   readonly weekends: boolean | readonly Weekday[]
   /** IANA name. */
   readonly timezone: string
 }
 
-/** The rules, as configured. `policyOf` (policy.ts) fills in defaults and refuses nonsense. */
+/** The rules of the queue. `policyOf` completes and validates them. */
 export interface Policy {
-  /** Small: no more of anything than this. Large: at least this of anything. GPUs make no class. */
+  /** Small: at most this of each resource. Large: at least this of one resource. GPUs do not count. */
   readonly classes: {
     readonly small: { readonly cores: number; readonly memoryGb: number }
     readonly large: { readonly cores: number; readonly memoryGb: number }
   }
-  /** Points that each term may give at most. A point is worth an hour of waiting. */
+  /** The most points of each term. A point is worth an hour of waiting. */
   readonly points: {
     /** By class. Default 12, 6, 0. */
     readonly class: { readonly small: number; readonly normal: number; readonly large: number }
@@ -62,19 +62,19 @@ export interface Policy {
     /** For a job with `by`, growing over the last day before it must start. Default 6. */
     readonly deadline: number
   }
-  /** What was used counts half after this many hours. Default 168. */
+  /** Hours after which usage counts half. Default 168. */
   readonly halfLifeHours: number
-  /** What memory and GPUs are worth in cores; a job is charged for the dearest of its three. Default 4 GiB, 16 cores. */
+  /** Memory and GPUs in cores; a job is charged for the largest of the three. Default 4 GiB a core, 16 cores a GPU. */
   readonly charge: { readonly memoryGbPerCore: number; readonly coresPerGpu: number }
-  /** What an off-peak hour is charged, as a part of another. Default 0.5. */
+  /** The charge of an off-peak hour relative to another hour. Default 0.5. */
   readonly offPeakCharge: number
   readonly offPeak?: OffPeak
   readonly backfill: {
-    /** How many of the first jobs that lack capacity have some kept for them. Default 4. */
+    /** Jobs at the head of the queue that get a reservation. Default 4. */
     readonly reservations: number
-    /** Estimates are multiplied with this before they are trusted. Default 1.5. */
+    /** Factor on run time estimates. Default 1.5. */
     readonly safety: number
-    /** A job whose estimate was wrong delays a reservation by this many seconds at most. Default 14,400. */
+    /** The most seconds by which a job with a wrong estimate delays a reservation. Default 14,400. */
     readonly maxDelaySeconds: number
   }
   readonly limits: { readonly user: LimitsByHour; readonly group: LimitsByHour }
