@@ -15,7 +15,7 @@ const passwd = [
 ].join('\n')
 const group = ['ada:x:5001:', 'staff:x:100000:', 'survey:x:6000:ada,bob', ''].join('\n')
 
-/** Messages of what stands against an import, with file and line. */
+/** The conflicts of an import, with file and line. */
 const against = (directory: Directory, files: { passwd?: string; group?: string; minId?: number }): string[] => {
   const { changes, conflicts } = planImport(directory, { passwd: '', group: '', ...files })
   if (conflicts.length > 0) assert.deepEqual(changes, [])
@@ -25,7 +25,7 @@ const imported = (directory: Directory, files: { passwd: string; group: string }
   withChanges(directory, planImport(directory, files).changes)
 
 describe('passwd and group files', () => {
-  it('become users, groups and memberships, the own group of each user left implied', () => {
+  it('become users, groups and memberships, without the own groups of users', () => {
     const { users, groups } = imported(empty, { passwd, group })
     assert.deepEqual([...groups.keys()], ['staff', 'survey'])
     const survey = { name: 'survey', gid: 6000 }
@@ -34,7 +34,7 @@ describe('passwd and group files', () => {
     assert.deepEqual(users.get('bob')?.groups, [{ name: 'staff', gid: 100_000 }, survey])
   })
 
-  it('make a group of what others share with a user', () => {
+  it('add the primary group of a user that has other members', () => {
     const { groups, users } = imported(empty, { passwd, group: `ada:x:5001:bob\nstaff:x:100000:\n` })
     assert.equal(groups.get('ada')?.gid, 5001)
     assert.deepEqual(
@@ -48,7 +48,7 @@ describe('passwd and group files', () => {
     assert.deepEqual(planImport(directory, { passwd, group }), { changes: [], conflicts: [] })
   })
 
-  it('come out as they went in, whatever the users and groups are', () => {
+  it('are exported as they were imported, for any users and groups', () => {
     const step = fc.record({ user: fc.nat(5), group: fc.nat(3), admin: fc.boolean() })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 20 }), (steps) => {
@@ -70,7 +70,7 @@ describe('passwd and group files', () => {
     )
   })
 
-  it('decide who is in the groups that they name, and in no others', () => {
+  it('set the members of the groups that they name, and of no others', () => {
     const before = imported(empty, { passwd, group })
     const after = imported(before, { passwd: '', group: 'survey:x:6000:bob\n' })
     assert.deepEqual(after.users.get('ada')?.groups, [])
@@ -80,7 +80,7 @@ describe('passwd and group files', () => {
     )
   })
 
-  it('are refused by line: what is no entry, what is there twice, and what belongs to somebody else', () => {
+  it('are refused by line: malformed entries, duplicates, and ids of other users', () => {
     const directory = imported(empty, { passwd, group })
     assert.deepEqual(
       against(directory, {
@@ -99,26 +99,26 @@ describe('passwd and group files', () => {
       }),
       [
         'passwd 1: it has 4 fields; a passwd file has 7, separated by colons',
-        'passwd 2: the uid is "abc", which is no number',
+        'passwd 2: the uid is "abc", which is not a number',
         'passwd 3: the user ada has the uid 5001 and the gid 5001',
         'passwd 4: the uid 5001 is or was that of ada',
         'passwd 5: name is "Eve"',
-        'passwd 6: the gid 7777 is that of no group, neither in the files nor here',
+        'passwd 6: no group has the gid 7777, neither in the files nor here',
         'passwd 8: gus is on line 7 already',
         'passwd 9: uid 5012 is on line 7 already',
         'group 1: the group survey has the gid 6000',
         'group 2: the gid 6000 is or was that of survey',
-        'group 3: its member nobody is no user, neither in the files nor here',
+        'group 3: its member nobody is not a user, neither in the files nor here',
       ],
     )
   })
 
-  it('are refused with ids of the machine, unless asked; root never', () => {
+  it('are refused with ids of the machine, unless --min-id allows them; root always', () => {
     const files = { passwd: 'news:x:9:9::/:\nroot:x:0:0::/:\nnobody:x:65534:65534::/:\n' }
     const messages = against(empty, files)
     assert.ok(
       messages.includes(
-        "passwd 1: uid is 9; ids below 1000 are the machine's own: leave the line out, or allow it by --min-id",
+        'passwd 1: uid is 9; ids below 1000 belong to the machine: remove the line, or allow it with --min-id',
       ),
       messages.join('\n'),
     )

@@ -18,14 +18,14 @@ interface GroupEntry {
   readonly members: readonly string[]
 }
 
-/** Why files cannot be imported: one line of one of them. */
+/** A line of a file that prevents the import. */
 export interface Conflict {
   readonly file: 'passwd' | 'group'
   readonly line: number
   readonly message: string
 }
 
-/** What an import would write; with conflicts nothing is. */
+/** The changes that an import would write. With conflicts nothing is written. */
 export interface ImportPlan {
   readonly changes: readonly DirectoryChange[]
   readonly conflicts: readonly Conflict[]
@@ -35,9 +35,9 @@ export interface ImportPlan {
 export const machineIds = 1_000
 
 /**
- * What has to be written so that the directory has the users and groups of these files: users and groups that are new, and
- * the members of the groups that the files name, those and no others. What the files do not name stays as it is. A group
- * with the name and the number of a user's primary group, and nobody else in it, is that user's own and implied. Pure.
+ * Plans the import of passwd and group files. It adds new users and groups, and sets the members of each group in the files
+ * to those of the file. Users and groups outside the files stay. A group with the name and number of a user's primary group
+ * and no other member is that user's own group and is not added. Pure.
  */
 export function planImport(
   directory: Directory,
@@ -72,11 +72,11 @@ export function planImport(
       conflict(
         file,
         line,
-        `${field} is ${id}; ids below ${minId} are the machine's own: leave the line out, or allow it by --min-id`,
+        `${field} is ${id}; ids below ${minId} belong to the machine: remove the line, or allow it with --min-id`,
       )
     }
   }
-  const whose = (given: ReadonlyMap<number, string>, id: number, name: string): string | undefined => {
+  const otherOwner = (given: ReadonlyMap<number, string>, id: number, name: string): string | undefined => {
     const owner = given.get(id)
     return owner === name ? undefined : owner
   }
@@ -85,7 +85,7 @@ export function planImport(
     checked('group', line, () => checkName('name', name))
     checkIds('group', line, { gid })
     const known = directory.groups.get(name)
-    const owner = whose(directory.gids, gid, name)
+    const owner = otherOwner(directory.gids, gid, name)
     if (known !== undefined && known.gid !== gid) conflict('group', line, `the group ${name} has the gid ${known.gid}`)
     else if (owner !== undefined) conflict('group', line, `the gid ${gid} is or was that of ${owner}`)
     else if (known === undefined) changes.push({ type: 'group', group: { name, gid } })
@@ -97,14 +97,14 @@ export function planImport(
     checked('passwd', line, () => checkName('name', name))
     checkIds('passwd', line, { uid, gid })
     const known = directory.users.get(name)
-    const owner = whose(directory.uids, uid, name)
-    const gidOwner = byGid.has(gid) ? undefined : whose(directory.gids, gid, name)
+    const owner = otherOwner(directory.uids, uid, name)
+    const gidOwner = byGid.has(gid) ? undefined : otherOwner(directory.gids, gid, name)
     if (known !== undefined && (known.uid !== uid || known.gid !== gid))
       conflict('passwd', line, `the user ${name} has the uid ${known.uid} and the gid ${known.gid}`)
     else if (owner !== undefined) conflict('passwd', line, `the uid ${uid} is or was that of ${owner}`)
     else if (gidOwner !== undefined) conflict('passwd', line, `the gid ${gid} is or was that of ${gidOwner}`)
     else if (!byGid.has(gid) && gid !== uid && !allGroups.some((one) => one.gid === gid && one.name === name))
-      conflict('passwd', line, `the gid ${gid} is that of no group, neither in the files nor here`)
+      conflict('passwd', line, `no group has the gid ${gid}, neither in the files nor here`)
   }
 
   const memberships = membershipsAfter(directory, users, groups, byGid, conflict)
@@ -121,7 +121,7 @@ export function planImport(
   return conflicts.length > 0 ? { changes: [], conflicts: conflicts.toSorted(byLine) } : { changes, conflicts }
 }
 
-/** The groups that each user is in after an import: those of the files that name the user, and those the files do not name. */
+/** The groups of each user after an import: groups of the files that name the user, and the user's groups outside the files. */
 function membershipsAfter(
   directory: Directory,
   users: readonly PasswdEntry[],
@@ -142,20 +142,21 @@ function membershipsAfter(
   for (const { line, name, gid, members } of groups) {
     for (const member of new Set(members)) {
       const own = after.get(member)
-      if (own === undefined) conflict('group', line, `its member ${member} is no user, neither in the files nor here`)
+      if (own === undefined)
+        conflict('group', line, `its member ${member} is not a user, neither in the files nor here`)
       else if (![...own].some((one) => one.name === name)) own.add({ name, gid })
     }
   }
   return after
 }
 
-/** Users as a passwd file, passwd(5), for machines that are to show the names of the platform's users. Pure. */
+/** Users as a passwd file, passwd(5), for machines that show the names of the platform's users. Pure. */
 export const passwdOf = ({ users }: Directory): string =>
   [...users.values()]
     .map(({ name, uid, gid }) => `${name}:x:${uid}:${gid}:${name}:/arc/home/${name}:/usr/sbin/nologin\n`)
     .join('')
 
-/** Groups as a group file, group(5), the users' own ones among them. Pure. */
+/** Groups as a group file, group(5), with the users' own groups. Pure. */
 export function groupFileOf({ users, groups }: Directory): string {
   const gids = new Set([...groups.values()].map(({ gid }) => gid))
   const own = [...users.values()].filter(({ gid }) => !gids.has(gid)).map(({ name, gid }) => `${name}:x:${gid}:\n`)
@@ -201,14 +202,14 @@ function readEntries<T extends { readonly name: string; readonly line: number }>
 
 const passwdEntry = ([name = '', , uid = '', gid = '']: readonly string[], line: number): PasswdEntry | string => {
   const ids = [numberOf(uid), numberOf(gid)] as const
-  if (ids[0] === undefined) return `the uid is ${JSON.stringify(uid)}, which is no number`
-  if (ids[1] === undefined) return `the gid is ${JSON.stringify(gid)}, which is no number`
+  if (ids[0] === undefined) return `the uid is ${JSON.stringify(uid)}, which is not a number`
+  if (ids[1] === undefined) return `the gid is ${JSON.stringify(gid)}, which is not a number`
   return { line, name, uid: ids[0], gid: ids[1] }
 }
 
 const groupEntry = ([name = '', , gid = '', members = '']: readonly string[], line: number): GroupEntry | string => {
   const id = numberOf(gid)
-  if (id === undefined) return `the gid is ${JSON.stringify(gid)}, which is no number`
+  if (id === undefined) return `the gid is ${JSON.stringify(gid)}, which is not a number`
   return { line, name, gid: id, members: members.split(',').filter((member) => member !== '') }
 }
 

@@ -7,7 +7,7 @@ import { newToken } from '../lib/secrets/token-text.ts'
 
 const ada: StoredAccount = { name: 'ada', uid: 1001, gid: 1001, admin: false, groups: [] }
 
-/** A store of one token that counts how often it is asked, and a clock that moves by hand. */
+/** A store of one token that counts its queries, and a clock that moves by hand. */
 function setUp(change: Partial<StoredToken> = {}) {
   const made = newToken()
   const clock = { now: 1_000_000 }
@@ -50,7 +50,7 @@ function setUp(change: Partial<StoredToken> = {}) {
 }
 
 describe('authentication', () => {
-  it('recognises a token and its scopes', async () => {
+  it('accepts a token with its scopes', async () => {
     const { authenticator, header } = setUp({ expiresAt: 2_000_000 })
     const caller = await authenticator.authenticate(header)
     assert.ok(typeof caller === 'object')
@@ -60,7 +60,7 @@ describe('authentication', () => {
     assert.equal(typeof (await authenticator.authenticate(header.replace('Bearer', 'bearer '))), 'object')
   })
 
-  it('says why it recognises nobody, and looks nothing up for what is no token', async () => {
+  it('says why it refuses, and queries nothing for a malformed token', async () => {
     const { authenticator, queries } = setUp()
     assert.equal(await authenticator.authenticate(undefined), 'missing')
     assert.equal(await authenticator.authenticate(''), 'missing')
@@ -74,7 +74,7 @@ describe('authentication', () => {
     assert.equal(queries(), 1)
   })
 
-  it('asks the store once a second', async () => {
+  it('queries the store once a second', async () => {
     const { authenticator, header, queries, clock } = setUp()
     await Promise.all(Array.from({ length: 32 }, () => authenticator.authenticate(header)))
     clock.now += 999
@@ -85,7 +85,7 @@ describe('authentication', () => {
     assert.equal(queries(), 2)
   })
 
-  it('remembers no wrong token and no failure', async () => {
+  it('caches no wrong token and no failure', async () => {
     const { authenticator, header, queries, breakStore } = setUp()
     const wrong = `Bearer ${newToken().token}`
     await authenticator.authenticate(wrong)
@@ -97,14 +97,14 @@ describe('authentication', () => {
     assert.equal(typeof (await authenticator.authenticate(header)), 'object')
   })
 
-  it('ends a token the moment it expires, remembered or not', async () => {
+  it('refuses a token from the moment it expires, cached or not', async () => {
     const { authenticator, header, clock } = setUp({ expiresAt: 1_000_500 })
     assert.equal(typeof (await authenticator.authenticate(header)), 'object')
     clock.now = 1_000_500
     assert.equal(await authenticator.authenticate(header), 'expired')
   })
 
-  it('ends a revoked token at once here, and within a second where another process revoked it', async () => {
+  it('refuses a revoked token at once, and within a second after another process revoked it', async () => {
     const here = setUp()
     await here.authenticator.authenticate(here.header)
     here.revoke()
@@ -118,13 +118,13 @@ describe('authentication', () => {
     assert.equal(await elsewhere.authenticator.authenticate(elsewhere.header), 'revoked')
   })
 
-  it('recognises nobody whose account is gone', async () => {
+  it('refuses a token whose account is gone', async () => {
     const { authenticator, header } = setUp({ account: 'gone' })
     assert.equal(await authenticator.authenticate(header), 'unknown')
   })
 })
 
-describe('whose jobs are whose business', () => {
+describe('access to jobs', () => {
   it("is one's own, and everybody's for an administrator whose token says so", () => {
     const caller = (name: string, admin: boolean, ...scopes: ('read' | 'admin')[]) => ({
       account: { ...ada, name, admin },

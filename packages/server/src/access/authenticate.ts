@@ -3,36 +3,36 @@ import type { TokenUse } from './token-use.ts'
 import { isScope, type Scope } from './scopes.ts'
 import { hashToken, isTokenShaped, sameHash } from '../lib/secrets/token-text.ts'
 
-/** Who makes a request, and what the token allows. */
+/** The account that makes a request, and what its token allows. */
 export interface Caller {
   readonly account: StoredAccount
   readonly scopes: ReadonlySet<Scope>
   /** The beginning of the token, as `token list` shows it. */
   readonly tokenPrefix: string
   readonly tokenId: string
-  /** The id of the token that it was made with. */
+  /** The id of the token that created this token. */
   readonly tokenMadeWith?: string
-  /** The job whose own token it is. */
+  /** The job that carries the token. */
   readonly tokenJob?: string
   /** Milliseconds since the epoch; absent: the token does not expire. */
   readonly tokenExpiresAt?: number
 }
 
-/** Why nobody was recognised. */
+/** Why a request is not authenticated. */
 export type Refusal = 'missing' | 'malformed' | 'unknown' | 'expired' | 'revoked'
 
-/** Recognises callers by their bearer tokens. */
+/** Authenticates callers by their bearer tokens. */
 export interface Authenticator {
-  /** Who the `Authorization` header says the caller is. A token seen within the last second costs no query. */
+  /** The caller of an `Authorization` header. A token of the last second takes no query. */
   authenticate(header: string | undefined): Promise<Caller | Refusal>
-  /** What was revoked or disabled in the store until now counts for every request that comes after. */
+  /** Clears the cache, so that all revocations in the store count from the next request on. */
   forget(): void
 }
 
-/** How long a token is trusted without asking the store: what another process revokes counts after that time. */
+/** How long the cache answers for a token. A revocation by another process counts after this time. Milliseconds. */
 const freshMilliseconds = 1000
 
-/** Tokens remembered at once; the one remembered longest goes. */
+/** Tokens in the cache; above it the oldest entry is dropped. */
 const mostRemembered = 10_000
 
 interface Known {
@@ -40,7 +40,7 @@ interface Known {
   readonly caller: Caller
 }
 
-/** Makes an {@link Authenticator} over the store's tokens and accounts. */
+/** Creates an {@link Authenticator} over the store's tokens and accounts. */
 export function createAuthenticator(
   store: Pick<Store, 'tokenByHash' | 'account'>,
   now: () => number,
@@ -67,7 +67,7 @@ export function createAuthenticator(
     }
     try {
       const found = await known
-      // Wrong tokens are not remembered: a flood of them would push the right ones out.
+      // Wrong tokens are not cached: a flood of them would displace valid ones.
       if (found === undefined) forget()
       return found
     } catch (error) {
@@ -98,7 +98,7 @@ export function createAuthenticator(
 
 const callerOf = (token: StoredToken, account: StoredAccount): Caller => ({
   account,
-  // The word alone makes nobody an administrator, nor one who is one no more.
+  // The scope `admin` counts only while the account is an administrator.
   scopes: new Set(token.scopes.filter(isScope).filter((scope) => scope !== 'admin' || account.admin)),
   tokenPrefix: token.prefix,
   tokenId: token.id,

@@ -24,7 +24,7 @@ const empty: Directory = { users: new Map(), groups: new Map(), projects: new Ma
 /** The directory after steps. */
 const after = (...steps: DirectoryStep[]): Directory => withChanges(empty, inTurn(...steps)(empty))
 
-/** What a step is refused with. */
+/** The refusal of a step. */
 function refusal(directory: Directory, step: DirectoryStep): InvalidRequest {
   try {
     step(directory)
@@ -35,7 +35,7 @@ function refusal(directory: Directory, step: DirectoryStep): InvalidRequest {
 }
 
 describe('users and groups', () => {
-  it('get the next ids that nobody ever had', () => {
+  it('get the next ids that were never given', () => {
     const directory = after(
       addGroup({ name: 'survey' }),
       addGroup({ name: 'optics' }),
@@ -79,7 +79,7 @@ describe('users and groups', () => {
     )
   })
 
-  it('have names and ids within bounds, told by field', () => {
+  it('have names and ids within bounds, and refusals name the field', () => {
     for (const name of ['', 'Ada', '1a', 'a b', '../a', 'a'.repeat(33), 'root\n', 'é'])
       assert.equal(refusal(empty, addUser({ name })).field, 'name', name)
     for (const uid of [0, -1, 1.5, Number.NaN, 2 ** 31, 65_534, 65_535])
@@ -92,7 +92,7 @@ describe('users and groups', () => {
     assert.equal(refusal(after(addUser({ name: 'a' })), addUser({ name: 'a' })).problem, 'conflict')
   })
 
-  it('belong together, or no more', () => {
+  it('are connected by membership, which can be added and removed', () => {
     const directory = after(
       addGroup({ name: 'survey' }),
       addUser({ name: 'ada' }),
@@ -112,21 +112,21 @@ describe('users and groups', () => {
 })
 
 describe('administrators', () => {
-  it('are never all gone', () => {
+  it('cannot all be removed', () => {
     const one = after(addUser({ name: 'root', admin: true }), addUser({ name: 'ada' }))
     for (const step of [setUser('root', { admin: false }), disableUser('root', { cancelJobs: false, now: 1 })])
       assert.match(refusal(one, step).message, /last administrator/)
     const two = withChanges(one, setUser('ada', { admin: true })(one))
     const left = withChanges(two, disableUser('root', { cancelJobs: false, now: 1 })(two))
     assert.match(refusal(left, setUser('ada', { admin: false })).message, /last administrator/)
-    // Where there is none, nobody is kept from being disabled.
+    // Without any administrator every user can be disabled.
     const none = after(addUser({ name: 'ada' }))
     assert.equal(disableUser('ada', { cancelJobs: false, now: 1 })(none).length, 1)
   })
 })
 
 describe('a user who is disabled', () => {
-  it('stays so since then, with the jobs cancelled once that was asked, until enabled', () => {
+  it('stays disabled since the first time, and keeps cancelJobs, until enabled', () => {
     const directory = after(
       addUser({ name: 'ada' }),
       disableUser('ada', { cancelJobs: true, now: 5 }),

@@ -2,10 +2,10 @@ import { InvalidRequest } from '../job/invalid.ts'
 import type { Directory, DirectoryChange, StoredAccount, StoredGroup, StoredProject } from '../store/store.ts'
 import { checkId, checkName, firstGid, firstUid, nextId } from './accounts.ts'
 
-/** A step that changes the directory: what to write, or what stands against it, thrown as {@link InvalidRequest}. Pure. */
+/** A change of the directory: returns what to write, or throws {@link InvalidRequest}. Pure. */
 export type DirectoryStep = (directory: Directory) => readonly DirectoryChange[]
 
-/** Several steps as one; each sees what those before it have done. */
+/** Several steps as one. Each step gets the directory after the step before. */
 export const inTurn =
   (...steps: readonly DirectoryStep[]): DirectoryStep =>
   (directory) => {
@@ -62,7 +62,7 @@ export const addUser =
     return [{ type: 'user', user: { name, uid, gid: uid, admin, groups: groupsNamed(directory, groups) } }]
   }
 
-/** Changes what a user may do and whose files they reach. What is not given stays. @throws {InvalidRequest} */
+/** Changes a user's rights and groups. Omitted fields stay. @throws {InvalidRequest} */
 export const setUser =
   (
     name: string,
@@ -76,7 +76,7 @@ export const setUser =
     return [{ type: 'user', user: { ...user, admin, groups } }]
   }
 
-/** Nobody gets in as this user any more, and where asked the jobs are to end. @throws {InvalidRequest} */
+/** Disables a user's tokens and, with `cancelJobs`, has the user's jobs cancelled. @throws {InvalidRequest} */
 export const disableUser =
   (name: string, { cancelJobs, now }: { readonly cancelJobs: boolean; readonly now: number }): DirectoryStep =>
   (directory) => {
@@ -86,7 +86,7 @@ export const disableUser =
     return [{ type: 'user', user: { ...user, disabledAt, ...(cancelJobs ? { cancelJobs } : {}) } }]
   }
 
-/** The user may be given tokens again; those of before stay ended. @throws {InvalidRequest} */
+/** Allows new tokens for a disabled user; earlier tokens stay revoked. @throws {InvalidRequest} */
 export const enableUser =
   (name: string): DirectoryStep =>
   (directory) => {
@@ -106,10 +106,10 @@ export const addGroup =
     return [{ type: 'group', group: { name, gid } }]
   }
 
-/** Puts a user into a group; who is in it stays in it. @throws {InvalidRequest} */
+/** Adds a user to a group; without effect where the user is a member. @throws {InvalidRequest} */
 export const addMember = (group: string, user: string): DirectoryStep => changeMembership(group, user, true)
 
-/** Takes a user out of a group; who is not in it stays out of it. @throws {InvalidRequest} */
+/** Removes a user from a group; without effect where the user is no member. @throws {InvalidRequest} */
 export const removeMember = (group: string, user: string): DirectoryStep => changeMembership(group, user, false)
 
 const changeMembership =
@@ -120,7 +120,7 @@ const changeMembership =
     if (!member && user.gid === group.gid) {
       throw new InvalidRequest(
         'user',
-        `${groupName} is the primary group of ${userName}, who has it for good`,
+        `${groupName} is the primary group of ${userName} and cannot be removed`,
         `Disable the user instead: science-platform user disable ${userName}`,
         'conflict',
       )
@@ -139,7 +139,7 @@ export const addProject =
     return [{ type: 'project', project: { name, group } }]
   }
 
-/** Gives a project to another group. @throws {InvalidRequest} */
+/** Changes the group of a project. @throws {InvalidRequest} */
 export const setProject =
   ({ name, group }: StoredProject): DirectoryStep =>
   (directory) => {
@@ -162,7 +162,7 @@ export const groupNamed = (directory: Pick<Directory, 'groups'>, name: string): 
   return group
 }
 
-/** The users that are in a group, by name. Pure. */
+/** The names of a group's members. Pure. */
 export const membersOf = (directory: Directory, group: string): string[] =>
   [...directory.users.values()].filter((user) => user.groups.some(({ name }) => name === group)).map(({ name }) => name)
 
@@ -172,13 +172,13 @@ function groupsNamed(directory: Directory, names: readonly string[], field = 'gr
     if (group !== undefined) return group
     throw new InvalidRequest(
       field,
-      `${field} names ${name}, and there is no such group`,
+      `${field} has ${name}, and there is no such group`,
       `Add it: science-platform group add ${name}`,
     )
   })
 }
 
-/** An id is free for a name that it was never another's. @throws {InvalidRequest} */
+/** @throws {InvalidRequest} where the id was ever given to another name */
 function checkFree(
   field: string,
   id: number,
@@ -193,29 +193,30 @@ function checkFree(
   throw taken(
     field,
     `The id ${id} ${verb} that of the ${kind} ${owner}; ids are given once.`,
-    `Take another, or leave it out for the next free one.`,
+    `Use another id, or omit it for the next free one.`,
   )
 }
 
-/** @throws {InvalidRequest} where nobody would be left who may administer the platform. */
+/** @throws {InvalidRequest} where no administrator would be left */
 function checkNotLastAdministrator(directory: Directory, user: StoredAccount): void {
-  const acts = ({ admin, disabledAt }: StoredAccount): boolean => admin && disabledAt === undefined
-  if (!acts(user) || [...directory.users.values()].some((other) => other.name !== user.name && acts(other))) return
+  const isActive = ({ admin, disabledAt }: StoredAccount): boolean => admin && disabledAt === undefined
+  if (!isActive(user) || [...directory.users.values()].some((other) => other.name !== user.name && isActive(other)))
+    return
   throw new InvalidRequest(
     'admin',
     `${user.name} is the last administrator`,
-    'Make somebody else one first: science-platform user set NAME --admin yes',
+    'Make another user an administrator first: science-platform user set NAME --admin yes',
     'conflict',
   )
 }
 
-const taken = (field: string, message: string, hint = 'Take another.'): InvalidRequest =>
+const taken = (field: string, message: string, hint = 'Use another.'): InvalidRequest =>
   new InvalidRequest(field, message, hint, 'conflict')
 
 const missing = (kind: 'user' | 'group' | 'project', name: string): InvalidRequest =>
   new InvalidRequest(
     'name',
     `There is no ${kind} ${name}.`,
-    `See those there are: science-platform ${kind} list. Add one: science-platform ${kind} add ${name}`,
+    `List them: science-platform ${kind} list. Add it: science-platform ${kind} add ${name}`,
     'not-found',
   )

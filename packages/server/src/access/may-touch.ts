@@ -1,11 +1,11 @@
 import type { Caller } from './authenticate.ts'
 
-/** Whether the caller acts as an administrator: the account is one, and the token was made for it. Pure. */
+/** Whether the caller acts as an administrator: account and token both have the right. Pure. */
 export const isAdministrator = (caller: Caller): boolean => caller.account.admin && caller.scopes.has('admin')
 
 /**
- * Whose jobs are the caller's business: his own; undefined: everybody's, for an administrator. To everybody else a job does
- * not exist. What may be done with it is for the token's scopes to say. Pure.
+ * The owner of the jobs that the caller may access: the caller's account; undefined for an administrator, who may access all
+ * jobs. Other jobs do not exist for the caller. The token's scopes limit the actions. Pure.
  */
 export const mayTouchJobsOf = (caller: Caller): string | undefined =>
   isAdministrator(caller) ? undefined : caller.account.name

@@ -21,7 +21,7 @@ test('a project directory belongs to its group, is setgid, and closed to others'
   assert.deepEqual(await readdir(folder), ['night'])
 })
 
-test('what is there stays as it is', async (t) => {
+test('an existing directory stays as it is', async (t) => {
   const folder = await place(t)
   await mkdir(join(folder, 'night'), { mode: 0o755 })
   await projectFolders(folder).ensure('night', 40_000)
@@ -42,7 +42,7 @@ test(
     await symlink(outside, join(path, 'link'))
     for (const file of [outside, join(path, 'sub'), join(path, 'sub', 'ours')]) await chown(file, 7, 40_000)
     await chown(join(path, 'theirs'), 7, 50_000)
-    // As an interrupted run leaves it: some files given, the directory itself not.
+    // As after an interruption: some files have the new group, the directory has not.
     await chown(join(path, 'sub', 'ours'), 7, 40_001)
     await folders.give('night', 40_001)
     const gidOf = async (name: string): Promise<number> => (await lstat(join(path, name))).gid

@@ -5,20 +5,20 @@ import { runTool } from '../lib/tool.ts'
 
 /** The directories of projects, as jobs see them under `/arc/projects`. */
 export interface ProjectFolders {
-  /** Makes a project's directory where it is missing: its group writes, what is made in it stays the group's, others have no way in. */
+  /** Creates a project's directory where it is missing, for its group alone: mode 2770, so that new files belong to the group. */
   ensure(project: string, gid: number): Promise<void>
-  /** Gives a project's directory to another group, with everything in it that was its group's. */
+  /** Changes the group of a project's directory, and of all files in it that belong to the former group. */
   give(project: string, gid: number): Promise<void>
 }
 
-/** Project directories in `folder`. An ordinary user cannot give files away: there, all jobs run as that one user. */
+/** Project directories in `folder`. Without root the group is not set: then all jobs run as the server's user. */
 export function projectFolders(folder: string, isRoot = process.getuid?.() === 0): ProjectFolders {
   const folders: ProjectFolders = {
     async ensure(project, gid) {
       const path = join(folder, project)
       if (await exists(path)) return
       await mkdir(folder, { recursive: true })
-      // It gets its name when it is complete: what is there is never half made, whenever this is killed.
+      // The directory gets its name when it is complete: a kill must not leave one with wrong rights.
       const made = await mkdtemp(join(folder, `.${project}-`))
       if (isRoot) await chown(made, 0, gid)
       await chmod(made, 0o2770)
@@ -34,14 +34,14 @@ export function projectFolders(folder: string, isRoot = process.getuid?.() === 0
       const path = join(folder, project)
       const { gid: before } = await stat(path)
       if (!isRoot || before === gid) return
-      // The directory itself comes last: until all is done it tells which files are still to be given.
+      // chown changes the directory itself last: until then its group shows that the change is unfinished.
       await runTool('chown', ['--recursive', '--no-dereference', `--from=:${before}`, `:${gid}`, '--', path])
     },
   }
   return folders
 }
 
-/** Makes the directories that are missing: a command may have been interrupted between store and disk. */
+/** Creates missing directories: a command may have been interrupted between store and disk. */
 export async function ensureProjects(folders: ProjectFolders, { projects, groups }: Directory): Promise<void> {
   for (const { name, group } of projects.values()) {
     const gid = groups.get(group)?.gid

@@ -7,9 +7,8 @@ import { defaultScopes } from './scopes.ts'
 import { identified, type NewToken } from '../lib/secrets/token-text.ts'
 
 /**
- * The token that a caller makes: it can do no more than the one that is used to make it, lasts no longer, and is revoked
- * with it. Pure.
- * @throws {InvalidRequest} where it asks for more.
+ * The token that a caller creates. It has no scope beyond the caller's token, expires no later, and is revoked with it. Pure.
+ * @throws {InvalidRequest} where the request exceeds that.
  */
 export function tokenMadeBy(caller: Caller, request: TokenRequest, made: NewToken, now: number): StoredToken {
   const { name = 'token', expiresInSeconds } = request
@@ -18,12 +17,12 @@ export function tokenMadeBy(caller: Caller, request: TokenRequest, made: NewToke
   if (expiresAt !== undefined && caller.tokenExpiresAt !== undefined && expiresAt > caller.tokenExpiresAt) {
     throw new InvalidRequest(
       'expiresInSeconds',
-      `expiresInSeconds is ${expiresInSeconds}; the token you use ends before that, at ${new Date(caller.tokenExpiresAt).toISOString()}`,
-      'Ask for less, or leave it out to have it end with the one you use.',
+      `expiresInSeconds is ${expiresInSeconds}; your token expires earlier, at ${new Date(caller.tokenExpiresAt).toISOString()}`,
+      'Use a smaller value, or omit it: then the new token expires with yours.',
     )
   }
   return {
-    ...kept(made),
+    ...withoutSecret(made),
     account: caller.account.name,
     name,
     scopes,
@@ -33,9 +32,9 @@ export function tokenMadeBy(caller: Caller, request: TokenRequest, made: NewToke
   }
 }
 
-/** The token that takes the place of another: the same, but for the secret. It ends when the other would have ended. Pure. */
+/** The successor of a token, with a new secret and the same scopes. It expires when the old one would have expired. Pure. */
 export const successorOf = (old: StoredToken, made: NewToken, now: number): StoredToken => ({
-  ...kept(made),
+  ...withoutSecret(made),
   account: old.account,
   name: old.name,
   scopes: old.scopes,
@@ -45,8 +44,8 @@ export const successorOf = (old: StoredToken, made: NewToken, now: number): Stor
 })
 
 /**
- * Whether the caller may have the successor of a token: of the one that is used, and of those that were made with it.
- * Of any other the successor could do more, or live on when the one that is used is revoked. Pure.
+ * Whether the caller may rotate a token: the caller's own token, or one that it created. The successor of any other token
+ * could have more scopes, or outlive the caller's token. Pure.
  */
 export function mayRotate(caller: Caller, token: StoredToken, all: readonly StoredToken[]): boolean {
   const byId = new Map(all.map((one) => [one.id, one]))
@@ -56,7 +55,7 @@ export function mayRotate(caller: Caller, token: StoredToken, all: readonly Stor
   return false
 }
 
-/** What the tokens of a request's jobs may be used for; undefined where none are asked for. Pure. @throws {InvalidRequest} */
+/** The scopes of the tokens that a request's jobs carry; undefined without such tokens. Pure. @throws {InvalidRequest} */
 export function jobTokenScopes(
   { jobToken: token, network }: Pick<JobRequest, 'jobToken' | 'network'>,
   caller: Caller,
@@ -65,18 +64,18 @@ export function jobTokenScopes(
   if (network === 'none') {
     throw new InvalidRequest(
       'jobToken',
-      'jobToken is asked for, and network is none: the job could not reach the platform',
-      'Leave network out, or leave jobToken out.',
+      'jobToken needs a network, and network is none: the job could not reach the platform',
+      'Omit network or jobToken.',
     )
   }
   const scopes = token === true ? owned(caller, jobScopes) : withinScopes('jobToken', token, caller)
   if (scopes.length > 0) return scopes
-  throw new InvalidRequest('jobToken', 'the token you use has nothing to pass on to a job', 'Leave jobToken out.')
+  throw new InvalidRequest('jobToken', 'your token has no scope that a job may have', 'Omit jobToken.')
 }
 
 /**
- * The tokens that jobs carry. Each is revoked with its job, and with the token that the first of a line of jobs was submitted
- * with: a job may submit another that outlives it, and none outlives what its user once allowed. Pure but for the ids.
+ * The tokens that jobs carry. Each is revoked with its job, and with the token of the user at the start of a chain of jobs:
+ * a job may submit a job that outlives it, but no job's token outlives the user's. Pure but for the ids.
  */
 export const tokensOfJobs = (
   jobs: readonly NewJob[],
@@ -88,7 +87,7 @@ export const tokensOfJobs = (
     if (scopes === undefined) return []
     return [
       {
-        ...kept(identified(secretOf(id))),
+        ...withoutSecret(identified(secretOf(id))),
         account: owner,
         name: `job ${id}`,
         scopes,
@@ -100,10 +99,10 @@ export const tokensOfJobs = (
     ]
   })
 
-/** What is stored of a token: all but itself. */
-const kept = ({ token: _, ...known }: NewToken): Omit<NewToken, 'token'> => known
+/** The stored fields of a token: all but the token itself. */
+const withoutSecret = ({ token: _, ...known }: NewToken): Omit<NewToken, 'token'> => known
 
-/** Those of some scopes that the caller's token has. */
+/** The scopes of a list that the caller's token has. */
 const owned = <S extends Scope>(caller: Caller, scopes: readonly S[]): S[] =>
   scopes.filter((scope) => caller.scopes.has(scope))
 
@@ -112,7 +111,7 @@ function withinScopes<S extends Scope>(field: string, wanted: readonly S[], call
   if (beyond === undefined) return [...wanted]
   throw new InvalidRequest(
     field,
-    `${field} names ${beyond}, which the token you use has not`,
-    `It has ${[...caller.scopes].join(', ')}. Leave ${beyond} out, or use a token that has it.`,
+    `${field} has ${beyond}; your token lacks that scope`,
+    `Your token has ${[...caller.scopes].join(', ')}. Omit ${beyond}, or use a token with that scope.`,
   )
 }

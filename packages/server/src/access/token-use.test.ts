@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openTokenUse } from './token-use.ts'
 
-/** A store that keeps what it is told, unless it is broken, and a clock that moves by hand. */
+/** A store that records writes unless it is broken, and a clock that moves by hand. */
 function setUp() {
   const writes: Record<string, number>[] = []
   const warnings: unknown[] = []
@@ -21,7 +21,7 @@ function setUp() {
   return { use, writes, warnings, clock, breakStore: (now: boolean) => (broken = now) }
 }
 
-test('however often tokens are used, each is written once a minute, all of them together', async () => {
+test('each token is written once a minute whatever its uses, all tokens in one write', async () => {
   const { use, writes, clock } = setUp()
   for (let i = 0; i < 1_000; i++) for (const id of ['a', 'b']) use.note(id, undefined)
   await use.close()
@@ -36,14 +36,14 @@ test('however often tokens are used, each is written once a minute, all of them 
   assert.deepEqual(writes.at(-1), { a: 1_060_000 })
 })
 
-test('what another server wrote within the minute is not written again', async () => {
+test('a use that another server wrote within the minute is not written again', async () => {
   const { use, writes } = setUp()
   use.note('a', 999_999)
   await use.close()
   assert.deepEqual(writes, [])
 })
 
-test('what could not be written is said, and written with the next use', async () => {
+test('a failed write is logged, and repeated with the next use', async () => {
   const { use, writes, warnings, breakStore } = setUp()
   breakStore(true)
   use.note('a', undefined)

@@ -1,21 +1,21 @@
 import type { Logger } from 'pino'
 import type { Store } from '../store/store.ts'
 
-/** How exactly the last use of a token is kept: one write a minute and token, however many requests there are. */
-const exactnessMs = 60_000
+/** Precision of the last use of a token: one write a minute and token, whatever the number of requests. */
+const precisionMs = 60_000
 
-/** How long uses are gathered before they are written together. */
-const gatheringMs = 1_000
+/** How long uses are collected before one write. */
+const collectMs = 1_000
 
-/** Notes when tokens are used, for their owners to see which still are. */
+/** Records the last use of tokens, which shows their owners the unused ones. */
 export interface TokenUse {
-  /** A token was used. `lastKnown` is what the store has. Cheap: most calls do nothing. */
+  /** Records a use. `lastKnown` is the last use in the store. Most calls write nothing. */
   note(tokenId: string, lastKnown: number | undefined): void
-  /** Writes what is not written yet. */
+  /** Writes the uses that are not written yet. */
   close(): Promise<void>
 }
 
-/** Makes a {@link TokenUse}. What cannot be written is logged and written with the next use: nobody waits for it. */
+/** Creates a {@link TokenUse}. No request waits for a write; a failed one is logged and repeated with the next use. */
 export function openTokenUse(
   store: Pick<Store, 'noteTokenUse'>,
   log: Pick<Logger, 'warn'>,
@@ -31,14 +31,14 @@ export function openTokenUse(
     timer = undefined
     const uses = waiting
     waiting = new Map()
-    const old = now() - exactnessMs
+    const old = now() - precisionMs
     for (const [id, at] of noted) if (at <= old) noted.delete(id)
     if (uses.size === 0) return
     try {
       await store.noteTokenUse(uses)
     } catch (error) {
       for (const id of uses.keys()) noted.delete(id)
-      log.warn({ err: error, count: uses.size }, 'the last use of tokens could not be noted')
+      log.warn({ err: error, count: uses.size }, 'last use of tokens not recorded')
     }
   }
 
@@ -46,10 +46,10 @@ export function openTokenUse(
     note(tokenId, lastKnown) {
       const at = now()
       const last = Math.max(lastKnown ?? -Infinity, noted.get(tokenId) ?? -Infinity)
-      if (at - last < exactnessMs) return
+      if (at - last < precisionMs) return
       noted.set(tokenId, at)
       waiting.set(tokenId, at)
-      timer ??= setTimeout(() => void write(), gatheringMs)
+      timer ??= setTimeout(() => void write(), collectMs)
     },
     close: write,
   }

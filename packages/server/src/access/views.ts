@@ -2,7 +2,7 @@ import type { Group, User } from '@science-platform/contract'
 import type { Directory, StoredAccount, StoredGroup } from '../store/store.ts'
 import { membersOf } from './directory.ts'
 
-/** A user as programs are shown one. Pure. */
+/** A user in API responses. Pure. */
 export const viewUser = ({ name, uid, gid, groups, admin, disabledAt, cancelJobs }: StoredAccount): User => ({
   name,
   uid,
@@ -13,7 +13,7 @@ export const viewUser = ({ name, uid, gid, groups, admin, disabledAt, cancelJobs
   ...(cancelJobs === undefined ? {} : { cancelJobs }),
 })
 
-/** A group with its members as programs are shown one. Pure. */
+/** A group with its members in API responses. Pure. */
 export const viewGroup = (directory: Directory, { name, gid }: StoredGroup): Group => ({
   name,
   gid,

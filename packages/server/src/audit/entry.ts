@@ -1,35 +1,35 @@
 import { hash } from 'node:crypto'
 import { masked } from '../lib/secrets/mask.ts'
 
-/** How an audited action came out: it happened; it was not allowed or made no sense; the server failed. */
+/** Outcome of an audited action: it was done; it was not allowed or invalid; the server failed. */
 export type Outcome = 'done' | 'refused' | 'failed'
 
-/** Which door an actor came through: our own API, the skaha wire, or a command of an administrator on the machine. */
-export type Door = 'api' | 'skaha' | 'command'
+/** The interface that an actor used: the platform's own API, the skaha wire, or a command on the machine. */
+export type EntryPoint = 'api' | 'skaha' | 'command'
 
-/** One line of the audit trail: who did what, to what, when, from where, and how it came out. Never how: no bodies, no secrets. */
+/** An entry of the audit trail: actor, action, subject, time, origin and outcome. It has no request bodies and no secrets. */
 export interface AuditEntry {
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** The account; for a command the operating system's user; absent where nobody was recognised. */
+  /** The account; for a command the operating system's user; absent for an unauthenticated request. */
   readonly actor?: string
-  readonly via: Door
+  readonly via: EntryPoint
   /** The beginning of the token that was used, as `token list` shows it. */
   readonly tokenPrefix?: string
-  /** The job whose own token it was. */
+  /** The job that carries the token. */
   readonly tokenJob?: string
   /** The route's `operationId` or `config.action`; for a command its words. */
   readonly action: string
-  /** The id or name of what it was about. */
+  /** The id or name that the action was about. */
   readonly subject?: string
   /** The client's address; absent for a command. */
   readonly address?: string
   readonly outcome: Outcome
   /** The HTTP status; absent for a command. */
   readonly status?: number
-  /** The kind of problem that was answered, of the table of problems. */
+  /** The problem type of the response. */
   readonly problem?: string
-  /** How many times the same was refused; more than 1 where several are told as one. */
+  /** The number of equal refusals that the entry stands for. */
   readonly count: number
 }
 
@@ -41,19 +41,19 @@ export interface StoredAuditEntry extends AuditEntry {
   readonly hash: string
 }
 
-/** Characters of a subject that are kept. */
+/** Characters of a subject. */
 const subjectLimit = 200
 
-/** What an entry says that it was about: what was asked for, without a secret that somebody took for an id or a name. Pure. */
+/** The subject of an entry from the text of a request, with secrets masked: a user may send a token in place of an id. Pure. */
 export const subjectOf = (text: string): string => masked(text).slice(0, subjectLimit)
 
-/** What the first entry of a trail follows on. */
+/** The predecessor of the first entry of a trail. */
 export const trailStart = { seq: 0, hash: '' } as const
 
-/** The hash of an entry that follows on another: SHA-256 over its hash and all that the entry says. Pure. */
+/** The hash of an entry: SHA-256 over the hash of its predecessor and all fields of the entry. Pure. */
 export function chainHash(before: string, seq: number, entry: AuditEntry): string {
   const { at, actor, via, tokenPrefix, tokenJob, action, subject, address, outcome, status, problem, count } = entry
-  const said = [
+  const fields = [
     before,
     seq,
     at,
@@ -69,11 +69,11 @@ export function chainHash(before: string, seq: number, entry: AuditEntry): strin
     problem,
     count,
   ]
-  // What is absent is null in JSON, so that no two entries are written alike.
-  return hash('sha256', JSON.stringify(said))
+  // An absent field is null in JSON, so that different entries have different texts.
+  return hash('sha256', JSON.stringify(fields))
 }
 
-/** Entries with their places after `last`, in the order given. Pure. */
+/** Entries with sequence numbers and hashes after `last`, in their order. Pure. */
 export function chained(
   last: Pick<StoredAuditEntry, 'seq' | 'hash'>,
   entries: readonly AuditEntry[],

@@ -42,7 +42,7 @@ test('entries that arrive together are written together, in their order', async 
   await trail.close()
 })
 
-test('what the store does not take is held, in its order, told, and written with the next', async () => {
+test('entries that the store fails to write stay in memory in their order, are reported, and are written with the next', async () => {
   const { written, trail, logged, breakStore } = setUp()
   breakStore(true)
   await trail.record(entry({ action: 'a' }))
@@ -58,7 +58,7 @@ test('what the store does not take is held, in its order, told, and written with
   await trail.close()
 })
 
-test('a flood of refusals is told at once and then as a count, by who, from where and what', async () => {
+test('a flood of refusals is one entry at once and then a count, by actor, address and action', async () => {
   mock.timers.enable({ apis: ['setInterval'] })
   const { written, trail } = setUp()
   for (let i = 0; i < 10_000; i++) trail.refused(wrongToken({ tokenPrefix: `sp_${i}` }))
@@ -91,7 +91,7 @@ test('a flood of refusals is told at once and then as a count, by who, from wher
   mock.timers.reset()
 })
 
-test('refusals from ever new addresses are counted together after a thousand', async () => {
+test('refusals from more than a thousand addresses are counted together', async () => {
   const { written, trail } = setUp()
   for (let i = 0; i < 5_000; i++) trail.refused(wrongToken({ address: `2001:db8::${i}` }))
   await trail.close()

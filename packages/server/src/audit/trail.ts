@@ -1,32 +1,32 @@
 import type { Logger } from 'pino'
 import type { AuditEntry } from './entry.ts'
 
-/** Refusals that are alike are told once and then counted for this long. */
+/** Equal refusals are written once and then counted for this long. */
 const countingMs = 60_000
 
-/** Kinds of refusals that are counted apart; more are counted without their address. */
+/** Kinds of refusals that are counted separately; beyond that they are counted without their address. */
 const mostKinds = 1_000
 
-/** Entries that are held while the store takes none. */
+/** Entries in memory while the store fails. */
 const mostHeld = 10_000
 
-/** Stores entries; fulfilled when they are durable. */
+/** Stores entries; resolves when they are durable. */
 export interface AuditSink {
   addAudit(entries: readonly AuditEntry[]): Promise<void>
 }
 
-/** Where those who serve requests write what was done. */
+/** The audit trail of a server. */
 export interface AuditTrail {
   /**
-   * Writes an entry; fulfilled when it is on the disk. Entries that arrive together share a commit. Never rejects: what the
-   * store does not take now is logged, held, and written with the next.
+   * Writes an entry; resolves when it is on the disk. Entries that arrive together share a commit. Never rejects: after a
+   * failure of the store the entry stays in memory and is written with the next one.
    */
   record(entry: AuditEntry): Promise<void>
-  /** Writes a refusal. The same again within a minute is counted, and the count written at its end: a flood is two entries a minute. */
+  /** Writes a refusal. Equal ones within a minute are counted, and the count is written at its end: a flood is two entries a minute. */
   refused(entry: AuditEntry): void
-  /** Why entries could not be written the last time; undefined where they were. */
+  /** Why the last write failed; undefined where it succeeded. */
   fault(): string | undefined
-  /** Writes everything that is held. */
+  /** Writes all entries in memory. */
   close(): Promise<void>
 }
 
@@ -38,7 +38,7 @@ export function openAuditTrail(store: AuditSink, log: Logger, now: () => number)
   const counted = new Map<string, AuditEntry>()
 
   async function write(): Promise<void> {
-    // One turn of the event loop: what is answered at the same moment is written together.
+    // One turn of the event loop, so that entries of the same moment share a commit.
     await new Promise((resolve) => setImmediate(resolve))
     const entries = waiting
     waiting = []
@@ -79,7 +79,7 @@ export function openAuditTrail(store: AuditSink, log: Logger, now: () => number)
       const known = counted.size < mostKinds ? entry : withoutOrigin(entry)
       const key = [known.actor, known.via, known.action, known.address, known.status].join(' ')
       const before = counted.get(key)
-      // The first is written as it is; the token of those that are counted may differ.
+      // The first is written unchanged. Counted ones may have other tokens, so the count has none.
       counted.set(key, { ...withoutToken(before ?? known), count: before === undefined ? 0 : before.count + 1 })
       if (before === undefined) void record(entry)
     },

@@ -26,13 +26,13 @@ const verify = (entries: readonly StoredAuditEntry[], kept?: { seq: number; hash
   )
 const head = (one: StoredAuditEntry | undefined) => ({ seq: one?.seq ?? 0, hash: one?.hash ?? '' })
 
-test('a trail that nobody touched is whole, an empty one and one that retention has cut too', async () => {
+test('an unchanged trail is whole, as is an empty one and one that retention has cut', async () => {
   assert.deepEqual(await verify(trail), { whole: true, entries: 5, head: head(trail.at(-1)) })
   assert.deepEqual(await verify([]), { whole: true, entries: 0, head: trailStart })
   assert.deepEqual(await verify(trail.slice(2)), { whole: true, entries: 3, head: head(trail.at(-1)) })
 })
 
-test('whatever is changed shows at its place, or at the next where retention has cut', async () => {
+test('a changed entry is reported at its place, or at the next one where retention has cut', async () => {
   const changes: Partial<StoredAuditEntry>[] = [
     { at: 2 },
     { actor: 'bob' },
@@ -56,7 +56,7 @@ test('whatever is changed shows at its place, or at the next where retention has
   }
 })
 
-test('what is taken out of the middle shows, and of the end where the head was noted', async () => {
+test('a deleted entry is reported; at the end, if an earlier head is given', async () => {
   assert.deepEqual(await verify(trail.toSpliced(2, 1)), {
     whole: false,
     seq: 4,
@@ -67,14 +67,14 @@ test('what is taken out of the middle shows, and of the end where the head was n
   assert.equal((await verify(trail, head(trail[3]))).whole, true)
 })
 
-test('a trail that was written anew does not have the head that was noted', async () => {
+test('a rewritten trail does not have the earlier head', async () => {
   const forged = chained(trailStart, ['a', 'b', 'x', 'd', 'e'].map(entry))
   assert.equal((await verify(forged)).whole, true)
   const verdict = await verify(forged, head(trail[3]))
   assert.equal(verdict.whole, false)
 })
 
-test('entries are chained alike only where they say the same', () => {
+test('only equal entries have equal hashes', () => {
   const field = fc.constantFrom(undefined, '', 'null', 'a', 'b', '","')
   const fields = fc.tuple(field, field, field).map(([problem, subject, address]) => ({ problem, subject, address }))
   const hashOf = (change: Partial<Record<keyof AuditEntry, string | undefined>>) =>

@@ -1,20 +1,20 @@
 import { chainHash, trailStart, type StoredAuditEntry } from './entry.ts'
 
-/** What checking a trail found. */
+/** The result of verifying a trail. */
 export type Verdict =
   | {
       readonly whole: true
       readonly entries: number
-      /** The place and hash of the newest entry: kept elsewhere, they show later that nothing before was changed. */
+      /** The newest entry: stored elsewhere, it proves later that no earlier entry was changed. */
       readonly head: Pick<StoredAuditEntry, 'seq' | 'hash'>
     }
   | { readonly whole: false; readonly seq: number; readonly fault: string }
 
 /**
- * Whether entries, oldest first, follow on one another unchanged and without gaps. The oldest that there is, where it is
- * not the first there ever was, cannot be checked itself: it is where retention has cut.
+ * Verifies that entries, oldest first, are unchanged and without gaps. Where retention has deleted the beginning, the oldest
+ * entry cannot be verified itself.
  *
- * @param kept a head that was noted earlier; it must be in the trail
+ * @param kept the head of an earlier verification, which must be in the trail
  */
 export async function verifyTrail(
   entries: AsyncIterable<StoredAuditEntry>,
@@ -29,15 +29,14 @@ export async function verifyTrail(
     if (!isCut && seq !== before.seq + 1)
       return { whole: false, seq, fault: `the entries from ${before.seq + 1} to ${seq - 1} are missing` }
     if (!isCut && hash !== chainHash(before.hash, seq, entry))
-      return { whole: false, seq, fault: 'it does not follow on the entry before: one of them was changed' }
+      return { whole: false, seq, fault: 'its hash does not match the entry before: one of the two was changed' }
     if (kept?.seq === seq) {
-      if (kept.hash !== hash) return { whole: false, seq, fault: 'its hash is not the one that was noted' }
+      if (kept.hash !== hash) return { whole: false, seq, fault: 'its hash differs from the expected one' }
       found = true
     }
     before = { seq, hash }
     count += 1
   }
-  if (!found && kept !== undefined)
-    return { whole: false, seq: kept.seq, fault: 'the entry that was noted is not there' }
+  if (!found && kept !== undefined) return { whole: false, seq: kept.seq, fault: 'the expected entry is missing' }
   return { whole: true, entries: count, head: before }
 }

@@ -84,7 +84,7 @@ test('what is exported is imported elsewhere; a dry run and a refused import wri
   assert.deepEqual(usersIn(other), [])
   assert.equal(run(['user', 'import', ...files]).status, 0)
   assert.deepEqual(usersIn(other), usersIn(one))
-  assert.match(run(['user', 'import', ...files]).stderr, /there already/)
+  assert.match(run(['user', 'import', ...files]).stderr, /exist already/)
 
   await writeFile(passwd, 'carol:x:6000:6000::/:\nroot:x:0:0::/:\ndaemon:x:1:1::/:\n')
   const refused = run(['user', 'import', '--json', '--passwd', passwd, '--data', other])

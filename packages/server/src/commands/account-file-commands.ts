@@ -22,10 +22,10 @@ export function defineUserFiles(user: Command): void {
   located(user.command('import'))
     .description('add the users and groups of passwd and group files, all or none')
     .option('--passwd <file>', 'a passwd file, passwd(5)')
-    .option('--group <file>', 'a group file, group(5); the groups in it have its members from then on')
-    .option('--min-id <number>', "ids below are the machine's own and are refused", Number, machineIds)
-    .option('--dry-run', 'tell what would be done, and do nothing')
-    .option('--json', 'tell it as JSON')
+    .option('--group <file>', 'a group file, group(5); sets the members of the groups in it')
+    .option('--min-id <number>', 'refuse lower ids, which belong to the machine', Number, machineIds)
+    .option('--dry-run', 'print the changes without writing them')
+    .option('--json', 'print the changes as JSON')
     .addHelpText(
       'after',
       '\nExample:\n  science-platform user import --passwd passwd --group group --dry-run --data DIR',
@@ -36,7 +36,7 @@ export function defineUserFiles(user: Command): void {
 /** Defines `group export`. */
 export function defineGroupFile(group: Command): void {
   located(group.command('export'))
-    .description("print the groups as a group file, group(5), the users' own ones among them")
+    .description("print the groups as a group file, group(5), with the users' own groups")
     .addHelpText('after', '\nExample:\n  science-platform group export --data DIR > group')
     .action((options: Location) => printFile(options, groupFileOf))
 }
@@ -45,26 +45,28 @@ async function printFile(options: Location, write: (directory: Directory) => str
   process.stdout.write(write(await withStore(options, (store) => store.directory())))
 }
 
-/** Thrown inside the transaction, so that nothing of it stays. */
+/** Thrown inside the transaction, so that it is rolled back. */
 class NotImported extends Error {
   override readonly name = 'NotImported'
   readonly plan: ImportPlan
 
   constructor(plan: ImportPlan) {
     const count = plan.conflicts.length
-    super(`Nothing was imported: ${count} ${count === 1 ? 'line stands' : 'lines stand'} against it.`)
+    super(
+      `Nothing was imported: ${count} ${count === 1 ? 'line is' : 'lines are'} invalid. Correct the files and import them again.`,
+    )
     this.plan = plan
   }
 }
 
-/** The text of a file that an option names; nothing where it names none. */
+/** The text of the file of an option; empty without the option. */
 async function readOption(option: string, file: string | undefined): Promise<string> {
   if (file === undefined) return ''
   try {
     return await readFile(file, 'utf8')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'it may not be read' : String(code)
+    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : String(code)
     throw new Error(`${option} is ${JSON.stringify(file)}: ${why}.`, { cause: error })
   }
 }
@@ -72,8 +74,8 @@ async function readOption(option: string, file: string | undefined): Promise<str
 async function importFiles(options: ImportOptions): Promise<void> {
   const { minId } = options
   if (options.passwd === undefined && options.group === undefined)
-    throw new Error('There is nothing to import: give --passwd, --group or both.')
-  if (!Number.isInteger(minId) || minId < 1) throw new Error('--min-id takes a whole number from 1 on.')
+    throw new Error('There is nothing to import. Give --passwd, --group or both.')
+  if (!Number.isInteger(minId) || minId < 1) throw new Error('--min-id takes a whole number of at least 1.')
   const [passwd, group] = await Promise.all([
     readOption('--passwd', options.passwd),
     readOption('--group', options.group),
@@ -82,7 +84,7 @@ async function importFiles(options: ImportOptions): Promise<void> {
     if (options.dryRun) {
       const plan = planImport(await withStore(options, (store) => store.directory()), { passwd, group, minId })
       if (plan.conflicts.length > 0) throw new NotImported(plan)
-      tellPlan(plan, options)
+      printPlan(plan, options)
       return
     }
     const subject = [options.passwd, options.group].filter((file) => file !== undefined).join(' ')
@@ -92,15 +94,15 @@ async function importFiles(options: ImportOptions): Promise<void> {
         if (plan.conflicts.length > 0) throw new NotImported(plan)
         return plan.changes
       })
-      tellPlan({ changes, conflicts: [] }, options)
+      printPlan({ changes, conflicts: [] }, options)
     })
   } catch (error) {
-    if (error instanceof NotImported) tellPlan(error.plan, options)
+    if (error instanceof NotImported) printPlan(error.plan, options)
     throw error
   }
 }
 
-function tellPlan({ changes, conflicts }: ImportPlan, { json, dryRun }: ImportOptions): void {
+function printPlan({ changes, conflicts }: ImportPlan, { json, dryRun }: ImportOptions): void {
   const written = changes.flatMap((change) => (change.type === 'project' ? [] : [change]))
   if (json) {
     const groups = written.flatMap((change) => (change.type === 'group' ? [change.group] : []))
@@ -111,8 +113,11 @@ function tellPlan({ changes, conflicts }: ImportPlan, { json, dryRun }: ImportOp
   for (const { file, line, message } of conflicts) process.stderr.write(`${file} line ${line}: ${message}\n`)
   if (conflicts.length > 0) return
   for (const change of written) process.stdout.write(`${lineOf(change)}\n`)
-  if (dryRun) process.stderr.write('Nothing was written; leave out --dry-run to do it.\n')
-  else process.stderr.write(written.length === 0 ? 'Everything is there already.\n' : `${written.length} written.\n`)
+  if (dryRun) process.stderr.write('Nothing was written. Omit --dry-run to write the changes.\n')
+  else
+    process.stderr.write(
+      written.length === 0 ? 'All users and groups exist already.\n' : `${written.length} written.\n`,
+    )
 }
 
 const lineOf = (change: Exclude<DirectoryChange, { type: 'project' }>): string =>

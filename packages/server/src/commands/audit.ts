@@ -9,25 +9,25 @@ import { printTable } from './output/table.ts'
 /** Defines the commands under `audit`. */
 export function define(audit: Command): void {
   located(audit.command('list'))
-    .description('the newest entries of the audit trail')
-    .option('--user <name>', 'of this user')
-    .option('--action <action>', 'of this action, such as submitJobs or "user add"')
-    .option('--subject <id>', 'about this job, user or token')
-    .option('--since <time>', 'from then on: 2026-11-23, 2026-11-23T08:00Z')
-    .option('--until <time>', 'from before then')
-    .option('--limit <count>', 'how many', Number, 50)
+    .description('list the newest entries of the audit trail')
+    .option('--user <name>', 'entries of this user')
+    .option('--action <action>', 'entries of this action, such as submitJobs or "user add"')
+    .option('--subject <id>', 'entries about this job, user or token')
+    .option('--since <time>', 'entries from this time on: 2026-11-23, 2026-11-23T08:00Z')
+    .option('--until <time>', 'entries before this time')
+    .option('--limit <count>', 'number of entries', Number, 50)
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  science-platform audit list --user ada --since 2026-11-01 --data DIR')
     .action(listAudit)
   located(audit.command('verify'))
-    .description('whether no entry was changed or taken out; prints the newest one, to be kept elsewhere')
-    .option('--expect <head>', 'what it printed before, SEQ:HASH: it must still be in the trail')
+    .description('verify that no entry was changed or deleted; prints the newest entry, to be stored elsewhere')
+    .option('--expect <head>', 'an entry that it printed before, SEQ:HASH, which must still be in the trail')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  science-platform audit verify --data DIR')
     .action(verifyAudit)
 }
 
-/** What `audit list` is asked for. */
+/** Options of `audit list`. */
 interface AuditListOptions extends Location {
   readonly user?: string
   readonly action?: string
@@ -41,7 +41,7 @@ interface AuditListOptions extends Location {
 /** `audit list`: newest first. */
 async function listAudit(options: AuditListOptions): Promise<void> {
   const { user, action, subject, since, until, limit } = options
-  if (!Number.isInteger(limit) || limit < 1) throw new Error('--limit takes a whole number from 1 on.')
+  if (!Number.isInteger(limit) || limit < 1) throw new Error('--limit takes a whole number of at least 1.')
   const filter: AuditFilter = {
     ...(user === undefined ? {} : { actor: user }),
     ...(action === undefined ? {} : { action }),
@@ -70,7 +70,7 @@ async function listAudit(options: AuditListOptions): Promise<void> {
   )
 }
 
-/** `refused 401 unauthenticated, 312 times`. The status of what was done says no more. */
+/** `refused 401 unauthenticated, 312 times`. For a done action the outcome is enough. */
 function outcomeOf({ outcome, status, problem, count }: StoredAuditEntry): string {
   const words = outcome === 'done' ? [outcome] : [outcome, status, problem].filter((word) => word !== undefined)
   return `${words.join(' ')}${count === 1 ? '' : `, ${count} times`}`
@@ -106,7 +106,7 @@ const auditRecord = ({ at, ...entry }: StoredAuditEntry) => ({ ...entry, at: new
 function headOf(text: string): Pick<StoredAuditEntry, 'seq' | 'hash'> {
   const [, seq, hash] = /^([0-9]{1,15}):([0-9a-f]{64})$/.exec(text) ?? []
   if (seq === undefined || hash === undefined)
-    throw new Error(`--expect takes what audit verify printed, SEQ:HASH; it was ${JSON.stringify(text)}.`)
+    throw new Error(`--expect takes SEQ:HASH, as audit verify prints it; it was ${JSON.stringify(text)}.`)
   return { seq: Number(seq), hash }
 }
 

@@ -24,11 +24,11 @@ test('what an administrator mistypes is refused by its name, what it was and wha
   assert.equal(run('user', 'add', 'ada', '--group', 'survey').status, 0)
   assert.equal(
     refusal('limit', 'set', 'user', 'ada', '--cores', 'many'),
-    'science-platform: --cores is "many"\nfix: Give a number, or none.\n',
+    'science-platform: --cores is "many"\nfix: Give a number or none.\n',
   )
   assert.equal(
     refusal('limit', 'set', 'user', 'ada', '--weight', ''),
-    'science-platform: --weight is ""\nfix: Give a number, or none.\n',
+    'science-platform: --weight is ""\nfix: Give a number or none.\n',
   )
   assert.match(refusal('user', 'add', 'Ada'), /^science-platform: name is "Ada"\nfix: Use a lower-case letter/)
   assert.match(refusal('user', 'add', 'ada'), /^science-platform: There is a user ada already\.\nfix: /)

@@ -29,7 +29,7 @@ export function define(group: Command): void {
     .option('--json', 'as JSON')
     .action(list)
   located(group.command('add-member <group> <user>'))
-    .description("put a user into a group; it counts from the user's next job on")
+    .description("add a user to a group; takes effect with the user's next job")
     .option('--json', 'print the group as JSON')
     .action((name: string, user: string, options: Options) =>
       change(
@@ -41,7 +41,7 @@ export function define(group: Command): void {
       ),
     )
   located(group.command('remove-member <group> <user>'))
-    .description("take a user out of a group; it counts from the user's next job on")
+    .description("remove a user from a group; takes effect with the user's next job")
     .option('--json', 'print the group as JSON')
     .action((name: string, user: string, options: Options) =>
       change(

@@ -11,7 +11,7 @@ import { printTable } from './output/table.ts'
 
 type Kind = StoredHolder['kind']
 
-/** What of {@link Limits} an option sets, in the order of the table. */
+/** The field of {@link Limits} that each option sets, in the order of the table. */
 const amounts = {
   cores: 'cores',
   memory: 'memoryGb',
@@ -31,23 +31,23 @@ const kindArgument = (): Argument => new Argument('<kind>', 'user or group').cho
 /** Defines the commands under `limit`. */
 export function define(limit: Command): void {
   const set = located(limit.command('set'))
-    .description('set what a user or group may hold at once; a running server follows within seconds')
+    .description('set limits of a user or group; a running server applies them within seconds')
     .addArgument(kindArgument())
     .argument('<name>')
   set
     .option('--cores <number>', 'cores')
-    .option('--memory <GiB>', 'memory')
+    .option('--memory <GiB>', 'memory in GiB')
     .option('--gpus <number>', 'GPUs')
-    .option('--running <jobs>', 'jobs that run')
-    .option('--queued <jobs>', 'jobs that wait')
-    .option('--off-peak', 'in the off-peak hours instead of always')
-    .option('--weight <number>', 'their part compared with that of others (default: 1)')
+    .option('--running <jobs>', 'running jobs')
+    .option('--queued <jobs>', 'waiting jobs')
+    .option('--off-peak', 'set the limits of off-peak hours')
+    .option('--weight <number>', 'weight of the share relative to others (default: 1)')
     .addHelpText(
       'after',
       [
         '',
-        'What is not named stays as it was; none takes a limit away; 0 lets nothing through.',
-        'Jobs that run go on, also where they hold more.',
+        'Omitted limits stay; none removes a limit; 0 admits nothing.',
+        'Running jobs continue, also above a new limit.',
         '',
         'Examples:',
         '  science-platform limit set user ada --cores 64 --memory 256 --data DIR',
@@ -56,11 +56,11 @@ export function define(limit: Command): void {
     )
     .action(setLimits)
   located(limit.command('list'))
-    .description('what is set for users and groups, and what holds for all')
+    .description('list the limits of users and groups, and the defaults')
     .option('--json', 'as JSON')
     .action(listLimits)
   located(limit.command('clear'))
-    .description('take back what was set for a user or group: what holds for all holds for them again')
+    .description('remove the limits of a user or group, so that the defaults apply again')
     .addArgument(kindArgument())
     .argument('<name>')
     .action(clearLimits)
@@ -70,12 +70,12 @@ export function define(limit: Command): void {
 async function setLimits(kind: Kind, name: string, options: SetOptions): Promise<void> {
   const given = (Object.keys(amounts) as Amount[]).filter((option) => options[option] !== undefined)
   if (given.length === 0 && options.weight === undefined)
-    throw new InvalidRequest('limits', 'nothing was named to be set', 'Name a limit, for instance --cores 64.')
+    throw new InvalidRequest('limits', 'there is no limit to set', 'Give a limit, for instance --cores 64.')
   if (options.offPeak === true && options.queued !== undefined)
-    throw new InvalidRequest('queued', '--queued does not change with the hour', 'Leave out --off-peak or --queued.')
+    throw new InvalidRequest('queued', '--queued is the same at all hours', 'Omit --off-peak or --queued.')
   await changeStore(options, { action: 'limit set', subject: `${kind}/${name}` }, async (store) => {
     if (!(await isThere(store, kind, name)))
-      throw new InvalidRequest(kind, `there is no ${kind} ${name}`, 'See who there is: science-platform user list')
+      throw new InvalidRequest(kind, `there is no ${kind} ${name}`, `List them: science-platform ${kind} list`)
     const before = (await store.holders()).find((holder) => holder.kind === kind && holder.name === name)
     const holder = checked({ kind, name, limits: {}, ...before, setAt: Date.now() }, given, options)
     await store.setHolder(holder)
@@ -83,7 +83,7 @@ async function setLimits(kind: Kind, name: string, options: SetOptions): Promise
   })
 }
 
-/** What is set then. @throws {InvalidRequest} where a number is none, or makes no sense. */
+/** The new settings. @throws {InvalidRequest} where a number is invalid */
 function checked(before: StoredHolder, given: readonly Amount[], options: SetOptions): StoredHolder {
   const changed: Record<string, number | undefined> = {}
   for (const option of given) changed[amounts[option]] = numberOf(option, options[option] ?? '')
@@ -102,12 +102,12 @@ function checked(before: StoredHolder, given: readonly Amount[], options: SetOpt
 
 const validate = compileSchema({ schema: HolderSettings, httpPart: 'body', method: 'PUT', url: '/limits' })
 
-/** `none` is no limit. @throws {InvalidRequest} where the text is no number. */
+/** A number; undefined for `none`, which is no limit. @throws {InvalidRequest} where the text is neither */
 function numberOf(option: string, text: string): number | undefined {
   if (text === 'none') return undefined
   const number = text.trim() === '' ? Number.NaN : Number(text)
   if (Number.isFinite(number)) return number
-  throw new InvalidRequest(option, `--${option} is ${JSON.stringify(text)}`, `Give a number, or none.`)
+  throw new InvalidRequest(option, `--${option} is ${JSON.stringify(text)}`, `Give a number or none.`)
 }
 
 const present = (limits: Record<string, number | undefined>): Record<string, number> =>
@@ -119,8 +119,8 @@ async function clearLimits(kind: Kind, name: string, options: Location): Promise
     if (!(await store.clearHolder(kind, name, Date.now())))
       throw new InvalidRequest(
         kind,
-        `nothing is set for the ${kind} ${name}`,
-        'See what is: science-platform limit list',
+        `the ${kind} ${name} has no limits of its own`,
+        'List them: science-platform limit list',
       )
   })
 }

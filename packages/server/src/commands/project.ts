@@ -12,7 +12,7 @@ type Options = Location & OutputOptions & { readonly group: string }
 export function define(project: Command): void {
   located(project.command('add <name>'))
     .description('add a directory under /arc/projects for a group')
-    .requiredOption('--group <group>', 'the group that it belongs to')
+    .requiredOption('--group <group>', 'the group of the project')
     .option('--json', 'print the project as JSON')
     .addHelpText('after', '\nExample:\n  science-platform project add night-survey --group survey --data DIR')
     .action((name: string, options: Options) =>
@@ -23,15 +23,15 @@ export function define(project: Command): void {
     .option('--json', 'as JSON')
     .action(list)
   located(project.command('set <name>'))
-    .description("give a project to another group, with all files that were the old group's")
-    .requiredOption('--group <group>', 'the group that it belongs to from now on')
+    .description('change the group of a project, and of all files that belong to the old group')
+    .requiredOption('--group <group>', 'the new group of the project')
     .option('--json', 'print the project as JSON')
     .action((name: string, options: Options) =>
       change(name, setProject({ name, group: options.group }), options, 'set'),
     )
 }
 
-/** The directory follows the store, also when an earlier command was interrupted between the two. */
+/** Writes the store first, then the directory. Repeating the command completes an interrupted one. */
 async function change(name: string, step: DirectoryStep, options: Options, verb: 'add' | 'set'): Promise<void> {
   const { group } = options
   await changeStore(options, { action: `project ${verb}`, subject: name }, async (store, config) => {

@@ -12,26 +12,26 @@ type Options = Location & OutputOptions
 /** Defines the commands under `token`. */
 export function define(token: Command): void {
   located(token.command('create <user>'))
-    .description('make a token and print it, alone, on standard output; it is shown this once')
-    .option('--expires <time>', 'how long it is good for: 12h, 30d, 1y (default: for ever)')
+    .description('create a token and print it, alone, on standard output; it is shown only once')
+    .option('--expires <time>', 'lifetime: 12h, 30d, 1y (default: unlimited)')
     .option(
       '--scope <scopes>',
-      'what it may do: read, submit, manage, admin, separated by commas (default: all of the user)',
+      'scopes: read, submit, manage, admin, separated by commas (default: all scopes of the user)',
     )
-    .option('--name <name>', 'what it is for, for its owner to recognise', 'token')
+    .option('--name <name>', 'a name that tells its owner its purpose', 'token')
     .addHelpText('after', '\nExample:\n  science-platform token create ada --expires 30d --data DIR')
     .action(createToken)
   located(token.command('list <user>'))
-    .description("list a user's tokens by their beginnings")
+    .description("list a user's tokens by their prefixes")
     .option('--json', 'as JSON')
     .action(listTokens)
   located(token.command('revoke <user> <prefix>'))
-    .description('end the token with this beginning, at once')
+    .description('revoke the token with this prefix, at once')
     .action(revokeToken)
   located(token.command('rotate <user> <prefix>'))
-    .description('replace the token with this beginning by a new one, which is printed alone and can do the same')
-    .option('--overlap <time>', 'how long the old one stays good beside it: 10m, 1h (default: not at all)')
-    .option('--expires <time>', 'how long the new one is good for (default: until the old one would have ended)')
+    .description('replace the token with this prefix by one with the same scopes, and print that alone')
+    .option('--overlap <time>', 'how long the old token stays valid: 10m, 1h (default: not at all)')
+    .option('--expires <time>', 'lifetime of the new token (default: until the old one would have expired)')
     .addHelpText('after', '\nExample:\n  science-platform token rotate ada sp_4f9w --overlap 1h --data DIR')
     .action(rotateToken)
 }
@@ -44,7 +44,7 @@ const unitMs: Readonly<Record<string, number>> = {
   y: 31_536_000_000,
 }
 
-/** `token create`: prints the token, and nothing else, on standard output. */
+/** `token create`: prints the token alone on standard output. */
 async function createToken(
   account: string,
   options: Location & { readonly expires?: string; readonly scope?: string; readonly name: string },
@@ -57,9 +57,11 @@ async function createToken(
     ]
     const strange = wanted.find((scope) => !isScope(scope))
     if (strange !== undefined)
-      throw new Error(`There is no scope ${JSON.stringify(strange)}; there are ${scopes.join(', ')}.`)
+      throw new Error(`There is no scope ${JSON.stringify(strange)}. Use ${scopes.join(', ')}.`)
     if (wanted.includes('admin') && !admin)
-      throw new Error(`The user ${account} is no administrator, so no token of theirs can be.`)
+      throw new Error(
+        `The user ${account} is not an administrator and cannot have a token with the scope admin. Omit admin.`,
+      )
     const now = Date.now()
     const { token, ...kept } = newToken()
     const stored = await store.addToken({
@@ -71,7 +73,7 @@ async function createToken(
       ...(options.expires === undefined ? {} : { expiresAt: now + durationMs('--expires', options.expires) }),
     })
     if (!stored)
-      throw new Error(`The user ${account} is disabled. Enable them first: science-platform user enable ${account}`)
+      throw new Error(`The user ${account} is disabled. Enable the user first: science-platform user enable ${account}`)
     process.stdout.write(`${token}\n`)
   })
 }
@@ -98,11 +100,11 @@ async function revokeToken(account: string, prefix: string, options: Location): 
   await changeStore(options, { action: 'token revoke', subject: `${account}/${prefix}` }, async (store) => {
     const token = await tokenNamed(store, account, prefix)
     await store.revokeToken(token.id, Date.now())
-    process.stderr.write(`revoked ${token.prefix}… and those that were made with it\n`)
+    process.stderr.write(`revoked ${token.prefix}… and the tokens that it created\n`)
   })
 }
 
-/** Prints the new token, and nothing else, on standard output. Here, unlike over HTTP, its end may be moved. */
+/** `token rotate`: prints the new token alone on standard output. Unlike HTTP, the command may set a new lifetime. */
 async function rotateToken(
   account: string,
   prefix: string,
@@ -113,29 +115,32 @@ async function rotateToken(
   await changeStore(options, { action: 'token rotate', subject: `${account}/${prefix}` }, async (store) => {
     const old = await tokenNamed(store, account, prefix)
     if (old.jobId !== undefined)
-      throw new Error(`${old.prefix}… is the token of the job ${old.jobId} and ends with it.`)
+      throw new Error(`${old.prefix}… is the token of the job ${old.jobId} and ends with that job.`)
     const now = Date.now()
     const made = newToken()
     const successor = successorOf(old, made, now)
     const lasting = lastsMs === undefined ? successor : { ...successor, expiresAt: now + lastsMs }
     if (!(await store.rotateToken(old.id, lasting, now + overlapMs)))
       throw new Error(
-        `${old.prefix}… is good no more, or ends before the new one would. Make one: token create ${account}`,
+        `${old.prefix}… is no longer valid, or expires before the new token would. Create one: science-platform token create ${account}`,
       )
     process.stdout.write(`${made.token}\n`)
   })
 }
 
-/** The good token of a user that a beginning names. @throws where it names none, or several. */
+/** The valid token of a user with a prefix. @throws where there is none, or several */
 async function tokenNamed(store: Store, account: string, prefix: string): Promise<StoredToken> {
   await accountNamed(store, account)
   const matching = (await store.tokens(account)).filter(
     (token) => token.prefix.startsWith(prefix) && token.revokedAt === undefined,
   )
   const [token] = matching
-  if (token === undefined) throw new Error(`${account} has no token that begins with ${prefix} and is still good.`)
+  if (token === undefined)
+    throw new Error(
+      `${account} has no valid token that begins with ${prefix}. List them: science-platform token list ${account}`,
+    )
   if (matching.length > 1)
-    throw new Error(`${account} has ${matching.length} tokens that begin with ${prefix}; give more of it.`)
+    throw new Error(`${account} has ${matching.length} tokens that begin with ${prefix}. Give a longer prefix.`)
   return token
 }
 

@@ -23,9 +23,9 @@ type Options = Location & OutputOptions
 /** Defines the commands under `user`. */
 export function define(user: Command): void {
   located(user.command('add <name>'))
-    .description('add a user; with --group also groups that are new, each with its directory under /arc/projects')
+    .description('add a user; --group also adds new groups, each with a directory under /arc/projects')
     .option('--group <group>', 'a group to be a member of (repeat for more)', collect)
-    .option('--admin', 'may administer the platform')
+    .option('--admin', 'make the user an administrator')
     .option('--uid <number>', "the user's POSIX id (default: the next free one)", Number)
     .option('--json', 'print the user as JSON')
     .addHelpText('after', '\nExample:\n  science-platform user add ada --group survey --data DIR')
@@ -36,20 +36,20 @@ export function define(user: Command): void {
     .action(list)
   located(user.command('show <name>')).description('show one user').option('--json', 'as JSON').action(show)
   located(user.command('set <name>'))
-    .description('change a user; what is left out stays')
+    .description('change a user; omitted options change nothing')
     .addOption(new Option('--admin <yes|no>', 'whether the user may administer the platform').choices(['yes', 'no']))
-    .option('--group <group>', 'the groups from now on, these and no others (repeat for more)', collect)
+    .option('--group <group>', 'replace the groups of the user (repeat for more)', collect)
     .option('--json', 'print the user as JSON')
     .addHelpText('after', '\nExample:\n  science-platform user set ada --admin yes --data DIR')
     .action(set)
   located(user.command('disable <name>'))
-    .description('end all tokens of a user and make no more; accepted jobs go on unless they are cancelled too')
-    .option('--cancel-jobs', 'end the jobs, those that wait and those that run')
+    .description('revoke all tokens of a user and allow no new ones; jobs continue unless --cancel-jobs is given')
+    .option('--cancel-jobs', 'also cancel the waiting and running jobs of the user')
     .option('--json', 'print the user as JSON')
     .addHelpText('after', '\nExample:\n  science-platform user disable ada --cancel-jobs --data DIR')
     .action(disable)
   located(user.command('enable <name>'))
-    .description('let a disabled user have tokens again; those of before stay ended')
+    .description('allow new tokens for a disabled user; earlier tokens stay revoked')
     .option('--json', 'print the user as JSON')
     .action(enable)
   defineUserFiles(user)
@@ -57,7 +57,7 @@ export function define(user: Command): void {
 
 const collect = (value: string, all: readonly string[] = []): string[] => [...all, value]
 
-/** Groups that are new are made with a project of their name: for most sites that is all there is to it. */
+/** New groups get a project of the same name, which is what most sites need. */
 async function add(
   name: string,
   options: Options & { readonly group?: readonly string[]; readonly admin?: true; readonly uid?: number },
@@ -114,7 +114,7 @@ async function set(
   const { group: groups } = options
   const admin = options.admin === undefined ? undefined : options.admin === 'yes'
   if (admin === undefined && groups === undefined)
-    throw new Error('There is nothing to change: give --admin or --group.')
+    throw new Error('There is nothing to change. Give --admin or --group.')
   await changeStore(options, { action: 'user set', subject: name }, async (store) => {
     await store.changeDirectory(setUser(name, { admin, groups }))
     tell(viewUser(await storedUser(store, name)), options, `changed ${name}`)
@@ -125,15 +125,15 @@ async function disable(name: string, options: Options & { readonly cancelJobs?: 
   const cancelJobs = options.cancelJobs === true
   await changeStore(options, { action: 'user disable', subject: name }, async (store) => {
     await store.changeDirectory(disableUser(name, { cancelJobs, now: Date.now() }))
-    const jobs = cancelJobs ? '; the server cancels the jobs, now or when it starts' : '; jobs that were accepted go on'
-    tell(viewUser(await storedUser(store, name)), options, `disabled ${name}; the tokens have ended${jobs}`)
+    const jobs = cancelJobs ? '; the server cancels the jobs, now or when it starts' : '; the jobs continue'
+    tell(viewUser(await storedUser(store, name)), options, `disabled ${name}; all tokens are revoked${jobs}`)
   })
 }
 
 async function enable(name: string, options: Options): Promise<void> {
   await changeStore(options, { action: 'user enable', subject: name }, async (store) => {
     await store.changeDirectory(enableUser(name))
-    const hint = `tokens of before stay ended; make one: science-platform token create ${name}`
+    const hint = `earlier tokens stay revoked; create one: science-platform token create ${name}`
     tell(viewUser(await storedUser(store, name)), options, `enabled ${name}; ${hint}`)
   })
 }

@@ -2,23 +2,23 @@ import type { Network } from '@science-platform/contract'
 import type { LogFormat } from '../lib/log.ts'
 import type { Policy } from './policy/policy.ts'
 
-/** Where to listen. */
+/** An address to listen on. */
 export interface Address {
   readonly host: string
   readonly port: number
 }
 
-/** The platform's settings as the parts use them: complete, checked, frozen. `configuration/` reads them. */
+/** The platform's settings: complete, validated, frozen. */
 export interface Config {
   readonly listen: Address
-  /** What capabilities and links say, without trailing slash; absent: derived from the listening address. */
+  /** The address in capabilities and links, without trailing slash; absent: derived from the listening address. */
   readonly publicUrl?: string
   readonly dataDir: string
-  /** Addresses and ranges of proxies whose X-Forwarded-For is believed. */
+  /** Addresses and ranges of proxies whose X-Forwarded-For is trusted. */
   readonly trustedProxies: readonly string[]
   readonly executor: 'oci' | 'kubernetes'
   readonly kubernetes: KubernetesConfig
-  /** What jobs may use of this machine; absent: what it has, less a reserve. */
+  /** The capacity of this machine for jobs; absent: its size less a reserve. */
   readonly capacity: {
     readonly cores?: number
     readonly memoryGb?: number
@@ -26,53 +26,53 @@ export interface Config {
     readonly gpuKind?: string
   }
   readonly images: {
-    /** Registries that images may come from; `localhost/…` always may. */
+    /** Allowed registries; `localhost/…` is always allowed. */
     readonly registries: readonly string[]
     readonly aliases: Readonly<Record<string, string>>
     readonly insecure: readonly string[]
-    /** Registry → hosts that may hand out its tokens, where that is not the registry itself. */
+    /** Registry → hosts that may issue its tokens besides the registry itself. */
     readonly tokenHosts: Readonly<Record<string, readonly string[]>>
-    /** How often the registries are asked what they offer. */
+    /** Minutes between two listings of the registries. */
     readonly refreshMinutes: number
     /** GiB that images may take on the disk; absent: half of the disk. */
     readonly storeGb?: number
   }
-  /** What a job gets that asks for none, absent: isolated as root, host without; and what it may ask for. */
+  /** The default network of jobs (absent: isolated as root, otherwise host), and the networks that they may request. */
   readonly network: { readonly default?: Network; readonly allowed?: readonly Network[] }
   /** How `serve` writes its log; absent: text on a terminal, JSON elsewhere. */
   readonly log: { readonly format?: LogFormat }
-  /** Where Prometheus may read the metrics without a token; absent: nowhere. */
+  /** The address that serves metrics without a token; absent: none. */
   readonly metrics: { readonly listen?: Address }
   readonly limits: {
     readonly interactive: number
     readonly logMb: number
     readonly processes: number
-    /** How fast each account may read and change, and each address be refused: at once, and a second after that. */
+    /** Rate limits of reads and changes by account, and of refusals by address: a burst, then so many a second. */
     readonly requests: Readonly<
       Record<'reads' | 'changes' | 'unauthenticated', { readonly perSecond: number; readonly burst: number }>
     >
   }
-  /** The rules of the queue, and what users and groups may hold. */
+  /** The rules of the queue, and the limits of users and groups. */
   readonly policy: Policy
   readonly retention: {
     readonly logsDays: number
     readonly jobsDays: number
-    /** How long the skaha list shows an ended session. */
+    /** How long the skaha list has an ended session. */
     readonly sessionsHours: number
     /** How long the change log is kept: readers that lag by more start anew. */
     readonly changesDays: number
-    /** How long the audit trail is kept. */
+    /** How long audit entries stay. */
     readonly auditDays: number
   }
 }
 
-/** Where files that outlive a job are: a claim of the namespace of the jobs, or a folder of every node. */
+/** A volume for files that outlive a job: a claim in the namespace of the jobs, or a folder of every node. */
 export type Volume =
   | { readonly claim: string; readonly subPath?: string }
-  /** For clusters of one node and shared file systems that are mounted everywhere; the restricted standard forbids it. */
+  /** For one node, or a shared file system that every node mounts. The restricted pod security standard forbids it. */
   | { readonly hostPath: string }
 
-/** A taint that pods put up with (core/v1 Toleration). */
+/** A toleration of the pods (core/v1 Toleration). */
 export interface Toleration {
   readonly key?: string
   readonly operator?: 'Exists' | 'Equal'
@@ -82,50 +82,50 @@ export interface Toleration {
 
 /** How jobs run on a cluster. */
 export interface KubernetesConfig {
-  /** Path of a file; absent: the service account of the pod that the server runs in, or else what kubectl would use. */
+  /** Path of a file; absent: the service account of the server's pod, otherwise kubectl's default. */
   readonly kubeconfig?: string
   readonly namespace: string
-  /** Tells this platform's objects from those of another in the same namespace. */
+  /** Distinguishes this platform's objects from those of another platform in the same namespace. */
   readonly instance: string
   readonly volumes: {
-    /** Holds a folder for each user, mounted at `/arc/home/USER`; absent: homes last no longer than a job. */
+    /** Has a folder for each user, mounted at `/arc/home/USER`; absent: homes end with their job. */
     readonly home?: Volume
     /** Mounted at `/arc/projects`; absent: an empty folder. */
     readonly projects?: Volume
   }
-  /** Gibibytes of a node's disk for /scratch, /tmp and what is written over the image. */
+  /** GiB of a node's disk for /scratch, /tmp and files written over the image. */
   readonly scratchGb: { readonly request: number; readonly limit: number }
-  /** Where the server sees the volume of the homes, to make missing ones; absent: somebody else makes them. */
+  /** The server's mount of the home volume, where it creates missing homes; absent: the site creates them. */
   readonly homesFolder?: string
   readonly imagePullPolicy: 'Always' | 'IfNotPresent'
-  /** Seconds in which a registry that does not answer may come back before the job fails. */
+  /** Seconds that a job waits for a registry that does not answer. */
   readonly imageSeconds: number
   readonly dnsPolicy: 'ClusterFirst' | 'Default'
   /** Labels that a node must have for jobs to run on it. */
   readonly nodeSelector: Readonly<Record<string, string>>
-  /** Taints that jobs put up with. */
+  /** Tolerations of the jobs. */
   readonly tolerations: readonly Toleration[]
   /** A PriorityClass for the pods. */
   readonly priorityClass?: string
-  /** A RuntimeClass for the pods, such as a sandboxed one; absent: the cluster's own runtime. */
+  /** A RuntimeClass for the pods, such as a sandboxed one; absent: the cluster's default. */
   readonly runtimeClass?: string
-  /** How many cores are offered for each that a node has: jobs rarely use all that they ask for. */
+  /** Offered cores for each core of a node: jobs rarely use all the cores that they request. */
   readonly overcommit: number
-  /** The extended resource that a GPU is. */
+  /** The extended resource of a GPU. */
   readonly gpuResource: string
   /** Seconds after which a job on a node that does not answer counts as lost. */
   readonly lossSeconds: number
-  /** Kueue's part: it admits, the platform's own plan only hands over. */
+  /** Kueue admits the jobs; the platform creates them in the order of its plan. */
   readonly queue?: {
     readonly localQueue: string
     /** A WorkloadPriorityClass for each priority class of jobs. */
     readonly priorityClasses: Readonly<Partial<Record<'small' | 'normal' | 'large', string>>>
-    /** How many times what the nodes have is handed to Kueue at once; the rest waits in the platform. */
+    /** Jobs in Kueue at once, as a multiple of the nodes' capacity; the rest waits in the platform. */
     readonly depth: number
   }
   /**
-   * Where figures of running jobs come from: `metrics`, the cluster's metrics server; `kubelet`, each node's own summary, which also
-   * tells CPU time but takes the right to `nodes/proxy`, which gives far more than reading; `none`.
+   * The source of the usage of running jobs: `metrics` is the cluster's metrics server; `kubelet` is each node's summary, which
+   * has CPU time, too, but takes the right `nodes/proxy`, which allows far more than reading; `none`.
    */
   readonly usage: 'metrics' | 'kubelet' | 'none'
 }

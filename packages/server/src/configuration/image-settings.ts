@@ -3,7 +3,7 @@ import { isHost, localRegistry, parseReference } from '../job/image-reference.ts
 import { InvalidConfiguration } from './invalid-configuration.ts'
 import type { FileConfig } from './schema.ts'
 
-/** The `images` section, complete, its hosts in lower case. @throws {InvalidConfiguration} naming the key and what would do. */
+/** The `images` section with defaults, its hosts in lower case. @throws {InvalidConfiguration} with the key and a valid value. */
 export function imageSettings(file: FileConfig['images']): Config['images'] {
   const registries = (file.registries ?? ['images.canfar.net']).map((text) => registryOf('images.registries', text))
   const aliases = Object.entries(file.aliases ?? {}).map(([registry, standsIn]) => [
@@ -32,25 +32,21 @@ function hostOf(key: string, text: string): string {
   return text.toLowerCase()
 }
 
-/** A host, perhaps with the beginning of a path. */
+/** A host with an optional beginning of a path. */
 function placeOf(key: string, text: string): string {
   const [host = '', ...path] = text.replace(/\/+$/, '').split('/')
   const place = [isHost(host) ? host.toLowerCase() : '', ...path].join('/')
   const parsed = parseReference(`a.b/${[...path, 'image'].join('/')}`)
   if (place.startsWith('/') || place === '' || 'fault' in parsed)
-    throw wrong(key, text, 'write a host, perhaps with the beginning of a path, such as images.canfar.net/skaha')
+    throw wrong(key, text, 'write a host with an optional path, such as images.canfar.net/skaha')
   return place
 }
 
 function registryOf(key: string, text: string): string {
   const place = placeOf(key, text)
   if (place.split('/')[0] === localRegistry)
-    throw wrong(key, text, 'localhost without a port is the local store, which may always be used')
+    throw wrong(key, text, 'localhost without a port is the local store, which is always allowed')
   if ('fault' in parseReference(`${place}/image`))
-    throw wrong(
-      key,
-      text,
-      'images name their registry with a dot or a port, such as images.canfar.net or registry:5000',
-    )
+    throw wrong(key, text, 'write a registry with a dot or a port, such as images.canfar.net or registry:5000')
   return place
 }

@@ -1,4 +1,4 @@
-/** Thrown where the configuration cannot be used: says where, what it was, and what would do. */
+/** Thrown when the configuration is invalid. The message names the key, its value and a valid one. */
 export class InvalidConfiguration extends Error {
   override readonly name = 'InvalidConfiguration'
 }

@@ -5,7 +5,7 @@ const Closed = { additionalProperties: false } as const
 const Name = Type.String({ minLength: 1, maxLength: 253 })
 const AbsolutePath = Type.String({ pattern: '^/' })
 
-/** Either a claim, with a folder in it, or a folder of every node; {@link kubernetesConfig} holds it to one of them. */
+/** A claim with an optional folder in it, or a folder of every node. {@link kubernetesConfig} refuses both at once. */
 const VolumeKeys = Type.Object(
   {
     claim: Type.Optional(Name),
@@ -69,12 +69,12 @@ export const KubernetesKeys = Type.Object(
 )
 type KubernetesKeys = Static<typeof KubernetesKeys>
 
-/** What is wrong with the section, beyond what its schema says. */
+/** A fault of the section that its schema does not find. */
 export interface KubernetesFault {
   readonly fault: string
 }
 
-/** The section as the parts use it. Pure. */
+/** The section as settings. Pure. */
 export function kubernetesConfig(keys: KubernetesKeys): KubernetesConfig | KubernetesFault {
   const { volumes, queue, nodeSelector = {}, tolerations = [], ...rest } = keys
   for (const name of ['home', 'projects'] as const) {

@@ -51,7 +51,7 @@ test('the format of the log is text or json, and absent it follows the terminal'
   await refused('dataDir: /d\nlog: {format: xml}\n', /log\.format .*"xml"/)
 })
 
-test('the command line goes over the environment, that over the file', async () => {
+test('the command line overrides the environment, which overrides the file', async () => {
   const yaml = 'dataDir: /file\nlisten: 127.0.0.1:1\nimages: {registries: [a.org], aliases: {a.org: 127.0.0.1:5000}}\n'
   const env = { SCIENCE_PLATFORM_LISTEN: '[::1]:2', SCIENCE_PLATFORM_IMAGES_REGISTRIES: 'b.org, c.org' }
   const config = await read(yaml, env, { dataDir: '/flag' })
@@ -72,7 +72,7 @@ test('an unknown key is named with its line and the nearest known one', async ()
   })
 })
 
-test('a value of the wrong kind is named with what it was', async () => {
+test('a value of the wrong type is quoted', async () => {
   await refused('dataDir: /d\nlimits: {processes: few}\n', /limits\.processes must be integer; it was "few"/)
   await refused('dataDir: /d\nlisten: nowhere\n', /listen .*"nowhere"/)
   await refused('dataDir: /d\nlisten: a:99999\n', /99999/)
@@ -87,7 +87,7 @@ test('a proxy is an address or a range', async () => {
     await refused(`dataDir: /d\ntrustedProxies: ["${proxy}"]`, /trustedProxies has .*; it takes addresses/)
 })
 
-test('rules of the queue that make no sense are refused with the reason', async () => {
+test('invalid rules of the queue are refused with the reason', async () => {
   const cases: Record<string, RegExp> = {
     'queue: {halfLifeHours: 0}': /queue\.halfLifeHours: it is 0\. Use a number from/,
     'queue: {halfLifeHours: -1}': /queue\.halfLifeHours: it is -1/,
@@ -98,7 +98,7 @@ test('rules of the queue that make no sense are refused with the reason', async 
     'queue: {classes: {small: {cores: 20, memoryGb: 16}}}': /queue\.classes/,
     'queue: {offPeak: {days: [mon], from: "25:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.from.*"25:00"/,
     'queue: {offPeak: {days: [mon], from: "18:00", to: "08:00", timezone: Europe/Atlantis}}':
-      /"Europe\/Atlantis" is no time zone/,
+      /"Europe\/Atlantis" is not a time zone/,
     'queue: {offPeak: {days: [monday], from: "18:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.days/,
     'queue: {offPeak: {days: [], from: "18:00", to: "08:00", weekends: friday, timezone: UTC}}':
       /queue\.offPeak\.weekends/,
@@ -127,7 +127,7 @@ test('rules of the queue are read from the file and the environment, over defaul
   assert.deepEqual((await read('dataDir: /d\n')).policy.limits.user, { queued: 100_000 })
 })
 
-test('docs/configuration.md tells of every key, and its example is understood', async () => {
+test('docs/configuration.md lists every key, and its example is valid', async () => {
   const page = await readFile(new URL('../../../../docs/configuration.md', import.meta.url), 'utf8')
   const told = [...page.matchAll(/^\| `([A-Za-z.]+)` \| `([A-Z_]+)`/gm)].map(
     ([, key, variable]) => `${key} ${variable}`,
@@ -153,7 +153,7 @@ test('docs/configuration.md tells of every key, and its example is understood', 
   assert.equal(config.publicUrl, 'https://batch.example.org')
 })
 
-test('registries are hosts, perhaps with the beginning of a path, the same in upper case; others are refused', async () => {
+test('registries are hosts with an optional beginning of a path, in either case; other values are refused', async () => {
   const registries = async (text: string) =>
     (await read(undefined, { SCIENCE_PLATFORM_IMAGES_REGISTRIES: text }, { dataDir: '/d' })).images.registries
   assert.deepEqual(await registries('Images.CANFAR.net/,other.example:5000/astro/tools'), [

@@ -14,12 +14,12 @@ import { kubernetesConfig } from './kubernetes-keys.ts'
 import { nearest } from '../lib/nearest.ts'
 import { FileConfig } from './schema.ts'
 
-/** Every environment variable of the platform starts with this; `images.registries` is `SCIENCE_PLATFORM_IMAGES_REGISTRIES`. */
+/** The prefix of all environment variables; `images.registries` is `SCIENCE_PLATFORM_IMAGES_REGISTRIES`. */
 const environmentPrefix = 'SCIENCE_PLATFORM_'
 
 /**
- * The platform's configuration: the command line over the environment over the file over the defaults.
- * @throws {InvalidConfiguration} naming the key, where it stands, and the nearest known one.
+ * Reads the configuration. The command line overrides the environment, which overrides the file, which overrides defaults.
+ * @throws {InvalidConfiguration} with the key, its line and the nearest known key.
  */
 export async function readConfig(sources: {
   readonly file?: string | undefined
@@ -85,7 +85,7 @@ async function readFileSettings(file: string): Promise<Record<string, unknown>> 
   return document.toJS() as Record<string, unknown>
 }
 
-/** A mistyped key must not be taken for a default. */
+/** Refuses unknown keys: a mistyped key would otherwise silently leave the default. */
 function refuseUnknown(file: string, document: Document.Parsed, lines: LineCounter): void {
   const visit = (node: unknown, schema: Type.TSchema, path: string): void => {
     if (!isMap(node) || !Type.IsObject(schema)) return
@@ -111,7 +111,7 @@ function refuseUnknown(file: string, document: Document.Parsed, lines: LineCount
   visit(document.contents, FileConfig, '')
 }
 
-/** Every key of a schema, with the environment variable that sets it. Pure. */
+/** All keys of a schema, each with its environment variable. Pure. */
 export function knownKeys(
   schema: Type.TSchema,
   path: readonly string[] = [],
@@ -128,7 +128,7 @@ export function knownKeys(
   return [{ path, variable }]
 }
 
-/** Lists are separated by commas, maps are JSON, the rest is as YAML reads it. */
+/** Parses an environment variable: lists are separated by commas, maps are JSON, other values are YAML. */
 function fromText(text: string, where: string, path: readonly string[]): unknown {
   const schema = path.reduce<Type.TSchema>(
     (part, name) => (Type.IsObject(part) ? (part.properties[name] ?? part) : part),
@@ -161,7 +161,7 @@ function put(settings: Record<string, unknown>, path: readonly string[], value: 
 const at = (value: unknown, path: readonly string[]): unknown =>
   path.reduce<unknown>((part, name) => (part as Record<string, unknown> | undefined)?.[name], value)
 
-/** The rules of the queue. @throws {InvalidConfiguration} where one makes no sense. */
+/** The rules of the queue. @throws {InvalidConfiguration} where one is invalid */
 function policyFrom({ queue = {}, limits: { user, group } }: FileConfig): Policy {
   try {
     return policyOf({ ...queue, limits: { user, group } })

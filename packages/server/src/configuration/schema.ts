@@ -6,7 +6,7 @@ import { KubernetesKeys } from './kubernetes-keys.ts'
 const Closed = { additionalProperties: false } as const
 const Hosts = Type.Array(Type.String({ minLength: 1 }))
 
-/** Requests at once, and how many a second after that. */
+/** A rate limit: a burst of requests, then so many a second. */
 const Allowance = (preset: { readonly perSecond: number; readonly burst: number }) =>
   Type.Object(
     {
@@ -17,14 +17,14 @@ const Allowance = (preset: { readonly perSecond: number; readonly burst: number 
   )
 const number = Type.Optional(Type.Number())
 
-/** What one may hold at once. Whether the numbers make sense, `configuration/policy/queue-policy.ts` checks. */
+/** Limits of a user or group. `configuration/policy/policy-of.ts` validates the numbers. */
 const heldLimits = { cores: number, memoryGb: number, gpus: number, running: number }
 const limits = { ...heldLimits, queued: number, offPeak: Type.Optional(Type.Object(heldLimits, Closed)) }
 
 const Weekdays = Type.Array(Type.Enum([...weekdays]))
 const Size = Type.Object({ cores: Type.Number(), memoryGb: Type.Number() }, Closed)
 
-/** Rules of the queue. Each is optional: `configuration/policy/queue-policy.ts` has the defaults, and checks that they make sense. */
+/** Rules of the queue, all optional. `configuration/policy/policy-of.ts` has the defaults and validates them. */
 const Queue = Type.Optional(
   Type.Object(
     {
@@ -63,7 +63,7 @@ const Queue = Type.Optional(
   ),
 )
 
-/** The configuration file (design: every key stays once it is here). `docs/configuration.md` tells what each does. */
+/** The configuration file. Keys never change their name or meaning. `docs/configuration.md` explains them. */
 export const FileConfig = Type.Object(
   {
     listen: Type.String({ pattern: '^(.+):([0-9]{1,5})$', default: '127.0.0.1:8080' }),

@@ -34,7 +34,7 @@ after(async () => {
   await rm(scratch, { recursive: true })
 })
 
-/** A fresh store; `images.test` stands for the open registry, `private.test` for the one with a password. */
+/** A new folder of images; `images.test` is the open registry, `private.test` the one with a password. */
 async function store(settings: { folder?: string; via?: string; limitBytes?: number } = {}) {
   const folder = settings.folder ?? join(scratch, `images-${++count}`)
   const images = await MachineImages.open({
@@ -78,10 +78,10 @@ describe('an image of a registry', () => {
       workingDir: '/tmp',
     })
     const { images, folder } = await store()
-    const told: string[] = []
+    const reasons: string[] = []
     const image = await images.prepare('images.test/t/described:1', {
       signal,
-      onProgress: (reason) => told.push(reason),
+      onProgress: (reason) => reasons.push(reason),
     })
     assert.deepEqual(
       { ...image, passwd: image.passwd.split('\n')[0], group: image.group.split('\n')[0] },
@@ -97,7 +97,7 @@ describe('an image of a registry', () => {
         group: 'root:x:0:',
       },
     )
-    assert.deepEqual(told, ['Pulling', 'Pulled', 'Unpacking'])
+    assert.deepEqual(reasons, ['Pulling', 'Pulled', 'Unpacking'])
     const said = await runTool(join(image.rootfs, 'bin/busybox'), ['echo', 'it runs'])
     assert.equal(said.toString(), 'it runs\n')
     assert.equal((await stat(join(image.rootfs, 'tmp'))).mode & 0o7777, 0o1777)
@@ -107,7 +107,7 @@ describe('an image of a registry', () => {
     assert.ok((listed?.sizeBytes ?? 0) > 100_000)
   })
 
-  it('costs no process when it is present', async (t) => {
+  it('takes no process when it is present', async (t) => {
     const digest = await push('t/present:1')
     const { images } = await store()
     await images.prepare('images.test/t/present:1', { signal })
@@ -122,7 +122,7 @@ describe('an image of a registry', () => {
     }
   })
 
-  it('in the form of Docker is the same, under the digest the registry gives it', async () => {
+  it('in the form of Docker is the same, under the digest of the registry', async () => {
     await push('t/docker:1', { cmd: ['true'] }, 'v2s2')
     const { images } = await store()
     const image = await images.prepare('images.test/t/docker:1', { signal })
@@ -143,13 +143,13 @@ describe('an image of a registry', () => {
     assert.equal(await images.resolve('images.test/t/many:1', { signal }), digest)
   })
 
-  it('is fetched once for all who want it at once, and a layer once for all images that have it', async () => {
+  it('is fetched once for all callers at once, and a layer once for all images that have it', async () => {
     await push('t/once:1')
     const { images } = await store()
     const blobs = async () => (await open.requests()).filter((line) => /^GET .*\/blobs\//.test(line))
     const before = (await blobs()).length
     await Promise.all(Array.from({ length: 10 }, () => images.prepare('images.test/t/once:1', { signal })))
-    // The configuration twice (the first time to see what it is made for) and the layer.
+    // The configuration twice (the first time to read the platform) and the layer.
     const first = (await blobs()).slice(before)
     assert.equal(first.length, 3, first.join('\n'))
     const layer = first.find((line, i) => first.indexOf(line) === i && first.lastIndexOf(line) === i)
@@ -162,7 +162,7 @@ describe('an image of a registry', () => {
     assert.ok(!second.some((line) => line.endsWith(layer.slice(layer.indexOf('sha256:')))))
   })
 
-  it('is had by its digest while its registry is down, and not by its tag', async () => {
+  it('is available by its digest while its registry is down, and not by its tag', async () => {
     const registry = await startRegistry(join(scratch, 'falling'))
     const archive = join(scratch, 'falling.tar')
     const digest = await busyboxImage({ archive })
@@ -226,7 +226,7 @@ describe('an image that cannot be had', () => {
   })
 
   it(
-    'for want of room on the disk says so, and leaves nothing',
+    'for lack of room on the disk says so, and leaves nothing',
     { skip: process.geteuid?.() !== 0 && 'only root mounts a tmpfs' },
     async () => {
       const big = randomBytes(3_000_000)
@@ -283,7 +283,7 @@ describe('an image that cannot be had', () => {
 })
 
 describe('a fetch', () => {
-  it('goes on for one of two when the other is cancelled, and ends with its tools when both are', async () => {
+  it('continues for one of two callers when the other leaves, and ends with its tools when both leave', async () => {
     await push('t/shared:1')
     const proxy = await startStallingProxy(open.host)
     const { images, folder } = await store({ via: proxy.host })
@@ -380,7 +380,7 @@ describe('the local store', () => {
     assert.deepEqual(await leftovers(folder), [])
   })
 
-  it('refuses what is no image, and names that are not its own', async () => {
+  it('refuses files that are not images, and names of registries', async () => {
     const { images } = await store()
     const archive = join(scratch, 'refused.tar')
     await runTool('tar', ['--create', '--file', archive, '--directory', '/etc', 'hostname'])
@@ -406,7 +406,7 @@ describe('the local store', () => {
     assert.deepEqual(await images.list(), [])
   })
 
-  it('forgets a reference, and keeps the image while another means it', async () => {
+  it('removes a name, and keeps the image while it has another name', async () => {
     const { images } = await store()
     const archive = join(scratch, 'forgotten.tar')
     await busyboxImage({ archive })

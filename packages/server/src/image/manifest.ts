@@ -37,36 +37,36 @@ const imageConfig = Compile(
 
 /** Digest and bytes of a blob. */
 export type Descriptor = Static<typeof Descriptor>
-/** What an image or one of its variants is made for, in the words of Go: `linux`, `amd64`. */
+/** The platform that an image is built for, in Go's words: `linux`, `amd64`. */
 export type Platform = Static<typeof Platform>
 
-/** A manifest as a registry gives it: one image, or an index of one image per platform. OCI's and Docker's forms alike. */
+/** A manifest in OCI's or Docker's form: a single image, or an index of one image per platform. */
 export type Manifest =
   | { readonly type: 'image'; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
   | { readonly type: 'index'; readonly images: readonly (Descriptor & { readonly platform?: Platform })[] }
 
 /** What an image's configuration says about running it. */
 export interface ImageConfig {
-  /** Absent where the image does not say. */
+  /** Absent where the configuration does not say. */
   readonly platform?: Platform
   readonly entrypoint: readonly string[]
   readonly cmd: readonly string[]
   readonly env: readonly string[]
   readonly workingDir: string
   readonly labels: Readonly<Record<string, string>>
-  /** When it was built, as it says itself. */
+  /** When it was built, by its own configuration. */
   readonly createdAt?: string
 }
 
-/** The digest under which registries and stores know these bytes. */
+/** The digest of bytes in registries and stores. */
 export const digestOf = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`
 
 const architectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' }
 
-/** This machine's architecture as images name it. */
+/** This machine's architecture in the words of images. */
 export const machineArchitecture = architectures[process.arch] ?? process.arch
 
-/** Whether an image for this platform runs on a Linux machine of the given architecture; what it does not say is believed. Pure. */
+/** Whether an image for this platform runs on a Linux machine of an architecture. Missing fields match. Pure. */
 export function fits(platform: Platform | undefined, architecture: string): boolean {
   if (platform === undefined) return true
   const { os, architecture: its } = platform
@@ -80,7 +80,7 @@ export function readManifest(bytes: Uint8Array): Manifest {
   if (imageManifest.Check(value)) return { type: 'image', config: value.config, layers: value.layers }
   const version: unknown =
     typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined
-  if (version === 1) throw new Error('its manifest has the form that Docker gave up in 2017 (schema 1)')
+  if (version === 1) throw new Error('its manifest has schema 1, which Docker gave up in 2017')
   throw new Error('its manifest is neither an image nor an index of images')
 }
 

@@ -26,6 +26,7 @@ describe('the progress of a command', () => {
       mock.timers.tick(1000)
       progress.show('Unpacking')
       progress.end()
+      progress.end()
       mock.timers.tick(5000)
       const shown = out.written.map((text) => text.slice('\r\u001b[K'.length))
       assert.equal(shown.length, 4)

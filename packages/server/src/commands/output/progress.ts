@@ -26,7 +26,9 @@ export function createProgress(stream: ProgressStream = process.stderr): Progres
       }, 1000)
     },
     end: () => {
+      if (timer === undefined) return
       clearInterval(timer)
+      timer = undefined
       draw('')
     },
   }

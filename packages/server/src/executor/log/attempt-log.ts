@@ -39,7 +39,7 @@ export interface RunningLog {
 interface LiveLog {
   readonly headSize: number
   readonly segments: readonly Segment[]
-  /** Whether the head ends with a whole line; asked only where a gap follows it. */
+  /** Whether the head ends with a whole line; read only where a gap follows. */
   readonly headEndsLine: boolean
 }
 

@@ -24,7 +24,7 @@ describe('LogWriter', () => {
   }
   const open = () => LogWriter.open(join(folder, 'a'), 64)
 
-  it('writes what is given to it, readable at once', async () => {
+  it('writes bytes that are readable at once', async () => {
     const writer = await open()
     await writer.write(bytes('one\n'), '1')
     assert.equal(await readable(), 'one\n')
@@ -34,7 +34,7 @@ describe('LogWriter', () => {
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
   })
 
-  it('goes on at the last place it was told, cutting off what came after', async () => {
+  it('continues at the last noted place, and cuts off later bytes', async () => {
     const first = await open()
     await first.write(bytes('one\n'), '1')
     await first.write(bytes('tw'), first.place)
@@ -47,7 +47,7 @@ describe('LogWriter', () => {
     assert.equal(await readFile(join(folder, 'a/log'), 'utf8'), 'one\ntwo\n')
   })
 
-  it('begins again when what was noted is not whole', async () => {
+  it('begins again when the note is not whole', async () => {
     const first = await open()
     await first.write(bytes('one\n'), '1')
     await first.close()
@@ -57,7 +57,7 @@ describe('LogWriter', () => {
     await second.close()
   })
 
-  it('keeps the beginning and the end of what is too long, and says what is left out, however it is cut and interrupted', async () => {
+  it('keeps beginning and end of a long log and marks the gap, whatever the pieces and interruptions', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 40 }), { maxLength: 30 }), fc.nat(30), async (sizes, at) => {
         await rm(join(folder, 'a'), { recursive: true, force: true })
@@ -93,7 +93,7 @@ describe('LogWriter', () => {
     )
   })
 
-  it('makes room for itself at the end with the oldest of the tail, also when that is interrupted', async () => {
+  it('drops the oldest of the tail to make room at the end, also when that is interrupted', async () => {
     const letters = Array.from({ length: 100 }, (_, i) => String.fromCodePoint(97 + (i % 26)))
     const whole = letters.join('')
     const first = await open()

@@ -73,9 +73,9 @@ describe('the access gate', () => {
     assert.deepEqual(requests, ['anonymous /v2/open/manifests/1'])
   })
 
-  it('sends one request for callers that ask at once with the same credentials', async () => {
-    const ask = () => gate.permission(image('closed'), { registryAuth: 'ada:secret', signal })
-    const [first, second] = await Promise.all([ask(), ask()])
+  it('sends one request for callers at once with the same credentials', async () => {
+    const request = () => gate.permission(image('closed'), { registryAuth: 'ada:secret', signal })
+    const [first, second] = await Promise.all([request(), request()])
     assert.deepEqual(first, { digest, registryAuth: 'ada:secret' })
     assert.deepEqual(second, first)
     assert.equal(requests.filter((line) => line.startsWith('authenticated')).length, 1)

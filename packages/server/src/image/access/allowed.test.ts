@@ -15,7 +15,7 @@ const reference = (text: string): ImageReference => {
 }
 
 describe('the image policy', () => {
-  it('allows its registries, its projects and the local store, and nothing that merely begins alike', () => {
+  it('allows its registries, its projects and the local store, and no name that only begins alike', () => {
     const table = {
       'images.canfar.net/skaha/a:1': true,
       'localhost/a:1': true,
@@ -35,7 +35,7 @@ describe('the image policy', () => {
     assert.equal(notAllowedMessage('x.y/a', nowhere), "session image 'x.y/a' must come from one of [localhost]")
   })
 
-  it('fetches from what stands in for a registry', () => {
+  it('names the alias of a registry as the source', () => {
     const from = (text: string) => imageSource(reference(text), policy)
     assert.deepEqual(from('images.canfar.net/skaha/a:1'), {
       registry: '127.0.0.1:5000',

@@ -7,13 +7,13 @@ export const registryHosts = ({ registries }: Pick<ImagePolicy, 'registries'>): 
   ...new Set(registries.map((registry) => registry.split('/')[0] ?? '')),
 ]
 
-/** Where the credentials for a registry are sent: to itself, or to what stands in for it. Pure. */
+/** The address that the credentials for a registry are sent to: the registry, or its alias. Pure. */
 export const loginAddress = (registry: string, policy: ImagePolicy): string =>
   imageSource({ registry, path: '' }, policy).registry
 
 /**
- * Tries credentials at the registry. False where it lets everybody in and so says nothing about them.
- * @throws {RegistryError} `denied` where it refuses them.
+ * Tries credentials at the registry. False where the registry demands none, so that they are not checked.
+ * @throws {RegistryError} `denied` where the registry refuses them.
  */
 export async function checkLogin(
   registry: string,

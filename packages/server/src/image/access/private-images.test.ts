@@ -18,13 +18,13 @@ const bobs = 'bob:builder'
 const signal = AbortSignal.timeout(1_200_000)
 
 let scratch: string
-/** Private, to ada; it is asked by way of `way`. */
+/** Ada's private registry, behind the proxy `way`. */
 let registry: TestRegistry
 let way: RecordingProxy
-/** Private too, to bob. */
+/** Bob's private registry. */
 let theirs: TestRegistry
 let theirWay: RecordingProxy
-/** To everybody. */
+/** A public registry. */
 let open: TestRegistry
 let openWay: RecordingProxy
 let digest: string
@@ -70,7 +70,7 @@ async function store(): Promise<{
     },
     log: { info: () => undefined },
   })
-  /** Makes every yes of a registry so old. */
+  /** Sets the age of every entry of the access cache. */
   const age = async (milliseconds: number): Promise<void> => {
     for (const name of await readdir(join(folder, 'grants'))) {
       const at = (Date.now() - milliseconds) / 1000
@@ -90,25 +90,28 @@ const authorizations = ({ requests }: RecordingProxy): string[] =>
 const basic = (auth: string): string => `Basic ${Buffer.from(auth).toString('base64')}`
 
 describe('a private image', () => {
-  it('that one user fetched runs for nobody else, by tag, by digest, or by another name', async () => {
+  it('that one user fetched runs for no other user, by tag, by digest, or by another name', async () => {
     const { images } = await store()
     await images.prepare('private.test/team/private:1', { registryAuth: adas, signal })
     const byDigest = `private.test/team/private@${digest}`
     await images.prepare(byDigest, { registryAuth: adas, signal })
     for (const registryAuth of [undefined, bobs, 'ada:wrong']) {
-      const who = registryAuth === undefined ? {} : { registryAuth }
+      const credentials = registryAuth === undefined ? {} : { registryAuth }
       for (const image of ['private.test/team/private:1', byDigest])
-        await assert.rejects(images.prepare(image, { ...who, signal }), isWhy('image-unauthorized'))
-      await assert.rejects(images.prepare(byDigest, { ...who, digest, signal }), isWhy('image-unauthorized'))
+        await assert.rejects(images.prepare(image, { ...credentials, signal }), isWhy('image-unauthorized'))
+      await assert.rejects(images.prepare(byDigest, { ...credentials, digest, signal }), isWhy('image-unauthorized'))
       await assert.rejects(
-        images.prepare(`open.test/team/other@${digest}`, { ...who, signal }),
+        images.prepare(`open.test/team/other@${digest}`, { ...credentials, signal }),
         isWhy('image-not-found'),
       )
-      await assert.rejects(images.prepare(`localhost/team/a@${digest}`, { ...who, signal }), isWhy('image-not-found'))
+      await assert.rejects(
+        images.prepare(`localhost/team/a@${digest}`, { ...credentials, signal }),
+        isWhy('image-not-found'),
+      )
     }
   })
 
-  it('is asked for once in five minutes, and refused again when the registry has changed its mind', async () => {
+  it('takes one request in five minutes, and is refused once the registry refuses it', async () => {
     const { images, age } = await store()
     const again = () => images.prepare('private.test/team/private:1', { registryAuth: adas, digest, signal })
     await again()
@@ -121,12 +124,12 @@ describe('a private image', () => {
     await age(freshMilliseconds + 1000)
     way.answerInstead = () => ({ status: 403 })
     await assert.rejects(again(), isWhy('image-unauthorized'))
-    // The refusal ends the grace as well.
+    // The refusal ends the 24 hours as well.
     way.answerInstead = () => ({ status: 503 })
     await assert.rejects(again(), isWhy('image-unreachable'))
   })
 
-  it('runs on for a day while the registry is down, for those who were let in before', async () => {
+  it('runs for a day while the registry is down, for users whom the registry accepted before', async () => {
     const { images, folder, age } = await store()
     const byDigest = `private.test/team/private@${digest}`
     await images.prepare(byDigest, { registryAuth: adas, signal })
@@ -158,7 +161,7 @@ describe('credentials', () => {
       authorization === basic(adas) && path.includes('/blobs/')
         ? { status: 307, headers: { location: `http://${theirWay.host}${path}` } }
         : undefined
-    // The other registry has the blob too, and asks whoever comes.
+    // The other registry has the blob, too, and demands credentials.
     await assert.rejects(images.prepare('private.test/team/private:1', { registryAuth: adas, signal }))
     assert.ok(theirWay.requests.length > 0)
     assert.deepEqual(authorizations(theirWay), [])
@@ -173,8 +176,8 @@ describe('credentials', () => {
         'www-authenticate': `Bearer realm="http://${theirWay.host}/token",service="test",scope="repository:a:pull"`,
       },
     })
-    const asked = images.prepare('private.test/team/private:1', { registryAuth: adas, signal })
-    await assert.rejects(asked, (error: ImageError) => {
+    const preparing = images.prepare('private.test/team/private:1', { registryAuth: adas, signal })
+    await assert.rejects(preparing, (error: ImageError) => {
       assert.match(error.why.message, /another site/)
       assert.match(error.why.hint ?? '', /images\.tokenHosts/)
       return true
@@ -182,7 +185,7 @@ describe('credentials', () => {
     assert.deepEqual([authorizations(way), authorizations(theirWay)], [[], []])
   })
 
-  it("that are another's make nobody else fail", async () => {
+  it('of one user do not fail the fetch of another user', async () => {
     const { images } = await store()
     const [wrong, right] = await Promise.allSettled([
       images.prepare('private.test/team/private:1', { registryAuth: bobs, signal }),

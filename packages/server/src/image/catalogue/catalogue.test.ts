@@ -47,7 +47,7 @@ async function open(settings: { policy?: ImagePolicy; file?: string } = {}) {
     file: settings.file ?? join(scratch, `catalogue-${++count}.json`),
     policy: settings.policy ?? policy(),
     refreshMinutes: 1000,
-    log: { info: () => undefined, warn: (...told: unknown[]) => void warnings.push(told) },
+    log: { info: () => undefined, warn: (...warning: unknown[]) => void warnings.push(warning) },
     now: () => 1_000,
   })
   return { catalogue, warnings }
@@ -56,12 +56,12 @@ async function open(settings: { policy?: ImagePolicy; file?: string } = {}) {
 const image = (reference: string) => ({ reference, digest, types: ['notebook', 'headless'] })
 
 describe('the catalogue', () => {
-  it('calls what stands in for a registry by the name of the registry, and leaves out what is not allowed', async () => {
+  it('lists the images of an alias under the registry that users write, and only allowed ones', async () => {
     const { catalogue } = await open({ policy: policy(way.host, ['r.test', 'r.test/astro']) })
     assert.deepEqual(
       catalogue.registries().map(({ images }) => images),
       [[], []],
-      'it answers before it has asked',
+      'it answers before the first listing',
     )
     await catalogue.refresh()
     assert.deepEqual(catalogue.registries(), [
@@ -73,7 +73,7 @@ describe('the catalogue', () => {
     assert.equal(listedRegistry('r.test', policy()).imageAt('elsewhere/a'), undefined)
   })
 
-  it('keeps the last list of a registry that is down, refuses or talks nonsense, also when it is opened again', async () => {
+  it('keeps the last list of a registry that is down, refuses or answers nonsense, also after a restart', async () => {
     const file = join(scratch, 'kept.json')
     const { catalogue, warnings } = await open({ file })
     await catalogue.refresh()
@@ -103,21 +103,21 @@ describe('the catalogue', () => {
     await again.catalogue.close()
   })
 
-  it('is closed at once while a registry does not answer', async () => {
+  it('closes at once while a registry does not answer', async () => {
     const silent = createServer(() => undefined).listen(0, '127.0.0.1')
     await once(silent, 'listening')
     const address = silent.address()
     const host = `127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`
     const { catalogue } = await open({ policy: policy(host) })
-    const asked = once(silent, 'connection')
-    await asked
+    const requested = once(silent, 'connection')
+    await requested
     assert.deepEqual(catalogue.registries(), [{ registry: 'r.test', images: [] }])
     await catalogue.close()
     silent.closeAllConnections()
     silent.close()
   })
 
-  it(`lists a registry of ${many} repositories page by page, and asks again for no more than what tags mean`, async () => {
+  it(`lists a registry of ${many} repositories page by page, and sends only the requests for tags the next time`, async () => {
     const large = await startRegistry(join(scratch, 'large'))
     const archive = join(scratch, 'large.tar')
     digest = await busyboxImage({ archive, labels: { 'ca.nrc.cadc.skaha.type': 'Notebook, headless' } })
@@ -134,9 +134,9 @@ describe('the catalogue', () => {
     const [listed] = catalogue.registries()
     assert.equal(listed?.images.length, many)
     assert.equal(new Set(listed?.images.map(({ reference }) => reference)).size, many)
-    const asked = (pattern: RegExp) => counted.requests.filter(({ path }) => pattern.test(path)).length
-    assert.ok(asked(/_catalog/) >= many / 1000)
-    assert.equal(asked(/blobs/), 1, 'the types of a digest never change')
+    const requested = (pattern: RegExp) => counted.requests.filter(({ path }) => pattern.test(path)).length
+    assert.ok(requested(/_catalog/) >= many / 1000)
+    assert.equal(requested(/blobs/), 1, 'the types of a digest never change')
     await catalogue.close()
     await counted.stop()
     await large.stop()
@@ -160,8 +160,8 @@ describe('the catalogue', () => {
         artifact(['1'], null),
       ],
     }
-    const harbor = createServer((asked, answer) => {
-      const value = answers[asked.url ?? '']
+    const harbor = createServer((requested, answer) => {
+      const value = answers[requested.url ?? '']
       answer.writeHead(value === undefined ? 404 : 200, { 'content-type': 'application/json' })
       answer.end(JSON.stringify(value ?? {}))
     }).listen(0, '127.0.0.1')

@@ -1,13 +1,13 @@
-/** Labels of an image that say what it is made for: one word, or several separated by commas or blanks. The first that is there counts. */
+/** Labels with an image's types: words separated by commas or blanks. The first label that is present counts. */
 const typeLabels = ['ca.nrc.cadc.skaha.type', 'net.canfar.type'] as const
 
-/** What an image is made for, by its labels. One that does not say runs commands, as any image does. Pure. */
+/** The types of an image by its labels. Without a label it is `headless`, since any image runs commands. Pure. */
 export function typesOf(labels: Readonly<Record<string, string>>): readonly string[] {
   const text = typeLabels.map((label) => labels[label]).find((value) => value !== undefined && value.trim() !== '')
   return orHeadless(text?.split(/[\s,]+/) ?? [])
 }
 
-/** Words that say types, in lower case and each once. Pure. */
+/** Types in lower case, each once; `headless` where there is none. Pure. */
 export function orHeadless(words: readonly string[]): readonly string[] {
   const types = new Set(words.map((word) => word.trim().toLowerCase()).filter((word) => word !== ''))
   return types.size === 0 ? ['headless'] : [...types]

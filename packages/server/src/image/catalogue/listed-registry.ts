@@ -1,16 +1,16 @@
 import { imageSource, type ImagePolicy } from '../access/allowed.ts'
 
-/** One of the registries whose images are listed: a host, perhaps with the beginning of a path. */
+/** A registry whose images are listed: a host, with an optional beginning of a path. */
 export interface ListedRegistry {
-  /** As the configuration and the users have it. */
+  /** As the configuration and users write it. */
   readonly name: string
-  /** What is asked: the registry, or what stands in for it. */
+  /** The address that is contacted: the registry, or its alias. */
   readonly source: { readonly registry: string; readonly plainHttp: boolean }
-  /** The reference, less tag, of what is asked as `path`; undefined where it is not of this list. Pure. */
+  /** The reference without tag of the repository `path` there; undefined where it is not allowed. Pure. */
   readonly imageAt: (path: string) => string | undefined
 }
 
-/** How the images of an entry of `images.registries` are found and what they are called here. Pure. */
+/** The address and the names of the images of an entry of `images.registries`. Pure. */
 export function listedRegistry(name: string, policy: ImagePolicy): ListedRegistry {
   const [host = '', ...rest] = name.replace(/\/+$/, '').split('/')
   const allowed = rest.length === 0 ? '' : `${rest.join('/')}/`

@@ -84,11 +84,11 @@ async function listCatalog(
   const types = new Map<string, Promise<readonly string[] | undefined>>()
   const typesOnce = (path: string, digest: string): Promise<readonly string[] | undefined> => {
     const known = knownTypes.get(digest)
-    const asked =
+    const reading =
       types.get(digest) ??
       (known === undefined ? orSkipped(labelledTypes(client, path, digest)) : Promise.resolve(known))
-    types.set(digest, asked)
-    return asked
+    types.set(digest, reading)
+    return reading
   }
   await inParallel(workers, paths, async (path) => {
     if (found.isFull) return

@@ -1,18 +1,18 @@
 import type { RegistryCatalogue } from './catalogue.ts'
 import type { LocalImage } from '../store/local-images.ts'
 
-/** An image that a user may be told of. */
+/** An image that a user may see. */
 export interface OfferedImage {
   readonly reference: string
   readonly digest: string
   readonly types: readonly string[]
-  /** What is on the disk of this image; absent where it is not here. */
+  /** The image on this machine's disk; absent where it is not there. */
   readonly local?: LocalImage
 }
 
 /**
- * What registries and the local store offer together, by reference. Of what was fetched with credentials only those are
- * told who may know of it: `mayKnow` says. Pure.
+ * The images of the registries and of this machine, sorted by reference. Images that were fetched with credentials appear
+ * only where `mayKnow` allows. Pure.
  */
 export function offeredImages(
   local: readonly LocalImage[],
@@ -24,7 +24,7 @@ export function offeredImages(
   for (const image of local) {
     const { reference, digest, types } = image
     const listed = offered.get(reference)
-    // The tag means something else by now: what is here is no longer what a job would get.
+    // The tag has moved: a job would not get the image on the disk.
     if (listed !== undefined && listed.digest !== digest) continue
     if (listed === undefined && !image.public && !mayKnow(reference)) continue
     offered.set(reference, { reference, digest, types: listed?.types ?? types, local: image })

@@ -2,8 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /**
- * Writes the file from which skopeo takes credentials and returns its path. There is always one, empty without credentials:
- * skopeo would otherwise use those of the account the server runs under, and any user could read what the operator may.
+ * Writes the file with skopeo's credentials and returns its path. Without credentials the file is empty. skopeo would
+ * otherwise use those of the server's account, and any user could read the operator's images.
  *
  * @param folder private to this fetch, removed after it
  * @param registryAuth `user:password`; the password may hold colons

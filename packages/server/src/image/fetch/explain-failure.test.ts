@@ -5,7 +5,7 @@ import { explainFailure } from './explain-failure.ts'
 const failed = { image: 'r.test/a:1', registry: 'r.test' }
 const fatal = (words: string): string => `time="2026-11-23T09:01:44Z" level=fatal msg="${words}"`
 
-/** Messages as skopeo 1.9 and umoci 0.4.7 wrote them in trials with real registries. */
+/** Messages of skopeo 1.9 and umoci 0.4.7 in trials with real registries. */
 const table: readonly (readonly [string, string, string])[] = [
   [
     'image-not-found',
@@ -92,7 +92,7 @@ describe('a failure of skopeo or umoci', () => {
     })
   }
 
-  it('for want of credentials says how to give them, by the name that the user wrote', () => {
+  it('for lack of credentials says how to store them, under the name that users write', () => {
     const { hint } = explainFailure(fatal('unauthorized: authentication required'), {
       ...failed,
       registry: 'mirror:5000',
@@ -101,17 +101,17 @@ describe('a failure of skopeo or umoci', () => {
     assert.match(hint ?? '', /canfar registry login r\.test$/)
   })
 
-  it('that nobody foresaw is told in its own words, without the decoration', () => {
+  it('that matches no row is quoted without the log format', () => {
     const { message } = explainFailure(fatal(String.raw`something \"new\" happened`), failed)
     assert.equal(message, 'The image r.test/a:1 could not be read: something "new" happened')
     assert.match(explainFailure('', failed).message, /gave no reason/)
   })
 
-  it('on this machine alone is no fault of a registry', () => {
+  it('on this machine alone is not explained as a failure of a registry', () => {
     assert.equal(explainFailure('unpack layer: unexpected EOF', { image: 'r.test/a:1' }).code, 'image-invalid')
   })
 
-  it('is not mistaken for another because the image is called like a status', () => {
+  it('is not explained by a status number in the name of the image', () => {
     const words = fatal('reading manifest 404 in r.test/a: unauthorized: authentication required')
     assert.equal(explainFailure(words, { image: 'r.test/a:404', registry: 'r.test' }).code, 'image-unauthorized')
   })

@@ -13,10 +13,10 @@ export interface FailedImage {
 }
 
 interface Explanation {
-  /** Whether only a registry, or the way to it, can fail so. */
+  /** Whether only a registry, or the network to it, can fail like this. */
   readonly remote: boolean
   readonly pattern: RegExp
-  /** What our own questions to a registry call it, where one row says it all. */
+  /** The failure of the platform's own requests to which the row applies. */
   readonly failure?: RegistryFailure
   readonly code: Cause['code']
   readonly message: (failed: FailedImage) => string
@@ -26,8 +26,8 @@ interface Explanation {
 const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
 
 /**
- * What the words of skopeo, umoci and containerd mean; the first row that matches counts. They come from registries, from Go's network
- * and TLS code and from the kernel, so no program's exit code tells them apart.
+ * What the messages of skopeo, umoci and containerd mean; the first row that matches counts. The messages come from
+ * registries, from Go's network and TLS code and from the kernel, and no exit code distinguishes them.
  */
 const explanations: readonly Explanation[] = [
   {
@@ -35,14 +35,14 @@ const explanations: readonly Explanation[] = [
     pattern: /no space left on device|disk quota exceeded/i,
     code: 'disk-full',
     message: ({ image }) => `The platform's disk has no room for the image ${image}.`,
-    hint: 'Tell the operators of the platform. A smaller image may still fit.',
+    hint: 'Ask the operators of the platform to free space. A smaller image may still fit.',
   },
   {
     remote: false,
     pattern:
       /no image found in (manifest list|image index) for architecture|no match for platform in manifest|choosing (an )?image from manifest list/i,
     code: 'image-wrong-platform',
-    message: ({ image }) => `The image ${image} is not made for this platform's kind of processor.`,
+    message: ({ image }) => `The image ${image} is not made for the processors of this platform.`,
     hint: `Build it with \`docker build --platform linux/${machineArchitecture}\`, for instance.`,
   },
   {
@@ -59,8 +59,7 @@ const explanations: readonly Explanation[] = [
       /unauthorized|authentication required|access to the resource is denied|\bdenied\b|status[^,]{0,30}\b40[13]\b|invalid username\/password|forbidden/i,
     failure: 'denied',
     code: 'image-unauthorized',
-    message: (failed) =>
-      `${registryOf(failed)} does not hand out the image ${failed.image} without the right credentials.`,
+    message: (failed) => `${registryOf(failed)} refuses the image ${failed.image} without the right credentials.`,
     hint: ({ registry = '', host = registry }) =>
       `Check the name; if the image is private, store an account that may read it: canfar registry login ${host}`,
   },
@@ -77,7 +76,7 @@ const explanations: readonly Explanation[] = [
     remote: true,
     pattern: /no such host|ENOTFOUND/i,
     code: 'image-unreachable',
-    message: (failed) => `${registryOf(failed)} is not known: there is no such host.`,
+    message: (failed) => `${registryOf(failed)} does not exist: there is no such host.`,
     hint: 'Check the name of the registry.',
   },
   {
@@ -85,14 +84,14 @@ const explanations: readonly Explanation[] = [
     pattern: /server gave HTTP response to HTTPS client|wrong version number|packet length too long/i,
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} does not speak https.`,
-    hint: 'If plain http is all right there, the operators can list it under images.insecure.',
+    hint: 'If the registry may be used over plain http, the operators can list it under images.insecure.',
   },
   {
     remote: true,
     pattern: /x509:|tls:|certificate/i,
     code: 'image-unreachable',
-    message: (failed) => `${registryOf(failed)} could not prove who it is (its TLS certificate is not accepted).`,
-    hint: 'Tell the operators of the platform.',
+    message: (failed) => `${registryOf(failed)} could not prove its identity: its TLS certificate is not accepted.`,
+    hint: 'Ask the operators of the platform to check the certificate of the registry.',
   },
   {
     remote: true,
@@ -101,7 +100,7 @@ const explanations: readonly Explanation[] = [
     failure: 'unreachable',
     code: 'image-unreachable',
     message: (failed) => `${registryOf(failed)} could not be reached or broke off while the image was fetched.`,
-    hint: 'Submit the job again in a few minutes; if it goes on, tell the operators of the platform.',
+    hint: 'Submit the job again in a few minutes. If that fails, too, ask the operators of the platform.',
   },
   {
     remote: true,
@@ -109,21 +108,21 @@ const explanations: readonly Explanation[] = [
     failure: 'untrusted',
     code: 'image-unauthorized',
     message: (failed) =>
-      `${registryOf(failed)} asks that credentials be sent to another site, which the platform does not do.`,
-    hint: 'If that site hands out its tokens, the operators can list it under images.tokenHosts.',
+      `${registryOf(failed)} demands credentials for another site, and the platform does not send them there.`,
+    hint: 'If that site issues the tokens of the registry, the operators can list it under images.tokenHosts.',
   },
 ]
 
-/** What the failure of our own question to a registry means for the owner of the job. Pure. */
+/** Explains the failure of a request to a registry to the owner of the job. Pure. */
 export function explainRegistryError({ failure, message }: RegistryError, failed: FailedImage): Cause {
   const rows = explanations.filter(({ code }) => failure === 'unreachable' && code === 'image-unreachable')
   const row = rows.find(({ pattern }) => pattern.test(message)) ?? explanations.find((each) => each.failure === failure)
   return row === undefined ? unreadable(message, failed) : explained(row, failed)
 }
 
-/** What skopeo's or umoci's last words mean for the owner of the job. Pure. */
+/** Explains the standard error of skopeo or umoci to the owner of the job. Pure. */
 export function explainFailure(stderr: string, failed: FailedImage): Cause {
-  // What goes wrong on this machine is no registry's doing, though an archive that breaks off is an "unexpected EOF" as well.
+  // Without a registry only local rows apply: a truncated archive is an "unexpected EOF", too.
   const rows = failed.registry === undefined ? explanations.filter(({ remote }) => !remote) : explanations
   const row = rows.find(({ pattern }) => pattern.test(stderr))
   return row === undefined ? unreadable(lastWords(stderr), failed) : explained(row, failed)
@@ -141,7 +140,7 @@ const unreadable = (why: string, { image }: FailedImage): Cause => ({
   hint: 'Build and push it again; images made by Docker, Podman or Buildah are fine.',
 })
 
-/** The end of what a tool said, without the decoration of its log format. Pure. */
+/** The last line of a tool's standard error, without its log format. Pure. */
 function lastWords(stderr: string): string {
   const line = stderr.trim().split('\n').at(-1) ?? ''
   const message = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]?.replaceAll('\\"', '"') ?? line.replace(/^\s*[⨯✗]?\s*/, '')

@@ -7,31 +7,31 @@ import { typesOf } from '../catalogue/image-types.ts'
 import { RegistryClient } from '../registry/registry-client.ts'
 import { readRemoteImage } from '../registry/remote-image.ts'
 import { fetchLayout } from './skopeo.ts'
-import { watching } from './stall-detection.ts'
+import { withStallDetection } from './stall-detection.ts'
 import { wrongPlatform } from './wrong-platform.ts'
 
-/** Which image is wanted of a registry. */
+/** An image to fetch, and how. */
 export interface WantedImage {
-  /** As the user wrote it, for messages. */
+  /** The text of its reference, for messages. */
   readonly image: string
   readonly source: ImageSource
   /** Of its manifest or index. */
   readonly digest: string
-  /** `user:password`; undefined where anybody may have it. */
+  /** `user:password`; undefined where the image is public. */
   readonly registryAuth: string | undefined
   /** See {@link ImagePolicy}. */
   readonly tokenHosts: Readonly<Record<string, readonly string[]>> | undefined
-  /** Gives up when nothing came for so long. */
+  /** Milliseconds without a new byte after which the fetch ends. */
   readonly stallMilliseconds: number
-  /** Called with the bytes that are about to come. */
+  /** Makes room for the bytes that are about to come. */
   readonly makeRoom: (bytes: number) => Promise<void>
-  /** Told now and then how many bytes came, and how many there are. */
+  /** Receives about once a second how many bytes of how many have come. */
   readonly onBytes?: ((bytes: number, totalBytes: number) => void) | undefined
 }
 
 /**
- * Fetches an image into a layout under its digest and returns what is to be remembered of it. What it is made for is checked before
- * its layers are fetched. An index stands for the one of its images that is made for this machine.
+ * Fetches an image into a layout under its digest and returns facts for its record. The platform is checked before the
+ * layers are fetched. An index stands for its image for this machine.
  *
  * @param temporary private to this fetch
  */
@@ -52,7 +52,7 @@ export async function fetchImage(
     remote.manifest.layers.map((layer) => layer.digest),
   )
   const authFile = await writeAuthFile(temporary, source.registry, registryAuth)
-  await watching(layout, { expectedBytes, stallMilliseconds, onBytes }, signal, (watched) =>
+  await withStallDetection(layout, { expectedBytes, stallMilliseconds, onBytes }, signal, (watched) =>
     fetchLayout({ source, digest: remote.digest, authFile }, layout, temporary, watched),
   )
   await layouts.finish(layout, digest)

@@ -3,7 +3,7 @@ import { ToolError } from '../../lib/tool.ts'
 import { explainFailure, explainRegistryError, type FailedImage } from './explain-failure.ts'
 import { RegistryError } from '../registry/registry-error.ts'
 
-/** Thrown when an image cannot be had. `why` is what the job's owner is told: a code, a sentence and what to do. */
+/** Thrown when an image cannot be had. `why` is the cause for the job's owner: a code, a sentence and a hint. */
 export class ImageError extends Error {
   override readonly name = 'ImageError'
   readonly why: Cause
@@ -15,8 +15,8 @@ export class ImageError extends Error {
 }
 
 /**
- * Runs work on an image and turns its failure into an {@link ImageError}, with the failure itself as its cause. What is
- * neither the image's nor the registry's fault comes through as it is, and so does the signal's reason when aborted.
+ * Runs work on an image and turns its failure into an {@link ImageError}, with the failure as its cause. Errors that come
+ * neither from the image nor from the registry pass unchanged, as does the signal's reason when aborted.
  */
 export async function explaining<T>(failed: FailedImage, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
@@ -31,13 +31,13 @@ function explained(error: unknown, failed: FailedImage): unknown {
   if (error instanceof RegistryError) return new ImageError(explainRegistryError(error, failed), { cause: error })
   if (error instanceof ToolError) {
     if (error.exitCode !== undefined) return new ImageError(explainFailure(error.stderr, failed), { cause: error })
-    const hint = 'Tell the operators of the platform.'
+    const hint = 'Ask the operators of the platform to look at its log.'
     return new ImageError(
       { code: 'start-failed', message: `The platform could not get the image: ${error.message}`, hint },
       { cause: error },
     )
   }
-  // Errors of the file system carry a code; of those, only a full disk says something about the image.
+  // Errors of the file system have a code. Of those only a full disk is explained by the image.
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new ImageError(explainFailure('no space left on device', failed), { cause: error })

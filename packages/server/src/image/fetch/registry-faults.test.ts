@@ -40,7 +40,7 @@ async function store(
   return { images: byText(images), folder }
 }
 
-/** Pushes an image of a layer that cannot be compressed, and returns its digest. */
+/** Pushes an image with an incompressible layer, and returns its digest. */
 async function push(as: string, to = registry, bytes = 100_000): Promise<string> {
   const archive = join(scratch, 'archive.tar')
   const digest = await busyboxImage({ archive, layers: [[{ path: 'noise', content: randomBytes(bytes) }]] })
@@ -55,14 +55,14 @@ const isWhy = (code: string, message: RegExp) => (error: unknown) => {
   return true
 }
 
-/** A failed fetch leaves nothing, and the next one works. */
+/** Asserts that a failed fetch leaves nothing and the next one works. */
 async function isTidy(folder: string): Promise<void> {
   for (const part of ['temporary', 'layouts', 'roots', 'records'])
     assert.deepEqual(await readdir(join(folder, part)), [], part)
 }
 
 describe('a registry', () => {
-  it('that stands still is given up, and asked again for the next job', async () => {
+  it('that stalls ends the fetch, and the next job fetches again', async () => {
     await push('t/still:1')
     const proxy = await startStallingProxy(registry.host)
     const { images, folder } = await store(proxy.host, 3_000)
@@ -73,7 +73,7 @@ describe('a registry', () => {
     await proxy.stop()
   })
 
-  it('that is killed in the middle of a fetch fails the job, and no more', async () => {
+  it('that is killed in the middle of a fetch fails that job alone', async () => {
     const folder = join(scratch, 'dying')
     let dying = await startRegistry(folder)
     await push('t/dying:1', dying)
@@ -92,7 +92,7 @@ describe('a registry', () => {
     await dying.stop()
   })
 
-  it('that has no time for anybody is told apart from one that refuses', async () => {
+  it('that refuses too many requests is distinguished from one that refuses access', async () => {
     await push('t/busy:1')
     const proxy = await startRecordingProxy(registry.host)
     const { images, folder } = await store(proxy.host)
@@ -101,7 +101,7 @@ describe('a registry', () => {
       images.prepare('r.test/t/busy:1', { signal }),
       isWhy('image-unreachable', /refuses more downloads/),
     )
-    // Busy with its blobs only, which skopeo hears and not we.
+    // Only blobs are refused as too many: skopeo gets the answer, not the platform's client.
     proxy.answerInstead = ({ path }) => (path.includes('/blobs/') ? { status: 429 } : undefined)
     await assert.rejects(
       images.prepare('r.test/t/busy:1', { signal }),
@@ -111,7 +111,7 @@ describe('a registry', () => {
     await proxy.stop()
   })
 
-  it('whose blob was damaged is not believed', async () => {
+  it('whose blob is damaged fails the fetch', async () => {
     const own = await startRegistry(join(scratch, 'damaged'))
     await push('t/damaged:1', own)
     const blobs = join(scratch, 'damaged/data/docker/registry/v2/blobs/sha256')
@@ -129,12 +129,12 @@ describe('a registry', () => {
     await own.stop()
   })
 
-  it('that moves a tag while it is fetched changes nothing: what the tag meant is what runs', async () => {
+  it('that moves a tag during a fetch changes nothing: the job runs what the tag meant', async () => {
     const first = await push('t/moved:1')
     const proxy = await startRecordingProxy(registry.host)
     let moved: Promise<string> | undefined
     proxy.answerInstead = ({ method, path }) => {
-      // Between the question what the tag means and the fetch.
+      // Between resolving the tag and fetching.
       if (method === 'GET' && path.includes('/manifests/sha256')) moved ??= push('t/moved:1')
       return undefined
     }
@@ -146,7 +146,7 @@ describe('a registry', () => {
     await proxy.stop()
   })
 
-  it('that answers with another image than was asked for is not believed', async () => {
+  it('that answers with another image than the requested one fails the fetch', async () => {
     const [mine, theirs] = [await push('t/mine:1'), await push('t/theirs:1')]
     const proxy = await startRecordingProxy(registry.host)
     const other = Buffer.from(

@@ -4,19 +4,19 @@ import type { ImageSource } from '../access/allowed.ts'
 import type { ReadableArchive } from '../store/archive.ts'
 import { layoutTag } from '../store/layouts.ts'
 
-/** An image in a registry, and what skopeo needs to ask for it. */
-export interface RemoteImage {
+/** An image in a registry, and the credentials file for skopeo. */
+export interface SkopeoSource {
   readonly source: ImageSource
   readonly digest: string
   readonly authFile: string
 }
 
-/** How often skopeo tries again, after 1 and 2 seconds, what may pass by itself, such as a broken connection. */
+/** How often skopeo retries transient failures such as a broken connection, after 1 and 2 seconds. */
 const retries = 2
 
-/** Fetches the image into a layout, less the blobs that are in it already. */
+/** Fetches the image into a layout. Blobs that the layout has already are not fetched. */
 export async function fetchLayout(
-  { source, digest, authFile }: RemoteImage,
+  { source, digest, authFile }: SkopeoSource,
   layout: string,
   temporary: string,
   signal: AbortSignal,
@@ -31,8 +31,8 @@ export async function fetchLayout(
 }
 
 /**
- * Takes the one image of an archive into a layout. Layers that an OCI archive holds uncompressed stay so: compressing would
- * only cost time. Of a docker archive skopeo 1.9 would then call them compressed all the same, and umoci could not read them.
+ * Copies the one image of an archive into a layout. Uncompressed layers of an OCI archive stay uncompressed, which saves
+ * time. For a docker archive skopeo 1.9 would mark such layers as compressed, and umoci could not read them.
  */
 export async function loadLayout(
   archive: ReadableArchive,
@@ -45,7 +45,7 @@ export async function loadLayout(
   await skopeo([`--tmpdir=${temporary}`, ...args, `oci:${layout}:${layoutTag}`], { signal, env: { TMPDIR: temporary } })
 }
 
-/** A site's signature policy holds where there is one; skopeo refuses to run without, so there it is told that none is meant. */
+/** Runs skopeo with the site's signature policy, if there is one. Without a policy file skopeo needs a flag to run. */
 async function skopeo(args: readonly string[], options: ToolOptions): Promise<Buffer> {
   const policy = await access('/etc/containers/policy.json').then(
     () => [],

@@ -2,38 +2,38 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RegistryError } from '../registry/registry-error.ts'
 
-/** How often is looked. Milliseconds. */
-const everyMilliseconds = 1000
+/** How often the folder is measured. Milliseconds. */
+const intervalMilliseconds = 1000
 
-/** What {@link watching} tells, and when it gives up. */
-export interface Watch {
-  /** Bytes that are to come. */
+/** Settings of {@link withStallDetection}. */
+export interface StallOptions {
+  /** Bytes that the folder will have. */
   readonly expectedBytes: number
-  /** Gives up when nothing came for so long. */
+  /** Milliseconds without a change after which the work is aborted. */
   readonly stallMilliseconds: number
-  /** Told about once a second how many bytes are there. */
+  /** Receives about once a second how many bytes are there. */
   readonly onBytes?: ((bytes: number, expectedBytes: number) => void) | undefined
 }
 
 /**
- * Does work that fills a folder, and ends it when the folder no longer changes: a registry that stands still would otherwise
- * hold a job for ever. @throws {RegistryError} then.
+ * Does work that fills a folder, and aborts it when the size of the folder no longer changes: a registry that stalls would
+ * otherwise delay a job for ever. @throws {RegistryError} then.
  */
-export async function watching<T>(
+export async function withStallDetection<T>(
   folder: string,
-  { expectedBytes, stallMilliseconds, onBytes }: Watch,
+  { expectedBytes, stallMilliseconds, onBytes }: StallOptions,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stalled = new AbortController()
   let last = 0
   let changedAt = performance.now()
-  let looking = false
-  const look = async (): Promise<void> => {
-    if (looking) return
-    looking = true
+  let measuring = false
+  const measure = async (): Promise<void> => {
+    if (measuring) return
+    measuring = true
     const bytes = await bytesIn(folder).finally(() => {
-      looking = false
+      measuring = false
     })
     if (bytes !== last) changedAt = performance.now()
     last = bytes
@@ -44,10 +44,10 @@ export async function watching<T>(
   }
   const timer = setInterval(
     () => {
-      // What is being written may go while it is looked at; the next look counts.
-      look().catch(() => undefined)
+      // A file may be renamed meanwhile. The next measurement counts.
+      measure().catch(() => undefined)
     },
-    Math.min(everyMilliseconds, stallMilliseconds),
+    Math.min(intervalMilliseconds, stallMilliseconds),
   )
   try {
     return await work(AbortSignal.any([signal, stalled.signal]))

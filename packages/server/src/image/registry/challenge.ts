@@ -1,11 +1,11 @@
 import type { ImageSource } from '../access/allowed.ts'
 
-/** How a registry wants to be told who asks (RFC 9110, 11.6.1; distribution's token specification). */
+/** How a registry demands authentication (RFC 9110, 11.6.1; distribution's token specification). */
 export type Challenge =
   | { readonly scheme: 'basic' }
   | { readonly scheme: 'bearer'; readonly realm: string; readonly service?: string; readonly scope?: string }
 
-/** Reads `WWW-Authenticate`; undefined where it names no scheme that registries use. Bearer goes before Basic. Pure. */
+/** Parses `WWW-Authenticate`; undefined where it names no scheme that registries use. Bearer precedes Basic. Pure. */
 export function readChallenge(header: string | undefined): Challenge | undefined {
   if (header === undefined) return undefined
   const bearer = /(?:^|,\s*)bearer\s+(.*)$/i.exec(header)?.[1]
@@ -25,15 +25,15 @@ export function readChallenge(header: string | undefined): Challenge | undefined
   return /(?:^|,\s*)basic\b/i.test(header) ? { scheme: 'basic' } : undefined
 }
 
-/** Registries whose tokens come from another host by their own documentation. */
+/** Registries whose documentation names another host for tokens. */
 const knownTokenHosts: Readonly<Record<string, readonly string[]>> = {
   'docker.io': ['auth.docker.io'],
   'registry.gitlab.com': ['gitlab.com'],
 }
 
 /**
- * Whether a registry's tokens may be asked for at `realm`, which is where its credentials would go: at the registry
- * itself, or where the operators said. Over https, unless the registry itself is spoken to without. Pure.
+ * Whether the credentials of a registry may be sent to `realm` for a token: to the registry itself, and to hosts that the
+ * operators allow. Over https, unless the registry itself is used over plain http. Pure.
  *
  * @param tokenHosts registry → hosts; the configuration's `images.tokenHosts`
  */
@@ -52,5 +52,5 @@ export function isRealmOf(
   return [...own, ...(others ?? [])].some((host) => URL.parse(`${url.protocol}//${host}`)?.host === url.host)
 }
 
-/** Docker Hub's images are named after one host and served by another. Pure. */
+/** The host of a registry's API. Docker Hub's images are named after another host. Pure. */
 export const apiHost = (registry: string): string => (registry === 'docker.io' ? 'registry-1.docker.io' : registry)

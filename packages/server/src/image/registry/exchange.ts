@@ -34,10 +34,10 @@ const common = { keepAlive: true, timeout: idleMilliseconds, proxyEnv: process.e
 const plain = new HttpAgent(common)
 
 /** Sends one request and follows no redirection. @throws {RegistryError} or the signal's reason. */
-export async function exchange(question: RegistryRequest): Promise<RegistryResponse> {
-  const { url, method, headers } = question
+export async function exchange(request: RegistryRequest): Promise<RegistryResponse> {
+  const { url, method, headers } = request
   const late = AbortSignal.timeout(requestMilliseconds)
-  const signal = AbortSignal.any([question.signal, late])
+  const signal = AbortSignal.any([request.signal, late])
   const open = url.protocol === 'https:' ? overHttps : overHttp
   const agent = url.protocol === 'https:' ? await agents.of(url.host) : plain
   try {
@@ -56,7 +56,7 @@ export async function exchange(question: RegistryRequest): Promise<RegistryRespo
     }
     return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(parts) }
   } catch (error) {
-    if (question.signal.aborted) throw question.signal.reason
+    if (request.signal.aborted) throw request.signal.reason
     if (error instanceof RegistryError) throw error
     const why = late.aborted ? `timed out after ${requestMilliseconds / 1000} s` : reasonOf(error)
     throw new RegistryError('unreachable', `${method} ${shown(url)}: ${why}`, { cause: error })

@@ -58,38 +58,40 @@ export class RegistryClient {
    * @param version a tag or a digest
    */
   async digest(path: string, version: string): Promise<string> {
-    const answer = await this.#ask('HEAD', this.#manifest(path, version), { accept: manifestTypes })
-    const digest = answer.headers['docker-content-digest']
+    const response = await this.#request('HEAD', this.#manifest(path, version), { accept: manifestTypes })
+    const digest = response.headers['docker-content-digest']
     if (typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest)) return digest
     return (await this.manifest(path, version)).digest
   }
 
   /** A manifest. Content that does not match a requested digest is an error. */
   async manifest(path: string, version: string): Promise<Content> {
-    const { body } = await this.#ask('GET', this.#manifest(path, version), { accept: manifestTypes })
+    const { body } = await this.#request('GET', this.#manifest(path, version), { accept: manifestTypes })
     return verified(body, version)
   }
 
   /** A small blob, such as the configuration of an image. */
   async blob(path: string, digest: string): Promise<Content> {
-    const { body } = await this.#ask('GET', new URL(`/v2/${this.#path(path)}/blobs/${digest}`, this.#origin))
+    const { body } = await this.#request('GET', new URL(`/v2/${this.#path(path)}/blobs/${digest}`, this.#origin))
     return verified(body, digest)
   }
 
   /** Logs in. Returns whether the registry demanded the credentials: only then it has checked them. */
   async logIn(): Promise<boolean> {
-    await this.#ask('GET', new URL('/v2/', this.#origin))
+    await this.#request('GET', new URL('/v2/', this.#origin))
     return this.#wasChallenged
   }
 
   /** JSON of an address of this registry and the link to its next page; undefined where there is none. */
   async json(path: string): Promise<{ readonly value: unknown; readonly next: string | undefined } | undefined> {
-    const answer = await this.#ask('GET', new URL(path, this.#origin), { accept: 'application/json' }).catch(ifMissing)
-    if (answer === undefined) return undefined
-    const next = /<([^>]*)>\s*;\s*rel="?next"?/i.exec(header(answer, 'link') ?? '')?.[1]
+    const response = await this.#request('GET', new URL(path, this.#origin), { accept: 'application/json' }).catch(
+      ifMissing,
+    )
+    if (response === undefined) return undefined
+    const next = /<([^>]*)>\s*;\s*rel="?next"?/i.exec(header(response, 'link') ?? '')?.[1]
     const url = next === undefined ? null : URL.parse(next, this.#origin)
     return {
-      value: parsed(answer.body, path),
+      value: parsed(response.body, path),
       next: url === null || url.origin !== this.#origin ? undefined : `${url.pathname}${url.search}`,
     }
   }
@@ -103,22 +105,22 @@ export class RegistryClient {
     return this.#options.source.registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path
   }
 
-  async #ask(
+  async #request(
     method: 'GET' | 'HEAD',
     url: URL,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<RegistryResponse> {
     const scope = repositoryOf(url)
     const first = await this.#send(method, url, { ...headers, ...this.#authorized(scope) })
-    if (first.answer.status !== 401 || first.url.origin !== this.#origin)
-      return successful(first.answer, method, first.url)
-    const challenge = readChallenge(header(first.answer, 'www-authenticate'))
-    const authorization = challenge === undefined ? undefined : await this.#answerTo(challenge)
-    if (authorization === undefined) return successful(first.answer, method, url)
+    if (first.response.status !== 401 || first.url.origin !== this.#origin)
+      return successful(first.response, method, first.url)
+    const challenge = readChallenge(header(first.response, 'www-authenticate'))
+    const authorization = challenge === undefined ? undefined : await this.#authorizationFor(challenge)
+    if (authorization === undefined) return successful(first.response, method, url)
     this.#authorization.set(scope, authorization)
     this.#wasChallenged = true
-    const { answer, url: last } = await this.#send(method, url, { ...headers, authorization })
-    return successful(answer, method, last)
+    const { response, url: last } = await this.#send(method, url, { ...headers, authorization })
+    return successful(response, method, last)
   }
 
   #authorized(scope: string): Record<string, string> {
@@ -126,7 +128,7 @@ export class RegistryClient {
     return authorization === undefined ? {} : { authorization }
   }
 
-  async #answerTo(challenge: Challenge): Promise<string | undefined> {
+  async #authorizationFor(challenge: Challenge): Promise<string | undefined> {
     const { credentials, source, tokenHosts = {}, signal } = this.#options
     const basic = credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`
     if (challenge.scheme === 'basic') return basic
@@ -144,8 +146,8 @@ export class RegistryClient {
     if (challenge.service !== undefined) url.searchParams.set('service', challenge.service)
     for (const scope of challenge.scope?.split(' ') ?? []) url.searchParams.append('scope', scope)
     const headers = { accept: 'application/json', ...(basic === undefined ? {} : { authorization: basic }) }
-    const answer = successful(await exchange({ method: 'GET', url, headers, signal }), 'GET', url)
-    const value = parsed(answer.body, url.pathname)
+    const response = successful(await exchange({ method: 'GET', url, headers, signal }), 'GET', url)
+    const value = parsed(response.body, url.pathname)
     const token = Token.Check(value) ? (value.token ?? value.access_token) : undefined
     if (token === undefined) throw new RegistryError('invalid', `${shown(url)} answered without a token`)
     return `Bearer ${token}`
@@ -156,14 +158,14 @@ export class RegistryClient {
     method: 'GET' | 'HEAD',
     url: URL,
     headers: Readonly<Record<string, string>>,
-  ): Promise<{ answer: RegistryResponse; url: URL }> {
+  ): Promise<{ response: RegistryResponse; url: URL }> {
     let at = url
     for (let i = 0; i <= mostRedirections; i++) {
       const { authorization: _, ...anonymous } = headers
       const sent = at.origin === this.#origin ? headers : anonymous
-      const answer = await exchange({ method, url: at, headers: sent, signal: this.#options.signal })
-      const location = header(answer, 'location')
-      if (answer.status < 300 || answer.status >= 400 || location === undefined) return { answer, url: at }
+      const response = await exchange({ method, url: at, headers: sent, signal: this.#options.signal })
+      const location = header(response, 'location')
+      if (response.status < 300 || response.status >= 400 || location === undefined) return { response, url: at }
       const next = URL.parse(location, at)
       if (next === null || !/^https?:$/.test(next.protocol) || (at.protocol === 'https:' && next.protocol === 'http:'))
         throw new RegistryError('invalid', `${shown(at)} redirects to an address that clients must not follow`)
@@ -177,11 +179,11 @@ export class RegistryClient {
 const repositoryOf = ({ pathname }: URL): string =>
   /^\/v2\/.+(?=\/(?:manifests|blobs|tags)\/)/.exec(pathname)?.[0] ?? pathname
 
-function successful(answer: RegistryResponse, method: string, url: URL): RegistryResponse {
-  if (answer.status >= 200 && answer.status < 300) return answer
+function successful(response: RegistryResponse, method: string, url: URL): RegistryResponse {
+  if (response.status >= 200 && response.status < 300) return response
   throw new RegistryError(
-    failureOf(answer.status),
-    `${method} ${shown(url)}: the registry answered with status ${answer.status}`,
+    failureOf(response.status),
+    `${method} ${shown(url)}: the registry answered with status ${response.status}`,
   )
 }
 
@@ -194,7 +196,7 @@ function parsed(body: Buffer, path: string): unknown {
   try {
     return JSON.parse(body.toString())
   } catch (error) {
-    throw new RegistryError('invalid', `the answer to ${path.split('?')[0]} is not JSON`, { cause: error })
+    throw new RegistryError('invalid', `the response to ${path.split('?')[0]} is not JSON`, { cause: error })
   }
 }
 

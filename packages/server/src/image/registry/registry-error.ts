@@ -1,19 +1,19 @@
-/** How a registry, or the way to it, failed. */
+/** How a request to a registry failed. */
 export type RegistryFailure =
-  /** It wants other credentials, or any at all. */
+  /** It demands credentials, or other ones. */
   | 'denied'
-  /** It has no such thing. */
+  /** It does not have what was requested. */
   | 'missing'
-  /** It answers, but not now: too many requests. */
+  /** It refuses the request for now, as too many. */
   | 'busy'
-  /** It does not answer, or fails itself. */
+  /** It does not answer, or has an internal failure. */
   | 'unreachable'
-  /** It asks that the credentials be sent to a place that is not its own. */
+  /** It demands that the credentials go to another site. */
   | 'untrusted'
-  /** It answered what no registry answers. */
+  /** Its answer violates the protocol. */
   | 'invalid'
 
-/** Thrown when a registry cannot be asked or refuses. The message is for logs and tells no credentials. */
+/** Thrown when a request to a registry fails. The message is for logs and has no credentials. */
 export class RegistryError extends Error {
   override readonly name = 'RegistryError'
   readonly failure: RegistryFailure
@@ -24,7 +24,7 @@ export class RegistryError extends Error {
   }
 }
 
-/** What a status means that is no success (distribution specification, "Error codes"). Pure. */
+/** The failure of an error status (distribution specification, "Error codes"). Pure. */
 export function failureOf(status: number): RegistryFailure {
   if (status === 401 || status === 403) return 'denied'
   if (status === 404) return 'missing'

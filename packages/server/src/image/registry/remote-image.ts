@@ -2,19 +2,19 @@ import { fits, machineArchitecture, readConfig, readManifest, type ImageConfig, 
 import type { SingleImage } from '../store/layouts.ts'
 import type { RegistryClient } from './registry-client.ts'
 
-/** What a registry has under a digest, as far as it matters on this machine. */
+/** The image that a registry has under a digest, for this machine. */
 export interface RemoteImage {
-  /** Of the one image: the digest itself or, of an index, that of the image which is made for this machine. */
+  /** Digest of the single image: the requested one or, for an index, that of its image for this machine. */
   readonly digest: string
   readonly manifest: SingleImage
   readonly config: ImageConfig
-  /** Whether it is made for this machine; where nothing is, the first there is stands for all. */
+  /** Whether it is built for this machine. If no image of an index is, the first one is described. */
   readonly fits: boolean
-  /** What there is of it. */
+  /** All platforms that it is built for. */
   readonly platforms: readonly (Platform | undefined)[]
 }
 
-/** Reads what there is to know of an image without its layers. @throws {RegistryError}, or Error that says what is wrong with it. */
+/** Reads manifest and configuration of an image. @throws {RegistryError}, or Error that says what is wrong with the image. */
 export async function readRemoteImage(registry: RegistryClient, path: string, digest: string): Promise<RemoteImage> {
   const top = readManifest((await registry.manifest(path, digest)).bytes)
   const choices = top.type === 'index' ? top.images : [{ digest, platform: undefined }]

@@ -2,7 +2,7 @@ import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runTool } from '../../lib/tool.ts'
 
-/** Which of the two forms of image archive a list of its members shows: what `docker save` writes now is both, and OCI counts. Pure. */
+/** The form of an image archive, by its members. An archive of a recent `docker save` has both; then it is `oci`. Pure. */
 export function archiveFormat(members: readonly string[]): 'oci' | 'docker-archive' | undefined {
   const names = new Set(members.map((name) => name.replace(/^\.\//, '')))
   if (names.has('oci-layout') && names.has('index.json')) return 'oci'
@@ -16,12 +16,12 @@ export interface ReadableArchive {
 }
 
 /**
- * Makes an archive readable for skopeo; undefined when it is no image. An OCI archive is extracted here: skopeo would insist
- * on the owners its members had elsewhere, which only root can give. A docker archive gets a name without colons, after
- * which skopeo would look for an image's name.
+ * Makes an archive readable for skopeo; undefined when it is not an image. An OCI archive is extracted here, since skopeo
+ * would set the owners of its members, which takes root. A docker archive gets a link without a colon in its name, since
+ * skopeo reads what follows a colon as the name of an image.
  *
  * @param temporary private to this work
- * @throws ToolError when it is no archive; Error when it holds what an OCI layout does not.
+ * @throws ToolError when the file is not an archive; Error when it has members that an OCI layout does not have.
  */
 export async function readableArchive(
   path: string,
@@ -45,6 +45,6 @@ export async function readableArchive(
   const strange = (await readdir(archive, { recursive: true, withFileTypes: true })).find(
     (entry) => !entry.isFile() && !entry.isDirectory(),
   )
-  if (strange) throw new Error(`it holds ${strange.name}, which is neither a file nor a folder`)
+  if (strange) throw new Error(`it has ${strange.name}, which is neither a file nor a folder`)
   return { format, path: archive }
 }

@@ -23,8 +23,8 @@ const candidate = (hex: string, more: Partial<Candidate> = {}): Candidate => ({
   ...more,
 })
 
-describe('what nobody needs', () => {
-  it('is an image that no reference means, no container uses and no queued job may still want', () => {
+describe('an image', () => {
+  it('is garbage when it has no name, no container mounts it and no queued job may need it', () => {
     assert.equal(isGarbage(candidate('a'), now), true)
     assert.equal(isGarbage(candidate('a', { references: [requireReference('localhost/a:1')] }), now), false)
     assert.equal(isGarbage(candidate('a', { mounted: true }), now), false)
@@ -32,13 +32,13 @@ describe('what nobody needs', () => {
     assert.equal(isGarbage(candidate('a', { usedAt: now - day }), now), false)
   })
 
-  it('is a removed image a little later, when no container can be about to use it', () => {
+  it('is garbage ten minutes after its removal, when no container can be about to mount it', () => {
     const removed = candidate('a', { usedAt: usedAtWhenRemoved(now) })
     assert.equal(isGarbage(removed, now), false)
     assert.equal(isGarbage(removed, now + 700_000), true)
   })
 
-  it('is first, when room is wanted, what was fetched and is longest unused', () => {
+  it('is deleted first when it was fetched and is the least recently used', () => {
     const images = [
       candidate('loaded', { references: [requireReference('localhost/a:1')], usedAt: 1 }),
       candidate('mounted', { references: [requireReference('r.test/a:1')], usedAt: 1, mounted: true }),
@@ -58,7 +58,7 @@ describe('what nobody needs', () => {
   })
 })
 
-describe('the store', () => {
+describe('garbage collection', () => {
   let scratch: string
   let registry: TestRegistry
   const signal = AbortSignal.timeout(1_200_000)
@@ -89,7 +89,7 @@ describe('the store', () => {
       ['roots', 'layouts', 'blobs', 'records'].map(async (part) => (await readdir(join(folder, part))).length),
     )
 
-  it('deletes an image and its blobs once it was removed and is old, but not what another one shares', async () => {
+  it('deletes a removed image and its blobs once it is old, but no blob of another image', async () => {
     const folder = join(scratch, 'removed')
     const images = await open(folder)
     const archive = join(scratch, 'a.tar')
@@ -109,13 +109,13 @@ describe('the store', () => {
   })
 
   it(
-    'keeps a root that a container is mounted on',
+    'keeps a root file system that a container mounts',
     { skip: process.geteuid?.() !== 0 && 'only root mounts an overlay' },
     async () => {
       const folder = join(scratch, 'mounted')
       const images = await open(folder)
       const archive = join(scratch, 'b.tar')
-      // An image of its own: a container of another platform on this machine keeps the roots with its digest, whosever they are.
+      // A digest of its own: a container of another platform on this machine keeps all root file systems with its digest.
       await busyboxImage({ archive, layers: [[{ path: 'unique', content: randomBytes(16) }]] })
       await images.load(archive, 'localhost/a:1', signal)
       const { rootfs } = await images.prepare('localhost/a:1', { signal })
@@ -144,7 +144,7 @@ describe('the store', () => {
     },
   )
 
-  it('gives up fetched images, longest unused first, when it exceeds its limit', async () => {
+  it('deletes fetched images above its limit, the least recently used first', async () => {
     const folder = join(scratch, 'limited')
     const archive = join(scratch, 'c.tar')
     const names: string[] = []
@@ -164,7 +164,7 @@ describe('the store', () => {
     assert.ok(await images.prepare(names[0] ?? '', { signal }))
   })
 
-  it('gives up neither what was loaded by hand nor what a placed job is of, however small its limit', async () => {
+  it('deletes neither loaded images nor those of placed jobs, however small its limit', async () => {
     const folder = join(scratch, 'held')
     const archive = join(scratch, 'd.tar')
     const images = await open(folder)
@@ -179,7 +179,7 @@ describe('the store', () => {
     }
     const digest = (await images.list()).find(({ reference }) => reference.includes('known'))?.digest
     await longAgo(folder)
-    // As after a crash: nothing is mounted yet, and only the store knows what was placed.
+    // As after a crash: nothing is mounted yet, and only the store knows the placed jobs.
     const ofJobs = async () => [
       { image: `${registry.host}/placed:1` },
       { image: `${registry.host}/known:moved`, digest },

@@ -6,43 +6,43 @@ import type { Layouts } from './layouts.ts'
 import type { RootFileSystems } from './root-file-systems.ts'
 import { removeTree, type Temporaries } from './temporaries.ts'
 
-/** A root that was used this short ago may be about to be mounted, though no mount shows it yet. Milliseconds. */
-const justUsed = 10 * 60_000
-/** How long an image that no reference means any more is kept for jobs that were submitted before. Milliseconds. */
-const keptForQueuedJobs = 7 * 24 * 3_600_000
+/** After a use this recent a job may be about to mount the image, although no mount shows it yet. Milliseconds. */
+const recentMilliseconds = 10 * 60_000
+/** How long an image without a name stays after its last use, for jobs that were submitted before. Milliseconds. */
+const unnamedMilliseconds = 7 * 24 * 3_600_000
 
-/** What is known of a digest when it is judged. */
+/** An image on the disk, as garbage collection sees it. */
 export interface Candidate {
-  /** Name of its folders, the digest's hexadecimal part. */
+  /** Name of its folders: the hexadecimal part of the digest. */
   readonly hex: string
-  /** References that mean it. */
+  /** Its names. */
   readonly references: readonly ImageReference[]
-  /** Whether a container is mounted on its root. */
+  /** Whether a container mounts its root file system. */
   readonly mounted: boolean
-  /** Whether a job that was placed, or is about to run again, is of it. */
+  /** Whether a job that was placed, or that will run again, uses it. */
   readonly needed: boolean
-  /** Milliseconds since the epoch. */
+  /** The last use. Milliseconds since the epoch. */
   readonly usedAt: number
 }
 
-/** Whether nobody needs an image any more. Pure. */
+/** Whether an image has no name and no use any more. Pure. */
 export const isGarbage = ({ references, mounted, needed, usedAt }: Candidate, now: number): boolean =>
-  references.length === 0 && !mounted && !needed && now - usedAt > keptForQueuedJobs
+  references.length === 0 && !mounted && !needed && now - usedAt > unnamedMilliseconds
 
-/** The image to give up when the disk is to hold less: fetched, so that it can be fetched again, and longest unused. Pure. */
+/** The image to delete above the limit: the least recently used one that can be fetched again. Pure. */
 export function leastNeeded(candidates: readonly Candidate[], now: number): Candidate | undefined {
   return candidates
     .filter(
       ({ references, mounted, needed, usedAt }) =>
-        !mounted && !needed && now - usedAt > justUsed && !references.some(isLocal),
+        !mounted && !needed && now - usedAt > recentMilliseconds && !references.some(isLocal),
     )
     .sort((a, b) => a.usedAt - b.usedAt)[0]
 }
 
-/** The time that makes an image garbage as soon as it can no longer be about to be mounted. Pure. */
-export const usedAtWhenRemoved = (now: number): number => now - keptForQueuedJobs + justUsed
+/** The time of use that makes an unnamed image garbage ten minutes from now. Pure. */
+export const usedAtWhenRemoved = (now: number): number => now - unnamedMilliseconds + recentMilliseconds
 
-/** The parts of the store that are cleaned together. */
+/** The parts of the store that garbage collection works on. */
 export interface Storage {
   readonly folder: string
   readonly records: ImageRecords
@@ -51,28 +51,31 @@ export interface Storage {
   readonly temporaries: Temporaries
 }
 
-/** The images of jobs: by what they were submitted with, and by digest where that is known already. */
+/** The images of jobs: by the text of their references, and by digest once that is known. */
 export type ImagesOfJobs = readonly { readonly image: string; readonly digest?: string | undefined }[]
 
-/** What is to be deleted. */
-export interface Cleaning {
+/** Settings of a collection. */
+export interface CollectionOptions {
   readonly now: number
-  /** Bytes on the disk above which what is longest unused goes too. Default: no limit. */
+  /** Bytes on the disk above which the least recently used images are deleted, too. @defaultValue no limit */
   readonly limitBytes?: number | undefined
-  /** Of jobs that were placed, or have run and will again. */
+  /** Of jobs that were placed, or that have run and will run again. */
   readonly jobs: ImagesOfJobs
 }
 
-/** What was deleted, and what is left. */
-export interface Cleaned {
+/** What a collection deleted, and what is left. */
+export interface Collected {
   /** Names of folders. */
   readonly deleted: readonly string[]
-  /** Bytes on the disk, where a limit is set. */
+  /** Bytes on the disk; present with a limit. */
   readonly bytesUsed?: number
 }
 
-/** Deletes what nobody needs any more and, where a limit is set and exceeded, what is longest unused. */
-export async function collectGarbage(storage: Storage, { now, limitBytes, jobs }: Cleaning): Promise<Cleaned> {
+/** Deletes garbage and, above a limit, the least recently used images. */
+export async function collectGarbage(
+  storage: Storage,
+  { now, limitBytes, jobs }: CollectionOptions,
+): Promise<Collected> {
   const candidates = await findCandidates(storage, jobs, now)
   const deleted = candidates.filter((candidate) => isGarbage(candidate, now))
   for (const { hex } of deleted) await deleteImage(storage, hex)
@@ -116,7 +119,7 @@ async function findCandidates(
   )
 }
 
-/** What the store takes on the disk. */
+/** Bytes of all images on the disk. */
 export const bytesUsed = async ({ layouts, roots }: Storage): Promise<number> =>
   (await layouts.diskBytes()) + (await roots.diskBytes())
 
@@ -128,7 +131,7 @@ async function lastUse(folder: string, hex: string, now: number): Promise<number
   return now
 }
 
-/** Out of sight by rename first: a half deleted root must never be found under a good name. */
+/** Renames the image out of its place first: a partly deleted root file system must not have a valid name. */
 async function deleteImage({ folder, temporaries }: Storage, hex: string): Promise<void> {
   await temporaries.use(async (temporary) => {
     for (const part of ['roots', 'layouts']) {
@@ -138,7 +141,7 @@ async function deleteImage({ folder, temporaries }: Storage, hex: string): Promi
   })
 }
 
-/** The mounts of every mount namespace with a process in it that we may look at: supervisors keep theirs private. */
+/** The mounts of all mount namespaces whose processes this one may inspect: supervisors have namespaces of their own. */
 async function allMounts(): Promise<string> {
   const byNamespace = new Map<string, string>()
   for (const pid of await readdir('/proc')) {
@@ -154,7 +157,7 @@ function ignoreMissing(error: NodeJS.ErrnoException): undefined {
   if (error.code !== 'ENOENT') throw error
 }
 
-/** Processes end while they are looked at, and those of other users are no business of an ordinary user. */
+/** Processes may end meanwhile, and an ordinary user may not inspect those of other users. */
 function ignoreUnreadable(error: NodeJS.ErrnoException): undefined {
   if (!['ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'EINVAL'].includes(error.code ?? '')) throw error
 }

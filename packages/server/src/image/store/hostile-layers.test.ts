@@ -18,7 +18,7 @@ describe('a hostile layer', () => {
   let outside: string
   let count = 0
   before(async () => {
-    // Short, since a path of a tar entry may have 100 characters.
+    // Short, since the path of a tar entry has at most 100 characters.
     scratch = await mkdtemp(join(tmpdir(), 'hl-'))
     outside = join(scratch, 'outside')
     await mkdir(outside)
@@ -27,7 +27,7 @@ describe('a hostile layer', () => {
   })
   after(() => rm(scratch, { recursive: true }))
 
-  /** Loads and unpacks an image with these layers; undefined when it was refused as invalid. */
+  /** Loads an image with these layers; undefined when it is refused as invalid. */
   async function unpack(...layers: readonly (readonly TarEntry[])[]): Promise<PreparedImage | undefined> {
     const archive = join(scratch, `${++count}.tar`)
     await busyboxImage({ archive, layers })
@@ -143,7 +143,7 @@ describe('a hostile layer', () => {
     ])
     assert.ok(image)
     if (asRoot) assert.equal((await lstat(join(image.rootfs, 'bin/su'))).mode & 0o7777, 0o4755)
-    // The executor mounts it without devices and set-user-id; nobody but the server's account reaches it here.
+    // The executor mounts it without devices and set-user-id; here only the server's account reaches it.
     assert.equal((await lstat(join(image.rootfs, '../..'))).mode & 0o777, 0o700)
   })
 })

@@ -2,12 +2,12 @@ import { constants } from 'node:fs'
 import { lstat, open, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Links followed before a path counts as endless; the kernel's own number (path_resolution(7)). */
+/** Links in a path that are followed; the kernel's own limit (path_resolution(7)). */
 const linkLimit = 40
 
 /**
- * Reads a small text file of an unpacked root as a process with that root would see it: links are followed inside the root
- * only. Undefined where there is no regular file. Nobody else may write to the root meanwhile.
+ * Reads a small text file of an unpacked root file system as a process with that root would see it: links never lead out of
+ * the root. Undefined where there is no regular file. No other process may write to the root meanwhile.
  *
  * @throws Error when the file is larger than `sizeLimit` bytes, default 1 MiB.
  */

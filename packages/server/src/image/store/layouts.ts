@@ -10,9 +10,9 @@ export const layoutTag = 'image'
 export type SingleImage = Extract<Manifest, { type: 'image' }>
 
 /**
- * Images as they came: an OCI layout for each digest. A blob that several images hold is one file with several hard links,
- * one of them in a pool by which the next image finds it. So fetches need no lock: whoever links a blob keeps it, and a blob
- * of the pool that no layout links any more may be removed at any moment.
+ * Images as fetched or loaded: an OCI layout for each digest. A blob of several images is one file with several hard links,
+ * one of them in a pool, where the next image finds it. So fetches need no lock: a link keeps the blob, and a blob of the
+ * pool that no layout links may be removed at any time.
  */
 export class Layouts {
   readonly #folder: string
@@ -36,7 +36,7 @@ export class Layouts {
     return exists(this.path(digest))
   }
 
-  /** Makes an unfinished layout that already has those of the blobs which another image brought. */
+  /** Creates an unfinished layout with the blobs that the pool has already. */
   async begin(layout: string, blobs: readonly string[]): Promise<void> {
     await mkdir(join(layout, 'blobs/sha256'), { recursive: true })
     for (const blob of new Set(blobs.map(hexOf))) {
@@ -44,7 +44,7 @@ export class Layouts {
     }
   }
 
-  /** Puts a complete layout in its place, all at once. One that is there already has the same content and stays. */
+  /** Puts a complete layout in its place by rename. A layout that is there already has the same content and stays. */
   async finish(layout: string, digest: string): Promise<void> {
     for (const blob of await readdir(join(layout, 'blobs/sha256'))) {
       await this.#share(join(layout, 'blobs/sha256', blob), join(this.#pool, blob))
@@ -52,17 +52,17 @@ export class Layouts {
     await rename(layout, this.path(digest)).catch(unless('ENOTEMPTY', 'EEXIST'))
   }
 
-  /** Makes a blob and the pool's one file: by giving it to the pool or, where another image brought it first, taking that one. */
+  /** Makes a blob and the pool's blob one file: links it into the pool, or replaces it by the pool's. */
   async #share(own: string, pooled: string): Promise<void> {
     if ((await link(own, pooled).then(() => true, unless('EEXIST'))) === true) return
     const [a, b] = [await stat(own), await stat(pooled).catch(unless('ENOENT'))]
     if (b === undefined || a.ino === b.ino) return
     const taken = `${own}.taken`
-    // Swept from the pool meanwhile: then this image keeps its own.
+    // If the pool's blob was swept meanwhile, the image keeps its own.
     if ((await link(pooled, taken).then(() => true, unless('ENOENT'))) === true) await rename(taken, own)
   }
 
-  /** What all layouts take on the disk: each blob counts once. */
+  /** Bytes of all layouts on the disk; each blob counts once. */
   async diskBytes(): Promise<number> {
     let sum = 0
     for (const blob of await readdir(this.#pool)) {
@@ -71,7 +71,7 @@ export class Layouts {
     return sum
   }
 
-  /** Removes the blobs that no layout holds. Safe beside fetches: see the class. */
+  /** Removes the blobs that no layout links. Safe during fetches: see the class. */
   async sweep(): Promise<void> {
     for (const blob of await readdir(this.#pool)) {
       const file = join(this.#pool, blob)
@@ -85,10 +85,10 @@ export class Layouts {
 export async function readLayout(layout: string): Promise<{ digest: string; manifest: SingleImage; config: Buffer }> {
   const index = readManifest(await readFile(join(layout, 'index.json')))
   const digest = index.type === 'index' ? index.images[0]?.digest : undefined
-  if (digest === undefined) throw new Error('its layout holds no image')
+  if (digest === undefined) throw new Error('its layout has no image')
   const blob = (of: string): Promise<Buffer> => readFile(join(layout, 'blobs/sha256', hexOf(of)))
   const manifest = readManifest(await blob(digest))
-  if (manifest.type !== 'image') throw new Error('its layout holds an index where an image should be')
+  if (manifest.type !== 'image') throw new Error('its layout has an index in the place of an image')
   return { digest, manifest, config: await blob(manifest.config.digest) }
 }
 
@@ -102,7 +102,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** Lets these errors of the file system pass as `undefined`: another process was there first, or nothing was there. */
+/** Turns these errors of the file system into `undefined`: another process was faster, or nothing was there. */
 function unless(...codes: readonly string[]): (error: NodeJS.ErrnoException) => undefined {
   return (error) => {
     if (!codes.includes(error.code ?? '')) throw error

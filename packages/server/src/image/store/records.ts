@@ -4,22 +4,22 @@ import { join } from 'node:path'
 import { printReference, requireReference, type ImageReference } from '../../job/image-reference.ts'
 import { digestOf } from '../manifest.ts'
 
-/** What the store knows of one reference: the digest it had when it was last loaded or fetched. */
+/** The record of one reference: its digest when it was last loaded or fetched. */
 export interface ImageRecord {
   readonly reference: ImageReference
   readonly digest: string
   readonly sizeBytes: number
-  /** Whether anybody may know of it: it was loaded by hand, or fetched without credentials. */
+  /** Whether every user may see it: it was loaded by hand, or fetched without credentials. */
   readonly public: boolean
-  /** What it is made for. */
+  /** The kinds of session that it is made for. */
   readonly types: readonly string[]
   /** Milliseconds since the epoch. */
   readonly loadedAt: number
 }
 
 /**
- * One small file per reference, replaced by rename: processes that load and remove images at once need no lock, and
- * what one of them wrote is what the next read of any other finds.
+ * One small file per reference, replaced by rename. So processes that load and remove images at the same time need no lock,
+ * and each read finds the last complete write.
  */
 export class ImageRecords {
   readonly #folder: string
@@ -58,13 +58,13 @@ export class ImageRecords {
       .map(({ record }) => record)
   }
 
-  /** References may be longer than a file name: the name is the digest of the reference. */
+  /** The file of a record. Its name is a hash, since references may be longer than file names. */
   #file(reference: ImageReference): string {
     return join(this.#folder, `${hexOf(digestOf(Buffer.from(printReference(reference))))}.json`)
   }
 }
 
-/** The part of a digest that serves as a file name. Pure. */
+/** The hexadecimal part of a digest, for file names. Pure. */
 export const hexOf = (digest: string): string => digest.slice(digest.indexOf(':') + 1)
 
 async function readRecord(file: string): Promise<ImageRecord | undefined> {

@@ -9,7 +9,7 @@ import { runTool } from '../../lib/tool.ts'
 import type { PreparedImage } from './local-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
 
-/** Debian's account that owns nothing. */
+/** Debian's account without files. */
 const nobody = 65_534
 
 const program = (folder: string, archive: string): string => `
@@ -23,7 +23,7 @@ const program = (folder: string, archive: string): string => `
 
 const asNobody = [`--reuid=${nobody}`, `--regid=${nobody}`, '--clear-groups']
 
-/** Why the test cannot be made here; false where it can. */
+/** Why the test cannot run here; false where it can. */
 function obstacle(): string | false {
   if (process.geteuid?.() !== 0) return 'all tests run as an ordinary user anyway'
   const reached = spawnSync('setpriv', [...asNobody, 'test', '-r', fileURLToPath(import.meta.url)]).status === 0
@@ -31,7 +31,7 @@ function obstacle(): string | false {
 }
 
 describe('images of an ordinary user', { skip: obstacle() }, () => {
-  it('are unpacked as far as that user may, and can be removed again', async () => {
+  it('are unpacked without owners and device nodes, and can be removed again', async () => {
     const scratch = await mkdtemp(join(tmpdir(), 'rootless-'))
     try {
       const archive = join(scratch, 'a.tar')

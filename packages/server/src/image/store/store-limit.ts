@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 
 /**
- * Bytes that the images may take: what is configured, else half of the disk they are on.
+ * Bytes that images may take: as configured, otherwise half of their disk.
  *
  * @param storeGb GiB
  */

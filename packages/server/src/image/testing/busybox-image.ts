@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { digestOf, machineArchitecture } from '../manifest.ts'
 import { tar, type TarEntry } from './tar.ts'
 
-/** What a test wants of an image. */
+/** An image that a test builds. */
 export interface BusyboxImage {
   /** File to write. */
   readonly archive: string
@@ -47,7 +47,7 @@ function busyboxLayer(): TarEntry[] {
   ]
 }
 
-/** Writes an image as an OCI archive, without any tool, the same bytes for the same wishes. Returns the image's digest. */
+/** Writes an image as an OCI archive, without any tool; equal options give equal bytes. Returns the image's digest. */
 export async function busyboxImage(wanted: BusyboxImage): Promise<string> {
   const blobs = new Map<string, Buffer>()
   const keep = (mediaType: string, bytes: Buffer) => {

@@ -13,11 +13,11 @@ export interface TestRegistry {
   readonly host: string
   /** `METHOD PATH` of every request so far, in order. */
   requests(): Promise<readonly string[]>
-  /** Ends the process; its data stay, and {@link startRegistry} may be given the same folder and port again. */
+  /** Ends the process; its data stay for another {@link startRegistry} with the same folder and port. */
   stop(): Promise<void>
 }
 
-/** Starts Debian's docker-registry over plain http, its data in `folder`; with `account` only that one is let in. */
+/** Starts Debian's docker-registry over plain http with its data in `folder`; with `account` it takes that password. */
 export async function startRegistry(
   folder: string,
   { account, port }: { account?: { user: string; password: string }; port?: number } = {},
@@ -74,7 +74,7 @@ export async function pushImage(
   as: string,
   { account, format }: { account?: { user: string; password: string }; format?: 'oci' | 'v2s2' } = {},
 ): Promise<void> {
-  // skopeo unpacks an archive too, but only root may have it do that: it gives the files to their owners.
+  // skopeo could unpack the archive itself, but only as root, since it sets the owners of the files.
   const layout = await mkdtemp(`${archive}-layout-`)
   await runTool('tar', ['-xf', archive, '-C', layout, '--no-same-owner'])
   await runTool('skopeo', [
@@ -91,7 +91,7 @@ export async function pushImage(
   await rm(layout, { recursive: true })
 }
 
-/** What htpasswd(1) would write for a password: libxcrypt does it, and perl-base, always there on Debian, calls it. */
+/** The output of htpasswd(1) for a password: perl-base, which Debian always has, calls libxcrypt. */
 async function bcrypt(password: string): Promise<string> {
   const salt = '$2y$05$abcdefghijklmnopqrstuu'
   return (

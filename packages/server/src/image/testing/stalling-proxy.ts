@@ -1,36 +1,36 @@
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 
-/** A way to a registry on which the blobs stand still until they are let through. */
+/** A proxy to a registry that holds back the layers. */
 export interface StallingProxy {
   /** `127.0.0.1:PORT` */
   readonly host: string
-  /** Settles when a blob has been asked for and is being held back. */
+  /** Settles when a layer was requested and is held back. */
   readonly stalled: Promise<void>
   letThrough(): void
   stop(): Promise<void>
 }
 
-/** Passes requests on to a registry, but holds back the layers until {@link StallingProxy.letThrough}. */
+/** Starts a proxy that holds back the layers of a registry until {@link StallingProxy.letThrough}. */
 export async function startStallingProxy(registry: string): Promise<StallingProxy> {
   const { promise: stalled, resolve: onStalled } = Promise.withResolvers<void>()
   const { promise: open, resolve: letThrough } = Promise.withResolvers<void>()
-  const server = createServer((asked, answer) => {
+  const server = createServer((incoming, answer) => {
     const onward = request(
-      `http://${registry}${asked.url ?? '/'}`,
-      { method: asked.method, headers: asked.headers },
+      `http://${registry}${incoming.url ?? '/'}`,
+      { method: incoming.method, headers: incoming.headers },
       (got) => {
         answer.writeHead(got.statusCode ?? 502, got.headers)
         // A configuration is a blob too, but a small one.
-        const isLayer = asked.url?.includes('/blobs/') === true && Number(got.headers['content-length']) > 10_000
-        if (asked.method !== 'GET' || !isLayer) return void got.pipe(answer)
+        const isLayer = incoming.url?.includes('/blobs/') === true && Number(got.headers['content-length']) > 10_000
+        if (incoming.method !== 'GET' || !isLayer) return void got.pipe(answer)
         answer.flushHeaders()
         onStalled()
         void open.then(() => got.pipe(answer))
       },
     )
     onward.on('error', () => answer.destroy())
-    asked.pipe(onward)
+    incoming.pipe(onward)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()

@@ -1,4 +1,4 @@
-/** One entry of a tar archive, hostile ones included: nothing is checked. */
+/** One entry of a tar archive. Nothing is checked, so that tests can write hostile entries. */
 export interface TarEntry {
   readonly path: string
   /** Default: file. */

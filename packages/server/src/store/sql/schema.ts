@@ -1,5 +1,5 @@
 import type { JobState } from '@science-platform/contract'
-import type { Door, Outcome } from '../../audit/entry.ts'
+import type { EntryPoint, Outcome } from '../../audit/entry.ts'
 
 /** The tables, as `migrations/` makes them. Instants are milliseconds; `_json` columns hold JSON text. */
 export interface Schema {
@@ -113,7 +113,7 @@ export interface AuditRow {
   seq: number
   at: number
   actor: string | null
-  via: Door
+  via: EntryPoint
   token_prefix: string | null
   token_job: string | null
   action: string
