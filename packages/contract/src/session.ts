@@ -44,6 +44,7 @@ export const SessionGlimpse = Type.Object(
   { userid: Type.String(), type: Type.String(), status: Type.String(), startTime: Type.Optional(WireTime) },
   { $id: 'SessionGlimpse' },
 )
+export type SessionGlimpse = Static<typeof SessionGlimpse>
 
 /** Capacity of the platform, and how much of it is in use (wire contract 1.7). */
 export const PlatformStats = Type.Object(

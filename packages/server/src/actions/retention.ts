@@ -8,6 +8,7 @@ const hourMs = 3_600_000
 const dayMs = 24 * hourMs
 const jobsAtOnce = 200
 const changesAtOnce = 1_000
+const logsAtOnce = 500
 
 /** How long an answer to an Idempotency-Key is remembered. */
 const idempotencyMs = dayMs
@@ -21,7 +22,9 @@ export function startRetention(
     | 'deleteStartForecastsBefore'
     | 'deleteAuditBefore'
     | 'deleteChangesBefore'
-    | 'attemptsEndedBetween'
+    | 'attemptsEndedBefore'
+    | 'logsDeletedTo'
+    | 'setLogsDeletedTo'
     | 'deleteJobsEndedBefore'
   >,
   executor: Pick<Executor, 'deleteLog'>,
@@ -29,21 +32,30 @@ export function startRetention(
   log: Logger,
   now: () => number = Date.now,
 ): () => Promise<void> {
-  let logsDeletedUntil = 0
-
   async function deleteOld(): Promise<void> {
     await store.deleteIdempotencyBefore(now() - idempotencyMs)
     await store.deleteRunHistoriesBefore(now() - config.jobsDays * dayMs)
     await store.deleteStartForecastsBefore(now() - config.jobsDays * dayMs)
     await store.deleteAuditBefore(now() - config.auditDays * dayMs)
     await deleteChanges()
-    const logsEnd = now() - config.logsDays * dayMs
-    for (const id of await store.attemptsEndedBetween(logsDeletedUntil, logsEnd)) await executor.deleteLog(id)
-    logsDeletedUntil = logsEnd
+    await deleteLogs()
     for (;;) {
       const attempts = await store.deleteJobsEndedBefore(now() - config.jobsDays * dayMs, jobsAtOnce)
       for (const id of attempts) await executor.deleteLog(id)
       if (attempts.length < jobsAtOnce) return
+    }
+  }
+
+  /** Goes on where the last run of this or an earlier process ended: a log is deleted once. */
+  async function deleteLogs(): Promise<void> {
+    const end = now() - config.logsDays * dayMs
+    for (;;) {
+      const after = (await store.logsDeletedTo()) ?? { at: 0 }
+      const attempts = await store.attemptsEndedBefore(end, after, logsAtOnce)
+      for (const { attemptId } of attempts) await executor.deleteLog(attemptId)
+      const last = attempts.at(-1)
+      if (last !== undefined) await store.setLogsDeletedTo(last)
+      if (attempts.length < logsAtOnce) return
     }
   }
 

@@ -10,6 +10,7 @@ import {
   JobIdTaken,
   type AuditFilter,
   type DirectoryChange,
+  type EndedAt,
   type JobFilter,
   type JobStep,
   type Store,
@@ -402,6 +403,48 @@ export function describeStore(
       assert.equal((await store.changesAfter(4, 10))[0]?.number, 5)
     })
 
+    test('reads what everybody may know page by page, and where retention has come to', async () => {
+      const jobs = Array.from({ length: 5 }, (_, i) => someJob({ owner: `o${i}` }))
+      await submit(store, ...jobs)
+      const [first] = jobs
+      await store.step([
+        { jobId: first?.id ?? '', at: 9, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 9 } },
+      ])
+      const page = await store.glimpses(0, 3)
+      assert.deepEqual(page, [
+        { seq: 2, owner: 'o1', state: 'queued' },
+        { seq: 3, owner: 'o2', state: 'queued' },
+        { seq: 4, owner: 'o3', state: 'queued' },
+      ])
+      assert.deepEqual(
+        (await store.glimpses(4, 3)).map(({ owner }) => owner),
+        ['o4'],
+      )
+      assert.equal(await store.logsDeletedTo(), undefined)
+      await store.setLogsDeletedTo({ at: 5, attemptId: 'a-1' })
+      await store.setLogsDeletedTo({ at: 6, attemptId: 'b-1' })
+      assert.deepEqual(await store.logsDeletedTo(), { at: 6, attemptId: 'b-1' })
+    })
+
+    test('lists attempts by their ends, in pieces, also where several ended at once', async () => {
+      const jobs = [someJob(), someJob(), someJob()]
+      await submit(store, ...jobs)
+      for (const [i, { id: jobId }] of jobs.entries()) {
+        const attempt = { id: `${jobId}-1`, jobId, number: 1, node: 'here', placedAt: 1, endedAt: i === 0 ? 20 : 10 }
+        await store.step([{ jobId, at: 1, from: 'queued', event: { type: 'placed' }, attempt }])
+      }
+      const [last, ...others] = jobs.map(({ id }) => `${id}-1`)
+      const found: string[] = []
+      for (let after: EndedAt = { at: 0 }; ; ) {
+        const [one] = await store.attemptsEndedBefore(21, after, 1)
+        if (one === undefined) break
+        found.push(one.attemptId)
+        after = one
+      }
+      assert.deepEqual(found, [...others.toSorted(), last])
+      assert.equal((await store.attemptsEndedBefore(20, { at: 0 }, 10)).length, 2)
+    })
+
     test('gives hints after commits that appended, and none after others', async () => {
       let hints = 0
       const stop = store.onCommit(() => (hints += 1))
@@ -455,7 +498,7 @@ export function describeStore(
         await store.step([{ jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' }, attempt }])
         await store.step([{ jobId: job.id, at: 1, from: 'starting', event: { type: 'lost' }, change: { endedAt } }])
       }
-      assert.deepEqual(await store.attemptsEndedBetween(10, 20), [])
+      assert.deepEqual(await store.attemptsEndedBefore(20, { at: 10 }, 10), [])
       assert.deepEqual(await store.deleteJobsEndedBefore(20, 10), [`${old.id}-1`])
       assert.deepEqual(ids(await store.jobs(all('ada'))), ids([young, waiting]))
       assert.deepEqual(await store.events(old.id), [])

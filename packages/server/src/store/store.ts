@@ -175,6 +175,9 @@ export interface JobFilter {
   readonly after?: { readonly name: string; readonly seq: number; readonly endedAt?: number }
 }
 
+/** What everybody may know of a job. */
+export type JobGlimpse = Pick<StoredJob, 'seq' | 'owner' | 'state' | 'startedAt'>
+
 /** Which entries of the audit trail, and which page of them. */
 export interface AuditFilter {
   readonly actor?: string
@@ -312,6 +315,10 @@ export interface Store {
   jobs(filter: JobFilter): Promise<StoredJob[]>
   /** Every job that has not ended, in order of submission: what the loop works on. */
   notEnded(): Promise<StoredJob[]>
+  /**
+   * A page of what everybody may know of jobs that have not ended, in order of submission, after the job with this `seq`.
+   */
+  glimpses(after: number, limit: number): Promise<JobGlimpse[]>
   /** The jobs of these ids that there are. */
   jobsById(ids: readonly string[]): Promise<StoredJob[]>
   /** Tasks of an array by their place, the first and the last included. */
@@ -389,8 +396,11 @@ export interface Store {
 
   /** Deletes at most `most` jobs that ended before, with their attempts and events; returns the ids of their attempts. */
   deleteJobsEndedBefore(at: number, most: number): Promise<string[]>
-  /** Ids of attempts that ended from `from` to before `to`. */
-  attemptsEndedBetween(from: number, to: number): Promise<string[]>
+  /** At most `most` attempts that ended before `to`, in order of their ends: those after this one. */
+  attemptsEndedBefore(to: number, after: EndedAt, most: number): Promise<(EndedAt & { readonly attemptId: string })[]>
+  /** The last attempt whose log retention has deleted; undefined before the first. */
+  logsDeletedTo(): Promise<EndedAt | undefined>
+  setLogsDeletedTo(place: EndedAt): Promise<void>
   deleteIdempotencyBefore(at: number): Promise<void>
   /** How many jobs are in each state that is not an end. */
   jobsByState(): Promise<ReadonlyMap<JobState, number>>

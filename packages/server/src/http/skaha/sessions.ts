@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import { isEnded, type SessionRecord } from '@science-platform/contract'
+import { setImmediate as othersFirst } from 'node:timers/promises'
+import { isEnded, type SessionGlimpse, type SessionRecord } from '@science-platform/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
@@ -23,6 +24,9 @@ import { platformStats } from './stats.ts'
 import { noSession, WireError } from './wire-error.ts'
 
 type Session = FastifyRequest<{ Params: { id: string } }>
+
+/** Glimpses read at once: a few milliseconds. */
+const glimpsePage = 1_000
 
 /** Jobs read at once for a list. */
 const pageSize = 500
@@ -57,7 +61,7 @@ export function sessionRoutes(
     const view = parameters.first('view')
     if (view === 'stats') return sendJson(reply, platformStats(parts.queue.allocated(), parts.capacity()))
     const filter = { kind: parameters.text('type'), status: parameters.text('status') }
-    if (view === 'all') return sendJson(reply, await everybodys(filter))
+    if (view === 'all') return sendPages(reply, everybodys(filter))
     const headless = (filter.kind ?? 'headless').toLowerCase() === 'headless'
     if (!headless || view?.toLowerCase() === 'interactive') return sendJson(reply, [])
     return sendPages(reply, ownRecords(callerOf(request), filter.status))
@@ -146,18 +150,28 @@ export function sessionRoutes(
     }
   }
 
-  /** `view=all`: who else runs something, and no more than that. */
-  async function everybodys(filter: { readonly kind: string | undefined; readonly status: string | undefined }) {
-    if ((filter.kind ?? 'headless').toLowerCase() !== 'headless') return []
+  /** `view=all`: who else runs something, and no more than that. Other requests are answered between two pages. */
+  async function* everybodys(filter: {
+    readonly kind: string | undefined
+    readonly status: string | undefined
+  }): AsyncGenerator<SessionGlimpse[]> {
+    if ((filter.kind ?? 'headless').toLowerCase() !== 'headless') return
     const states = new Set(statesOf(filter.status, dialect))
-    return (await store.notEnded())
-      .filter(({ state }) => states.has(state))
-      .map(({ owner, state, startedAt }) => ({
-        userid: owner,
-        type: 'headless',
-        status: dialect.words[state],
-        ...(startedAt === undefined ? {} : { startTime: wireTime(startedAt) }),
-      }))
+    for (let after = -1; ; ) {
+      const page = await store.glimpses(after, glimpsePage)
+      yield page
+        .filter(({ state }) => states.has(state))
+        .map(({ owner, state, startedAt }) => ({
+          userid: owner,
+          type: 'headless',
+          status: dialect.words[state] ?? '',
+          ...(startedAt === undefined ? {} : { startTime: wireTime(startedAt) }),
+        }))
+      const last = page.at(-1)
+      if (last === undefined || page.length < glimpsePage) return
+      after = last.seq
+      await othersFirst()
+    }
   }
 
   async function sendLog(reply: FastifyReply, job: StoredJob): Promise<FastifyReply> {
@@ -184,9 +198,12 @@ export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
   reply.type('application/json').send(`${JSON.stringify(value, null, 2)}\n`)
 
 /** A list of any length, as one JSON array, without holding it all. */
-async function sendPages(reply: FastifyReply, pages: AsyncGenerator<SessionRecord[]>): Promise<FastifyReply> {
+async function sendPages<T extends SessionRecord | SessionGlimpse>(
+  reply: FastifyReply,
+  pages: AsyncGenerator<T[]>,
+): Promise<FastifyReply> {
   // What is read before the answer begins fails with its own status; most lists are whole by then.
-  const first: SessionRecord[] = []
+  const first: T[] = []
   let isWhole = false
   while (!isWhole && first.length < pageSize) {
     const page = await pages.next()
@@ -202,5 +219,5 @@ async function sendPages(reply: FastifyReply, pages: AsyncGenerator<SessionRecor
   return reply.type('application/json').send(Readable.from(text()))
 }
 
-const printed = (records: readonly SessionRecord[]): string =>
+const printed = (records: readonly (SessionRecord | SessionGlimpse)[]): string =>
   records.map((record) => JSON.stringify(record, null, 2)).join(',\n')

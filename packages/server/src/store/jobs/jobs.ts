@@ -6,7 +6,7 @@ import { activeStates } from '../../job/lifecycle.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
-import type { JobFilter } from '../store.ts'
+import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
 
 /** As literals: SQLite serves no bound values from an index over some of the rows. */
 const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
@@ -173,12 +173,51 @@ export async function deleteEnded(tx: WriteTransaction, at: number, most: number
 }
 
 /** Served by attempts_by_end. */
-export async function attemptsEndedBetween(db: Kysely<Schema>, from: number, to: number): Promise<string[]> {
+export async function attemptsEndedBefore(
+  db: Kysely<Schema>,
+  to: number,
+  { at, attemptId }: EndedAt,
+  most: number,
+): Promise<(EndedAt & { readonly attemptId: string })[]> {
   const rows = await db
     .selectFrom('attempts')
-    .select('id')
-    .where('ended_at', '>=', from)
+    .select(['id', 'ended_at'])
     .where('ended_at', '<', to)
+    .where('ended_at', '>=', at)
+    .where((where) => where.or([where('ended_at', '>', at), where('id', '>', attemptId ?? '')]))
+    .orderBy('ended_at')
+    .orderBy('id')
+    .limit(most)
     .execute()
-  return rows.map((row) => row.id)
+  return rows.map((row) => ({ attemptId: row.id, at: row.ended_at ?? 0 }))
+}
+
+const logsDeletedFact = 'logs_deleted_to'
+
+/** One row by its primary key. */
+export async function logsDeletedTo(db: Kysely<Schema>): Promise<EndedAt | undefined> {
+  const row = await db.selectFrom('facts').select('value').where('name', '=', logsDeletedFact).executeTakeFirst()
+  return row && (JSON.parse(row.value) as EndedAt)
+}
+
+export async function setLogsDeletedTo(db: Kysely<Schema>, place: EndedAt): Promise<void> {
+  const value = JSON.stringify(place)
+  await db
+    .insertInto('facts')
+    .values({ name: logsDeletedFact, value })
+    .onConflict((conflict) => conflict.column('name').doUpdateSet({ value }))
+    .execute()
+}
+
+/** Reads four columns alone: nothing is unsealed. Served by jobs_not_ended. */
+export async function glimpses(db: Kysely<Schema>, after: number, limit: number): Promise<JobGlimpse[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .select(['seq', 'owner', 'state', 'started_at'])
+    .where(notEnded)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
+  return rows.map(({ started_at, ...row }) => ({ ...row, ...(started_at === null ? {} : { startedAt: started_at }) }))
 }

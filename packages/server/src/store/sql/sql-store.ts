@@ -85,6 +85,7 @@ export function sqlStore(
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(db, seal, filter),
     notEnded: () => jobs.jobsNotEnded(db, seal),
+    glimpses: (after, limit) => jobs.glimpses(db, after, limit),
     jobsById: (ids) => jobs.jobsById(db, seal, ids),
     tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
@@ -131,7 +132,9 @@ export function sqlStore(
     imagesInUse: () => imagesInUse(db),
 
     deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most, now())),
-    attemptsEndedBetween: (from, to) => jobs.attemptsEndedBetween(db, from, to),
+    attemptsEndedBefore: (to, after, most) => jobs.attemptsEndedBefore(db, to, after, most),
+    logsDeletedTo: () => jobs.logsDeletedTo(db),
+    setLogsDeletedTo: (place) => commit.run((tx) => jobs.setLogsDeletedTo(tx.db, place)),
     deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx.db, at)),
     jobsByState: () => jobs.countByState(db),
     checkWritable: async () => {
