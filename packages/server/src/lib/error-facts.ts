@@ -32,9 +32,13 @@ export function errorFacts(error: unknown, causes = mostCauses): ErrorFacts {
   }
 }
 
-/** The message of an error with its code, followed by those of its causes. What a message already says is not repeated. Pure. */
+/**
+ * The message of an error with its code, followed by those of its causes. What a message already says is not repeated. A message that
+ * ends as a sentence is written for users: its causes are for the log. Pure.
+ */
 export function errorText({ type, message, code, cause }: ErrorFacts): string {
   const own = message === undefined || message === '' ? type : message
+  if (own.endsWith('.')) return own
   const coded = code === undefined || own.includes(String(code)) ? own : `${own} (${code})`
   const below = cause === undefined ? '' : errorText(cause)
   return own.includes(cause?.message ?? '') || below === '' ? coded : `${coded}: ${below}`

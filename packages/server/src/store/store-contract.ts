@@ -435,7 +435,7 @@ export function describeStore(
       }
       const [last, ...others] = jobs.map(({ id }) => `${id}-1`)
       const found: string[] = []
-      for (let after: EndedAt = { at: 0 }; ; ) {
+      for (let after: EndedAt = { at: 0 }; ;) {
         const [one] = await store.attemptsEndedBefore(21, after, 1)
         if (one === undefined) break
         found.push(one.attemptId)

@@ -25,7 +25,10 @@ test('numbers that make no sense are refused with their key and what would do', 
   )
   refused(() => policyOf({ points: { groupShare: Number.NaN } }), /^points.groupShare: it is NaN/)
   refused(() => policyOf({ backfill: { safety: 0.5 } }), /^backfill.safety: it is 0.5. Use a number from 1/)
-  refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: what is small reaches/)
+  refused(
+    () => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }),
+    /^classes: a small job may be as large as a large one/,
+  )
   refused(() => requireQuotaSettings('ada', { weight: -2 }), /^ada.weight: it is -2/)
   refused(() => requireQuotaSettings('ada', { limits: { gpus: 1e12 } }), /^ada.gpus/)
   assert.doesNotThrow(() => policyOf({ limits: { user: { cores: 0, running: 0 } } }))

@@ -6,6 +6,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { printReference } from '../../job/image-reference.ts'
 import { AttemptRunner } from '../executor-contract.ts'
 import type { AttemptSpec } from '../executor.ts'
 import { ociConfig } from './container/bundle.ts'
@@ -65,7 +66,7 @@ describe('attempts of the release before', { skip: whyNotAsRoot() ?? false }, ()
       ...[procsFile(machine.cgroups, spec.id)].flatMap((path) => (path === undefined ? [] : [`procs ${path}`])),
       ...cgroupFolders(machine.cgroups, spec.id).map((path) => `cgroup ${path}`),
       ...usageFiles(machine.cgroups, spec.id, 'end').map(({ name, path }) => `final ${name} ${path}`),
-      `record ${JSON.stringify({ spec, imageDigest: image.digest, logLimitBytes: 1 << 20 })}`,
+      `record ${JSON.stringify({ spec: { ...spec, image: printReference(spec.image) }, imageDigest: image.digest, logLimitBytes: 1 << 20 })}`,
     ]
     await writeFile(join(folder, 'prepared'), plan.map((line) => `${line}\n`).join(''))
     return folder

@@ -157,7 +157,7 @@ export function sessionRoutes(
   }): AsyncGenerator<SessionGlimpse[]> {
     if ((filter.kind ?? 'headless').toLowerCase() !== 'headless') return
     const states = new Set(statesOf(filter.status, dialect))
-    for (let after = -1; ; ) {
+    for (let after = -1; ;) {
       const page = await store.glimpses(after, glimpsePage)
       yield page
         .filter(({ state }) => states.has(state))
