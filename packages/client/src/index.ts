@@ -10,7 +10,15 @@ export type { ConnectionOptions } from './connection/connection.ts'
 export { chunk, stripe, type Share } from './sessions/distributed.ts'
 export { fullImageReference } from './sessions/image-reference.ts'
 export { Images } from './platform/images.ts'
-export { hasJobsApi, Jobs, type Abortable, type JobsOptions, type LogOptions } from './jobs/jobs.ts'
+export {
+  hasJobsApi,
+  Jobs,
+  type Abortable,
+  type ChangesOptions,
+  type JobsOptions,
+  type LogOptions,
+  type ReceivedChange,
+} from './jobs/jobs.ts'
 export { ProblemError } from './connection/problem-error.ts'
 export type { RegistryCredentials } from './connection/registry-auth.ts'
 export { SessionError, SessionRequestError, type SessionOutcome } from './sessions/session-error.ts'

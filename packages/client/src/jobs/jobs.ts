@@ -1,4 +1,6 @@
 import type {
+  Change,
+  ChangesQuery,
   Job,
   JobEvent,
   JobListQuery,
@@ -6,6 +8,7 @@ import type {
   JobRequest,
   QueueOverview,
   Submitted,
+  Waited,
   Why,
 } from '@science-platform/contract'
 import { isEnded } from '@science-platform/contract/states'
@@ -14,8 +17,9 @@ import { apiJson } from '../connection/api-json.ts'
 import { concurrently } from '../connection/concurrently.ts'
 import { bytesOf, Connection, type ConnectionOptions, type Outgoing } from '../connection/connection.ts'
 import { followLog } from './job-log.ts'
-import { patienceSeconds, pause, persist } from '../connection/persistence.ts'
-import { problemFrom } from '../connection/problem-error.ts'
+import { serverSentEvents } from './server-sent-events.ts'
+import { backoffMilliseconds, isTransient, patienceSeconds, pause, persist } from '../connection/persistence.ts'
+import { ProblemError, problemFrom } from '../connection/problem-error.ts'
 
 /** Seconds that a wait stays open: below the 30 s timeout of many proxies. */
 const waitSeconds = 25
@@ -40,6 +44,21 @@ export interface LogOptions extends Abortable {
   /** The first byte, and the byte after the last. `follow` ignores `end`. */
   readonly range?: { readonly start?: number; readonly end?: number }
 }
+
+/** Which changes to follow, and from where on. */
+export interface ChangesOptions extends Abortable, Omit<ChangesQuery, 'after'> {
+  /** Continue after the change with this id: nothing is missed. @defaultValue now */
+  readonly lastEventId?: string | undefined
+}
+
+/** A change of a job, with the id to continue after. */
+export interface ReceivedChange {
+  readonly id: string
+  readonly change: Change
+}
+
+/** Ids of one request to wait: the server takes no more. */
+const idsPerWait = 1_000
 
 /**
  * Jobs on this platform's own API: submissions of all replicas or none, logs to follow, causes and usage of ended jobs.
@@ -138,41 +157,124 @@ export class Jobs {
   }
 
   /**
-   * Waits until every job has ended and returns the jobs in the order of the ids. Retries for five minutes while the server
-   * is unreachable. `onEnded` is called for each job when it has ended.
+   * Waits until one or more of up to 1,000 jobs have ended, at most `timeoutSeconds`. Returns those, and the ids that are no jobs
+   * of the caller; empty lists when the time is over first. @defaultValue timeoutSeconds 25
+   */
+  async waitAny(
+    ids: readonly string[],
+    { signal, timeoutSeconds = waitSeconds }: Abortable & { readonly timeoutSeconds?: number } = {},
+  ): Promise<Waited> {
+    return (await this.#json({
+      method: 'POST',
+      url: `${this.#api}/jobs/wait`,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ids, timeout: timeoutSeconds }),
+      signal,
+      timeoutSeconds: timeoutSeconds + this.#connection.timeoutSeconds,
+    })) as Waited
+  }
+
+  /**
+   * Waits until every job has ended and returns them in the order of the ids. Waits five minutes for a server that does not answer.
+   * Calls `onEnded` for each job as soon as it is known to have ended.
    */
   async wait(
     ids: string | readonly string[],
     options: Abortable & { readonly onEnded?: (job: Job) => void } = {},
   ): Promise<Job[]> {
-    const list = typeof ids === 'string' ? [ids] : ids
+    const list = [...new Set(typeof ids === 'string' ? [ids] : ids)]
     const stop = new AbortController()
     const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
-    const outcomes = await concurrently(list, this.#connection.concurrency, async (id) => {
+    const ended = new Map<string, Job>()
+    const parts = Array.from({ length: Math.ceil(list.length / idsPerWait) }, (_, i) =>
+      list.slice(i * idsPerWait, (i + 1) * idsPerWait),
+    )
+    await concurrently(parts, Math.max(1, parts.length), async (part) => {
       try {
-        const job = await this.#waitForOne(id, signal)
-        options.onEnded?.(job)
-        return job
+        await this.#waitForAll(part, signal, (job) => {
+          ended.set(job.id, job)
+          options.onEnded?.(job)
+        })
       } catch (error) {
-        // One failure ends the whole wait: the caller learns of a mistyped id now and not after hours.
+        // A mistyped id ends the waiting now, and not after hours.
         stop.abort(error)
         throw error
       }
     })
     if (signal.aborted) throw signal.reason
-    return outcomes.flatMap((outcome) => (outcome.ok ? [outcome.value] : []))
+    return (typeof ids === 'string' ? [ids] : ids).flatMap((id) => ended.get(id) ?? [])
   }
 
-  async #waitForOne(id: string, signal: AbortSignal): Promise<Job> {
-    const url = `${this.#job(id)}/wait?timeout=${waitSeconds}`
-    const timeoutSeconds = waitSeconds + this.#connection.timeoutSeconds
+  /**
+   * Changes of the caller's jobs as they happen, in order. A connection that breaks is resumed without loss; a server that does
+   * not answer is waited for five minutes. Throws a {@link ProblemError} `cursor-too-old` where `lastEventId` is no longer kept:
+   * list the jobs anew and follow without it.
+   */
+  async *changes({ signal, lastEventId, ...query }: ChangesOptions = {}): AsyncGenerator<ReceivedChange> {
+    const parameters = new URLSearchParams(
+      Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
+    ).toString()
+    const url = `${this.#api}/changes${parameters === '' ? '' : `?${parameters}`}`
+    let id = lastEventId ?? ''
+    let failures = 0
+    let failingSince = 0
     for (;;) {
+      try {
+        for await (const event of serverSentEvents(bytesOf(await this.#changes(url, id, signal)))) {
+          failures = 0
+          id = event.id
+          if (event.data !== undefined) yield { id, change: JSON.parse(event.data) as Change }
+        }
+      } catch (error) {
+        signal?.throwIfAborted()
+        const isBroken = isTransient(error) || error instanceof TypeError
+        if (failures === 0) failingSince = Date.now()
+        if (!isBroken || Date.now() - failingSince > patienceSeconds * 1000) throw error
+      }
+      failures += 1
+      await pause(backoffMilliseconds(failures), signal)
+    }
+  }
+
+  async #changes(url: string, id: string, signal: AbortSignal | undefined): Promise<Response> {
+    const headers = { accept: 'text/event-stream', ...(id === '' ? {} : { 'last-event-id': id }) }
+    const response = await this.#connection.open({ method: 'GET', url, headers, signal })
+    if (response.ok) return response
+    throw problemFrom({ status: response.status, text: await response.text() }, `GET ${url}`)
+  }
+
+  /** Waits for all of up to 1,000 jobs. */
+  async #waitForAll(ids: readonly string[], signal: AbortSignal, onEnded: (job: Job) => void): Promise<void> {
+    const open = new Set(ids)
+    while (open.size > 0) {
       const asked = Date.now()
-      const outgoing = { method: 'GET', url, signal, timeoutSeconds } as const
-      const job = (await persist(() => this.#json(outgoing), patienceSeconds, signal)) as Job
-      if (isEnded(job.state)) return job
+      const outcome = await persist(() => this.#waitOnce([...open], signal), patienceSeconds, signal)
+      const [unknown] = outcome.unknown
+      // Throws the server's own words for an id that is no job of the caller.
+      if (unknown !== undefined) await this.get(unknown, { signal })
+      const results = await concurrently(outcome.ended, this.#connection.concurrency, async ({ id }) => {
+        const job = await persist(() => this.get(id, { signal }), patienceSeconds, signal)
+        open.delete(id)
+        onEnded(job)
+      })
+      for (const result of results) if (!result.ok) throw result.error
       // A server that shuts down answers at once.
-      if (Date.now() - asked < 1_000) await pause(250, signal)
+      if (outcome.ended.length === 0 && Date.now() - asked < 1_000) await pause(250, signal)
+    }
+  }
+
+  /** One request to wait; on a server of an earlier version, for the first of the jobs alone. */
+  async #waitOnce(ids: readonly string[], signal: AbortSignal): Promise<Waited> {
+    try {
+      return await this.waitAny(ids, { signal })
+    } catch (error) {
+      const [id] = ids
+      const isEarlier = error instanceof ProblemError && (error.status === 404 || error.status === 405)
+      if (!isEarlier || id === undefined) throw error
+      const url = `${this.#job(id)}/wait?timeout=${waitSeconds}`
+      const timeoutSeconds = waitSeconds + this.#connection.timeoutSeconds
+      const job = (await this.#json({ method: 'GET', url, signal, timeoutSeconds })) as Job
+      return { ended: isEnded(job.state) ? [{ id, name: job.name, state: job.state as 'failed' }] : [], unknown: [] }
     }
   }
 
