@@ -36,7 +36,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     const heldSlots = () => Promise.resolve(slots)
     const made = createIsolatedNetwork({ instance, stateDir: join(scratch, instance), heldSlots, apiPort: port, log })
     const attemptIds = new Set(slots.keys())
-    const { acquire } = made
+    const acquire = made.acquire.bind(made)
     made.acquire = (attemptId) => {
       attemptIds.add(attemptId)
       return acquire(attemptId)
