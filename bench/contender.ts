@@ -1,10 +1,10 @@
 import type { ProcessorTime } from './processor.ts'
 
-/** Something that runs trivial jobs in containers (or without), measured side by side with the platform. */
+/** A program that runs trivial jobs, in containers or without, measured beside the platform. */
 export interface Contender {
-  /** How the table calls it. */
+  /** Its name in the table. */
   readonly name: string
-  /** What exactly was measured: versions and way of asking, for the notes below the table. */
+  /** What was measured, with versions, for the notes below the table. */
   readonly description: string
   /** Runs `count` jobs of `true`, {@link parallelism} at a time, and returns when the end of the last one is recorded. */
   runTrue(count: number): Promise<void>
@@ -14,7 +14,7 @@ export interface Contender {
   processor?(): ProcessorTime
 }
 
-/** What was started for the benchmark, and the ways of asking it that are measured. */
+/** A program that was started for the benchmark, and the contenders that use it. */
 export interface Started {
   readonly contenders: readonly Contender[]
   /** Ends every process that was started and removes what was made. */
@@ -24,7 +24,7 @@ export interface Started {
 /** Jobs that run at the same time, for every contender. */
 export const parallelism = 3
 
-/** The command whose output tells when it was started: nanoseconds since the epoch. */
+/** The command that prints when it was started, in nanoseconds since the epoch. */
 export const tellTime = ['/bin/date', '+%s%N'] as const
 
 /** The milliseconds between `askedAt` (since the epoch) and what {@link tellTime} printed. */

@@ -6,13 +6,13 @@ import { run } from './run-program.ts'
 
 const script = fileURLToPath(new URL('floor.sh', import.meta.url))
 
-/** What runc's own example configuration (`runc spec`) has that is changed here. */
+/** The parts of runc's example configuration (`runc spec`) that the loop changes. */
 interface Spec {
   process: { terminal: boolean; args: readonly string[] }
   root: { readonly: boolean }
 }
 
-/** A shell loop over `runc` with an overlay mount, several at a time: the floor. */
+/** The floor: a shell loop over `runc` with an overlay mount, several containers at the same time. */
 export async function startFloor(folder: string, rootFolder: string): Promise<Started> {
   await mkdir(folder, { recursive: true })
   await run('cp', ['-a', rootFolder, `${folder}/root`])

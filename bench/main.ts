@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: the platform beside what it is made of and what it is compared with, in one run on this machine.
+ * `npm run bench`: measures the platform beside a loop over `runc`, and beside Docker and Slurm, in one run on this machine.
  *
  *     npm run bench                 about six minutes
  *     npm run bench -- --quick      under a minute, with fewer and shorter rounds
@@ -7,7 +7,7 @@
  *     npm run bench -- --only science-platform,'runc loop'
  *     npm run bench -- --out FILE   where the JSON goes; default bench/results/local-TIME.json
  *
- * Docker and Slurm take part where they are installed and the benchmark runs as root; it starts them itself.
+ * Docker and Slurm take part where they are installed and the benchmark runs as root. It starts them itself.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
@@ -58,7 +58,7 @@ async function measureJobs(image: BenchImage): Promise<JobResults> {
   await (await startPlatform(`${folder}/first`, image)).stop()
   const platform = await startPlatform(`${folder}/platform`, image)
   started.push(platform)
-  // What a server holds that has nothing to do, after its start has settled.
+  // The memory of an idle server, after its start has settled.
   await new Promise((resolve) => setTimeout(resolve, 3000))
   const idleMb = memoryOf(platform.pid).nowMb
   started.push(await startFloor(`${folder}/floor`, image.rootFolder))
@@ -71,7 +71,7 @@ async function measureJobs(image: BenchImage): Promise<JobResults> {
     .filter(({ name }) => wanted === undefined || wanted.includes(name))
 
   say(`time to the first instruction, ${sizes.latencyRounds} rounds`)
-  // The first job of each pays for what the later ones find in memory.
+  // The first job of each contender reads what the later ones find in memory.
   for (const contender of contenders) await contender.firstInstruction()
   const latency = await interleave(contenders, sizes.latencyRounds, (contender) => {
     interrupted.signal.throwIfAborted()

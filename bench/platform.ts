@@ -32,7 +32,7 @@ const plenty = '{burst: 1000000000, perSecond: 1000000}'
 /** Runs until the platform that started it is stopped by {@link Started.stop}; works without a network. */
 export const blockingCommand = ['/bin/sh', '-c', `until [ -e ${releaseFile} ]; do sleep 0.2; done`] as const
 
-/** Whether a process has the folder in its command line: a job of the platform still runs, or is being cleaned up. */
+/** Whether a process has the folder in its command line: then a job of the platform runs or is being cleaned up. */
 async function isInUse(folder: string): Promise<boolean> {
   const processes = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
   const lines = await Promise.all(processes.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')))
@@ -40,8 +40,9 @@ async function isInUse(folder: string): Promise<boolean> {
 }
 
 /**
- * Starts the platform as a user would, by its own commands, with room for as many jobs at a time as the others.
- * `prepare` may fill the data directory before the server starts.
+ * Starts the platform by its own commands, as a user does, with room for as many jobs at the same time as the other contenders.
+ *
+ * @param prepare may fill the data directory before the server starts
  */
 export async function startPlatform(
   folder: string,
@@ -57,7 +58,7 @@ export async function startPlatform(
       `dataDir: ${dataDir}`,
       'listen: 127.0.0.1:0',
       `capacity: {cores: ${parallelism}, memoryGb: ${parallelism}}`,
-      // Counted as ever, and never one too many: the benchmark's one user asks faster than people may.
+      // Requests are counted as usual, and never refused: the benchmark's user sends more than the default rate.
       `limits: {requests: {reads: ${plenty}, changes: ${plenty}}}`,
       '',
     ].join('\n'),
@@ -72,7 +73,7 @@ export async function startPlatform(
   const stop = async (): Promise<void> => {
     connections.forEach((connection) => connection.close())
     await daemon.stop()
-    // Jobs outlive the server; the one that blocks the machine looks for this file.
+    // Jobs outlive the server; the blocking job waits for this file.
     await mkdir(`${dataDir}/arc/home/bench`, { recursive: true })
     await writeFile(`${dataDir}/arc/home/bench/${releaseFile}`, '')
     await until('the end of the last job', 30, async () => ((await isInUse(folder)) ? undefined : true))

@@ -66,7 +66,7 @@ export function reportJobs(results: JobResults): string {
       }),
     ]),
     '',
-    'Processor time a job of `true`, without what the kernel does in nobody’s name:',
+    'Processor time a job of `true`, without work of the kernel that it attributes to no process:',
     table([
       ['', 'server’s JavaScript', 'supervisor, runtime, job', 'together'],
       ...rate.flatMap(({ name, processor }) => {

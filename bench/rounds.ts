@@ -2,7 +2,7 @@ import type { Contender } from './contender.ts'
 import type { ProcessorTime } from './processor.ts'
 import { median } from './statistics.ts'
 
-/** What one contender did, a value for each round. */
+/** The results of one contender, a value for each round. */
 export interface Series {
   readonly name: string
   readonly description: string
@@ -17,8 +17,8 @@ export interface RateSeries extends Series {
 }
 
 /**
- * Measures every contender once, then every one again, and so on: A B C A B C. A machine that is slow for a while is
- * then slow for all of them, and the medians can be compared.
+ * Measures the contenders in turns: A B C A B C. A machine that is slow for a while is then slow for all of them, and their medians are
+ * comparable.
  */
 export async function interleave(
   contenders: readonly Contender[],

@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import type { AttemptSpec } from './executor.ts'
 import { printReference } from '../job/image-reference.ts'
 
-/** Why a command ended by itself or by a signal that nobody here sent, in words. Pure. */
+/** The cause of a command that exited, or that a signal of another sender ended. Pure. */
 export function causeOfExit(exitCode: number): Cause {
   const signal = signalOf(exitCode)
   if (signal !== undefined)
@@ -21,51 +21,55 @@ export function causeOfExit(exitCode: number): Cause {
   }
 }
 
-/** For a command that was told to end and died of it; undefined when it exited in its own way. `killed`: its grace period was over. Pure. */
+/**
+ * The cause of a command that died of the signal by which it was stopped; undefined when it exited with a code of its own. Pure.
+ *
+ * @param killed whether its grace period was over
+ */
 export function stoppedBySignal(exitCode: number, killed: boolean): Cause | undefined {
   const signal = signalOf(exitCode)
   if (signal?.name !== 'SIGTERM' && signal?.name !== 'SIGKILL') return undefined
   return {
     code: 'cancelled',
     message: killed
-      ? 'It was told to end with SIGTERM, did not within its grace period, and was ended with SIGKILL.'
-      : 'It was told to end with SIGTERM and did.',
+      ? 'The job was stopped: it did not end within its grace period after SIGTERM, and was ended with SIGKILL.'
+      : 'The job was stopped: it ended after SIGTERM.',
   }
 }
 
-/** For an attempt that was told to end before its command was started. */
+/** The cause of an attempt that was stopped before its command started. */
 export const stoppedBeforeStart: Cause = {
   code: 'cancelled',
-  message: 'It was told to end before its command was started.',
+  message: 'The job was stopped before its command started.',
 }
 
-/** The kernel killed it for its memory. */
+/** The cause of an attempt that the kernel killed for its memory. */
 export function outOfMemory(limitGb: number, peakBytes: number | undefined): Cause {
   const peak = peakBytes === undefined ? '' : ` Its peak was ${(peakBytes / 1024 ** 3).toFixed(2)} GiB.`
   return {
     code: 'out-of-memory',
-    message: `It needed more memory than its limit of ${limitGb} GiB, and the kernel ended a process of it.${peak}`,
+    message: `The job needed more memory than its limit of ${limitGb} GiB, and the kernel killed one of its processes.${peak}`,
     hint: `Ask for more memory, for instance ${Math.ceil(limitGb * 1.5)} GiB, or work on smaller pieces.`,
   }
 }
 
-/** Who asked for an image's program, to say why it cannot be run. */
+/** The image and the account of a program that cannot be run. */
 export type Runner = Pick<AttemptSpec, 'image'> & { readonly account: Pick<AttemptSpec['account'], 'name'> }
 
-/** The program to run is not there or is none; `reason` is the kernel's or the runtime's word. */
+/** The cause of a program that is missing or cannot be executed. @param reason the message of the kernel or the runtime */
 export function notRunnable(program: string, reason: string, { image, account }: Runner): Cause {
   if (/no such file/i.test(reason) || /not found/i.test(reason))
     return {
       code: 'command-not-found',
-      message: `There is no program ${program} in the image ${printReference(image)}.`,
+      message: `The image ${printReference(image)} has no program ${program}.`,
       hint: program.includes(' ')
-        ? 'The name holds blanks: give the program and its arguments apart.'
+        ? 'The name contains blanks: give the program and its arguments separately.'
         : 'Check the spelling and the path. A script also needs the interpreter that its first line names.',
     }
   if (/permission denied/i.test(reason))
     return {
       code: 'command-not-found',
-      message: `${program} may not be executed by ${account.name}.`,
+      message: `The user ${account.name} may not execute ${program}.`,
       hint: `Make it executable (chmod a+x), or run it with its interpreter, such as: python ${program}`,
     }
   return {
@@ -75,9 +79,9 @@ export function notRunnable(program: string, reason: string, { image, account }:
   }
 }
 
-/** Why the runtime could not make the container, from what it said. @param noRoom whether the disk was seen to be full then. */
-export function runtimeFailure(said: string, spec: Runner, noRoom = false): Cause {
-  const message = lastMessage(said)
+/** The cause of a container that the runtime could not make, from its messages. @param noRoom whether the disk was full at that moment */
+export function runtimeFailure(output: string, spec: Runner, noRoom = false): Cause {
+  const message = lastMessage(output)
   const missing =
     /exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found[^:]*|no such file or directory|permission denied)/.exec(
       message,
@@ -89,22 +93,22 @@ export function runtimeFailure(said: string, spec: Runner, noRoom = false): Caus
     code: 'start-failed',
     message:
       message === ''
-        ? 'The container could not be made; the runtime did not say why.'
+        ? 'The container could not be made, and the runtime gave no reason.'
         : `The container could not be made: ${message}`,
-    hint: 'Submit it again. If this happens again, it is for the people who run the platform.',
+    hint: 'Submit the job again. If this happens again, tell the operators of the platform.',
   }
 }
 
-/** The platform's own disk had no room. */
+/** The cause of an attempt for which the platform's own disk had no room. */
 export const diskFull = (message: string): Cause => ({
   code: 'disk-full',
   message: `The platform's disk is full: ${message}`,
-  hint: 'Submit it again when there is room; the people who run the platform can make some.',
+  hint: 'Submit the job again when there is room. The operators of the platform can make room.',
 })
 
-/** The runtime writes log lines (`time=… level=error msg="…"`) and then the error once more; the last of them says most. */
-function lastMessage(said: string): string {
-  const lines = said.trim().split('\n')
+/** The runtime writes log lines (`time=… level=error msg="…"`) and then the error once more. The last line has the most detail. */
+function lastMessage(output: string): string {
+  const lines = output.trim().split('\n')
   const line = lines.find((candidate) => candidate.startsWith('panic: ')) ?? lines.at(-1) ?? ''
   const quoted = /msg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
   return quoted === undefined ? line : quoted.replaceAll('\\"', '"')
@@ -113,7 +117,7 @@ function lastMessage(said: string): string {
 interface SignalName {
   readonly number: number
   readonly name: string
-  /** For people, with a leading colon; empty where the name says it all. */
+  /** With a leading colon; empty where the name is clear. */
   readonly meaning: string
   readonly hint?: string
 }

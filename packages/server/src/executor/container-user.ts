@@ -1,6 +1,6 @@
 import type { Account } from './executor.ts'
 
-/** Where an account's home is, inside every container. */
+/** Path of an account's home inside every container. */
 export const homeOf = (account: Account): string => `/arc/home/${account.name}`
 
 /** The ids that a job's processes have inside its container. */
@@ -11,7 +11,7 @@ export interface ContainerIds {
 }
 
 /**
- * As root the account's own ids. Without root a user namespace holds a single user, whom it calls 0; supplementary groups cannot be had there
+ * As root the account's own ids. Without root the user namespace has a single user with the id 0, and no supplementary groups
  * (user_namespaces(7): setgroups is denied).
  */
 export const containerIds = (account: Account, rootless: boolean): ContainerIds =>
@@ -19,7 +19,7 @@ export const containerIds = (account: Account, rootless: boolean): ContainerIds 
     ? { uid: 0, gid: 0, additionalGids: [] }
     : { uid: account.uid, gid: account.gid, additionalGids: account.groups.map(({ gid }) => gid) }
 
-/** /etc/passwd for a container: the account first, so that its id is shown under its name, then the image's own entries. */
+/** /etc/passwd for a container: the account first, so that programs show its id under its name, then the image's own entries. */
 export function passwdText(ofImage: string, account: Account, rootless: boolean): string {
   const { uid, gid } = containerIds(account, rootless)
   return joined([`${account.name}:x:${uid}:${gid}:${account.name}:${homeOf(account)}:/bin/sh`], ofImage)
@@ -33,7 +33,7 @@ export function groupText(ofImage: string, account: Account, rootless: boolean):
   return joined([...primary, ...groups.map((group) => `${group.name}:x:${group.gid}:${account.name}`)], ofImage)
 }
 
-/** Our lines, then those of the image whose name is not among ours: the first entry of a name or number is the one that counts. */
+/** The platform's lines, then those lines of the image that have other names: the first entry of a name or number counts. */
 function joined(ours: readonly string[], ofImage: string): string {
   const names = new Set(ours.map(nameOf))
   const theirs = ofImage.split('\n').filter((line) => line !== '' && !names.has(nameOf(line)))

@@ -17,44 +17,44 @@ import {
 } from './simulated/behaviour.ts'
 import type { ImageReference } from '../job/image-reference.ts'
 
-/** An executor to be held to the contract, open, and what the suite needs to use it. */
+/** An open executor for the contract suite, and what the suite needs to use it. */
 export interface ExecutorUnderTest {
   readonly executor: Executor
-  /** An image with a POSIX shell at /bin/sh and the usual small programs; its PATH has them. */
+  /** An image with a POSIX shell at /bin/sh and the usual small programs in its PATH. */
   readonly image: ImageReference
   /** An image that does not exist. */
   readonly missingImage: ImageReference
-  /** An image whose fetch never ends by itself; undefined where that cannot be had. */
+  /** An image whose fetch never ends by itself; absent where there is none. */
   readonly stalledImage?: ImageReference
-  /** Whether output passes through a log of lines, one stream each for stdout and stderr: their order, and a CR before a newline, are lost. @defaultValue false */
+  /** Whether stdout and stderr are logged apart, line by line, which loses their order and a CR before a newline. @defaultValue false */
   readonly logOfLines?: boolean
-  /** Why a grace period that has begun cannot be shortened; undefined where it can. */
+  /** Why a grace period cannot be shortened once it has begun; absent where it can. */
   readonly whyNotShorter?: string
-  /** Milliseconds to which instants are told. @defaultValue 1 */
+  /** Resolution of instants in milliseconds. @defaultValue 1 */
   readonly instantMs?: number
-  /** Why what attempts use is not known here; undefined where it is. */
+  /** Why the usage of attempts is not known; absent where it is. */
   readonly whyNoUsage?: string
-  /** Seconds within which it is known what an attempt uses. @defaultValue 5 */
+  /** Seconds within which the usage of an attempt is known. @defaultValue 5 */
   readonly usageAfterSeconds?: number
-  /** An image that takes credentials, `user:password`; undefined where there is none. */
+  /** An image that needs credentials, `user:password`; absent where there is none. */
   readonly privateImage?: { readonly image: ImageReference; readonly registryAuth: string }
-  /** Why nothing can be said here of what only a container has: folders, accounts, names; undefined where it can. */
+  /** Why there are no containers with folders, accounts and names; absent where there are. */
   readonly whyNoContainers?: string
-  /** Has an attempt do as its script does, before it is started, where there is no shell to run it. */
+  /** Gives an attempt, before it is started, the behaviour of its script, where there is no shell to run the script. */
   rehearse?(attemptId: string, behaviourOf: BehaviourOf): void
   /** Milliseconds since the epoch, as the executor counts them. @defaultValue the machine's clock */
   now?(): number
-  /** Why memory limits do not hold here; undefined where they do. */
+  /** Why memory limits do not hold; absent where they do. */
   readonly whyNoMemoryLimit?: string
   /** An account that attempts may run as. */
   readonly account: AttemptSpec['account']
-  /** Closes the executor and opens another one on the same state: a restarted server. */
+  /** Closes the executor and opens another one on the same state, as a restarted server does. */
   reopen(): Promise<Executor>
-  /** Closes the executor and removes everything, also what runs. */
+  /** Closes the executor and removes everything, running attempts too. */
   close(): Promise<void>
 }
 
-/** Makes attempts and waits for them, for the suite below and for an executor's own tests. */
+/** Starts attempts and waits for them, for the suite below and for an executor's own tests. */
 export class AttemptRunner {
   executor: Executor
   readonly #base: Pick<AttemptSpec, 'image' | 'account'>
@@ -100,7 +100,7 @@ export class AttemptRunner {
     return this.observed(attemptId, ({ phase }) => phase === 'running')
   }
 
-  /** Waits until an attempt is as wanted: looks after every change, and now and then without one, as the server does. */
+  /** Waits until an attempt is as wanted. Looks after every change, and now and then without one, as the server does. */
   async observed(attemptId: string, wanted: (attempt: Observed) => boolean): Promise<Observed> {
     const deadline = Date.now() + 60_000
     for (;;) {
@@ -117,7 +117,7 @@ export class AttemptRunner {
     return (await this.executor.list()).find((attempt) => attempt.attemptId === attemptId)
   }
 
-  /** Waits until an attempt that runs is known to have used a processor and to use memory. */
+  /** Waits until the usage of a running attempt has CPU time and memory. */
   async usage(attemptId: string, withinSeconds: number): Promise<{ cpuSeconds: number; memoryBytes: number }> {
     for (const deadline = Date.now() + withinSeconds * 1000; ; await this.#change()) {
       const usage = await this.executor.usage(attemptId)
@@ -127,7 +127,7 @@ export class AttemptRunner {
     }
   }
 
-  /** Follows the log until it holds a text: how tests learn that a script has come to a place. */
+  /** Follows the log until it contains a text: the script has come to that place. */
   async logHas(attemptId: string, text: string): Promise<void> {
     const enough = new AbortController()
     const timeout = setTimeout(() => {
@@ -146,7 +146,7 @@ export class AttemptRunner {
     return text(this.executor.readLog(attemptId, range))
   }
 
-  /** Resolves at the next change, or after half a second: a missed notification may cost only time. */
+  /** Resolves at the next change, or after half a second: a missed notification costs only time. */
   #change(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, 500)
@@ -165,7 +165,7 @@ export async function text(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(pieces).toString()
 }
 
-/** What every executor must do. Executors differ, the job does not. */
+/** The contract of every executor: executors differ, the job does not. */
 export function describeExecutor(name: string, make: () => Promise<ExecutorUnderTest>): void {
   describe(`the executor ${name}`, () => {
     let tested: ExecutorUnderTest
@@ -173,7 +173,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     const never = new AbortController().signal
     const now = (): number => tested.now?.() ?? Date.now()
 
-    /** An attempt that runs a script; what the script `does`, for executors without a shell. */
+    /** An attempt that runs a script; `does` is the behaviour of the script for executors without a shell. */
     const scripted = (
       script: string,
       does: readonly Step[] | BehaviourOf,
@@ -197,7 +197,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       for (const node of nodes) assert.ok(node.name !== '' && node.cores > 0 && node.memoryGb > 0)
     })
 
-    it('tells exit code 0', async () => {
+    it('reports exit code 0', async () => {
       const { ending, startedAt, imageDigest } = await runner.run(scripted('exit 0', [exit(0)]))
       assert.equal(ending?.exitCode, 0)
       assert.equal(ending.cause.code, 'exited')
@@ -206,19 +206,19 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.match(imageDigest ?? '', /^sha256:/)
     })
 
-    it('tells another exit code', async () => {
+    it('reports another exit code', async () => {
       const { ending } = await runner.run(scripted('exit 3', [exit(3)]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [3, 'exited'])
       assert.match(ending?.cause.message ?? '', /3/)
     })
 
-    it('tells a signal as 128 + N', async () => {
+    it('reports a signal as 128 + N', async () => {
       const { ending } = await runner.run(scripted('kill -SEGV $$', [die('SIGSEGV')]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [139, 'signalled'])
       assert.match(ending?.cause.message ?? '', /SIGSEGV/)
     })
 
-    it('runs what was started twice once', async () => {
+    it('runs an attempt once that was started twice', async () => {
       const spec = scripted('echo once; echo "$$" >> ran; wc -l < ran; rm ran', [write('once\n1\n')])
       await Promise.all([runner.executor.start(spec), runner.executor.start(spec)])
       await runner.ended(spec.id)
@@ -274,7 +274,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.match(await runner.log(second.id), /^b\nls: .*c.*No such file/)
     })
 
-    it('says that a program is missing', async () => {
+    it('reports that a program is missing', async () => {
       const { ending } = await runner.run(
         scripted('', (spec) => ({ command: [], failure: notRunnable(spec.cmd?.[0] ?? '', 'not found', spec) }), {
           cmd: ['no-such-program', 'x'],
@@ -290,7 +290,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [127, 'exited'])
     })
 
-    it('says that an image is missing', async () => {
+    it('reports that an image is missing', async () => {
       const { ending, startedAt } = await runner.run(scripted('true', [], { image: tested.missingImage }))
       assert.equal(ending?.cause.code, 'image-not-found')
       assert.equal(ending.exitCode, undefined)
@@ -314,7 +314,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await runner.log(spec.id), 'in\n')
     })
 
-    it('says that a job was ended for its memory', async (context) => {
+    it('reports that a job was ended for its memory', async (context) => {
       const { whyNoMemoryLimit } = tested
       if (whyNoMemoryLimit !== undefined) {
         context.skip(whyNoMemoryLimit)
@@ -337,7 +337,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.match(ending?.cause.message ?? '', /0\.125 GiB/)
     })
 
-    it('stops a job that lets itself be stopped', async () => {
+    it('stops a job that ends on SIGTERM', async () => {
       const spec = scripted('echo up; sleep 600', [write('up\n'), forever])
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
@@ -350,7 +350,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.ok(ending.at - asked < 10_000)
     })
 
-    it('lets a job that hears SIGTERM finish what it does', async () => {
+    it('lets a job that handles SIGTERM finish its work', async () => {
       const spec = scripted('trap "echo saved; exit 7" TERM; echo up; while :; do sleep 1; done', () => ({
         command: [write('up\n'), forever],
         onSignal: { TERM: [write('saved\n'), exit(7)] },
@@ -363,7 +363,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.match(await runner.log(spec.id), /saved/)
     })
 
-    it('kills a job that ignores SIGTERM, and everything it has started', async () => {
+    it('kills a job that ignores SIGTERM, with all its processes', async () => {
       const spec = scripted('trap "" TERM; (while :; do sleep 1; done) & echo up; while :; do sleep 1; done', ignoring)
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
@@ -389,7 +389,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal((await runner.ended(spec.id)).ending?.exitCode, 137)
     })
 
-    it('warns by a signal and ends nothing by it, where it can', async (context) => {
+    it('warns by a signal, which ends nothing', async (context) => {
       const { executor } = runner
       if (executor.signal === undefined) return context.skip('this executor sends no signals')
       const spec = scripted(`trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done`, () => ({
@@ -406,7 +406,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await executor.signal('nobody-1', 'USR1'), false)
     })
 
-    it('stops a job that was only just started', async () => {
+    it('stops a job that has just started', async () => {
       const spec = scripted('sleep 600', [forever])
       await runner.executor.start(spec)
       await runner.executor.stop(spec.id, 30)
@@ -428,7 +428,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, undefined])
     })
 
-    it('knows nothing of attempts that never were', async () => {
+    it('has nothing of unknown attempts', async () => {
       await runner.executor.stop('nobody-1', 1)
       await runner.executor.forget('nobody-1')
       assert.equal(await runner.executor.usage('nobody-1'), undefined)
@@ -438,7 +438,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       await runner.executor.deleteLog('nobody-1')
     })
 
-    it('gives ranges of the log', async () => {
+    it('reads ranges of the log', async () => {
       const spec = scripted('printf 0123456789', [write('0123456789')])
       await runner.run(spec)
       assert.equal(await runner.executor.logSize(spec.id), 10)
@@ -449,7 +449,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await runner.log(spec.id, { start: 8, end: 100 }), '89')
     })
 
-    it('lets a follower have every line as it is written, and the end', async () => {
+    it('delivers every line to a follower as it is written, and the end', async () => {
       const spec = scripted('echo one; while [ ! -e go ]; do sleep 0.1; done; rm go; echo two', [
         write('one\n'),
         awaitFile('go'),
@@ -468,7 +468,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await text(runner.executor.followLog(spec.id, 4, never)), 'two\n')
     })
 
-    it('gives the whole log to a follower who comes after the end', async () => {
+    it('delivers the whole log to a follower that comes after the end', async () => {
       const spec = scripted('echo quick', [write('quick\n')])
       await runner.run(spec)
       assert.equal(await text(runner.executor.followLog(spec.id, 0, never)), 'quick\n')
@@ -476,7 +476,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await text(runner.executor.followLog(spec.id, 0, never)), 'quick\n')
     })
 
-    it('lets a follower leave', async () => {
+    it('ends a follow when the follower leaves', async () => {
       const spec = scripted('echo up; sleep 600', [write('up\n'), forever])
       await runner.executor.start(spec)
       const leaving = new AbortController()
@@ -503,14 +503,14 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal((await runner.run(scripted('rm closed', [remove('closed')]))).ending?.exitCode, 0)
     })
 
-    it('ends a job with its first process, whatever that leaves behind', async () => {
+    it('ends a job with its first process, whatever other processes it leaves', async () => {
       const spec = scripted('(sleep 600; echo late) & echo left', [write('left\n')])
       const { ending } = await runner.run(spec)
       assert.equal(ending?.exitCode, 0)
       assert.equal(await runner.log(spec.id), 'left\n')
     })
 
-    it('takes bytes of any kind in the log', async () => {
+    it('keeps bytes of any kind in the log', async () => {
       const bytes = [0, 255, 128, 97, 13, 10]
       const spec = scripted(`printf '\\000\\377\\200a\\r\\n'`, [write(Uint8Array.from(bytes))])
       await runner.run(spec)
@@ -559,7 +559,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await following, 'up\ndown\n')
     })
 
-    it('finds the ends of attempts that ended while no server was there', async () => {
+    it('finds the ends of attempts that ended while no server ran', async () => {
       const spec = scripted('echo up; sleep 1; exit 9', [write('up\n'), wait(1000), exit(9)])
       await runner.executor.start(spec)
       await runner.logHas(spec.id, 'up')
@@ -577,7 +577,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
     })
 
-    it('tells what a job used', async (context) => {
+    it('reports the usage of a job', async (context) => {
       const { whyNoUsage, usageAfterSeconds = 5 } = tested
       if (whyNoUsage !== undefined) return context.skip(whyNoUsage)
       const spec = scripted('i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo busy; sleep 600', [

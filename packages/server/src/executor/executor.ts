@@ -1,7 +1,7 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
 import type { ImageReference } from '../job/image-reference.ts'
 
-/** The account a job runs as. Ids are POSIX ids; they decide what it may read and write under `/arc`. */
+/** The account that a job runs as. Its POSIX ids decide what the job may read and write under `/arc`. */
 export interface Account {
   readonly name: string
   readonly uid: number
@@ -10,7 +10,7 @@ export interface Account {
   readonly groups: readonly { readonly name: string; readonly gid: number }[]
 }
 
-/** Everything an executor needs to run one attempt. Plain data: it is written to disk and read back by supervisors. */
+/** Everything that an executor needs to run one attempt. Plain data: the oci executor writes it to disk for the next server. */
 export interface AttemptSpec {
   /** `JOB-NUMBER`, unique for ever, made of letters, digits and hyphens. */
   readonly id: string
@@ -18,13 +18,13 @@ export interface AttemptSpec {
   readonly name: string
   readonly account: Account
   readonly image: ImageReference
-  /** Known once the image was resolved; later attempts and siblings run the very same image. */
+  /** Known once the image was resolved: later attempts, and other tasks of the array, run the same image. */
   readonly imageDigest?: string
   /** Replaces the image's entry point. */
   readonly cmd?: readonly string[]
   /** Replaces the image's CMD. */
   readonly args?: readonly string[]
-  /** The user's variables and the platform's, in that order of precedence already merged (platform wins). */
+  /** The variables of the user and of the platform, merged: the platform's take precedence. */
   readonly env: Readonly<Record<string, string>>
   readonly resources: Resources
   /** Absent: the executor's default. */
@@ -38,35 +38,35 @@ export interface AttemptSpec {
   readonly registryAuth?: string
 }
 
-/** How an attempt ended, as the executor saw it. */
+/** How an attempt ended, as the executor observed it. */
 export interface Ending {
   /** Milliseconds since the epoch. */
   readonly at: number
-  /** 0 to 255, 128 + N after signal N; absent where nothing exited (never started, lost). */
+  /** 0 to 255, 128 + N after signal N; absent where no command exited (never started, lost). */
   readonly exitCode?: number
-  /** Only what the evidence shows. Cancellation and time limits are the store's knowledge and are added there. */
+  /** What the evidence shows. The store knows of cancellation and time limits, and adds them. */
   readonly cause: Cause
   readonly usage?: Usage
-  /** Whether the executor had been told to stop it before it ended. */
+  /** Whether {@link Executor.stop} was called before it ended. */
   readonly stopped: boolean
 }
 
-/** What is really there of one attempt. */
+/** The observed state of one attempt. */
 export interface Observed {
   readonly attemptId: string
   /** `preparing`: fetching the image or making the container. */
   readonly phase: 'preparing' | 'running' | 'ended'
-  /** Where it is, once that is known. */
+  /** Its node, once known. */
   readonly node?: string
-  /** While it prepares: what it waits for, in a sentence for its owner. */
+  /** What it waits for while it is prepared: a sentence for its owner. */
   readonly waiting?: string
   readonly imageDigest?: string
-  /** Milliseconds since the epoch, once the command was started. */
+  /** Milliseconds since the epoch, once the command has started. */
   readonly startedAt?: number
   readonly ending?: Ending
 }
 
-/** Something worth telling the user about an attempt that is under way, such as an image being fetched. */
+/** An event of an attempt for its owner, such as the start of an image's fetch. */
 export interface ExecutorEvent {
   readonly attemptId: string
   readonly at: number
@@ -84,40 +84,43 @@ export interface LogRange {
   readonly end?: number
 }
 
-/** Where attempts run. Every method may be called twice for one attempt and must then do no more. */
+/**
+ * Where attempts run. Every method may be called twice for one attempt, and the second call has no further effect. Calls for different
+ * attempts run side by side: no call waits for the fetch, the end or the removal of another attempt.
+ */
 export interface Executor {
   readonly name: string
-  /** Whole capacity offered to jobs on each node, as it is now. Cheap: it is asked in every cycle. */
+  /** The whole capacity that each node offers to jobs now. Called in every scheduling cycle, so it must be cheap. */
   nodes(): Promise<readonly Node[]>
-  /** Finds again what an earlier server started. Called once, before anything else. */
+  /** Takes over the attempts of an earlier server. Called once, before anything else. */
   open(): Promise<void>
-  /** Accepts the attempt; it is not finished, nor even started, when this returns. Failures are observed as endings. */
+  /** Accepts the attempt, and returns before it has started. Failures are observed as endings. */
   start(attempt: AttemptSpec): Promise<void>
-  /** SIGTERM, then SIGKILL to everything in the container after the grace period. Ends a preparing attempt at once. */
+  /** Sends SIGTERM, and after the grace period SIGKILL to everything in the container. Ends a preparing attempt at once. */
   stop(attemptId: string, graceSeconds: number): Promise<void>
   /**
-   * Sends a signal to the command, as a warning: nothing is ended by it. False where nothing runs that could get it.
-   * Executors without this cannot; jobs that ask for it are refused there.
+   * Sends a signal to the command as a warning, which ends nothing. False where no command runs. Jobs that ask for a warning are refused
+   * by executors without this method.
    */
   signal?(attemptId: string, signal: WarningSignal): Promise<boolean>
-  /** What is really there now, ended attempts included until they are forgotten. The only truth; `onChange` is a hint. */
+  /** Every attempt as it is now, ended ones included until they are forgotten. The only truth: `onChange` is a hint. */
   list(): Promise<readonly Observed[]>
-  /** The store has the ending: everything but the log may go. */
+  /** The store has the ending: the executor may remove everything but the log. */
   forget(attemptId: string): Promise<void>
-  /** What a running attempt uses now; undefined when it is not running or the machine cannot tell. */
+  /** What a running attempt uses now; undefined when it does not run, or where usage is not measured. */
   usage(attemptId: string): Promise<Usage | undefined>
   /** Bytes in the log so far; undefined when there is none. */
   logSize(attemptId: string): Promise<number | undefined>
   /** The bytes of a range of the log, stdout and stderr interleaved as written. */
   readLog(attemptId: string, range: LogRange): AsyncIterable<Uint8Array>
-  /** The log from `start` on, until the attempt has ended and everything was delivered, or the signal. */
+  /** The log from `start` on, until the attempt has ended and everything was delivered, or until the signal. */
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Deletes the log: retention is over. */
   deleteLog(attemptId: string): Promise<void>
-  /** Calls `listener` soon after something changed. May call it too often; a missed call costs only time. */
+  /** Calls `listener` soon after a change. It may be called too often; a missed call costs only time. */
   onChange(listener: () => void): void
   onEvent(listener: (event: ExecutorEvent) => void): void
-  /** Lets go of everything in this process. Attempts go on running. */
+  /** Releases everything that this process holds. Attempts go on running. */
   close(): Promise<void>
 }
 
@@ -127,8 +130,8 @@ export interface Node {
   readonly cores: number
   readonly memoryGb: number
   readonly gpus: number
-  /** The most that one job may have, where the node takes on more jobs than it runs at once and queues them by itself. */
+  /** The most that one job may have, on a node that accepts more jobs than it runs at once and queues them itself. */
   readonly largestJob?: { readonly cores: number; readonly memoryGb: number; readonly gpus: number }
-  /** Its GPUs are of one kind; absent: nobody said which. */
+  /** The kind of its GPUs, which are all of one kind; absent where it is not configured. */
   readonly gpuKind?: string
 }

@@ -2,10 +2,10 @@ import { chown, lstat, mkdir, rename, rm } from 'node:fs/promises'
 import { ifThere } from '../lib/files.ts'
 
 /**
- * Makes a home on first use. Later its owner may do with it what they like, but not replace it: its parent is not theirs.
+ * Makes a home on first use. Its owner may change everything in it, but cannot replace it: the parent folder belongs to root.
  *
- * @param attemptId makes the name of the folder it is made under, so that several may try at the same time.
- * @param owner whose it is to be; undefined: this process's own user's.
+ * @param attemptId part of a temporary name, so that several attempts may make one home at the same time
+ * @param owner undefined: the user of this process
  */
 export async function makeHome(
   path: string,
@@ -18,11 +18,11 @@ export async function makeHome(
   await mkdir(made, { mode: 0o700 })
   if (owner !== undefined) await chown(made, owner.uid, owner.gid)
   try {
-    // Renamed into place, so that no attempt started at the same time finds a home that is not its owner's yet.
+    // Renamed into place: an attempt that starts at the same time must not find a home with another owner.
     await rename(made, path)
   } catch (error) {
     await rm(made, { recursive: true, force: true })
-    // Another attempt was first, and something is in it already.
+    // Another attempt was first, and its home is not empty any more.
     if (!(await ifThere(lstat(path)))?.isDirectory()) throw error
   }
 }

@@ -5,8 +5,8 @@ import type { Capacity } from '../job/resources.ts'
 const gib = 2 ** 30
 
 /**
- * What this machine offers to jobs: what the configuration says, else what it has. Of the memory a tenth and at least
- * 1 GiB is kept for the platform and the machine; cores are shared by the kernel, so none is kept.
+ * What this machine offers to jobs: the values of the configuration, else what the machine has. The platform and the machine keep a
+ * tenth of the memory and at least 1 GiB. They keep no core, since the kernel shares cores.
  */
 export function machineCapacity(
   configured: Config['capacity'],

@@ -23,7 +23,7 @@ exec chroot "$root" "$3/node" --test --test-reporter=tap "$4"
 `
 
 describe('the oci executor in a chroot whose root is no mount point', { skip: whyNotAsRoot() ?? false }, () => {
-  it('keeps the contract too', async () => {
+  it('fulfils the contract', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'oci-chroot-'))
     try {
       // In a mount namespace of its own: nothing of these mounts is left, whatever happens.

@@ -92,7 +92,7 @@ describe('what a container may do and see', { skip }, () => {
     )
   })
 
-  it('finds setuid programs and device nodes of an image inert', async () => {
+  it('cannot use setuid programs and device nodes of its image', async () => {
     execFileSync('mknod', [join(tested.rootfs, 'evil-disk'), 'b', '254', '0'])
     chmodSync(join(tested.rootfs, 'evil-disk'), 0o666)
     copyFileSync('/bin/busybox', join(tested.rootfs, 'bin/suid-id'))
@@ -149,7 +149,7 @@ describe('what a container may do and see', { skip }, () => {
     assert.match(await output('cat /arc/projects/survey/x', { account: eve }), /Permission denied/)
   })
 
-  it('has no network when it asked for none', async () => {
+  it('has no network on the network none', async () => {
     const seen = await output(
       'ls /sys/class/net; cat /etc/resolv.conf | wc -c; ping -c 1 -w 1 127.0.0.2; hostname -i',
       {
@@ -159,7 +159,7 @@ describe('what a container may do and see', { skip }, () => {
     assert.match(seen, /^lo\n0\n/)
   })
 
-  it('has the network of the machine when it asked for that', async () => {
+  it('has the network of the machine on the network host', async () => {
     const server = createServer((socket) => socket.end('hello from outside\n')).listen(0, '127.0.0.1')
     await new Promise((resolve) => server.once('listening', resolve))
     const { port } = server.address() as { port: number }
@@ -168,13 +168,13 @@ describe('what a container may do and see', { skip }, () => {
     server.close()
   })
 
-  it('says what an isolated network takes where there is none', async () => {
+  it('reports what the network isolated needs where it is missing', async () => {
     const { ending } = await runner.run(runner.script('true', { network: 'isolated' }))
     assert.equal(ending?.cause.code, 'start-failed')
     assert.match(ending.cause.message, /root/)
   })
 
-  it('ends a job that needs more memory than it has, with limit and peak', async () => {
+  it('ends a job over its memory limit, and reports limit and peak', async () => {
     const spec = runner.script('head -c 1500m /dev/zero | tail -c 1400m > /dev/null')
     const { ending } = await runner.run({ ...spec, cmd: ['/bin/sh', '-c', 'exec tail -c 1400m < /dev/zero'] })
     assert.equal(ending?.cause.code, 'out-of-memory')
@@ -200,7 +200,7 @@ describe('what a container may do and see', { skip }, () => {
     assert.ok(most <= 64, String(most))
   })
 
-  it('is held to its cores', async () => {
+  it('uses no more than its cores', async () => {
     const half = { cores: { request: 0.5, limit: 0.5 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true }
     const spec = runner.script('echo up; end=$(($(date +%s)+2)); while [ $(date +%s) -lt $end ]; do :; done', {
       resources: half,
@@ -209,7 +209,7 @@ describe('what a container may do and see', { skip }, () => {
     assert.ok((ending?.usage?.cores ?? 1) < 0.7, JSON.stringify(ending))
   })
 
-  it('is given a /tmp where the image has none', async () => {
+  it('has a /tmp where the image has none', async () => {
     const bare = await OciUnderTest.open()
     try {
       execFileSync('rmdir', [join(bare.rootfs, 'tmp')])

@@ -50,7 +50,7 @@ describe('the limit of logs', { skip }, () => {
     assert.ok(Math.abs(log.length - limit) < 200)
   })
 
-  it('leaves out nothing of a log as long as the limit, and one byte of a longer one', async () => {
+  it('leaves out nothing of a log at the limit, and one byte of a log one byte longer', async () => {
     const fits = runner.script(`head -c ${limit} /dev/zero | tr '\\0' x`)
     await runner.run(fits)
     assert.equal(await runner.log(fits.id), 'x'.repeat(limit))
@@ -59,7 +59,7 @@ describe('the limit of logs', { skip }, () => {
     assert.match(await runner.log(over.id), /^x+\n\[… 1 bytes left out: the log is limited to 4 MiB …\]\nx+$/)
   })
 
-  it('gives a follower who keeps up the end, and one line for what he missed', async () => {
+  it('gives a follower the end, and one line for the bytes that it missed', async () => {
     const spec = runner.script('yes abcdefghijklmno | head -c 33554432; echo the end')
     await runner.executor.start(spec)
     await runner.running(spec.id)
@@ -87,7 +87,7 @@ describe('the limit of logs', { skip }, () => {
 })
 
 describe('a disk that is full', { skip }, () => {
-  it('does not stop a job that writes to its log, and the log says what is missing', async () => {
+  it('does not stop a job that writes to its log, and the log says how many bytes are missing', async () => {
     await onSmallDisk('4m', async (tested, runner) => {
       const spec = runner.script(
         'echo first; yes 0123456789abcde | head -c 16777216; echo full > /proc/self/fd/1; while [ ! -e /tmp/../scratch/../dev/shm/go ] && [ $((n=n+1)) -lt 3 ]; do sleep 0.1; done; exit 3',
@@ -100,7 +100,7 @@ describe('a disk that is full', { skip }, () => {
     })
   })
 
-  it('goes on logging when there is room again, with a line for what was lost', async () => {
+  it('goes on logging when there is room again, with a line for the lost bytes', async () => {
     await onSmallDisk('4m', async (tested, runner) => {
       execFileSync('/bin/sh', ['-c', `head -c 20m /dev/zero > ${tested.dataDir}/ballast || true`], { stdio: 'ignore' })
       execFileSync('/bin/sh', ['-c', `truncate -s -200k ${tested.dataDir}/ballast`])
@@ -125,7 +125,7 @@ describe('a disk that is full', { skip }, () => {
     })
   })
 
-  it('is the cause of an attempt that could not be made, and the next one runs', async () => {
+  it('is the cause of an attempt that could not start, and the next one runs', async () => {
     await onSmallDisk('2m', async (tested, runner) => {
       execFileSync('/bin/sh', ['-c', `head -c 20m /dev/zero > ${tested.dataDir}/ballast || true`], { stdio: 'ignore' })
       const { ending } = await runner.run(runner.script('true'))
@@ -136,7 +136,7 @@ describe('a disk that is full', { skip }, () => {
     })
   })
 
-  it('does not hide how a job ended that filled it', async () => {
+  it('does not hide how the job that filled it ended', async () => {
     await onSmallDisk('4m', async (tested, runner) => {
       const { ending } = await runner.run(runner.script('head -c 20m /dev/zero > big; exit 5'))
       assert.equal(ending?.exitCode, 5)
@@ -145,7 +145,7 @@ describe('a disk that is full', { skip }, () => {
     })
   })
 
-  it('is told wherever a start comes to its end, and an attempt that has room for it runs', async () => {
+  it('is the cause at whatever step a start fails, and an attempt with room runs', async () => {
     await onSmallDisk('4m', async (tested, runner) => {
       const ballast = join(tested.dataDir, 'ballast')
       const outcomes: string[] = []

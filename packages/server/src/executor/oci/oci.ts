@@ -31,25 +31,25 @@ import { removeGrace, signalContainer, signalSupervisor, writeGrace } from './su
 
 /** Settings of {@link createOciExecutor}. */
 export interface OciExecutorOptions {
-  /** Absolute path of the data folder; see {@link Folders} for what is kept in it. */
+  /** Absolute path of the data folder; {@link Folders} lists its contents. */
   readonly dataDir: string
-  /** A short name of the data folder, for the control groups: letters, digits and hyphens. */
+  /** A short name of the data folder, part of the names of control groups: letters, digits and hyphens. */
   readonly instance: string
   /** What this machine offers to jobs. */
   readonly capacity: Omit<Node, 'name'>
   readonly images: Pick<LocalImages, 'prepare'>
-  /** For jobs whose network is `isolated`, and then the default. Without it the default is `host`. It must be open. */
+  /** The network `isolated`, already open. With it jobs are on `isolated` by default, without it on `host`. */
   readonly network?: IsolatedNetwork
-  /** The OCI runtime: a name looked for in PATH, or a path. @defaultValue 'runc' */
+  /** The OCI runtime: a name to be found in PATH, or a path. @defaultValue 'runc' */
   readonly runtime?: string
   /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
   readonly logLimitBytes?: number
-  /** Processes and threads that an attempt may have at once. @defaultValue 4096 */
+  /** Most processes and threads of an attempt at the same time. @defaultValue 4096 */
   readonly pidsLimit?: number
   readonly log: Logger
 }
 
-/** The executor for one machine without daemons. */
+/** The executor for one machine, without a daemon. */
 export interface OciExecutor extends Executor {
   /** Which limits hold on this machine, and a sentence for each that does not. Known after `open()`. */
   limitsThatHold(): Limits & { readonly missing: readonly string[] }
@@ -60,7 +60,7 @@ const sweepMilliseconds = 2000
 /** Milliseconds that {@link Executor.close} waits for preparations to end. */
 const closeWithinMs = 10_000
 
-/** Runs attempts in containers of the OCI runtime, each owned by a supervisor process that outlives this one. */
+/** Runs attempts in containers of the OCI runtime. Each has a supervisor process that outlives this one. */
 export function createOciExecutor(options: OciExecutorOptions): OciExecutor {
   return new Oci(options)
 }
@@ -287,7 +287,7 @@ class Oci implements OciExecutor {
   }
 
   #parts(): Opened {
-    if (this.#opened === undefined) throw new Error('The oci executor must be opened before it is used.')
+    if (this.#opened === undefined) throw new Error('The oci executor is not open.')
     return this.#opened
   }
 }

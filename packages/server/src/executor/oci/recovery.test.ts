@@ -13,7 +13,7 @@ import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 
 const skip = whyNotAsRoot() ?? false
 
-describe('attempts whose keepers are killed', { skip }, () => {
+describe('attempts whose supervisor, runtime or fork server is killed', { skip }, () => {
   let tested: OciUnderTest
   let runner: AttemptRunner
 
@@ -43,7 +43,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.equal(await runner.log(spec.id), 'up\n')
   })
 
-  it('finds that also when the supervisor was killed while no server was there', async () => {
+  it('calls an attempt lost whose supervisor was killed while no server ran', async () => {
     const spec = runner.script('echo up; while :; do sleep 1; done')
     await runner.executor.start(spec)
     await runner.logHas(spec.id, 'up')
@@ -54,7 +54,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'lost')
   })
 
-  it('finds that also of a supervisor it has adopted', async () => {
+  it('calls an attempt lost whose adopted supervisor was killed', async () => {
     const spec = runner.script('echo up; while :; do sleep 1; done')
     await runner.executor.start(spec)
     await runner.logHas(spec.id, 'up')
@@ -84,7 +84,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     }
   })
 
-  it('tells the signal when the container was killed from outside', async () => {
+  it('reports the signal when another process killed the container', async () => {
     const spec = runner.script('echo up; while :; do sleep 1; done')
     await runner.executor.start(spec)
     await runner.logHas(spec.id, 'up')
@@ -118,7 +118,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.ok(Number.parseInt(await runner.log(counted.id)) <= 8 || (await runner.log(counted.id)).includes('ran'))
   })
 
-  it('goes on when the forkServer was killed', async () => {
+  it('goes on when the fork server was killed', async () => {
     const spec = runner.script('echo up; while [ ! -e go ]; do sleep 0.1; done; rm go; exit 8')
     await runner.executor.start(spec)
     await runner.logHas(spec.id, 'up')
@@ -129,7 +129,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.equal((await runner.ended(spec.id)).ending?.exitCode, 8)
   })
 
-  it('discards folders that were never completed, and plans that were never begun', async () => {
+  it('discards folders that were never completed', async () => {
     await tested.executor.close()
     const half = tested.attemptFolder('half-1')
     await mkdir(half)
@@ -139,7 +139,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.equal(existsSync(half), false)
   })
 
-  it('starts again what was prepared and not begun when the server was killed', async () => {
+  it('starts a prepared attempt again when the server was killed before its supervisor started', async () => {
     await tested.executor.close()
     const spec = runner.script('echo once')
     const folders = foldersOf(tested.dataDir)
@@ -160,7 +160,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.equal(await runner.log(spec.id), 'once\n')
   })
 
-  it('tells why a supervisor gave up before anything ran, and leaves nothing of it', async () => {
+  it('reports why a supervisor failed before anything ran, and leaves nothing of the attempt', async () => {
     const spec = runner.script('true')
     const root = tested.rootfs
     await rename(root, `${root}-away`)
@@ -175,7 +175,7 @@ describe('attempts whose keepers are killed', { skip }, () => {
     assert.deepEqual((await readdir(tested.attemptFolder(spec.id))).sort(), ['cleaned', 'log'])
   })
 
-  it('never runs what was forgotten', async () => {
+  it('never runs a forgotten attempt', async () => {
     const spec = runner.script('echo ran >> twice')
     await runner.run(spec)
     await runner.executor.forget(spec.id)

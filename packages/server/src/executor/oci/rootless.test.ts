@@ -11,7 +11,7 @@ import { whyNotAsRoot } from './testing/oci-under-test.ts'
 const checkout = fileURLToPath(new URL('../../../../..', import.meta.url))
 const suite = relative(checkout, fileURLToPath(new URL('oci.test.ts', import.meta.url)))
 
-/** An id of no account: whoever may read the checkout can run the platform. */
+/** An id without an account: every user who may read the checkout can run the platform. */
 const stranger = '54321'
 
 /** $1: a folder that all may read, $2: the checkout, $3: Node's folder; the rest: a command, within the first. */
@@ -24,8 +24,8 @@ exec "$@"
 `
 
 describe('the oci executor of an ordinary user', { skip: whyNotAsRoot() ?? false }, () => {
-  it('keeps the contract too', async () => {
-    // Root's checkout may be where nobody else gets to, such as /root.
+  it('fulfils the contract', async () => {
+    // Root's checkout may be in a folder that other users cannot enter, such as /root.
     const folder = await mkdtemp(join(tmpdir(), 'oci-rootless-'))
     await chmod(folder, 0o755)
     for (const name of ['checkout', 'node']) await mkdir(join(folder, name))

@@ -31,7 +31,7 @@ describe('many attempts side by side', { skip: whyNoContainers() ?? false }, () 
   })
   after(() => tested.close())
 
-  it('stop at once while their image is unpacked by a tool that does not end', async () => {
+  it('stop at once while a tool that does not end unpacks their image', async () => {
     const stuck = Array.from({ length: 6 }, () => runner.script('true', { image: stuckImage }))
     await Promise.all(stuck.map((spec) => runner.executor.start(spec)))
     await Promise.all(stuck.flatMap(({ id }) => [runner.executor.stop(id, 30), runner.executor.stop(id, 0)]))
@@ -43,7 +43,7 @@ describe('many attempts side by side', { skip: whyNoContainers() ?? false }, () 
     assert.equal((await runner.run(runner.script('exit 3'))).ending?.exitCode, 3)
   })
 
-  it('do not wait for the removal of another one’s files', async () => {
+  it('do not wait for the removal of another attempt’s files', async () => {
     const slow = runner.script('i=0; while [ $i -lt 1000 ]; do : > /scratch/$i; i=$((i+1)); done')
     await runner.executor.start(slow)
     await runner.running(slow.id)
@@ -60,7 +60,7 @@ describe('many attempts side by side', { skip: whyNoContainers() ?? false }, () 
     await tested.tidy()
   })
 
-  it('do not wait for another one that a stopped supervisor keeps', async () => {
+  it('do not wait for an attempt whose supervisor hangs', async () => {
     const kept = runner.script('sleep 600')
     await runner.executor.start(kept)
     await runner.running(kept.id)

@@ -4,7 +4,7 @@ import { causeOfExit, outOfMemory, stoppedBeforeStart, stoppedBySignal } from '.
 import type { AttemptSpec, Ending } from '../executor.ts'
 import type { Behaviour, Step } from './behaviour.ts'
 
-/** How far an attempt is. Instants are milliseconds since the epoch. */
+/** The state of an attempt. Instants are milliseconds since the epoch. */
 export type AttemptState =
   | { readonly phase: 'preparing'; readonly readyAt: number }
   | Running
@@ -13,16 +13,16 @@ export type AttemptState =
 interface Running {
   readonly phase: 'running'
   readonly startedAt: number
-  /** What it does now, and after that. */
+  /** The current step, and those after it. */
   readonly steps: readonly Step[]
-  /** When the first of the steps is over, where that is to wait and has begun. */
+  /** When the current step is over, where it is a wait that has begun. */
   readonly waitsUntil?: number
   readonly meter: Meter
-  /** It was told to end, and is killed then. */
+  /** When it is killed, once it was stopped. */
   readonly killAt?: number
 }
 
-/** What it has used, and what it uses since. */
+/** Its usage until an instant, and what it uses since. */
 interface Meter {
   readonly since: number
   readonly cores: number
@@ -31,17 +31,17 @@ interface Meter {
   readonly peakBytes: number
 }
 
-/** What befalls an attempt from outside. */
+/** An event from outside the attempt. */
 export type AttemptEvent =
   | { readonly type: 'stop'; readonly graceSeconds: number }
   | { readonly type: 'signal'; readonly signal: WarningSignal }
   | { readonly type: 'told'; readonly steps: readonly Step[] }
   | { readonly type: 'nodeLost'; readonly node: string }
 
-/** What an attempt brings about beyond itself. */
+/** A step that changes something outside the attempt. */
 export type Effect = Extract<Step, { type: 'write' | 'touch' | 'remove' }>
 
-/** What decides beside the state. */
+/** What decides about the next state beside the state. */
 export interface Surroundings {
   readonly spec: Pick<AttemptSpec, 'resources'>
   readonly behaviour: Behaviour
@@ -49,13 +49,13 @@ export interface Surroundings {
   readonly hasFile: (file: string) => boolean
 }
 
-/** An attempt that was just taken. Pure. */
+/** The state of an attempt that was just accepted. Pure. */
 export const begin = ({ prepareMs = 0 }: Behaviour, now: number): AttemptState => ({
   phase: 'preparing',
   readyAt: now + prepareMs,
 })
 
-/** When there is something to do although nothing befalls it; Infinity where there is not. Pure. */
+/** When the attempt next proceeds without an event; Infinity where it does not. Pure. */
 export function dueAt(state: AttemptState): number {
   switch (state.phase) {
     case 'preparing':
@@ -67,7 +67,7 @@ export function dueAt(state: AttemptState): number {
   }
 }
 
-/** The next thing that an attempt does, with what it brings about; undefined where nothing is to be done now. Pure. */
+/** The next state of an attempt, with its effect; undefined where nothing is due now. Pure. */
 export function proceed(
   state: AttemptState,
   around: Surroundings,
@@ -122,7 +122,7 @@ function takeStep(state: Running, { spec, now, hasFile }: Surroundings): ReturnT
   }
 }
 
-/** What becomes of an attempt that something befalls. One that has ended stays as it is. Pure. */
+/** The state of an attempt after an event. One that has ended does not change. Pure. */
 export function react(state: AttemptState, event: AttemptEvent, { behaviour, now }: Surroundings): AttemptState {
   if (state.phase === 'ended') return state
   if (event.type === 'nodeLost') return lost(state, event.node, now)
@@ -137,7 +137,7 @@ export function react(state: AttemptState, event: AttemptEvent, { behaviour, now
       return onSignal(state, event.signal, behaviour, now)
     case 'stop': {
       const killAt = now + event.graceSeconds * 1000
-      // It is told once; asked again, it only may get less time.
+      // SIGTERM is sent once. A second stop can only shorten the grace period.
       return state.killAt === undefined
         ? onSignal({ ...state, killAt }, 'TERM', behaviour, now)
         : { ...state, killAt: Math.min(killAt, state.killAt) }
@@ -145,7 +145,7 @@ export function react(state: AttemptState, event: AttemptEvent, { behaviour, now
   }
 }
 
-/** Of an attempt that was taken for a node that is not there, or whose node goes. Pure. */
+/** The state of an attempt whose node does not exist or is removed. Pure. */
 export const lost = (state: AttemptState | undefined, node: string, now: number): AttemptState => ({
   phase: 'ended',
   ...(state?.phase === 'running' ? { startedAt: state.startedAt } : {}),
@@ -153,14 +153,14 @@ export const lost = (state: AttemptState | undefined, node: string, now: number)
     at: now,
     cause: {
       code: 'lost',
-      message: `Its node ${node} is gone, so how the command ended is not known.`,
-      hint: 'Look at the log for how far it came, and submit it again.',
+      message: `The node ${node} is gone, so how the command ended is not known.`,
+      hint: 'The log shows how far the job came. Submit it again.',
     },
     stopped: state?.phase === 'running' && state.killAt !== undefined,
   },
 })
 
-/** What a running attempt uses. Pure. */
+/** The usage of a running attempt. Pure. */
 export function usageOf(state: AttemptState, now: number): Usage | undefined {
   if (state.phase !== 'running') return undefined
   const { cpuSeconds, cores, memoryBytes, peakBytes } = read(state.meter, now)
@@ -172,7 +172,7 @@ function onSignal(state: Running, name: WarningSignal, { onSignal: handlers }: B
   return handler === undefined ? exited(state, signalled(`SIG${name}`), now) : interrupted(state, handler, now)
 }
 
-/** Does something else first, and then goes on with what it did. */
+/** Does other steps first, and then continues the interrupted one. */
 function interrupted({ steps, waitsUntil, ...state }: Running, first: readonly Step[], now: number): Running {
   const rest: readonly Step[] =
     waitsUntil === undefined ? steps : [{ type: 'wait', ms: waitsUntil - now }, ...steps.slice(1)]

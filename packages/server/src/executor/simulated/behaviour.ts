@@ -1,7 +1,7 @@
 import type { Cause, WarningSignal } from '@science-platform/contract'
 import type { AttemptSpec } from '../executor.ts'
 
-/** What a command does next. After the last step it exits with 0, as a script does. */
+/** A step of a command. After the last one the command exits with 0, as a script does. */
 export type Step =
   | { readonly type: 'write'; readonly bytes: Uint8Array }
   | { readonly type: 'wait'; readonly ms: number }
@@ -17,11 +17,11 @@ export const write = (output: string | Uint8Array): Step => ({
   type: 'write',
   bytes: typeof output === 'string' ? Buffer.from(output) : output,
 })
-/** Does nothing for so many milliseconds. */
+/** Does nothing for this many milliseconds. */
 export const wait = (ms: number): Step => ({ type: 'wait', ms })
-/** Does nothing more until it is ended. */
+/** Does nothing until it is ended. */
 export const forever: Step = wait(Infinity)
-/** Uses so much from now on; no more cores than its limit, and with more memory than its limit it is killed. @defaultValue 0 of each */
+/** Uses this much from now on. The limit caps cores; above the memory limit the command is killed. @defaultValue 0 of each */
 export const use = ({ cores = 0, memoryBytes = 0 }: { cores?: number; memoryBytes?: number }): Step => ({
   type: 'use',
   cores,
@@ -31,25 +31,25 @@ export const use = ({ cores = 0, memoryBytes = 0 }: { cores?: number; memoryByte
 export const touch = (file: string): Step => ({ type: 'touch', file })
 /** Removes a file from its owner's home; where there is none it exits with 1. */
 export const remove = (file: string): Step => ({ type: 'remove', file })
-/** Goes on when there is such a file in its owner's home. */
+/** Waits for a file in its owner's home. */
 export const awaitFile = (file: string): Step => ({ type: 'await', file })
-/** Ends, with this exit code. */
+/** Exits with this code. */
 export const exit = (code: number): Step => ({ type: 'exit', code })
-/** Is ended by a signal that nobody here sent. */
+/** Dies of a signal of another sender. */
 export const die = (signal: NodeJS.Signals): Step => ({ type: 'die', signal })
 
-/** All that an attempt does, as data. */
+/** Everything that an attempt does, as data. */
 export interface Behaviour {
-  /** Milliseconds for which its image is fetched and its container made; Infinity: for ever. @defaultValue 0 */
+  /** Milliseconds until its image is fetched and its container made; Infinity: never. @defaultValue 0 */
   readonly prepareMs?: number
-  /** What it waits for meanwhile, in a sentence for its owner. */
+  /** What it waits for meanwhile: a sentence for its owner. */
   readonly waiting?: string
-  /** Why it cannot be started, found out when that time is over; undefined where it can. */
+  /** Why it cannot be started, known after that time; absent where it can. */
   readonly failure?: Cause
   readonly command: readonly Step[]
-  /** What it does on a signal before it goes on with what it did; nothing at all: it ignores it. Of a signal that is not here it dies. */
+  /** Steps on a signal, after which the command continues; no steps: it ignores the signal. It dies of signals without an entry. */
   readonly onSignal?: { readonly [Name in WarningSignal]?: readonly Step[] }
 }
 
-/** What an attempt does. Pure. @throws where it is not to be taken at all, as `start` does then. */
+/** The behaviour of an attempt. Pure. @throws to make `start` reject the attempt */
 export type BehaviourOf = (spec: AttemptSpec) => Behaviour

@@ -1,7 +1,7 @@
-/** Readers get no more than this at a time, as from a file. */
+/** Most bytes of a piece, as when reading a file. */
 const pieceBytes = 65_536
 
-/** The output of an attempt, kept in memory, all of it. */
+/** The whole output of an attempt, in memory. */
 export class MemoryLog {
   readonly #chunks: Uint8Array[] = []
   #size = 0

@@ -18,23 +18,23 @@ import type { Behaviour, BehaviourOf, Step } from './behaviour.ts'
 import { MemoryLog } from './memory-log.ts'
 import { printReference } from '../../job/image-reference.ts'
 
-/** What is needed to make a {@link SimulatedCluster}. */
+/** Settings of a {@link SimulatedCluster}. */
 export interface SimulatedClusterOptions {
   readonly clock: Clock
   readonly nodes: readonly Node[]
   readonly behaviourOf: BehaviourOf
-  /** Whether nodes prepare attempts by themselves, as a cluster's do; otherwise the server does, and what it prepares goes with it. @defaultValue false */
+  /** Whether nodes prepare attempts, as those of a cluster do. Otherwise the server does, and its end drops them. @defaultValue false */
   readonly nodesPrepare?: boolean
-  /** Told everything that happens, as it happens: for tests and statistics, who see what no executor shows. */
+  /** Called for every fact as it happens, for tests and statistics: an executor shows less. */
   readonly onFact?: (fact: Fact) => void
 }
 
 /**
- * Something that happened.
+ * Something that happened to an attempt.
  *
- * - `taken`: an executor gave the attempt to its node, which it uses up from now on. `started`: its command was started.
- * - `stopAsked`: it was told to end. `warned`: it got a signal as a warning.
- * - `ended`. `dropped`: it was being prepared when its server went, and nothing is left of it. `forgotten`: its ending was let go.
+ * - `taken`: its node accepted it, and it uses capacity from now on. `started`: its command started.
+ * - `stopAsked`: it was stopped. `warned`: it received a signal as a warning.
+ * - `ended`. `dropped`: its server went away while preparing it, and nothing is left of it. `forgotten`: its ending was removed.
  */
 export interface Fact {
   readonly type: 'taken' | 'started' | 'stopAsked' | 'warned' | 'ended' | 'dropped' | 'forgotten'
@@ -45,10 +45,10 @@ export interface Fact {
   readonly ending?: Ending
 }
 
-/** Who is told of changes. */
+/** A listener for changes. */
 export interface Onlooker {
   changed(): void
-  /** The image of an attempt takes its time: its fetch has begun, or is over. */
+  /** The fetch of an attempt's image has begun, or is over. */
   fetching(spec: AttemptSpec, at: number, stage: 'Pulling' | 'Pulled'): void
 }
 
@@ -58,20 +58,20 @@ interface Attempt {
   readonly behaviour: Behaviour
   readonly changes: WakeUps
   state: AttemptState
-  /** Calls off what the clock was asked to do for it. */
+  /** Cancels its timer on the clock. */
   rest: () => void
 }
 
 /**
- * Nodes, and attempts that run on them as their behaviours say: no processes, only events in the order of a clock. It goes on
- * when the executor that uses it is closed, and the next one finds in it what is there.
+ * Nodes, and attempts that run on them by their behaviours: no processes, only events in the order of a clock. It outlives the executor
+ * that uses it, and the next executor finds its attempts.
  */
 export class SimulatedCluster {
   readonly #parts: SimulatedClusterOptions
   readonly #nodes = new Map<string, Node>()
   readonly #attempts = new Map<string, Attempt>()
   readonly #logs = new Map<string, MemoryLog>()
-  /** Files that commands have made, by their owner's name and their own. */
+  /** Files that commands have made, by the names of owner and file. */
   readonly #files = new Set<string>()
   readonly #onlookers = new Set<Onlooker>()
 
@@ -80,13 +80,13 @@ export class SimulatedCluster {
     for (const node of parts.nodes) this.addNode(node)
   }
 
-  /** A new node, or one that is back. */
+  /** Adds a node, also one that was removed. */
   addNode(node: Node): void {
     this.#nodes.set(node.name, node)
     this.#changed()
   }
 
-  /** The node is gone, and what ran on it is lost. */
+  /** Removes a node. Its attempts are lost. */
   loseNode(name: string): void {
     this.#nodes.delete(name)
     for (const [id, attempt] of this.#attempts)
@@ -98,7 +98,7 @@ export class SimulatedCluster {
     return [...this.#nodes.values()]
   }
 
-  /** Takes an attempt, unless it is here already; one that was here fails. @throws what the function of behaviours throws. */
+  /** Accepts an attempt, once. An attempt that was forgotten fails. @throws what `behaviourOf` throws */
   take(given: AttemptSpec): void {
     if (this.#attempts.has(given.id)) return
     const spec = structuredClone(given)
@@ -117,12 +117,12 @@ export class SimulatedCluster {
     this.#tell('taken', attempt)
     if (attempt.state.phase === 'ended') this.#tell('ended', attempt)
     else if ((behaviour.prepareMs ?? 0) > 0) this.#fetching(attempt, 'Pulling')
-    // Not before the clock says so, even where that is at once: whoever takes an attempt does not wait for it.
+    // By the clock, also when it is due at once: `take` returns before the attempt proceeds.
     this.#restUntilDue(attempt)
     this.#changed()
   }
 
-  /** Something happens to an attempt. False where it is not here or has ended. */
+  /** Applies an event to an attempt. False where it is unknown or has ended. */
   apply(attemptId: string, event: AttemptEvent): boolean {
     const attempt = this.#attempts.get(attemptId)
     if (attempt === undefined || attempt.state.phase === 'ended') return false
@@ -133,13 +133,13 @@ export class SimulatedCluster {
     return true
   }
 
-  /** Has a running command do something before it goes on with what it does: for whoever plays with attempts by hand. */
+  /** Makes a running command do steps before it continues. */
   tell(attemptId: string, ...steps: readonly Step[]): void {
     if (this.#attempts.get(attemptId)?.state.phase !== 'running') throw new Error(`${attemptId} does not run.`)
     this.apply(attemptId, { type: 'told', steps })
   }
 
-  /** Sends a signal to a running command. False where there is none. */
+  /** Sends a signal to a running command. False where it does not run. */
   signal(attemptId: string, signal: WarningSignal): boolean {
     return this.#attempts.get(attemptId)?.state.phase === 'running' && this.apply(attemptId, { type: 'signal', signal })
   }
@@ -148,7 +148,7 @@ export class SimulatedCluster {
     return [...this.#attempts.values()].map(observed)
   }
 
-  /** @throws where it has not ended. */
+  /** Removes an ended attempt. @throws where it has not ended */
   forget(attemptId: string): void {
     const attempt = this.#attempts.get(attemptId)
     if (attempt === undefined) return
@@ -162,7 +162,7 @@ export class SimulatedCluster {
     return attempt === undefined ? undefined : usageOf(attempt.state, this.#now())
   }
 
-  /** There from the start of a command until it is deleted. */
+  /** The log, which exists from the start of the command until it is deleted. */
   log(attemptId: string): MemoryLog | undefined {
     return this.#logs.get(attemptId)
   }
@@ -171,19 +171,19 @@ export class SimulatedCluster {
     this.#logs.delete(attemptId)
   }
 
-  /** Lets one wait for what happens to an attempt; undefined where it is not here or has ended. */
+  /** Wakes at each change of an attempt; undefined where it is unknown or has ended. */
   changesOf(attemptId: string): WakeUps | undefined {
     const attempt = this.#attempts.get(attemptId)
     return attempt === undefined || attempt.state.phase === 'ended' ? undefined : attempt.changes
   }
 
-  /** Returns what ends the watching. */
+  /** Adds a listener. Returns a function that removes it. */
   watch(onlooker: Onlooker): () => void {
     this.#onlookers.add(onlooker)
     return () => this.#onlookers.delete(onlooker)
   }
 
-  /** The server is gone, and with it what it was preparing by itself: nobody knows any more that it was to run. */
+  /** The server has gone. What it was preparing itself is dropped. */
   loseServer(): void {
     if (this.#parts.nodesPrepare === true) return
     for (const [id, attempt] of this.#attempts) {
@@ -194,7 +194,7 @@ export class SimulatedCluster {
     }
   }
 
-  /** Does all that is due, and asks the clock for what is due later. */
+  /** Does everything that is due, and sets a timer for the rest. */
   #proceed(attempt: Attempt): void {
     for (;;) {
       const next = proceed(attempt.state, this.#around(attempt))
@@ -240,7 +240,7 @@ export class SimulatedCluster {
     }
   }
 
-  /** It may have waited for what another one did: it looks when that one is done with what it does now. */
+  /** Proceeds after the current event: it may have waited for the file. */
   #proceedSoon(attempt: Attempt): void {
     if (attempt.state.phase !== 'running') return
     attempt.rest()
@@ -283,7 +283,7 @@ function observed({ spec, node, behaviour, state }: Attempt): Observed {
   }
 }
 
-/** An image of one name is always the same. */
+/** Images of one name have one digest. */
 const digestOf = ({ image, imageDigest }: AttemptSpec): string =>
   imageDigest ?? `sha256:${createHash('sha256').update(printReference(image)).digest('hex')}`
 

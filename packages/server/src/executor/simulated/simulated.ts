@@ -5,11 +5,11 @@ import { printReference } from '../../job/image-reference.ts'
 
 /** An executor whose attempts are events of a {@link SimulatedCluster}. */
 export interface SimulatedExecutor extends Executor {
-  /** Reads and follows of logs that were begun and are not over. */
+  /** Reads and follows of logs that are open. */
   readonly openReads: number
 }
 
-/** Runs attempts in a simulated cluster, which outlives it. One at a time uses a cluster. */
+/** Runs attempts in a simulated cluster, which outlives the executor. One executor at a time uses a cluster. */
 export function createSimulatedExecutor(cluster: SimulatedCluster): SimulatedExecutor {
   return new Simulated(cluster)
 }
@@ -84,7 +84,7 @@ class Simulated implements SimulatedExecutor {
     this.openReads++
     try {
       for (let position = start; !signal.aborted;) {
-        // Asked for before reading, so that what comes while reading is not missed.
+        // Registered before reading, so that a change while reading is not missed.
         const changed = this.#cluster.changesOf(attemptId)?.changed(signal)
         changed?.catch(() => undefined) // awaited below, unless the reader leaves first
         for (const bytes of this.#cluster.log(attemptId)?.read(position, Infinity) ?? []) {

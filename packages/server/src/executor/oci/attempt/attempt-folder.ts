@@ -16,7 +16,7 @@ import type { SharedFiles } from './shared-files.ts'
 import { launchInput } from '../supervisor/launch-input.ts'
 import { isAlive, planText } from '../supervisor/supervisor.ts'
 
-/** What a container sees of the network: a namespace, and who answers to names. */
+/** The network of a container: its namespace, and how names resolve. */
 export interface ContainerNetwork {
   /** Number of its slot, when it is isolated. */
   readonly slot?: number
@@ -82,17 +82,17 @@ export async function writeAttemptFolder(
   return launchInput({ config, hosts: network.hosts, keptLog, ownTmp, ...(owner === undefined ? {} : { owner }) })
 }
 
-/** What of an image's root decides about its containers. */
+/** Properties of an image's root that decide about its containers. */
 interface ImageLook {
-  /** It has no /tmp that anybody may write to. */
+  /** Whether it lacks a /tmp that every user may write to. */
   readonly ownTmp: boolean
-  /** It has a loader for 32-bit programs. */
+  /** Whether it has a loader for 32-bit programs. */
   readonly programs32Bit: boolean
 }
 
 const looks = new BoundedMap<string, Promise<ImageLook>>(1000)
 
-/** Looks once: a root never changes. Links in it are not followed. */
+/** Looks once at each root: it never changes. Links in it are not followed. */
 function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
   const known = looks.get(rootfs)
   if (known !== undefined) return known
@@ -114,15 +114,15 @@ function lookInto({ rootfs }: PreparedImage): Promise<ImageLook> {
   return look
 }
 
-/** What is on disk of an attempt. */
+/** What the files of an attempt say. */
 export interface FoundAttempt extends Evidence, Journal {
-  /** Milliseconds since the epoch, while the command runs: when it was started. */
+  /** While the command runs: when it started, in milliseconds since the epoch. */
   readonly startedAt?: number
 }
 
-/** Looks at an attempt's folder. */
+/** Reads the journal of an attempt, and looks whether its supervisor lives. */
 export async function findAttempt(folder: string, bootId: string): Promise<FoundAttempt> {
-  // Stages only go on, so a journal that is renamed between two of these looks is found under a later name.
+  // Stages only go forward: a journal that is renamed between two of these reads is found under a later name.
   for (const stage of stages) {
     const path = join(folder, stage)
     const text = await ifThere(readFile(path, 'utf8'))
@@ -133,12 +133,12 @@ export async function findAttempt(folder: string, bootId: string): Promise<Found
     return {
       ...journal,
       stage,
-      told: journal.end !== undefined,
+      hasEnd: journal.end !== undefined,
       supervised,
       ...(startedAt === undefined ? {} : { startedAt: Math.floor(startedAt) }),
     }
   }
-  return { stage: undefined, told: false, supervised: false }
+  return { stage: undefined, hasEnd: false, supervised: false }
 }
 
 /** The whole log when it is short enough to be nothing but a message of the init, otherwise ''. */

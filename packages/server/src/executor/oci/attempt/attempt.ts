@@ -3,18 +3,18 @@ import type { AttemptSpec, Ending, Observed } from '../../executor.ts'
 import type { EndEvidence } from './ending.ts'
 import type { SupervisorIdentity } from '../supervisor/supervisor.ts'
 
-/** How far this process is with an attempt, beside what is observed of it. */
+/** Which process works on an attempt, beside what is observed of it. */
 export type Custody =
-  /** This process fetches the image and writes the folder; there is no supervisor yet. */
+  /** This process fetches the image and writes the journal; there is no supervisor yet. */
   | { readonly type: 'preparing'; readonly abort: AbortController; readonly done: Promise<void> }
-  /** A supervisor of this process has it, or tidies up after it. */
+  /** A supervisor that this process started runs it, or cleans up after it. */
   | { readonly type: 'child' }
-  /** A supervisor that an earlier process started. */
+  /** A supervisor that an earlier server started. */
   | { readonly type: 'adopted'; readonly identity: SupervisorIdentity }
-  /** Nothing of it runs and nothing is left to tidy up. */
+  /** Nothing of it runs, and nothing is left to clean up. */
   | { readonly type: 'settled' }
 
-/** An attempt that this executor knows. */
+/** An attempt that this executor lists. */
 export class Attempt extends WakeUps {
   readonly spec: AttemptSpec
   readonly logLimitBytes: number
@@ -25,7 +25,7 @@ export class Attempt extends WakeUps {
   stopAsked = false
   /** The latest sample of its CPU time, for the cores in use. */
   sample: { readonly at: number; readonly cpuSeconds: number; readonly cores: number | undefined } | undefined
-  /** Supervisors that were started to clean up after it. */
+  /** Supervisors started so far to clean up after it. */
   cleanings = 0
   readonly #settled = Promise.withResolvers<undefined>()
 
@@ -44,7 +44,7 @@ export class Attempt extends WakeUps {
     return this.observed.phase === 'ended'
   }
 
-  /** Resolves once nothing of the attempt runs and nothing is left to tidy up. */
+  /** Resolves once nothing of the attempt runs, and nothing is left to clean up. */
   get settled(): Promise<void> {
     return this.#settled.promise
   }
@@ -54,7 +54,7 @@ export class Attempt extends WakeUps {
     this.#settled.resolve(undefined)
   }
 
-  /** It has ended. An ending is never replaced: it may have been told already. */
+  /** Sets the ending, once: a caller may have read it already. */
   end(ending: Ending, evidence?: EndEvidence): void {
     if (this.ended) return
     this.evidence = evidence

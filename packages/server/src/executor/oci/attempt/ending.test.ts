@@ -53,21 +53,21 @@ describe('the cause', () => {
     assert.equal(ending({ status: 5 << 8 }).exitCode, 5)
   })
 
-  it('is a signal that the platform did not send', () => {
+  it('is a signal of another sender', () => {
     assert.equal(code({ status: 139 << 8 }), 'signalled')
     assert.equal(code({ status: 9 }), 'signalled')
     assert.match(ending({ status: 137 << 8 }).cause.message, /SIGKILL/)
     assert.equal(code({ status: 200 << 8 }), 'exited', 'there is no signal 72')
   })
 
-  it('is a stop that worked, and not one that the command answered with an exit of its own', () => {
+  it('is a stop when the command died of it, and an exit when the command exited with a code of its own', () => {
     assert.equal(code({ status: 143 << 8, stopped: true }), 'cancelled')
     assert.equal(code({ status: 9, stopped: true, killed: true }), 'cancelled')
     assert.equal(code({ status: 0, stopped: true }), 'exited')
     assert.equal(code({ stopped: true }), 'cancelled')
   })
 
-  it('is memory when the kernel killed for it and the command failed', () => {
+  it('is memory when the kernel killed a process for it and the command failed', () => {
     const files = {
       'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
       'memory.max_usage_in_bytes': '2147483648\n',
@@ -80,7 +80,7 @@ describe('the cause', () => {
     assert.equal(code({ status: 0, files }), 'exited', 'it went on without the process that was killed')
   })
 
-  it('is lost when nobody saw the end', () => {
+  it('is lost when the end was not observed', () => {
     assert.equal(code({ lost: true }), 'lost')
     assert.equal(ending({ lost: true }).exitCode, undefined)
   })
@@ -89,21 +89,21 @@ describe('the cause', () => {
 describe('a program that cannot be run', () => {
   const said = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
 
-  it('is known by what the init says', () => {
+  it('is recognised by the message of the init', () => {
     const cause = initFailure(127, said('No such file or directory'), spec)
     assert.equal(cause?.code, 'command-not-found')
-    assert.match(cause.message, /nosuch.*images\.example\/astro:1/)
-    assert.match(initFailure(126, said('Permission denied'), spec)?.message ?? '', /may not be executed by ada/)
+    assert.match(cause.message, /images\.example\/astro:1 has no program .*nosuch/)
+    assert.match(initFailure(126, said('Permission denied'), spec)?.message ?? '', /user ada may not execute/)
     assert.match(initFailure(1, said('Exec format error'), spec)?.hint ?? '', /processor/)
   })
 
-  it('is not what a program says that ran', () => {
+  it('is not recognised by the output of a program that ran', () => {
     assert.equal(initFailure(0, said('No such file or directory'), spec), undefined)
     assert.equal(initFailure(127, `hello\n${said('No such file or directory')}`, spec), undefined)
     assert.equal(initFailure(127, 'sh: nosuch: not found\n', spec), undefined)
   })
 
-  it('is known by what the runtime says where there is no init', () => {
+  it('is recognised by the message of the runtime where there is no init', () => {
     const runc = (text: string) =>
       runtimeFailure(`time="2026" level=error msg="${text}"\n${text.replaceAll('\\', '')}\n`, spec)
     const start = 'runc run failed: unable to start container process: '
@@ -124,14 +124,14 @@ describe('usage at the end', () => {
     assert.deepEqual(usage, { cpuSeconds: 2, cores: 0.5 })
   })
 
-  it('takes what the supervisor saw where there is no control group', () => {
+  it('uses the measurement of the supervisor where there is no control group', () => {
     assert.equal(ending({ status: 0, childSeconds: 1.5 }).usage?.cpuSeconds, 1.5)
     assert.equal(ending({ lost: true, childSeconds: 1.5 }).usage, undefined)
   })
 })
 
 describe('evidence', () => {
-  it('is read back as it was written, and refused when it is not whole', () => {
+  it('is read back as it was written, and rejected when incomplete', () => {
     const written = JSON.stringify(evidence({ status: 0 }))
     assert.deepEqual(parseEndEvidence(written), evidence({ status: 0 }))
     assert.equal(parseEndEvidence(undefined), undefined)

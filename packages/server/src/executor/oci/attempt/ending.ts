@@ -12,31 +12,31 @@ import {
 import type { AttemptSpec, Ending } from '../../executor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
-/** What a supervisor writes of the end (journal.ts): facts, no judgement. */
+/** What a supervisor writes about the end (journal.ts): facts without a judgement. */
 export const EndEvidence = Type.Object({
   /** Milliseconds since the epoch. */
   at: Type.Number(),
-  /** Whether it had been told to stop. */
+  /** Whether the attempt was stopped before it ended. */
   stopped: Type.Boolean(),
-  /** Whether it sent SIGKILL because the grace period was over. */
+  /** Whether the supervisor sent SIGKILL because the grace period was over. */
   killed: Type.Boolean(),
-  /** Whether the supervisor was killed, so that nobody saw the end. */
+  /** Whether the supervisor was killed, so that the end was not observed. */
   lost: Type.Boolean(),
   /** Milliseconds since the epoch; absent when the command was never started. */
   startedAt: Type.Optional(Type.Number()),
-  /** Wait status of the container's first process (wait(2)); absent when it never started or nobody saw it end. */
+  /** Wait status of the container's first process (wait(2)); absent when it never started, or its end was not observed. */
   status: Type.Optional(Type.Integer()),
   /** Wait status of the runtime, when it failed. */
   runtimeStatus: Type.Optional(Type.Integer()),
-  /** What the runtime said when it failed. */
+  /** Output of the runtime, when it failed. */
   failure: Type.Optional(Type.String()),
-  /** The disk had no room for a container when the runtime failed. Absent in what older supervisors wrote. */
+  /** Whether the disk had no room for a container when the runtime failed. Absent in the evidence of older supervisors. */
   noRoom: Type.Optional(Type.Boolean()),
   /** CPU seconds of the processes that the supervisor waited for. */
   childSeconds: Type.Optional(Type.Number()),
   /** Bytes of output that the disk had no room for. */
   lostBytes: Type.Integer(),
-  /** When the log was over its limit: bytes kept of its beginning, bytes left out, and the length of the line that says so. */
+  /** When the log exceeded its limit: bytes kept of its beginning, bytes left out, and the length of the line between. */
   logHead: Type.Optional(Type.Integer()),
   logDropped: Type.Optional(Type.Integer()),
   logLine: Type.Optional(Type.Integer()),
@@ -45,7 +45,7 @@ export const EndEvidence = Type.Object({
 })
 export type EndEvidence = Static<typeof EndEvidence>
 
-/** Reads what the supervisor wrote; undefined when it is not there or not whole, as after a power failure. */
+/** Reads the evidence; undefined when it is missing or incomplete, as after a power failure. */
 export function parseEndEvidence(text: string | undefined): EndEvidence | undefined {
   if (text === undefined) return undefined
   let value: unknown
@@ -58,7 +58,7 @@ export function parseEndEvidence(text: string | undefined): EndEvidence | undefi
   return Value.Check(EndEvidence, value) ? value : undefined
 }
 
-/** The evidence of an end that nobody saw. */
+/** The evidence of an end that was not observed. */
 export const lostEvidence = (at: number): EndEvidence => ({
   at,
   stopped: false,
@@ -68,14 +68,14 @@ export const lostEvidence = (at: number): EndEvidence => ({
   files: {},
 })
 
-/** What else must be known to say why an attempt ended. */
+/** What decides beside the evidence why an attempt ended. */
 export interface EndContext {
   readonly spec: Pick<AttemptSpec, 'image' | 'account' | 'resources'>
   /** The whole log when it is short (see {@link initFailure}), otherwise ''. */
   readonly shortLog: string
 }
 
-/** The judgement on the facts: exit code, cause in words, usage. */
+/** The ending that follows from the evidence: exit code, cause, usage. Pure. */
 export function endingOf(evidence: EndEvidence, context: EndContext): Ending {
   const usage = finalUsage(evidence)
   const exitCode = exitCodeOf(evidence.status)
@@ -112,8 +112,8 @@ function causeOf(
   if (evidence.lost)
     return {
       code: 'lost',
-      message: 'The process that watched over it was killed, so how the command ended is not known.',
-      hint: 'Look at the log for how far it came, and submit it again.',
+      message: 'The supervisor of the job was killed, so how the command ended is not known.',
+      hint: 'The log shows how far the job came. Submit it again.',
     }
   if (exitCode === undefined) {
     if (evidence.stopped) return stoppedBeforeStart
@@ -128,8 +128,8 @@ function causeOf(
 }
 
 /**
- * The init (tini) could not run the program: its message is then all there is in the log. A program that really ran cannot be told apart
- * when it prints the very same line and nothing else, and exits with the same code; that is harmless.
+ * The cause when the init (tini) could not run the program: the log then holds its message and nothing else. A program that prints this
+ * very line and exits with the same code is mistaken for one that did not run; that is harmless.
  */
 export function initFailure(exitCode: number, shortLog: string, spec: EndContext['spec']): Cause | undefined {
   if (exitCode !== 1 && exitCode !== 126 && exitCode !== 127) return undefined

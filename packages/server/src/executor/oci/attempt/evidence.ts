@@ -1,29 +1,29 @@
 import type { Stage } from './journal.ts'
 
-/** What is found of an attempt in its folder. */
+/** What the folder of an attempt says. */
 export interface Evidence {
   /** Undefined when the folder was never completed. */
   readonly stage: Stage | undefined
-  /** Whether the journal tells an end. */
-  readonly told: boolean
-  /** Whether the process that the journal names is there and is that process. */
+  /** Whether the journal holds an end. */
+  readonly hasEnd: boolean
+  /** Whether the supervisor that the journal names lives. */
   readonly supervised: boolean
 }
 
 /**
- * What is to be done with an attempt that an earlier server left.
+ * What a server does with an attempt that an earlier server left.
  *
- * - `discard`: its command was never started; the folder goes, and whoever wants it run starts it again.
- * - `watch`: a supervisor has it.
- * - `clean`: it has no supervisor, but something of it may be left running or lying about; if nobody saw its end, it is lost.
- * - `keep`: it has ended, and there is nothing left to do but tell.
+ * - `discard`: its command never started. The folder is removed, and the scheduler starts the attempt again.
+ * - `watch`: a supervisor runs it.
+ * - `clean`: it has no supervisor, and processes or files of it may be left. Without an observed end it is lost.
+ * - `keep`: it has ended, and nothing is left to do but to list it.
  */
 export type Judgement = 'discard' | 'watch' | 'clean' | 'keep'
 
-/** Pure: no attempt runs twice, and none stays. The lock on the journal has the last word where a supervisor is only just starting. */
-export function judge({ stage, told, supervised }: Evidence): Judgement {
+/** No attempt runs twice, and none is left behind. Where a supervisor is just starting, the lock on the journal decides. Pure. */
+export function judge({ stage, hasEnd, supervised }: Evidence): Judgement {
   if (stage === undefined) return 'discard'
-  if (stage === 'cleaned') return told ? 'keep' : 'discard'
+  if (stage === 'cleaned') return hasEnd ? 'keep' : 'discard'
   if (supervised) return 'watch'
   return stage === 'prepared' ? 'discard' : 'clean'
 }

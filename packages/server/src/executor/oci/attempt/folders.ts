@@ -1,20 +1,20 @@
 import { join } from 'node:path'
 
 /**
- * Where the executor keeps things below the data folder.
+ * Files of the executor below the data folder.
  *
  *     attempts/ID/        one attempt, until it is forgotten
  *       prepared          the journal (journal.ts); its name is the stage: prepared, launched, started, ended, cleaned
- *       config.json       the OCI bundle's configuration
- *       upper/, work/     what the container writes over its image; ID/ is what the runtime keeps of it, tmp/ its /tmp
- *       stop              the grace period, once it was told to end
- *       errors            why the supervisor failed, if it did
+ *       config.json       the OCI bundle's configuration; hosts is the container's /etc/hosts
+ *       upper/, work/     what the container writes over its image; ID/ holds the runtime's state, tmp/ is its /tmp
+ *       stop              the grace period, once the attempt was stopped
+ *       errors            why the supervisor failed
  *       log, log.OFFSET   the output (log-format.ts)
- *     logs/ID.log         the log of an attempt that was forgotten
- *     names/HASH          files for /etc of containers, by content: many attempts share them
+ *     logs/ID.log         the log of a forgotten attempt
+ *     names/HASH          files for /etc of containers, by content: attempts share them (shared-files.ts)
  *     rootfs/             empty; every supervisor mounts its container's root there, in a mount namespace of its own
- *     hints               a named pipe in which supervisors tell whose stage has changed
- *     supervisors.log     what supervisors say that should not be
+ *     hints               a named pipe to which supervisors write what has changed in a journal (hints.ts)
+ *     supervisors.log     unexpected messages of supervisors
  *     scratch/ID/         /scratch of the attempt
  *     arc/home, arc/projects
  */

@@ -52,11 +52,11 @@ describe('the plan', () => {
     assert.doesNotMatch(text, /\n\n/)
   })
 
-  it('keeps apart what overlayfs would take for separators', () => {
+  it('escapes the separators of overlayfs', () => {
     assert.match(planText(plan({ imageRoot: '/a:b,c\\d' }), machine), /^lowerdir \/a\\:b\\,c\\\\d$/m)
   })
 
-  it('refuses paths with a line break', () => {
+  it('rejects paths with a line break', () => {
     assert.throws(() => planText(plan({ scratchFolder: '/a\nb' }), machine), /scratch .*line break/)
   })
 })
@@ -79,14 +79,14 @@ describe('the journal', () => {
     assert.equal(end, undefined)
   })
 
-  it('tells the end', () => {
+  it('reads the end', () => {
     const end = { ...lostEvidence(7), lost: false, status: 0 }
     const journal = parseJournal(`${text}\nsupervisor 12 345 boot\nended ${JSON.stringify(end)}\n`, 'ended', 0)
     assert.deepEqual(journal.end, end)
     assert.equal(journal.identity?.pid, 12)
   })
 
-  it('takes an end that is not whole for one that nobody saw', () => {
+  it('reads an incomplete end as one that was not observed', () => {
     assert.equal(parseJournal(`${text}\nsupervisor 12 345 boot\nended {"at":`, 'ended', 9).end?.lost, true)
     assert.equal(parseJournal('', 'cleaned', 9).end?.lost, true)
     assert.equal(parseJournal(text, 'cleaned', 9).end, undefined, 'it was cleaned away before it was started')
@@ -110,15 +110,16 @@ describe('the journal', () => {
   })
 })
 
-describe('what is done with an attempt that an earlier server left', () => {
-  const judged = (stage: Stage | undefined, told: boolean, supervised: boolean) => judge({ stage, told, supervised })
+describe('the judgement on an attempt of an earlier server', () => {
+  const judged = (stage: Stage | undefined, hasEnd: boolean, supervised: boolean) =>
+    judge({ stage, hasEnd, supervised })
 
-  it('is nothing but watching while it has a supervisor', () => {
+  it('is to watch while it has a supervisor', () => {
     for (const stage of ['prepared', 'launched', 'started', 'ended'] as const)
       assert.equal(judged(stage, stage === 'ended', true), 'watch')
   })
 
-  it('is to begin again only what has surely not run', () => {
+  it('is to start again only what has certainly not run', () => {
     assert.equal(judged(undefined, false, false), 'discard')
     assert.equal(judged('prepared', false, false), 'discard')
     assert.equal(judged('cleaned', false, false), 'discard')
@@ -126,7 +127,7 @@ describe('what is done with an attempt that an earlier server left', () => {
       assert.notEqual(judged(stage, false, false), 'discard')
   })
 
-  it('is to clean up what has no supervisor any more', () => {
+  it('is to clean up what has no supervisor', () => {
     for (const stage of ['launched', 'started', 'ended'] as const)
       assert.equal(judged(stage, stage === 'ended', false), 'clean')
     assert.equal(judged('cleaned', true, false), 'keep')
@@ -138,14 +139,14 @@ describe('a supervisor', () => {
   const stat = (name: string, state: string, start: string) =>
     `12 (${name}) ${state} 1 12 12 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 ${start} 9000000 500 18446744073709551615\n`
 
-  it('is known by pid, start time and boot', () => {
+  it('is identified by pid, start time and boot', () => {
     assert.equal(isSameProcess(identity, 'boot', stat('perl', 'S', '345')), true)
     assert.equal(isSameProcess(identity, 'boot', stat('perl', 'S', '346')), false)
     assert.equal(isSameProcess(identity, 'another boot', stat('perl', 'S', '345')), false)
     assert.equal(isSameProcess(identity, 'boot', undefined), false)
   })
 
-  it('is dead when it only waits to be looked after', () => {
+  it('is dead when it is a zombie', () => {
     assert.equal(isSameProcess(identity, 'boot', stat('perl', 'Z', '345')), false)
   })
 
@@ -153,7 +154,7 @@ describe('a supervisor', () => {
     assert.equal(isSameProcess(identity, 'boot', stat('a) S 1 (b', 'S', '345')), true)
   })
 
-  it('is nobody when its line is not whole', () => {
+  it('is unknown when its line is incomplete', () => {
     assert.equal(parseIdentity('supervisor 12 34'), undefined)
     assert.equal(parseIdentity(''), undefined)
   })

@@ -3,22 +3,22 @@ import { parseIdentity, type SupervisorIdentity } from '../supervisor/supervisor
 import { parseRecord, type AttemptRecord } from './record.ts'
 
 /**
- * One file tells everything about an attempt. Its name is the stage the attempt has come to; it holds the plan, which the server wrote,
- * a blank line, and then either who the supervisor is (`supervisor PID START BOOT`) or how it ended (`ended {…}`).
+ * One file says everything about an attempt. Its name is the stage of the attempt. It holds the plan, which the server wrote, an empty
+ * line, the identity of the supervisor (`supervisor PID START BOOT`) and the end (`ended {…}`).
  */
 export const stages = ['prepared', 'launched', 'started', 'ended', 'cleaned'] as const
 /**
- * - `prepared`: everything is there, nothing has run.
+ * - `prepared`: the plan is complete; nothing has run.
  * - `launched`: the runtime was called; the command may have run.
  * - `started`: the command runs; the file was last changed when it started.
- * - `ended`: the end is told; files are still being removed.
- * - `cleaned`: nothing is left of it but the journal and the log.
+ * - `ended`: the end is written; files are still being removed.
+ * - `cleaned`: only the journal and the log are left.
  */
 export type Stage = (typeof stages)[number]
 
 /** What a journal says. */
 export interface Journal {
-  /** Absent when a power failure took it. */
+  /** Absent when a power failure destroyed it. */
   readonly record?: AttemptRecord
   readonly identity?: SupervisorIdentity
   readonly end?: EndEvidence
@@ -37,17 +37,17 @@ function planOf(journal: string): string {
 }
 
 /**
- * Reads a journal. An end that is not told whole, as after a power failure, is one that nobody saw; but an attempt that was cleaned away
- * before its command was started has no end at all.
+ * Reads a journal. An incomplete end, as after a power failure, counts as one that was not observed. An attempt that was cleaned up before
+ * its command started has no end at all.
  */
 export function parseJournal(text: string, stage: Stage, now: number): Journal {
   const plan = planOf(text)
   const rest = text.slice(plan.length + 1)
   const record = parseRecord(/^record (.*)$/m.exec(plan)?.[1])
   const identity = parseIdentity(rest)
-  const told = parseEndEvidence(/^ended (.*)$/m.exec(rest)?.[1])
+  const complete = parseEndEvidence(/^ended (.*)$/m.exec(rest)?.[1])
   const unseen = stage === 'ended' || (stage === 'cleaned' && record === undefined)
-  const end = told ?? (unseen ? lostEvidence(now) : undefined)
+  const end = complete ?? (unseen ? lostEvidence(now) : undefined)
   return {
     ...(record === undefined ? {} : { record }),
     ...(identity === undefined ? {} : { identity }),

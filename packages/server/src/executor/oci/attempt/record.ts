@@ -1,7 +1,7 @@
 import { parseReference, printReference, unknownImage } from '../../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor.ts'
 
-/** What is remembered of an attempt for later servers. */
+/** What the journal keeps of an attempt for later servers. */
 export interface AttemptRecord {
   readonly spec: AttemptSpec
   readonly imageDigest: string
@@ -19,7 +19,7 @@ export function recordText({ spec, ...rest }: AttemptRecord): string {
   return JSON.stringify({ spec: { ...kept, image: printReference(kept.image) }, ...rest } satisfies RecordOnDisk)
 }
 
-/** Our own line again; undefined when it is not there or not whole, which takes a power failure. */
+/** Reads the record; undefined when it is missing or incomplete, as after a power failure. */
 export function parseRecord(text: string | undefined): AttemptRecord | undefined {
   if (text === undefined) return undefined
   try {
@@ -32,7 +32,7 @@ export function parseRecord(text: string | undefined): AttemptRecord | undefined
   }
 }
 
-/** Stands for a record that was lost: the attempt may have run, so it must not run again, and its ending needs words. */
+/** Stands for a lost record: the attempt may have run, so it must not run again, and its ending names an image and an account. */
 export const unknownRecord = (attemptId: string): AttemptRecord => ({
   spec: {
     id: attemptId,

@@ -1,8 +1,8 @@
 import type { Usage } from '@science-platform/contract'
 
 /**
- * What the files of a control group say, v1 or v2, by file name. Files that are missing or say something unexpected leave their field
- * absent. Under v1 buffered writes to disk are not counted: the kernel does them in nobody's name.
+ * Usage from the files of a control group, v1 or v2, by file name. A file that is missing or has unexpected contents leaves its field
+ * absent. Under v1 the kernel attributes buffered writes to no control group, so they are not counted.
  */
 export function usageOf(files: Readonly<Record<string, string>>): Usage {
   const cpuSeconds =
@@ -21,7 +21,7 @@ export function usageOf(files: Readonly<Record<string, string>>): Usage {
   }
 }
 
-/** Cores in use between two samples of CPU time; undefined when they are too close to tell. */
+/** Cores in use between two samples of CPU time; undefined when less than 0.2 s lie between them. */
 export function coresBetween(
   before: { at: number; cpuSeconds: number },
   after: { at: number; cpuSeconds: number },
@@ -30,7 +30,7 @@ export function coresBetween(
   return seconds < 0.2 ? undefined : Math.max(0, (after.cpuSeconds - before.cpuSeconds) / seconds)
 }
 
-/** Memory that cannot be had back at once: what is charged, less file pages that nobody uses (as `kubectl top` counts). */
+/** Memory that the kernel cannot reclaim at once: charged pages without inactive file pages, as `kubectl top` counts. */
 function workingSet(files: Readonly<Record<string, string>>): number | undefined {
   const charged = number(files['memory.usage_in_bytes']) ?? number(files['memory.current'])
   if (charged === undefined) return undefined

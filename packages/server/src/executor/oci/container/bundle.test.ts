@@ -126,7 +126,7 @@ describe('the configuration', () => {
     assert.equal(network({ type: 'host' }), undefined)
   })
 
-  it('is modest without root and control groups', () => {
+  it('has no limits without root and control groups', () => {
     const { process, linux, mounts } = config({
       machine: { rootless: true, cgroups: noCgroups },
       placement: { network: { type: 'host' } },
@@ -145,7 +145,7 @@ describe('the configuration', () => {
     assert.ok(!mounts.some(({ destination }) => destination === '/dev/init'))
   })
 
-  it('gives GPUs to those who asked', () => {
+  it('has GPUs for jobs that asked for GPUs', () => {
     assert.equal(config().linux.devices, undefined)
     const { linux } = config({ spec: { resources: { ...spec.resources, gpus: 1 } } })
     assert.deepEqual(linux.devices, [{ path: '/dev/nvidia0', type: 'c', major: 195, minor: 0, fileMode: 0o666 }])
@@ -154,7 +154,7 @@ describe('the configuration', () => {
 })
 
 describe('limits', () => {
-  it('share by request and hold at the limit', () => {
+  it('set the share by the request and the quota by the limit', () => {
     assert.deepEqual(resourcesOf(spec, 100, machine), {
       devices: [{ allow: false, access: 'rwm' }],
       cpu: { shares: 1024, quota: 400_000, period: 100_000 },
@@ -167,7 +167,7 @@ describe('limits', () => {
     assert.equal(resourcesOf(spec, 100, { ...machine, swap: true }).memory?.swap, 2 * 1024 ** 3)
   })
 
-  it('are left out where the controller is missing: the runtime would refuse them', () => {
+  it('are left out where the controller is missing: the runtime fails on them', () => {
     const cgroups = { ...machine.cgroups, controllers: ['devices'] }
     assert.deepEqual(Object.keys(resourcesOf(spec, 100, { ...machine, cgroups })), ['devices'])
   })
@@ -216,7 +216,7 @@ describe('the seccomp profile', () => {
       assert.ok(!allowed(name), name)
   })
 
-  it('lets nobody make a user namespace, by any call', () => {
+  it('allows no call that makes a user namespace', () => {
     const rules = seccompProfile('x64', false).syscalls
     for (const name of ['clone', 'unshare']) {
       const mask = rules.find(({ names }) => names.includes(name))?.args?.[0]
@@ -231,7 +231,7 @@ describe('the seccomp profile', () => {
     assert.equal(new Set(plain).size, plain.length)
   })
 
-  it('takes 32-bit programs in where the image has a loader for them', () => {
+  it('allows 32-bit programs where the image has a loader for them', () => {
     assert.deepEqual(seccompProfile('x64', false).architectures, ['SCMP_ARCH_X86_64'])
     assert.deepEqual(seccompProfile('x64', true).architectures, ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'])
     assert.deepEqual(seccompProfile('arm64', true).architectures, ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'])

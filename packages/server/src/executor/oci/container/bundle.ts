@@ -5,7 +5,7 @@ import { cgroupsPath } from './cgroups.ts'
 import type { Machine } from './machine.ts'
 import { seccompProfile, type SeccompProfile } from './seccomp.ts'
 
-/** A mount of a container; its order among the others counts. */
+/** A mount of a container; mounts are made in their order. */
 export interface OciMount {
   readonly destination: string
   readonly type: string
@@ -13,7 +13,7 @@ export interface OciMount {
   readonly options: readonly string[]
 }
 
-/** The part of an OCI runtime configuration (runtime-spec 1.0, config.md) that is used here. */
+/** The part of an OCI runtime configuration (runtime-spec 1.0, config.md) that the executor uses. */
 export interface OciConfig {
   readonly ociVersion: string
   readonly process: {
@@ -40,7 +40,7 @@ export interface OciConfig {
   }
 }
 
-/** Limits as the OCI runtime takes them. */
+/** Limits of an OCI runtime configuration. */
 export interface OciResources {
   readonly devices: readonly { allow: boolean; access: string; type?: string; major?: number; minor?: number }[]
   readonly cpu?: { readonly shares: number; readonly quota: number; readonly period: number }
@@ -48,30 +48,30 @@ export interface OciResources {
   readonly pids?: { readonly limit: number }
 }
 
-/** What one container is given on this machine, beside its specification and image. */
+/** What decides about a container beside its specification, its image and the machine. */
 export interface Placement {
   /** Where the supervisor mounts the container's root. */
   readonly rootfs: string
   readonly homeFolder: string
   readonly projectsFolder: string
   readonly scratchFolder: string
-  /** For an image without a /tmp that anybody may write to. */
+  /** For an image without a /tmp that every user may write to. */
   readonly tmpFolder?: string
-  /** Paths of the files that take the place of those in the image's /etc. */
+  /** Paths of the files that replace those in the image's /etc. */
   readonly etc: Readonly<Record<'passwd' | 'group' | 'hosts' | 'resolv.conf', string>>
   readonly network: { readonly type: 'host' | 'none' } | { readonly type: 'isolated'; readonly namespacePath: string }
-  /** Most processes and threads at once. */
+  /** Most processes and threads at the same time. */
   readonly pidsLimit: number
   /** See {@link seccompProfile}. */
   readonly programs32Bit: boolean
 }
 
-/** Where the init is found inside a container: in its /dev, so that nothing of the image is covered. */
+/** Path of the init inside a container: below /dev, where it hides no file of the image. */
 const initPath = '/dev/init'
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
-/** The OCI configuration of an attempt. Pure: everything that must be looked up is in the arguments. */
+/** The OCI configuration of an attempt. Pure. */
 export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Placement, machine: Machine): OciConfig {
   const { uid, gid, additionalGids } = containerIds(spec.account, machine.rootless)
   const group = cgroupsPath(machine.cgroups, spec.id)
@@ -80,7 +80,7 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
     process: {
       terminal: false,
       user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
-      // -g: SIGTERM goes to the whole process group, so that the programs a script runs hear of the end too.
+      // -g: SIGTERM goes to the whole process group, and so to the programs that a script runs.
       args: [...(machine.init === undefined ? [] : [initPath, '-g', '--']), ...commandOf(spec, image)],
       env: environmentOf(spec, image),
       cwd: homeOf(spec.account),
@@ -106,8 +106,8 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
 }
 
 /**
- * The command line by the rules of Kubernetes: `cmd` replaces the entry point, and then the image's CMD counts no more; `args` replaces the
- * CMD. Empty when neither the job nor the image says what to run.
+ * The command line by the rules of Kubernetes: `cmd` replaces the entry point and the image's CMD; `args` replaces the CMD. Empty when
+ * neither the job nor the image names a command. Pure.
  */
 export function commandOf(
   spec: Pick<AttemptSpec, 'cmd' | 'args'>,
@@ -117,7 +117,7 @@ export function commandOf(
   return [...image.entrypoint, ...(spec.args ?? image.cmd)]
 }
 
-/** The image's variables, overridden by the attempt's. A PATH there is always. */
+/** The image's variables, overridden by the attempt's. PATH is always set. Pure. */
 export function environmentOf(spec: Pick<AttemptSpec, 'env'>, image: Pick<PreparedImage, 'env'>): string[] {
   const merged = new Map<string, string>()
   for (const line of [defaultPath, ...image.env]) {
@@ -128,7 +128,7 @@ export function environmentOf(spec: Pick<AttemptSpec, 'env'>, image: Pick<Prepar
   return [...merged].map(([key, value]) => `${key}=${value}`)
 }
 
-/** Limits for those controllers that the machine has; the runtime refuses limits it cannot set. */
+/** Limits of those controllers that the machine has: the runtime fails on a limit that it cannot set. Pure. */
 export function resourcesOf({ resources }: AttemptSpec, pidsLimit: number, machine: Machine): OciResources {
   const has = (controller: string): boolean => machine.cgroups.controllers.includes(controller)
   const period = 100_000
@@ -149,7 +149,7 @@ export function resourcesOf({ resources }: AttemptSpec, pidsLimit: number, machi
           },
         }
       : {}),
-    // With swap, memory and swap together may not be more than memory alone.
+    // With swap: memory and swap together have the limit of memory.
     ...(has('memory') ? { memory: { limit, ...(machine.swap ? { swap: limit } : {}) } } : {}),
     ...(has('pids') ? { pids: { limit: pidsLimit } } : {}),
   }
@@ -173,7 +173,7 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
       destination: '/dev/pts',
       type: 'devpts',
       source: 'devpts',
-      // Group 5 is tty on every distribution; without root there is no such group in the container.
+      // Group 5 is tty on every distribution. Without root the container has no such group.
       options: [
         'nosuid',
         'noexec',
@@ -187,7 +187,7 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
       destination: '/dev/shm',
       type: 'tmpfs',
       source: 'shm',
-      // Its pages count as the job's memory, so the memory limit is the limit.
+      // Its pages count as memory of the job, so the memory limit limits it.
       options: ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${shmBytes}`],
     },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
@@ -208,7 +208,7 @@ const bind = (source: string, destination: string, options: readonly string[]): 
   options,
 })
 
-/** A fresh sysfs shows the container's own network only; the kernel allows it to whoever owns that network's namespace. */
+/** A new sysfs shows the container's own network alone. The kernel permits it to the owner of the network namespace. */
 function sysMount({ network }: Placement, { rootless }: Machine): OciMount {
   const options = ['nosuid', 'noexec', 'nodev', 'ro']
   return rootless && network.type !== 'none'
@@ -225,7 +225,7 @@ function namespacesOf(network: Placement['network'], hasCgroup: boolean): { type
 const gpuNodes = (machine: Machine): { path: string; type: 'c'; major: number; minor: number; fileMode: number }[] =>
   machine.gpus.map((device) => ({ ...device, type: 'c', fileMode: 0o666 }))
 
-/** Parts of /proc and /sys that tell of the machine or its other users. */
+/** Parts of /proc and /sys that disclose facts about the machine or its other users. */
 const maskedPaths = [
   '/proc/acpi',
   '/proc/asound',

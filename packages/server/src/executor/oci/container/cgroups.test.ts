@@ -59,14 +59,14 @@ describe('control groups', () => {
     assert.equal(procsFile(v2, 'j-1'), '/sys/fs/cgroup/user.slice/science-platform-x/j-1/cgroup.procs')
   })
 
-  it('are nowhere where none can be made', () => {
+  it('have no path where none can be made', () => {
     assert.equal(cgroupsPath(noCgroups, 'j-1'), undefined)
     assert.deepEqual(cgroupFolders(noCgroups, 'j-1'), [])
     assert.equal(procsFile(noCgroups, 'j-1'), undefined)
     assert.deepEqual(usageFiles(noCgroups, 'j-1', 'now'), [])
   })
 
-  it('say where usage is read, for the controllers there are', () => {
+  it('name the usage files of the controllers that exist', () => {
     assert.deepEqual(
       usageFiles(v1, 'j-1', 'end').map(({ path }) => path),
       [
@@ -78,7 +78,7 @@ describe('control groups', () => {
     assert.ok(usageFiles(v2, 'j-1', 'now').some(({ name }) => name === 'memory.current'))
   })
 
-  it('hold the limits of their controllers, and the rest is said in words', () => {
+  it('impose the limits of their controllers, and a sentence describes each missing one', () => {
     assert.deepEqual(limitsOf(v2), { cpu: true, memory: true, pids: true })
     assert.deepEqual(limitsText(limitsOf(v2)), [])
     assert.deepEqual(limitsOf(v1), { cpu: true, memory: true, pids: false })
@@ -132,7 +132,7 @@ describe('usage', () => {
     })
   })
 
-  it('is absent where files are missing or odd', () => {
+  it('is absent where files are missing or have unexpected contents', () => {
     assert.deepEqual(usageOf({}), {})
     assert.deepEqual(usageOf({ 'cpuacct.usage': 'x', 'memory.peak': 'max\n', 'memory.events': '' }), {})
   })

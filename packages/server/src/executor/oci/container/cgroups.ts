@@ -7,17 +7,17 @@ export interface Hierarchy {
   readonly controllers: readonly string[]
 }
 
-/** Where the control groups of attempts go on this machine, and what they can do there. */
+/** Where this machine has the control groups of attempts, and what they can limit. */
 export interface Cgroups {
   readonly version: 1 | 2
-  /** Folder of the attempts' groups below each mount point; undefined where this process may make none. */
+  /** Parent of the attempts' groups below each mount point; undefined where this process may make no groups. */
   readonly parent?: string
   readonly hierarchies: readonly Hierarchy[]
   /** The controllers that attempts get. */
   readonly controllers: readonly string[]
 }
 
-/** No control groups at all: without root, without delegation, or not mounted. */
+/** No control groups: without root, without delegation, or not mounted. */
 export const noCgroups: Cgroups = { version: 1, hierarchies: [], controllers: [] }
 
 const v1Controllers = [
@@ -46,7 +46,7 @@ export function mountedHierarchies(mountinfo: string): (Hierarchy & { version: 1
   })
 }
 
-/** Whether `/` is a mount point: in a chroot it may be none, and then pivot_root(2) fails. */
+/** Whether `/` is a mount point. In a chroot it may not be, and then pivot_root(2) fails. */
 export const rootIsMountPoint = (mountinfo: string): boolean =>
   mountinfo.split('\n').some((line) => line.split(' ')[4] === '/')
 
@@ -54,11 +54,11 @@ export const rootIsMountPoint = (mountinfo: string): boolean =>
 const unescapeMount = (path: string): string =>
   path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(parseInt(octal, 8)))
 
-/** The `cgroupsPath` of an attempt, as the OCI runtime wants it: absolute, below every hierarchy's mount point. */
+/** The `cgroupsPath` of an attempt in its OCI configuration: absolute, below the mount point of every hierarchy. */
 export const cgroupsPath = (cgroups: Cgroups, attemptId: string): string | undefined =>
   cgroups.parent === undefined ? undefined : join(cgroups.parent, attemptId)
 
-/** The folders that the runtime makes for an attempt and that must be removed after it. */
+/** The folders that the runtime makes for an attempt and that the supervisor removes. */
 export const cgroupFolders = (cgroups: Cgroups, attemptId: string): string[] =>
   cgroups.parent === undefined
     ? []
@@ -66,12 +66,12 @@ export const cgroupFolders = (cgroups: Cgroups, attemptId: string): string[] =>
 
 /** The file that lists every process of an attempt. */
 export function procsFile(cgroups: Cgroups, attemptId: string): string | undefined {
-  // Any hierarchy will do; systemd's is the one that nothing else moves processes in.
+  // Every hierarchy has one. The last is usually systemd's or the unified one, where other software moves no processes of ours.
   const folder = cgroupFolders(cgroups, attemptId).at(-1)
   return folder === undefined ? undefined : join(folder, 'cgroup.procs')
 }
 
-/** Which file tells what, by version; the names are those that `usageOf` knows. */
+/** The controller of each usage file, by version. `usageOf` reads files of these names. */
 const usageFileNames = {
   1: {
     end: {
@@ -88,7 +88,7 @@ const usageFileNames = {
   },
 } as const
 
-/** The files that tell what an attempt has used (`end`), and with `now` also what it is using. */
+/** The files with the usage of an attempt: of its whole run (`end`), and for `now` also of this moment. */
 export function usageFiles(cgroups: Cgroups, attemptId: string, when: 'end' | 'now'): { name: string; path: string }[] {
   const { parent } = cgroups
   if (parent === undefined) return []

@@ -7,18 +7,18 @@ import { gpuDevices, type Device } from './gpus.ts'
 /** The architectures whose system call numbers `supervise.pl` knows. */
 export type Architecture = 'x64' | 'arm64'
 
-/** What the executor must know of the machine it runs on. Read once, when it opens. */
+/** Properties of this machine. Read once, when the executor opens. */
 export interface Machine {
   readonly architecture: Architecture
-  /** Changes with every boot: a process of another boot is gone. */
+  /** Changes with every boot: no process outlives it. */
   readonly bootId: string
-  /** Without root: containers run in a user namespace that holds the one user of this process. */
+  /** Without root: containers run in a user namespace with the one user of this process. */
   readonly rootless: boolean
-  /** The root folder is a chroot that is no mount point: the supervisor has to make it one. */
+  /** Whether the root folder is a chroot and no mount point: the supervisor makes it one. */
   readonly ownRoot: boolean
-  /** Whether there is swap space, which a memory limit must then cover too. */
+  /** Whether there is swap space: a memory limit must then cover it too. */
   readonly swap: boolean
-  /** Path of a static init for containers; undefined where none is installed. */
+  /** Path of a static init for containers; absent where none is installed. */
   readonly init?: string
   readonly cgroups: Cgroups
   readonly gpus: readonly Device[]
@@ -28,15 +28,15 @@ export interface Machine {
 const initPaths = ['/usr/bin/tini-static', '/usr/sbin/tini-static', '/usr/local/bin/tini-static']
 
 /**
- * Looks at the machine and makes the parent of the attempts' control groups.
+ * Reads the properties of the machine and makes the parent of the attempts' control groups.
  *
- * @param instance a short name of this platform's data folder: two platforms on one machine keep apart by it.
- * @throws Error on an architecture that the supervisor does not know, and for root where no control groups are mounted.
+ * @param instance a short name of this platform's data folder, which differs between platforms on one machine
+ * @throws Error on an architecture without system call numbers in the supervisor, and as root where no control groups are mounted
  */
 export async function readMachine(instance: string): Promise<Machine> {
   const { arch } = process
   if (arch !== 'x64' && arch !== 'arm64')
-    throw new Error(`The oci executor runs on x86_64 and aarch64 machines; this is ${arch}. Use executor: docker.`)
+    throw new Error(`The oci executor runs on x86_64 and aarch64 machines; this is ${arch}. Use executor: kubernetes.`)
   const rootless = process.geteuid?.() !== 0
   const [mountinfo, bootId, swaps, ownCgroups, devices] = await Promise.all([
     readFile('/proc/self/mountinfo', 'utf8'),
@@ -47,8 +47,8 @@ export async function readMachine(instance: string): Promise<Machine> {
   ])
   if (!rootless && mountedHierarchies(mountinfo).length === 0)
     throw new Error(
-      'No control groups are mounted here, without which runc starts nothing: is this a chroot? ' +
-        'Mount /sys and /sys/fs/cgroup, or start it by scripts/with-sys, which does.',
+      'No control groups are mounted, and runc needs them. In a chroot, mount /sys and /sys/fs/cgroup, ' +
+        'or start the server by scripts/with-sys, which mounts them.',
     )
   const init = await firstExisting(initPaths)
   return {
@@ -77,8 +77,8 @@ async function findCgroups(mountinfo: string, ownCgroups: string, name: string, 
   const hierarchies = mounted.filter(({ version, writable }) => version === 2 || writable)
   const usable: typeof hierarchies = []
   for (const hierarchy of hierarchies) if (!rootless && (await mayWrite(hierarchy.mountPoint))) usable.push(hierarchy)
-  // The runtime puts a container into all hierarchies (also into a unified one beside v1's) or fails; it keeps the list of
-  // its devices in one of them.
+  // The runtime puts a container into every hierarchy, also into a unified one beside those of v1, or fails. It writes the
+  // allowed devices to one of them.
   if (usable.length === 0 || usable.length < hierarchies.length) return noCgroups
   if (!usable.some(({ controllers }) => controllers.includes('devices'))) return noCgroups
   return {
@@ -99,7 +99,7 @@ async function unifiedCgroups(mountPoint: string, own: string, name: string, roo
     if (isDenied(error)) return noCgroups
     throw error
   }
-  // Controllers reach a group only when every group above hands them down.
+  // A group has a controller only when every group above it enables the controller.
   for (const folder of [above, parent])
     for (const controller of ['cpu', 'memory', 'pids', 'io'])
       await writeFile(join(mountPoint, folder, 'cgroup.subtree_control'), `+${controller}`).catch(refused)
@@ -108,7 +108,7 @@ async function unifiedCgroups(mountPoint: string, own: string, name: string, roo
   return { version: 2, parent, hierarchies: [{ mountPoint, controllers }], controllers }
 }
 
-/** The nearest group above our own that we may move processes in; our own holds processes and can hand nothing down. */
+/** The nearest ancestor of our group that we may move processes in. Our own group holds processes, so it can enable no controllers. */
 async function delegatedAncestor(mountPoint: string, own: string): Promise<string | undefined> {
   for (let group = own; group !== '/';) {
     group = dirname(group)
@@ -118,12 +118,12 @@ async function delegatedAncestor(mountPoint: string, own: string): Promise<strin
   return undefined
 }
 
-/** Removes the parent groups when no attempt is left in them. */
+/** Removes the parent groups unless attempts are left in them. */
 export async function removeCgroupParents({ parent, hierarchies }: Cgroups): Promise<void> {
   if (parent === undefined) return
   for (const { mountPoint } of hierarchies) {
     await rmdir(join(mountPoint, parent)).catch((error: unknown) => {
-      // Never made, or attempts go on in it: the next server removes it.
+      // Never made, or attempts still run in it: then the next server removes it.
       if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(codeOf(error))) throw error
     })
   }
@@ -151,7 +151,7 @@ async function firstExisting(paths: readonly string[]): Promise<string | undefin
 const mayWrite = (path: string): Promise<boolean> =>
   access(path, constants.W_OK).then(
     () => true,
-    () => false, // the question was whether, not why
+    () => false, // the reason does not matter
   )
 
 const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
@@ -165,22 +165,22 @@ const absent =
     return value
   }
 
-/** A controller that is not there (ENOENT), held by processes (EBUSY) or not ours is simply not among those read back. */
+/** A controller that is missing (ENOENT), in use (EBUSY) or not permitted is absent when the file is read back. */
 const refused = (error: unknown): void => {
   if (!['ENOENT', 'EBUSY', 'EINVAL', 'EOPNOTSUPP'].includes(codeOf(error)) && !isDenied(error)) throw error
 }
 
 const consequences: Readonly<Record<keyof Limits, string>> = {
-  cpu: 'jobs are not held to their cores and may slow each other down',
-  memory: 'jobs are not held to their memory and may exhaust the machine',
+  cpu: 'jobs may use more than their cores and slow each other down',
+  memory: 'jobs may use more than their memory and exhaust the machine',
   pids: 'jobs may start any number of processes',
 }
 
-/** A sentence for each limit that does not hold, for the people who run the platform. */
+/** A sentence for each limit that does not hold, for the operators of the platform. */
 export const limitsText = (limits: Limits): string[] =>
   (['cpu', 'memory', 'pids'] as const)
     .filter((limit) => !limits[limit])
     .map(
       (limit) =>
-        `no ${limit} control group can be made here: ${consequences[limit]}; run as root, or delegate control groups to this user`,
+        `no ${limit} control group can be made: ${consequences[limit]}; run as root, or delegate control groups to this user`,
     )

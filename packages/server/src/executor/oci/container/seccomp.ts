@@ -13,7 +13,7 @@ interface SeccompRule {
   }[]
 }
 
-/** The system calls that programs in a container may make. */
+/** The system calls that programs in a container may use. */
 export interface SeccompProfile {
   readonly defaultAction: 'SCMP_ACT_ERRNO'
   readonly defaultErrnoRet: number
@@ -27,7 +27,7 @@ const ENOSYS = 38
 const words = (text: string): string[] => text.trim().split(/\s+/)
 
 /**
- * What scientific programs need, by subject. Left out on purpose, and so refused with EPERM: mounting (`mount`, `move_mount`,
+ * What scientific programs need, by subject. Left out, and so refused with EPERM: mounting (`mount`, `move_mount`,
  * `pivot_root`, …), entering namespaces (`setns`), kernel modules and kexec, `bpf`, `perf_event_open`, `userfaultfd`, `io_uring_*` (a steady
  * source of kernel holes), keys (`keyctl`: the key ring is not namespaced), `open_by_handle_at` (reads around path checks),
  * clocks, swap, quotas, accounting, `reboot`, port access, `fanotify_init`, `kcmp`, `name_to_handle_at`.
@@ -88,13 +88,13 @@ const allowed32Bit = words(`
   get_tls
 `)
 
-/** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET (clone(2)): a new user namespace would bring all capabilities back. */
+/** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET (clone(2)): a new user namespace would restore all capabilities. */
 const namespaceFlags = 0x7e020000
 
-/** Sockets of these families only: local, IPv4, IPv6, netlink. Others (vsock, AF_ALG, packet, …) are rarely used kernel code. */
+/** Families of sockets that are allowed: local, IPv4, IPv6, netlink. Others (vsock, AF_ALG, packet, …) reach rarely used kernel code. */
 const socketFamilies = [1, 2, 10, 16]
 
-/** personality(2): Linux, 32-bit, without address randomisation (debuggers), and the question what it is. */
+/** personality(2): Linux, 32-bit, without address randomisation (debuggers), and the query of the current value. */
 const personalities = [0x0, 0x8, 0x20000, 0x40000, 0x20008, 0xffffffff]
 
 const equal = (value: number) => [{ index: 0, value, op: 'SCMP_CMP_EQ' }] as const
@@ -107,7 +107,7 @@ const rules = (names: readonly string[]): readonly SeccompRule[] => [
     action: 'SCMP_ACT_ALLOW',
     args: [{ index: 0, value: namespaceFlags, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
   },
-  // Its flags are behind a pointer, where a filter cannot look. ENOSYS makes C libraries fall back to clone.
+  // Its flags are behind a pointer, which a filter cannot follow. ENOSYS makes C libraries use clone.
   { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
   ...socketFamilies.map((family): SeccompRule => ({
     names: ['socket'],

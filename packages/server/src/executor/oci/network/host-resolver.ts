@@ -3,10 +3,10 @@ import { jobResolver, type JobResolver } from './resolver.ts'
 
 const resolvConfPath = '/etc/resolv.conf'
 const upstreamPath = '/run/systemd/resolve/resolv.conf'
-/** Milliseconds for which what was read is taken as still so. */
+/** Milliseconds before the files are looked at again. */
 const believedFor = 1000
 
-/** The machine's resolver as jobs can use it, read again when the machine has changed it: laptops change networks. */
+/** The machine's resolver for jobs, read again after the machine has changed it: laptops change networks. */
 export class ResolverOfHost {
   #resolver: JobResolver | undefined
   #version = ''

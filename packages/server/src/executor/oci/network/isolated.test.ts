@@ -13,7 +13,7 @@ const isRoot = process.geteuid?.() === 0
 const unique = process.pid.toString(36).slice(-4)
 const log = { info: () => undefined, warn: () => undefined, error: (facts: object) => console.error(facts) }
 
-/** A link to a namespace that stands for the rest of the world, with addresses nobody has (RFC 5737, and cloud metadata). */
+/** A link to a namespace that stands for the rest of the world, with reserved addresses (RFC 5737) and that of cloud metadata. */
 const outside = { name: `out${unique}`, here: '198.51.100.1', there: '198.51.100.2', metadata: '169.254.169.254' }
 
 describe('the isolated network', { skip: !isRoot && 'only root can make bridges and rules' }, () => {
@@ -83,7 +83,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await rm(scratch, { recursive: true })
   })
 
-  it('lets jobs reach the API, and nothing else of the machine', async () => {
+  it('lets jobs reach the API and no other service of the machine', async () => {
     const job = await network.acquire('reach-1')
     await sockets.listen(network.gateway, apiPort)
     const others: (readonly [string, number])[] = [['127.0.0.1', apiPort]]
@@ -99,7 +99,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await network.release('reach-1')
   })
 
-  it('lets jobs out under an address of the machine, but not to link-local addresses', async () => {
+  it('lets jobs reach the outside from an address of the machine, but no link-local addresses', async () => {
     const job = await network.acquire('out-1')
     const world = `/run/netns/${outside.name}`
     await sockets.listenIn(world, outside.there, 7001)
@@ -111,7 +111,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await network.release('out-1')
   })
 
-  it('keeps the world from jobs', async () => {
+  it('lets no other machine connect to a job', async () => {
     const job = await network.acquire('in-1')
     const address = addressOf(job)
     const server = await sockets.listenIn(job.namespacePath, '0.0.0.0', 7002)
@@ -121,7 +121,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await network.release('in-1')
   })
 
-  it('keeps jobs from each other', async () => {
+  it('lets no job connect to another job', async () => {
     const [one, two] = [await network.acquire('one-1'), await network.acquire('two-1')]
     const server = await sockets.listenIn(one.namespacePath, '0.0.0.0', 7003)
     assert.match(await askFrom(one, addressOf(one), 7003), /^hello/)
@@ -134,11 +134,11 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await network.release('two-1')
   })
 
-  it('takes nothing from a job that has another address than its own', async () => {
+  it('drops packets of a job with an address other than its own', async () => {
     const liar = await network.acquire('liar-1')
     assert.match(await askFrom(liar, network.gateway, apiPort), /^hello/)
     const inside = ['-n', liar.namespacePath.slice('/run/netns/'.length)]
-    // One that nobody has, so that the answers would come back; and one from elsewhere.
+    // An unused address of the block, to which answers would come back; and one of another block.
     for (const stolen of [network.gateway.replace(/1$/, '253'), '198.51.100.77']) {
       await ip(...inside, 'addr', 'add', `${stolen}/32`, 'dev', 'eth0')
       assert.equal(await askFrom(liar, network.gateway, apiPort, stolen), 'TIMEOUT')
@@ -147,7 +147,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await network.release('liar-1')
   })
 
-  it('gives a job its names and name servers', async () => {
+  it('has the names and name servers of a job', async () => {
     const job = await network.acquire('names-1')
     const again = await network.acquire('names-1')
     assert.equal(again.namespacePath, job.namespacePath)
@@ -172,7 +172,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     t.diagnostic(`${median.toFixed(2)} ms to have one, in the middle`)
   })
 
-  it('beside that of another platform neither disturbs it nor reaches its jobs', async () => {
+  it('neither disturbs the network of another platform nor reaches its jobs', async () => {
     const other = make(`b${unique}`, apiPort)
     await other.open()
     const [mine, theirs] = [await network.acquire('mine-1'), await other.acquire('theirs-1')]
@@ -245,7 +245,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     assert.deepEqual(await traces(instance), [])
   })
 
-  it('puts jobs back onto a bridge that somebody deleted', async () => {
+  it('attaches jobs again when the bridge was deleted', async () => {
     const instance = `d${unique}`
     const first = make(instance, apiPort)
     await first.open()

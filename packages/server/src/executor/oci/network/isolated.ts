@@ -26,22 +26,22 @@ import { noRuleset, ruleset } from './ruleset.ts'
 import { SlotPool } from './slot-pool.ts'
 import { chooseSubnet, parseSubnet, printSubnet, type Subnet } from './subnet.ts'
 
-/** What an isolated network is made of. */
+/** Settings of {@link createIsolatedNetwork}. */
 export interface IsolatedNetworkOptions {
-  /** Names this platform among those of the machine: 1 to 8 lower-case letters and digits. */
+  /** Name of this platform, different from others on the machine: 1 to 8 lower-case letters and digits. */
   readonly instance: string
-  /** Where the network's block is written; made when missing. */
+  /** Folder for the network's address block; made when missing. */
   readonly stateDir: string
   /** Slots of attempts that an earlier server started and that may still run, by attempt id. */
   readonly heldSlots: () => Promise<ReadonlyMap<string, number>>
-  /** TCP port at which the platform's API answers on the gateway's address. */
+  /** TCP port of the platform's API on the gateway's address. */
   readonly apiPort: number
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
-/** Milliseconds between two looks at what is too many, and at leases that nobody claims. */
+/** Milliseconds between two removals of spare slots and of leases that no attempt claims. */
 const tidyEvery = 30_000
-/** Milliseconds after opening for which a lease that nobody claims is kept: its supervisor may just be starting. */
+/** Milliseconds after opening before an unclaimed lease is taken back: its supervisor may just be starting. */
 const claimedWithin = 60_000
 
 const forwardSwitch = '/proc/sys/net/ipv4/ip_forward'
@@ -55,11 +55,13 @@ export function createIsolatedNetwork({
   log,
 }: IsolatedNetworkOptions): IsolatedNetwork {
   if (!isInstance(instance))
-    throw new RangeError(`'${instance}' cannot name interfaces: 1 to 8 lower-case letters and digits`)
+    throw new RangeError(
+      `'${instance}' cannot be part of an interface's name: use 1 to 8 lower-case letters and digits`,
+    )
   const planFile = join(stateDir, 'network.json')
   const previousLeases = new PreviousLeases(join(stateDir, 'leases'))
   const resolverOfHost = new ResolverOfHost()
-  /** Slots by attempt; `claimed` when an attempt of this server's executor has it. */
+  /** Slots by attempt id; `claimed` when this server's executor lists the attempt. */
   const leases = new Map<string, { readonly slot: number; claimed: boolean }>()
   const acquiring = new Map<string, Promise<number>>()
   const namespaceIds = new Map<number, string>()
@@ -97,7 +99,7 @@ export function createIsolatedNetwork({
 
   async function open(): Promise<void> {
     if (process.geteuid?.() !== 0)
-      throw new Error('the isolated network needs root: use the network host or none, or start as root')
+      throw new Error('the network isolated needs root: use host or none, or start the server as root')
     const held = new Map([...(await previousLeases.read()), ...(await heldSlots())])
     plan = planNetwork(instance, await subnet(held.size > 0))
     const isNew = !(await hasBridge(plan.bridge))
@@ -110,12 +112,12 @@ export function createIsolatedNetwork({
     openedAt = Date.now()
     tidyTimer = setInterval(() => {
       tidying = tidying.then(tidy).catch((error: unknown) => {
-        log.error({ err: error }, 'the isolated network could not be tidied')
+        log.error({ err: error }, 'spare networks of jobs could not be removed')
       })
     }, tidyEvery).unref()
   }
 
-  /** The block of an earlier server where its bridge or jobs still use it; a free one otherwise. */
+  /** The block of an earlier server while its bridge or its jobs use it, otherwise a free block. */
   async function subnet(isLeased: boolean): Promise<Subnet> {
     const before = await readFile(planFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error
@@ -125,9 +127,7 @@ export function createIsolatedNetwork({
     const nameservers = (await resolverOfHost.read()).nameservers.map(parseSubnet)
     const chosen = chooseSubnet([...(await usedSubnets()), ...nameservers], seedOf(instance))
     if (chosen === undefined) {
-      throw new Error(
-        'no private block of 256 IPv4 addresses is free for the jobs: this machine has routes to all of them',
-      )
+      throw new Error('no private block of 256 IPv4 addresses is free for jobs: this machine has routes to all of them')
     }
     await mkdir(stateDir, { recursive: true, mode: 0o700 })
     await writeFile(`${planFile}.new`, `${printSubnet(chosen)}\n`)
@@ -139,17 +139,17 @@ export function createIsolatedNetwork({
     await runTool('nft', ['-f', '-'], { input: ruleset(opened(), { apiPort, nameservers }) })
     openedFor = nameservers
     if (nameservers.length > 0) return
-    const hint = 'put a name server that is no loopback address into /etc/resolv.conf'
-    log.warn({ hint }, 'jobs with an isolated network cannot resolve names')
+    const hint = 'add a name server with an address other than a loopback address to /etc/resolv.conf'
+    log.warn({ hint }, 'jobs on the network isolated cannot resolve names')
   }
 
   async function switchForwardingOn(): Promise<void> {
     if ((await readFile(forwardSwitch, 'utf8')).trim() !== '0') return
     await writeFile(forwardSwitch, '1')
-    log.info({ sysctl: 'net.ipv4.ip_forward=1' }, 'IPv4 forwarding was switched on for the jobs; it stays on')
+    log.info({ sysctl: 'net.ipv4.ip_forward=1' }, 'IPv4 forwarding enabled for jobs; it stays enabled')
   }
 
-  /** Other software's rules count beside ours, and Docker drops what it does not know. That cannot be undone by rules of ours. */
+  /** Rules of other software apply too, and Docker's drop unknown traffic. Rules of this table cannot accept what another table drops. */
   async function warnOfForeignRules(): Promise<void> {
     const tables = (await runTool('nft', ['list', 'tables'])).toString()
     if (!tables.includes('table ip filter')) return
@@ -157,10 +157,10 @@ export function createIsolatedNetwork({
     if (!/chain FORWARD \{[^}]*policy drop/.test(rules)) return
     const { bridge } = opened()
     const hint = `iptables -I FORWARD -i ${bridge} -j ACCEPT; iptables -I FORWARD -o ${bridge} -j ACCEPT`
-    log.warn({ hint }, 'a firewall on this machine, perhaps of Docker, keeps jobs from the outside')
+    log.warn({ hint }, 'a firewall on this machine, perhaps Docker, drops the traffic of jobs')
   }
 
-  /** Keeps the slots that attempts of an earlier server have, removes its others. */
+  /** Keeps the slots that attempts of an earlier server hold, and removes its others. */
   async function takeOver(held: ReadonlyMap<string, number>, isNewBridge: boolean): Promise<void> {
     const names = new Set([...(await linkNames()), ...(await namespaceNames())])
     const there = new Set([...names].map((name) => slotNumber(opened(), name)).filter((number) => number !== undefined))
@@ -170,7 +170,7 @@ export function createIsolatedNetwork({
         pool.hold(slot)
         there.delete(slot)
       } else {
-        log.warn({ attemptId, slot }, 'the network of an attempt is gone')
+        log.warn({ attemptId, slot }, 'the network of an attempt is missing')
         await previousLeases.remove(attemptId)
       }
     }
@@ -185,7 +185,7 @@ export function createIsolatedNetwork({
     if (Date.now() - openedAt < claimedWithin) return
     for (const [attemptId, { slot, claimed }] of leases) {
       if (claimed || isOccupied(slot)) continue
-      log.warn({ attemptId, slot }, 'a network that no attempt claims is taken back')
+      log.warn({ attemptId, slot }, 'the network of an unknown attempt is removed')
       await release(attemptId)
     }
   }
@@ -229,7 +229,7 @@ export function createIsolatedNetwork({
 
   async function release(attemptId: string, empty = false): Promise<void> {
     pool.leave(attemptId)
-    // One that is just being leased is given back as soon as it is; one that was refused has nothing to give back.
+    // A lease that is just being made is returned once it is made; a refused one has nothing to return.
     await acquiring.get(attemptId)?.catch(() => undefined)
     const held = leases.get(attemptId)
     if (held === undefined) return

@@ -3,7 +3,7 @@ import { runTool } from '../../../lib/tool.ts'
 import type { NetworkPlan, Slot } from './plan.ts'
 import { parseSubnet, type Subnet } from './subnet.ts'
 
-/** Where `ip netns` keeps namespaces by name. */
+/** Folder in which `ip netns` keeps namespaces by name. */
 const namespaces = '/run/netns'
 
 /** Path of a slot's network namespace. Pure. */
@@ -13,15 +13,15 @@ const batch = (lines: readonly string[]) => ({ input: lines.map((line) => `${lin
 
 const ip = (lines: readonly string[]): Promise<Buffer> => runTool('ip', ['-batch', '-'], batch(lines))
 
-/** By nsenter: `ip -netns` would also change the mounts, which fails in a chroot whose root is no mount point. */
+/** Runs `ip` by nsenter: `ip -netns` also changes mounts, which fails in a chroot whose root is no mount point. */
 const ipInside = ({ name }: Slot, lines: readonly string[]): Promise<Buffer> =>
   runTool('nsenter', [`--net=${namespaces}/${name}`, '--', 'ip', '-batch', '-'], batch(lines))
 
-/** Makes sure that the bridge is there and up. Its hardware address is fixed: otherwise it would change with its ports. */
+/** Makes the bridge when it is missing, and brings it up. Its hardware address is fixed: otherwise it changes with the ports. */
 export async function makeBridge({ bridge, gateway, gatewayMac, subnet }: NetworkPlan): Promise<void> {
   if (!(await hasBridge(bridge)))
     await ip([`link add ${bridge} address ${gatewayMac} type bridge stp_state 0 mcast_snooping 0`])
-  // Jobs speak IPv4 only; where the kernel has no IPv6 there is nothing to switch off.
+  // Jobs use IPv4 only. Where the kernel has no IPv6 the file is missing.
   await writeFile(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '1').catch(unlessMissing)
   await ip([`addr replace ${gateway}/${subnet.prefix} dev ${bridge}`, `link set ${bridge} up`])
 }
@@ -39,7 +39,7 @@ const attach = ({ name }: Slot, { bridge }: NetworkPlan): readonly string[] => [
   `link set ${name} type bridge_slave isolated on`,
 ]
 
-/** Makes namespaces with a link to the bridge, an address and a route. Not all or none: remove all of them when it fails. */
+/** Makes namespaces with a link to the bridge, an address and a route. After a failure some of them may exist: remove all. */
 export async function makeSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
   await ip(
     slots.flatMap((slot) => [
@@ -59,14 +59,14 @@ export async function makeSlots(plan: NetworkPlan, slots: readonly Slot[]): Prom
   }
 }
 
-/** Puts the ends of existing links onto a bridge that was made anew. */
+/** Attaches existing links to a bridge that was made again. */
 export async function attachSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
   await ip(slots.flatMap((slot) => attach(slot, plan)))
 }
 
 /**
- * Removes links and names of namespaces, whichever of them are there. The links go as one group: one by one, the kernel waits
- * for all its processors after each. A namespace itself lives on while a process is in it.
+ * Removes those links and names of namespaces that exist. Links are removed as one group: one by one, the kernel waits for all
+ * processors after each. A namespace itself lives on while a process is in it.
  */
 export async function removeSlots(plan: NetworkPlan, slots: readonly Slot[]): Promise<void> {
   const [links, names] = [new Set(await linkNames()), new Set(await namespaceNames())]
@@ -78,7 +78,7 @@ export async function removeSlots(plan: NetworkPlan, slots: readonly Slot[]): Pr
   ])
 }
 
-/** The interfaces of this machine. Asked of the kernel and not of /sys, which a chroot may lack. */
+/** The interfaces of this machine, from the kernel: a chroot may have no /sys. */
 export async function linkNames(): Promise<readonly string[]> {
   const links = JSON.parse((await runTool('ip', ['-json', 'link'])).toString()) as { ifname: string }[]
   return links.map(({ ifname }) => ifname)
@@ -89,12 +89,12 @@ export async function namespaceNames(): Promise<readonly string[]> {
   return (await readdir(namespaces).catch(unlessMissing)) ?? []
 }
 
-/** What tells a namespace from all others, as `/proc/PID/ns/net` shows it. */
+/** The identity of a namespace, as `/proc/PID/ns/net` shows it. */
 export async function namespaceId(slot: Slot): Promise<string> {
   return `net:[${(await stat(namespacePath(slot))).ino}]`
 }
 
-/** The addresses that this machine has or has a route to, but for what is reached by the default route. */
+/** The blocks of addresses that this machine has or has a route to, without the default route. */
 export async function usedSubnets(): Promise<readonly Subnet[]> {
   const addresses = JSON.parse((await runTool('ip', ['-json', '-4', 'addr'])).toString()) as {
     addr_info?: { local?: string; prefixlen?: number }[]

@@ -1,4 +1,4 @@
-/** What a container needs of its network. */
+/** The network of one container. */
 export interface NetworkLease {
   /** Number of the slot, which the attempt's journal keeps for the next server. */
   readonly slot: number
@@ -11,15 +11,15 @@ export interface NetworkLease {
 }
 
 /**
- * Networks for jobs: outbound through a bridge with NAT; the machine's own services (but the platform's API) and other
- * jobs out of reach. Namespaces are made ahead, so that acquiring one costs no process.
+ * Networks for jobs. A job reaches the outside through a bridge with NAT and the platform's API, and neither other services of the machine
+ * nor other jobs. Namespaces are made in advance, so that acquiring one starts no process.
  */
 export interface IsolatedNetwork {
-  /** Makes bridge, rules and the first namespaces, or finds those of an earlier server. Call before the executor opens. */
+  /** Makes the bridge, the rules and the first namespaces, or takes over those of an earlier server. Call it before the executor opens. */
   open(): Promise<void>
-  /** A namespace for this attempt; the same one when called again. Waits while none is ready. */
+  /** A namespace for this attempt, the same one when called again. Waits while none is ready. */
   acquire(attemptId: string): Promise<NetworkLease>
-  /** Claims the lease that an earlier server gave to a running attempt. Without such a lease it does nothing. */
+  /** Claims the lease of a running attempt of an earlier server. Without a lease it does nothing. */
   adopt(attemptId: string): void
   /**
    * Returns the namespace of an attempt that has ended. Without a lease it does nothing.
@@ -27,8 +27,8 @@ export interface IsolatedNetwork {
    * @param empty whether it is certain that no process is left in it. Otherwise it is looked at before another attempt gets it.
    */
   release(attemptId: string, empty?: boolean): Promise<void>
-  /** Removes everything when no lease is held; otherwise leaves it for the next server. */
+  /** Removes everything unless an attempt holds a lease; then the next server takes over. */
   close(): Promise<void>
-  /** The machine's address on the bridge: under it, at the API port, jobs reach the platform. Known after `open()`. */
+  /** The machine's address on the bridge, where jobs reach the platform's API. Known after `open()`. */
   readonly gateway: string
 }

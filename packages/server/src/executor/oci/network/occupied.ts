@@ -1,8 +1,8 @@
 import { readlinkSync, readdirSync } from 'node:fs'
 
 /**
- * Which of these network namespaces (`net:[…]`) have a process in them. Synchronous: reading a link of /proc takes the kernel
- * a microsecond or two, and handing it to a thread takes ten times as long.
+ * Which of these network namespaces (`net:[…]`) have a process in them. Synchronous: reading a link of /proc takes 5 µs, and handing the
+ * read to a thread takes ten times as long.
  */
 export function occupiedNamespaces(ids: ReadonlySet<string>): ReadonlySet<string> {
   const found = new Set<string>()
@@ -19,7 +19,7 @@ function namespaceOf(pid: string): string | undefined {
     return readlinkSync(`/proc/${pid}/ns/net`)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    // It ended while it was looked at, or is none of a job: those have no capability that keeps root from looking at them.
+    // The process has ended meanwhile, or belongs to no job: root may read the links of a job's processes.
     if (code === 'ENOENT' || code === 'ESRCH' || code === 'EACCES' || code === 'EPERM') return undefined
     throw error
   }

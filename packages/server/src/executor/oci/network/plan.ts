@@ -1,24 +1,24 @@
 import { createHash } from 'node:crypto'
 import { printAddress, type Subnet } from './subnet.ts'
 
-/** Most jobs with an isolated network at once: what a block of 254 addresses and the kernel's bridge take with ease. */
+/** Most jobs with an isolated network at the same time: a block has 254 addresses. */
 export const slotLimit = 250
 
-/** The names and addresses of one platform's network; everything follows from its instance and its block. */
+/** The names and addresses of one platform's network, which follow from its instance and its block. */
 export interface NetworkPlan {
   readonly instance: string
   readonly subnet: Subnet
   /** The bridge's name. */
   readonly bridge: string
-  /** How the machine's ends of the jobs' links begin. */
+  /** Prefix of the names of the machine's ends of links. */
   readonly portPrefix: string
   readonly gateway: string
   readonly gatewayMac: string
-  /** Number of the group that links are put into to be removed together; no other software's, and no other platform's. */
+  /** Number of the group of links that are removed together; no other platform and no other software uses it. */
   readonly removalGroup: number
 }
 
-/** One of the places on the bridge that a job can have, 1 to {@link slotLimit}. */
+/** One of the places on the bridge for a job, numbered 1 to {@link slotLimit}. */
 export interface Slot {
   readonly number: number
   /** Name of the namespace and of the machine's end of the link. */
@@ -30,7 +30,7 @@ export interface Slot {
 /** Whether a text may be part of the names of interfaces, which have at most 15 characters. Pure. */
 export const isInstance = (instance: string): boolean => /^[a-z0-9]{1,8}$/.test(instance)
 
-/** A locally administered hardware address that tells the IPv4 address. */
+/** A locally administered hardware address that contains the IPv4 address. */
 function macOf(address: number): string {
   const bytes = [24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256)
   return ['02', '73', ...bytes.map((byte) => byte.toString(16).padStart(2, '0'))].join(':')
@@ -57,7 +57,7 @@ export function planSlot(plan: NetworkPlan, number: number): Slot {
   return { number, name: `${plan.portPrefix}${number}`, address: printAddress(address), mac: macOf(address) }
 }
 
-/** The number of the slot with this name; undefined where it is none of ours. Pure. */
+/** The number of the slot with this name; undefined where the name is of no slot of this network. Pure. */
 export function slotNumber(plan: NetworkPlan, name: string): number | undefined {
   if (!name.startsWith(plan.portPrefix)) return undefined
   const text = name.slice(plan.portPrefix.length)
@@ -65,5 +65,5 @@ export function slotNumber(plan: NetworkPlan, name: string): number | undefined 
   return /^[1-9]\d{0,2}$/.test(text) && number <= slotLimit ? number : undefined
 }
 
-/** A number that differs from platform to platform and is always the same for one. Pure. */
+/** A number that differs between platforms and is always the same for one. Pure. */
 export const seedOf = (instance: string): number => createHash('sha256').update(instance).digest().readUInt16BE(0)

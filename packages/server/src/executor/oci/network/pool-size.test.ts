@@ -33,7 +33,7 @@ describe('the size of the pool', () => {
     assert.equal(slotsToMake(counts({ making: 1, waiting: 3 })), 4)
   })
 
-  it('never exceeds the limit, and always serves who waits while there is room', () => {
+  it('never exceeds the limit, and serves every waiting attempt while there is room', () => {
     fc.assert(
       fc.property(anyCounts, (now) => {
         const make = slotsToMake(now)
@@ -44,7 +44,7 @@ describe('the size of the pool', () => {
     )
   })
 
-  it('shrinks after a quiet while, bit by bit, and never so far that it must grow at once', () => {
+  it('shrinks in steps while it is quiet, and never so far that it must grow at once', () => {
     assert.equal(slotsToRemove(counts({ free: 24 })), 10)
     assert.equal(slotsToRemove(counts({ free: 4 })), 0)
     fc.assert(

@@ -30,7 +30,7 @@ describe("a job's resolver", () => {
     assert.deepEqual(jobResolver({ resolvConf: 'nameserver 169.254.169.253\n' }).nameservers, ['169.254.169.253'])
   })
 
-  it('says so where there is none', () => {
+  it('has a comment where there is no name server', () => {
     for (const resolvConf of ['', 'nameserver 127.0.0.1\n', 'nameserver ::1\n']) {
       assert.deepEqual(jobResolver({ resolvConf }).nameservers, [])
       assert.match(jobResolver({ resolvConf }).resolvConf, /^# The machine has no name server/)

@@ -1,12 +1,12 @@
-/** What is read to know how the machine resolves names. */
+/** The configuration by which the machine resolves names. */
 export interface HostResolver {
-  /** /etc/resolv.conf; '' when there is none. */
+  /** /etc/resolv.conf; '' where it is missing. */
   readonly resolvConf: string
-  /** What systemd-resolved writes for those who cannot ask its local stub: /run/systemd/resolve/resolv.conf. */
+  /** /run/systemd/resolve/resolv.conf: the servers behind the local stub of systemd-resolved. */
   readonly upstream?: string
 }
 
-/** How jobs resolve names. */
+/** The configuration by which jobs resolve names. */
 export interface JobResolver {
   /** Contents for /etc/resolv.conf. */
   readonly resolvConf: string
@@ -35,10 +35,9 @@ const reachable = (text: string): readonly string[] =>
     .filter((address) => isIpv4(address) && !address.startsWith('127.') && address !== '0.0.0.0')
 
 /**
- * The machine's resolver as jobs can use it: its search domains, options and those name servers that can be reached over IPv4
- * from another network namespace. One that listens on a loopback address cannot; then systemd-resolved's own servers are
- * taken and, where that does not run, none: names do not resolve until a name server with another address is in
- * /etc/resolv.conf. Pure.
+ * The machine's resolver for jobs: its search domains, options, and the name servers that another network namespace reaches over IPv4. A
+ * server on a loopback address is not reachable: then the servers of systemd-resolved are used. Without it, names do not resolve until
+ * /etc/resolv.conf has a server with another address. Pure.
  */
 export function jobResolver({ resolvConf, upstream = '' }: HostResolver): JobResolver {
   const own = reachable(resolvConf)
@@ -47,7 +46,7 @@ export function jobResolver({ resolvConf, upstream = '' }: HostResolver): JobRes
     ['search', 'domain', 'options'].includes(keyword),
   )
   const lines = [
-    ...(nameservers.length === 0 ? ['# The machine has no name server that can be reached from here.'] : []),
+    ...(nameservers.length === 0 ? ['# The machine has no name server that jobs can reach.'] : []),
     ...nameservers.map((address) => `nameserver ${address}`),
     ...rest.map((words) => words.join(' ')),
   ]

@@ -1,11 +1,11 @@
 import { planSlot, slotLimit, type NetworkPlan } from './plan.ts'
 import { printSubnet } from './subnet.ts'
 
-/** What of the machine jobs may reach in spite of the rules. */
+/** What jobs may reach of the machine. */
 export interface Openings {
   /** TCP port of the platform's API on the gateway's address. */
   readonly apiPort: number
-  /** The machine's name servers, which may be the machine itself or have a link-local address; for DNS only. */
+  /** The machine's name servers, which may be the machine itself or have a link-local address. Open for DNS only. */
   readonly nameservers: readonly string[]
 }
 
@@ -83,7 +83,7 @@ table bridge ${table} {
 `
 }
 
-/** Takes the rules away, whether or not they are there. Pure. */
+/** Commands that remove the rules, also where there are none. Pure. */
 export function noRuleset(plan: NetworkPlan): string {
   const table = `sp_${plan.instance}`
   return ['inet', 'bridge'].map((family) => `table ${family} ${table}\ndelete table ${family} ${table}\n`).join('')

@@ -30,7 +30,7 @@ function poolOf() {
 }
 
 describe('a pool of slots', () => {
-  it('hands out what was made ahead, and makes more meanwhile', async () => {
+  it('hands out slots made in advance, and makes more meanwhile', async () => {
     const { pool, there } = poolOf()
     await pool.fill(4)
     const taken = await Promise.all(['a', 'b', 'c', 'd'].map((key) => pool.take(key)))
@@ -40,7 +40,7 @@ describe('a pool of slots', () => {
     assert.ok(there.size > 5)
   })
 
-  it('uses a slot that is given back as empty at once, without a look, for an attempt that waits too', async () => {
+  it('hands out a slot that was returned as empty without a look, also to a waiting attempt', async () => {
     const { pool, occupied } = poolOf()
     const slots = await Promise.all(Array.from({ length: slotLimit }, (_, i) => pool.take(`a${i}`)))
     for (const slot of slots) occupied.add(slot) // a look would find every slot in use
@@ -67,33 +67,43 @@ describe('a pool of slots', () => {
     await pool.close()
   })
 
-  it('lets who is too many wait for the next that ends', async () => {
+  it('makes attempts beyond the limit wait for the next slot', async () => {
     const { pool, there } = poolOf()
     const all = await Promise.all(Array.from({ length: slotLimit }, (_, i) => pool.take(`a${i}`)))
     assert.equal(new Set(all).size, slotLimit)
     const [left, waiting] = [pool.take('left'), pool.take('waits')]
     pool.leave('left')
-    await assert.rejects(left, /left was ended while it waited/)
+    await assert.rejects(left, /left ended while it waited/)
     pool.giveBack(7)
     assert.equal(await waiting, 7)
     assert.equal(there.size, slotLimit)
     await pool.close()
   })
 
-  it('tells who waits when no slot can be made, and tries again for the next', async () => {
+  it('does nothing while attempts wait and every slot is leased', async () => {
+    const { pool } = poolOf()
+    await Promise.all(Array.from({ length: slotLimit }, (_, i) => pool.take(`a${i}`)))
+    const waiting = pool.take('waits')
+    await new Promise((resolve) => setImmediate(resolve)) // never comes when the loop goes round in microtasks
+    pool.giveBack(7)
+    assert.equal(await waiting, 7)
+    await pool.close()
+  })
+
+  it('rejects waiting attempts when no slot can be made, and tries again for the next one', async () => {
     const { pool, failures, warnings } = poolOf()
     failures.push(new Error('no memory'))
     await assert.rejects(pool.take('a'), (error: Error) => {
-      assert.match(error.message, /no network namespace could be made/)
+      assert.match(error.message, /network namespace of the job could not be made/)
       assert.match(String(error.cause), /no memory/)
       return true
     })
     assert.equal(await pool.take('b'), 1)
-    assert.deepEqual(warnings, ['no network namespace could be made'])
+    assert.deepEqual(warnings, ['network namespaces could not be made'])
     await pool.close()
   })
 
-  it('refuses who waits, and who comes, when it is closed', async () => {
+  it('rejects waiting and new attempts when it is closed', async () => {
     const { pool } = poolOf()
     const all = Array.from({ length: slotLimit }, (_, i) => pool.take(`a${i}`))
     await Promise.all(all)
@@ -104,7 +114,7 @@ describe('a pool of slots', () => {
     assert.equal((await closing).length, slotLimit)
   })
 
-  it('gives up what is too many bit by bit', async () => {
+  it('removes spare slots in steps', async () => {
     const { pool, there } = poolOf()
     await pool.fill(30)
     for (let i = 0; i < 10; i++) await pool.shrink()

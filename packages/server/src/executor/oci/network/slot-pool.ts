@@ -3,19 +3,19 @@ import type { Logger } from 'pino'
 import { slotLimit } from './plan.ts'
 import { slotsToMake, slotsToRemove, type PoolCounts } from './pool-size.ts'
 
-/** What the pool has done by others. */
+/** Makes and removes slots for the pool. */
 export interface SlotMaker {
-  /** Makes these slots, all of them, or throws. */
+  /** Makes all of these slots, or throws. */
   make(slots: readonly number[]): Promise<void>
-  /** Removes what there is of these slots. */
+  /** Removes those of these slots that exist. */
   remove(slots: readonly number[]): Promise<void>
-  /** Which of these slots still have a process in them. */
+  /** Which of these slots have a process in them. */
   occupied(slots: readonly number[]): ReadonlySet<number>
 }
 
-/** Milliseconds between two looks at slots that were given back, while there are free ones. */
+/** Milliseconds between two looks at returned slots, while others are free. */
 const lookEvery = 100
-/** Milliseconds after which a slot that was given back and is not empty is cut off from the network and forgotten. */
+/** Milliseconds after which a returned slot that is not empty is disconnected and removed. */
 const emptyWithin = 10_000
 
 /** Milliseconds before the next try after slots could not be made. */
@@ -29,7 +29,7 @@ interface Waiter {
   readonly reject: (reason: Error) => void
 }
 
-/** Slots ready for use, made ahead and used again. All the work that takes time is done by one loop, one thing at a time. */
+/** Slots that are made in advance and used again. One loop does all the work that takes time, one thing after the other. */
 export class SlotPool {
   readonly #maker: SlotMaker
   readonly #log: Pick<Logger, 'warn' | 'error'>
@@ -37,8 +37,8 @@ export class SlotPool {
   readonly #returnedAt = new Map<number, number>()
   #waiters: Waiter[] = []
   #closed = false
-  /** Whether the last look found nothing empty: then the next one is not at once, however many wait. */
-  #lookedInVain = false
+  /** Whether the last look found no empty slot: then the next look waits, also when attempts wait. */
+  #foundNoneEmpty = false
   #working: Promise<void> | undefined
   #hurry = new AbortController()
 
@@ -71,7 +71,7 @@ export class SlotPool {
   /** Stops waiting. */
   leave(key: string): void {
     for (const waiter of this.#waiters.filter((each) => each.key === key)) {
-      waiter.reject(new Error(`attempt ${key} was ended while it waited for a network`))
+      waiter.reject(new Error(`attempt ${key} ended while it waited for a network`))
     }
     this.#waiters = this.#waiters.filter((waiter) => waiter.key !== key)
   }
@@ -94,13 +94,13 @@ export class SlotPool {
     this.#work()
   }
 
-  /** To be called now and then: gives up free slots that nobody needed. */
+  /** Removes some of the spare slots. Call it now and then. */
   async shrink(): Promise<void> {
     await this.#working
     if (!this.#closed) await this.#remove(this.#in('free').slice(0, slotsToRemove(this.#counts())))
   }
 
-  /** Stops working; who waits is refused. Returns every slot that there is. */
+  /** Rejects waiting attempts and stops. Returns every slot that exists. */
   async close(): Promise<readonly number[]> {
     this.#closed = true
     for (const { reject } of this.#waiters.splice(0)) reject(new Error('the isolated network was closed'))
@@ -115,7 +115,7 @@ export class SlotPool {
 
   #counts(): PoolCounts {
     const counts = { free: 0, making: 0, leased: 0, returned: 0 }
-    // A slot that is being removed still takes its place, as one that was given back does.
+    // A slot that is being removed still takes its place, like a returned one.
     for (const state of this.#slots.values()) counts[state === 'removing' ? 'returned' : state] += 1
     return { ...counts, waiting: this.#waiters.length }
   }
@@ -123,16 +123,22 @@ export class SlotPool {
   #work(): void {
     this.#working ??= this.#loop()
       .catch(async (error: unknown) => {
-        this.#log.error({ err: error }, 'no network namespace could be made')
-        const reason = new Error('no network namespace could be made for the job', { cause: error })
+        this.#log.error({ err: error }, 'network namespaces could not be made')
+        const reason = new Error('the network namespace of the job could not be made', { cause: error })
         for (const { reject } of this.#waiters.splice(0)) reject(reason)
         await this.#pause(afterFailure)
       })
       .finally(() => {
         this.#working = undefined
-        // What came in while the loop was ending.
-        if (!this.#closed && (this.#waiters.length > 0 || this.#in('returned').length > 0)) this.#work()
+        // Attempts and slots that arrived while the loop was ending.
+        if (!this.#closed && this.#hasWork()) this.#work()
       })
+  }
+
+  /** Without this question the loop would start again and again while attempts wait and every slot is leased. */
+  #hasWork(): boolean {
+    if (this.#in('returned').length > 0) return true
+    return this.#waiters.length > 0 && (this.#in('free').length > 0 || slotsToMake(this.#counts()) > 0)
   }
 
   async #loop(): Promise<void> {
@@ -144,12 +150,12 @@ export class SlotPool {
         continue
       }
       if (this.#in('returned').length === 0) return
-      if (this.#waiters.length === 0 || this.#lookedInVain) await this.#pause(lookEvery)
+      if (this.#waiters.length === 0 || this.#foundNoneEmpty) await this.#pause(lookEvery)
       await this.#lookAtReturned()
     }
   }
 
-  /** Waits, but not when somebody needs a slot or the pool is closed. */
+  /** Waits, until an attempt needs a slot or the pool is closed. */
   async #pause(milliseconds: number): Promise<void> {
     if (this.#closed) return
     this.#hurry = new AbortController()
@@ -171,11 +177,11 @@ export class SlotPool {
     const returned = this.#in('returned')
     const occupied = this.#maker.occupied(returned)
     for (const slot of returned) if (!occupied.has(slot)) this.#slots.set(slot, 'free')
-    this.#lookedInVain = occupied.size === returned.length
+    this.#foundNoneEmpty = occupied.size === returned.length
     const since = performance.now() - emptyWithin
     const stuck = [...occupied].filter((slot) => (this.#returnedAt.get(slot) ?? 0) < since)
     if (stuck.length === 0) return
-    this.#log.warn({ slots: stuck }, 'processes of ended attempts are still there; their network is taken away')
+    this.#log.warn({ slots: stuck }, 'processes of ended attempts still run; their network is removed')
     await this.#remove(stuck)
   }
 

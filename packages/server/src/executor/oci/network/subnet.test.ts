@@ -16,7 +16,7 @@ describe('a block of addresses', () => {
     assert.equal(printSubnet(parseSubnet('192.0.2.77')), '192.0.2.77/32')
   })
 
-  it('that is none is an error', () => {
+  it('is an error when it is no IPv4 block', () => {
     for (const text of ['', '1.2.3', '1.2.3.256', '1.2.3.4/33', '1.2.3.4/x', 'fd00::1', '1.2.3.-4']) {
       assert.throws(() => parseSubnet(text), RangeError, text)
     }
@@ -45,12 +45,12 @@ describe('the block for a bridge', () => {
     )
   })
 
-  it('minds no default route, and differs by the seed', () => {
+  it('may be in the range of the default route, and differs by the seed', () => {
     const [one, two] = [1, 2].map((seed) => chooseSubnet([parseSubnet('default')], seed))
     assert.ok(one && two && !overlaps(one, two))
   })
 
-  it('is another where the favourite is in use, and none where everything is', () => {
+  it('is another where the first choice is in use, and undefined where every block is', () => {
     assert.equal(printSubnet(chooseSubnet([parseSubnet('10.0.0.0/8')], 0) ?? parseSubnet('0.0.0.0')), '172.16.0.0/24')
     const all = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'].map(parseSubnet)
     assert.equal(chooseSubnet(all, 0), undefined)

@@ -6,10 +6,10 @@ export interface Subnet {
   readonly prefix: number
 }
 
-/** Blocks that a bridge may be given, in order of preference: private ones (RFC 1918), first where no other software looks. */
+/** Private blocks for a bridge (RFC 1918), in order of preference: first those that other software rarely uses. */
 const candidates = ['10.208.0.0/12', '172.16.0.0/12', '192.168.0.0/16', '10.0.0.0/8']
 
-/** Bits of a bridge's own block: room for 254 addresses. */
+/** Prefix of a bridge's own block: 254 addresses. */
 const bridgePrefix = 24
 
 const sizeOf = (prefix: number): number => 2 ** (32 - prefix)
@@ -39,15 +39,15 @@ export function parseSubnet(text: string): Subnet {
 /** The block as `10.0.0.0/8`. Pure. */
 export const printSubnet = ({ base, prefix }: Subnet): string => `${printAddress(base)}/${prefix}`
 
-/** Whether two blocks share an address. Pure. */
+/** Whether two blocks have an address in common. Pure. */
 export const overlaps = (a: Subnet, b: Subnet): boolean =>
   a.base < b.base + sizeOf(b.prefix) && b.base < a.base + sizeOf(a.prefix)
 
 /**
- * A block for a bridge that shares no address with any used one. The default route is no use of an address. Pure.
+ * A block for a bridge that has no address in common with a used block. The default route does not count as use. Pure.
  *
- * @param seed any whole number; platforms with different ones try different blocks first, so that two that start at once on
- *   one machine do not choose the same
+ * @param seed any whole number. Platforms with different seeds try different blocks first: two that start at the same time on one
+ *   machine must not choose the same
  * @returns undefined when everything private is in use
  */
 export function chooseSubnet(used: readonly Subnet[], seed: number): Subnet | undefined {

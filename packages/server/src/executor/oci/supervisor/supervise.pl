@@ -46,10 +46,10 @@ flock($journal, $LOCK) or exit 75;
 exit 76 if $mode eq 'run' && $stage ne 'prepared';
 
 my (%plan, @cgroups, @final_files);
-my ($plan_size, $end_at, $told, $in_plan) = (0, 0, '', 1);
+my ($plan_size, $end_at, $ended_line, $in_plan) = (0, 0, '', 1);
 while (my $line = <$journal>) {
     chomp $line;
-    $told = $line if $line =~ /^ended /;
+    $ended_line = $line if $line =~ /^ended /;
     $in_plan = 0 if $line eq '';
     next unless $in_plan;
     $plan_size += 1 + length $line;
@@ -75,7 +75,7 @@ my $tail_size = $limit - $head_size;
 my $segment_size = int($tail_size / 8) || 1;
 my ($log, $segment, @segments);    # segments: [first byte, size], oldest first
 my $position = 0;                  # bytes of the stream written so far
-my $lost = 0;                      # bytes the disk had no room for, not yet told
+my $lost = 0;                      # bytes the disk had no room for, not yet in the log
 
 identify();
 if ($mode eq 'run') { run() } else { clean() }
@@ -86,8 +86,8 @@ sub run {
     take_namespace();
     open $log, '>>', 'log' or give_up('cannot write log');
 
-    # Signals are read from a descriptor (signalfd(2)) and never handled: Perl runs its handlers between two operations,
-    # so that a signal between the last of them and the wait in select would wait for the next one, perhaps for ever.
+    # Signals are read from a descriptor (signalfd(2)) and never handled. Perl runs handlers between two operations: a signal
+    # between the last one and the wait in select would wait for the next signal.
     my ($SIG_BLOCK, $SIG_UNBLOCK, $SFD_CLOEXEC, $TERM, $CHLD) = (0, 1, 02000000, 15, 17);
     my $signal_set = pack 'Q', 1 << $TERM - 1 | 1 << $CHLD - 1;
     syscall $call{sigprocmask}, $SIG_BLOCK, $signal_set, 0, 8;
@@ -105,14 +105,14 @@ sub run {
     $runc = fork;
     return fail_start("cannot fork: $!") unless defined $runc;
     if ($runc == 0) {
-        syscall $call{prctl}, $PR_SET_PDEATHSIG, 9, 0, 0, 0;    # without us nobody would clean up after it
+        syscall $call{prctl}, $PR_SET_PDEATHSIG, 9, 0, 0, 0;    # without this supervisor nothing cleans up after it
         open STDIN, '<', '/dev/null';
         open STDOUT, '>&', $sink;
         open STDERR, '>&', $sink;
-        # What is ignored or blocked here would stay so in the job: `yes | head` would complain, and nothing could be stopped.
-        $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT ALRM PIPE USR1 USR2 TSTP TTIN TTOU);    # some come ignored from a shell
+        # Ignored and blocked signals are inherited: in the job `yes | head` would fail, and SIGTERM would not arrive.
+        $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT ALRM PIPE USR1 USR2 TSTP TTIN TTOU);    # a shell may have ignored some
         syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
-        $ENV{GOMAXPROCS} = 1;    # the runtime starts one process after the other: threads for more cores cost 1 ms. Jobs do not see it
+        $ENV{GOMAXPROCS} = 1;    # threads for more cores cost the runtime 1 ms; jobs do not inherit it
         my @how = ('--root', $dir, '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
         { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
         print STDERR "cannot run $plan{runtime}: $!\n";
@@ -134,11 +134,11 @@ sub run {
         $wait = 0 if defined $wait && $wait < 0;
         my $found = select $ready, undef, undef, $wait;
         next if $found < 0;    # interrupted
-        # The container is gone and the pipe is empty: whoever still holds it is none of ours.
+        # The container is gone and the pipe is empty: a process that still holds it is not part of the container.
         last if $ended && !($found > 0 && vec $ready, $output_fd, 1);
         if ($found > 0 && vec $ready, $signal_fd, 1) {
             sysread $signals, my $arrived, 4096;
-            # 128 bytes for each, of which the first four are its number.
+            # 128 bytes for each signal; the first four are its number.
             for (my $at = 0; $at < length $arrived; $at += 128) { $term = 1 if unpack('L', substr $arrived, $at, 4) == $TERM }
             while ((my $pid = waitpid -1, $WNOHANG) > 0) { $reaped{$pid} = $? }
         }
@@ -164,7 +164,7 @@ sub run {
             $grace = $plan{grace} unless defined $grace;
             my $until = now() + $grace;
             $deadline = $until if !defined $deadline || $until < $deadline;
-            # Only once: programs take a second SIGTERM as "at once".
+            # Once only: programs read a second SIGTERM as "at once".
             $end{stopped} ||= 1;
         }
         if ($end{stopped} == 1 && defined $init && !exists $reaped{$init}) {
@@ -193,7 +193,7 @@ sub run {
     write_end();
 }
 
-# The end of an attempt that lost its supervisor. What the container did cannot be known any more.
+# Ends an attempt whose supervisor was killed. How its command ended is not known.
 sub clean {
     return unless $stage eq 'launched' || $stage eq 'started';
     kill_container();
@@ -261,16 +261,15 @@ sub forget {
 
 # --- identity and namespaces ---
 
-# pid, start time, boot id: what a later server needs to know this process from another one with its number. Behind them
-# the room for the end is taken, so that a disk that fills up later cannot hide an exit code. What never ran has no end to
-# tell: it can be done away with where there is no room.
+# Writes pid, start time and boot id, which identify this process to a later server. Behind them it reserves room for the end: a
+# disk that fills up later cannot hide an exit code. What never ran has no end, and needs no room to be cleaned up.
 sub identify {
     open my $stat, '<', '/proc/self/stat' or give_up('cannot read /proc/self/stat');
     my ($fields) = <$stat> =~ /\) (.*)/;
     my $start = (split ' ', $fields)[19];
     my $text = "\nsupervisor $$ $start $plan{boot}\n";
     $end_at = $plan_size + length $text;
-    $text .= "$told\n" if $told ne '';
+    $text .= "$ended_line\n" if $ended_line ne '';
     $text .= ' ' x ($end_at + 16384 - $plan_size - length $text) unless $mode eq 'clean' && $stage eq 'prepared';
     sysseek $journal, $plan_size, 0;
     my $count = syswrite $journal, $text;
@@ -278,7 +277,7 @@ sub identify {
     give_up('cannot write the journal') unless defined $count && $count == length $text;
 }
 
-# A mount namespace of its own, so that no mount can outlive it; without root a user namespace that allows mounting.
+# Makes a mount namespace, so that no mount outlives this process; without root also a user namespace, which permits mounts.
 sub take_namespace {
     my ($uid, $gid) = ($>, (split ' ', $))[0]);
     my $flags = $CLONE_NEWNS | ($plan{rootless} ? $CLONE_NEWUSER : 0);
@@ -303,7 +302,7 @@ sub take_namespace {
     chdir $dir or give_up("cannot enter $dir");
 }
 
-# The files that are for this attempt alone. One process makes them here at once; the server would hand each of them to a thread.
+# Makes the files of this attempt alone. Here each takes some system calls; in the server each system call goes to a thread.
 sub make_bundle {
     my ($head, $config) = split /\n\n/, $input, 2;
     my (%value, @hosts);
@@ -335,14 +334,14 @@ sub write_file {
     give_up("cannot write $name") unless defined $count && $count == length $text;
 }
 
-# The image below, an upper folder of this attempt above. Relative paths: a data folder may have commas and colons in its name.
+# Mounts the image below and an upper folder of this attempt above. Paths are relative: a data folder's name may contain commas and colons.
 sub mount_root {
     remove($_) for 'upper', 'work', $plan{id};    # of a supervisor killed before its launch
     mkdir $_ or give_up("cannot make $_") for qw(upper work);
-    # All containers have their root at the same place, each in a mount namespace of its own.
+    # Every container has its root at the same path, each in its own mount namespace.
     my ($type, $target) = ('overlay', $plan{rootfs});
     my $options = "lowerdir=$plan{lowerdir},upperdir=upper,workdir=work" . ($plan{rootless} ? ',userxattr' : '');
-    my $fast = "$options,volatile";    # nothing of it is kept, so nothing need be synced; kernels before 5.10 refuse it
+    my $fast = "$options,volatile";    # nothing of it is kept, so nothing needs a sync; kernels before 5.10 refuse it
     syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $fast) == 0
         or syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $options) == 0
         or give_up("cannot mount the container's root ($options)");
@@ -357,21 +356,21 @@ sub mark_started {
 
 # --- ending processes ---
 
-# Pid and start time of the container's first process, which the runtime wrote down before it let it go.
+# Pid and start time of the container's first process, from the state that the runtime wrote before it started it.
 sub container_init {
     open my $state, '<', "$plan{id}/state.json" or return;
     local $/;
     return <$state> =~ /"init_process_pid":(\d+),"init_process_start":(\d+)/;
 }
 
-# Everything of a container of which only files are known.
+# Kills everything of a container that is known from its files alone.
 sub kill_container {
     my ($pid, $start) = container_init();
     for (1 .. 1000) {
         last unless $pid && open my $stat, '<', "/proc/$pid/stat";
         my ($rest) = <$stat> =~ /\) (.*)/s;
         last unless defined $rest && (split ' ', $rest)[19] eq $start;
-        waitpid $pid, $WNOHANG if $rest =~ /^Z/;    # dead; its parent, perhaps this process, has not looked yet
+        waitpid $pid, $WNOHANG if $rest =~ /^Z/;    # dead, and not reaped by its parent, which may be this process
         last if $rest =~ /^Z/;
         kill 9, $pid;
         select undef, undef, undef, 0.005;
@@ -379,7 +378,7 @@ sub kill_container {
     kill_cgroup();
 }
 
-# Kills until the control group is empty. With pid namespaces the death of init has done it already, save for odd cases.
+# Kills until the control group is empty. The death of the pid namespace's init has usually done this already.
 sub kill_cgroup {
     my $procs = $plan{procs};
     return unless defined $procs;
@@ -409,7 +408,7 @@ sub write_log {
     $end{lostBytes} += $missing;
 }
 
-# Appends to the stream what there is room for; returns how much that was.
+# Appends as much to the stream as there is room for, and returns how much that was.
 sub append {
     my ($bytes) = @_;
     my ($done, $length) = (0, length $bytes);
@@ -428,7 +427,7 @@ sub append {
     return $done;
 }
 
-# The segment to write to and its room. A full one makes room for the next: the oldest goes when the rest is a whole tail.
+# The segment to write to, and its room. When it is full the next one follows; the oldest is removed when the rest is a whole tail.
 sub open_segment {
     if (!@segments || $segments[-1][1] >= $segment_size) {
         my $kept = 0;
@@ -444,15 +443,15 @@ sub open_segment {
     return ($segment, $segment_size - $segments[-1][1]);
 }
 
-# Finds the segments that a killed supervisor left.
+# Finds the segments of a killed supervisor.
 sub find_log {
     opendir my $folder, '.' or return;
     @segments = sort { $a->[0] <=> $b->[0] } map { /^log\.(\d+)$/ ? [$1, -s $_] : () } readdir $folder;
     $position = @segments ? $segments[-1][0] + $segments[-1][1] : -s 'log' || 0;
 }
 
-# Joins head and tail with one line between them. May be killed and run again: how far it came can be told from the
-# length of `log`, since the line between is known beforehand.
+# Joins head and tail with one line between them. May be killed and run again: the length of `log` says how far it came, since
+# the line is known beforehand.
 sub finish_log {
     if ($lost > 0) {
         my $note = "[\xe2\x80\xa6 $lost bytes lost: the disk was full \xe2\x80\xa6]\n";
@@ -487,7 +486,7 @@ sub finish_log {
                     my $count = syswrite $log, $piece, length($piece) - $done, $done;
                     if (!defined $count) {
                         next if $! == $EINTR;
-                        # No room even to join: what does not fit is lost, and counted.
+                        # No room to join: the bytes that do not fit are lost, and counted.
                         $end{lostBytes} += $start + $size - $next;
                         last COPY;
                     }
@@ -504,7 +503,7 @@ sub finish_log {
 
 # --- the end ---
 
-# The container could not be made. $message is what the runtime said.
+# Writes the end of an attempt whose container could not be made. $message is the output of the runtime.
 sub fail_start {
     my ($message, $status) = @_;
     $end{failure} = $message;
@@ -513,7 +512,7 @@ sub fail_start {
     write_end();
 }
 
-# Whether the disk has room for what a runtime writes of a container, which where it has not says so in odd words, or in none.
+# Whether the disk has room for the files of a runtime. Without room runtimes fail with unclear messages, or without one.
 sub has_room {
     open my $probe, '>', 'probe' or return $! != $ENOSPC && $! != $EDQUOT;
     my $count = syswrite $probe, ' ' x 65536;
@@ -521,7 +520,7 @@ sub has_room {
     return defined $count && $count == 65536;
 }
 
-# Writes what is known into the room taken at the start, then one rename tells that it is whole.
+# Writes the end into the reserved room. Then one rename says that it is complete.
 sub write_end {
     my @fields = ('"at":' . int(now() * 1000));
     push @fields, map { "\"$_\":" . ($end{$_} ? 'true' : 'false') } qw(stopped killed lost noRoom);
@@ -559,7 +558,7 @@ sub hint {
 sub tidy {
     my $empty = 1;
     my $target = $plan{rootfs};
-    syscall $call{umount}, $target, 2 if $mode eq 'run';    # MNT_DETACH; a killed supervisor's mount has gone with it
+    syscall $call{umount}, $target, 2 if $mode eq 'run';    # MNT_DETACH; the mount of a killed supervisor has gone with its namespace
     for my $cgroup (@cgroups) {
         my $gone = 0;
         for (1 .. 100) {
@@ -615,7 +614,7 @@ sub report {
     if (open my $file, '>>', 'errors') { print $file $text }
 }
 
-# Nothing has run yet: say why in the file `errors`, and leave the rest to the server.
+# Nothing has run yet: writes the reason to `errors`, and leaves the rest to the server.
 sub give_up {
     my $code = $! == $ENOSPC || $! == $EDQUOT ? $ENOSPC : 70;
     report($_[0]);

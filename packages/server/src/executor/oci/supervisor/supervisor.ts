@@ -7,11 +7,11 @@ import type { Folders } from '../attempt/folders.ts'
 import type { Machine } from '../container/machine.ts'
 import { recordText, type AttemptRecord } from '../attempt/record.ts'
 
-/** What a supervisor is told of its attempt. */
+/** What a supervisor must know of its attempt. */
 export interface SupervisorPlan {
   readonly record: AttemptRecord
   readonly runtime: string
-  /** The image's root, below. */
+  /** The image's root: the lower layer of the container's. */
   readonly imageRoot: string
   readonly scratchFolder: string
   /** Number of its slot in the isolated network. */
@@ -34,7 +34,7 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
     ['boot', machine.bootId],
     ['runtime', plan.runtime],
     ['rootless', machine.rootless ? 1 : 0],
-    // Without control groups the runtime must not insist on them.
+    // Without control groups the runtime must go on when it can make none.
     ['lenient', machine.rootless || cgroups.parent === undefined ? 1 : 0],
     ['ownRoot', machine.ownRoot ? 1 : 0],
     ['lowerdir', escapeOverlayPath(plan.imageRoot)],
@@ -54,10 +54,10 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
   return lines.map(([key, value]) => `${key} ${value}\n`).join('')
 }
 
-/** In overlayfs' options a colon parts layers and a comma parts options. */
+/** In the options of overlayfs a colon separates layers and a comma separates options. */
 const escapeOverlayPath = (path: string): string => path.replace(/[\\:,]/g, '\\$&')
 
-/** Which process a supervisor is: a pid alone may be another process's by now. */
+/** Identifies the process of a supervisor: its pid alone may belong to another process by now. */
 export interface SupervisorIdentity {
   readonly pid: number
   /** Clock ticks after boot, field 22 of /proc/PID/stat (proc(5)). */
@@ -65,16 +65,16 @@ export interface SupervisorIdentity {
   readonly bootId: string
 }
 
-/** The identity in what follows the plan of a journal; undefined when there is none or it is not whole. */
+/** The identity in the text after the plan of a journal; undefined when it is missing or incomplete. */
 export function parseIdentity(text: string): SupervisorIdentity | undefined {
   const match = /^supervisor (\d+) (\d+) (\S+)\n/.exec(text)
   return match === null ? undefined : { pid: Number(match[1]), startTime: match[2] ?? '', bootId: match[3] ?? '' }
 }
 
-/** Whether that very process is there and not a zombie, by the text of its /proc/PID/stat. Pure. */
+/** Whether that very process lives and is no zombie, by the text of its /proc/PID/stat. Pure. */
 export function isSameProcess(identity: SupervisorIdentity, bootId: string, stat: string | undefined): boolean {
   if (stat === undefined || identity.bootId !== bootId) return false
-  // The name in parentheses may hold anything, blanks and parentheses too.
+  // The name in parentheses may contain blanks and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return fields[0] !== 'Z' && fields[0] !== 'X' && fields[19] === identity.startTime
 }
@@ -84,12 +84,12 @@ export async function isAlive(identity: SupervisorIdentity, bootId: string): Pro
   return isSameProcess(identity, bootId, await readIfThere(`/proc/${identity.pid}/stat`))
 }
 
-/** Asks the supervisor to end its attempt; false when it is gone. */
+/** Makes the supervisor stop its attempt; false when the supervisor is gone. */
 export async function signalSupervisor(identity: SupervisorIdentity, bootId: string): Promise<boolean> {
   return (await isAlive(identity, bootId)) && killIfThere(identity.pid, 'SIGTERM')
 }
 
-/** Sends a signal to the first process of the container; false when it is not there. */
+/** Sends a signal to the first process of the container; false when there is none. */
 export async function signalContainer(
   folder: string,
   supervisor: SupervisorIdentity,
@@ -98,7 +98,7 @@ export async function signalContainer(
 ): Promise<boolean> {
   if (!(await isAlive(supervisor, bootId))) return false
   const pid = Number(await readIfThere(join(folder, 'init.pid')))
-  // The supervisor alone reaps it: while that is its parent the number is nobody else's.
+  // Only the supervisor reaps it: while that is its parent, no other process has this pid.
   const stat = Number.isInteger(pid) && pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined
   if (stat === undefined || parentOf(stat) !== supervisor.pid) return false
   return killIfThere(pid, `SIG${signal}`)
@@ -116,7 +116,7 @@ function killIfThere(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Leaves word of the grace period for the supervisor. Where the disk is full it takes the one of the specification. */
+/** Writes the grace period for the supervisor. On a full disk the supervisor uses the one of the specification. */
 export async function writeGrace(folder: string, graceSeconds: number): Promise<void> {
   try {
     await writeFile(join(folder, 'stop'), `${Math.ceil(graceSeconds)}\n`)
@@ -125,5 +125,5 @@ export async function writeGrace(folder: string, graceSeconds: number): Promise<
   }
 }
 
-/** Takes back what {@link writeGrace} left for a supervisor that is not there any more. */
+/** Removes what {@link writeGrace} wrote after the supervisor had gone. */
 export const removeGrace = (folder: string): Promise<void> => rm(join(folder, 'stop'), { force: true })

@@ -9,7 +9,7 @@ it('a hint names an attempt, and what its journal says now', () => {
   assert.deepEqual(parseHint(`a-1 ended ${end}`), { attemptId: 'a-1', end: JSON.parse(end) as unknown })
 })
 
-it('a hint that is not whole, or of another version, says to read the journal', () => {
+it('a hint that is incomplete, or of another version, says to read the journal', () => {
   for (const rest of ['started', 'started x', 'ended', 'ended {"at":', 'ended {}', 'slept 3'])
     assert.deepEqual(parseHint(`a-1 ${rest}`), { attemptId: 'a-1' }, rest)
 })
