@@ -168,13 +168,12 @@ test('following an unknown log fails at once, and following stops at the signal'
   }, /enough/)
 })
 
-test('wait polls until every job has ended and keeps the order', async () => {
-  const polls = new Map<string, number>()
+test('wait asks for all jobs at once until every job has ended, and keeps the order', async () => {
+  let waits = 0
   const { jobs, requests } = await start(({ url }) => {
-    const id = /jobs\/(\w+)\/wait/.exec(url)?.[1] ?? ''
-    const count = (polls.get(id) ?? 0) + 1
-    polls.set(id, count)
-    return { body: { id, state: id === 'slow' && count < 2 ? 'running' : 'succeeded' } }
+    if (!url.endsWith('/wait')) return { body: { id: url.slice(url.lastIndexOf('/') + 1), state: 'succeeded' } }
+    waits += 1
+    return { body: { ended: [{ id: waits === 1 ? 'fast' : 'slow', state: 'succeeded' }], unknown: [] } }
   })
   const ended: string[] = []
   const all = await jobs.wait(['slow', 'fast'], { onEnded: ({ id }) => ended.push(id) })
@@ -183,23 +182,87 @@ test('wait polls until every job has ended and keeps the order', async () => {
     ['slow', 'fast'],
   )
   assert.deepEqual(ended, ['fast', 'slow'])
-  assert.match(requests[0]?.url ?? '', /^\/api\/v1\/jobs\/slow\/wait\?timeout=\d+$/)
+  const asked = requests.filter(({ url }) => url === '/api/v1/jobs/wait').map(({ body }) => JSON.parse(body) as object)
+  assert.deepEqual(asked, [
+    { ids: ['slow', 'fast'], timeout: 25 },
+    { ids: ['slow'], timeout: 25 },
+  ])
+})
+
+test('wait asks for one job after the other on a server that cannot wait for many', async () => {
+  const { jobs } = await start(({ url }) =>
+    url.endsWith('jobs/wait')
+      ? problem('method-not-allowed', 405)
+      : { body: { id: /jobs\/(\w+)/.exec(url)?.[1] ?? '', state: 'failed' } },
+  )
+  const all = await jobs.wait(['a', 'b'])
+  assert.deepEqual(
+    all.map(({ id, state }) => [id, state]),
+    [
+      ['a', 'failed'],
+      ['b', 'failed'],
+    ],
+  )
 })
 
 test('waiting survives a short outage of the server, and fails at once for an unknown job', async () => {
   let answers = 0
-  const { jobs } = await start((_, response) => {
+  const { jobs } = await start(({ url }, response) => {
     answers += 1
-    if (answers > 2) return { body: { id: 'a', state: 'succeeded' } }
+    if (answers > 2)
+      return url.endsWith('/wait')
+        ? { body: { ended: [{ id: 'a', state: 'succeeded' }], unknown: [] } }
+        : { body: { id: 'a', state: 'succeeded' } }
     if (answers === 2) return { status: 503, body: 'starting' }
     response.destroy()
     return undefined
   })
   assert.equal((await jobs.wait('a'))[0]?.state, 'succeeded')
   const unknown = await start(({ url }) =>
-    url.includes('gone') ? problem('job-not-found', 404) : new Promise(() => undefined),
+    url.endsWith('/wait') ? { body: { ended: [], unknown: ['gone'] } } : problem('job-not-found', 404),
   )
   await assert.rejects(unknown.jobs.wait(['here', 'gone']), ProblemError)
+})
+
+test('changes come event by event, and a broken stream is resumed at the last id', async () => {
+  const event = (number: number): string =>
+    `id: log-${number}\nevent: change\ndata: ${JSON.stringify({ number, kind: 'exited' })}\n\n`
+  let streams = 0
+  const { jobs, requests } = await start((_, response) => {
+    streams += 1
+    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    if (streams === 1) {
+      const text = `retry: 1000\nid: log-4\n\n: alive\nid: log-5\n\n${event(6)}`
+      // In pieces, as a network may cut them.
+      response.write(text.slice(0, 30))
+      setImmediate(() => {
+        response.write(text.slice(30))
+        setImmediate(() => response.destroy())
+      })
+    } else response.write(`${event(7)}: alive\n\n`)
+    return undefined
+  })
+  const seen: string[] = []
+  for await (const { id, change } of jobs.changes({ kind: 'exited', lastEventId: 'log-3' })) {
+    seen.push(`${id} ${change.number}`)
+    if (seen.length === 2) break
+  }
+  assert.deepEqual(seen, ['log-6 6', 'log-7 7'])
+  assert.deepEqual(
+    requests.map(({ url, headers }) => [url, headers['last-event-id'], headers.authorization]),
+    [
+      ['/api/v1/changes?kind=exited', 'log-3', 'Bearer t'],
+      ['/api/v1/changes?kind=exited', 'log-6', 'Bearer t'],
+    ],
+  )
+})
+
+test('changes say so where the place is no longer there', async () => {
+  const { jobs } = await start(() => problem('cursor-too-old', 410))
+  await assert.rejects(
+    jobs.changes({ lastEventId: 'log-1' }).next(),
+    (error) => error instanceof ProblemError && error.type === 'cursor-too-old',
+  )
 })
 
 test('waiting stops at the signal', async () => {
