@@ -176,7 +176,7 @@ const anyMove: fc.Arbitrary<Move> = fc.oneof(
       type: fc.constant('submit' as const),
       owner: fc.constantFrom(...names),
       replicas: fc.integer({ min: 1, max: 3 }),
-      seconds: fc.integer({ min: 0, max: 90 }),
+      seconds: fc.constantFrom(0, 5, 40, 90),
       exitCode: fc.integer({ min: 0, max: 1 }),
     }),
   },
@@ -282,11 +282,19 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
   const ask = (account: string, request: { method?: 'GET' | 'POST' | 'DELETE'; url: string; payload?: object }) =>
     server.app.inject({ ...request, headers: { authorization: `Bearer ${tokens.get(account)?.token ?? ''}` } })
 
+  /** A job and its owner: what can be renewed runs, and cancelling what has ended shows little. */
+  async function chosen({
+    type,
+    job,
+  }: Extract<Move, { readonly job: number }>): Promise<readonly [string, string] | []> {
+    const open = (await other.notEnded()).filter(({ state }) => type !== 'renew' || state === 'running')
+    const from = type === 'remove' || open.length === 0 ? [...owners.keys()] : open.map(({ id }) => id)
+    const id = from[job % Math.max(1, from.length)]
+    return id === undefined ? [] : [id, owners.get(id) ?? 'ada']
+  }
+
   async function move(one: Move): Promise<void> {
-    const [id = '', owner = 'ada'] =
-      one.type === 'cancel' || one.type === 'renew' || one.type === 'remove'
-        ? ([...owners].at(one.job % Math.max(1, owners.size)) ?? [])
-        : []
+    const [id = '', owner = 'ada'] = 'job' in one ? await chosen(one) : []
     switch (one.type) {
       case 'submit': {
         const { owner: account, replicas, seconds, exitCode } = one
@@ -333,6 +341,14 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
     }
   }
 
+  /** What the loop knows is what a new server would load. */
+  async function compareWithRebuild(): Promise<void> {
+    const rebuilt = new Queue(policyOf({}), clock.now())
+    rebuilt.setNodes(nodes)
+    await new ChangeReader({ log: server.changes, store: server.store, queue: rebuilt }).load()
+    assert.deepEqual(knowledgeOf(server.loop.queue), knowledgeOf(rebuilt))
+  }
+
   async function otherProcess(what: Extract<Move, { type: 'other' }>['what']): Promise<void> {
     const at = clock.now()
     if (what === 'limit set')
@@ -354,14 +370,11 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
   }
 
   try {
-    for (const one of moves) await move(one)
-    await server.settle()
-
-    // What the loop knows is what a new server would load.
-    const rebuilt = new Queue(policyOf({}), clock.now())
-    rebuilt.setNodes(nodes)
-    await new ChangeReader({ log: server.changes, store: server.store, queue: rebuilt }).load()
-    assert.deepEqual(knowledgeOf(server.loop.queue), knowledgeOf(rebuilt))
+    for (const one of moves) {
+      await move(one)
+      await server.settle()
+      await compareWithRebuild()
+    }
 
     // What a client of the feed knows is what is stored, and so is what the API says.
     await feed.readOn(server.changes)
