@@ -1,10 +1,14 @@
 import { isEnded, type JobState } from '@science-platform/contract'
 import type { StoredJob } from '../job/job.ts'
+import { TimeSlices } from '../lib/time-slices.ts'
 import { activeStates } from '../job/lifecycle.ts'
 import { CursorTooOld, type StoredChange } from '../store/change.ts'
 import type { ChangeLog } from '../store/change-log.ts'
 import type { Store, TakenStep } from '../store/store.ts'
 import type { Queue } from './queue.ts'
+
+/** Tasks of an array that are loaded at once: a few milliseconds. */
+const tasksAtOnce = 200
 
 /** What {@link ChangeReader} is built from. */
 export interface ChangeReaderDependencies {
@@ -64,6 +68,7 @@ export class ChangeReader {
   #own = new Set<number>()
   #waiting: { readonly number: number; readonly call: () => void }[] = []
   #work: Promise<void> = Promise.resolve()
+  readonly #slices = new TimeSlices()
 
   constructor(dependencies: ChangeReaderDependencies) {
     this.#dependencies = dependencies
@@ -132,23 +137,30 @@ export class ChangeReader {
   async #apply(page: readonly StoredChange[]): Promise<void> {
     const { store, queue } = this.#dependencies
     const { jobs: changed, arrays, ended, holders } = readingOf(page)
-    const wanted = [...changed].filter(([id, number]) => this.#isNews(id, number)).map(([id]) => id)
-    const jobs = wanted.length === 0 ? [] : await store.jobsById(wanted)
-    const tasks: { readonly job: StoredJob; readonly number: number }[] = []
-    for (const { id, first, last, number } of arrays)
-      for (const job of await store.tasks(id, first, last)) tasks.push({ job, number })
-    const active = [...jobs, ...tasks.map(({ job }) => job)].filter(isActive).map((job) => job.id)
-    const attempts = active.length === 0 ? [] : await store.attempts(active)
     if (holders) queue.setHolders(await store.holders())
-
-    const numbers = new Map(tasks.map(({ job, number }) => [job.id, number]))
-    for (const [id, number] of changed) numbers.set(id, number)
-    const news = [...jobs, ...tasks.map(({ job }) => job)].filter(({ id }) => this.#isNews(id, numbers.get(id) ?? 0))
-    const latest = new Map(news.map((job) => [job.id, job.attempt]))
-    this.#upsert(news, (id) => numbers.get(id) ?? 0)
-    queue.upsertAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
+    for (const { id, first, last, number } of arrays) {
+      for (let from = first; from <= last; from += tasksAtOnce) {
+        const tasks = await store.tasks(id, from, Math.min(last, from + tasksAtOnce - 1))
+        await this.#load(tasks, () => number)
+        await this.#slices.next()
+      }
+    }
+    const wanted = [...changed].filter(([id, number]) => this.#isNews(id, number)).map(([id]) => id)
+    if (wanted.length > 0) await this.#load(await store.jobsById(wanted), (id) => changed.get(id) ?? 0)
     for (const [id, { state, number }] of ended) if (this.#isNews(id, number)) this.#end(id, state, number)
-    if (news.length > 0) this.#dependencies.onJobs?.(news)
+  }
+
+  /** Gives jobs as they are stored to the queue, with the attempts of active ones. */
+  async #load(stored: readonly StoredJob[], numberOf: (id: string) => number): Promise<void> {
+    const { store, queue, onJobs } = this.#dependencies
+    const active = stored.filter(isActive).map((job) => job.id)
+    const attempts = active.length === 0 ? [] : await store.attempts(active)
+    // The loop's own steps may have come in between.
+    const news = stored.filter(({ id }) => this.#isNews(id, numberOf(id)))
+    const latest = new Map(news.map((job) => [job.id, job.attempt]))
+    this.#upsert(news, numberOf)
+    queue.upsertAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
+    if (news.length > 0) onJobs?.(news)
   }
 
   #isNews(id: string, number: number): boolean {

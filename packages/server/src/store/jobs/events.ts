@@ -1,5 +1,5 @@
 import type { Kysely } from 'kysely'
-import { insertRows } from '../sql/insert-rows.ts'
+import { insertItems } from '../sql/insert-rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredEvent } from '../store.ts'
@@ -8,18 +8,14 @@ import type { StoredEvent } from '../store.ts'
 export async function insertEvents(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void> {
   if (events.length === 0) return
   const first = await tx.take('events', events.length)
-  await insertRows(
-    tx.db,
-    'events',
-    events.map(({ jobId, at, type, reason, message }, i) => ({
-      seq: first + i,
-      job_id: jobId,
-      at,
-      type,
-      reason,
-      message: withoutNul(message),
-    })),
-  )
+  await insertItems(tx.db, 'events', events, ({ jobId, at, type, reason, message }, i) => ({
+    seq: first + i,
+    job_id: jobId,
+    at,
+    type,
+    reason,
+    message: withoutNul(message),
+  }))
 }
 
 /** Adds events that come with no step, and appends a `noted` change for each job of theirs that is still there. */

@@ -3,6 +3,7 @@ import { sql, type Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import { activeStates } from '../../job/lifecycle.ts'
+import { TimeSlices } from '../../lib/time-slices.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
@@ -77,11 +78,15 @@ export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal): Promise<Stor
 }
 
 /** Ids in one statement: few enough for every database's limit on values, and one text for most statements. */
-const idsPerStatement = 500
+const idsPerStatement = 200
 
 async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
   const found: T[] = []
-  for (let i = 0; i < ids.length; i += idsPerStatement) found.push(...(await read(ids.slice(i, i + idsPerStatement))))
+  const slices = new TimeSlices()
+  for (let i = 0; i < ids.length; i += idsPerStatement) {
+    found.push(...(await read(ids.slice(i, i + idsPerStatement))))
+    await slices.next()
+  }
   return found
 }
 

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import { insertEvents } from './events.ts'
-import { insertRows } from '../sql/insert-rows.ts'
+import { insertItems } from '../sql/insert-rows.ts'
 import type { NewJob } from '../../job/job.ts'
 import type { NewChange } from '../change.ts'
 import { jobRow } from './rows.ts'
@@ -37,11 +37,7 @@ export async function insertSubmission(
   }
   const first = await tx.take('jobs', jobs.length)
   try {
-    await insertRows(
-      db,
-      'jobs',
-      jobs.map((job, i) => jobRow({ ...job, seq: first + i }, seal)),
-    )
+    await insertItems(db, 'jobs', jobs, (job, i) => jobRow({ ...job, seq: first + i }, seal))
   } catch (error) {
     // SQLite says it in words, PostgreSQL by the name of the key.
     if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })

@@ -1,4 +1,5 @@
 import { CompiledQuery, type Kysely } from 'kysely'
+import { TimeSlices } from '../../lib/time-slices.ts'
 import type { Schema } from './schema.ts'
 
 /** Rows in one statement, largest first: few enough for every database's limit on values, many enough to amortise a statement. */
@@ -8,15 +9,24 @@ const rowsPerStatement = [50, 12, 3, 1] as const
 const texts = new Map<string, string>()
 
 /** Inserts rows that all have the same columns, in the same order. */
-export async function insertRows<T extends keyof Schema>(
+export const insertRows = <T extends keyof Schema>(
   db: Kysely<Schema>,
   table: T,
   rows: readonly Schema[T][],
+): Promise<void> => insertItems(db, table, rows, (row) => row)
+
+/** Inserts a row for each item. Rows are made statement by statement, and other work comes between statements. */
+export async function insertItems<T extends keyof Schema, I>(
+  db: Kysely<Schema>,
+  table: T,
+  items: readonly I[],
+  rowOf: (item: I, index: number) => Schema[T],
 ): Promise<void> {
-  for (let i = 0; i < rows.length;) {
-    const left = rows.length - i
+  const slices = new TimeSlices()
+  for (let i = 0; i < items.length;) {
+    const left = items.length - i
     const count = rowsPerStatement.find((size) => size <= left) ?? 1
-    const part = rows.slice(i, i + count)
+    const part = items.slice(i, i + count).map((item, j) => rowOf(item, i + j))
     const columns = Object.keys(part[0] ?? {})
     const key = `${table} ${columns.join()} ${count}`
     let text = texts.get(key)
@@ -34,5 +44,6 @@ export async function insertRows<T extends keyof Schema>(
       ),
     )
     i += count
+    await slices.next()
   }
 }
