@@ -192,8 +192,8 @@ export class LogCopier {
       return isEnded
     } catch (error) {
       // The caller decides on a retry; the bytes that were copied stay.
-      const isNodes = error instanceof ApiError || error instanceof NoLog
-      if (!isNodes && (!signal.aborted || isDiskFull(error))) this.#noteFault(error)
+      const isFromNode = error instanceof ApiError || error instanceof NoLog
+      if (!isFromNode && (!signal.aborted || isDiskFull(error))) this.#noteFault(error)
       return false
     }
   }
