@@ -78,7 +78,7 @@ function application(random: () => number, name: string): Application {
   const [cores, memoryGb] = pick(random, shapes)
   const mean = 5 + 4.2 * random()
   const deviation = 0.2 + 0.8 * random()
-  // Enough for nearly all of its jobs, and then up to ten times that, since nobody wants to be cut off.
+  // Enough for nearly all of its jobs, and up to ten times that: users ask for a margin.
   const enough = Math.exp(mean + 2 * deviation) * 10 ** random()
   const requestedSeconds = requests.find((seconds) => seconds >= enough) ?? 3 * 86_400
   return { name, cores, memoryGb, mean, deviation, requestedSeconds, batch: pick(random, [1, 1, 3, 10, 40]) }

@@ -129,7 +129,7 @@ test('a queue is full with what waits and what is about to be stored, and has ro
   )
 })
 
-test('an ending makes room for a start in the same plan, and charges what was held', () => {
+test('an ending makes room for a start in the same plan, and charges its core-hours', () => {
   const first = running(someJob(asks(4)), 0)
   const second = someJob(asks(4))
   queue.upsertJobs([second])

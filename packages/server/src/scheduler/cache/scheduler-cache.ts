@@ -77,7 +77,7 @@ export class SchedulerCache {
     return this.#histories.expectation(job)
   }
 
-  /** Adds a run, and plans waiting jobs with its fingerprint anew where their estimate changed. */
+  /** Adds a run, and updates waiting jobs with its fingerprint where their estimate changed. */
   addRun(job: StoredJob, run: StoredRun): AddedRun {
     if (++this.#runsAdded % pruneEvery === 0) this.#histories.prune(run.endedAt - this.#keepRunsMs)
     const added = this.#histories.add(job, run)

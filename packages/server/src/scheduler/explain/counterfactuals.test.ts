@@ -56,14 +56,14 @@ test('a job that only its age would let start has no counterfactual: submitted a
 
 test('at a limit the counterfactual asks for what the limit leaves', () => {
   const policy = policyOf({ limits: { user: { cores: 5 }, group: { memoryGb: 12 } } })
-  const held = { ...active(needs(3, 3)), user: 'ada' }
-  assert.deepEqual(counterfactualsOf(jobOf(4), { policy, active: [held] }), [{ needs: needs(2, 16) }])
-  const ofGroup = { ...held, group: 'sea' }
+  const running = { ...active(needs(3, 3)), user: 'ada' }
+  assert.deepEqual(counterfactualsOf(jobOf(4), { policy, active: [running] }), [{ needs: needs(2, 16) }])
+  const ofGroup = { ...running, group: 'sea' }
   assert.deepEqual(counterfactualsOf(jobOf(4, { group: 'sea' }), { policy, active: [ofGroup] }), [
     { needs: needs(2, 9) },
   ])
   const one = policyOf({ limits: { user: { running: 1 }, group: {} } })
-  assert.deepEqual(counterfactualsOf(jobOf(4), { policy: one, active: [held] }), [], 'nothing smaller would help')
+  assert.deepEqual(counterfactualsOf(jobOf(4), { policy: one, active: [running] }), [], 'nothing smaller would help')
 })
 
 test('short of cores and memory, less of both; short of GPUs, fewer', () => {

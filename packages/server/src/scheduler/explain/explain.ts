@@ -10,7 +10,7 @@ import { placementsPerPlan, PlannerPair } from '../forecast/planner-pair.ts'
 import { givenForecast, type GivenForecast } from '../forecast/start-forecasts.ts'
 import { classOf } from '../rules/job-class.ts'
 import { adviceOf, suitsRuns } from './advice.ts'
-import { whyOf } from './why.ts'
+import { type ExpectedStart, whyOf } from './why.ts'
 
 /** A question why a job waits: plain data, which a structured clone carries to a worker thread. */
 export interface WhyQuestion {
@@ -77,11 +77,7 @@ export function forecastStart(
     : givenForecast(Math.max(0, seconds - (earliest - now) / 1000), earliest, outcomes)
 }
 
-function expectedStart({ from, band }: GivenForecast): {
-  readonly p10: number
-  readonly p50: number
-  readonly p90: number
-} {
+function expectedStart({ from, band }: GivenForecast): ExpectedStart {
   const at = (seconds: number): number => Math.round(from + seconds * 1000)
   return { p10: at(band.p10), p50: at(band.p50), p90: at(band.p90) }
 }

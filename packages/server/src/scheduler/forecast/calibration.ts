@@ -37,11 +37,11 @@ function tailThatHeld(ratios: readonly number[]): number {
   const split = Math.floor((ratios.length * 2) / 3)
   const older = ratios.slice(0, split).toSorted((a, b) => a - b)
   const newer = ratios.slice(split)
-  const held = (tail: number): boolean => {
+  const isHeld = (tail: number): boolean => {
     const [low = -Infinity, high = Infinity] = [quantile(older, tail), quantile(older, 1 - tail)]
     return newer.filter((ratio) => ratio >= low && ratio <= high).length >= 0.8 * newer.length
   }
-  return tails.find(held) ?? 0.02
+  return tails.find(isHeld) ?? 0.02
 }
 const tails = [0.12, 0.1, 0.08, 0.06, 0.04]
 

@@ -5,10 +5,10 @@ import type { Sample, SampleSize } from './sample.ts'
 import { simulate } from './simulate.ts'
 import type { ActiveJob, QueuedJob } from '../cache/snapshot.ts'
 
-/** Most queues fit whole: a sample costs accuracy. */
-const sampleSize: SampleSize = { jobs: 2000, nodes: 64, active: 2000 }
+/** Most queues fit whole, since a sample costs accuracy; a simulation takes at most about 200 ms. */
+const sampleSize: SampleSize = { jobs: 2000, work: 300_000, nodes: 64, active: 2000 }
 
-/** A queue is simulated up to so many times, as long as all simulations together have no more jobs than one large sample. */
+/** A queue is simulated so many times, or as often as the work of one large sample allows. */
 const mostDraws = 5
 
 /** A simulation ends after this time: later starts are extrapolated. */
@@ -23,12 +23,11 @@ const horizonMs = 120 * 86_400_000
 export function forecast(planner: Planner, jobId: string, now: number, seed: number): number | undefined {
   const random = randomFrom(seed)
   const draws: number[] = []
-  for (let drawn = 0, jobs = 0; drawn < mostDraws && jobs < sampleSize.jobs; drawn++) {
+  for (let drawn = 0, work = 0; drawn < mostDraws && work < sampleSize.work / 2; drawn++) {
     const sample = planner.sample(jobId, sampleSize, now, random)
     if (sample === undefined) return undefined
-    const queued = [...sample.snapshot.queued]
-    jobs += queued.length
-    const seconds = startOf({ ...sample, snapshot: { ...sample.snapshot, queued } }, jobId, now, random)
+    work += sample.work
+    const seconds = startOf(sample, jobId, now, random)
     if (seconds !== undefined) draws.push(seconds)
   }
   return draws.toSorted((a, b) => a - b)[draws.length >> 1]

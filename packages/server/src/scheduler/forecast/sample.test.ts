@@ -8,7 +8,7 @@ import type { Limits } from '../../configuration/policy/policy.ts'
 import type { PlanNode, QueuedJob, Snapshot } from '../cache/snapshot.ts'
 import { hour, jobOf, morning, node, snapshotOf } from '../testing/examples.ts'
 
-const size = { jobs: 200, nodes: 64, active: 1000 }
+const size = { jobs: 200, work: 40_000, nodes: 64, active: 1000 }
 const nodesOf = (count: number): readonly PlanNode[] =>
   Array.from({ length: count }, (_, i) => ({ ...node, name: `n${i}` }))
 /** Jobs of so many users with five kinds each. */

@@ -12,6 +12,8 @@ const frontPart = 0.25
 /** How large a sample may be. */
 export interface SampleSize {
   readonly jobs: number
+  /** Jobs times groups of lanes: what a simulation costs, since each of its cycles reads every group. */
+  readonly work: number
   readonly nodes: number
   readonly active: number
 }
@@ -28,6 +30,8 @@ export interface Sample {
    * few to leave out as many of them.
    */
   readonly thinning: number
+  /** Jobs times groups of lanes. */
+  readonly work: number
   /** Jobs that stand for themselves nevertheless. */
   readonly single: ReadonlySet<string>
   /** The limits of the job's user and group let it start no earlier than in so many seconds: the sample does without them. */
@@ -47,8 +51,9 @@ export function sampleOf(
 ): Sample {
   state.settle()
   state.ledger.share(now, state.capacity / 100)
-  // The asked job and rounding add a few.
-  const jobs = size.jobs - 4
+  const groups = state.groups.size
+  // A sample of n jobs has at most n groups. The asked job and rounding add a few.
+  const jobs = Math.min(size.jobs, Math.floor(Math.max(Math.sqrt(size.work), size.work / groups))) - 4
   const scale = scaleOf(state, { ...size, jobs })
   const base = state.snapshot()
   const isThinned = state.queueLength / scale > jobs
@@ -57,6 +62,7 @@ export function sampleOf(
       offPeak: state.offPeak,
       scale,
       thinning: 1,
+      work: state.queueLength * groups,
       single: new Set(),
       limitSeconds: 0,
       snapshot: { ...base, now },
@@ -73,6 +79,7 @@ export function sampleOf(
     offPeak: state.offPeak,
     scale,
     thinning,
+    work: queued.size * Math.min(queued.size, groups),
     single: new Set([...front.map(({ id }) => id), asked.id]),
     limitSeconds: scale === 1 ? 0 : limitBoundSeconds(state, asked, now),
     snapshot: {

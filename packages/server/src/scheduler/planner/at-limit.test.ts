@@ -10,12 +10,12 @@ const policy = policyOf({ limits: { user: {}, group: { cores: 8 } } })
 const sky = (cores: number, parts: Partial<QueuedJob> = {}): QueuedJob => jobOf(cores, { group: 'sky', ...parts })
 /** The first in order; all but one core of its group's limit are allocated. */
 const first = sky(2, { id: 'first', user: 'bob', submittedAt: morning - 30 * hour })
-const holds = running(7, { id: 'holds', group: 'sky' })
+const filling = running(7, { id: 'filling', group: 'sky' })
 
 test('the first job that meets a limit gets its part reserved: jobs behind under it start if they end before', () => {
   const [short, long] = [sky(1, { estimateSeconds: 600, limitSeconds: 600 }), sky(1)]
   const others = [jobOf(1, { user: 'bob' }), jobOf(1, { group: 'sea' })]
-  const planner = new Planner(snapshotOf({ policy, active: [holds], queued: [first, long, ...others] }))
+  const planner = new Planner(snapshotOf({ policy, active: [filling], queued: [first, long, ...others] }))
   const plan = planner.plan(morning)
   assert.deepEqual(new Set(ids(plan)), new Set(others.map(({ id }) => id)), 'jobs of others are not affected')
   const asked = { holder: 'group', name: 'sky', on: 'cores', limit: 8, allocated: 7 } as const
@@ -23,7 +23,7 @@ test('the first job that meets a limit gets its part reserved: jobs behind under
   assert.deepEqual(plan.reasonOf(long.id), { kind: 'limit', ...asked, reserved: 2, asks: 1 })
   planner.apply({ type: 'queued', job: short })
   assert.ok(ids(planner.plan(morning)).includes(short.id))
-  planner.apply({ type: 'gone', id: holds.id })
+  planner.apply({ type: 'gone', id: filling.id })
   assert.ok(ids(planner.plan(morning)).includes('first'))
 })
 
@@ -37,7 +37,7 @@ test('a limit on GPUs stops no job without GPUs', () => {
 })
 
 test('a reservation of a limit stays while nothing can start: its delay does not begin anew', () => {
-  const late = { ...holds, limitSeconds: 100 * 3600 }
+  const late = { ...filling, limitSeconds: 100 * 3600 }
   const none = policyOf({ ...policy, backfill: { ...policy.backfill, reservations: 0 } })
   const planner = new Planner(snapshotOf({ policy: none, active: [late], queued: [first] }))
   const reserved = { jobId: 'first', at: morning + hour, madeAt: morning, firstAt: morning + hour }

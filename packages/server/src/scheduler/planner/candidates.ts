@@ -19,7 +19,7 @@ export interface Candidate {
 export class Candidates {
   readonly #state: QueueState
   readonly #now: number
-  /** Of the cycle: what is marked with it holds in this cycle alone. */
+  /** Of the cycle: marks with it count in this cycle alone. */
   readonly #number: number
   readonly #heap = new Heap<Candidate>(goesBefore)
   /** Candidates whose size may still fit on some node. */

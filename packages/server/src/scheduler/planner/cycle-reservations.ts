@@ -71,7 +71,7 @@ export class CycleReservations {
 
   /**
    * Hands the reservations to the next cycle. A reservation of a limit also stays where the cycle ended before it came to the job:
-   * a new one each time would start its delay anew, for ever.
+   * a new one each time would restart its delay, for ever.
    */
   save(): void {
     const { reservations } = this.#state

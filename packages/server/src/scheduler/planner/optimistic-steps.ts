@@ -115,12 +115,12 @@ export class OptimisticSteps implements Disposable {
     cache.emitGone(job.id)
     const charge = cache.charge(association, next)
     const run = runOf(step)
-    const learned = run && this.#addRun(job, run)
+    const added = run && this.#addRun(job, run)
     return {
-      step: { ...step, charge: { ...association, next }, ...learned?.change },
+      step: { ...step, charge: { ...association, next }, ...added?.change },
       commit: charge.commit,
       undo: () => {
-        learned?.undo()
+        added?.undo()
         charge.undo()
         cache.emitActive(job.id)
       },

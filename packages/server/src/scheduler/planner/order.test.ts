@@ -73,7 +73,7 @@ test('a user’s many jobs wait together, not each for itself: the single job of
   assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
 })
 
-test('among a user’s alike jobs the earliest deadline goes first, then those without one as they were submitted', () => {
+test('in a lane the earliest deadline goes first, then those without one as they were submitted', () => {
   const [plain, late, soon] = [jobOf(16), jobOf(16, { by: morning + 9 * hour }), jobOf(16, { by: morning + 2 * hour })]
   const planner = new Planner(snapshotOf({ queued: [plain, late, soon] }))
   for (const next of [soon, late, plain]) {
@@ -83,7 +83,7 @@ test('among a user’s alike jobs the earliest deadline goes first, then those w
   }
 })
 
-test('a deadline changes nothing between users: the job takes the place that its user’s alike jobs have waited for', () => {
+test('a deadline changes nothing between users: the job takes the place that its lane has waited for', () => {
   const old = jobOf(16, { submittedAt: morning - 10 * hour })
   const other = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const due = jobOf(16, { by: morning + 2 * hour })
@@ -199,7 +199,7 @@ test('the planner drops when a lane was served after a month, where there are ma
   assert.equal(planner.snapshot().served.size, 20_000)
   planner.plan(morning + 40 * 24 * hour)
   serve(50_000, morning + 40 * 24 * hour)
-  assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are kept`)
+  assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are in the snapshot`)
 })
 
 test('best fit: the node with least left over, and GPU nodes last for jobs without GPUs', () => {

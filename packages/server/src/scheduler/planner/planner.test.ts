@@ -37,9 +37,9 @@ function requireNothingOvercommitted(snapshot: Snapshot, plan: Plan) {
     if (!there.some(isNew)) continue
     const offer = sizeOfOffer(node)
     for (const unit of ['milliCores', 'mib', 'gpus'] as const) {
-      const held = there.reduce((sum, { needs }) => sum + sizeOfRequest(needs)[unit], 0)
+      const allocated = there.reduce((sum, { needs }) => sum + sizeOfRequest(needs)[unit], 0)
       const asked = there.some((job) => isNew(job) && sizeOfRequest(job.needs)[unit] > 0)
-      if (asked) assert.ok(held <= offer[unit], `${node.name}: ${held} ${unit} of ${offer[unit]}`)
+      if (asked) assert.ok(allocated <= offer[unit], `${node.name}: ${allocated} ${unit} of ${offer[unit]}`)
     }
     for (const { needs } of there.filter(isNew)) {
       if (needs.gpus > 0 && needs.gpuKind !== undefined) assert.equal(node.gpuKind, needs.gpuKind)

@@ -9,7 +9,7 @@ const at = Date.UTC(2026, 10, 23, 18)
 const needs = { cores: 4, memoryGb: 8, gpus: 0 }
 const ended = { user: 'ada', needs, placedAt: at, endedAt: at + 2 * hour }
 
-test('a job is charged for the dearest of what it holds', () => {
+test('a job is charged for the most of its cores, memory and GPUs', () => {
   assert.equal(chargedCores(needs, defaultPolicy), 4)
   assert.equal(chargedCores({ ...needs, memoryGb: 64 }, defaultPolicy), 16)
   assert.equal(chargedCores({ ...needs, gpus: 2 }, defaultPolicy), 32)
@@ -22,7 +22,7 @@ test('usage halves with every half-life and does not grow when the clock goes ba
   assert.equal(decayed(usage, Number.MAX_SAFE_INTEGER, 0.001), 0)
 })
 
-test('an ending adds what was held to what is left of what was', () => {
+test('an ending adds its core-hours to the decayed usage', () => {
   const first = usageAfter(undefined, ended, defaultPolicy, undefined)
   assert.deepEqual(first, { user: 'ada', coreHours: 8, at: at + 2 * hour })
   const later = { ...ended, placedAt: at + 169 * hour, endedAt: at + 170 * hour }

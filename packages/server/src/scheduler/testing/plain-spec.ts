@@ -2,7 +2,7 @@ import { requireReference } from '../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor/executor.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 
-/** What an executor is told of a job's attempt, but for accounts and credentials, which nobody looks at in a simulation. */
+/** The spec of a job's attempt, with placeholders for account and credentials: a simulation reads neither. */
 export const plainSpec = ({
   id,
   attempt,
