@@ -92,7 +92,8 @@ test('a job that needs more memory than it may says so, with the limit and the p
 })
 
 test('a job that forks without end is stopped by its limit, and the platform goes on', async () => {
-  const bomb = await platform.submit('bomb() { bomb | bomb & }; bomb; sleep 600', { graceSeconds: 1 })
+  // The shell itself forks no more once the limit is reached: a later sleep would end it.
+  const bomb = await platform.submit('sleep 600 & bomb() { bomb | bomb & }; bomb; wait', { graceSeconds: 1 })
   await platform.becomes(bomb, 'running')
   const { job } = await platform.run('echo fine')
   assert.equal(job.exitCode, 0)
