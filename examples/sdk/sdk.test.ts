@@ -35,6 +35,7 @@ const ended = { id: 'k3x9a0qz', state: 'succeeded', exitCode: 0, usage: { cpuSec
 
 test('submit.ts runs a job to its end', async () => {
   const printed = await run('submit.ts', ({ method, url, headers }) => {
+    if (url.endsWith('/wait')) return { body: { ended: [{ id: 'k3x9a0qz' }], unknown: [] } }
     if (method === 'POST') return { status: 201, body: { ids: ['k3x9a0qz'] } }
     if (!url.includes('/logs')) return { body: ended }
     return headers['range'] === undefined ? { body: '2\n' } : { status: 206 }

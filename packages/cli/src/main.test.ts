@@ -165,12 +165,21 @@ test('replicas that another server refuses are named, with the ids of the others
   assert.match(stderr, /^canfar: n-2: no more\nfix: /)
 })
 
+/** The answers of a server on which these jobs have ended. */
+const ended = (...jobs: readonly object[]) => ({
+  ...Object.fromEntries(jobs.map((one) => [`GET /api/v1/jobs/${(one as { id: string }).id}`, { body: one }])),
+  'POST /api/v1/jobs/wait': ({ body }: Recorded): Reply => {
+    const { ids } = JSON.parse(body) as { ids: string[] }
+    return { body: { ended: ids.map((id) => ({ id })), unknown: [] } }
+  },
+})
+
 test('create --wait exits with the exit code of the job and prints why it failed', async () => {
   const cause = { code: 'out-of-memory', message: 'It needed more than its limit of 4 GiB.', hint: 'Ask for 8.' }
   const { canfar } = await platform(
     own({
       'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
-      'GET /api/v1/jobs/a1/wait': { body: job('a1', 'failed', { exitCode: 137, cause }) },
+      ...ended(job('a1', 'failed', { exitCode: 137, cause })),
     }),
   )
   const { code, stdout } = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '--wait', '--', 'x')
@@ -189,8 +198,7 @@ test('create --follow leaves stdout to the job', async () => {
   const { canfar } = await platform(
     own({
       'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
-      'GET /api/v1/jobs/a1': { body: job('a1', 'succeeded', { exitCode: 0 }) },
-      'GET /api/v1/jobs/a1/wait': { body: job('a1', 'succeeded', { exitCode: 0 }) },
+      ...ended(job('a1', 'succeeded', { exitCode: 0 })),
       'GET /api/v1/jobs/a1/logs': ({ headers }) =>
         headers['range'] === undefined ? { body: 'hello\n' } : { status: 206 },
     }),
@@ -202,7 +210,7 @@ test('create --follow leaves stdout to the job', async () => {
 
 test('create --wait interrupted says that the job continues', async () => {
   const { start } = await platform(
-    own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } }, 'GET /api/v1/jobs/a1/wait': () => undefined }),
+    own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } }, 'POST /api/v1/jobs/wait': () => undefined }),
   )
   const running = start('create', 'headless', 'skaha/x', '--wait')
   await running.said('ID: a1')
@@ -397,11 +405,7 @@ test('events, stats, delete, prune, renew, image ls', async () => {
 
 test('wait exits with the first exit code that is not 0', async () => {
   const { canfar } = await platform(
-    own({
-      'GET /api/v1/jobs/a1/wait': { body: job('a1', 'succeeded', { exitCode: 0 }) },
-      'GET /api/v1/jobs/b2/wait': { body: job('b2', 'cancelled') },
-      'GET /api/v1/jobs/c3/wait': { body: job('c3', 'failed', { exitCode: 3 }) },
-    }),
+    own(ended(job('a1', 'succeeded', { exitCode: 0 }), job('b2', 'cancelled'), job('c3', 'failed', { exitCode: 3 }))),
   )
   assert.equal((await canfar('wait', 'a1')).code, 0)
   assert.equal((await canfar('wait', 'a1', 'c3', 'b2')).code, 3)

@@ -152,7 +152,7 @@ const pull = { reference: 'images.canfar.net/skaha/x:1', state: 'present' }
 const answers: Readonly<Record<string, string | object>> = {
   'POST /api/v1/jobs': { ids: ['a1'] },
   'GET /api/v1/jobs/a1': job,
-  'GET /api/v1/jobs/a1/wait': job,
+  'POST /api/v1/jobs/wait': { ended: [{ id: 'a1' }], unknown: [] },
   'GET /api/v1/jobs/a1/logs': 'hello\n',
   'GET /api/v1/jobs/a1/events': { events: [] },
   'GET /api/v1/jobs/a1/why': { id: 'a1' },
