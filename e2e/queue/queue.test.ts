@@ -96,7 +96,7 @@ test('limits count at once: a job waits for its own, others pass it, more lets i
   const second = await submit('sleep 600', { name: 'second', cores: 1, memoryGb: 1 })
   const told = await waitsFor(second, 'limit')
   assert.deepEqual(told.reason?.limit, { holder: 'user', name: 'ada', on: 'cores', limit: 1, held: 1, asks: 1 })
-  assert.match(told.summary, /It waits for its owner's limit: 1 of 1 core is held, and it asks for 1/)
+  assert.match(told.summary, /It waits for its owner's limit: 1 of 1 core is allocated, and it asks for 1/)
   const his = await submit('true', { cores: 1, memoryGb: 1 }, bob)
   assert.equal((await platform.jobs(bob).wait(his))[0]?.state, 'succeeded', 'nobody waits for the limit of another')
 

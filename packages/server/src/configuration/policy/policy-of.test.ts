@@ -15,7 +15,7 @@ test('what is left out has its default', () => {
   assert.equal(policyOf({ points: { groupShare: 0 } }).points.userShare, 12)
 })
 
-test('numbers that make no sense are refused with their key and what would do', () => {
+test('numbers outside their range are refused with their key and the range', () => {
   for (const halfLifeHours of [0, -1, Number.NaN, 1e9, Infinity])
     refused(() => policyOf({ halfLifeHours }), /^halfLifeHours: it is .* Use a number from 0.001 to 87600/)
   refused(() => policyOf({ limits: { user: { cores: -1 } } }), /^user.cores: it is -1.*Leave it out for no limit/)
@@ -25,13 +25,13 @@ test('numbers that make no sense are refused with their key and what would do', 
   )
   refused(() => policyOf({ points: { groupShare: Number.NaN } }), /^points.groupShare: it is NaN/)
   refused(() => policyOf({ backfill: { safety: 0.5 } }), /^backfill.safety: it is 0.5. Use a number from 1/)
-  refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: what is small reaches/)
+  refused(() => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }), /^classes: a small job may be as large as a large one/)
   refused(() => requireQuotaSettings('ada', { weight: -2 }), /^ada.weight: it is -2/)
   refused(() => requireQuotaSettings('ada', { limits: { gpus: 1e12 } }), /^ada.gpus/)
   assert.doesNotThrow(() => policyOf({ limits: { user: { cores: 0, running: 0 } } }))
 })
 
-test('classes are as the guide says: small up to 4 cores and 16 GB, large from 16 cores or 64 GB', () => {
+test('by default a job is small up to 4 cores and 16 GiB, and large from 16 cores or 64 GiB', () => {
   const of = (cores: number, memoryGb: number) => classOf({ cores, memoryGb, gpus: 0 }, defaultPolicy)
   assert.deepEqual(
     [of(4, 16), of(4, 17), of(5, 1), of(15, 63), of(16, 1), of(1, 64)],
@@ -47,7 +47,7 @@ test('run times are rounded up by no more than a quarter', () => {
   }
 })
 
-test('what no node could hold, and what no limit would ever let start, is known beforehand', () => {
+test('a job is infeasible where no node could hold it, and where a limit stops it for ever', () => {
   const nodes = [
     { name: 'a', cores: 16, memoryGb: 64, gpus: 0 },
     { name: 'b', cores: 4, memoryGb: 256, gpus: 2, gpuKind: 'a100' },
