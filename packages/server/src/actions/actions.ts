@@ -4,7 +4,7 @@ import { renewer, type Renew } from './renew.ts'
 import { submitter, type Submit, type SubmitDependencies } from './submit.ts'
 import type { Store } from '../store/store.ts'
 
-/** What may be done with jobs, whichever API it comes through. The loop and these alone write jobs. */
+/** The use cases on jobs, for every API. Only these and the loop write jobs. */
 export interface Actions {
   readonly submit: Submit
   readonly cancel: Cancel
@@ -12,15 +12,15 @@ export interface Actions {
   readonly remove: Remove
 }
 
-/** The methods of the store that write jobs: for {@link Actions} and the loop. */
+/** The store methods that write jobs: for {@link Actions} and the loop only. */
 export type JobWrites = 'submit' | 'step' | 'addEvents'
 
-/** What {@link createActions} is built from. */
+/** Dependencies of {@link createActions}. */
 export interface ActionsDependencies extends SubmitDependencies {
   readonly store: Pick<Store, 'submit' | 'answeredBefore' | 'step' | 'job'>
 }
 
-/** Builds the {@link Actions}. */
+/** Creates the {@link Actions}. */
 export function createActions(dependencies: ActionsDependencies): Actions {
   const { store, now } = dependencies
   const cancel = canceller({ store, now })

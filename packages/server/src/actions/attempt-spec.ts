@@ -9,7 +9,7 @@ import { needsOf } from '../scheduler/cache/planned-job.ts'
 import type { Policy } from '../configuration/policy/policy.ts'
 import type { Store } from '../store/store.ts'
 
-/** What the executor must know of a job's latest attempt. */
+/** Builds the attempt specification that the executor needs for a job's latest attempt. */
 export async function attemptSpec(
   job: StoredJob,
   {
@@ -24,7 +24,7 @@ export async function attemptSpec(
     readonly logins: Pick<RegistryLogins, 'ofJob'>
     /** The token that a job carries. */
     readonly jobToken: (jobId: string) => string
-    /** Where a job on a network reaches the platform: scheme, host and port. */
+    /** The platform URL for jobs on a network: scheme, host and port. */
     readonly platformUrl: (network: AttemptSpec['network']) => string
     readonly defaultNetwork?: AttemptSpec['network']
     readonly policy: Pick<Policy, 'classes'>

@@ -4,7 +4,7 @@ import { disableUser, enableUser } from '../access/directory.ts'
 import { startCancellingDisabled } from './cancel-disabled.ts'
 import { testApp } from '../http/testing/test-app.ts'
 
-test('jobs of a disabled user end, more than fit into one transaction and those that came late, and no others', async () => {
+test('cancels all jobs of a disabled user, beyond one transaction and with late submissions, and no other jobs', async () => {
   const t = await testApp()
   const many = await t.as('bob', {
     method: 'POST',
@@ -22,7 +22,7 @@ test('jobs of a disabled user end, more than fit into one transaction and those 
   await cancelling.now()
   assert.equal((await t.store.notEnded()).length, 1_101, 'nobody is disabled yet')
 
-  // As an administrative command does it: in the store, without the server.
+  // Like an administrative command: in the store, without the server.
   await t.store.changeDirectory(disableUser('bob', { cancelJobs: true, now: t.clock.now }))
   await cancelling.now()
   assert.deepEqual(

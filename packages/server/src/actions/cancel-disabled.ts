@@ -6,22 +6,22 @@ import type { ChangeLog } from '../store/change-log.ts'
 import type { Store } from '../store/store.ts'
 import { cancelStep } from './cancel.ts'
 
-/** How soon a failed attempt is made again. */
+/** Milliseconds before a failed run is retried. */
 const retryMs = 2_000
 
-/** Jobs that are cancelled in one transaction. */
+/** Jobs cancelled per transaction. */
 const atOnce = 500
 
 const cancellable = jobStates.filter((state) => !isEnded(state) && mayHappen(state, 'cancelRequested'))
 
-/** Ends the jobs of users who were disabled with their jobs. */
+/** Cancels the jobs of users who were disabled with that option. */
 export interface CancelDisabled {
-  /** Asks every such job to end that there is now. */
+  /** Cancels all such jobs that exist now. */
   now(): Promise<void>
   close(): Promise<void>
 }
 
-/** What {@link startCancellingDisabled} is built from. */
+/** Dependencies of {@link startCancellingDisabled}. */
 export interface CancelDisabledDependencies {
   readonly store: Pick<Store, 'usersToCancel' | 'jobs' | 'step'>
   readonly changes: Pick<ChangeLog, 'follow'>
@@ -31,8 +31,8 @@ export interface CancelDisabledDependencies {
 }
 
 /**
- * Ends the jobs of users who were disabled with their jobs: at the start, when another process disables a user, and when a
- * submission that was under way then is stored.
+ * Cancels the jobs of users who were disabled with that option. It runs at the start, when another process disables a user,
+ * and when a submission of such a user is stored late.
  */
 export function startCancellingDisabled({
   store,

@@ -6,7 +6,7 @@ import { cancelStep } from './cancel.ts'
 import { testApp } from '../http/testing/test-app.ts'
 
 describe('cancelling', () => {
-  it('is a step for what has not ended and is not ending, and with it a waiting job has ended', () => {
+  it('is a step for an active job that is not stopping; a waiting job ends with that step', () => {
     const taken = jobStates.filter((state) => cancelStep(someJob({ state }), 'its owner', 5) !== undefined)
     assert.deepEqual(taken, ['held', 'queued', 'starting', 'running'])
     const waiting = cancelStep(someJob({ state: 'held' }), 'its owner', 5)?.change
@@ -18,12 +18,12 @@ describe('cancelling', () => {
     })
   })
 
-  it('holds when the job moves on at the same moment', async () => {
+  it('works when the job changes state at the same moment', async () => {
     const t = await testApp()
     const id = await t.submit('ada')
     const step = t.store.step.bind(t.store)
     let raced = false
-    // The loop is faster: the job starts between the reading and the step.
+    // The loop wins the race: the job starts between the read and the step.
     Object.assign(t.store, {
       step: async (steps: Parameters<typeof step>[0]) => {
         if (!raced) {

@@ -4,24 +4,24 @@ import type { StoredJob } from '../job/job.ts'
 import { mayHappen, nextState } from '../job/lifecycle.ts'
 import type { JobStep, Store } from '../store/store.ts'
 
-/** Asks for a job to be ended, and returns it as it was before and as it is now. */
+/** Cancels a job. Returns the job before and after. */
 export type Cancel = (
   job: StoredJob,
   caller: Caller,
 ) => Promise<{ readonly before: StoredJob; readonly job: StoredJob }>
 
-/** What {@link canceller} is built from. */
+/** Dependencies of {@link canceller}. */
 export interface CancelDependencies {
   readonly store: Pick<Store, 'step' | 'job'>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
-/** The one way to cancel, whichever API it comes through. A job that has ended, or is ending, is left as it is. */
+/** The single implementation of cancel, for every API. A job that has ended or is stopping stays unchanged. */
 export function canceller({ store, now }: CancelDependencies): Cancel {
   return async (found, caller) => {
     let before = found
-    // A step is too late when the job moved on meanwhile. It can do so only a few times before it ends.
+    // The step fails when the job changed state after the read. That happens only a few times before the job ends.
     for (;;) {
       const step = cancelStep(before, who(before, caller.account.name), now())
       if (step === undefined) return { before, job: before }
@@ -36,10 +36,7 @@ export function canceller({ store, now }: CancelDependencies): Cancel {
 
 const who = (job: StoredJob, by: string): string => (by === job.owner ? 'its owner' : `the administrator ${by}`)
 
-/**
- * The step that cancels a job, by `who` in words for its owner; undefined where there is none to take: it has ended, or is
- * ending already. Pure.
- */
+/** The step that cancels a job; `who` names the actor for the owner. Undefined where the job has ended or is stopping. Pure. */
 export function cancelStep(job: StoredJob, who: string, now: number): JobStep | undefined {
   if (!mayHappen(job.state, 'cancelRequested')) return undefined
   const endsNow = isEnded(nextState(job.state, { type: 'cancelRequested' }))

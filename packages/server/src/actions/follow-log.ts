@@ -4,7 +4,7 @@ import { formsOf, type JobWatch } from './job-watch.ts'
 import type { Executor } from '../executor/executor.ts'
 import type { Store } from '../store/store.ts'
 
-/** What {@link followJob} is built from. */
+/** Dependencies of {@link followJob}. */
 export interface FollowDependencies {
   readonly store: Pick<Store, 'job'>
   readonly executor: Pick<Executor, 'followLog'>
@@ -12,8 +12,8 @@ export interface FollowDependencies {
 }
 
 /**
- * What a job writes, from a byte on, until the job has ended: also when it has not started yet. `attempt` is one of its
- * attempts; without it the latest, and when that is tried again, the next one from its beginning.
+ * The output of a job from a byte offset until the job ends. It may be called before the job starts. `attempt` selects one
+ * attempt. Without it the output is that of the latest attempt, then of each retry from its beginning.
  */
 export async function* followJob(
   dependencies: FollowDependencies,
@@ -21,7 +21,7 @@ export async function* followJob(
   { start, attempt: wanted }: { readonly start: number; readonly attempt?: number | undefined },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  // Nothing is written yet, but the head of the answer must go out now: clients give up on a server that says nothing.
+  // There is no output yet, but the response head must be sent now: clients time out on a silent server.
   yield new Uint8Array()
   let position = start
   let following = 0

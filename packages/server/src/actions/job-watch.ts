@@ -4,12 +4,12 @@ import type { StoredChange } from '../store/change.ts'
 import type { ChangeLog } from '../store/change-log.ts'
 import type { Store } from '../store/store.ts'
 
-/** A job, or a task of an array, that is watched. */
+/** A watched job, or a watched task of an array. */
 type Watched = Pick<StoredJob, 'id' | 'arrayId'>
 
 /**
- * Wakes those who wait for jobs: one reader of the change log for all of them, so that ten thousand waiting clients cost one
- * query a commit together.
+ * Notifies watchers of jobs. All watchers share one reader of the change log: ten thousand waiting clients cost one query per
+ * commit.
  */
 export class JobWatch {
   readonly #watchers = new Map<string, Set<(change: StoredChange) => void>>()
@@ -21,7 +21,7 @@ export class JobWatch {
     })
   }
 
-  /** Calls `call` with each change of a job from now on. Returns how to stop it. */
+  /** Calls `call` with each change of a job from now on. Returns a function that unsubscribes. */
   watch({ id, arrayId }: Watched, call: (change: StoredChange) => void): () => void {
     const keys = arrayId === undefined ? [id] : [id, arrayId]
     for (const key of keys) {
@@ -37,20 +37,20 @@ export class JobWatch {
     }
   }
 
-  /** How many keys are watched: a leak would show here. */
+  /** The number of watched keys, to detect leaks. */
   get size(): number {
     return this.#watchers.size
   }
 
-  /** Wakes no more. */
+  /** Stops all notifications. */
   close(): void {
     this.#stop()
   }
 }
 
 /**
- * A job now and each time that its state changed, read from the store, until the signal. Ends where the job is deleted. The
- * same form may come twice.
+ * Yields a job now and after each change of its state, read from the store, until the signal is aborted or the job is
+ * deleted. The same state may come twice.
  */
 export async function* formsOf(
   { store, watch }: { readonly store: Pick<Store, 'job'>; readonly watch: Pick<JobWatch, 'watch'> },
@@ -62,7 +62,7 @@ export async function* formsOf(
     const leave = (): void => {
       resolve()
     }
-    // Watched before it is read: what happens in between is not missed.
+    // Watched before the first read, so that no change is missed.
     const unwatch = watch.watch(job, ({ kind, to }) => {
       if (to !== undefined || kind === 'deleted') resolve()
     })
@@ -80,5 +80,5 @@ export async function* formsOf(
   }
 }
 
-/** The state that a change left its job in, where that is an end. */
+/** The final state in a change; undefined where the change does not end the job. */
 export const endOf = ({ to }: StoredChange): JobState | undefined => (to !== undefined && isEnded(to) ? to : undefined)

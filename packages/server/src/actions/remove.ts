@@ -4,7 +4,7 @@ import type { StoredJob } from '../job/job.ts'
 import type { JobStep, Store } from '../store/store.ts'
 import type { Cancel } from './cancel.ts'
 
-/** What {@link remover} is built from. */
+/** Dependencies of {@link remover}. */
 export interface RemoveDependencies {
   readonly store: Pick<Store, 'step' | 'job'>
   readonly cancel: Cancel
@@ -12,10 +12,10 @@ export interface RemoveDependencies {
   readonly now: () => number
 }
 
-/** Ends a job and takes it off the skaha wire (wire contract 2). It stays in the history. */
+/** Ends a job and hides it on the skaha wire (wire contract 2). It stays in the history. */
 export type Remove = (job: StoredJob, caller: Caller) => Promise<void>
 
-/** The one way to remove, whichever API it comes through. A job that is cancelled by it is gone from the wire with that. */
+/** The single implementation of remove, for every API. For an active job, one step cancels and hides it. */
 export function remover({ store, cancel, now }: RemoveDependencies): Remove {
   return async (found, caller) => {
     const { before, job } = await cancel(found, caller)
@@ -32,7 +32,7 @@ export function remover({ store, cancel, now }: RemoveDependencies): Remove {
   }
 }
 
-/** Pure. */
+/** The step that hides an ended job. Pure. */
 const removeStep = (job: StoredJob, now: number): JobStep => ({
   jobId: job.id,
   at: now,

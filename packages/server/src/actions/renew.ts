@@ -1,17 +1,17 @@
 import type { StoredJob } from '../job/job.ts'
 import type { JobStep, Store } from '../store/store.ts'
 
-/** What {@link renewer} is built from. */
+/** Dependencies of {@link renewer}. */
 export interface RenewDependencies {
   readonly store: Pick<Store, 'step' | 'job'>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
 
-/** Begins the time of a running job anew. False where it does not run; a job that starts has all of its time yet. */
+/** Restarts the time limit of a running job. False where the job does not run. A starting job still has its full time. */
 export type Renew = (job: StoredJob) => Promise<boolean>
 
-/** The one way to renew, whichever API it comes through. */
+/** The single implementation of renew, for every API. */
 export function renewer({ store, now }: RenewDependencies): Renew {
   return async (found) => {
     for (let job: StoredJob | undefined = found; job !== undefined; job = await store.job(job.id)) {
@@ -21,13 +21,13 @@ export function renewer({ store, now }: RenewDependencies): Renew {
       if (step === undefined) return true
       const [taken] = await store.step([step])
       if (taken !== undefined) return true
-      // It moved on meanwhile; it can do so only a few times before it ends.
+      // The job changed state after the read. That happens only a few times before it ends.
     }
     return false
   }
 }
 
-/** The step that begins a running job's time anew; undefined where it has more time left already. Pure. */
+/** The step that restarts the time of a running job; undefined where the job already has more time left. Pure. */
 function renewStep(job: StoredJob, now: number): JobStep | undefined {
   const deadlineAt = now + job.timeSeconds * 1000
   if (job.deadlineAt !== undefined && job.deadlineAt >= deadlineAt) return undefined

@@ -10,10 +10,10 @@ const jobsAtOnce = 200
 const changesAtOnce = 1_000
 const logsAtOnce = 500
 
-/** How long an answer to an Idempotency-Key is remembered. */
+/** Milliseconds for which an answer to an Idempotency-Key is stored. */
 const idempotencyMs = dayMs
 
-/** Deletes, hour by hour from now on, what was kept for as long as the configuration says. Returns how to stop it. */
+/** Deletes expired data every hour, by the retention of the configuration. Returns a function that stops it. */
 export function startRetention(
   store: Pick<
     Store,
@@ -46,7 +46,7 @@ export function startRetention(
     }
   }
 
-  /** Goes on where the last run of this or an earlier process ended: a log is deleted once. */
+  /** Continues after the last deleted log, also of an earlier process: each log is deleted once. */
   async function deleteLogs(): Promise<void> {
     const end = now() - config.logsDays * dayMs
     for (;;) {
@@ -59,7 +59,7 @@ export function startRetention(
     }
   }
 
-  /** In small transactions: other writes come between. */
+  /** Deletes changes in small transactions, so that other writes run in between. */
   async function deleteChanges(): Promise<void> {
     const before = now() - config.changesDays * dayMs
     while ((await store.deleteChangesBefore(before, changesAtOnce)) === changesAtOnce) await yieldToOthers()

@@ -12,23 +12,23 @@ import type { NewJob } from '../job/job.ts'
 import { jobsOf } from '../job/submission.ts'
 import { JobIdTaken, type IdempotencyKey, type Store, type StoredEvent, type SubmitOutcome } from '../store/store.ts'
 
-/** What {@link submitter} is built from. */
+/** Dependencies of {@link submitter}. */
 export interface SubmitDependencies {
   readonly store: Pick<Store, 'submit' | 'answeredBefore'>
   readonly executor: Pick<Executor, 'signal'>
-  /** What may be asked for. */
+  /** The limits against which requests are validated. */
   readonly context: () => PlatformContext
-  /** The networks that a job may ask for. */
+  /** The networks that a job may request. */
   readonly networks: readonly Network[]
-  /** Parses an image reference. @throws {InvalidRequest} where the text is none, or the image is not allowed. */
+  /** Parses an image reference. @throws {InvalidRequest} where the text is no reference, or the image is not allowed. */
   readonly checkImage: (reference: string) => ImageReference
   readonly logins: Pick<RegistryLogins, 'sealFor'>
   /** The token that a job carries. */
   readonly jobToken: (jobId: string) => string
   readonly queue: {
     /**
-     * Checks that jobs of one request can run some day and have room to wait. Call the returned function with the number of
-     * their change when they are stored, without one where they were not. @throws {InvalidRequest}
+     * Checks that the jobs of one request are feasible and that the queue has room for them. Call the returned function with the
+     * number of their change once stored, or without a number where storing failed. @throws {InvalidRequest}
      */
     readonly admit: (jobs: readonly NewJob[]) => (change?: number) => void
   }
@@ -36,7 +36,7 @@ export interface SubmitDependencies {
   readonly now: () => number
 }
 
-/** What is to be submitted, and for whom. */
+/** A request with its owner. */
 export interface Submission {
   readonly caller: Caller
   /** `image` is text where the caller has not parsed and checked it yet. */
@@ -44,18 +44,18 @@ export interface Submission {
   /** `user:password` for the image's registry. */
   readonly registryAuth?: string | undefined
   readonly idempotency?: IdempotencyKey | undefined
-  /** What the audit trail is told, where the jobs are stored, of the first of them. */
+  /** Makes the audit entry of stored jobs from the id of the first. */
   readonly audit: (subject: string) => AuditEntry
 }
 
-/** Bytes of cmd, args and env that one request may have stored: each of its replicas has its own. */
+/** Maximum bytes of cmd, args and env per request, over all replicas: each replica stores its own copy. */
 const mostBytes = 64 * 2 ** 20
 
-/** Stores the jobs of a request, all or none. They are durable when the promise is fulfilled. */
+/** Stores all jobs of a request or none. They are durable when the promise is fulfilled. */
 export type Submit = (submission: Submission) => Promise<SubmitOutcome>
 
 /**
- * The one way in for jobs, whichever API they come through.
+ * The single implementation of submit, for every API.
  * @throws {InvalidRequest} naming the field; then nothing was stored.
  */
 export function submitter(dependencies: SubmitDependencies): Submit {
@@ -63,9 +63,9 @@ export function submitter(dependencies: SubmitDependencies): Submit {
     try {
       return await submitNew(submission)
     } catch (error) {
-      // Ids are drawn; that one is taken happens about once in a million millions.
+      // Ids are random; a collision happens about once in 10^12 ids.
       if (error instanceof JobIdTaken) return submit(submission)
-      // What was accepted before is answered as before, though the queue may be full now, or its time be past.
+      // A retried request gets its earlier answer, even if the queue is full now or its deadline has passed.
       const { idempotency } = submission
       const known =
         idempotency === undefined || !(error instanceof InvalidRequest)
@@ -127,7 +127,7 @@ export function submitter(dependencies: SubmitDependencies): Submit {
   }
 }
 
-/** @throws {InvalidRequest} where few bytes in many replicas would become many. */
+/** @throws {InvalidRequest} where the replicas together exceed {@link mostBytes}. */
 function checkSize({ cmd, args, env, replicas = 1 }: Submission['request']): void {
   if (replicas === 1) return
   const each = Buffer.byteLength(JSON.stringify([cmd, args, env]))

@@ -4,25 +4,25 @@ import type { StoredAttempt, StoredJob } from '../job/job.ts'
 import type { Store } from '../store/store.ts'
 import { endOf, type JobWatch } from './job-watch.ts'
 
-/** Ends that come this soon after the first share its answer. */
+/** Milliseconds after the first end in which further ends join its answer. */
 const gatherMs = 50
 
-/** What {@link waitForAny} is built from. */
+/** Dependencies of {@link waitForAny}. */
 export interface WaitDependencies {
   readonly store: Pick<Store, 'jobsById' | 'attempts'>
   readonly watch: Pick<JobWatch, 'watch'>
 }
 
-/** What a wait came to. */
+/** The result of a wait. */
 export interface WaitOutcome {
   readonly ended: readonly { readonly job: StoredJob; readonly attempt: StoredAttempt | undefined }[]
-  /** Ids of no job, or of none that the caller may see. */
+  /** Ids that do not exist, or that the caller may not read. */
   readonly unknown: readonly string[]
 }
 
 /**
- * Waits until one or more of the jobs have ended, or the signal. Answers at once where one has ended or is unknown. The jobs
- * are read once at the beginning and, where some ended, once at the end.
+ * Waits until at least one of the jobs has ended, or the signal is aborted. Returns at once where a job has ended or is
+ * unknown. The jobs are read once at the beginning and, where some ended, once at the end.
  */
 export async function waitForAny(
   { store, watch }: WaitDependencies,
@@ -36,7 +36,7 @@ export async function waitForAny(
   const leave = (): void => {
     resolve()
   }
-  // Watched before they are read: what happens in between is not missed.
+  // Watched before the first read, so that no end is missed.
   const stops = wanted.map((id) =>
     watch.watch({ id }, (change) => {
       if (endOf(change) === undefined && change.kind !== 'deleted') return
@@ -49,7 +49,7 @@ export async function waitForAny(
     const jobs = (await store.jobsById(wanted)).filter(maySee)
     const seen = new Map(jobs.map((job) => [job.id, job]))
     const unknown = wanted.filter((id) => !seen.has(id))
-    // A whole array that ends as one change names the array alone.
+    // When a whole array ends in one change, that change names only the array.
     for (const { id, arrayId } of jobs)
       if (arrayId !== undefined)
         stops.push(

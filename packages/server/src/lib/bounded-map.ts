@@ -1,4 +1,4 @@
-/** A map with a limit on its size: above it the least recently used entry is dropped. */
+/** A map with a maximum size. Above it the least recently used entry is evicted. */
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, V>()
   readonly #limit: number
@@ -11,7 +11,7 @@ export class BoundedMap<K, V> {
     return this.#entries.size
   }
 
-  /** The value of a key, which counts as its use. */
+  /** The value of a key; marks it as used. */
   get(key: K): V | undefined {
     const value = this.#entries.get(key)
     if (value === undefined) return undefined

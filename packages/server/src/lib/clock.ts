@@ -1,20 +1,20 @@
-/** Time as those know it who wait for it: the machine's, or one that somebody moves on ({@link VirtualClock}). */
+/** A source of time: the machine's clock, or one that a test advances ({@link VirtualClock}). */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Milliseconds by a clock that nobody sets; it stands still while the machine sleeps. */
+  /** Milliseconds of a monotonic clock, which stops while the machine is suspended. */
   elapsed(): number
   /**
-   * Calls `run` once the instant has come: never within this call, soon where it is over already, and never at all where it
-   * is infinite. What is returned calls it off.
+   * Calls `run` once the instant has come: never within this call, soon where it is past, and never where it
+   * is infinite. Returns a function that cancels the call.
    */
   at(instant: number, run: () => void): () => void
 }
 
-/** The longest that a timer of Node can wait; asked for more, it fires at once. */
+/** The longest delay of a Node timer. Above it the timer fires at once. */
 const longestMs = 2 ** 31 - 1
 
-/** The time of this machine. When that is set back, what was asked for before comes no later. */
+/** The machine's clock. A clock that is set back does not delay timers that are already set. */
 export const machineClock: Clock = {
   now: Date.now,
   elapsed: () => performance.now(),

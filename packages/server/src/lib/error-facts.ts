@@ -1,6 +1,6 @@
 import { masked } from './secrets/mask.ts'
 
-/** An error as it is logged and printed. */
+/** The loggable form of an error. */
 export interface ErrorFacts {
   readonly type: string
   readonly message?: string
@@ -9,15 +9,15 @@ export interface ErrorFacts {
   readonly cause?: ErrorFacts
 }
 
-/** Longest message and longest stack, in characters. */
+/** Maximum characters of a message and of a stack. */
 const messageLimit = 1_000
 const stackLimit = 4_000
 
-/** Causes that are followed. */
+/** Maximum depth of the chain of causes. */
 const mostCauses = 5
 
 /**
- * Name, message, stack, code and causes of an error without secrets, and no other property. Of a thrown value that is no
+ * Name, message, stack, code and causes of an error without secrets, and no other property. For a thrown value that is no
  * error, its type. Pure.
  */
 export function errorFacts(error: unknown, causes = mostCauses): ErrorFacts {
@@ -33,8 +33,8 @@ export function errorFacts(error: unknown, causes = mostCauses): ErrorFacts {
 }
 
 /**
- * The message of an error with its code, followed by those of its causes. What a message already says is not repeated. A message that
- * ends as a sentence is written for users: its causes are for the log. Pure.
+ * The message of an error with its code, followed by those of its causes, without repetitions. A message that ends
+ * with a full stop is written for users: its causes are only logged. Pure.
  */
 export function errorText({ type, message, code, cause }: ErrorFacts): string {
   const own = message === undefined || message === '' ? type : message

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 
-/** A TCP port of this host that nobody listens on now. */
+/** A TCP port of this host that is free now. */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   const probe = createServer()
   await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** A binary heap: the element that goes before all others is at hand. */
+/** A binary heap with the smallest element at the top. */
 export class Heap<T> {
   readonly #items: T[] = []
   readonly #before: (a: T, b: T) => boolean

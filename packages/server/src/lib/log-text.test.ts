@@ -26,19 +26,19 @@ test('a record is one line: time, level, message, fields', () => {
   )
 })
 
-test('every level has a word', () => {
+test('every level has a name', () => {
   const words = [60, 50, 40, 30, 20, 10].map((level) => recordText(record({ level }), plain).split(' ')[1])
   assert.deepEqual(words, ['FATAL', 'ERROR', 'WARN', 'INFO', 'DEBUG', 'TRACE'])
 })
 
-test('an error of several lines is one line with its causes, and its stack is left out', () => {
+test('a multi-line error is one line with its causes, without its stack', () => {
   assert.equal(
     recordText(record({ level: 40, msg: 'registry cannot be listed', registry: 'r.test', err }), plain),
     '2026-11-23T08:37:45.120Z WARN  registry cannot be listed registry=r.test error="GET https://r.test/v2/:; no answer: connect ECONNREFUSED"\n',
   )
 })
 
-test('where stacks are wanted they follow, those of causes too', () => {
+test('with stacks enabled, the stacks of the error and its causes follow', () => {
   const lines = recordText(record({ err }), { colours: false, stacks: true }).split('\n')
   assert.deepEqual(lines.slice(1), [
     '    RegistryError: no answer',
@@ -53,7 +53,7 @@ test('an error without a message is named by its type', () => {
   assert.match(recordText(record({ err: { type: 'string' } }), plain), / error=string\n$/)
 })
 
-test('colours are there where they are wanted, and nothing a terminal would obey is', () => {
+test('colours are optional, and control characters are escaped', () => {
   const text = recordText(record({ msg: 'a\u001b[2Jb\nc', hint: '\u009b31m\r\n' }), plain)
   assert.equal(text, '2026-11-23T08:37:45.120Z INFO  a\\u001b[2Jb; c hint="\\u009b31m\\u000d\\u000a"\n')
   const coloured = recordText(record({ level: 40 }), { colours: true, stacks: false })

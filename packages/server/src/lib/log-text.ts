@@ -22,8 +22,8 @@ const levels = [
 ] as const
 
 /**
- * A record as one line for people: time, level, message, then the fields as key=value. The error is its messages and those
- * of its causes. `stacks`: its stack follows on lines of its own. Pure.
+ * A record as one line for people: time, level, message, then the fields as key=value. An error is shown by its messages and
+ * those of its causes. With `stacks` the stack follows on separate lines. Pure.
  */
 export function recordText(record: LogRecord, { colours, stacks }: { colours: boolean; stacks: boolean }): string {
   const { level, time, msg = '', err, pid: _pid, hostname: _hostname, ...fields } = record
@@ -55,6 +55,6 @@ const valueText = (value: unknown): string => {
 
 const oneLine = (text: string): string => visible(text.trim().replaceAll(/\s*\n\s*/g, '; '))
 
-/** Control and format characters as escapes: a terminal obeys them. */
+/** Escapes control and format characters, which a terminal would interpret. */
 const visible = (text: string): string =>
   text.replaceAll(/\p{C}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)

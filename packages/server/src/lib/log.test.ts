@@ -26,7 +26,7 @@ function logged(write: (log: ReturnType<typeof createLog>) => void): string {
   return text
 }
 
-test('a field that is not on the list is left out', () => {
+test('a field outside the list of loggable fields is dropped', () => {
   const line = logged((log) => {
     log.info(
       { jobId: 'k3x9a0qz', env: { PASSWORD: 'hunter2' }, headers: { authorization: token }, state: ['queued'] },
@@ -55,7 +55,7 @@ test('an error is logged with its name, message without secrets, code and causes
   )
 })
 
-test('thrown values that are no errors, and causes in a circle, can be logged', () => {
+test('thrown values that are no errors, and circular causes, can be logged', () => {
   const circle = new Error('a')
   circle.cause = circle
   const text = logged((log) => {
@@ -66,7 +66,7 @@ test('thrown values that are no errors, and causes in a circle, can be logged', 
   assert.equal(text.trim().split('\n').length, 3)
 })
 
-test('a record is one line, whatever its texts hold', () => {
+test('a record is one line, whatever its texts contain', () => {
   const text = logged((log) => {
     log.warn({ hint: 'a\r\n{"level":60,"msg":"forged"}\u0000' }, 'b')
   })
@@ -92,7 +92,7 @@ test('every field that the sources log is on the list', () => {
   )
 })
 
-/** Runs a script that has `log` in a process of its own, whose stdout and stderr come back; on a terminal where one is wanted. */
+/** Runs a script with `log` in a new process and returns its stdout and stderr; optionally on a terminal. */
 async function runLogging(
   script: string,
   options: { format?: string; terminal?: boolean; env?: Record<string, string> } = {},
@@ -149,7 +149,7 @@ for (const [what, [script, exitCode]] of Object.entries(endings))
     )
   })
 
-test('records beyond 8 MiB that wait to be written are dropped, and the log says how many', async () => {
+test('above 8 MiB of pending records further records are dropped, and the log reports their number', async () => {
   const { text } = await runLogging(
     `for (let count = 1; count <= 20_000; count++) log.info({ count, hint: 'x'.repeat(1000) }, 'record')`,
   )
@@ -162,7 +162,7 @@ test('records beyond 8 MiB that wait to be written are dropped, and the log says
   assert.ok((dropped?.count ?? 0) > 0)
 })
 
-test('a terminal gets coloured text, a pipe gets JSON, and --log-format decides for both', async () => {
+test('a terminal gets coloured text, a pipe gets JSON, and --log-format overrides both', async () => {
   const script = 'log.warn({ registry: "r.test" }, "registry cannot be listed")'
   const onTerminal = await runLogging(script, { terminal: true })
   const word = styleText('yellow', 'WARN ', { validateStream: false })

@@ -4,12 +4,12 @@ import { errorFacts } from './error-facts.ts'
 import { recordText, type LogRecord } from './log-text.ts'
 import { masked } from './secrets/mask.ts'
 
-/** How records are written: a line for people, or a JSON object a line for programs. */
+/** The format of records: one line of text for people, or one JSON object per line for programs. */
 export type LogFormat = 'text' | 'json'
 
 /**
- * Names of fields that may be logged. The value of any other field is left out, so that a request, a job or a configuration
- * in a record gives nothing away. A test compares the names with those that the sources log.
+ * Names of fields that may be logged. The values of other fields are dropped, so that a logged request, job or configuration
+ * reveals no secrets. A test compares the names with those that the sources log.
  */
 export const loggable: ReadonlySet<string> = new Set([
   'attempt',
@@ -44,15 +44,15 @@ export const loggable: ReadonlySet<string> = new Set([
   'sysctl',
 ])
 
-/** Longest text, in characters. */
+/** Maximum characters of a text. */
 const textLimit = 1_000
 
-/** Bytes that wait for a slow reader of the log. Further records are dropped and counted. */
+/** Maximum pending bytes for a slow reader of the log. Further records are dropped and counted. */
 const waitingLimit = 8 * 2 ** 20
 
 /**
- * The log of a process on a file descriptor. Writing is asynchronous, so that a slow reader delays no request. pino writes what
- * waits when the process exits, also after an uncaught exception.
+ * The log of a process on a file descriptor. Writes are asynchronous, so that a slow reader delays no request. pino flushes
+ * pending records when the process exits, also after an uncaught exception.
  * @param level a level of pino, or `silent`
  * @param format absent: text on a terminal, JSON elsewhere
  */
@@ -92,7 +92,7 @@ export function openLog({
   return log
 }
 
-/** A log of JSON lines. Only {@link loggable} fields are written, and texts without tokens and passwords. */
+/** A log of JSON lines. Only {@link loggable} fields are written, and tokens and passwords are removed from texts. */
 export const createLog = (level: string, destination: DestinationStream): Logger =>
   pino({ level, serializers: { err: (error: unknown) => errorFacts(error) }, formatters: { log } }, destination)
 

@@ -1,4 +1,4 @@
-/** The word most like `given`, or undefined where none is much like it. */
+/** The known word most similar to `given`, or undefined where none is similar enough. */
 export function nearest(given: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map((word) => ({ word, distance: distance(given.toLowerCase(), word.toLowerCase()) }))
@@ -7,7 +7,7 @@ export function nearest(given: string, known: readonly string[]): string | undef
   return best?.word
 }
 
-/** Edits that make one word the other (Levenshtein). */
+/** Levenshtein distance of two words. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i)
   for (let i = 1; i <= a.length; i++) {

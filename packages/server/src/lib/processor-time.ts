@@ -1,4 +1,4 @@
-/** Milliseconds of processor time that something takes. Unlike those of the clock they do not grow with the machine's other work. */
+/** Milliseconds of processor time of a call. Unlike elapsed time it does not depend on other load of the machine. */
 export function processorMs(run: () => unknown): number {
   const before = process.cpuUsage()
   run()

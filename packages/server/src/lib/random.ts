@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed: from 0 up to 1 (mulberry32). */
+/** A seeded pseudo-random generator of numbers in [0, 1) (mulberry32). */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -9,7 +9,7 @@ export function randomFrom(seed: number): () => number {
   }
 }
 
-/** Normal, with mean 0 and variance 1 (Box and Muller). */
+/** A normal random number with mean 0 and variance 1 (Box and Muller). */
 export const normal = (random: () => number): number =>
   Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 

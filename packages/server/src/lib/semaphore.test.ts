@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as later } from 'node:timers/promises'
 import { Semaphore } from './semaphore.ts'
 
-test('so many work at once, the others in order; who gives up waiting is passed over; a failure lets the next begin', async () => {
+test('limits concurrent work in order; an aborted waiter is skipped; a failure starts the next', async () => {
   const semaphore = new Semaphore(2)
   const never = new AbortController()
   const begun: string[] = []

@@ -1,4 +1,4 @@
-/** Lets so many pieces of work go on at once; the others wait for their turn, in order. */
+/** A counting semaphore: at most N pieces of work run at once, the others wait in order. */
 export class Semaphore {
   readonly #waiting = new Set<() => void>()
   #free: number
@@ -8,7 +8,7 @@ export class Semaphore {
   }
 
   /**
-   * Does the work when its turn has come.
+   * Runs the work when a slot is free.
    * @param signal - Ends the waiting; work that has begun goes on.
    * @throws the signal's reason, or what the work throws.
    */

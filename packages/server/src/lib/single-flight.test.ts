@@ -4,7 +4,7 @@ import { SingleFlight } from './single-flight.ts'
 
 const never = new AbortController().signal
 
-/** Work that ends when told to, and counts how often it was begun. */
+/** Work that ends on request and counts its starts. */
 function controlled() {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   const signals: AbortSignal[] = []
@@ -15,8 +15,8 @@ function controlled() {
   return { work, signals, resolve, reject }
 }
 
-describe('shared work', () => {
-  it('is done once for all who want it, and again for those who come later', async () => {
+describe('single flight', () => {
+  it('runs once for concurrent callers, and again for later ones', async () => {
     const shared = new SingleFlight<string>()
     const { work, signals, resolve } = controlled()
     const both = Promise.all([shared.join('k', never, work), shared.join('k', never, work)])
@@ -27,7 +27,7 @@ describe('shared work', () => {
     assert.equal(signals.length, 2)
   })
 
-  it('is done apart for other keys', async () => {
+  it('runs separately for other keys', async () => {
     const shared = new SingleFlight<string>()
     const { work, signals, resolve } = controlled()
     const both = Promise.all([shared.join('a', never, work), shared.join('b', never, work)])
@@ -36,7 +36,7 @@ describe('shared work', () => {
     assert.equal(signals.length, 2)
   })
 
-  it('goes on when one of several leaves', async () => {
+  it('continues when one of several callers leaves', async () => {
     const shared = new SingleFlight<string>()
     const { work, signals, resolve } = controlled()
     const leaver = new AbortController()
@@ -49,7 +49,7 @@ describe('shared work', () => {
     assert.equal(await stayed, 'done')
   })
 
-  it('is aborted when the last leaves, who waits for its cleaning; the next caller starts anew', async () => {
+  it('is aborted when the last caller leaves, who waits for the clean-up; the next caller starts it again', async () => {
     const shared = new SingleFlight<string>()
     const first = controlled()
     const leaver = new AbortController()
@@ -68,7 +68,7 @@ describe('shared work', () => {
     assert.equal(await next, 'anew')
   })
 
-  it('fails for all alike', async () => {
+  it('fails for all callers', async () => {
     const shared = new SingleFlight<string>()
     const { work, reject } = controlled()
     const both = Promise.allSettled([shared.join('k', never, work), shared.join('k', never, work)])

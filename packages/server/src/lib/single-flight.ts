@@ -5,15 +5,15 @@ interface Entry<T> {
 }
 
 /**
- * Work that several callers may want at once and that is then done once. It goes on while one of them still wants it and is
- * aborted when the last has gone.
+ * Runs work once for concurrent callers of the same key. The work continues while at least one caller waits, and is
+ * aborted when the last caller leaves.
  */
 export class SingleFlight<T> {
   readonly #entries = new Map<string, Entry<T>>()
 
   /**
-   * Joins the work under this key, or starts it. Rejects with the signal's reason when aborted: at once while others
-   * still want the work, else when the work has ended and cleaned up.
+   * Joins the work under this key, or starts it. When aborted, it rejects with the signal's reason: at once while other callers
+   * wait, else after the work has ended and cleaned up.
    */
   async join(key: string, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     signal.throwIfAborted()
@@ -23,7 +23,7 @@ export class SingleFlight<T> {
     const onAbort = (): void => {
       entry.wanted -= 1
       if (entry.wanted > 0) return leave(signal.reason)
-      // Nobody may join what is being aborted: the next caller starts anew.
+      // Aborted work must not be joined: the next caller starts it again.
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
       entry.controller.abort(signal.reason)
       const end = (): void => {

@@ -1,4 +1,4 @@
-/** How many elements at the beginning of a sorted array are before something: where it belongs. */
+/** The number of leading elements of a sorted array for which `isBefore` holds: the insertion index. */
 export function countBefore<T>(sorted: readonly T[], isBefore: (item: T) => boolean): number {
   let low = 0
   let high = sorted.length

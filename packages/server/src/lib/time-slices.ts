@@ -1,13 +1,13 @@
 import { setImmediate as othersFirst } from 'node:timers/promises'
 
-/** Milliseconds of work after which other work of the event loop comes first. */
+/** Milliseconds of work before the event loop gets a turn. */
 const sliceMs = 8
 
-/** Cuts long work into slices, so that no request waits for all of it. Call {@link next} between two pieces. */
+/** Cuts long work into slices, so that requests do not wait for all of it. Call {@link next} between two pieces. */
 export class TimeSlices {
   #begunAt = performance.now()
 
-  /** Resolves at once while the slice lasts, else after what else waits in the event loop. */
+  /** Resolves at once within a slice, else after one turn of the event loop. */
   async next(): Promise<void> {
     if (performance.now() - this.#begunAt < sliceMs) return
     await othersFirst()

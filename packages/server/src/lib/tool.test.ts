@@ -12,31 +12,31 @@ const fails = async (work: Promise<unknown>): Promise<ToolError> => {
 }
 
 describe('a tool', () => {
-  it('gives its output as bytes and takes its input', async () => {
+  it('returns its output as bytes and reads its input', async () => {
     assert.deepEqual([...(await runTool('cat', [], { input: 'é' }))], [0xc3, 0xa9])
   })
 
-  it('that fails says which it was, how it ended and what it said last', async () => {
+  it('that fails is reported with its name, exit code and last error output', async () => {
     const error = await fails(runTool('sh', ['-c', 'echo first >&2; echo last >&2; exit 3']))
     assert.equal(error.message, 'sh exited with 3: first\nlast')
     assert.equal(error.exitCode, 3)
   })
 
-  it('that is not there says so', async () => {
+  it('that does not exist is reported', async () => {
     assert.match(
       (await fails(runTool('no-such-tool', []))).message,
       /^no-such-tool could not be run: it is not installed/,
     )
   })
 
-  it('that says more than anybody wants is kept short', async () => {
+  it('with excessive output has its error output truncated', async () => {
     const error = await fails(runTool('sh', ['-c', 'yes complaint | head -c 1000000 >&2; exit 1']))
     assert.ok(error.stderr.length < 20_000)
     const flood = await fails(runTool('cat', ['/dev/zero'], { outputLimit: 1000 }))
     assert.match(flood.message, /more than 1000 bytes/)
   })
 
-  it('is killed when it is no longer wanted, and gone when that is told', async () => {
+  it('is killed on abort, and has exited when the promise rejects', async () => {
     const enough = new AbortController()
     const running = runTool('sh', ['-c', 'trap "" TERM; while :; do :; done'], { signal: enough.signal })
     enough.abort(new Error('enough'))
@@ -44,11 +44,11 @@ describe('a tool', () => {
     await assert.rejects(runTool('true', [], { signal: enough.signal }), /enough/)
   })
 
-  it('that reads no input is judged by its exit code', async () => {
+  it('that does not read its input is judged by its exit code', async () => {
     assert.equal((await runTool('true', [], { input: 'x'.repeat(1_000_000) })).length, 0)
   })
 
-  it('gets nothing of our environment but what it needs', () => {
+  it('inherits only the environment variables that it needs', () => {
     const ours = {
       PATH: '/bin',
       HOME: '/h',

@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process'
 
-/** Bytes of a tool's last words that are kept. */
+/** Bytes of standard error that are retained, from its end. */
 const stderrLimit = 16_384
 
-/** How a tool is run. */
+/** Options of {@link runTool}. */
 export interface ToolOptions {
-  /** Kills the tool with SIGKILL; the promise then rejects with the signal's reason, once the tool is gone. */
+  /** Kills the tool with SIGKILL. The promise then rejects with the signal's reason, after the tool has exited. */
   readonly signal?: AbortSignal
   /** Bytes written to its standard input. Default: none. */
   readonly input?: string
-  /** Variables on top of the few that tools get, see {@link toolEnvironment}. */
+  /** Variables in addition to {@link toolEnvironment}. */
   readonly env?: Readonly<Record<string, string>>
-  /** Most bytes of output that are taken; more is an error. Default: 16 MiB. */
+  /** Maximum bytes of output; more is an error. Default: 16 MiB. */
   readonly outputLimit?: number
 }
 
@@ -21,7 +21,7 @@ export class ToolError extends Error {
   readonly program: string
   /** Absent when a signal ended the tool, or when it never ran. */
   readonly exitCode: number | undefined
-  /** The end of what it wrote to standard error, trimmed. */
+  /** The end of its standard error, trimmed. */
   readonly stderr: string
 
   constructor(program: string, outcome: string, exitCode: number | undefined, stderr: string) {
@@ -32,10 +32,10 @@ export class ToolError extends Error {
   }
 }
 
-/** Variables that decide how a tool reaches the network and finds its own configuration. Nothing else of ours is its business. */
+/** Inherited variables: how a tool reaches the network and finds its configuration. All others are withheld. */
 const passedOn = /^(PATH|HOME|TMPDIR|(https?|no|all)_proxy|SSL_CERT_(FILE|DIR)|XDG_CONFIG_HOME)$/i
 
-/** The environment a tool gets: the messages in English, and of ours only what it needs. Pure. */
+/** The environment of a tool: English messages, and only the inherited variables that it needs. Pure. */
 export function toolEnvironment(ours: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const theirs: Record<string, string> = { LC_ALL: 'C' }
   for (const [key, value] of Object.entries(ours)) {
@@ -45,10 +45,10 @@ export function toolEnvironment(ours: Readonly<Record<string, string | undefined
 }
 
 /**
- * Runs a program to its end and returns what it wrote to standard output. `setpriv` makes the kernel kill it when this
- * process dies, so that no tool outlives a killed server and writes where its successor already cleans up.
+ * Runs a program to its end and returns its standard output. `setpriv` sets the parent death signal: the kernel kills the
+ * tool with this process. So no tool outlives a killed server and writes where its successor already cleans up.
  *
- * @throws ToolError with the program, the exit code and its last words.
+ * @throws ToolError with the program, the exit code and the end of its standard error.
  */
 export async function runTool(
   program: string,
@@ -83,7 +83,7 @@ export async function runTool(
       child.stderr.on('data', (chunk: Buffer) => {
         stderr = (stderr + chunk.toString()).slice(-stderrLimit)
       })
-      // A tool that ends without reading its input is judged by its exit code, not by the broken pipe.
+      // A tool that exits without reading its input is judged by its exit code, not by the broken pipe.
       child.stdin.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code !== 'EPIPE') reject(error)
       })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { machineClock } from './clock.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
-test('what is due is done in order, at its own time, and what it sets off too', () => {
+test('due calls run in order, at their own time, including the calls that they set', () => {
   const clock = new VirtualClock(100)
   const done: string[] = []
   const note = (what: string) => () => void done.push(`${what} at ${clock.now()}`)
@@ -27,7 +27,7 @@ test('what is due is done in order, at its own time, and what it sets off too', 
   assert.deepEqual([done.at(-1), clock.now(), clock.next()], ['late at 130', 1_000, undefined])
 })
 
-test('time never goes back, whatever is set and called off', () => {
+test('time never goes back, whatever is set and cancelled', () => {
   const settings = fc.array(fc.record({ instant: fc.integer({ min: -10, max: 100 }), off: fc.boolean() }))
   fc.assert(
     fc.property(settings, fc.integer({ min: 0, max: 100 }), (alarms, until) => {
@@ -49,11 +49,11 @@ test('time never goes back, whatever is set and called off', () => {
   )
 })
 
-test('the clock of the machine does so too', async () => {
+test('the machine clock behaves alike', async () => {
   const done: string[] = []
   const instant = Date.now() + 20
   machineClock.at(Infinity, () => done.push('never'))
-  // Longer than a timer of Node can wait, which then does not wait at all.
+  // Longer than the maximum delay of a Node timer, which would fire at once.
   const callOff = machineClock.at(Date.now() + 2 ** 32, () => done.push('in 50 days'))
   const soon = new Promise<void>((resolve) => machineClock.at(0, resolve)).then(() => done.push('over already'))
   const later = new Promise<void>((resolve) => machineClock.at(instant, resolve))

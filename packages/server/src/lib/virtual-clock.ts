@@ -3,13 +3,13 @@ import { Heap } from './heap.ts'
 
 interface Alarm {
   readonly instant: number
-  /** Those of one instant go off in the order in which they were set. */
+  /** Calls of one instant run in the order in which they were set. */
   readonly number: number
-  /** Undefined once it is called off. */
+  /** Undefined once cancelled. */
   run: (() => void) | undefined
 }
 
-/** Time that stands still until it is moved on: what takes days takes moments, and always happens in the same order. */
+/** A clock that advances only on request: days pass in milliseconds, and always in the same order. */
 export class VirtualClock implements Clock {
   #now: number
   #set = 0
@@ -39,12 +39,15 @@ export class VirtualClock implements Clock {
     }
   }
 
-  /** The first instant at which something is due; undefined where nothing is. */
+  /** The first instant with a due call; undefined where there is none. */
   next(): number | undefined {
     return this.#first()?.instant
   }
 
-  /** Moves on to an instant. What falls due on the way is done at its own time, and what that sets off too. @throws where it is no instant. */
+  /**
+   * Advances to an instant. Due calls run at their own time, including the calls that they set. @throws where it is no valid
+   * instant.
+   */
   advanceTo(instant: number): void {
     if (!Number.isFinite(instant)) throw new RangeError(`Time cannot move on to ${instant}.`)
     for (let alarm = this.#first(); alarm !== undefined && alarm.instant <= instant; alarm = this.#first()) {
@@ -55,7 +58,7 @@ export class VirtualClock implements Clock {
     this.#now = Math.max(this.#now, instant)
   }
 
-  /** Moves on by so many milliseconds. */
+  /** Advances by milliseconds. */
   advance(ms: number): void {
     this.advanceTo(this.#now + ms)
   }

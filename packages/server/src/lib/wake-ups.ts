@@ -1,13 +1,13 @@
-/** Lets those who wait for a change of something know of one. */
+/** Notifies waiters of a change. */
 export class WakeUps {
   readonly #waiting = new Set<() => void>()
 
-  /** Something changed: lets everybody look again. */
+  /** Something changed: wakes all waiters. */
   wake = (): void => {
     for (const resolve of this.#waiting) resolve()
   }
 
-  /** Resolves at the next {@link wake}, or after a second in case there was a change without one; rejects when aborted. */
+  /** Resolves at the next {@link wake}, or after a second in case a change came without one; rejects when aborted. */
   changed = (signal: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {
       const finish = (): void => {

@@ -7,36 +7,36 @@ import type { ChangeLog } from '../store/change-log.ts'
 import type { Store, TakenStep } from '../store/store.ts'
 import type { Queue } from './queue.ts'
 
-/** Tasks of an array that are loaded at once: a few milliseconds. */
+/** Tasks of an array per query: a few milliseconds. */
 const tasksAtOnce = 200
 
-/** What {@link ChangeReader} is built from. */
+/** Dependencies of {@link ChangeReader}. */
 export interface ChangeReaderDependencies {
   readonly log: Pick<ChangeLog, 'head' | 'after' | 'refresh'>
   readonly store: Pick<Store, 'notEnded' | 'jobsById' | 'tasks' | 'attempts' | 'activeAttempts' | 'holders'>
   readonly queue: Queue
-  /** Called with jobs that others wrote, once the queue has them. */
+  /** Called with jobs written outside the loop, after their upsert into the queue. */
   readonly onJobs?: (jobs: readonly StoredJob[]) => void
 }
 
-/** What a page of changes asks its reader to load. */
+/** What must be loaded for a page of changes. */
 export interface Reading {
-  /** Jobs that may have become something else, each with the number of its newest change. */
+  /** Jobs that changed, each with the number of its newest change. */
   readonly jobs: ReadonlyMap<string, number>
-  /** Tasks of arrays that were accepted. */
+  /** Tasks of arrays that were submitted. */
   readonly arrays: readonly {
     readonly id: string
     readonly first: number
     readonly last: number
     readonly number: number
   }[]
-  /** Jobs that have ended, each with its end. */
+  /** Jobs that ended, each with its final state. */
   readonly ended: ReadonlyMap<string, { readonly state: JobState; readonly number: number }>
-  /** Whether what is set for users and groups has changed. */
+  /** Whether the settings of any quota holder changed. */
   readonly holders: boolean
 }
 
-/** What to load for some changes. Pure. */
+/** Derives from changes what must be loaded. Pure. */
 export function readingOf(changes: readonly StoredChange[]): Reading {
   const jobs = new Map<string, number>()
   const arrays: Reading['arrays'][number][] = []
@@ -54,15 +54,17 @@ export function readingOf(changes: readonly StoredChange[]): Reading {
 }
 
 /**
- * Keeps the queue as the store has it: reads the change log with a cursor of its own and loads what changed. The loop's own
- * steps are applied at once; their changes are recognised by their numbers when they are read.
+ * Keeps the queue in step with the store: reads the change log with its own cursor and loads what changed. The loop applies
+ * its own steps at once. The reader skips their changes by number.
  */
 export class ChangeReader {
   readonly #dependencies: ChangeReaderDependencies
   #cursor = 0
-  /** The newest change of each job that the queue has. */
+  /** The number of the newest applied change of each job. */
   readonly #applied = new Map<string, number>()
-  /** Jobs that ended: remembered until the cursor is past, so that an older state read meanwhile does not bring them back. */
+  /**
+   * Ended jobs. An entry stays until the cursor is past it, so that an older state read meanwhile does not bring the job back.
+   */
   #ended: { readonly id: string; readonly number: number }[] = []
   /** Numbers of the loop's own changes beyond the cursor. */
   #own = new Set<number>()
@@ -74,7 +76,7 @@ export class ChangeReader {
     this.#dependencies = dependencies
   }
 
-  /** Loads everything: at the start, and where the log no longer has what follows the cursor. */
+  /** Loads the full state: at the start, and where the log no longer has the changes after the cursor. */
   async load(): Promise<void> {
     const { log, store, queue } = this.#dependencies
     await log.refresh()
@@ -89,14 +91,14 @@ export class ChangeReader {
     this.#pass(number)
   }
 
-  /** Applies what is committed by now. Calls that come meanwhile share the next reading. */
+  /** Applies all changes committed so far. Calls run one after another. */
   sync(): Promise<void> {
     const done = this.#work.then(() => this.#readOn())
     this.#work = done.catch(() => undefined)
     return done
   }
 
-  /** Notes the loop's own steps, which the queue has already. */
+  /** Records the loop's own steps, which the queue already has. */
   noteOwn(taken: readonly TakenStep[]): void {
     for (const { job, change } of taken) {
       this.#own.add(change)
@@ -104,7 +106,7 @@ export class ChangeReader {
     }
   }
 
-  /** Whether the log has changes that are neither applied nor the loop's own. Numbers have no gaps, so counting them tells. */
+  /** Whether the log has changes that are neither applied nor the loop's own. Numbers have no gaps, so a count is enough. */
   hasNews(): boolean {
     const { head } = this.#dependencies.log
     let own = 0
@@ -112,7 +114,7 @@ export class ChangeReader {
     return head - this.#cursor > own
   }
 
-  /** Calls `call` once the change of this number is applied. */
+  /** Calls `call` once the change with this number is applied. */
   whenRead(number: number, call: () => void): void {
     if (number <= this.#cursor) call()
     else this.#waiting.push({ number, call })
@@ -150,12 +152,12 @@ export class ChangeReader {
     for (const [id, { state, number }] of ended) if (this.#isNews(id, number)) this.#end(id, state, number)
   }
 
-  /** Gives jobs as they are stored to the queue, with the attempts of active ones. */
+  /** Upserts stored jobs into the queue, with the attempts of active jobs. */
   async #load(stored: readonly StoredJob[], numberOf: (id: string) => number): Promise<void> {
     const { store, queue, onJobs } = this.#dependencies
     const active = stored.filter(isActive).map((job) => job.id)
     const attempts = active.length === 0 ? [] : await store.attempts(active)
-    // The loop's own steps may have come in between.
+    // The loop may have applied its own steps during the queries.
     const news = stored.filter(({ id }) => this.#isNews(id, numberOf(id)))
     const latest = new Map(news.map((job) => [job.id, job.attempt]))
     this.#upsert(news, numberOf)
@@ -184,7 +186,7 @@ export class ChangeReader {
     if (isEnded(state)) this.#ended.push({ id, number })
   }
 
-  /** The cursor is at this number now. */
+  /** Moves the cursor to this number. */
   #pass(number: number): void {
     this.#cursor = number
     for (const own of this.#own) if (own <= number) this.#own.delete(own)

@@ -1,6 +1,6 @@
 import { attemptId, type StoredJob } from '../job/job.ts'
 
-/** Less is no step of the clock, but how clocks go: what was told as the deadline stays that. */
+/** Smaller differences are clock drift, not a clock step: the announced deadline stays. */
 const toleranceMs = 5_000
 
 interface Seen {
@@ -10,15 +10,15 @@ interface Seen {
 }
 
 /**
- * When the time of running jobs is over. A clock that is set forward, or a machine that slept, takes nothing of it, and one
- * that is set back adds nothing: since this process first saw a job run, its time passes by a clock that nobody sets.
+ * Deadlines of running jobs, independent of clock steps. A clock set forward or a suspended machine shortens no job, and a
+ * clock set back extends none. From the moment this process first observes a running job, a monotonic clock measures its time.
  */
 export class Deadlines {
   readonly #seen = new Map<string, Seen>()
 
   /**
-   * The instant by the clock as it goes now; undefined where the job has no deadline or does not run.
-   * @param elapsed - Milliseconds by a clock that nobody sets.
+   * The deadline on the current clock; undefined where the job has no deadline or does not run.
+   * @param elapsed - Milliseconds of a monotonic clock.
    */
   of(
     job: Pick<StoredJob, 'id' | 'attempt' | 'state' | 'deadlineAt' | 'timeSeconds'>,
@@ -30,7 +30,7 @@ export class Deadlines {
     const key = attemptId(job.id, job.attempt)
     let seen = this.#seen.get(key)
     if (seen?.deadlineAt !== deadlineAt) {
-      // Where the clock was set back before this process saw it, no more is left than all of its time.
+      // The clock may have been set back before this process observed the job: the rest is at most the full time limit.
       seen = { deadlineAt, leftMs: Math.min(deadlineAt - now, job.timeSeconds * 1000), elapsed }
       this.#seen.set(key, seen)
     }
@@ -38,7 +38,7 @@ export class Deadlines {
     return Math.abs(owed - deadlineAt) > toleranceMs ? owed : deadlineAt
   }
 
-  /** The attempt is over. */
+  /** Removes an ended attempt. */
   forget(id: string): void {
     this.#seen.delete(id)
   }

@@ -16,16 +16,16 @@ import { outcomesRetained } from './forecast/start-forecasts.ts'
 import { Deadlines } from './deadlines.ts'
 import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
-/** How often the loop looks without having been woken, in case a notification was missed. */
+/** Milliseconds between cycles without a wake-up, in case a notification was missed. */
 const restMs = 2_000
 
-/** How often a start is forecast that nobody asked for. */
+/** Milliseconds between unrequested forecasts, which calibrate later ones. */
 const forecastEveryMs = 60_000
 
-/** For how long it is remembered what came of estimates. */
+/** Milliseconds for which outcomes of estimates are retained. */
 export const scoredMs = 30 * 86_400_000
 
-/** What the loop needs of the rest of the platform. */
+/** Dependencies of the loop. */
 export interface LoopDependencies {
   readonly store: Store
   readonly executor: Executor
@@ -37,39 +37,39 @@ export interface LoopDependencies {
   readonly log: Logger
   /** @defaultValue the machine's */
   readonly clock?: Clock
-  /** Called after every cycle, with how long it took. */
+  /** Called after each cycle with its duration in seconds. */
   readonly onCycle?: (seconds: number, outcome: 'done' | 'failed') => void
 }
 
 /**
- * Brings about what was promised: observe, reconcile, plan, commit, act, again and again. It decides nothing itself;
- * `reconcile` and `plan` do. One wake-up handles everything that happened until then.
+ * The reconcile loop of the server: observe, reconcile, plan, commit, act. It makes no decisions itself;
+ * `reconcile` and `plan` do. One wake-up handles everything that happened before it.
  */
 export class Loop {
   readonly queue: Queue
   readonly #dependencies: LoopDependencies
   readonly #clock: Clock
-  /** Attempts that were told to end, so that each is told once. */
+  /** Attempts that were already asked to stop, so that each is asked once. */
   readonly #told = new Set<string>()
-  /** What attempts wait for that the executor has already. */
+  /** What each attempt waits for inside the executor. */
   #waiting: ReadonlyMap<string, string> = new Map()
-  /** Warnings that were given, by attempt and kind. */
+  /** Warnings already sent, by attempt and kind. */
   readonly #warned = new Set<string>()
   readonly #deadlines = new Deadlines()
   #forecastAt = 0
-  /** When a plan may come out otherwise although nothing has happened. */
+  /** When time alone may change the plan. */
   #planAgainAt: number | undefined
-  /** When the next running job is to be warned or ended, at the earliest. */
+  /** The earliest time at which a running job must be warned or ended. */
   #dueAt = 0
-  /** How long the last cycle took to compare and to plan, in milliseconds. */
+  /** Milliseconds that the last cycle took to reconcile and plan. */
   #thoughtMs = 0
   #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
-  /** Calls off the next look without having been woken. */
+  /** Cancels the timer of the next cycle. */
   #stay: () => void = () => {}
   #cycle: Promise<void> = Promise.resolve()
   #stopReading: () => void = () => {}
   readonly #reader: ChangeReader
-  /** Calls of the executor under way, by what is done to which attempt. */
+  /** Executor calls in progress, by operation and attempt. */
   readonly #underWay = new Map<string, Promise<void>>()
 
   constructor(dependencies: LoopDependencies) {
@@ -86,7 +86,7 @@ export class Loop {
     })
   }
 
-  /** Finds out what there is, and begins. */
+  /** Loads the state of store and executor, and starts the cycles. */
   async open(): Promise<void> {
     const { store, executor, changes } = this.#dependencies
     const { queue } = this
@@ -110,7 +110,7 @@ export class Loop {
     this.wake()
   }
 
-  /** There is something to do. Cheap, may be called any number of times. */
+  /** Requests a cycle. Cheap; may be called any number of times. */
   wake(): void {
     if (this.#state === 'working') this.#state = 'woken'
     if (this.#state !== 'resting') return
@@ -119,14 +119,14 @@ export class Loop {
     this.#cycle = this.#work()
   }
 
-  /** Fulfilled when it waits for something to happen: tests move the clock on then. */
+  /** Fulfilled when the loop is idle. Tests then advance the clock. */
   async resting(): Promise<void> {
     await this.#dependencies.changes.refresh()
     while (this.#is('working') || this.#is('woken') || this.#underWay.size > 0)
       await Promise.all([this.#cycle, ...this.#underWay.values()])
   }
 
-  /** Ends after the cycle under way. Attempts go on. */
+  /** Stops after the current cycle. Attempts continue to run. */
   async close(): Promise<void> {
     this.#state = 'closed'
     this.#stopReading()
@@ -135,14 +135,14 @@ export class Loop {
     await Promise.all(this.#underWay.values())
   }
 
-  /** Fulfilled when the queue knows everything that is committed by now. */
+  /** Fulfilled when the queue includes everything committed so far. */
   caughtUp(): Promise<void> {
     return this.#reader.sync()
   }
 
   /**
-   * Checks that jobs of one request can run some day and have room to wait. They count as waiting from then on: call the
-   * returned function with the number of their change when they are stored, without one where they were not.
+   * Checks that the jobs of one request are feasible and that the queue has room for them. They count as waiting from then on.
+   * Call the returned function with the number of their change once stored, or without a number where storing failed.
    * @throws {InvalidRequest}
    */
   admit(jobs: readonly NewJob[]): (change?: number) => void {
@@ -158,14 +158,17 @@ export class Loop {
     return this.queue.nodes()
   }
 
-  /** Why a job waits: for its turn, or for what its executor needs to start it. Undefined where it does not wait. */
+  /**
+   * The reason text of a waiting job: its place in the queue, or what its executor needs to start it. Undefined where it does not
+   * wait.
+   */
   reason(job: StoredJob): string | undefined {
     return job.state === 'starting'
       ? this.#waiting.get(attemptId(job.id, job.attempt))
       : this.queue.reason(job, this.#now())
   }
 
-  /** Why a job waits, at length. */
+  /** The full explanation of why a job waits. */
   async why(job: StoredJob): Promise<Why> {
     await this.caughtUp()
     const why = this.queue.why(job, this.#now(), await this.#scores())
@@ -173,7 +176,7 @@ export class Loop {
     return waiting === undefined ? why : { ...why, summary: waiting }
   }
 
-  /** The queue as a whole, and what of it a user and their groups have. */
+  /** The whole queue, and the part of a user and their groups. */
   async overview({ name, groups }: StoredAccount): Promise<QueueOverview> {
     await this.caughtUp()
     const holders = [
@@ -214,8 +217,8 @@ export class Loop {
   }
 
   /**
-   * Lets what happens together be handled together: one turn of the event loop, and where many jobs run twice as long as it takes
-   * to think about them, so that thinking never takes more than a third of the processor.
+   * Batches events: waits one turn of the event loop. With many running jobs it waits twice the duration of the last reconcile
+   * and plan, so that these use at most a third of one processor.
    */
   #gather(): Promise<void> {
     return new Promise((resolve) => {
@@ -240,7 +243,7 @@ export class Loop {
     const { jobCache } = queue
     const begun = performance.now()
     const agreement = reconcile(jobCache.active(), observed, (job) => jobCache.attempt(job), now)
-    // What ends in this cycle makes room in this cycle: an ending and the start it allows share one commit.
+    // Ends of this cycle free capacity in this cycle: an end and the start that it allows share one commit.
     const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
     using applied = queue.applyOptimistically(steps, now)
     const plan = queue.plan(now)
@@ -268,13 +271,13 @@ export class Loop {
       })
     }
     await Promise.all([...agreement.start, ...placed].map((job) => this.#start(job)))
-    // What ended is forgotten by the next cycle, and a plan that was full goes on.
+    // The next cycle removes ended attempts and continues a plan that reached its size limit.
     if (steps.length > 0 || placed.length > 0) this.wake()
   }
 
   /**
-   * Calls the executor without waiting for it: ending one attempt, or removing its files, takes long and delays no other. A
-   * call that failed is made again by the next cycle, which sees that it is still needed.
+   * Calls the executor without waiting: stopping an attempt or removing its files is slow and must not delay others. The next
+   * cycle retries a failed call if it is still needed.
    */
   #call(what: string, call: () => Promise<void>): void {
     if (this.#underWay.has(what)) return
@@ -342,7 +345,7 @@ export class Loop {
     })
   }
 
-  /** Warns jobs whose time is nearly over. Told first and then done: a signal is never sent twice. */
+  /** Warns jobs whose time is nearly over. The event is stored before the signal is sent: a signal is never sent twice. */
   async #warn(now: number): Promise<void> {
     for (const job of this.queue.jobCache.active()) {
       for (const { at, reason, message } of this.#warningsOf(job)) {
@@ -360,7 +363,7 @@ export class Loop {
     }
   }
 
-  /** Jobs that have run for as long as they may. */
+  /** Steps that end the jobs whose time limit has passed. */
   #overdue(): JobStep[] {
     const at = this.#now()
     return [...this.queue.jobCache.active()]
@@ -403,7 +406,7 @@ export class Loop {
     return this.#clock.now()
   }
 
-  /** When the first of these is to be warned, or its time is over. Infinity: none. */
+  /** The earliest warning or deadline among these jobs; Infinity where there is none. */
   #firstDue(jobs: Iterable<StoredJob>): number {
     let first = Infinity
     for (const job of jobs) {
@@ -421,7 +424,7 @@ export class Loop {
     return Math.min(restMs, Math.max(0, next - this.#now()))
   }
 
-  /** Read through a method since it changes while a cycle waits, which the compiler cannot see. */
+  /** A method, because the state changes during `await` and the compiler would narrow the field. */
   #is(state: 'working' | 'woken' | 'closed'): boolean {
     return this.#state === state
   }

@@ -6,11 +6,11 @@ import { usageAfter } from './rules/share.ts'
 
 const hourMs = 3_600_000
 
-/** After so many half-lives what was used counts less than a thousandth. */
+/** After ten half-lives a charge has decayed below a thousandth. */
 const halfLives = 10
 const runsAtOnce = 1_000
 
-/** Where nobody has used anything as it seems, counts what everybody has used from the endings that are stored. */
+/** Recomputes all shares from the stored ends of jobs where the store has no shares. */
 export async function rebuildIfLost(
   store: Pick<Store, 'shares' | 'endedRuns' | 'replaceShares'>,
   policy: Policy,

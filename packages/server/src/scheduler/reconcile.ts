@@ -3,21 +3,21 @@ import { judgeEnding } from '../job/cause.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
 import type { JobStep } from '../store/store.ts'
 
-/** What must be done to make the store and the executor agree. */
+/** The actions that make the store and the executor agree. */
 export interface Agreement {
-  /** What the executor shows and the store does not know yet. */
+  /** Steps for observations that the store does not have yet. */
   readonly steps: readonly JobStep[]
-  /** Jobs that were placed and of which the executor knows nothing: to be given to it (again). */
+  /** Placed jobs that the executor does not know: start them (again). */
   readonly start: readonly StoredJob[]
-  /** Attempts to be ended, with the seconds they get. */
+  /** Attempts to stop, with their grace periods in seconds. */
   readonly stop: readonly { readonly attemptId: string; readonly graceSeconds: number }[]
-  /** Endings that the store has: the evidence may go. */
+  /** Attempts whose end is stored: the executor may delete their evidence. */
   readonly forget: readonly string[]
 }
 
 /**
- * Compares what the store says with what the executor shows. Pure. The store is the truth about what was promised, the
- * executor about what happened.
+ * Compares the store with the observations of the executor. Pure. The store is authoritative for the desired state,
+ * the executor for what happened.
  */
 export function reconcile(
   active: Iterable<StoredJob>,
@@ -44,7 +44,7 @@ export function reconcile(
       if (job.state === 'stopping') stop.push({ attemptId: id, graceSeconds: job.graceSeconds })
     }
   }
-  // Whatever is left belongs to no active job: its ending is stored already, or its job was given up.
+  // The remaining attempts belong to no active job: the end is stored already, or the job was abandoned.
   for (const [id, seen] of evidence) {
     if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
     else forget.push(id)
@@ -129,10 +129,10 @@ function ended(
   }
 }
 
-/** An executor with a scheduler of its own may have chosen another node than the plan. */
+/** An executor with its own scheduler may have chosen another node than the plan. */
 const placeOf = ({ node }: Observed): { node?: string } => (node === undefined ? {} : { node })
 
-/** The executor knows nothing of an attempt that had been started: its folder is gone. */
+/** The executor has no evidence of an attempt that had started: its folder is gone. */
 function vanished(job: StoredJob, attempt: StoredAttempt, now: number): JobStep {
   const ending = {
     at: now,

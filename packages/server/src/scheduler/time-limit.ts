@@ -1,14 +1,14 @@
 import type { StoredJob } from '../job/job.ts'
 import { duration } from './explain/reason-text.ts'
 
-/** It is told that a job's time is nearly over when a tenth of it is left, and ten minutes before at the earliest. */
+/** The notice comes when a tenth of the time is left, and at most ten minutes before the deadline. */
 const noticePart = 0.1
 const longestNoticeMs = 600_000
 
-/** What the events are called by which a job is warned; there is one of each for an attempt. */
+/** Reasons of the warning events. Each occurs at most once per attempt. */
 export const warningReasons = ['TimeLimitNear', 'WarningSignal'] as const
 
-/** Something to do or to tell before a running job's time is over. */
+/** A warning before the deadline of a running job. */
 export interface Warning {
   /** Milliseconds since the epoch. */
   readonly at: number
@@ -16,7 +16,7 @@ export interface Warning {
   readonly message: string
 }
 
-/** What a running job is warned by, in order; nothing where it has no deadline. Pure. */
+/** The warnings of a running job, in order; empty where it has no deadline. Pure. */
 export function warningsOf(
   job: Pick<StoredJob, 'state' | 'deadlineAt' | 'timeSeconds' | 'graceSeconds' | 'signal'>,
 ): readonly Warning[] {

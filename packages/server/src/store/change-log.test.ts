@@ -13,7 +13,7 @@ const folder = await mkdtemp(join(tmpdir(), 'sp-log-'))
 after(() => rm(folder, { recursive: true }))
 let count = 0
 
-/** A store of its own, as two processes have it, and the log as the first reads it. */
+/** One store opened twice, as two processes open it, and the change log of the first. */
 async function place(): Promise<{
   store: Store
   other: Store
@@ -35,7 +35,7 @@ async function place(): Promise<{
 
 const submit = (store: Store, owner = 'ada') => store.submit({ jobs: [someJob({ owner })], events: [] })
 
-/** Fulfilled when the followed numbers are these. */
+/** Fulfilled when the received change numbers equal the wanted ones. */
 async function becomes(log: ChangeLog, seen: readonly number[], wanted: readonly number[]): Promise<void> {
   const deadline = AbortSignal.timeout(20_000)
   while (seen.length < wanted.length && !deadline.aborted)
@@ -43,7 +43,7 @@ async function becomes(log: ChangeLog, seen: readonly number[], wanted: readonly
   assert.deepEqual(seen, wanted)
 }
 
-test('what this process commits and what another commits come in order, once each', async () => {
+test('changes of this process and of another arrive in order, once each', async () => {
   const { store, other, log, close } = await place()
   const seen: number[] = []
   log.follow((changes) => void seen.push(...changes.map(({ number }) => number)))
@@ -53,7 +53,7 @@ test('what this process commits and what another commits come in order, once eac
   await close()
 })
 
-test('a reader that throws spares the others, the write, and its own next page', async () => {
+test('a reader that throws affects neither other readers, nor the write, nor its own next page', async () => {
   const { store, log, errors, close } = await place()
   const seen: number[] = []
   const refused: number[] = []
@@ -74,11 +74,11 @@ test('a reader that throws spares the others, the write, and its own next page',
   await close()
 })
 
-test('a cursor reads on from memory and from the store alike, of all and of one user', async () => {
+test('a cursor continues from memory and from the store alike, for all users and for one', async () => {
   const { store, log, close } = await place()
   for (const owner of ['ada', 'bob', 'bob', 'ada']) await submit(store, owner)
   await log.refresh()
-  // Opened after these: what they appended is in the store alone.
+  // Opened after these changes: the changes are in the store only.
   const later = await ChangeLog.open(store, { error: () => undefined })
   await submit(store, 'bob')
   await later.refresh()
@@ -96,7 +96,7 @@ test('a cursor reads on from memory and from the store alike, of all and of one 
   await close()
 })
 
-test('a read that fails is made again', async () => {
+test('a failed read is retried', async () => {
   const { store, other, close } = await place()
   let fails = 0
   const broken = {

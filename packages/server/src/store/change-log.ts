@@ -2,24 +2,24 @@ import type { Logger } from 'pino'
 import { CursorTooOld, type StoredChange } from './change.ts'
 import type { Store } from './store.ts'
 
-/** How often the head of the log is read, for what other processes write. */
+/** Milliseconds between reads of the log head, to find changes of other processes. */
 const lookEveryMs = 500
 
-/** Changes kept in memory, so that readers who keep up cost the store one query together. */
+/** Changes cached in memory. Readers that are up to date share one query. */
 const mostKept = 10_000
 
-/** Changes read by one query. */
+/** Changes per query. */
 const pageSize = 1_000
 
 /**
- * The change log as one process reads it. It is read when this process has committed something and every half second; each
- * reader has a cursor of its own and starts anew from what is stored where its cursor is too old.
+ * The change log as one process reads it. It is read after each commit of this process and every half second. Each
+ * reader has its own cursor, and reloads the stored state where its cursor is too old.
  */
 export class ChangeLog {
   readonly #store: Pick<Store, 'logId' | 'logHead' | 'changesAfter' | 'onCommit'>
   readonly #log: Pick<Logger, 'error'>
   readonly #listeners = new Set<() => void>()
-  /** The newest changes without a gap; the last one's number is `#head`. */
+  /** The newest changes without gaps. The last number is `#head`. */
   #kept: StoredChange[] = []
   #head: number
   #reading: Promise<void> | undefined
@@ -40,23 +40,23 @@ export class ChangeLog {
     }, lookEveryMs).unref()
   }
 
-  /** Begins to read at the end of the log. */
+  /** Opens the log with the cursor at its end. */
   static async open(store: ChangeLogStore, log: Pick<Logger, 'error'>): Promise<ChangeLog> {
     return new ChangeLog(store, log, await store.logHead())
   }
 
-  /** The name of the log: a number of another log means nothing here. */
+  /** The id of the log. A change number is valid only within one log. */
   get id(): string {
     return this.#store.logId
   }
 
-  /** The number of the newest change that was read. */
+  /** The number of the newest change read. */
   get head(): number {
     return this.#head
   }
 
   /**
-   * Changes after a number, in order, at most a page. With `owner` only that user's.
+   * At most one page of changes after a number, in order. With `owner` only the changes of that user.
    * @throws {CursorTooOld}
    */
   async after(number: number, owner?: string): Promise<ChangePage> {
@@ -74,15 +74,15 @@ export class ChangeLog {
     return { changes, upTo: page.at(-1)?.number ?? number }
   }
 
-  /** Calls `listener` whenever there are newer changes, and what it throws is logged. Returns how to stop it. */
+  /** Calls `listener` whenever newer changes exist. Errors of the listener are logged. Returns a function that unsubscribes. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
   /**
-   * Calls `handle` with every change from now on, in order, page by page; what it throws is logged, and the next page comes
-   * all the same. Returns how to stop it.
+   * Calls `handle` with every change from now on, in order, page by page. An error of `handle` is logged and does not stop
+   * the next page. Returns a function that unsubscribes.
    */
   follow(handle: (changes: readonly StoredChange[]) => void): () => void {
     let cursor = this.#head
@@ -123,14 +123,14 @@ export class ChangeLog {
     signal.removeEventListener('abort', leave)
   }
 
-  /** Reads what is committed by now. */
+  /** Reads all changes committed so far. */
   async refresh(): Promise<void> {
-    // What was committed while a reading was under way may have been missed by it.
+    // A read in progress may have missed the newest commit.
     if (this.#reading !== undefined) await this.#reading
     await (this.#reading ??= this.#read())
   }
 
-  /** Reads no more. */
+  /** Stops reading. */
   async close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)
@@ -184,10 +184,10 @@ export class ChangeLog {
   }
 }
 
-/** Changes that a reader asked for. */
+/** One page of changes. */
 export interface ChangePage {
   readonly changes: readonly StoredChange[]
-  /** The cursor to go on with: what was asked for is read up to here. */
+  /** The cursor of the next page: all requested changes up to here are in this page or earlier. */
   readonly upTo: number
 }
 

@@ -1,6 +1,6 @@
 import type { CauseCode, JobChangeKind, JobState } from '@science-platform/contract'
 
-/** What changed besides a job: what is set for a user or group, users, groups, projects, and tokens. */
+/** Changes of objects other than jobs: limits of users and groups, users, groups, projects, and tokens. */
 export type OtherChangeKind =
   | 'limit-set'
   | 'limit-cleared'
@@ -11,18 +11,18 @@ export type OtherChangeKind =
   | 'token-rotated'
 
 /**
- * One row of the change log. It carries what its readers need, so that none of them fetches the job for it, and no words:
- * those are in the job's events.
+ * One row of the change log. It contains the facts that its readers need, so that they do not load the job. It contains no
+ * texts: those are in the job's events.
  */
 export interface StoredChange {
-  /** Its place in the log: in the order of commits, without gaps, from 1. */
+  /** Its position in the log: in commit order, without gaps, from 1. */
   readonly number: number
   /** Milliseconds since the epoch. */
   readonly at: number
   readonly kind: JobChangeKind | OtherChangeKind
-  /** Whose job or token it is; absent for what belongs to no user. */
+  /** The owner of the job or token; absent for objects without an owner. */
   readonly owner?: string
-  /** The id of the job, of the array where `tasks` says which of its tasks, or of what else changed. */
+  /** The id of the job, of the array where `tasks` gives the range, or of another changed object. */
   readonly subject: string
   /** The array that the job is a task of. */
   readonly arrayId?: string
@@ -36,10 +36,10 @@ export interface StoredChange {
   readonly causeCode?: CauseCode
 }
 
-/** A change to append: its number is given at the commit. */
+/** A change to append. The commit assigns its number. */
 export type NewChange = Omit<StoredChange, 'number'>
 
-/** A place in the log that is no longer there, or never was: its reader starts anew from what is stored. */
+/** Thrown for a cursor whose changes are deleted, or that is beyond the head. The reader must reload the stored state. */
 export class CursorTooOld extends Error {
   override readonly name = 'CursorTooOld'
 

@@ -20,7 +20,7 @@ import {
 
 let jobsMade = 0
 
-/** A job as a test needs it; any part may be given. A store gives it a `seq` of its own. */
+/** A job for tests; any field may be given. The store assigns its `seq`. */
 export function someJob(parts: Partial<StoredJob> = {}): StoredJob {
   return {
     id: newJobId(),
@@ -41,7 +41,7 @@ export function someJob(parts: Partial<StoredJob> = {}): StoredJob {
   }
 }
 
-/** Every field of a job that may be left out and that no statement looks for. */
+/** All optional fields of a job that no statement filters by. */
 const wishes = {
   timeIsAsked: true,
   signal: { name: 'USR1', secondsBefore: 10 },
@@ -77,7 +77,7 @@ const all = (owner: string, parts: Partial<JobFilter> = {}): JobFilter => ({
 })
 const ids = (jobs: readonly StoredJob[]): string[] => jobs.map((job) => job.id)
 
-/** The suite that every driver of the {@link Store} port passes. `open` gives a store over the same data each time within one test. */
+/** The suite that every driver of the {@link Store} port passes. Within one test, each `open` opens the same data. */
 export function describeStore(
   name: string,
   make: () => Promise<{ open: () => Promise<Store>; remove: () => Promise<void> }>,

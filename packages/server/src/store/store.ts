@@ -4,7 +4,7 @@ import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 import type { StoredChange } from './change.ts'
 
-/** Something that happened to a job, for its owner to read. */
+/** An event of a job, in words for its owner. */
 export interface StoredEvent {
   readonly jobId: string
   readonly at: number
@@ -14,7 +14,7 @@ export interface StoredEvent {
   readonly message: string
 }
 
-/** A group of users, with the POSIX id that decides what its members may read and write. */
+/** A group of users. Its POSIX id decides what its members may read and write. */
 export interface StoredGroup {
   readonly name: string
   readonly gid: number
@@ -28,36 +28,36 @@ export interface StoredAccount {
   readonly gid: number
   readonly admin: boolean
   readonly groups: readonly StoredGroup[]
-  /** Since when nobody gets in as this user; such an account has no good tokens. */
+  /** When the user was disabled. A disabled account has no valid tokens and cannot authenticate. */
   readonly disabledAt?: number
-  /** The jobs of a disabled user are to end; the server sees to it for as long as this is set. */
+  /** The jobs of this disabled user must be cancelled. The server does so while this is set. */
   readonly cancelJobs?: true
 }
 
-/** A directory under `/arc/projects`, and the group that it belongs to. */
+/** A directory under `/arc/projects`, and the group that owns it. */
 export interface StoredProject {
   readonly name: string
   readonly group: string
 }
 
-/** All users, groups and projects by name, and every id that was ever given. */
+/** All users, groups and projects by name, and every id ever assigned. */
 export interface Directory {
   readonly users: ReadonlyMap<string, StoredAccount>
   readonly groups: ReadonlyMap<string, StoredGroup>
   readonly projects: ReadonlyMap<string, StoredProject>
-  /** Whose an id is or was. */
+  /** The name that each id was assigned to. */
   readonly uids: ReadonlyMap<number, string>
-  /** The primary groups of users among them, under the users' names. */
+  /** The primary groups of users, with the user's name. */
   readonly gids: ReadonlyMap<number, string>
 }
 
-/** Something to write into the directory: it is so from now on, whether there was something of that name or not. */
+/** An upsert in the directory: it creates or replaces the object of that name. */
 export type DirectoryChange =
   | { readonly type: 'user'; readonly user: StoredAccount }
   | { readonly type: 'group'; readonly group: StoredGroup }
   | { readonly type: 'project'; readonly project: StoredProject }
 
-/** A token as it is kept: never itself, only its hash. */
+/** A stored token: its hash, never the token itself. */
 export interface StoredToken {
   readonly id: string
   readonly prefix: string
@@ -68,15 +68,15 @@ export interface StoredToken {
   readonly createdAt: number
   readonly expiresAt?: number
   readonly revokedAt?: number
-  /** Not before this, and at most some minutes after it (`access/token-use.ts`). */
+  /** At or after this time, by at most some minutes: `access/token-use.ts` writes it in batches. */
   readonly lastUsedAt?: number
-  /** The id of the token that it was made with; when that one is revoked, so is this. */
+  /** The id of the parent token. Revoking the parent revokes this token. */
   readonly madeWith?: string
-  /** The job that carries it; when that ends, the token is revoked. */
+  /** The job that carries the token. The end of the job revokes it. */
   readonly jobId?: string
 }
 
-/** What one user or group may hold at once, by what it is counted in; zero: none at all. */
+/** The limits of one user or group, by resource. Zero: none at all. */
 export interface StoredLimits {
   readonly cores?: number
   readonly memoryGb?: number
@@ -85,7 +85,7 @@ export interface StoredLimits {
   readonly queued?: number
 }
 
-/** What was set for one user or group; what is left out is as the configuration says for all. */
+/** The settings of one quota holder. Absent values default to the configuration. */
 export interface StoredHolder {
   readonly kind: 'user' | 'group'
   readonly name: string
@@ -94,7 +94,7 @@ export interface StoredHolder {
   readonly setAt: number
 }
 
-/** Core-hours that a user has used in the name of a group, or of none, as they count at `at`. */
+/** Core-hours charged to a user for a group, or for no group, decayed to the instant `at`. */
 export interface StoredShare {
   readonly user: string
   readonly group?: string
@@ -106,86 +106,86 @@ export interface StoredShare {
 export interface StoredRun {
   readonly endedAt: number
   readonly seconds: number
-  /** Absent where the machine could not tell. */
+  /** Absent where the machine could not measure it. */
   readonly peakBytes?: number
 }
 
-/** The last runs of jobs alike, oldest first. */
+/** The last runs of jobs with one fingerprint, oldest first. */
 export interface StoredRunHistory {
   readonly alike: string
   readonly runs: readonly StoredRun[]
 }
 
-/** Whether what happened lay within what was told before, or came earlier or later. */
+/** Whether the result lay inside the estimated range, or was earlier or later. */
 export type EstimateOutcome = 'inside' | 'early' | 'late'
 
-/** Of a start or a run time that was told before, what came of it. */
+/** The outcome of an earlier estimate of a start or a run time. */
 export interface EstimateScore {
   readonly what: 'start' | 'run'
   readonly outcome: EstimateOutcome
   readonly at: number
 }
 
-/** In how many seconds a job was expected to start when that was told, and in how many it did. */
+/** The expected and the actual seconds until the start of a job. */
 export interface StartForecast {
   readonly jobId: string
-  /** When it started. */
+  /** When the job started. */
   readonly at: number
   readonly forecast: number
   readonly waited: number
 }
 
-/** How many estimates came true. */
+/** Counts of estimates by outcome. */
 export type EstimateScores = Readonly<Record<EstimateScore['what'], Readonly<Record<EstimateOutcome, number>>>>
 
 /** A user's credentials for a registry. */
 export interface StoredRegistryLogin {
   readonly account: string
-  /** As images name it. */
+  /** The registry name as it appears in image references. */
   readonly registry: string
-  /** The one host they may be sent to. */
+  /** The only host that receives the credentials. */
   readonly address: string
   readonly username: string
   readonly sealed: string
   readonly createdAt: number
 }
 
-/** When an account last ran an image. */
+/** The last use of an image by an account. */
 export interface ImageUse {
   readonly account: string
-  /** The reference of its job, in full. */
+  /** The full image reference of the job. */
   readonly image: string
   readonly at: number
 }
 
-/** Which jobs of one owner, and which page of them. */
+/** A filter and a page of the jobs of one owner. */
 export interface JobFilter {
   readonly owner: string
   readonly states?: readonly JobState[]
   readonly namePrefix?: string
   readonly arrayId?: string
-  /** Jobs deleted on the skaha wire are left out. */
+  /** Leaves out jobs deleted on the skaha wire. */
   readonly notRemoved?: boolean
-  /** Only jobs that have ended, then or later. */
+  /** Only jobs that ended at or after this time. */
   readonly endedSince?: number
-  /** `-ended`: those first that ended last; jobs that have not ended are left out. */
+  /** `-ended`: latest end first; jobs that have not ended are left out. */
   readonly sort: JobSort | '-ended'
   readonly limit: number
-  /** Continue after the job with this place in the order. */
+  /** Continue after the job with this position in the order. */
   readonly after?: { readonly name: string; readonly seq: number; readonly endedAt?: number }
 }
 
-/** What everybody may know of a job. */
+/** The public fields of a job. */
 export type JobGlimpse = Pick<StoredJob, 'seq' | 'owner' | 'state' | 'startedAt'>
 
-/** Which entries of the audit trail, and which page of them. */
+/** A filter and a page of the audit trail. */
 export interface AuditFilter {
   readonly actor?: string
   readonly action?: string
   readonly subject?: string
   /** Milliseconds since the epoch; entries from then on. */
   readonly since?: number
-  /** Entries from before then. */
+  /** Entries before this time. */
   readonly until?: number
   readonly order: 'newest-first' | 'oldest-first'
   /** Continue after the entry with this number. */
@@ -193,7 +193,7 @@ export interface AuditFilter {
   readonly limit: number
 }
 
-/** What to change in a job besides its state. Only the keys given are written. */
+/** Changes of a job besides its state. Only the given keys are written. */
 export type JobChange = Partial<
   Pick<
     StoredJob,
@@ -209,7 +209,7 @@ export type JobChange = Partial<
   >
 >
 
-/** One step of one job: written if the job is still in `from`, left alone otherwise. */
+/** One step of one job. It is written only if the job is still in state `from`. */
 export interface JobStep {
   readonly jobId: string
   /** When it happens, in milliseconds since the epoch. */
@@ -219,27 +219,27 @@ export interface JobStep {
   readonly change?: JobChange
   readonly attempt?: StoredAttempt
   readonly events?: readonly StoredEvent[]
-  /** What its owner is charged with it: from what they have used so far to what they have used then. */
+  /** The charge of the step to the owner's share: the value before and the value after. */
   readonly charge?: {
     readonly user: string
     readonly group?: string
     readonly next: (share: StoredShare | undefined) => StoredShare
   }
-  /** What is known of jobs alike then. */
+  /** The run history of the job's fingerprint after the step. */
   readonly history?: StoredRunHistory
   readonly scores?: readonly EstimateScore[]
   readonly forecast?: StartForecast
 }
 
-/** An answer to give again to the same request. */
+/** The key under which an answer is stored for retries of a request. */
 export interface IdempotencyKey {
   readonly account: string
   readonly key: string
-  /** Of the request; another request under the same key is a conflict. */
+  /** The fingerprint of the request. A different request with the same key is a conflict. */
   readonly fingerprint: string
 }
 
-/** An id that was drawn belongs to a job already. Nothing was stored; others may be drawn. */
+/** A generated job id already exists. Nothing was stored; the caller may retry with new ids. */
 export class JobIdTaken extends Error {
   override readonly name = 'JobIdTaken'
 
@@ -248,55 +248,55 @@ export class JobIdTaken extends Error {
   }
 }
 
-/** What came of a submission under an Idempotency-Key. */
+/** The outcome of a submission with an Idempotency-Key. */
 export type SubmitOutcome =
   | {
       readonly outcome: 'stored'
       readonly ids: readonly string[]
-      /** The last of the changes that it made. */
+      /** The number of its last change. */
       readonly change: number
     }
   | { readonly outcome: 'repeated'; readonly ids: readonly string[] }
   | { readonly outcome: 'conflict' }
 
-/** A job as a step left it. */
+/** A job after a step. */
 export interface TakenStep {
   readonly job: StoredJob
   /** The number of the change that the step appended. */
   readonly change: number
 }
 
-/** A place among attempts that have ended. */
+/** A position among ended attempts, for paging. */
 export interface EndedAt {
   readonly at: number
-  /** Left out: before all that ended then. */
+  /** Absent: before all attempts that ended at this time. */
   readonly attemptId?: string
 }
 
 /**
- * The port to the database. What a method promises holds when its promise is fulfilled: it is on the disk then.
- * `store-contract.ts` is the suite that every driver passes.
+ * The port to the database. A fulfilled promise means that the data is on the disk. Every driver passes the suite in
+ * `store-contract.ts`.
  */
 export interface Store {
-  /** Stores jobs, all or none. Submissions that arrive together share one commit. @throws {JobIdTaken} */
+  /** Stores all jobs or none. Concurrent submissions share one commit. @throws {JobIdTaken} */
   submit(submission: {
     readonly jobs: readonly NewJob[]
     readonly events: readonly StoredEvent[]
     readonly secrets?: ReadonlyMap<string, string>
-    /** Stored as they are, or revoked where the token that they were made with is no longer good. */
+    /** Stored as given, or revoked where their parent token is no longer valid. */
     readonly tokens?: readonly StoredToken[]
     readonly idempotency?: IdempotencyKey
-    /** Written to the audit trail where the jobs are stored: neither is there without the other. */
+    /** Stored in the transaction of the jobs: both are stored, or neither. */
     readonly audit?: AuditEntry
   }): Promise<SubmitOutcome>
-  /** What was answered to this key before; undefined where it is new. */
+  /** The earlier answer for this key; undefined where the key is new. */
   answeredBefore(idempotency: IdempotencyKey): Promise<SubmitOutcome | undefined>
-  /** Takes steps, each in the transaction of all; returns the jobs as they are now, without those whose step was too late. */
+  /** Applies all steps in one transaction. Returns the jobs after their steps, without those whose state had changed before. */
   step(steps: readonly JobStep[]): Promise<TakenStep[]>
-  /** Adds events that come with no step. */
+  /** Inserts events without a step. */
   addEvents(events: readonly StoredEvent[]): Promise<void>
 
-  /** The name of the change log: drawn with the database, and anew by a restore. */
+  /** The id of the change log: created with the database, and again by a restore. */
   readonly logId: string
   /** The number of the newest change. */
   logHead(): Promise<number>
@@ -305,23 +305,24 @@ export interface Store {
    * @throws {CursorTooOld} where some of them are deleted, or the number is beyond the head.
    */
   changesAfter(number: number, limit: number, owner?: string): Promise<StoredChange[]>
-  /** Calls `listener` after each commit of this process that appended changes: a hint to read the log. Returns how to stop it. */
+  /**
+   * Calls `listener` after each commit of this process that appended changes, as a hint to read the log. Returns a function
+   * that unsubscribes.
+   */
   onCommit(listener: () => void): () => void
-  /** Deletes at most `most` of the oldest changes from before `at`; returns how many. */
+  /** Deletes at most `most` of the oldest changes before `at`; returns their count. */
   deleteChangesBefore(at: number, most: number): Promise<number>
 
-  /** The job of an id; with `owner` only where it is that user's, so that another's costs what one that is not there costs. */
+  /** The job with this id. With `owner` only that user's: the query takes the same time for another's job and a missing job. */
   job(id: string, owner?: string): Promise<StoredJob | undefined>
   jobs(filter: JobFilter): Promise<StoredJob[]>
-  /** Every job that has not ended, in order of submission: what the loop works on. */
+  /** All jobs that have not ended, in order of submission: the work of the loop. */
   notEnded(): Promise<StoredJob[]>
-  /**
-   * A page of what everybody may know of jobs that have not ended, in order of submission, after the job with this `seq`.
-   */
+  /** A page of the public fields of jobs that have not ended, in order of submission, after the job with this `seq`. */
   glimpses(after: number, limit: number): Promise<JobGlimpse[]>
-  /** The jobs of these ids that there are. */
+  /** The existing jobs among these ids. */
   jobsById(ids: readonly string[]): Promise<StoredJob[]>
-  /** Tasks of an array by their place, the first and the last included. */
+  /** Tasks of an array from `first` to `last`, both included. */
   tasks(arrayId: string, first: number, last: number): Promise<StoredJob[]>
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
   /** The latest attempt of every job that starts, runs or stops. */
@@ -329,82 +330,83 @@ export interface Store {
   events(jobId: string): Promise<StoredEvent[]>
   secret(jobId: string): Promise<string | undefined>
 
-  /** Everything that was set for users and groups. */
+  /** The settings of all quota holders. */
   holders(): Promise<StoredHolder[]>
-  /** Sets it, instead of what was set before. */
+  /** Replaces the settings of a quota holder. */
   setHolder(holder: StoredHolder): Promise<void>
-  /** Whether there was something set. */
+  /** Clears the settings of a quota holder. False where there were none. */
   clearHolder(kind: StoredHolder['kind'], name: string, at: number): Promise<boolean>
   shares(): Promise<StoredShare[]>
-  /** Writes all shares anew, from endings that are stored. */
+  /** Replaces all shares, recomputed from stored ends of jobs. */
   replaceShares(shares: readonly StoredShare[]): Promise<void>
   runHistories(): Promise<StoredRunHistory[]>
   deleteRunHistoriesBefore(at: number): Promise<void>
-  /** Since an instant, to the day. */
+  /** Outcomes since an instant, rounded to the day. */
   estimateScores(since: number): Promise<EstimateScores>
-  /** The newest so many, newest last. */
+  /** The newest `most` forecasts, newest last. */
   startForecasts(most: number): Promise<StartForecast[]>
   deleteStartForecastsBefore(at: number): Promise<void>
   /**
-   * At most `most` jobs with their last attempts, of those that ran and ended, oldest ending first, and where several ended
-   * at the same instant by id: those after this one.
+   * At most `most` ended jobs that ran, with their last attempts, after the position `after`. The order is by end, then by id.
    */
   endedRuns(after: EndedAt, most: number): Promise<{ readonly job: StoredJob; readonly attempt: StoredAttempt }[]>
 
   account(name: string): Promise<StoredAccount | undefined>
   directory(): Promise<Directory>
   /**
-   * Changes users, groups and projects: `decide` sees them as they are and says what to write, in one transaction that no
-   * other process comes between. What it throws is thrown, and nothing is written. The tokens of users who are disabled
-   * are revoked with that. Returns what was written.
+   * Changes users, groups and projects in one transaction, isolated from other processes. `decide` receives the current
+   * directory and returns the changes. An error of `decide` is rethrown, and nothing is written. Disabling a user revokes
+   * their tokens in the same transaction. Returns the written changes.
    */
   changeDirectory(decide: (directory: Directory) => readonly DirectoryChange[]): Promise<readonly DirectoryChange[]>
-  /** Names of users whose jobs are to end. */
+  /** Names of users whose jobs must be cancelled. */
   usersToCancel(): Promise<string[]>
 
-  /** False, and nothing is stored, where the user is disabled or unknown, or it would outlive the token it was made with. */
+  /**
+   * Stores a token. False, and nothing is stored, where the user is disabled or unknown, or the token would outlive its parent.
+   */
   addToken(token: StoredToken): Promise<boolean>
   tokenByHash(hash: string): Promise<StoredToken | undefined>
-  /** A user's tokens, oldest first; without those of jobs that have ended. */
+  /** A user's tokens, oldest first, without those of ended jobs. */
   tokens(account: string): Promise<StoredToken[]>
-  /** Revokes a token and those that were made with it; false where it was revoked already, or is none. */
+  /** Revokes a token and its descendants. False where it was revoked already, or does not exist. */
   revokeToken(id: string, at: number): Promise<boolean>
   /**
-   * Stores `successor` in the place of a token, which ends at `endsAt`: what was made with the one ends with the other from
-   * now on. False, and nothing is stored, where the token is no longer good.
+   * Stores `successor` in place of a token, which expires at `endsAt`. Child tokens of the old token become children of the
+   * successor. False, and nothing is stored, where the old token is no longer valid.
    */
   rotateToken(id: string, successor: StoredToken, endsAt: number): Promise<boolean>
-  /** Notes when tokens were last used, by their ids. */
+  /** Stores the last use of tokens by id. */
   noteTokenUse(uses: ReadonlyMap<string, number>): Promise<void>
 
-  /** Appends to the audit trail; each entry is chained to the one before. */
+  /** Appends to the audit trail. Each entry contains the hash of the entry before. */
   addAudit(entries: readonly AuditEntry[]): Promise<void>
   audit(filter: AuditFilter): Promise<StoredAuditEntry[]>
-  /** Deletes entries from before, all but the newest of them, which those that stay follow on. */
+  /** Deletes entries before `at`, except the newest of them: the next entry contains its hash. */
   deleteAuditBefore(at: number): Promise<void>
-  /** Keeps credentials in place of those that the account had for the registry. */
+  /** Stores credentials, replacing the account's earlier ones for the registry. */
   putRegistryLogin(login: StoredRegistryLogin): Promise<void>
   registryLogin(account: string, registry: string): Promise<StoredRegistryLogin | undefined>
-  /** All of an account, by registry. */
+  /** All credentials of an account, by registry. */
   registryLogins(account: string): Promise<StoredRegistryLogin[]>
-  /** False where there are none. */
+  /** Deletes credentials. False where there are none. */
   deleteRegistryLogin(account: string, registry: string): Promise<boolean>
-  /** Who ran which image when last, latest first; of one image, one account, or all. */
+  /** The last uses of images, latest first, of one image, one account, or all. */
   imageUses(of: { readonly image?: string; readonly account?: string }): Promise<ImageUse[]>
-  /** Images of jobs that start, run or stop, and of waiting ones that know their digest. */
+  /** Images of jobs that start, run or stop, and of waiting jobs with a known digest. */
   imagesInUse(): Promise<readonly { readonly image: string; readonly digest: string | undefined }[]>
 
-  /** Deletes at most `most` jobs that ended before, with their attempts and events; returns the ids of their attempts. */
+  /** Deletes at most `most` jobs that ended before `at`, with their attempts and events. Returns the ids of the attempts. */
   deleteJobsEndedBefore(at: number, most: number): Promise<string[]>
-  /** At most `most` attempts that ended before `to`, in order of their ends: those after this one. */
+  /** At most `most` attempts that ended before `to`, in order of their ends, after the position `after`. */
   attemptsEndedBefore(to: number, after: EndedAt, most: number): Promise<(EndedAt & { readonly attemptId: string })[]>
-  /** The last attempt whose log retention has deleted; undefined before the first. */
+  /** The last attempt whose log was deleted by retention; undefined before the first. */
   logsDeletedTo(): Promise<EndedAt | undefined>
   setLogsDeletedTo(place: EndedAt): Promise<void>
   deleteIdempotencyBefore(at: number): Promise<void>
-  /** How many jobs are in each state that is not an end. */
+  /** Counts of jobs that have not ended, by state. */
   jobsByState(): Promise<ReadonlyMap<JobState, number>>
-  /** Writes something to the disk. @throws where the store cannot be written. */
+  /** Writes to the disk as a check. @throws where the store cannot be written. */
   checkWritable(): Promise<void>
   close(): Promise<void>
 }

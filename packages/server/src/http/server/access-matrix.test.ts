@@ -11,7 +11,7 @@ const t = await testApp()
 const everyScope: readonly Scope[] = scopes
 const own: readonly Scope[] = ['read', 'submit', 'manage']
 
-/** Who asks. `account` is undefined where the server must not recognise anybody. */
+/** The caller of a request. `account` is undefined where the server must not authenticate the caller. */
 interface Caller {
   readonly who: string
   readonly account?: string
@@ -34,7 +34,7 @@ await t.store.changeDirectory(addUser({ name: 'dan' }))
 const disabled = await t.token('dan', own)
 await t.store.changeDirectory(disableUser('dan', { cancelJobs: false, now: t.clock.now }))
 
-/** The token that a running job of ada's carries, and one whose job has ended. */
+/** The token of a running job of ada, and the token of a job that has ended. */
 const ofJob = async (): Promise<{ id: string; token: string }> => {
   const { id } = await t.run(await t.submit('ada', { jobToken: true }))
   return { id, token: t.jobToken(id) }
@@ -43,7 +43,7 @@ const running = await ofJob()
 const ended = await ofJob()
 await t.finish(ended.id, 0)
 
-/** Every kind of caller. What is asked about is ada's. */
+/** Every kind of caller. All requested objects belong to ada. */
 const callers: readonly Caller[] = [
   await recognised('its owner', 'ada', own),
   await recognised('a user of another group', 'bob', own),
@@ -69,17 +69,17 @@ async function expiredToken(): Promise<string> {
   return t.token('ada', everyScope, { expiresAt: t.clock.now - 1 })
 }
 
-/** Whether a route is of the wire, whose errors are lines of text. */
+/** Whether a route belongs to the skaha wire, which answers errors as lines of text. */
 const speaksText = (url: string): boolean => /^\/(skaha|arc)(\/|$)/.test(url)
 
-/** Where a route's rule is in the table. */
+/** The key of a route in the table of access rules. */
 const ruleName = ({ method, url }: DeclaredRoute): string =>
   `${method === 'HEAD' ? 'GET' : method} ${url.replace(/^\/skaha\/v[01]/, '/skaha/VERSION')}`
 
 const addressOf = (url: string, parts: AddressParts): string =>
   url.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(parts[name] ?? 'x')).replace('*', 'x')
 
-/** The status that a caller must get. Pure. */
+/** The status that a caller must receive. Pure. */
 function expectedStatus(rule: AccessRule, { account, scopes }: Caller): number {
   const granted = rule.status ?? 200
   if (rule.whose === 'anybody') return granted
@@ -107,7 +107,7 @@ function ask(route: DeclaredRoute, rule: AccessRule, parts: AddressParts, { auth
 
 type Answer = Awaited<ReturnType<typeof ask>>
 
-/** What is refused is said in the words of its part of the server: a problem, or a line of text. */
+/** Checks that a refusal has the form of its part of the server: a problem document, or a line of text. */
 function checkRefusal(route: DeclaredRoute, answer: Answer, what: string): void {
   if (route.method === 'HEAD') {
     assert.equal(answer.body, '', what)
@@ -129,7 +129,7 @@ function checkRefusal(route: DeclaredRoute, answer: Answer, what: string): void 
   }
 }
 
-/** An answer without what differs between any two: the time, what one may still ask, and the ids that were asked for. */
+/** An answer without the values that differ between any two answers: time, remaining rate limit, and requested ids. */
 function comparable({ statusCode, headers, body }: Answer, parts: AddressParts): unknown {
   const { date: _, ratelimit: __, ...kept } = headers
   const ids = Object.values(parts)
@@ -138,8 +138,8 @@ function comparable({ statusCode, headers, body }: Answer, parts: AddressParts):
   )
 }
 
-describe('who may use a route', () => {
-  it('is said for every route, and for none that is not there', () => {
+describe('access by route', () => {
+  it('rules cover every declared route and no undeclared one', () => {
     const declared = new Set(t.routes.map(ruleName))
     for (const name of declared) {
       assert.ok(
@@ -182,7 +182,7 @@ describe('who may use a route', () => {
           const answer = comparable(await ask(route, rule, parts, caller), parts)
           return { answer, calls: [...t.calls] }
         }
-        // The same look-ups in the same order: nothing that takes time happens for the one and not for the other.
+        // The answers need the same look-ups in the same order. So response time does not reveal which case applied.
         const [forOthers, forNone] = [await asked(others), await asked(none)]
         assert.deepEqual(forOthers, forNone, caller.who)
       }
@@ -195,10 +195,10 @@ describe('who may use a route', () => {
   }
 })
 
-describe('the methods of an address', () => {
+describe('methods by address', () => {
   const verbs = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'QUERY'] as const
 
-  // A wrong method is refused for itself, and not for what it brings.
+  // A wrong method is refused because of the method, not because of the body.
   const body = (method: string) =>
     method === 'PUT' || method === 'PATCH' ? { payload: '<a/>', headers: { 'content-type': 'text/xml' } } : {}
 
@@ -210,7 +210,7 @@ describe('the methods of an address', () => {
       const answers = await Promise.all(
         verbs.map(async (method) => ({
           method,
-          // A stream goes on: with a place that is no more it is refused at once.
+          // A stream stays open. With an expired cursor it is refused at once.
           answer: await t.as('bob', { ...body(method), method, url: address, ...endsAtOnce(url) }),
         })),
       )
@@ -228,7 +228,7 @@ describe('the methods of an address', () => {
 })
 
 describe('lists', () => {
-  it('hold nobody but oneself, and an administrator sees and ends what is asked for by its id', async () => {
+  it("contain only the caller's own objects; an administrator reads and ends others' objects by id", async () => {
     const mine = await t.submit('ada', { name: 'mine' })
     const bobs = await t.as('bob', { url: '/api/v1/jobs?limit=1000' })
     assert.ok(!bobs.body.includes(mine))

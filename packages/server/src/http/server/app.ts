@@ -18,25 +18,24 @@ import { refuseUnrouted, unrouted } from './unrouted.ts'
 
 export type { Dependencies } from './dependencies.ts'
 
-/** What an application is made with, where the defaults will not do. */
+/** Overrides of the defaults of {@link createApp}. */
 export interface AppOptions {
-  /** Milliseconds that requests under way may take when it closes. Default: 5,000. */
+  /** Milliseconds that open requests may take during close. Default: 5,000. */
   readonly drainMs?: number
   /** Milliseconds that a request may take to arrive. Default: {@link arrivalMs}. */
   readonly arrival?: number
-  /** Who recognises callers. Default: by the tokens of the store. */
+  /** Authenticates callers. Default: against the tokens in the store. */
   readonly authenticator?: Authenticator
-  /** What counts requests. Default: as the configuration says. */
+  /** Rate limits. Default: those of the configuration. */
   readonly rates?: RateLimits
 }
 
-/** Changes after which a token may no longer be good, or may do less. */
+/** Changes that can end a token or reduce its scopes. */
 const endsTokens: ReadonlySet<string> = new Set(['token-revoked', 'token-rotated', 'user-changed', 'group-changed'])
 
 /**
- * The HTTP server, not listening yet: `/skaha/v1`, `/skaha/v0` and `/arc` (docs/wire.md), `/api/v1` (docs/api.md),
- * `/healthz` and `/readyz`. Closing it ends streams that are followed, and waits for requests under way, but no longer than
- * {@link AppOptions.drainMs}.
+ * Creates the HTTP server, not listening yet: `/skaha/v1`, `/skaha/v0` and `/arc` (docs/wire.md), `/api/v1` (docs/api.md),
+ * `/healthz` and `/readyz`. Closing it ends open streams. It waits for open requests for at most {@link AppOptions.drainMs}.
  */
 export function createApp(
   parts: Dependencies,
@@ -62,7 +61,7 @@ export function createApp(
       connectionsCheckingInterval: arrivalCheckMs(arrival),
     },
     requestTimeout: arrival,
-    // Who the client is by X-Forwarded-For counts only where one of these says so.
+    // X-Forwarded-For is trusted only from these proxies.
     trustProxy: [...parts.config.trustedProxies],
     forceCloseConnections: 'idle',
     clientErrorHandler: refuseMalformed,
@@ -86,7 +85,7 @@ export function createApp(
   rememberArriving(app)
   app.addHook('preClose', async () => {
     stopping.abort(new Error('the server is stopping'))
-    // Who does not read on what was sent would hold up the stop for ever.
+    // A client that stops reading its answer would block the stop forever.
     const giveUp = setTimeout(() => {
       app.server.closeAllConnections()
     }, drainMs)
@@ -95,7 +94,7 @@ export function createApp(
     })
   })
   app.setErrorHandler(sendProblem)
-  // In a part of its own: each part has its own words, and would inherit these.
+  // A separate plugin: child plugins have their own error formats and would inherit this one.
   app.register(async (elsewhere) => {
     refuseUnrouted(elsewhere, unrouted)
   })

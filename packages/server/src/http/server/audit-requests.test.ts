@@ -10,7 +10,7 @@ const entries = async (query: Record<string, string> = {}) => {
   assert.equal(answer.statusCode, 200, answer.body)
   return answer.json<AuditPage>()
 }
-/** The newest entry once refusals are written, which no answer waits for. */
+/** The newest entry after pending refusals are written. Answers do not wait for those writes. */
 const refusal = async () => {
   await t.audit.record({ at: 0, via: 'command', action: 'after it', outcome: 'done', count: 1 })
   return (await entries({ limit: '2' })).entries[1]
@@ -18,7 +18,7 @@ const refusal = async () => {
 const newest = async () => (await entries({ limit: '1' })).entries[0]
 
 describe('the audit trail of requests', () => {
-  it('says who did what to what, when, from where, and how it came out', async () => {
+  it('records the user, action, subject, time, address and outcome', async () => {
     const id = await t.submit('ada')
     const prefix = (await t.store.tokens('ada'))[0]?.prefix
     const common = {
@@ -38,14 +38,14 @@ describe('the audit trail of requests', () => {
     assert.equal(second, first + 1)
   })
 
-  it('has what was refused and what makes no sense, by the kind of problem', async () => {
+  it('records refused and invalid requests with their problem type', async () => {
     await t.as('ada', { method: 'POST', url: '/api/v1/jobs', payload: { name: 'no image' } })
     assert.deepEqual(pick(await newest()), ['ada', 'submitJobs', undefined, 'refused', 400, 'invalid-request'])
     await t.as('bob', { method: 'POST', url: '/api/v1/jobs/zzzzzzzz/cancel' })
     assert.deepEqual(pick(await newest()), ['bob', 'cancelJob', 'zzzzzzzz', 'refused', 404, 'job-not-found'])
   })
 
-  it('has the skaha wire', async () => {
+  it('records the skaha wire', async () => {
     const query = { name: 'a', image: 'localhost/test:1' }
     const answer = await t.as('ada', { method: 'POST', url: '/skaha/v1/session', query })
     const id = answer.body.trim()
@@ -55,7 +55,7 @@ describe('the audit trail of requests', () => {
     assert.equal((await newest())?.via, 'skaha')
   })
 
-  it('has who was not let in, also where only reading was asked for, and nothing of their token but its beginning', async () => {
+  it('records failed authentication, also of reads, with only the prefix of the token', async () => {
     const token = await t.token('bob', ['read'], { expiresAt: t.clock.now - 1 })
     await t.app.inject({ url: '/api/v1/account', headers: { authorization: `Bearer ${token}` } })
     const entry = await refusal()
@@ -74,7 +74,7 @@ describe('the audit trail of requests', () => {
     }
   })
 
-  it('has no reading of what one may read', async () => {
+  it('does not record permitted reads', async () => {
     const before = await newest()
     await t.as('ada', { url: '/api/v1/jobs' })
     await t.as('ada', { url: '/skaha/v1/session' })
@@ -99,7 +99,7 @@ describe('the audit trail of requests', () => {
     assert.deepEqual([second.entries[0]?.action, second.next], ['submitJobs', undefined])
   })
 
-  it('refuses a question that makes no sense, by field', async () => {
+  it('refuses an invalid query and names the field', async () => {
     for (const [query, field] of [
       [{ since: 'yesterday' }, 'since'],
       [{ until: '2026-12-31T23:59:60Z' }, 'until'],
@@ -113,7 +113,7 @@ describe('the audit trail of requests', () => {
     }
   })
 
-  it('is not changed through the API by anybody', async () => {
+  it('cannot be changed through the API', async () => {
     const before = await newest()
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
       const answer = await t.as('root', { method, url: '/api/v1/audit' })
@@ -122,7 +122,7 @@ describe('the audit trail of requests', () => {
     assert.deepEqual(await newest(), before)
   })
 
-  it('goes on where a change is made while it cannot be written: it is held, and written later', async () => {
+  it('queues entries of changes while it cannot be written, and writes them later', async () => {
     const [one, other] = [await t.submit('ada'), await t.submit('ada')]
     const away = mock.method(t.store, 'addAudit', () => Promise.reject(new Error('away')))
     assert.equal((await t.as('ada', { method: 'POST', url: `/api/v1/jobs/${one}/cancel` })).statusCode, 202)
@@ -133,7 +133,7 @@ describe('the audit trail of requests', () => {
     assert.deepEqual(actions, [other, one])
   })
 
-  it('has every job that is stored: where it cannot be written, none is, and all else goes on', async () => {
+  it('records every stored job: while it cannot be written, no job is stored and all else works', async () => {
     const waiting = await t.submit('ada')
     const database = new DatabaseSync(t.databasePath)
     database.exec(`create trigger broken before insert on audit begin select raise(abort, 'broken') ; end`)

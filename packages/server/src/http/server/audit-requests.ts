@@ -7,20 +7,20 @@ import { isSafe, pathOf } from './route-table.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the audit trail calls this, where the route has no `operationId`. Every route that changes something has a name. */
+    /** The action name in the audit trail for a route without `operationId`. Every route that changes something has a name. */
     readonly action?: string
   }
   interface FastifyRequest {
-    /** What the request is about, for the audit trail; default: the parameters of its address. */
+    /** The subject of the request in the audit trail. Default: the parameters of its address. */
     subject: string | undefined
-    /** The kind of problem it was answered with. */
+    /** The problem type of the answer. */
     problem: ProblemType | undefined
-    /** Whether its success is in the audit trail already, stored together with what it did. */
+    /** Whether the audit entry was already stored in the transaction of the change. */
     isAudited: boolean
   }
 }
 
-/** What the audit trail calls a route: the skaha wire has each operation once for each of its versions. Pure. */
+/** The action name of a route in the audit trail. Each skaha operation exists once per API version. Pure. */
 export const actionOf = ({
   schema,
   config,
@@ -30,14 +30,14 @@ export const actionOf = ({
 }): string | undefined => config?.action ?? schema?.operationId?.replace(/^v\d\./, '')
 
 /**
- * Writes the audit trail of what is asked over HTTP: every request that would change something, however it came out, and
- * every one that was refused for who asked. A change is told to its client when its entry is on the disk.
+ * Writes the audit trail of HTTP requests: every request that would change something, whatever its outcome, and every
+ * request refused for its caller (401, 403, 429). A change is answered only after its entry is on the disk.
  */
 export function auditRequests(app: FastifyInstance, { audit, now }: Pick<Dependencies, 'audit' | 'now'>): void {
   app.addHook('onSend', async (request, reply) => {
     const { scope } = request.routeOptions.config
     const refused = isRefusal(reply.statusCode)
-    // Addresses that are none, and what everybody may read, are nobody's doing.
+    // Unknown addresses and public reads are not audited.
     if (scope === undefined || scope === 'public' || (isSafe(request.method, request.routeOptions.config) && !refused))
       return
     if (request.isAudited && reply.statusCode < 400) return
@@ -47,10 +47,10 @@ export function auditRequests(app: FastifyInstance, { audit, now }: Pick<Depende
   })
 }
 
-/** Whether a status says that somebody was not let in, or not now. */
+/** Whether a status means that the caller was not authenticated, not permitted, or rate limited. */
 const isRefusal = (status: number): boolean => status === 401 || status === 403 || status === 429
 
-/** What the audit trail tells of a request that is, or will be, answered with a status. */
+/** The audit entry of a request that is answered with `status`. */
 function entryOf(request: FastifyRequest, status: number, at: number): AuditEntry {
   const { caller, problem } = request
   const subject =
@@ -72,16 +72,13 @@ function entryOf(request: FastifyRequest, status: number, at: number): AuditEntr
   }
 }
 
-/** The beginning of what has the form of a token: an expired or a revoked one is recognised by it. Of anything else nothing is kept. */
+/** The prefix of a well-formed token: it identifies an expired or revoked token. Nothing of any other header is stored. */
 function shownPrefix(header: string | undefined): string | undefined {
   const token = header?.split(' ').at(-1)
   return token !== undefined && isTokenShaped(token) ? token.slice(0, prefixLength) : undefined
 }
 
-/**
- * What a submission is given for the audit trail, so that its entry is stored together with its jobs. `status` is what it
- * is answered with then.
- */
+/** Makes the audit entry of a submission, which is stored in the transaction of its jobs. `status` is the answer on success. */
 export const auditOfSubmission =
   (request: FastifyRequest, status: number, now: () => number) =>
   (subject: string): AuditEntry => ({ ...entryOf(request, status, now()), subject: subjectOf(subject) })

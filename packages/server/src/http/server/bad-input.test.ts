@@ -9,7 +9,7 @@ const mebibyte = 'x'.repeat(1_048_576)
 
 const before = await t.store.logHead()
 
-/** Nothing of what was refused may have left a trace. */
+/** Checks that a refused request left no data in the store. */
 async function nothingStored(): Promise<void> {
   assert.deepEqual(await t.store.notEnded(), [])
   assert.equal((await t.store.changesAfter(before, 10)).length, 0)

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { Problem, problemBody } from './problem.ts'
 import { readHeadLimit } from './request-limits.ts'
 
-/** What a request is answered that could not be read to its end, by the code that Node's parser gives. */
+/** Answers to requests that could not be parsed, by the error code of Node's HTTP parser. */
 const answers: Readonly<Record<string, () => Problem>> = {
   HPE_HEADER_OVERFLOW: () =>
     new Problem('headers-too-large', `The address and headers have more than ${readHeadLimit} bytes.`, {
@@ -16,10 +16,10 @@ const answers: Readonly<Record<string, () => Problem>> = {
 const malformed = (): Problem =>
   new Problem('invalid-request', 'The request is not well-formed HTTP.', { hint: 'See RFC 9112.' })
 
-/** The last address that was asked for over a connection, while its body arrives. */
+/** The last requested address of a connection while its body arrives. */
 const arriving = new WeakMap<Socket, string>()
 
-/** Remembers which part of the server a body is for, so that what is said of it is said in the words of that part. */
+/** Remembers the address of an arriving body, so that a parse error is answered in the format of that part of the server. */
 export function rememberArriving(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { headers, socket, url } = request.raw
@@ -29,7 +29,7 @@ export function rememberArriving(app: FastifyInstance): void {
   })
 }
 
-/** Answers what is not a request of HTTP, and lets go of the connection. */
+/** Answers data that is not HTTP and closes the connection. */
 export function refuseMalformed(
   error: Pick<NodeJS.ErrnoException, 'code'> & { readonly rawPacket?: unknown },
   socket: Socket,

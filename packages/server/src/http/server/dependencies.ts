@@ -19,16 +19,16 @@ import type { JobWatch } from '../../actions/job-watch.ts'
 import type { ChangeLog } from '../../store/change-log.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
 
-/** What HTTP is built on. Each route takes of it what it uses. */
+/** The dependencies of HTTP. Each route takes those that it uses. */
 export interface Dependencies {
-  /** Jobs are written by `actions` alone. */
+  /** Only `actions` writes jobs. */
   readonly store: Omit<Store, JobWrites>
   readonly actions: Actions
   readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog' | 'signal'>
   readonly images: Pick<LocalImages, 'list' | 'describe'>
-  /** What the registries offer, as they said last. */
+  /** The images that the registries offer, as last listed. */
   readonly catalogue: Pick<Catalogue, 'registries'>
-  /** Fetches beforehand; absent where the nodes fetch for themselves. */
+  /** Pulls images ahead of jobs. Absent where the nodes pull images themselves. */
   readonly pulls?: Pick<Pulls, 'begin' | 'find'>
   /** The change log of the store. */
   readonly changes: ChangeLog
@@ -39,41 +39,43 @@ export interface Dependencies {
   readonly readinessChecks: ReadinessChecks
   readonly config: Pick<Config, 'images' | 'limits' | 'policy' | 'retention' | 'trustedProxies'>
   readonly queue: QueueViews
-  /** What may be asked for. */
+  /** The limits against which requests are validated. */
   readonly context: () => PlatformContext
-  /** The networks that a job may ask for. */
+  /** The networks that a job may request. */
   readonly networks: readonly Network[]
-  /** What all nodes offer together, and the largest one alone. */
+  /** The total capacity of all nodes, and the capacity of the largest node. */
   readonly capacity: () => Capacity & { readonly largest: { readonly cores: number; readonly memoryGb: number } }
-  /** Parses an image reference. @throws {InvalidRequest} where the text is none, or the image is not allowed. */
+  /** Parses an image reference. @throws {InvalidRequest} where the text is no reference, or the image is not allowed. */
   readonly checkImage: (reference: string) => ImageReference
   /** Users' credentials for registries. */
   readonly logins: RegistryLogins
   /** The token that a job carries. */
   readonly jobToken: (jobId: string) => string
-  /** Notes which tokens are used. */
+  /** Records the use of tokens. */
   readonly tokenUse: Pick<TokenUse, 'note'>
   /** The directories of projects. */
   readonly projects: ProjectFolders
-  /** Ends the jobs of users who are disabled and were to have them cancelled; fulfilled when each was asked to end. */
+  /** Cancels the jobs of users who were disabled with that option. Fulfilled when every cancel is stored. */
   readonly cancelJobsOfDisabled: () => Promise<void>
-  /** How the cluster reaches this server: scheme, host and port, without trailing slash. Never taken from a request. */
+  /**
+   * The URL by which the cluster reaches this server: scheme, host and port, without trailing slash. Never taken from a request.
+   */
   readonly publicUrl: () => string
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly log: Logger
 }
 
-/** What HTTP shows of the queue. */
+/** The queue as HTTP shows it. */
 export interface QueueViews {
-  /** Fulfilled when the queue knows everything that is committed by now. */
+  /** Fulfilled when the queue includes everything committed so far. */
   readonly caughtUp: () => Promise<void>
-  /** Why a job waits, in words for its owner; undefined where it does not wait. */
+  /** The reason text of a waiting job; undefined where the job does not wait. */
   readonly reason: (job: StoredJob) => string | undefined
-  /** The same at length. */
+  /** The full explanation of why a job waits. */
   readonly why: (job: StoredJob) => Promise<Why>
-  /** The queue as a whole, and what of it a user and their groups have. */
+  /** The whole queue, and the part of a user and their groups. */
   readonly overview: (account: StoredAccount) => Promise<QueueOverview>
-  /** In use by jobs that start, run or stop. */
+  /** Capacity allocated to jobs that start, run or stop. */
   readonly allocated: () => Capacity
 }

@@ -32,7 +32,7 @@ const text = fc.oneof(
 )
 const id = fc.oneof(fc.constant(mine), text.map(encodeURIComponent))
 
-/** A value of any JSON kind, often one that would do. */
+/** A value of any JSON kind, often a valid one. */
 const anything = fc.oneof(text, fc.jsonValue({ maxDepth: 2 }), fc.integer({ min: -2, max: 20 }))
 
 const wireNames = [
@@ -133,7 +133,7 @@ const api: fc.Arbitrary<InjectOptions> = fc.oneof(
   }),
 )
 
-describe('whatever is asked', () => {
+describe('arbitrary requests', () => {
   for (const [name, requests] of [
     ['/skaha', wire],
     ['/api/v1', api],

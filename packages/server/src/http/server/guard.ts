@@ -7,20 +7,20 @@ import type { RateLimits } from './rate-limits.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What a caller needs to be allowed in; `public` lets everybody in. Every route says. */
+    /** The scope that a caller needs; `public` admits all callers. Every route declares it. */
     readonly scope?: Scope | 'public'
-    /** A POST that only reads: it is counted as a read, and not audited. */
+    /** A POST that only reads. It counts as a read and is not audited. */
     readonly changesNothing?: boolean
   }
   interface FastifyRequest {
-    /** Who asks; undefined on public routes alone. */
+    /** The authenticated caller; undefined on public routes only. */
     caller: Caller | undefined
   }
 }
 
 /**
- * Lets in only who the routes of this part of the server are for: `config.scope` says (`route-table.ts` wants it of every
- * route). `onCaller` is told of everybody who was recognised.
+ * Admits only callers with the scope of the route, `config.scope`. `route-table.ts` requires that every route declares it.
+ * Calls `onCaller` for each authenticated caller.
  */
 export function guard(
   app: FastifyInstance,
@@ -28,7 +28,7 @@ export function guard(
   onCaller?: (caller: Caller, setHeader: (name: string, value: string) => void) => void,
 ): void {
   app.addHook('onRequest', async (request, reply) => {
-    // What a caller reads is for that caller: no cache between may keep it.
+    // Answers are private to the caller: intermediate caches must not store them.
     reply.header('cache-control', 'no-store')
     const { scope } = request.routeOptions.config
     if (scope === undefined || scope === 'public') return
@@ -37,7 +37,7 @@ export function guard(
       rates.refuse(request)
       throw unauthenticated(caller)
     }
-    // Known from here on, also to the audit trail where he is refused.
+    // Set before the scope check, so that the audit trail has the caller of a refused request.
     request.caller = caller
     if (caller.tokenExpiresAt !== undefined)
       reply.header('x-token-expires', new Date(caller.tokenExpiresAt).toISOString())
@@ -48,7 +48,7 @@ export function guard(
   })
 }
 
-/** Who asks. On a route that is not public there is always somebody. */
+/** The authenticated caller. Every route that is not public has a caller. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === undefined)
     throw new Error(`The route ${request.routeOptions.url ?? ''} is public: it has no caller.`)

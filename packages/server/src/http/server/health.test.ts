@@ -14,14 +14,14 @@ describe('health', async () => {
     audit: well,
   }
   const t = await testApp({ readinessChecks })
-  /** Asks when what was found before is no longer good. */
+  /** Reads readiness after the previous result has expired. */
   const ready = async () => {
     t.clock.now += 1_000
     const { statusCode, body } = await t.app.inject('/readyz')
     return [statusCode, body]
   }
 
-  it('is well where all is well', async () => {
+  it('is ready when all checks pass', async () => {
     assert.deepEqual(await ready(), [200, 'ready\n'])
     assert.equal((await t.app.inject('/healthz')).body, 'ok\n')
   })
@@ -45,19 +45,19 @@ describe('health', async () => {
     })
   }
 
-  it('names all that are not', async () => {
+  it('names all failed checks', async () => {
     readinessChecks.loop = readinessChecks.executor = () => Promise.reject(new Error('gone'))
     assert.deepEqual(await ready(), [503, 'the loop does not turn\nthe executor does not answer\n'])
     readinessChecks.loop = readinessChecks.executor = well
   })
 
-  it('does not wait for ever', async () => {
+  it('limits the time of a check', async () => {
     readinessChecks.executor = () => new Promise(() => {})
     assert.deepEqual(await ready(), [503, 'the executor does not answer\n'])
     readinessChecks.executor = well
   })
 
-  it('asks once a second, however many ask', async () => {
+  it('runs the checks at most once a second, for any number of requests', async () => {
     let asked = 0
     readinessChecks.store = async () => {
       asked += 1
@@ -69,7 +69,7 @@ describe('health', async () => {
   })
 })
 
-it('a store that cannot be written is found out by writing', async () => {
+it('finds a store that cannot be written by writing to it', async () => {
   const t = await testApp()
   t.clock.now += 1_000
   assert.equal((await t.app.inject('/readyz')).statusCode, 200)

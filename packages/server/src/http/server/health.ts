@@ -7,19 +7,19 @@ declare module 'fastify' {
   }
 }
 
-/** What must be well for the platform to work; each rejects, or takes longer than {@link patienceMs}, where it is not. */
+/** Readiness checks of the platform. A check fails when it rejects or takes longer than {@link patienceMs}. */
 export interface ReadinessChecks {
   /** The store can be written. */
   readonly store: () => Promise<void>
-  /** The loop turns. */
+  /** The scheduler loop completes cycles. */
   readonly loop: () => Promise<void>
-  /** The executor knows what runs. */
+  /** The executor has a current view of running attempts. */
   readonly executor: () => Promise<void>
   /** The audit trail can be written. */
   readonly audit: () => Promise<void>
 }
 
-/** What is not well, in words that give nothing away. */
+/** Messages for failed checks. They contain no internal details. */
 const faults: Readonly<Record<keyof ReadinessChecks, string>> = {
   store: 'the store cannot be written',
   loop: 'the loop does not turn',
@@ -27,16 +27,16 @@ const faults: Readonly<Record<keyof ReadinessChecks, string>> = {
   audit: 'the audit trail cannot be written',
 }
 
-/** How long each has to answer. */
+/** Milliseconds that a check may take. */
 const patienceMs = 2_000
 
-/** How long an answer is good for: anybody may ask, and each question is a write to the disk. */
+/** Milliseconds for which a result is reused: the endpoint is public, and each check writes to the disk. */
 const freshMs = 1_000
 
-/** Finds out what is not well: a line each, none where all is. Those who ask together are told the same. */
+/** Runs the readiness checks: one line per failed check, empty when all pass. Concurrent calls share one result. */
 export type FindFaults = () => Promise<readonly string[]>
 
-/** What {@link findFaults} is built from. */
+/** Dependencies of {@link findFaults}. */
 export interface HealthDependencies {
   readonly readinessChecks: ReadinessChecks
   /** Milliseconds since the epoch. */
@@ -44,7 +44,7 @@ export interface HealthDependencies {
   readonly log: Logger
 }
 
-/** Makes {@link FindFaults}. What was found is logged with its cause, which is not for everybody. */
+/** Makes {@link FindFaults}. Failures are logged with their cause, which is not published. */
 export function findFaults({ readinessChecks, now, log }: HealthDependencies): FindFaults {
   const names = Object.keys(faults) as (keyof ReadinessChecks)[]
   let found: Promise<readonly string[]> | undefined
@@ -86,7 +86,7 @@ async function withinPatience(work: Promise<void>): Promise<void> {
   }
 }
 
-/** `/healthz`: the process answers. `/readyz`: the platform works, or what of it does not. For probes, without a token. */
+/** `/healthz`: the process responds. `/readyz`: the platform works, or the failed checks. For probes, without a token. */
 export function healthRoutes(app: FastifyInstance): void {
   const open = { config: { scope: 'public' }, exposeHeadRoute: true } as const
   app.get('/healthz', open, (_request, reply) => reply.type('text/plain').send('ok\n'))

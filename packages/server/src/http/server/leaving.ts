@@ -2,14 +2,14 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Aborted when the server begins to stop: whoever holds an answer back lets go. */
+    /** Aborted when the server begins to stop: delayed answers end. */
     readonly stopping: AbortSignal
   }
 }
 
 /**
- * A signal that is aborted when the client of a request leaves, when the server stops, or after `milliseconds`.
- * `release` frees what it holds; it must be called once the answer is on its way.
+ * A signal that is aborted when the client disconnects, when the server stops, or after `milliseconds`.
+ * Call `release` to free its listeners once the answer is being sent.
  */
 export function leaving(
   app: Pick<FastifyInstance, 'stopping'>,

@@ -12,7 +12,7 @@ const metrics = async (): Promise<string> => {
   assert.match(String(answer.headers['content-type']), /^text\/plain; version=0\.0\.4/)
   return answer.body
 }
-/** The value of a series; 0 where there is none. */
+/** The value of a series; 0 where the series is absent. */
 const value = (text: string, series: string): number =>
   Number(
     text
@@ -33,7 +33,7 @@ describe('metrics', () => {
     assert.ok(value(text, 'science_platform_http_request_seconds_count{route="/api/v1/jobs/:id",method="GET"}') >= 2)
   })
 
-  it('tell how many jobs are in each state', async () => {
+  it('count jobs by state', async () => {
     const running = await t.submit('ada')
     await t.submit('ada')
     await t.run(running)
@@ -43,20 +43,20 @@ describe('metrics', () => {
     assert.equal(value(text, 'science_platform_jobs{state="held"}'), 0)
   })
 
-  it('tell which registries cannot be listed, and what images take on the disk', async () => {
+  it('report registries that cannot be listed, and the disk usage of images', async () => {
     const text = await metrics()
     assert.equal(value(text, 'science_platform_registry_fault{registry="images.canfar.net"}'), 1)
     assert.equal(value(text, 'science_platform_registry_images{registry="images.canfar.net"}'), 2)
     assert.equal(value(text, 'science_platform_image_store_bytes'), 0)
   })
 
-  it('tell of the process', async () => {
+  it('report process statistics', async () => {
     const text = await metrics()
     assert.match(text, /^nodejs_eventloop_lag_p99_seconds /m)
     assert.match(text, /^process_resident_memory_bytes \d+/m)
   })
 
-  it('grow by no name, id or address that anybody makes up', async () => {
+  it('have no label values from requests: names, ids or addresses', async () => {
     const lines = async () => (await metrics()).split('\n').length
     await t.app.inject({ url: '/nothing-0' })
     await t.as('ada', { url: '/api/v1/nothing-0' })
@@ -70,13 +70,13 @@ describe('metrics', () => {
     assert.doesNotMatch(await metrics(), /ada|nothing|a000000/)
   })
 
-  it('are for administrators', async () => {
+  it('require an administrator token', async () => {
     assert.equal((await t.as('ada', { url: '/metrics' })).statusCode, 403)
     assert.equal((await t.app.inject('/metrics')).statusCode, 401)
   })
 })
 
-describe('what the platform tells of itself', () => {
+describe('platform metrics', () => {
   const none = { inside: 0, early: 0, late: 0 }
   const watched = {
     jobsByState: async () => new Map(),
@@ -86,7 +86,7 @@ describe('what the platform tells of itself', () => {
     imageBytes: async () => 0,
   }
 
-  it('are placements, ends by cause, commits, cycles and fetches of images', async () => {
+  it('cover placements, ends by cause, commits, cycles and image pulls', async () => {
     const of = createMetrics(watched)
     const before = await t.store.logHead()
     const id = await t.submit('bob')
@@ -110,7 +110,7 @@ describe('what the platform tells of itself', () => {
     assert.equal(value(text, 'science_platform_estimates{what="start",outcome="inside"}'), 8)
   })
 
-  it('are read at an address of their own without a token, and nothing else is there', async () => {
+  it('are served on a separate address without a token, which serves nothing else', async () => {
     const port = await freePort('127.0.0.1')
     const close = await listenForScrapes(createMetrics(watched), { host: '127.0.0.1', port })
     try {

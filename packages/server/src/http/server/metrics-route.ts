@@ -2,12 +2,12 @@ import type { FastifyInstance } from 'fastify'
 import { guard } from './guard.ts'
 import type { Dependencies } from './dependencies.ts'
 
-/** Counts and times every request, by the route as it was declared; what no route takes is counted as one. */
+/** Counts and times every request by its declared route. Requests without a route share one label. */
 export function measureRequests(app: FastifyInstance, { metrics }: Pick<Dependencies, 'metrics'>): void {
   app.addHook('onResponse', (request, reply, done) => {
     metrics.request({
       route: request.routeOptions.url ?? 'none',
-      // A route takes few methods; of what none takes, anybody may make up any.
+      // Declared routes have few methods. Without a route the method is arbitrary input and would create series.
       method: request.routeOptions.url === undefined ? 'none' : request.method,
       status: reply.statusCode,
       seconds: reply.elapsedTime / 1000,
@@ -17,7 +17,7 @@ export function measureRequests(app: FastifyInstance, { metrics }: Pick<Dependen
 }
 
 /**
- * `/metrics`, for administrators' tokens: how busy a platform is, is not for everybody. For Prometheus there is the address
+ * `/metrics`, for administrator tokens: the load of a platform is not public. Prometheus can use the address
  * `metrics.listen`, which needs no token.
  */
 export function metricsRoute(

@@ -2,8 +2,8 @@ import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 
 /**
- * `/openapi.json` of a part of the server: the OpenAPI 3.1 document, made of the schemas of its routes. To be called before
- * they are declared.
+ * Serves `/openapi.json` of a part of the server: the OpenAPI 3.1 document, generated from the schemas of its routes. Call it
+ * before the routes are declared.
  */
 export async function openapiRoute(
   app: FastifyInstance,
@@ -26,7 +26,7 @@ export async function openapiRoute(
       },
       security: [{ token: [] }],
     },
-    // The schema that validates is whole; the document names it.
+    // Validation uses the full schema; the document refers to it by name.
     transform: ({ schema, url }) => {
       const { $id } = (schema.body ?? {}) as { $id?: string }
       return { schema: $id === undefined ? schema : { ...schema, body: { $ref: `${$id}#` } }, url }

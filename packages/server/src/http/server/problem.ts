@@ -4,18 +4,18 @@ import { ImageError } from '../../image/fetch/image-error.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { bodyLimit } from './request-limits.ts'
 
-/** What goes with a {@link Problem} besides its kind and its words. */
+/** Optional fields of a {@link Problem}. */
 export interface ProblemOptions {
-  /** What would do. */
+  /** A value that would be valid. */
   readonly hint?: string
-  /** The field at fault. */
+  /** The invalid field. */
   readonly field?: string
   /** Headers of the answer, such as `Allow`. */
   readonly headers?: Readonly<Record<string, string>>
   readonly cause?: unknown
 }
 
-/** An answer that is no success: one of the table of problems, in words about this request. */
+/** An error answer: a problem type of the table, with a text about this request. */
 export class Problem extends Error {
   override readonly name = 'Problem'
   readonly type: ProblemType
@@ -46,10 +46,10 @@ export const problemBody = (problem: Problem): ProblemBody => ({
   ...(problem.field === undefined ? {} : { field: masked(problem.field) }),
 })
 
-/** After how long it is worth to try again where the queue was full. */
+/** Seconds of `Retry-After` when the queue is full. */
 const queueFullSeconds = 60
 
-/** Codes of errors that are not ours, and what they mean to the caller. */
+/** Error codes of Fastify and Node, and their problem types. */
 const foreign: Readonly<
   Record<string, { readonly type: ProblemType; readonly detail: string; readonly hint: string }>
 > = {
@@ -81,7 +81,7 @@ const foreign: Readonly<
   },
 }
 
-/** Why an image cannot be had, as a problem. */
+/** Problem types for images that are unavailable. */
 const imageProblems: Partial<Record<CauseCode, ProblemType>> = {
   'image-not-found': 'image-not-found',
   'image-unauthorized': 'image-unauthorized',
@@ -91,7 +91,7 @@ const imageProblems: Partial<Record<CauseCode, ProblemType>> = {
   'disk-full': 'disk-full',
 }
 
-/** Whatever was thrown, as a problem. What is not known is `internal`, in words that give nothing away. Pure. */
+/** Converts any thrown value into a problem. Unknown errors become `internal`, without details. Pure. */
 export function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof InvalidRequest) {
@@ -122,7 +122,7 @@ export function asProblem(error: unknown): Problem {
   })
 }
 
-/** Whether the file system said so, or SQLite: SQLITE_FULL, whatever its extended code adds (sqlite.org/rescode.html). */
+/** Whether the file system or SQLite reported a full disk: SQLITE_FULL, with any extended code (sqlite.org/rescode.html). */
 function isDiskFull(error: unknown): boolean {
   const { code, errcode } = (error ?? {}) as { code?: string; errcode?: number }
   return code === 'ENOSPC' || code === 'EDQUOT' || (errcode !== undefined && (errcode & 0xff) === 13)

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import { Problem } from './problem.ts'
 import { headLimit } from './request-limits.ts'
 
-/** Refuses requests whose address and headers are too large: 414 where it is for the address, else 431. */
+/** Refuses requests with an oversized head: 414 where the address is too long, else 431. */
 export function limitHeads(app: FastifyInstance): void {
   app.addHook('onRequest', (request, _reply, done) => {
     const { url = '', rawHeaders } = request.raw

@@ -13,10 +13,10 @@ const limited = (requests: Partial<typeof testConfig.limits.requests>, trustedPr
   })
 const wrong = () => ({ authorization: `Bearer ${newToken().token}` })
 
-describe('how fast a user may ask', async () => {
+describe('the rate limit of a user', async () => {
   const t = await limited({ reads: { burst: 3, perSecond: 0.5 }, changes: { burst: 2, perSecond: 1 } })
 
-  it('is told in every answer, and when the next will be taken', async () => {
+  it('is reported in every answer, with the time to wait', async () => {
     const answers = []
     for (let i = 0; i < 4; i++) answers.push(await t.as('ada', { url: '/api/v1/account' }))
     assert.deepEqual(
@@ -33,7 +33,7 @@ describe('how fast a user may ask', async () => {
     assert.match(last?.json<{ type: string }>().type ?? '', /too-many-requests$/)
   })
 
-  it('is one for all tokens of a user, and another for each user and for changes', async () => {
+  it('is shared by all tokens of a user, and separate by user and for changes', async () => {
     const second = await t.token('ada')
     const headers = { authorization: `Bearer ${second}` }
     assert.equal((await t.app.inject({ url: '/api/v1/jobs', headers })).statusCode, 429)
@@ -41,34 +41,34 @@ describe('how fast a user may ask', async () => {
     await t.submit('ada')
   })
 
-  it('is said on the skaha wire as a line of text', async () => {
+  it('is reported on the skaha wire as a line of text', async () => {
     const answer = await t.as('ada', { url: '/skaha/v1/session' })
     assert.equal(answer.statusCode, 429)
     assert.equal(answer.headers['retry-after'], '2')
     assert.match(answer.body, /^ada has sent too many requests\. Send the next in 2 s [^\n]*\n$/)
   })
 
-  it('comes back with time', async () => {
+  it('refills with time', async () => {
     t.clock.now += 2_000
     assert.equal((await t.as('ada', { url: '/api/v1/account' })).statusCode, 200)
     assert.equal((await t.as('ada', { url: '/api/v1/account' })).statusCode, 429)
   })
 
-  it('refuses a change before anything of it is done', async () => {
+  it('refuses a change before any part of it is done', async () => {
     await t.submit('carol')
     await t.submit('carol')
     const payload = { name: 'third', image: 'localhost/test:1' }
     assert.equal((await t.as('carol', { method: 'POST', url: '/api/v1/jobs', payload })).statusCode, 429)
     assert.equal((await t.store.jobs({ owner: 'carol', sort: 'submitted', limit: 10 })).length, 2)
-    // Refusals are written when they can be; this waits for it.
+    // Refusals are written asynchronously. This entry waits for them.
     await t.audit.record({ at: 0, via: 'command', action: 'after it', outcome: 'done', count: 1 })
     const [entry] = await t.store.audit({ actor: 'carol', order: 'newest-first', limit: 1 })
     assert.deepEqual([entry?.action, entry?.status, entry?.problem], ['submitJobs', 429, 'too-many-requests'])
   })
 })
 
-describe('how fast an address may be wrong', () => {
-  it('has an end, and a right token of the same address is taken as ever', async () => {
+describe('the rate limit of failed authentication by address', () => {
+  it('is finite, and a valid token from the same address is still accepted', async () => {
     const t = await limited({ unauthenticated: { burst: 5, perSecond: 1 } })
     const ask = async () => (await t.app.inject({ url: '/api/v1/account', headers: wrong() })).statusCode
     assert.deepEqual(await Promise.all(Array.from({ length: 7 }, ask)), [401, 401, 401, 401, 401, 429, 429])
@@ -77,7 +77,7 @@ describe('how fast an address may be wrong', () => {
     assert.equal((await t.app.inject(elsewhere)).statusCode, 401)
   })
 
-  it('wrong tokens lock nobody out, and leave a few entries in the audit trail', async () => {
+  it('does not lock out users, and wrong tokens leave few audit entries', async () => {
     const t = await testApp()
     for (let i = 0; i < 2_000; i++) await t.app.inject({ url: '/api/v1/account', headers: wrong() })
     assert.equal((await t.as('ada', { url: '/api/v1/account' })).statusCode, 200)
@@ -91,7 +91,7 @@ describe('how fast an address may be wrong', () => {
   })
 })
 
-describe('where a request comes from', () => {
+describe('the client address', () => {
   const seen = async (t: Awaited<ReturnType<typeof testApp>>, forwarded: string, remoteAddress: string) => {
     await t.as('ada', {
       method: 'POST',
@@ -102,13 +102,13 @@ describe('where a request comes from', () => {
     return (await t.store.audit({ order: 'newest-first', limit: 1 }))[0]?.address
   }
 
-  it('is its address, whatever its headers say', async () => {
+  it('is the peer address, whatever the headers contain', async () => {
     const t = await testApp()
     assert.equal(await seen(t, '6.6.6.6', '192.0.2.1'), '192.0.2.1')
     assert.equal(await seen(t, '127.0.0.1', '192.0.2.1'), '192.0.2.1')
   })
 
-  it('is what a trusted proxy says, and not what the client told the proxy', async () => {
+  it('is taken from a trusted proxy, and not from what the client sent to the proxy', async () => {
     const t = await limited({}, ['10.0.0.0/8'])
     assert.equal(await seen(t, '6.6.6.6, 192.0.2.1', '10.0.0.7'), '192.0.2.1')
     assert.equal(await seen(t, '192.0.2.1, 10.9.9.9', '10.0.0.7'), '192.0.2.1')

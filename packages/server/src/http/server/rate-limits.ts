@@ -5,21 +5,21 @@ import { Problem } from './problem.ts'
 import { isSafe } from './route-table.ts'
 import { secondsUntilToken, take, type Allowance, type Bucket } from './token-bucket.ts'
 
-/** Accounts and addresses that are counted at once; the one that asked longest ago is forgotten first. */
+/** Maximum of accounts and addresses with a bucket. The least recently used bucket is evicted. */
 const mostCounted = 100_000
 
-/** How fast each may ask. */
+/** Rate limits of requests. */
 export interface RateLimits {
-  /** Counts a request of a caller: by account, whichever of its tokens was used. @throws {Problem} where it is one too many. */
+  /** Counts a request of a caller by account, for all of its tokens together. @throws {Problem} above the limit. */
   readonly admit: (caller: Caller, request: FastifyRequest, reply: FastifyReply) => void
   /**
-   * Counts a request of which nobody knows whose it is, by its address. @throws {Problem} where it is one too many, in place
-   * of what it would be told. A good token is never held up by bad ones, of whatever address.
+   * Counts an unauthenticated request by its address. @throws {Problem} above the limit, instead of the 401 answer.
+   * Bad tokens never delay a valid token, even from the same address.
    */
   readonly refuse: (request: FastifyRequest) => void
 }
 
-/** The limits that the configuration sets, counted in this process. */
+/** The limits of the configuration, counted in this process. */
 export function rateLimits(limits: Config['limits']['requests'], now: () => number): RateLimits {
   const reads = new Counter('reads', limits.reads)
   const changes = new Counter('changes', limits.changes)
@@ -60,10 +60,10 @@ class Counter {
     this.#policy = `"${name}";q=${burst};w=${Math.ceil(burst / perSecond)}`
   }
 
-  /** Seconds to wait where it is one too many. `tell` gets the fields of draft-ietf-httpapi-ratelimit-headers. */
+  /** Seconds to wait above the limit. `tell` receives the fields of draft-ietf-httpapi-ratelimit-headers. */
   count(key: string, now: number, tell?: (policy: string, state: string) => void): number | undefined {
     const { bucket, taken } = take(this.#buckets.get(key), this.#allowance, now)
-    // Put at the end, so that the first is the one that asked longest ago.
+    // Re-inserted at the end: the first entry is the least recently used.
     this.#buckets.delete(key)
     this.#buckets.set(key, bucket)
     if (this.#buckets.size > mostCounted) this.#buckets.delete(this.#buckets.keys().next().value ?? '')

@@ -5,13 +5,13 @@ import type { ProblemBody } from '@science-platform/contract'
 import { bodyLimit, headLimit, readHeadLimit } from './request-limits.ts'
 import { testApp } from '../testing/test-app.ts'
 
-/** Long enough for a request to be sent, short enough to wait for. */
+/** Milliseconds: enough time to send a request, short enough for a test. */
 const arrival = 1_000
 const t = await testApp({}, { arrival })
 const url = new URL(await t.listen())
 const token = await t.token('ada')
 
-/** Sends bytes over a connection of its own and returns all that comes back until the server closes it. */
+/** Sends bytes over a new connection and returns all received data until the server closes it. */
 function raw(...parts: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     let answer = ''
@@ -24,7 +24,7 @@ function raw(...parts: readonly string[]): Promise<string> {
     socket.once('close', () => {
       resolve(answer)
     })
-    // The server may close while we still write; what it said before counts.
+    // The server may close the connection during the write. Data received before that counts.
     socket.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') reject(error)
     })
@@ -50,7 +50,7 @@ function refusal(answer: string): { status: number; type: string; said: string }
   }
 }
 
-describe('what is too large or too slow is refused in the words of the part it was meant for', () => {
+describe('requests that are too large or too slow are refused in the format of their part of the server', () => {
   const long = 'x'.repeat(headLimit)
   const cases: readonly (readonly [string, string, number, string])[] = [
     ['an address on the wire', head('GET', `/skaha/v1/session?cmd=${long}`), 414, 'text'],
@@ -83,19 +83,19 @@ describe('what is too large or too slow is refused in the words of the part it w
     })
   }
 
-  it('a head beyond what is read at all: 431, and the connection is closed', async () => {
+  it('a head above the read limit is answered with 431, and the connection is closed', async () => {
     const parts = Array.from({ length: 50 }, () => `X-Long: ${'x'.repeat(readHeadLimit / 40)}\r\n`)
     const answer = await raw('GET /api/v1/jobs HTTP/1.1\r\nHost: here\r\n', ...parts)
-    // What was sent after it is not read any more, so that the answer may be lost with the connection.
+    // The server does not read the remaining data, so the answer may be lost with the connection.
     if (answer !== '') assert.equal(refusal(answer).status, 431)
   })
 
-  it('an address just within the limit is taken', async () => {
+  it('an address just below the limit is accepted', async () => {
     const answer = await raw(head('GET', `/api/v1/jobs?name=${'x'.repeat(headLimit - 1_000)}`))
     assert.match(answer, /^HTTP\/1.1 200/)
   })
 
-  it('and the server goes on', async () => {
+  it('the server still works afterwards', async () => {
     assert.equal((await t.as('ada', { url: '/api/v1/jobs' })).statusCode, 200)
   })
 })

@@ -1,23 +1,23 @@
-/** Bytes of a body that are read. A word of 1 MiB still arrives, so that it can be refused by its name. */
+/** Maximum bytes of a body. An argument of 1 MiB still arrives, so that the error can name its field. */
 export const bodyLimit = 1_310_720
 
-/** Bytes of a request line and headers that are taken: cmd, args and env ride in the address on the skaha wire. */
+/** Maximum bytes of a request line and headers. On the skaha wire the address carries cmd, args and env. */
 export const headLimit = 1_310_720
 
 /**
- * Bytes of a request line and headers that are read at all. More than {@link headLimit}, so that a head that is too large
- * is mostly still read and refused in the words of the part of the server that it was meant for.
+ * Bytes of a request line and headers that Node reads. It is more than {@link headLimit}, so that most oversized heads are
+ * refused in the format of their part of the server.
  */
 export const readHeadLimit = 2 * headLimit
 
-/** Characters of one part of a path. */
+/** Maximum characters of one path segment. */
 export const pathPartLimit = 4096
 
-/** How long a request may take to arrive, with its body. */
+/** Milliseconds in which a request must arrive, including its body. */
 export const arrivalMs = 120_000
 
-/** How long its head may take of that. */
+/** Milliseconds in which the head of a request must arrive. */
 export const headArrivalMs = 60_000
 
-/** How often Node looks for requests that take too long to arrive, when they may take so long. */
+/** Milliseconds between Node's checks for requests that exceed the arrival time. */
 export const arrivalCheckMs = (arrival: number): number => Math.min(10_000, arrival / 4)

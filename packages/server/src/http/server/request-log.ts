@@ -1,12 +1,12 @@
 import { LogController, type FastifyBaseLogger, type FastifyReply, type FastifyRequest } from 'fastify'
 
 /**
- * What is logged of requests. Never their addresses in full nor their headers: environments, arguments, tokens and
- * registry credentials ride in them.
+ * Log records of requests. They contain neither full addresses nor headers, which carry environments, arguments, tokens and
+ * registry credentials.
  */
 export class RequestLog extends LogController {
   override incomingRequest(): void {
-    // What there is to say is said when it is done.
+    // A request is logged once, on completion.
   }
 
   override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
@@ -18,17 +18,17 @@ export class RequestLog extends LogController {
   }
 
   override defaultErrorLog(): void {
-    // Our own error handlers log, with what they make of the error.
+    // The error handlers of this server log errors themselves.
   }
 
   override streamError(error: NodeJS.ErrnoException, request: FastifyRequest): void {
-    // A client that leaves is none of our concern; a log that cannot be read, or a stop of the server, is.
+    // A client that disconnects is normal. An unreadable log or a server stop is a warning.
     const level = error.code === 'ERR_STREAM_PREMATURE_CLOSE' ? 'debug' : 'warn'
     request.log[level]({ err: error, ...factsOf(request) }, 'an answer broke off')
   }
 
   override routeNotFound(): void {
-    // Our own handlers answer, and a wrong address is nothing to log.
+    // The handlers of this server answer unknown addresses, which are not logged.
   }
 
   override writeHeadError(error: Error, request: FastifyRequest): void {
@@ -36,7 +36,7 @@ export class RequestLog extends LogController {
   }
 }
 
-/** The route as it was declared and not the address: people put secrets there too. */
+/** The declared route instead of the address: addresses can contain secrets. */
 export const factsOf = (request: FastifyRequest): { method: string; route: string } => ({
   method: request.method,
   route: request.routeOptions.url ?? 'none',

@@ -6,50 +6,50 @@ declare module 'fastify' {
   }
 }
 
-/** Methods in the order in which `Allow` names them. */
+/** The order of methods in `Allow`. */
 const order = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']
 
-/** What a parameter and a `*` of a route stand for. */
+/** Regular expressions for a parameter and for `*` in a route. */
 const wildcards: Readonly<Record<string, string>> = { ':': '[^/]+', '*': '.*' }
 
-/** A route as it was declared. */
+/** A declared route. */
 export interface DeclaredRoute {
   readonly method: string
-  /** May hold parameters, `:id`, each one part of the path. */
+  /** May contain parameters such as `:id`, each one path segment. */
   readonly url: string
   readonly scope: Scope | 'public'
-  /** What the audit trail calls it. */
+  /** The action name in the audit trail. */
   readonly action: string
 }
 
-/** What a route says of itself besides its address. */
+/** The declaration of a route besides its address. */
 interface Declaration {
   readonly scope?: Scope | 'public' | undefined
   readonly action?: string | undefined
 }
 
 /**
- * Whether a request changes nothing (RFC 9110, section 9.2.1): by its method, or because its route says so, whose question
- * is too long for an address. Pure.
+ * Whether a request is safe (RFC 9110, section 9.2.1): by its method, or because the route declares it. A route declares it
+ * when its query is too long for an address. Pure.
  */
 export const isSafe = (method: string, config?: { readonly changesNothing?: boolean | undefined }): boolean =>
   method === 'GET' || method === 'HEAD' || config?.changesNothing === true
 
-/** Which addresses there are, what methods they take and for whom they are, learnt from the routes as they are declared. */
+/** All addresses with their methods and scopes, collected as the routes are declared. */
 export class RouteTable {
   readonly #routes: DeclaredRoute[] = []
   readonly #methods = new Map<string, Set<string>>()
   readonly #patterns = new Map<string, RegExp>()
 
-  /** Every route there is. */
+  /** All declared routes. */
   get routes(): readonly DeclaredRoute[] {
     return this.#routes
   }
 
   /**
-   * A route was declared.
-   * @throws where it does not say for whom it is, so that none is open by oversight; and where it changes something and
-   * does not say what the audit trail shall call that.
+   * Adds a declared route.
+   * @throws where the route declares no scope, so that no route is public by mistake; and where the route changes something
+   * and declares no action name.
    */
   add(url: string, methods: string | readonly string[], { scope, action }: Declaration): void {
     if (scope === undefined) throw new Error(`The route ${url} does not say who may use it.`)
@@ -69,7 +69,7 @@ export class RouteTable {
     this.#patterns.set(url, new RegExp(`^${parts.join('/')}/?$`))
   }
 
-  /** The methods that an address takes, for `Allow`; empty where there is no such address. `path` is without query. */
+  /** The methods of an address for `Allow`; empty where the address does not exist. `path` is without query. */
   allowed(path: string): string[] {
     const found = new Set<string>()
     for (const [url, pattern] of this.#patterns) {

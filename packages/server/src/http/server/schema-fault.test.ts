@@ -43,19 +43,19 @@ describe('a fault in a body', () => {
     })
   }
 
-  it('is not found where there is none, and nothing is converted or left out', () => {
+  it('is not reported for a valid body, and nothing is converted or dropped', () => {
     assert.deepEqual(body({ ...good, cores: 2 }), { value: { ...good, cores: 2 } })
   })
 })
 
 describe('a query', () => {
-  it('is read from text, with defaults', () => {
+  it('is parsed from text, with defaults', () => {
     assert.deepEqual(query({ limit: '10', state: 'queued' }), { value: { limit: 10, state: 'queued' } })
     assert.deepEqual(query({}), { value: { limit: 50 } })
     assert.deepEqual(query({ name: '007' }), { value: { name: '007', limit: 50 } })
   })
 
-  it('is refused by the name of the field', () => {
+  it('is refused with the name of the field', () => {
     assert.equal(fault(query({ limit: '1.5' })).field, 'limit')
     assert.equal(fault(query({ limit: 'ten' })).field, 'limit')
     assert.equal(fault(query({ limit: ['1', '2'] })).field, 'limit')
@@ -65,7 +65,7 @@ describe('a query', () => {
   })
 })
 
-describe('a guess', () => {
+describe('a suggestion', () => {
   it('is made for near misses only, and quickly', () => {
     assert.equal(nearest('imgae', ['image', 'name']), 'image')
     assert.equal(nearest('memroy', ['memoryGb', 'cores']), 'memoryGb')

@@ -3,13 +3,13 @@ import { InvalidRequest, shown } from '../../job/invalid.ts'
 
 type Fault<Keyword> = Extract<TLocalizedValidationError, { keyword: Keyword }>
 
-/** Where in a request a schema found a fault. */
+/** The part of a request with a schema error. */
 export type RequestPart = 'body' | 'query' | 'path' | 'header'
 
 /**
- * The first thing that is wrong with a value, as a sentence that names the field and what would do. Pure.
+ * The first validation error of a value, as a sentence with the field and a valid value. Pure.
  * @param errors as the validator lists them; not empty.
- * @param known the keys that the schema has at the top, for a guess at what a mistyped one meant.
+ * @param known the top-level keys of the schema, for a suggestion where a key is mistyped.
  */
 export function schemaFault(
   errors: readonly TLocalizedValidationError[],
@@ -17,7 +17,8 @@ export function schemaFault(
   part: RequestPart,
   known: readonly string[],
 ): InvalidRequest {
-  // An unknown key is told twice, by its parent and as "schema is false"; a union by each of its branches and as a whole.
+  // The validator reports an unknown key twice: by its parent and as "schema is false". It reports a union by each branch and as
+  // a whole.
   const real = errors.filter(({ keyword }) => keyword !== 'boolean' && keyword !== 'anyOf')
   const unknown = errors.find(
     (error): error is Fault<'additionalProperties'> => error.keyword === 'additionalProperties',
@@ -81,10 +82,10 @@ const names = (pointer: string): string[] =>
     .slice(1)
     .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
 
-/** `/env/A` and `B` as people write it: `env.A.B`. */
+/** Converts `/env/A` and `B` to the usual notation `env.A.B`. */
 const within = (pointer: string, key: string): string => [...names(pointer), key].join('.')
 
-/** What stands at a pointer, fit for a message. */
+/** The value at a pointer, shortened for a message. */
 function shownAt(value: unknown, pointer: string): string {
   const found = names(pointer).reduce<unknown>(
     (inside, name) => (inside as Record<string, unknown> | null | undefined)?.[name],
@@ -95,7 +96,7 @@ function shownAt(value: unknown, pointer: string): string {
   return text.length <= 80 ? text : `${text.slice(0, 76)}…`
 }
 
-/** The known word that takes the fewest changes to make, if it takes few. */
+/** The known word with the smallest edit distance, if that distance is small. */
 export function nearest(word: string, known: readonly string[]): string | undefined {
   const [best] = known
     .map((candidate) => ({ candidate, changes: distance(word.toLowerCase(), candidate.toLowerCase()) }))
@@ -107,7 +108,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   return best?.candidate
 }
 
-/** Letters to add, take away, replace or swap with their neighbour to make one word of the other. */
+/** Edit distance: letters to insert, delete, replace or swap with their neighbour. */
 function distance(one: string, other: string): number {
   if (one.length > 64 || other.length > 64) return 64
   const rows: number[][] = [Array.from({ length: other.length + 1 }, (_, j) => j)]

@@ -5,7 +5,7 @@ import { secondsUntilToken, take, type Bucket } from './token-bucket.ts'
 
 const allowance = { burst: 3, perSecond: 2 }
 
-test('a full bucket gives its burst at once, and then as many a second as come back', () => {
+test('a full bucket grants its burst at once, then its refill rate', () => {
   let bucket: Bucket | undefined
   const ask = (now: number): boolean => {
     const asked = take(bucket, allowance, now)
@@ -18,7 +18,7 @@ test('a full bucket gives its burst at once, and then as many a second as come b
   assert.deepEqual([60_000, 60_000, 60_000, 60_000].map(ask), [true, true, true, false])
 })
 
-test('who waits as long as told has a token then', () => {
+test('after the reported wait a token is available', () => {
   fc.assert(
     fc.property(
       fc.record({ burst: fc.integer({ min: 1, max: 50 }), perSecond: fc.double({ min: 0.01, max: 50, noNaN: true }) }),
@@ -38,7 +38,7 @@ test('who waits as long as told has a token then', () => {
   )
 })
 
-test('no more is ever given than the burst and what came back since', () => {
+test('never grants more than the burst and the refill', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: -500, max: 500 }), { maxLength: 300 }), (steps) => {
       let bucket: Bucket | undefined

@@ -1,22 +1,19 @@
-/** What may be done at once, and how fast what was used comes back. */
+/** The burst and the refill rate of a bucket. */
 export interface Allowance {
-  /** Tokens that a full bucket holds. */
+  /** Tokens in a full bucket. */
   readonly burst: number
-  /** Tokens that come back a second. */
+  /** Tokens refilled per second. */
   readonly perSecond: number
 }
 
-/** A bucket at a moment. */
+/** The state of a bucket at an instant. */
 export interface Bucket {
   readonly tokens: number
   /** Milliseconds since the epoch. */
   readonly at: number
 }
 
-/**
- * Takes one token from a bucket, which was full where there is none yet. A clock that was set back gives nothing and takes
- * nothing away. Pure.
- */
+/** Takes one token from a bucket; a new bucket is full. A clock that was set back neither adds nor removes tokens. Pure. */
 export function take(
   bucket: Bucket | undefined,
   { burst, perSecond }: Allowance,

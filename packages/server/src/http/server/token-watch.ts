@@ -4,7 +4,7 @@ import type { StoredChange } from '../../store/change.ts'
 import type { ChangeLog } from '../../store/change-log.ts'
 import { callerOf } from './guard.ts'
 
-/** What {@link whileAuthenticated} is built from. */
+/** Dependencies of {@link whileAuthenticated}. */
 export interface TokenWatchDependencies {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly changes: Pick<ChangeLog, 'follow'>
@@ -12,12 +12,12 @@ export interface TokenWatchDependencies {
   readonly now: () => number
 }
 
-/** The longest delay that a timer takes. */
+/** The longest delay of a Node timer. */
 const longestTimerMs = 2 ** 31 - 1
 
 /**
- * A signal that is aborted once the token of a request is no longer good: revoked, expired, replaced, or its user disabled. For
- * answers that go on for long. Call `release` when the answer has ended.
+ * A signal that is aborted once the token of a request is invalid: revoked, expired, replaced, or its user disabled. For
+ * long-lived answers. Call `release` when the answer has ended.
  */
 export function whileAuthenticated(
   request: FastifyRequest,
@@ -28,7 +28,7 @@ export function whileAuthenticated(
   let timer: NodeJS.Timeout | undefined
 
   const check = async (): Promise<void> => {
-    // A store that cannot be read says nothing of the token: the next change, or the timer, asks again.
+    // A failed read does not invalidate the token. The next change, or the timer, checks again.
     const caller = await authenticator.authenticate(request.headers.authorization).catch(() => undefined)
     if (caller === undefined) expectEnd(now() + 1_000)
     else if (typeof caller === 'string') over.abort()

@@ -3,8 +3,8 @@ import { Problem } from './problem.ts'
 import { pathOf } from './route-table.ts'
 
 /**
- * Refuses what no route of this part of the server takes, with the error that `say` makes of it: of the request's path, and
- * of the methods that the path takes, none where it is no address.
+ * Refuses requests without a route in this part of the server. `say` makes the error from the path of the request and the
+ * methods of that path; the list is empty where the path is unknown.
  */
 export function refuseUnrouted(
   app: FastifyInstance,
@@ -15,13 +15,13 @@ export function refuseUnrouted(
     throw say(request, path, app.routeTable.allowed(path))
   }
   app.setNotFoundHandler(refuse)
-  // The handler alone would come after the body was read: a wrong method would be refused for its Content-Type.
+  // The not-found handler runs after the body is parsed. Without this hook a wrong method would fail for its Content-Type.
   app.addHook('onRequest', async (request) => {
     if (request.is404) await refuse(request)
   })
 }
 
-/** That an address or its method is wrong, and which are right. Pure. */
+/** The problem for a wrong address or method, with the valid ones. Pure. */
 export const unrouted = ({ method }: { readonly method: string }, path: string, allowed: readonly string[]): Problem =>
   allowed.length === 0
     ? new Problem('not-found', `There is nothing at ${path}.`, {

@@ -4,7 +4,7 @@ import { Compile } from 'typebox/compile'
 import type { InvalidRequest } from '../../job/invalid.ts'
 import { schemaFault, type RequestPart } from './schema-fault.ts'
 
-/** Lets Fastify infer what a handler receives from its TypeBox schemas. */
+/** Lets Fastify infer the types of handlers from TypeBox schemas. */
 export interface TypeBoxProvider extends FastifyTypeProvider {
   validator: this['schema'] extends TSchema ? Static<this['schema']> : unknown
   serializer: this['schema'] extends TSchema ? Static<this['schema']> : unknown
@@ -20,8 +20,8 @@ const parts: Readonly<Record<string, RequestPart>> = {
 type Result = { readonly value: unknown } | { readonly error: InvalidRequest }
 
 /**
- * Compiles the schema of a part of a request. Bodies are strict: nothing is converted, nothing left out without a word.
- * Everything else comes as text: numbers and booleans are read from it, and defaults filled in.
+ * Compiles the schema of a part of a request. Bodies are strict: values are neither converted nor dropped.
+ * Other parts arrive as text: numbers and booleans are parsed, and defaults are filled in.
  */
 export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart = 'body' }) => {
   const validator = Compile(schema)
@@ -34,7 +34,7 @@ export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart
   }
 }
 
-/** A value without what its schema calls `writeOnly`, which no answer and no log may tell, wrong as it may be. */
+/** A value without its `writeOnly` properties, which neither an answer nor a log may contain, even when they are invalid. */
 function concealed(value: unknown, properties: Readonly<Record<string, TSchema>>): unknown {
   const secret = Object.keys(properties).filter(
     (key) => (properties[key] as { writeOnly?: boolean }).writeOnly === true,
@@ -46,7 +46,7 @@ function concealed(value: unknown, properties: Readonly<Record<string, TSchema>>
   return { ...value, ...Object.fromEntries(given.map((key) => [key, hidden])) }
 }
 
-/** Texts read as what the schema wants, where they are written so. What is not stays as it is, for the check to refuse. */
+/** Parses texts into the types of the schema where possible. Other texts stay unchanged and fail the validation. */
 function readText(data: unknown, properties: Readonly<Record<string, TSchema>>): unknown {
   if (typeof data !== 'object' || data === null) return data
   return Object.fromEntries(

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { masked } from './mask.ts'
 import { newToken } from './token-text.ts'
 
-test('of a token its beginning is left, wherever it stands', () => {
+test('only the prefix of a token remains, wherever it occurs', () => {
   const { token, prefix } = newToken()
   for (const text of [token, `Bearer ${token}`, `/jobs/${token}/cancel?x=${token}`, `"${token.toUpperCase()}"`]) {
     const said = masked(text)
@@ -12,13 +12,13 @@ test('of a token its beginning is left, wherever it stands', () => {
   }
 })
 
-test('of credentials before a host nothing is left', () => {
+test('credentials before a host are removed', () => {
   assert.equal(masked('docker://ada:hunter2@host/image:1'), 'docker://…@host/image:1')
   assert.equal(masked("image 'ada:hunter2@host/a:1'"), "image '…@host/a:1'")
   assert.equal(masked('https://:x@host ada:p@h'), 'https://:x@host …@h')
 })
 
-test('all else is left as it is', () => {
+test('other text is unchanged', () => {
   for (const text of [
     'localhost/test:1@sha256:abcdef',
     'images.canfar.net/skaha/astroml:latest',

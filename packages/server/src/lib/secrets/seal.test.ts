@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openSeal } from './seal.ts'
 
-test('what is sealed can be read with the same key alone, and only unchanged', async () => {
+test('a sealed text can be opened with the same key only, and only unchanged', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sp-seal-'))
   const [one, other] = [join(folder, 'one'), join(folder, 'other')]
   const sealed = (await openSeal(one)).seal('user:p=ss word ☉')

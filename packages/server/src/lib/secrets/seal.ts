@@ -6,18 +6,18 @@ const algorithm = 'aes-256-gcm'
 const nonceBytes = 12
 const tagBytes = 16
 
-/** Encrypts what must not be read in the database. */
+/** Encrypts secrets that are stored in the database. */
 export interface Seal {
   readonly seal: (secret: string) => string
-  /** @throws where the text was not sealed with this key, or was changed. */
+  /** Decrypts a text. @throws where it was not sealed with this key, or was changed. */
   readonly unseal: (sealed: string) => string
-  /** Bytes that nobody can tell without the key: the same for the same purpose, and for no other (HKDF, RFC 5869). */
+  /** Derives bytes that cannot be computed without the key: equal for equal purposes, different for others (HKDF, RFC 5869). */
   readonly derive: (purpose: string, bytes: number) => Uint8Array
 }
 
 /**
- * The key in `file`, made where it is missing: 256 random bits, readable by the platform alone. It lies beside the
- * database and not in it, so that a copy of the database gives no secret away.
+ * Opens the key in `file`, or creates it: 256 random bits, readable by the platform account only. The key is a file beside
+ * the database, so that a copy of the database reveals no secrets.
  */
 export async function openSeal(file: string): Promise<Seal> {
   if (!existsSync(file)) await makeKey(file)
@@ -40,14 +40,14 @@ export async function openSeal(file: string): Promise<Seal> {
   }
 }
 
-/** Written whole or not at all: another process that opens the same key at the same moment never sees half of it. */
+/** Written atomically: another process that opens the key at the same moment never reads a partial key. */
 async function makeKey(file: string): Promise<void> {
   const temporary = `${file}.${randomBytes(6).toString('hex')}`
   await writeFile(temporary, randomBytes(32).toString('base64'), { mode: 0o600, flag: 'wx', flush: true })
   try {
     await link(temporary, file)
   } catch (error) {
-    // Another process was faster, and its key is the key.
+    // Another process created the key first; that key is used.
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   } finally {
     await unlink(temporary)

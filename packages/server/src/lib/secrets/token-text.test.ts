@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { hashToken, isTokenShaped, newToken, sameHash } from './token-text.ts'
 
 describe('a token', () => {
-  it('is recognised by its mark, known by its prefix and kept as its SHA-256', () => {
+  it('is recognised by its mark, identified by its prefix and stored as its SHA-256', () => {
     const made = newToken()
     assert.match(made.token, /^sp_[0-9a-z]{52}$/)
     assert.ok(isTokenShaped(made.token))
@@ -15,7 +15,7 @@ describe('a token', () => {
     assert.ok(!made.token.includes(made.id))
   })
 
-  it('holds all 256 bits of its source: another bit is another token', () => {
+  it('encodes all 256 bits of its source: a different bit gives a different token', () => {
     const at = (flipped: number) =>
       newToken((bytes) =>
         Uint8Array.from({ length: bytes }, (_, i) => (i === flipped >> 3 ? 0x80 >> (flipped & 7) : 0)),
@@ -24,7 +24,7 @@ describe('a token', () => {
     assert.equal(tokens.size, 256)
   })
 
-  it('has one shape, and nothing else has it', () => {
+  it('has a unique format', () => {
     for (const text of [
       '',
       'sp_',
@@ -37,7 +37,7 @@ describe('a token', () => {
       assert.equal(isTokenShaped(text), false, JSON.stringify(text))
   })
 
-  it('is compared whole', () => {
+  it('is compared as a whole', () => {
     fc.assert(
       fc.property(
         fc.string(),

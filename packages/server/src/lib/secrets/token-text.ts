@@ -1,29 +1,29 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What every token begins with, so that people and secret scanners recognise one. */
+/** The start of every token, so that people and secret scanners recognise it. */
 const mark = 'sp_'
 
-/** Crockford's base 32: no i, l, o and u, so that a token read aloud or from paper is not mistaken. */
+/** Crockford's base 32: without i, l, o and u, so that a token read aloud or from paper is unambiguous. */
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
-/** Characters of a token that are shown, stored and told in lists: its mark and six letters. */
+/** Characters of a token that are shown, stored and listed: its mark and six letters. */
 export const prefixLength = mark.length + 6
 
 /** 256 bits in five-bit letters. */
 const letters = 52
 
-/** Bytes that a token is made of: at least its letters hold. */
+/** Random bytes per token: at least as many bits as its letters encode. */
 export const tokenBytes = 33
 
 const pattern = new RegExp(`^${mark}[${alphabet}]{${letters}}$`)
 
-/** A token at the moment it is made, the only one at which it is known. */
+/** A new token. Its text is known only at this moment. */
 export interface NewToken {
-  /** To be handed to its owner, once. */
+  /** Given to its owner once. */
   readonly token: string
-  /** Names it in lists and when it is revoked; tells nothing about it. */
+  /** Identifies the token in lists and for revocation. Reveals nothing of its text. */
   readonly id: string
-  /** Its beginning, for its owner to tell tokens apart. The 226 bits that follow keep it secret. */
+  /** Its prefix, by which its owner distinguishes tokens. The 226 bits after it are secret. */
   readonly prefix: string
   /** What is stored instead of the token. */
   readonly hash: string
@@ -33,10 +33,10 @@ export interface NewToken {
 export const newToken = (random: (bytes: number) => Uint8Array = randomBytes): NewToken =>
   identified(tokenOf(random(tokenBytes)), random)
 
-/** The token that these bytes stand for, {@link tokenBytes} of them. */
+/** The token that encodes these {@link tokenBytes} bytes. */
 export const tokenOf = (bytes: Uint8Array): string => mark + readable(bytes).slice(0, letters)
 
-/** A token with what it is known by. */
+/** A token with its id, prefix and hash. */
 export const identified = (token: string, random: (bytes: number) => Uint8Array = randomBytes): NewToken => ({
   token,
   id: readable(random(8)).slice(0, 12),
@@ -44,19 +44,19 @@ export const identified = (token: string, random: (bytes: number) => Uint8Array 
   hash: hashToken(token),
 })
 
-/** SHA-256, in hexadecimal. A token has 256 bits of its own, so that neither salt nor a slow hash would add anything. */
+/** SHA-256, in hexadecimal. A token has 256 random bits, so neither a salt nor a slow hash would add security. */
 export const hashToken = (token: string): string => hash('sha256', token)
 
-/** Whether a text has the form of a token; what has not need not be looked up. */
+/** Whether a text has the format of a token. Other texts need no look-up. */
 export const isTokenShaped = (text: string): boolean => pattern.test(text)
 
-/** Whether two hashes are the same, in time that does not tell where they differ. */
+/** Compares two hashes in constant time. */
 export function sameHash(one: string, other: string): boolean {
   const [a, b] = [Buffer.from(one), Buffer.from(other)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
-/** Bytes as letters of {@link alphabet}, five bits each; bits left over at the end are dropped. */
+/** Encodes bytes as letters of {@link alphabet}, five bits each. Left-over bits at the end are dropped. */
 function readable(bytes: Uint8Array): string {
   let text = ''
   let bits = 0

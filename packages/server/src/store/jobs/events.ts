@@ -4,7 +4,7 @@ import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredEvent } from '../store.ts'
 
-/** Adds events in the order given. The caller appends the change that tells of them. */
+/** Inserts events in the order given. The caller appends the matching change. */
 export async function insertEvents(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void> {
   if (events.length === 0) return
   const first = await tx.take('events', events.length)
@@ -18,7 +18,7 @@ export async function insertEvents(tx: WriteTransaction, events: readonly Stored
   }))
 }
 
-/** Adds events that come with no step, and appends a `noted` change for each job of theirs that is still there. */
+/** Inserts events without a step, and appends a `noted` change for each of their jobs that still exists. */
 export async function noteEvents(tx: WriteTransaction, events: readonly StoredEvent[]): Promise<void> {
   await insertEvents(tx, events)
   for (const jobId of new Set(events.map((event) => event.jobId))) {
@@ -40,10 +40,10 @@ export async function noteEvents(tx: WriteTransaction, events: readonly StoredEv
   }
 }
 
-/** Messages come from runtimes too. PostgreSQL refuses NUL in text (SQLSTATE 22021). */
+/** Messages can come from container runtimes. PostgreSQL refuses NUL in text (SQLSTATE 22021). */
 const withoutNul = (text: string): string => text.replaceAll('\0', '')
 
-/** A job's events, oldest first. Served by events_by_job. */
+/** The events of a job, oldest first. Served by events_by_job. */
 export async function eventsOf(db: Kysely<Schema>, jobId: string): Promise<StoredEvent[]> {
   const rows = await db.selectFrom('events').selectAll().where('job_id', '=', jobId).orderBy('seq').execute()
   return rows.map(({ at, type, reason, message }) => ({

@@ -3,8 +3,8 @@ import type { Schema } from '../sql/schema.ts'
 import type { ImageUse } from '../store.ts'
 
 /**
- * When each account last ran an image, latest first, as far as its jobs are still known. Of one account it is served by
- * jobs_by_owner_image; of all accounts, which only administrators ask for, it reads that index from end to end.
+ * The last use of images by account, latest first, among jobs still stored. For one account it is served by
+ * jobs_by_owner_image. For all accounts, an administrator query, it scans that index.
  */
 export async function imageUses(
   db: Kysely<Schema>,
@@ -28,7 +28,7 @@ export async function imagesInUse(
     .selectFrom('jobs')
     .select(['image', 'image_digest'])
     .distinct()
-    // As the index has it; and those that wait are not about to start, unless they have run before.
+    // The condition matches the partial index. Waiting jobs have a digest only if they ran before.
     .where('state', 'in', ['held', 'queued', 'starting', 'running', 'stopping'])
     .where((where) =>
       where.or([where('state', 'in', ['starting', 'running', 'stopping']), sql<boolean>`image_digest is not null`]),

@@ -9,7 +9,7 @@ import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
 
-/** As literals: SQLite serves no bound values from an index over some of the rows. */
+/** Literals instead of bound values: SQLite does not use a partial index for bound values. */
 const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
 
 /** Served by the primary key. */
@@ -24,12 +24,12 @@ export async function findJob(
   return row && jobOf(row, seal)
 }
 
-/** The column that an order goes by before `seq`, if there is one. */
+/** The sort column before `seq`, if any. */
 const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as const
 
 /**
- * One page of one owner's jobs. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array; by
- * jobs_not_ended_by_owner where none of the states is an end; by jobs_by_end for the order of their ends.
+ * One page of the jobs of one owner. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array; by
+ * jobs_not_ended_by_owner where all requested states are active; by jobs_by_end where sorted by end.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
   const { states, namePrefix, arrayId, after, endedSince } = filter
@@ -40,7 +40,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   if (states !== undefined) query = query.where('state', 'in', states)
   if (states !== undefined && !states.some(isEnded)) query = query.where(notEnded)
   if (namePrefix !== undefined) {
-    // A range rather than LIKE, so that the index serves it and `%` means itself.
+    // A range instead of LIKE: the index serves it, and `%` needs no escape.
     query = query.where('name', '>=', namePrefix).where('name', '<', `${namePrefix}\u{10ffff}`)
   }
   if (arrayId !== undefined) query = query.where('array_id', '=', arrayId)
@@ -60,7 +60,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   return rows.map((row) => jobOf(row, seal))
 }
 
-/** Served by jobs_not_ended_by_state alone. */
+/** Served by jobs_not_ended_by_state as a covering index. */
 export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobState, number>> {
   const rows = await db
     .selectFrom('jobs')
@@ -77,7 +77,7 @@ export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal): Promise<Stor
   return rows.map((row) => jobOf(row, seal))
 }
 
-/** Ids in one statement: few enough for every database's limit on values, and one text for most statements. */
+/** Ids per statement: below the bound-value limit of every database, and few distinct statement texts. */
 const idsPerStatement = 200
 
 async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
@@ -129,7 +129,7 @@ export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promi
     ).map(attemptOf),
   )
 
-/** The latest attempts of jobs that hold resources. Served by jobs_not_ended and the unique key on (job_id, number). */
+/** The latest attempts of jobs with an allocation. Served by jobs_not_ended and the unique key on (job_id, number). */
 export async function activeAttempts(db: Kysely<Schema>): Promise<StoredAttempt[]> {
   const rows = await db
     .selectFrom('jobs')
@@ -148,7 +148,7 @@ export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<s
   return row?.sealed
 }
 
-/** Deletes at most `most` jobs that ended before `at`, and all that belongs to them; appends a change for each. */
+/** Deletes at most `most` jobs that ended before `at`, with all their rows. Appends a change for each job. */
 export async function deleteEnded(tx: WriteTransaction, at: number, most: number, now: number): Promise<string[]> {
   const { db } = tx
   const old = await db
@@ -214,7 +214,7 @@ export async function setLogsDeletedTo(db: Kysely<Schema>, place: EndedAt): Prom
     .execute()
 }
 
-/** Reads four columns alone: nothing is unsealed. Served by jobs_not_ended. */
+/** Reads four columns only and decrypts nothing. Served by jobs_not_ended. */
 export async function glimpses(db: Kysely<Schema>, after: number, limit: number): Promise<JobGlimpse[]> {
   const rows = await db
     .selectFrom('jobs')

@@ -3,7 +3,7 @@ import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StopReason, StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { AttemptRow, JobRow } from '../sql/schema.ts'
 
-/** The object without the keys whose value is null: what a row does not have, a record leaves out. */
+/** The object without its null values: a null column becomes an absent property. */
 type Present<T> = { [K in keyof T as null extends T[K] ? K : never]?: NonNullable<T[K]> } & {
   [K in keyof T as null extends T[K] ? never : K]: T[K]
 }
@@ -15,7 +15,7 @@ export function present<T extends object>(row: T): Present<T> {
   return result as Present<T>
 }
 
-/** The parts of a job that no statement looks into. */
+/** The parts of a job specification that no statement filters by. */
 const specKeys = [
   'cmd',
   'args',
@@ -35,7 +35,7 @@ const specKeys = [
 ] as const satisfies readonly (keyof StoredJob)[]
 type Spec = Pick<StoredJob, (typeof specKeys)[number]>
 
-/** What a job asks for is sealed: its command, its arguments and above all its environment are nobody's to read in a copy of the database. */
+/** The specification is encrypted: command, arguments and environment must not be readable in a copy of the database. */
 export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
   return {
     id: job.id,
@@ -61,7 +61,7 @@ export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
   }
 }
 
-/** Versions before specifications were sealed left JSON. */
+/** Versions before encryption stored plain JSON. */
 const isSealed = (text: string): boolean => !text.startsWith('{')
 
 export function jobOf(row: JobRow, { unseal }: Pick<Seal, 'unseal'>): StoredJob {

@@ -14,13 +14,13 @@ import { insertForecast } from '../queue/start-forecasts.ts'
 import type { Appended, WriteTransaction } from '../sql/write-transaction.ts'
 import type { JobChange, JobStep } from '../store.ts'
 
-/** A job as a step left it, and the number of the change that says so. */
+/** A job after a step, and the number of its change. */
 export interface TakenStep {
   readonly job: StoredJob
   readonly change: Appended
 }
 
-/** Takes one step of one job; undefined where the job is no longer in the state the step starts from. */
+/** Applies one step to one job. Undefined where the job is no longer in the state `from`. */
 export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal): Promise<TakenStep | undefined> {
   const { db } = tx
   const state = nextState(step.from, step.event)

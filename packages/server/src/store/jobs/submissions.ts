@@ -39,7 +39,7 @@ export async function insertSubmission(
   try {
     await insertItems(db, 'jobs', jobs, (job, i) => jobRow({ ...job, seq: first + i }, seal))
   } catch (error) {
-    // SQLite says it in words, PostgreSQL by the name of the key.
+    // SQLite names the column in its message, PostgreSQL the key.
     if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })
     throw error
   }
@@ -56,16 +56,16 @@ export async function insertSubmission(
   }
 }
 
-/** What came of a submission whose key is known. */
+/** The outcome of a submission with a known Idempotency-Key. */
 type Answered = Exclude<SubmitOutcome, { readonly outcome: 'stored' }>
 
-/** What came of a submission, and the last of its changes where it was stored. */
+/** The outcome of a submission, and its last change where it was stored. */
 export interface StoredSubmission {
   readonly outcome: Answered | { readonly outcome: 'stored'; readonly ids: readonly string[] }
   readonly change?: Appended | undefined
 }
 
-/** The changes that a submission makes: one for an array, one for each job that belongs to none. Pure. */
+/** The changes of a submission: one for an array, one for each job outside an array. Pure. */
 function acceptances(jobs: readonly NewJob[]): NewChange[] {
   const arrays = Map.groupBy(jobs, (job) => job.arrayId)
   return [...arrays].flatMap(([arrayId, members]) => {
@@ -85,12 +85,12 @@ const acceptance = ({ submittedAt, owner, name, state }: NewJob, subject: string
   to: state,
 })
 
-/** Forgets answers that nobody will ask for again. Served by idempotency_by_age. */
+/** Deletes expired idempotency answers. Served by idempotency_by_age. */
 export async function deleteIdempotencyBefore(db: Kysely<Schema>, at: number): Promise<void> {
   await db.deleteFrom('idempotency').where('at', '<', at).execute()
 }
 
-/** What was answered to the same key before; undefined where it is new. The primary key serves this look-up. */
+/** The earlier answer for this key; undefined where the key is new. Served by the primary key. */
 export async function answeredBefore(
   db: Kysely<Schema>,
   { account, key, fingerprint }: IdempotencyKey,

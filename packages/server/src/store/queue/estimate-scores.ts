@@ -19,7 +19,7 @@ export async function countScore(db: Kysely<Schema>, { what, outcome, at }: Esti
     .execute()
 }
 
-/** What came of estimates since the day of an instant. */
+/** The outcomes of estimates since the day of an instant. */
 export async function scoresSince(db: Kysely<Schema>, since: number): Promise<EstimateScores> {
   const rows = await db
     .selectFrom('estimate_scores')

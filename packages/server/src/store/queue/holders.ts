@@ -3,7 +3,7 @@ import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredHolder } from '../store.ts'
 
-/** Few: those for whom something was set. */
+/** Reads all rows: there are few, one per quota holder with explicit limits. */
 export async function allHolders(db: Kysely<Schema>): Promise<StoredHolder[]> {
   const rows = await db.selectFrom('holders').selectAll().orderBy('kind').orderBy('name').execute()
   return rows.map(({ kind, name, weight, limits_json, set_at }) => ({

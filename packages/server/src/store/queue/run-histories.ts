@@ -7,7 +7,7 @@ import { jobOf } from '../jobs/rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { EndedAt, StoredRun, StoredRunHistory } from '../store.ts'
 
-/** A run as it is kept: when it ended, seconds, bytes. Short, since it is written with every ending. */
+/** A packed run: end time, seconds, bytes. It is short because every end of a job rewrites it. */
 type Packed = readonly [endedAt: number, seconds: number, peakBytes?: number]
 
 export async function allRunHistories(db: Kysely<Schema>): Promise<StoredRunHistory[]> {
@@ -34,7 +34,7 @@ export async function upsertRunHistory(db: Kysely<Schema>, { alike, runs }: Stor
     .execute()
 }
 
-/** Forgets what nobody has run for long. */
+/** Deletes histories of jobs that have not run since `at`. */
 export async function deleteRunHistoriesBefore(db: Kysely<Schema>, at: number): Promise<void> {
   await db.deleteFrom('run_histories').where('at', '<', at).execute()
 }

@@ -3,12 +3,12 @@ import { insertRows } from '../sql/insert-rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { JobStep, StoredShare } from '../store.ts'
 
-/** One row for each user and group that was ever charged. */
+/** One row for each pair of user and group with any charge. */
 export async function allShares(db: Kysely<Schema>): Promise<StoredShare[]> {
   return (await db.selectFrom('shares').selectAll().execute()).map(shareOf)
 }
 
-/** Charges what a step says, inside its transaction. The primary key serves both statements. */
+/** Writes the charge of a step inside its transaction. Served by the primary key. */
 export async function charge(db: Kysely<Schema>, { user, group, next }: NonNullable<JobStep['charge']>): Promise<void> {
   const row = await db
     .selectFrom('shares')

@@ -14,7 +14,7 @@ export async function insertForecast(
     .execute()
 }
 
-/** The newest so many, newest last. Served by start_forecasts_by_time. */
+/** The newest `most` forecasts, newest last. Served by start_forecasts_by_time. */
 export async function newestForecasts(db: Kysely<Schema>, most: number): Promise<StartForecast[]> {
   const rows = await db.selectFrom('start_forecasts').selectAll().orderBy('at', 'desc').limit(most).execute()
   return rows.map(({ job_id, ...row }) => ({ jobId: job_id, ...row })).toReversed()

@@ -3,13 +3,13 @@ import { sql, type Kysely, type Selectable } from 'kysely'
 import { CursorTooOld, type StoredChange } from '../change.ts'
 import type { Schema } from './schema.ts'
 
-/** The number of the newest change. Served by the one row. */
+/** The number of the newest change. Reads the single row of `counters`. */
 export async function headOfLog(db: Kysely<Schema>): Promise<number> {
   const { changes } = await db.selectFrom('counters').select('changes').executeTakeFirstOrThrow()
   return changes
 }
 
-/** At most `limit` changes after a number, in order; of one owner served by changes_by_owner, else by the primary key. */
+/** At most `limit` changes after a number, in order. For one owner it is served by changes_by_owner, else by the primary key. */
 export async function changesAfter(
   db: Kysely<Schema>,
   number: number,
@@ -22,22 +22,22 @@ export async function changesAfter(
   return rows.map(changeOf)
 }
 
-/** Two look-ups by primary key. @throws {CursorTooOld} */
+/** Checks that the changes after a number still exist: two look-ups by primary key. @throws {CursorTooOld} */
 async function requireKept(db: Kysely<Schema>, number: number): Promise<void> {
   const oldest = await oldestChange(db)
   const head = await headOfLog(db)
   if (number > head || number < (oldest ?? head + 1) - 1) throw new CursorTooOld(number)
 }
 
-/** The number of the oldest change that is kept; undefined where the log is empty. */
+/** The number of the oldest stored change; undefined where the log is empty. */
 async function oldestChange(db: Kysely<Schema>): Promise<number | undefined> {
   const row = await db.selectFrom('changes').select('seq').orderBy('seq').limit(1).executeTakeFirst()
   return row?.seq
 }
 
-/** Deletes at most `most` of the oldest changes from before `at`; returns how many. Served by the primary key. */
+/** Deletes at most `most` of the oldest changes before `at`; returns their count. Served by the primary key. */
 export async function deleteChangesBefore(db: Kysely<Schema>, at: number, most: number): Promise<number> {
-  // By number, so that a clock that was set back leaves no gap.
+  // By number instead of time: a clock that was set back leaves no gap.
   const oldest = await oldestChange(db)
   if (oldest === undefined) return 0
   const kept = await db
@@ -52,7 +52,7 @@ export async function deleteChangesBefore(db: Kysely<Schema>, at: number, most: 
   return Number(result.numDeletedRows)
 }
 
-/** The name of this log. Drawn where there is none yet. */
+/** The id of this log. Created at first use. */
 export async function logId(db: Kysely<Schema>, draw: () => string): Promise<string> {
   await sql`insert into facts (name, value) values ('log_id', ${draw()}) on conflict (name) do nothing`.execute(db)
   const { value } = await db.selectFrom('facts').select('value').where('name', '=', 'log_id').executeTakeFirstOrThrow()

@@ -6,7 +6,7 @@ import { GroupCommit } from './group-commit.ts'
 import type { Schema } from './schema.ts'
 import { asBetterSqlite } from '../sqlite/statements.ts'
 
-/** A database in memory that counts how often it commits. */
+/** An in-memory database that counts its commits. */
 class CountingDatabase extends DatabaseSync {
   commits = 0
 
@@ -36,7 +36,7 @@ function counting() {
   return { database, db, commit, write, written }
 }
 
-test('writes that arrive together share a commit', async () => {
+test('concurrent writes share a commit', async () => {
   const { database, db, write, written } = counting()
   await Promise.all(Array.from({ length: 100 }, (_, n) => write(n)))
   assert.equal(written().length, 100)
@@ -46,7 +46,7 @@ test('writes that arrive together share a commit', async () => {
   await db.destroy()
 })
 
-test('a write that fails leaves nothing of itself and spares the others', async () => {
+test('a failed write is rolled back alone and does not affect the others', async () => {
   const { db, commit, write, written } = counting()
   const half = commit.run(async (tx) => {
     await sql`insert into written values (7)`.execute(tx.db)
@@ -61,7 +61,7 @@ test('a write that fails leaves nothing of itself and spares the others', async 
   await db.destroy()
 })
 
-test('a commit that fails is told to everyone it was for', async () => {
+test('a failed commit rejects all of its writes', async () => {
   const { database, db, write } = counting()
   database.exec('pragma foreign_keys = on')
   database.exec('create table parent (id integer primary key)')

@@ -12,8 +12,8 @@ type Write = {
 }
 
 /**
- * Writes that arrive together share one transaction and so one fsync. A promise is kept only after the commit that
- * covers it. A write that fails takes nothing of itself into the commit and does not spare the others theirs.
+ * Group commit: concurrent writes share one transaction and so one fsync. A write is fulfilled only after its commit. A
+ * failed write is rolled back alone; the other writes of the transaction still commit.
  */
 export class GroupCommit {
   readonly #db: Kysely<Schema>
@@ -27,8 +27,8 @@ export class GroupCommit {
   }
 
   /**
-   * Runs `write` in the next transaction; fulfilled when it is durable. The entries that `audited` makes of its value are in
-   * the same transaction: the one is not stored without the other.
+   * Runs `write` in the next transaction. Fulfilled when it is durable. `audited` makes audit entries from its value, which
+   * are stored in the same transaction: both are stored, or neither.
    */
   run<T>(
     write: (transaction: WriteTransaction) => Promise<T>,
@@ -40,13 +40,13 @@ export class GroupCommit {
     })
   }
 
-  /** Fulfilled when nothing is waiting to be written. */
+  /** Fulfilled when no write is pending. */
   async idle(): Promise<void> {
     while (this.#flushing !== undefined) await this.#flushing
   }
 
   async #flushSoon(): Promise<void> {
-    // One turn of the event loop: requests that were readable at the same moment meet here.
+    // Waits one turn of the event loop: requests that became readable together share the commit.
     await new Promise((resolve) => setImmediate(resolve))
     try {
       while (this.#waiting.length > 0) await this.#flush()
@@ -75,7 +75,7 @@ export class GroupCommit {
         return { outcomes, hasChanges: transaction.hasChanges }
       })
     } catch (error) {
-      // Nothing was stored. Where the audit trail is at fault, the writes that it does not cover are tried again.
+      // The transaction was rolled back. Where the audit trail failed, writes without audit entries are retried.
       const spared = error instanceof AuditFault ? batch.filter(({ audited }) => audited === undefined) : []
       for (const write of batch) if (!spared.includes(write)) write.reject(error)
       this.#waiting.unshift(...spared)
@@ -86,7 +86,7 @@ export class GroupCommit {
   }
 }
 
-/** Thrown where entries of the audit trail could not be appended. */
+/** Thrown where audit entries could not be appended. */
 class AuditFault extends Error {
   override readonly name = 'AuditFault'
 }
@@ -100,10 +100,10 @@ async function appendEntries(transaction: Transaction<Schema>, entries: readonly
   }
 }
 
-/** What came of a write inside its transaction. */
+/** The outcome of a write inside its transaction. */
 interface Outcome {
   readonly entries: readonly AuditEntry[]
-  /** Tells who waits; to be called once the transaction is committed. */
+  /** Settles the promise of the write. Call it after the commit. */
   readonly settle: () => void
 }
 

@@ -2,20 +2,20 @@ import { CompiledQuery, type Kysely } from 'kysely'
 import { TimeSlices } from '../../lib/time-slices.ts'
 import type { Schema } from './schema.ts'
 
-/** Rows in one statement, largest first: few enough for every database's limit on values, many enough to amortise a statement. */
+/** Rows per statement, largest first: below the bound-value limit of every database, and enough to amortise a statement. */
 const rowsPerStatement = [50, 12, 3, 1] as const
 
-/** SQL by table, columns and number of rows: building it costs more than running it. */
+/** SQL by table, columns and number of rows: building the text costs more than running it. */
 const texts = new Map<string, string>()
 
-/** Inserts rows that all have the same columns, in the same order. */
+/** Inserts rows with the same columns in the same order. */
 export const insertRows = <T extends keyof Schema>(
   db: Kysely<Schema>,
   table: T,
   rows: readonly Schema[T][],
 ): Promise<void> => insertItems(db, table, rows, (row) => row)
 
-/** Inserts a row for each item. Rows are made statement by statement, and other work comes between statements. */
+/** Inserts a row for each item. It makes the rows of one statement at a time and yields to other work between statements. */
 export async function insertItems<T extends keyof Schema, I>(
   db: Kysely<Schema>,
   table: T,

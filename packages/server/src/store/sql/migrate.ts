@@ -3,27 +3,30 @@ import { join } from 'node:path'
 import { sql, type Kysely, type Transaction } from 'kysely'
 import type { Schema } from './schema.ts'
 
-/** Thrown when a newer version of the platform has made the database into something that this version cannot work with. */
+/** Thrown when a newer version has migrated the database to a schema that this version cannot use. */
 export class NewerDatabase extends Error {
   override readonly name = 'NewerDatabase'
 }
 
-/** What a driver brings to {@link migrate}. */
+/** Options that a driver passes to {@link migrate}. */
 export interface MigrationOptions {
-  /** The folder of `NNNN-*.sql`; one of the same name in its folder `<dialect>/` is taken instead. */
+  /** The folder of `NNNN-*.sql`. A file of the same name in its folder `<dialect>/` takes precedence. */
   readonly folder: string
   readonly dialect: 'sqlite' | 'postgres'
-  /** Keeps other processes from migrating until the transaction ends. SQLite needs none: its transactions begin immediate. */
+  /**
+   * Locks out migrations of other processes until the transaction ends. SQLite needs no lock: its transactions are `begin
+   * immediate`.
+   */
   readonly lock?: (transaction: Transaction<Schema>) => Promise<void>
 }
 
-/** A migration whose first line is `-- contract: …` makes a database that earlier servers cannot work with. */
+/** A migration whose first line is `-- contract: …` breaks compatibility with earlier servers. */
 const contract = /^-- contract:/
 
 /**
- * Brings the database to the shape this version needs: runs what is missing of the migrations, in order, each in a transaction
- * together with the row that records it. Several processes may start at once.
- * @throws {NewerDatabase} where the database needs a migration that this version does not know. Others that it does not know
+ * Migrates the database to the schema of this version: runs the missing migrations in order. Each runs in a transaction
+ * with the row that records it. Several processes may start at once.
+ * @throws {NewerDatabase} where a contract migration of the database is unknown to this version. Other unknown migrations
  * only add to the schema: a newer server may run beside this one.
  */
 export async function migrate(db: Kysely<Schema>, { folder, dialect, lock }: MigrationOptions): Promise<void> {
@@ -39,7 +42,7 @@ export async function migrate(db: Kysely<Schema>, { folder, dialect, lock }: Mig
     const text = await readFile(own.has(name) ? join(folder, dialect, name) : join(folder, name), 'utf8')
     await db.transaction().execute(async (transaction) => {
       await lock?.(transaction)
-      // Read inside: of two processes that start together, one waits for the other and finds it done.
+      // Checked inside the lock: of two processes that start together, the second waits and finds the migration done.
       if ((await sql`select 1 from migrations where name = ${name}`.execute(transaction)).rows.length > 0) return
       await sql`insert into migrations (name, at) values (${name}, ${Date.now()})`.execute(transaction)
       for (const statement of statementsOf(text)) await sql.raw(statement).execute(transaction)
@@ -52,7 +55,7 @@ export async function migrate(db: Kysely<Schema>, { folder, dialect, lock }: Mig
 const statementsOf = (text: string): string[] =>
   text
     .replace(/^\s*--.*$/gm, '')
-    // A trigger has statements of its own, indented, up to its end.
+    // A trigger contains statements of its own, indented, up to its `end`.
     .split(/;\s*$(?!\s+end;)/m)
     .map((statement) => statement.trim())
     .filter((statement) => statement !== '')

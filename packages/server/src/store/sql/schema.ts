@@ -1,7 +1,7 @@
 import type { JobState } from '@science-platform/contract'
 import type { EntryPoint, Outcome } from '../../audit/entry.ts'
 
-/** The tables, as `migrations/` makes them. Instants are milliseconds; `_json` columns hold JSON text. */
+/** The tables of `migrations/`. Instants are in milliseconds. `_json` columns contain JSON text. */
 export interface Schema {
   accounts: {
     name: string

@@ -19,25 +19,25 @@ import type { Store } from '../store.ts'
 import { answeredBefore, deleteIdempotencyBefore, insertSubmission } from '../jobs/submissions.ts'
 import * as tokens from '../users/tokens.ts'
 
-/** What a store is built from besides its database. */
+/** Options of a store besides its database. */
 export interface StoreOptions {
   /** Milliseconds since the epoch. @defaultValue the system's clock */
   readonly now?: () => number
-  /** Called with the seconds of every transaction that was committed. */
+  /** Called after each commit with the duration of its transaction in seconds. */
   readonly onCommit?: (seconds: number) => void
 }
 
-/** The connections of a store. */
+/** The database connections of a store. */
 export interface Connections {
-  /** One connection: its transactions wait for each other. */
+  /** One connection: its transactions run one after another. */
   readonly writer: Kysely<Schema>
-  /** Reads what is committed, whatever the writer does meanwhile. */
+  /** Reads committed data, independent of the writer. */
   readonly reader: Kysely<Schema>
 }
 
 /**
- * The store over any database that Kysely speaks to; a driver brings the connections and runs the migrations. What jobs ask
- * for is sealed in it.
+ * The store over any database that Kysely supports. A driver provides the connections and runs the migrations. Job
+ * specifications are encrypted with the seal.
  */
 export function sqlStore(
   { writer, reader: db }: Connections,

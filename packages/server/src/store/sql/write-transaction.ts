@@ -3,7 +3,7 @@ import type { NewChange } from '../change.ts'
 import { insertRows } from './insert-rows.ts'
 import type { ChangeRow, Schema } from './schema.ts'
 
-/** What is counted. */
+/** The counters of the database. */
 export type Counter = keyof Schema['counters']
 
 /** The number of an appended change: 0 until its transaction ends, then final. */
@@ -11,15 +11,15 @@ export interface Appended {
   number: number
 }
 
-/** A point of a transaction to go back to. */
+/** A savepoint of a transaction. */
 export interface Mark {
   readonly counters: Schema['counters'] | undefined
   readonly appended: number
 }
 
 /**
- * A transaction that gives numbers and appends to the change log. Numbers are given from the counter row, which is written as
- * the last statement before the commit: on PostgreSQL other writers wait for it for that long only.
+ * A transaction that assigns numbers and appends to the change log. Numbers come from the counter row, which is the
+ * last statement before the commit. So on PostgreSQL other writers wait for its row lock only briefly.
  */
 export class WriteTransaction {
   readonly db: Transaction<Schema>
@@ -31,7 +31,7 @@ export class WriteTransaction {
     this.db = db
   }
 
-  /** Gives `count` numbers; returns the first. Numbers of a transaction that is rolled back are given again. */
+  /** Assigns `count` numbers and returns the first. A rolled-back transaction leaves no gap. */
   async take(counter: Exclude<Counter, 'changes'>, count: number): Promise<number> {
     const counters = (this.#counters ??= await this.#read())
     const first = counters[counter] + 1
@@ -47,17 +47,17 @@ export class WriteTransaction {
     return place
   }
 
-  /** Whether anything was appended. */
+  /** Whether any change was appended. */
   get hasChanges(): boolean {
     return this.#appended.length > 0
   }
 
-  /** What to give to {@link rollBack}. */
+  /** A savepoint for {@link rollBack}. */
   mark(): Mark {
     return { counters: this.#counters, appended: this.#appended.length }
   }
 
-  /** Gives back numbers, and drops changes, since the mark. */
+  /** Returns the numbers and drops the changes since the mark. */
   rollBack({ counters, appended }: Mark): void {
     this.#counters = counters
     this.#appended.length = appended

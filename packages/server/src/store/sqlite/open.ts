@@ -14,24 +14,24 @@ import { sqlStore, type StoreOptions } from '../sql/sql-store.ts'
 import type { Store } from '../store.ts'
 import { asBetterSqlite } from './statements.ts'
 
-/** The key's file, beside the database. A copy of the database alone gives no job's environment and no credential away. */
+/** The key file beside the database. A copy of the database alone reveals no job environment and no credentials. */
 export const sealFile = 'seal.key'
 
-/** How long one process waits for another's write. */
+/** Milliseconds that one process waits for the write of another. */
 const patienceMs = 10_000
 
 const migrations = fileURLToPath(new URL('../../../migrations', import.meta.url))
 
 /**
- * Opens (and makes) the embedded database at `path`, and the key of what is sealed in it beside it.
+ * Opens or creates the embedded database at `path`, and its encryption key beside it.
  *
- * Write-ahead log with `synchronous=FULL`: a commit is on the disk when it returns. Other processes (the administrative
- * commands) may write at the same time; each waits up to ten seconds for the other.
+ * Write-ahead log with `synchronous=FULL`: a commit is on the disk when it returns. Other processes, such as administrative
+ * commands, may write at the same time. Each waits up to ten seconds for the other.
  */
 export async function openSqliteStore(path: string, options: StoreOptions = {}): Promise<Store> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
   const seal = await openKey(path)
-  // SQLite gives its other files the mode of this one.
+  // SQLite creates its other files with the mode of this file.
   await (await open(path, 'a', 0o600)).close()
   const database = new DatabaseSync(path, { timeout: patienceMs })
   await switchToWriteAheadLog(database)
@@ -43,7 +43,7 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   const writer = kyselyOver(database)
   await migrate(writer, { folder: migrations, dialect: 'sqlite' })
   const log = await logId(writer, () => randomBytes(8).toString('hex'))
-  // A connection of its own: a long write transaction delays no read. SQLite shows it the last commit.
+  // A separate connection: a long write transaction delays no read. SQLite shows it the last commit.
   const reading = new DatabaseSync(path, { timeout: patienceMs })
   reading.exec('pragma query_only = on; pragma cache_size = -16000;')
   return sqlStore({ writer, reader: kyselyOver(reading) }, log, seal, options)
@@ -52,7 +52,10 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
 const kyselyOver = (database: DatabaseSync): Kysely<Schema> =>
   new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
 
-/** The key is made before its database. @throws where it is not there any more: a new one would open nothing. */
+/**
+ * Opens the key. A new key is created before its database. @throws where an existing database has no key: a new key could not
+ * decrypt it.
+ */
 async function openKey(path: string): Promise<Seal> {
   const file = join(dirname(path), sealFile)
   if (existsSync(path) && !existsSync(file)) {
@@ -63,7 +66,7 @@ async function openKey(path: string): Promise<Seal> {
   return openSeal(file)
 }
 
-/** The switch does not wait for other processes by itself as other statements do, and only the first process has to make it. */
+/** This statement ignores the busy timeout of SQLite, so it is retried here. Only the first process makes the switch. */
 async function switchToWriteAheadLog(database: DatabaseSync): Promise<void> {
   for (const end = Date.now() + patienceMs; ;) {
     try {

@@ -19,7 +19,7 @@ async function place() {
 
 describeStore('sqlite', place)
 
-test('opens from several processes at once, the first time too, and gives each user an id of its own', async () => {
+test('opens from several processes at once, also the first time, and gives each user a distinct id', async () => {
   const { path, remove } = await place()
   const program = `
     import { openSqliteStore, sealFile } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
@@ -44,7 +44,7 @@ test('opens from several processes at once, the first time too, and gives each u
   await remove()
 })
 
-test('knows users, groups and tokens of before, and never gives an id of one that is no more', async () => {
+test('keeps users, groups and tokens, and never reuses an id of a deleted user', async () => {
   const { path, open, remove } = await place()
   await openSeal(join(dirname(path), sealFile))
   const before = new DatabaseSync(path)
@@ -79,7 +79,7 @@ test('knows users, groups and tokens of before, and never gives an id of one tha
   await remove()
 })
 
-test('works beside a newer version that only added, and refuses a database that it cannot work with', async () => {
+test('works beside a newer version that only added to the schema, and refuses an incompatible database', async () => {
   const { path, open, remove } = await place()
   await (await open()).close()
   const database = new DatabaseSync(path)
@@ -92,7 +92,7 @@ test('works beside a newer version that only added, and refuses a database that 
   await remove()
 })
 
-test('what was acknowledged is there after kill -9 in the middle of writing', async () => {
+test('acknowledged writes survive kill -9 during writing', async () => {
   const { path, open, remove } = await place()
   const program = `
     import { openSqliteStore, sealFile } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
@@ -122,7 +122,7 @@ test('what was acknowledged is there after kill -9 in the middle of writing', as
   await remove()
 })
 
-test('refuses to change or delete an audit entry, whoever asks the database', async () => {
+test('refuses SQL that changes or deletes an audit entry', async () => {
   const { path, open, remove } = await place()
   const store = await open()
   await store.addAudit([{ at: 1, actor: 'ada', via: 'api', action: 'a', outcome: 'done', count: 1 }])
@@ -134,7 +134,7 @@ test('refuses to change or delete an audit entry, whoever asks the database', as
   await remove()
 })
 
-test('answers what is asked of jobs that have not ended by their indexes', async () => {
+test('serves queries of active jobs from indexes', async () => {
   const { path, open, remove } = await place()
   await (await open()).close()
   const database = new DatabaseSync(path)
@@ -153,7 +153,7 @@ test('answers what is asked of jobs that have not ended by their indexes', async
   await remove()
 })
 
-test('holds nothing of what jobs ask for in clear, and reads what an earlier version left so', async () => {
+test('stores no job specification in plain text, and reads plain ones of earlier versions', async () => {
   const { path, open, remove } = await place()
   const secret = 'hunter2-hunter2'
   const store = await open()
@@ -169,7 +169,7 @@ test('holds nothing of what jobs ask for in clear, and reads what an earlier ver
   await remove()
 })
 
-test('does not make a new key where that of an old database is missing', async () => {
+test('does not create a new key where the key of an existing database is missing', async () => {
   const { path, open, remove } = await place()
   await (await open()).close()
   await rm(join(dirname(path), sealFile))

@@ -2,8 +2,8 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import type { SqliteDialect } from 'kysely'
 
 /**
- * `node:sqlite` in the shape that Kysely's SQLite dialect asks for. Statements are kept, since preparing one costs more
- * than running it; 500 of them at most, the oldest goes.
+ * Adapts `node:sqlite` to the interface of Kysely's SQLite dialect. It caches prepared statements, since preparing costs more
+ * than running. The cache has at most 500 entries; the oldest is evicted.
  */
 export function asBetterSqlite(
   database: DatabaseSync,
@@ -13,7 +13,7 @@ export function asBetterSqlite(
     prepare: (text: string) => {
       const known = kept.get(text)
       if (known !== undefined) return known
-      // A transaction that reads first and then writes would fail at once where another process wrote in between.
+      // A transaction that reads first and then writes would fail at once after a write of another process.
       const made = statement(database.prepare(text === 'begin' ? 'begin immediate' : text))
       kept.set(text, made)
       const [oldest] = kept.keys()

@@ -39,7 +39,7 @@ export async function findAccounts(db: Kysely<Schema>, name?: string): Promise<S
   return [...accounts.values()]
 }
 
-/** Everything that a change of users, groups and projects may depend on. */
+/** The directory that a change of users, groups and projects depends on. */
 export async function readDirectory(db: Kysely<Schema>): Promise<Directory> {
   const users = await findAccounts(db)
   const groups = await db.selectFrom('groups').select(['name', 'gid']).orderBy('name').execute()
@@ -59,10 +59,7 @@ export async function readDirectory(db: Kysely<Schema>): Promise<Directory> {
 const byName = <T extends { readonly name: string }>(rows: readonly T[]): ReadonlyMap<string, T> =>
   new Map(rows.map((row) => [row.name, { ...row }]))
 
-/**
- * Changes users, groups and projects as `decide` says of what is there. The lock row keeps other writers out from the reading
- * to the commit.
- */
+/** Changes users, groups and projects by `decide`. The lock row excludes other writers from the read to the commit. */
 export async function changeDirectory(
   tx: WriteTransaction,
   decide: (directory: Directory) => readonly DirectoryChange[],
@@ -128,7 +125,7 @@ async function writeProject(db: Kysely<Schema>, { name, group }: StoredProject, 
     .execute()
 }
 
-/** An id stays the first name's that had it. */
+/** Records an id. It stays assigned to its first name. */
 async function giveId(db: Kysely<Schema>, kind: 'user' | 'group', id: number, name: string): Promise<void> {
   await db
     .insertInto('given_ids')

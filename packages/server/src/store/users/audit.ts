@@ -6,7 +6,7 @@ import { present } from '../jobs/rows.ts'
 import type { AuditRow, Schema } from '../sql/schema.ts'
 import type { AuditFilter } from '../store.ts'
 
-/** Appends entries to the trail, inside a transaction: the lock row keeps the last entry the last. */
+/** Appends entries inside a transaction. The lock row prevents a concurrent append after the same entry. */
 export async function appendAudit(db: Kysely<Schema>, entries: readonly AuditEntry[]): Promise<void> {
   await lock(db, 'audit')
   const last = await db.selectFrom('audit').select(['seq', 'hash']).orderBy('seq', 'desc').limit(1).executeTakeFirst()
@@ -30,9 +30,9 @@ export async function listAudit(db: Kysely<Schema>, filter: AuditFilter): Promis
   return rows.map(entryOf)
 }
 
-/** Deletes entries from before `at`, all but the newest of them: the next one's hash follows on it. */
+/** Deletes entries before `at`, except the newest of them: the next entry contains its hash. */
 export async function deleteAuditBefore(db: Kysely<Schema>, at: number): Promise<void> {
-  // By number and not by time alone, so that a clock that was set back leaves no gap.
+  // By number and not by time alone: a clock that was set back leaves no gap.
   const { kept, last } = await db
     .selectFrom('audit')
     .select((select) => [select.fn.min('seq').filterWhere('at', '>=', at).as('kept'), select.fn.max('seq').as('last')])

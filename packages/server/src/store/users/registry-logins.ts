@@ -2,7 +2,7 @@ import type { Kysely, Selectable } from 'kysely'
 import type { Schema } from '../sql/schema.ts'
 import type { StoredRegistryLogin } from '../store.ts'
 
-/** Takes the place of what the account had for this registry. */
+/** Replaces the account's credentials for this registry. */
 export async function putRegistryLogin(db: Kysely<Schema>, login: StoredRegistryLogin): Promise<void> {
   const { account, registry, createdAt, ...rest } = login
   const change = { ...rest, created_at: createdAt }

@@ -4,7 +4,7 @@ import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredToken } from '../store.ts'
 
-/** Stores a token, unless its user is disabled or it would outlive the token that it was made with. */
+/** Stores a token, unless its user is disabled or it would outlive its parent token. */
 export async function insertToken(db: Kysely<Schema>, token: StoredToken): Promise<boolean> {
   const owner = await db
     .selectFrom('accounts')
@@ -18,7 +18,7 @@ export async function insertToken(db: Kysely<Schema>, token: StoredToken): Promi
   return true
 }
 
-/** Stores the tokens of jobs that were submitted together; revoked already where the token they were made with has ended. */
+/** Stores the tokens of jobs of one submission; already revoked where their parent token has ended. */
 export async function insertTokensOfJobs(db: Kysely<Schema>, tokens: readonly StoredToken[]): Promise<void> {
   const [first] = tokens
   if (first === undefined) return
@@ -27,7 +27,7 @@ export async function insertTokensOfJobs(db: Kysely<Schema>, tokens: readonly St
   await insertRows(db, 'tokens', rows)
 }
 
-/** Whether the token that another is made with is good, and stays so for as long as that other. */
+/** Whether the parent token is valid and expires no earlier than the child. */
 async function isOutlived(
   db: Kysely<Schema>,
   { createdAt, expiresAt = Infinity }: StoredToken,
@@ -37,7 +37,7 @@ async function isOutlived(
   return ends !== undefined && ends > createdAt && ends >= expiresAt
 }
 
-/** When a token ends, `Infinity` for one that does not expire; undefined where it was revoked, or there is none. */
+/** The expiry of a token, `Infinity` for none; undefined where it was revoked or does not exist. */
 async function endOf(db: Kysely<Schema>, id: string): Promise<number | undefined> {
   const row = await db
     .selectFrom('tokens')
@@ -80,7 +80,7 @@ export async function revokeTokensOf(tx: WriteTransaction, account: string, at: 
   await revokeWithDescendants(tx, 'account', account, at)
 }
 
-/** Revokes tokens and whatever was made with them; returns how many. Served by tokens_by_maker. */
+/** Revokes tokens and their descendants; returns their count. Served by tokens_by_maker. */
 async function revokeWithDescendants(
   tx: WriteTransaction,
   column: 'id' | 'job_id' | 'account',
