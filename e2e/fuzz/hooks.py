@@ -61,7 +61,7 @@ OTHER_LOG = "0000000000000000-1"
 def before_call(context, case, kwargs):
     operation = case.operation.definition.raw.get("operationId", "")
     if operation == "followChanges" and case.method == "GET":
-        if "Last-Event-ID" not in (case.headers or {}) and "after" not in (case.query or {}):
+        if not (case.headers or {}).get("Last-Event-ID") and not (case.query or {}).get("after"):
             case.query = {**(case.query or {}), "after": OTHER_LOG}
     if operation == "waitForJobs" and isinstance(case.body, dict) and is_number(case.body.get("timeout", 30), 0.1, 300):
         case.body = {**case.body, "timeout": 0.1}
