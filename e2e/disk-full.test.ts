@@ -26,7 +26,7 @@ test('a full disk stops no job, takes no submission it cannot keep, and loses no
   })
   assert.ok(refused.status === 507 || refused.status === 500, `${refused.status}`)
   assert.equal((await platform.fetch('/healthz')).status, 200)
-  const failures = () => platform.log.split('a log cannot be written').length - 1
+  const failures = () => platform.log.split('writing the log of an attempt failed').length - 1
   if (onKubernetes) await eventually('the log to find no room', () => Promise.resolve(failures() > 0))
   // The operator makes room; what ended meanwhile is recorded then.
   execFileSync('mount', ['-o', 'remount,size=256m', platform.dataDir])
