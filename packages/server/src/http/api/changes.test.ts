@@ -180,6 +180,7 @@ describe('the feed of changes', () => {
       [{ 'last-event-id': 'nonsense' }, '', 400, /Last-Event-ID/],
       [{ 'last-event-id': '00000000deadbeef-1' }, '', 410, /List your jobs anew/],
       [{ 'last-event-id': `${log}-999999999` }, '', 410, /cursor-too-old/],
+      [{ 'last-event-id': '' }, '?after=00000000deadbeef-1', 410, /List your jobs anew/],
       [{}, '?kind=exploded', 400, /exited/],
       [{}, '?kinds=exited', 400, /kind/],
     ] as const) {

@@ -81,7 +81,8 @@ export function changeRoutes(
       const { all = false, job, array, kind, after } = request.query
       if (all && !isAdministrator(caller)) throw outOfReach()
       const filter = { owner: all ? undefined : caller.account.name, job, array, kinds: kindsOf(kind) }
-      const cursor = await startOf(changes, request.headers['last-event-id'] ?? after)
+      // An empty header is none: clients that have read nothing yet may send it so.
+      const cursor = await startOf(changes, request.headers['last-event-id'] || after)
       const { name } = caller.account
       if ((streams.get(name) ?? 0) >= mostStreams) throw tooManyStreams(name)
       count(name, 1)
