@@ -7,7 +7,8 @@ import { jobStates } from './states.ts'
  * What may change of a job.
  *
  * - `submitted`: it was accepted. `held`, `released`: it waits on request, or goes on.
- * - `placed`: it got a node. `requeued`: it waits again. `started`: its command runs.
+ * - `placed`: it got a node. `returned`: it waits again, nothing of it having run. `requeued`: it ran and waits again.
+ * - `started`: its command runs.
  * - `cancel-requested`, `time-limit-reached`: it was asked to end. `renewed`: its time began anew.
  * - `exited`, `failed`, `lost`, `cancelled`, `timed-out`: it ended.
  * - `noted`: events were added to it. `removed`: its owner deleted it on the skaha wire. `deleted`: its retention is over.
@@ -17,6 +18,7 @@ export const jobChangeKinds = [
   'held',
   'released',
   'placed',
+  'returned',
   'requeued',
   'started',
   'cancel-requested',

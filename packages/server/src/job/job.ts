@@ -3,6 +3,16 @@ import type { Cause, JobState, Network, Resources, Usage, WarningSignal, JobScop
 /** Why a job was asked to end. */
 export type StopReason = 'cancelled' | 'time-limit'
 
+/** Why a job was returned to the queue, and for how long it is tried again. */
+export interface Postponement {
+  /** Why the last attempt could not run. */
+  readonly cause: Cause
+  /** When it was first returned for this, less the time that it waited for capacity since. */
+  readonly since: number
+  /** A try that fails at or after this instant is the last. */
+  readonly until: number
+}
+
 /** A job as the store keeps it. Instants are milliseconds since the epoch. */
 export interface StoredJob {
   readonly id: string
@@ -52,6 +62,10 @@ export interface StoredJob {
   /** Number of the latest attempt; 0 before the first. */
   readonly attempt: number
   readonly stopReason?: StopReason
+  /** It is not placed earlier, whatever it was submitted with: it was returned to the queue until then. */
+  readonly notBefore?: number
+  /** Present with `notBefore`, until its command starts. */
+  readonly postponed?: Postponement
   /** Its owner deleted it on the skaha wire: gone from there, still in the history. */
   readonly removedAt?: number
 }

@@ -3,7 +3,7 @@ import type { JobChangeKind, JobState } from '@science-platform/contract'
 /**
  * What may happen to a job.
  *
- * - `placed`: the plan gave it a node. `requeued`: it goes back to wait, nothing of it having run.
+ * - `placed`: the plan gave it a node. `returned`: nothing of the attempt ran, and the job waits in the queue for a later one.
  * - `started`: its command runs. `exited`: its command ended by itself with this code.
  * - `failed`: it could not be started, or was killed by other than its exit. `lost`: nobody knows what became of it.
  * - `cancelRequested`, `timeLimitReached`: it is asked to end. `cancelled`, `timedOut`: so it has.
@@ -17,7 +17,7 @@ export type LifecycleEvent =
         | 'held'
         | 'released'
         | 'placed'
-        | 'requeued'
+        | 'returned'
         | 'started'
         | 'failed'
         | 'lost'
@@ -37,7 +37,7 @@ export const transitions = {
   queued: { held: 'held', placed: 'starting', cancelRequested: 'cancelled' },
   starting: {
     started: 'running',
-    requeued: 'queued',
+    returned: 'queued',
     exited: 'by exit code',
     failed: 'failed',
     lost: 'failed',

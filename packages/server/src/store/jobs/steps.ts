@@ -66,6 +66,9 @@ export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal):
   return { job, change }
 }
 
+const postponedJson = (postponed: JobChange['postponed']): string | null =>
+  postponed ? JSON.stringify(postponed) : null
+
 function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
   return {
     ...(change.imageDigest === undefined ? {} : { image_digest: change.imageDigest }),
@@ -77,5 +80,7 @@ function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
     ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
     ...(change.stopReason === undefined ? {} : { stop_reason: change.stopReason }),
     ...(change.removedAt === undefined ? {} : { removed_at: change.removedAt }),
+    ...(change.notBefore === undefined ? {} : { not_before: change.notBefore }),
+    ...(change.postponed === undefined ? {} : { postponed_json: postponedJson(change.postponed) }),
   }
 }
