@@ -2,7 +2,7 @@ import type { Observed } from '../executor/executor.ts'
 import { judgeEnding } from '../job/cause.ts'
 import { judgeFailedTry } from '../job/postpone.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
-import type { JobChange, JobStep } from '../store/store.ts'
+import type { JobFields, JobStep } from '../store/store.ts'
 import { triedAgainText } from './explain/reason-text.ts'
 import { instantText } from './explain/why.ts'
 
@@ -76,7 +76,7 @@ function tried(
     at: endedAt,
     from: 'starting',
     event: { type: 'returned' },
-    change: { notBefore, postponed },
+    fields: { notBefore, postponed },
     attempt: { ...attempt, ...placeOf(seen), endedAt, cause },
     events: [
       {
@@ -91,7 +91,7 @@ function tried(
 }
 
 /** A job that has started or ended waits for nothing. */
-const waitIsOver = ({ postponed }: StoredJob): Pick<JobChange, 'notBefore' | 'postponed'> =>
+const waitIsOver = ({ postponed }: StoredJob): Pick<JobFields, 'notBefore' | 'postponed'> =>
   postponed === undefined ? {} : { notBefore: null, postponed: null }
 
 function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: number): JobStep {
@@ -101,7 +101,7 @@ function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: nu
     at: startedAt,
     from: 'starting',
     event: { type: 'started' },
-    change: {
+    fields: {
       startedAt,
       deadlineAt: startedAt + job.timeSeconds * 1000,
       ...waitIsOver(job),
@@ -137,7 +137,7 @@ function ended(
     at: endedAt,
     from: job.state,
     event,
-    change: {
+    fields: {
       ...outcome,
       ...waitIsOver(job),
       ...(startedAt === undefined ? {} : { startedAt }),

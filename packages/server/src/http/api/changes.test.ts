@@ -287,7 +287,7 @@ describe('waiting for any of many jobs', () => {
     const waiting = wait([id])
     const other = await openSqliteStore(t.databasePath)
     const cancelled = { jobId: id, at: t.clock.now, from: 'queued', event: { type: 'cancelRequested' } } as const
-    await other.step([{ ...cancelled, change: { endedAt: t.clock.now } }])
+    await other.step([{ ...cancelled, fields: { endedAt: t.clock.now } }])
     assert.deepEqual(
       (await waiting).ended.map(({ id, state }) => [id, state]),
       [[id, 'cancelled']],

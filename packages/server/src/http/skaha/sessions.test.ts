@@ -146,7 +146,7 @@ describe('the life of a session', () => {
     const id = await create('name=late&image=localhost/a:1')
     await t.run(id)
     const overdue = { jobId: id, at: t.clock.now, from: 'running', event: { type: 'timeLimitReached' } } as const
-    await t.store.step([{ ...overdue, change: { stopReason: 'time-limit' } }])
+    await t.store.step([{ ...overdue, fields: { stopReason: 'time-limit' } }])
     await destroy(id)
     assert.equal(await status(`v1/session/${id}`), 404)
     assert.equal((await t.store.job(id))?.stopReason, 'time-limit')

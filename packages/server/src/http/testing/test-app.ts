@@ -339,12 +339,12 @@ export async function testApp(
         at: clock.now,
         from: 'queued',
         event: { type: 'placed' },
-        change: { attempt: 1 },
+        fields: { attempt: 1 },
       } as const
       await store.step([{ ...placed, attempt: attemptOf(id) }])
       const deadlineAt = startedAt + (await found(id)).timeSeconds * 1000
       const started = { jobId: id, at: clock.now, from: 'starting', event: { type: 'started' } } as const
-      await store.step([{ ...started, change: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
+      await store.step([{ ...started, fields: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
       return found(id)
     },
     finish: async (id, exitCode) => {
@@ -364,7 +364,7 @@ export async function testApp(
           at: clock.now,
           from: state,
           event,
-          change: outcome,
+          fields: outcome,
           attempt: attemptOf(id, { ...outcome, usage }),
         },
       ])
