@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { appendFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { Images } from '@science-platform/client'
 import { busyboxImage } from '../packages/server/src/image/testing/busybox-image.ts'
 import { startRecordingProxy, type RecordingProxy } from '../packages/server/src/image/testing/recording-proxy.ts'
 import { pushImage, startRegistry, type TestRegistry } from '../packages/server/src/image/testing/registry.ts'
@@ -21,6 +22,12 @@ before(async () => {
   const alias = `aliases: {r.test: "${way.host}"}, insecure: ["${way.host}"]`
   await appendFile(platform.config, `images: {registries: [r.test], ${alias}, waitSeconds: 300}\n`)
   await platform.start()
+  // The catalogue asks for the images that are there now; those of the next path are asked for by jobs alone.
+  await eventually('the catalogue to be read', async () => {
+    const { images } = await new Images({ url: platform.url, token: platform.token }).list()
+    return images.some(({ reference }) => reference === 'r.test/team/tool:1')
+  })
+  await pushImage(archive, registry, 'team/late:1')
 })
 after(async () => {
   await platform[Symbol.asyncDispose]()
@@ -28,17 +35,19 @@ after(async () => {
   await registry.stop()
 })
 
-const replicas = { name: 'away', image: 'r.test/team/tool:1', cmd: 'true', cores: 1, memoryGb: 1, replicas: 5 }
+const replicas = { name: 'away', image: 'r.test/team/late:1', cmd: 'true', cores: 1, memoryGb: 1, replicas: 5 }
 
 test('jobs whose registry refuses requests wait in the queue, leave their room to others, outlive a restart, and run', async () => {
-  way.answerInstead = () => ({ status: 429, headers: { 'retry-after': '15' } })
+  way.answerInstead = () => ({ status: 429, headers: { 'retry-after': '20' } })
   const { ids } = await platform.jobs().submit(replicas)
   const waiting = await eventually('all replicas to wait for the registry', async () => {
     const jobs = await Promise.all(ids.map((id) => platform.jobs().get(id)))
     return jobs.every(({ state, notBefore }) => state === 'queued' && notBefore !== undefined) && jobs
   })
   // Two fit at once: the others were placed after these had made room, and joined their wait without a request.
-  assert.equal(way.requests.length, 1)
+  const rounds = Math.max(...waiting.map(({ attempts }) => attempts.length))
+  const requests = way.requests.filter(({ path }) => path.startsWith('/v2/team/late/'))
+  assert.equal(requests.length, rounds, JSON.stringify(requests))
   assert.equal(new Set(waiting.map(({ notBefore }) => notBefore)).size, 1)
   const words =
     /^The registry \S+ refuses more downloads for now \(status 429\)\. It is tried again in \d+ seconds?, and given up at .* UTC\.$/
@@ -60,10 +69,10 @@ test('jobs whose registry refuses requests wait in the queue, leave their room t
   for (const { state, attempts } of ended) {
     assert.equal(state, 'succeeded')
     assert.deepEqual(
-      attempts.map(({ cause }) => cause?.code),
+      attempts.slice(-2).map(({ cause }) => cause?.code),
       ['image-unreachable', 'exited'],
     )
-    assert.ok((attempts[1]?.placedAt ?? '') >= (notBefore ?? ''), 'the wait outlived the restart')
+    assert.ok((attempts.at(-1)?.placedAt ?? '') >= (notBefore ?? ''), 'the wait outlived the restart')
   }
 })
 

@@ -40,8 +40,7 @@ export async function explaining<T>(failed: FailedImage, signal: AbortSignal, wo
 
 function explained(error: unknown, failed: FailedImage): unknown {
   if (error instanceof ImageError || !(error instanceof Error)) return error
-  if (error instanceof RegistryError)
-    return imageError(explainRegistryError(error, failed), error, error.retryAfterMs)
+  if (error instanceof RegistryError) return imageError(explainRegistryError(error, failed), error, error.retryAfterMs)
   if (error instanceof ToolError) {
     if (error.exitCode !== undefined) return imageError(explainFailure(error.stderr, failed), error)
     const hint = 'Ask the operators of the platform to look at its log.'
