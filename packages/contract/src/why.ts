@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Limits } from './holder.ts'
 import { Instant } from './instant.ts'
-import { Cause, JobId } from './job.ts'
+import { type Cause, JobId } from './job.ts'
 import { jobStates } from './states.ts'
 
 const amounts = { cores: Type.Number(), memoryGb: Type.Number(), gpus: Type.Number() }
