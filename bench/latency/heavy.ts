@@ -37,7 +37,14 @@ const requests: Readonly<Record<string, Heavy>> = {
   changes: { path: () => '/api/v1/changes?all=1', atOnce: 20, asAdministrator: true },
   '10,000 replicas': {
     path: () => '/api/v1/jobs',
-    body: () => ({ name: 'many', image: 'localhost/bench:1', cmd: '/bin/true', cores: 1, memoryGb: 1, replicas: 10_000 }),
+    body: () => ({
+      name: 'many',
+      image: 'localhost/bench:1',
+      cmd: '/bin/true',
+      cores: 1,
+      memoryGb: 1,
+      replicas: 10_000,
+    }),
   },
 }
 

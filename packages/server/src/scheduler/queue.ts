@@ -19,8 +19,7 @@ import { emptySnapshot, type Plan, type PlannerEvent, type Reservation, type Sna
 import { answer, type Answers, type QuestionKind, type Questions } from './answers/questions.ts'
 import type { WhyQuestion } from './explain/explain.ts'
 import { sumOf } from './explain/overview.ts'
-import { reasonText } from './explain/reason-text.ts'
-import { instantText } from './explain/why.ts'
+import { waitText } from './explain/why.ts'
 import { placementsPerPlan, PlannerPair } from './forecast/planner-pair.ts'
 import { type GivenForecast, StartForecasts } from './forecast/start-forecasts.ts'
 import { OptimisticSteps } from './planner/optimistic-steps.ts'
@@ -145,7 +144,7 @@ export class Queue {
   reason(job: StoredJob, now: number): string | undefined {
     if (job.state === 'held') return heldText
     const reason = job.state === 'queued' ? this.#planners.deciding.reasonOf(job.id, now) : undefined
-    return reason && reasonText(reason, instantText, this.#policy.offPeak?.timezone)
+    return reason && waitText(reason, job, now, this.#policy)
   }
 
   /** Answers a question in this thread; in production a worker does (`answers/`). Plan before. */
