@@ -13,6 +13,7 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { HttpConnection } from '../http-connection.ts'
@@ -131,8 +132,12 @@ try {
   const job = own.at(-1) ?? ''
   server = await startServer(folder)
   const connection = new HttpConnection(server.url, server.token)
-  // Until the first jobs run, the loop has everything to place.
-  while ((await server.figures()).cycles.length > 40) await new Promise((resolve) => setTimeout(resolve, 1000))
+  // Until every core runs a job.
+  for (let [before, active] = [0, 1]; active > before;) {
+    before = active
+    await pause(2_000)
+    active = (await server.figures()).active
+  }
   await connection.expect(200, 'GET', `/api/v1/jobs/${job}`)
   connection.close()
   const before = loadavg()[0] ?? 0
@@ -144,7 +149,7 @@ try {
       `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GiB,`,
       `Node ${machine.node}, load ${digits(before, 1)} before and ${digits(loadavg()[0] ?? 0, 1)} after; ${new Date().toISOString()}`,
       '',
-      `${options.jobs} jobs wait, 800 cores run jobs of a minute; ${options.seconds} s each. Milliseconds: median/p99/most;`,
+      `${options.jobs} jobs wait, 800 cores run jobs of a minute on average; ${options.seconds} s each. Milliseconds: median/p99/most;`,
       'late: timers of the server, p99/most; turn: most processor time between two of its timers.',
       table([['in a loop', 'answers', 'GET job', 'submit', 'cycle', 'late', 'turn', ''], ...rows]),
       '',

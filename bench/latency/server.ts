@@ -30,11 +30,13 @@ import { Loop } from '../../packages/server/src/scheduler/loop.ts'
 import { plainSpec } from '../../packages/server/src/scheduler/testing/plain-spec.ts'
 import { ChangeLog } from '../../packages/server/src/store/change-log.ts'
 import { openSqliteStore, sealFile } from '../../packages/server/src/store/sqlite/open.ts'
-import { administrator, nodes, ordinaryUser, runMs } from './queue.ts'
+import { administrator, nodes, ordinaryUser, runMsOf } from './queue.ts'
 
 /** What happened in the server since it was last asked, in milliseconds. */
 export interface ServerFigures {
   readonly cycles: readonly number[]
+  /** Jobs with an allocation now. */
+  readonly active: number
   /** How late timers were, in turns of 1 ms: includes the time that other programs had the processor. */
   readonly lateP99: number
   readonly lateMost: number
@@ -53,7 +55,7 @@ const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
 const store = await openSqliteStore(join(folder, 'platform.db'))
 const changes = await ChangeLog.open(store, log)
 const executor = createSimulatedExecutor(
-  new SimulatedCluster({ clock: machineClock, nodes, behaviourOf: () => ({ command: [wait(runMs)] }) }),
+  new SimulatedCluster({ clock: machineClock, nodes, behaviourOf: ({ id }) => ({ command: [wait(runMsOf(id))] }) }),
 )
 const policy = policyOf({ limits: { user: { queued: 10_000_000 }, group: {} } })
 let cycles: number[] = []
@@ -152,6 +154,7 @@ setInterval(() => {
 process.on('message', () => {
   const figures: ServerFigures = {
     cycles,
+    active: loop.queue.jobCache.activeCount,
     lateP99: delay.percentile(99) / 1e6,
     lateMost: delay.max / 1e6,
     longestTurn,
@@ -162,7 +165,7 @@ process.on('message', () => {
   delay.reset()
 })
 process.once('SIGTERM', () => {
-  process.disconnect?.()
+  if (process.connected) process.disconnect?.()
   void (async () => {
     await app.close()
     await answers.close()

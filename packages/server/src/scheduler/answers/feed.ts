@@ -23,7 +23,7 @@ export class Feed {
   readonly #stop: () => void
   #begins: FeedItem | undefined
   /** What is left of the snapshot. */
-  #snapshot: Iterator<PlannerEvent> = [].values()
+  #snapshot: Iterator<PlannerEvent, void> = [].values()
   #items: FeedItem[] = []
   /** How many of the items were sent. */
   #sent = 0
@@ -67,7 +67,7 @@ export class Feed {
   #begin(questions: readonly AskedQuestion[]): void {
     const snapshot = this.#queue.snapshot()
     const { now, policy } = snapshot
-    this.#snapshot = eventsOf(snapshot)[Symbol.iterator]()
+    this.#snapshot = eventsOf(snapshot)
     this.#begins = { type: 'begin', now, policy }
     this.#items = [...questions]
     this.#sent = 0
@@ -91,9 +91,9 @@ export class Feed {
     this.#begins = undefined
     const { delivery } = this.#sizes
     while (items.length < delivery) {
-      const { done, value } = this.#snapshot.next()
-      if (done === true) break
-      items.push(value)
+      const next: IteratorResult<PlannerEvent, void> = this.#snapshot.next()
+      if (next.done === true) break
+      items.push(next.value)
     }
     const rest = this.#items.slice(this.#sent, this.#sent + delivery - items.length)
     this.#sent += rest.length

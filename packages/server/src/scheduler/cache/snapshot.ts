@@ -136,7 +136,7 @@ export type PlannerEvent =
  * A snapshot as events, for a planner that begins with {@link emptySnapshot} of the same instant and policy. Its reservations are not
  * among them. Lazy: each event is made when it is read.
  */
-export function* eventsOf(snapshot: Snapshot): Iterable<PlannerEvent> {
+export function* eventsOf(snapshot: Snapshot): Generator<PlannerEvent, void> {
   for (const node of snapshot.nodes) yield { type: 'node', node }
   for (const [name, settings] of snapshot.users) yield { type: 'user', name, settings }
   for (const [name, settings] of snapshot.groups) yield { type: 'group', name, settings }
