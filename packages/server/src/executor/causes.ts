@@ -3,10 +3,18 @@ import { constants } from 'node:os'
 import type { AttemptSpec } from './executor.ts'
 import { printReference } from '../job/image-reference.ts'
 
+/** How a command ended. */
+export interface CommandEnd {
+  /** 0 to 255, 128 + N after signal N. */
+  readonly exitCode: number
+  /** Whether its wait status shows a signal (wait(2)). Without it a code over 128 may also be the program's own. */
+  readonly isSignal: boolean
+}
+
 /** The cause of a command that exited, or that a signal of another sender ended. Pure. */
-export function causeOfExit(exitCode: number): Cause {
+export function causeOfExit({ exitCode, isSignal }: CommandEnd): Cause {
   const signal = signalOf(exitCode)
-  if (signal !== undefined)
+  if (isSignal && signal !== undefined)
     return {
       code: 'signalled',
       message: `The command was ended by signal ${signal.number} (${signal.name}${signal.meaning}).`,
@@ -14,15 +22,21 @@ export function causeOfExit(exitCode: number): Cause {
     }
   return {
     code: 'exited',
-    message: exitCode === 0 ? 'The command ended with exit code 0.' : `The command ended with exit code ${exitCode}.`,
+    message: `The command ended with exit code ${exitCode}.`,
     ...(exitCode === 127
       ? { hint: 'A shell exits with 127 when a command in a script is not found; the log names it.' }
       : {}),
+    ...(signal === undefined ? {} : { hint: possibly(exitCode, signal) }),
   }
 }
 
+/** Shells, container runtimes and inits report a signal as 128 + its number; programs may use the same codes. */
+const possibly = (exitCode: number, { number, name, meaning, hint }: SignalName): string =>
+  `The code may be the program's own, or signal ${number} (${name}${meaning}) ended a program: shells exit with ` +
+  `${exitCode} then.${hint === undefined ? '' : ` ${hint}`}`
+
 /**
- * The cause of a command that died of the signal by which it was stopped; undefined when it exited with a code of its own. Pure.
+ * The cause of a command that ended as SIGTERM or SIGKILL ends one, after it was stopped; undefined when it exited with another code. Pure.
  *
  * @param killed whether its grace period was over
  */
@@ -31,10 +45,25 @@ export function stoppedBySignal(exitCode: number, killed: boolean): Cause | unde
   if (signal?.name !== 'SIGTERM' && signal?.name !== 'SIGKILL') return undefined
   return {
     code: 'cancelled',
-    message: killed
-      ? 'The job was stopped: it did not end within its grace period after SIGTERM, and was ended with SIGKILL.'
-      : 'The job was stopped: it ended after SIGTERM.',
+    message:
+      killed && signal.name === 'SIGKILL'
+        ? 'The job was stopped: it did not end within its grace period after SIGTERM, and was ended with SIGKILL.'
+        : 'The job was stopped: it ended after SIGTERM.',
   }
+}
+
+/**
+ * A remark about processes that outlived the first one. Pure.
+ *
+ * @param names some of their names; empty where they are not known
+ * @param duringStop whether the attempt was stopped, and its grace period was over
+ */
+export function remainedText(count: number, names: string, duringStop: boolean): string {
+  const processes = `${count} ${count === 1 ? 'process' : 'processes'}${names === '' ? '' : ` (${names})`}`
+  const [were, they] = count === 1 ? ['was', 'it was'] : ['were', 'they were']
+  return duringStop
+    ? `${processes} ${were} still running when the grace period was over, and ${they} ended with SIGKILL.`
+    : `${processes} ${were} still running when the command ended, and ${they} ended with it. A script waits for its background processes with: wait`
 }
 
 /** The cause of an attempt that was stopped before its command started. */
@@ -42,6 +71,13 @@ export const stoppedBeforeStart: Cause = {
   code: 'cancelled',
   message: 'The job was stopped before its command started.',
 }
+
+/**
+ * Whether the kernel's kills for memory ended the command itself, or a program whose end a shell reports as its own: then that is the cause.
+ * A program that lost a child and ended with a code of its own keeps that code as its cause. Pure.
+ */
+export const isEndedForMemory = (exitCode: number, kills: number): boolean =>
+  kills > 0 && exitCode === 128 + constants.signals.SIGKILL
 
 /** The cause of an attempt that the kernel killed for its memory. */
 export function outOfMemory(limitGb: number, peakBytes: number | undefined): Cause {

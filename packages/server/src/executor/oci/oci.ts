@@ -6,7 +6,7 @@ import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, WarningOutcome } from '../executor.ts'
 import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
@@ -18,16 +18,19 @@ import { sampleUsage } from './attempt/usage-sample.ts'
 import {
   limitsOf,
   limitsText,
+  makeSupervisorGroups,
   readMachine,
   removeCgroupParents,
   type Limits,
   type Machine,
 } from './container/machine.ts'
+import { procsFile, supervisorFolders } from './container/cgroups.ts'
+import { warnProcesses } from './container/processes.ts'
 import type { IsolatedNetwork } from './network/network.ts'
 import { ForkServer } from './supervisor/fork-server.ts'
 import { openHints, type Hints } from './supervisor/hints.ts'
 import { Supervision } from './supervisor/supervision.ts'
-import { removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
+import { firstProcess, removeGrace, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
 
 /** Settings of {@link createOciExecutor}. */
 export interface OciExecutorOptions {
@@ -109,12 +112,16 @@ class Oci implements OciExecutor {
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
-    const forkServer = new ForkServer(machine.architecture, supervisorsLog)
+    await makeSupervisorGroups(machine.cgroups)
+    const forkServer = new ForkServer(machine.architecture, supervisorFolders(machine.cgroups), supervisorsLog)
     const { bootId } = machine
     const onChange = (): void => {
       for (const listener of this.#changeListeners) listener()
     }
-    const supervision = new Supervision({ folders, bootId, forkServer, network, log, onChange })
+    const onEvent = (event: ExecutorEvent): void => {
+      for (const listener of this.#eventListeners) listener(event)
+    }
+    const supervision = new Supervision({ folders, bootId, forkServer, network, log, onChange, onEvent })
     const hints = await openHints(folders.hints, (hint) => {
       const attempt = this.#attempts.get(hint.attemptId)
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
@@ -176,13 +183,15 @@ class Oci implements OciExecutor {
     if (identity !== undefined) await signalSupervisor(identity, machine.bootId)
   }
 
-  async signal(attemptId: string, signal: WarningSignal): Promise<boolean> {
+  async signal(attemptId: string, signal: WarningSignal): Promise<WarningOutcome> {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined || attempt.ended) return false
+    if (attempt === undefined || attempt.ended) return 'not-running'
+    const { machine } = this.#parts()
     const folder = this.#folder(attemptId)
-    const { bootId } = this.#parts().machine
-    const { identity } = await findAttempt(folder, bootId)
-    return identity !== undefined && (await signalContainer(folder, identity, bootId, signal))
+    const { identity } = await findAttempt(folder, machine.bootId)
+    const pid = identity === undefined ? undefined : await firstProcess(folder, identity, machine.bootId)
+    if (pid === undefined) return 'not-running'
+    return (await warnProcesses(pid, procsFile(machine.cgroups, attemptId), signal)) > 0 ? 'sent' : 'not-handled'
   }
 
   async list(): Promise<readonly Observed[]> {
@@ -264,8 +273,8 @@ class Oci implements OciExecutor {
     // A tool that does not end, as on a disk that hangs, must not keep the server: the next one removes what it leaves.
     await within(closeWithinMs, Promise.allSettled(preparations))
     // The next server finds a forgotten attempt that is not settled yet, and forgets it again.
+    await within(closeWithinMs, opened.forkServer.close())
     await removeCgroupParents(opened.machine.cgroups)
-    opened.forkServer.close()
     closeSync(opened.supervisorsLog)
   }
 

@@ -54,6 +54,7 @@ export class AttemptReconciler {
     if (job?.deleting === true) attempt.apply({ type: 'deletion-began', at: now })
     if (pod?.gated === true) this.#openGate(attempt, custody, pod)
     if ((job?.suspended === true && pod !== undefined) || requeued) this.preventSecondRun(attempt, now)
+    if (job?.deleting === true && pod !== undefined) this.#endPod(attempt, pod)
     // 3. Decide what the evidence shows.
     const observation = observe({
       job,
@@ -97,6 +98,15 @@ export class AttemptReconciler {
     const { objects, tasks } = this.#options
     attempt.apply({ type: 'deletion-began', at: now })
     this.change(attempt, () => tasks.retry(attempt.id, () => objects.deleteJob(attempt)))
+  }
+
+  /** Ends the pod of a Job that was deleted by hand: the finalizer keeps the Job, and so the cluster does not remove its pod. */
+  #endPod(attempt: Attempt, pod: PodRecord): void {
+    if (attempt.stopRequested || pod.deletingUntil !== undefined || pod.container.terminated !== undefined) return
+    if (attempt.custody.type !== 'tracked' || attempt.custody.podDeletedFor === pod.uid) return
+    const { objects, tasks } = this.#options
+    attempt.apply({ type: 'pod-deleted', podUid: pod.uid })
+    this.change(attempt, () => tasks.retry(attempt.id, () => objects.endPod(pod)))
   }
 
   /** Changes an attempt's objects in the background, after the changes that were scheduled before. */

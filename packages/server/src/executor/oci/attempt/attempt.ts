@@ -27,6 +27,8 @@ export class Attempt extends WakeUps {
   sample: { readonly at: number; readonly cpuSeconds: number; readonly cores: number | undefined } | undefined
   /** Supervisors started so far to clean up after it. */
   cleanings = 0
+  /** Kills for memory that were seen so far. */
+  memoryKills = 0
   readonly #settled = Promise.withResolvers<undefined>()
 
   constructor(spec: AttemptSpec, logLimitBytes: number) {

@@ -54,10 +54,15 @@ describe('the cause', () => {
   })
 
   it('is a signal of another sender', () => {
-    assert.equal(code({ status: 139 << 8 }), 'signalled')
     assert.equal(code({ status: 9 }), 'signalled')
-    assert.match(ending({ status: 137 << 8 }).cause.message, /SIGKILL/)
-    assert.equal(code({ status: 200 << 8 }), 'exited', 'there is no signal 72')
+    assert.match(ending({ status: 11 }).cause.message, /signal 11 \(SIGSEGV/)
+  })
+
+  it('is an exit where no signal was seen, and the signal is a possibility', () => {
+    assert.equal(code({ status: 139 << 8 }), 'exited')
+    assert.match(ending({ status: 137 << 8 }).cause.hint ?? '', /program's own, or signal 9 \(SIGKILL/)
+    assert.match(ending({ status: 156 << 8 }).cause.message, /^The command ended with exit code 156\.$/)
+    assert.equal(ending({ status: 200 << 8 }).cause.hint, undefined, 'there is no signal 72')
   })
 
   it('is a stop when the command died of it, and an exit when the command exited with a code of its own', () => {
@@ -77,7 +82,25 @@ describe('the cause', () => {
     assert.match(cause.message, /limit of 2 GiB.*2\.00 GiB/)
     assert.match(cause.hint ?? '', /3 GiB/)
     assert.equal(usage?.oomKills, 2)
-    assert.equal(code({ status: 0, files }), 'exited', 'it went on without the process that was killed')
+    assert.equal(code({ status: 9, files }), 'out-of-memory')
+    for (const status of [0, 3 << 8, 11]) {
+      const other = ending({ status, files, memoryKills: 2, firstMemoryKillAt: 2000, lastMemoryKillAt: 3000 })
+      assert.notEqual(other.cause.code, 'out-of-memory', 'it went on without the process that was killed')
+      assert.deepEqual(other.memoryKills, { count: 2, firstAt: 2000, lastAt: 3000, limitGb: 2 })
+    }
+  })
+
+  it('has a remark about processes that outlived the first', () => {
+    const remark = (changes: Partial<EndEvidence>) => ending({ status: 0, ...changes }).cause.remarks
+    assert.equal(remark({}), undefined)
+    assert.match(
+      remark({ rest: 1, restNames: 'sleep' })?.[0] ?? '',
+      /^1 process \(sleep\) was still running when the command ended, and it was/,
+    )
+    assert.match(
+      remark({ rest: 2, killed: true, stopped: true })?.[0] ?? '',
+      /^2 processes were still running when the grace period was over/,
+    )
   })
 
   it('is lost when the end was not observed', () => {

@@ -3,12 +3,15 @@ import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import {
   causeOfExit,
+  isEndedForMemory,
   notRunnable,
   outOfMemory,
+  remainedText,
   runtimeFailure,
   stoppedBeforeStart,
   stoppedBySignal,
 } from '../../causes.ts'
+import type { MemoryKills } from '../../../job/memory-kills.ts'
 import type { AttemptSpec, Ending } from '../../executor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
@@ -40,6 +43,15 @@ export const EndEvidence = Type.Object({
   logHead: Type.Optional(Type.Integer()),
   logDropped: Type.Optional(Type.Integer()),
   logLine: Type.Optional(Type.Integer()),
+  /** Processes that were still running when the first one had ended, or when the grace period was over; absent when there were none. */
+  rest: Type.Optional(Type.Integer()),
+  /** Names of some of them, with commas. */
+  restNames: Type.Optional(Type.String()),
+  /** Kills for memory that were seen as they happened. Absent in the evidence of older supervisors. */
+  memoryKills: Type.Optional(Type.Integer()),
+  /** Milliseconds since the epoch. */
+  firstMemoryKillAt: Type.Optional(Type.Number()),
+  lastMemoryKillAt: Type.Optional(Type.Number()),
   /** Files of the control group at the end, by name. */
   files: Type.Record(Type.String(), Type.String()),
 })
@@ -79,12 +91,31 @@ export interface EndContext {
 export function endingOf(evidence: EndEvidence, context: EndContext): Ending {
   const usage = finalUsage(evidence)
   const exitCode = exitCodeOf(evidence.status)
+  const cause = causeOf(evidence, exitCode, usage, context)
+  const memoryKills = memoryKillsOf(evidence, usage, context)
+  const { rest = 0, restNames = '', killed } = evidence
   return {
     at: evidence.at,
     ...(exitCode === undefined ? {} : { exitCode }),
-    cause: causeOf(evidence, exitCode, usage, context),
+    cause: rest === 0 ? cause : { ...cause, remarks: [remainedText(rest, restNames, killed)] },
     ...(Object.keys(usage).length === 0 ? {} : { usage }),
+    ...(memoryKills === undefined ? {} : { memoryKills }),
     stopped: evidence.stopped,
+  }
+}
+
+function memoryKillsOf(
+  { memoryKills = 0, firstMemoryKillAt, lastMemoryKillAt }: EndEvidence,
+  { oomKills = 0 }: NonNullable<Ending['usage']>,
+  { spec }: EndContext,
+): MemoryKills | undefined {
+  const count = Math.max(memoryKills, oomKills)
+  if (count === 0) return undefined
+  return {
+    count,
+    ...(firstMemoryKillAt === undefined ? {} : { firstAt: firstMemoryKillAt }),
+    ...(lastMemoryKillAt === undefined ? {} : { lastAt: lastMemoryKillAt }),
+    limitGb: spec.resources.memoryGb.limit,
   }
 }
 
@@ -121,10 +152,10 @@ function causeOf(
   }
   const notRun = initFailure(exitCode, shortLog, spec)
   if (notRun !== undefined) return notRun
-  if (exitCode !== 0 && (usage.oomKills ?? 0) > 0)
+  if (isEndedForMemory(exitCode, usage.oomKills ?? 0))
     return outOfMemory(spec.resources.memoryGb.limit, usage.memoryPeakBytes)
   const stop = evidence.stopped ? stoppedBySignal(exitCode, evidence.killed) : undefined
-  return stop ?? causeOfExit(exitCode)
+  return stop ?? causeOfExit({ exitCode, isSignal: ((evidence.status ?? 0) & 127) !== 0 })
 }
 
 /**

@@ -52,14 +52,6 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
     })
     attempt.observed = { ...attempt.observed, imageDigest: image.digest }
     if (commandOf(spec, image).length === 0) throw new NothingToRun(image)
-    if (machine.init === undefined)
-      report(
-        attempt,
-        'Warning',
-        'NoInit',
-        'The machine has no tini-static: a program without a SIGTERM handler only ends by SIGKILL.',
-        parts,
-      )
     const containerNetwork = await networkFor(spec, machine, network)
     signal.throwIfAborted()
     const input = await writeAttemptFolder(spec, image, containerNetwork, {

@@ -37,7 +37,6 @@ const machine: Machine = {
   rootless: false,
   ownRoot: false,
   swap: false,
-  init: '/usr/bin/tini-static',
   cgroups: {
     version: 1,
     parent: '/science-platform-x',
@@ -94,9 +93,9 @@ describe('the environment', () => {
 })
 
 describe('the configuration', () => {
-  it('runs the command under the init as the account, at home, without privileges', () => {
+  it('runs the command as the account, at home, without privileges', () => {
     const { process, hostname } = config()
-    assert.deepEqual(process.args, ['/dev/init', '-g', '--', '/entry', 'default'])
+    assert.deepEqual(process.args, ['/entry', 'default'])
     assert.deepEqual(process.user, { uid: 2001, gid: 2001, additionalGids: [3001] })
     assert.equal(process.cwd, '/arc/home/ada')
     assert.ok(Object.values(process.capabilities).every((set) => set.length === 0))
@@ -136,13 +135,6 @@ describe('the configuration', () => {
     assert.equal(linux.resources, undefined)
     assert.equal(mounts.find(({ destination }) => destination === '/sys')?.options[0], 'rbind')
     assert.ok(!mounts.some(({ options }) => options.includes('gid=5')))
-  })
-
-  it('works without an init', () => {
-    const { init: _, ...bare } = machine
-    const { process, mounts } = ociConfig(spec, image, placement, bare)
-    assert.deepEqual(process.args, ['/entry', 'default'])
-    assert.ok(!mounts.some(({ destination }) => destination === '/dev/init'))
   })
 
   it('has GPUs for jobs that asked for GPUs', () => {

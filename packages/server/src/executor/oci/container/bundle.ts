@@ -66,9 +66,6 @@ export interface Placement {
   readonly programs32Bit: boolean
 }
 
-/** Path of the init inside a container: below /dev, where it hides no file of the image. */
-const initPath = '/dev/init'
-
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /** The OCI configuration of an attempt. Pure. */
@@ -80,8 +77,7 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
     process: {
       terminal: false,
       user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
-      // -g: SIGTERM goes to the whole process group, and so to the programs that a script runs.
-      args: [...(machine.init === undefined ? [] : [initPath, '-g', '--']), ...commandOf(spec, image)],
+      args: commandOf(spec, image),
       env: environmentOf(spec, image),
       cwd: homeOf(spec.account),
       capabilities: { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] },
@@ -197,7 +193,6 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
     bind(placement.scratchFolder, '/scratch', ['bind', ...inert]),
     ...Object.entries(placement.etc).map(([name, path]) => bind(path, `/etc/${name}`, ['bind', 'ro', ...inert])),
     ...(placement.tmpFolder === undefined ? [] : [bind(placement.tmpFolder, '/tmp', ['bind', ...inert])]),
-    ...(machine.init === undefined ? [] : [bind(machine.init, initPath, ['bind', 'ro', ...inert])]),
   ]
 }
 

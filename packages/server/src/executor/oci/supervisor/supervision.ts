@@ -6,6 +6,9 @@ import { findAttempt, readShortLog, type FoundAttempt } from '../attempt/attempt
 import type { Attempt } from '../attempt/attempt.ts'
 import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from '../attempt/ending.ts'
 import type { Folders } from '../attempt/folders.ts'
+import type { ObservedMemoryKills } from '../attempt/journal.ts'
+import { isMemoryKillEventDue, memoryKillText } from '../../../job/memory-kills.ts'
+import type { ExecutorEvent } from '../../executor.ts'
 import { readIfThere } from '../../../lib/files.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { ForkServer, SupervisorExit } from './fork-server.ts'
@@ -21,6 +24,7 @@ export interface SupervisionParts {
   readonly log: Logger
   /** Called after an attempt has started or ended. */
   readonly onChange: () => void
+  readonly onEvent: (event: ExecutorEvent) => void
 }
 
 /** Supervisors that may fail to clean up after one attempt before the next one waits for {@link cleanAgainMs}. */
@@ -50,7 +54,8 @@ export class Supervision {
 
   /** Applies what a supervisor has just written to its journal; reads the journal where the hint does not say. */
   async hear(attempt: Attempt, hint: Hint): Promise<void> {
-    if (hint.startedAt === undefined && hint.end === undefined) await this.look(attempt)
+    const { startedAt, end, memoryKills } = hint
+    if (startedAt === undefined && end === undefined && memoryKills === undefined) await this.look(attempt)
     else if (!this.#closed) await this.apply(attempt, hint)
   }
 
@@ -67,7 +72,8 @@ export class Supervision {
   }
 
   /** Applies what a journal says. An attempt only goes forward: preparing, running, ended. */
-  async apply(attempt: Attempt, found: Pick<FoundAttempt, 'startedAt' | 'end'>): Promise<void> {
+  async apply(attempt: Attempt, found: Pick<FoundAttempt, 'startedAt' | 'end' | 'memoryKills'>): Promise<void> {
+    if (found.memoryKills !== undefined) this.#noteMemoryKills(attempt, found.memoryKills)
     if (found.end !== undefined) {
       const exitCode = exitCodeOf(found.end.status)
       const shortLog = exitCode === undefined || exitCode === 0 ? '' : await readShortLog(this.#folder(attempt.id))
@@ -136,6 +142,23 @@ export class Supervision {
       this.endUnstarted(attempt, cause)
     }
     this.#cleanUp(attempt, folder)
+  }
+
+  /** Reports kills for memory while the command may still run. An earlier server may have reported those of a journal. */
+  #noteMemoryKills(attempt: Attempt, kills: ObservedMemoryKills): void {
+    const before = attempt.memoryKills
+    if (kills.count <= before) return
+    attempt.memoryKills = kills.count
+    if (!isMemoryKillEventDue(before, kills.count)) return
+    const limitGb = attempt.spec.resources.memoryGb.limit
+    this.#parts.onEvent({
+      attemptId: attempt.id,
+      at: kills.lastAt,
+      type: 'Warning',
+      reason: 'MemoryKill',
+      message: memoryKillText({ ...kills, limitGb }),
+      isRepeated: true,
+    })
   }
 
   #cleanUp(attempt: Attempt, folder: string): void {
