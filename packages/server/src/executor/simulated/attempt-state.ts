@@ -1,5 +1,5 @@
 import { constants } from 'node:os'
-import type { Usage, WarningSignal } from '@science-platform/contract'
+import type { Cause, Usage, WarningSignal } from '@science-platform/contract'
 import { causeOfExit, outOfMemory, stoppedBeforeStart, stoppedBySignal, type CommandEnd } from '../causes.ts'
 import type { AttemptSpec, Ending } from '../executor.ts'
 import type { Behaviour, Step } from './behaviour.ts'
