@@ -311,6 +311,23 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.ok(ending.cause.hint)
     })
 
+    it('reports that the interpreter of a script is missing, and that a program is a folder', async (context) => {
+      if (tested.whyNoContainers !== undefined) return context.skip(tested.whyNoContainers)
+      const made = runner.script(
+        `printf '#!/bin/sh\\r\\necho hi\\r\\n' > win.sh; printf '#!/no/such/python\\n' > no.sh; chmod +x win.sh no.sh; mkdir -p folder`,
+      )
+      assert.equal((await runner.run(made)).ending?.exitCode, 0)
+      const causeOf = async (program: string): Promise<string> => {
+        const { ending } = await runner.run(runner.script('', { cmd: [program] }))
+        assert.equal(ending?.cause.code, 'command-not-found', JSON.stringify(ending))
+        return `${ending.cause.message} ${ending.cause.hint}`
+      }
+      assert.match(await causeOf('./win.sh'), /interpreter.*Windows|Windows.*interpreter/)
+      assert.match(await causeOf('./no.sh'), /interpreter/)
+      assert.match(await causeOf('./folder'), /\.\/folder/)
+      await runner.run(runner.script('rm -r win.sh no.sh folder'))
+    })
+
     it('does not mistake a shell whose script names a missing program for a missing program', async () => {
       const { ending } = await runner.run(scripted('no-such-program', [exit(127)]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [127, 'exited'])

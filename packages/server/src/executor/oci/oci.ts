@@ -6,7 +6,8 @@ import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, WarningOutcome } from '../executor.ts'
+import { containerIds, type ContainerIds } from '../container-user.ts'
+import type { Account, AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, WarningOutcome } from '../executor.ts'
 import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
@@ -121,7 +122,11 @@ class Oci implements OciExecutor {
     const onEvent = (event: ExecutorEvent): void => {
       for (const listener of this.#eventListeners) listener(event)
     }
-    const supervision = new Supervision({ folders, bootId, forkServer, network, log, onChange, onEvent })
+    const ids = (account: Account): ContainerIds =>
+      machine.rootless
+        ? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, additionalGids: process.getgroups?.() ?? [] }
+        : containerIds(account, false)
+    const supervision = new Supervision({ folders, bootId, ids, forkServer, network, log, onChange, onEvent })
     const hints = await openHints(folders.hints, (hint) => {
       const attempt = this.#attempts.get(hint.attemptId)
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)

@@ -1,7 +1,9 @@
 import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { stoppedBeforeStart } from '../../causes.ts'
+import { unknownImage } from '../../../job/image-reference.ts'
+import { execFailure, notRunnable, stoppedBeforeStart } from '../../causes.ts'
 import type { ExecutorEvent } from '../../executor.ts'
+import { readShortLog } from '../../log/attempt-log.ts'
 import { LogWriter } from '../../log/log-writer.ts'
 import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
@@ -169,7 +171,20 @@ export class AttemptReconciler {
       pod?.deletingUntil !== undefined,
     )
     if (missing !== undefined) onEvent(attempt.id, 'Warning', 'LogIncomplete', missing)
-    this.#finish(attempt, observation, joined)
+    this.#finish(attempt, await this.#withProgram(attempt, observation), joined)
+  }
+
+  /** A container whose program could not be executed has the runtime's message as its whole log, and an exit code of the runtime. */
+  async #withProgram(attempt: Attempt, observation: Observation): Promise<Observation> {
+    const { ending } = observation
+    if (ending?.cause.code !== 'exited' || ending.exitCode === undefined || ending.exitCode === 0) return observation
+    const { cache, folders } = this.#options
+    const failed = execFailure(ending.exitCode, await readShortLog(folders.of(attempt.id)))
+    if (failed === undefined) return observation
+    const job = cache.jobs.get(attempt.name)
+    const runner = { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }
+    const cause = notRunnable(failed.program, failed.reason, runner, { isThere: failed.isThere })
+    return { ...observation, ending: { ...ending, cause } }
   }
 
   #finish(attempt: Attempt, { ending, phase: _, waiting: __, ...facts }: Observation, joined = {}): void {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { groupText, passwdText } from '../../container-user.ts'
-import { ociConfig, type Placement } from '../container/bundle.ts'
+import { environmentOf, ociConfig, type Placement } from '../container/bundle.ts'
 import type { Evidence } from './evidence.ts'
 import { BoundedMap } from '../../../lib/bounded-map.ts'
 import { ifThere } from '../../../lib/files.ts'
@@ -12,6 +12,7 @@ import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
 import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 import type { SharedFiles } from './shared-files.ts'
 import { launchInput } from '../supervisor/launch-input.ts'
 import { isAlive, planText } from '../supervisor/supervisor.ts'
@@ -67,7 +68,7 @@ export async function writeAttemptFolder(
     pidsLimit: options.pidsLimit,
     programs32Bit,
   }
-  const record = { spec, imageDigest: image.digest, logLimitBytes }
+  const record = { spec, imageDigest: image.digest, logLimitBytes, image: imageFacts(spec, image) }
   const { slot } = network
   const plan = planText(
     { record, runtime, imageRoot: image.rootfs, scratchFolder, folders, ...(slot === undefined ? {} : { slot }) },
@@ -80,6 +81,13 @@ export async function writeAttemptFolder(
   const config = ociConfig(spec, image, placement, machine)
   const keptLog = keptLogPath(folders, spec.id)
   return launchInput({ config, hosts: network.hosts, keptLog, ownTmp, ...(owner === undefined ? {} : { owner }) })
+}
+
+/** What the record of an attempt keeps of its image. */
+export function imageFacts(spec: AttemptSpec, image: PreparedImage): ImageFacts {
+  const { rootfs, entrypoint, workingDir } = image
+  const path = environmentOf(spec, image).find((line) => line.startsWith('PATH='))?.slice(5) ?? ''
+  return { rootfs, entrypoint, workingDir, path }
 }
 
 /** Properties of an image's root that decide about its containers. */
@@ -139,13 +147,6 @@ export async function findAttempt(folder: string, bootId: string): Promise<Found
     }
   }
   return { stage: undefined, hasEnd: false, supervised: false }
-}
-
-/** The whole log when it is short enough to be nothing but a message of the init, otherwise ''. */
-export async function readShortLog(folder: string): Promise<string> {
-  const path = join(folder, 'log')
-  const size = (await ifThere(stat(path)))?.size ?? 0
-  return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
 }
 
 /**

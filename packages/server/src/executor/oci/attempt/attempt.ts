@@ -1,5 +1,6 @@
 import { WakeUps } from '../../../lib/wake-ups.ts'
 import type { AttemptSpec, Ending, Observed } from '../../executor.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 import type { EndEvidence } from './ending.ts'
 import type { SupervisorIdentity } from '../supervisor/supervisor.ts'
 
@@ -18,6 +19,8 @@ export type Custody =
 export class Attempt extends WakeUps {
   readonly spec: AttemptSpec
   readonly logLimitBytes: number
+  /** Known once its image was prepared. */
+  image: ImageFacts | undefined
   custody: Custody = { type: 'settled' }
   observed: Observed
   evidence: EndEvidence | undefined

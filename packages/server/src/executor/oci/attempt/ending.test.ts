@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { runtimeFailure } from '../../causes.ts'
-import { endingOf, exitCodeOf, initFailure, parseEndEvidence, type EndEvidence } from './ending.ts'
+import { runtimeFailure, type ProgramFacts } from '../../causes.ts'
+import { endingOf, exitCodeOf, parseEndEvidence, type EndEvidence } from './ending.ts'
 import { requireReference } from '../../../job/image-reference.ts'
 
 const spec = {
@@ -110,23 +110,33 @@ describe('the cause', () => {
 })
 
 describe('a program that cannot be run', () => {
-  const said = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
+  const told = (exitCode: number, log: string, program?: ProgramFacts) =>
+    endingOf(evidence({ status: exitCode << 8 }), { spec, shortLog: log, ...(program === undefined ? {} : { program }) }).cause
+  const bySaid = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
 
-  it('is recognised by the message of the init', () => {
-    const cause = initFailure(127, said('No such file or directory'), spec)
-    assert.equal(cause?.code, 'command-not-found')
+  it('is recognised by the message of the init of earlier releases', () => {
+    const cause = told(127, bySaid('No such file or directory'))
+    assert.equal(cause.code, 'command-not-found')
     assert.match(cause.message, /images\.example\/astro:1 has no program .*nosuch/)
-    assert.match(initFailure(126, said('Permission denied'), spec)?.message ?? '', /user ada may not execute/)
-    assert.match(initFailure(1, said('Exec format error'), spec)?.hint ?? '', /processor/)
+    assert.match(told(126, bySaid('Permission denied')).message, /user ada may not execute/)
+    assert.match(told(1, bySaid('Exec format error')).hint ?? '', /processor/)
+  })
+
+  it('is recognised by the message of the runtime, which has found the program', () => {
+    for (const code of [1, 255]) assert.equal(told(code, 'exec ./a.sh: no such file or directory\n').code, 'command-not-found')
+    assert.match(told(1, 'exec ./a.sh: no such file or directory\n').message, /^\.\/a\.sh is there, but the interpreter/)
+    assert.match(told(1, 'exec ./a: exec format error\n').message, /exec format error/)
   })
 
   it('is not recognised by the output of a program that ran', () => {
-    assert.equal(initFailure(0, said('No such file or directory'), spec), undefined)
-    assert.equal(initFailure(127, `hello\n${said('No such file or directory')}`, spec), undefined)
-    assert.equal(initFailure(127, 'sh: nosuch: not found\n', spec), undefined)
+    assert.equal(told(0, bySaid('No such file or directory')).code, 'exited')
+    assert.equal(told(127, `hello\n${bySaid('No such file or directory')}`).code, 'exited')
+    assert.equal(told(127, 'sh: nosuch: not found\n').code, 'exited')
+    assert.equal(told(2, 'exec ./a.sh: no such file or directory\n').code, 'exited')
+    assert.equal(told(1, 'exec ./a.sh: no such file or directory\nmore\n').code, 'exited')
   })
 
-  it('is recognised by the message of the runtime where there is no init', () => {
+  it('is recognised by the message of the runtime when it could not find the program', () => {
     const runc = (text: string) =>
       runtimeFailure(`time="2026" level=error msg="${text}"\n${text.replaceAll('\\', '')}\n`, spec)
     const start = 'runc run failed: unable to start container process: '

@@ -3,6 +3,8 @@ import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import {
   causeOfExit,
+  execFailure,
+  failedProgram,
   isEndedForMemory,
   notRunnable,
   outOfMemory,
@@ -10,6 +12,7 @@ import {
   runtimeFailure,
   stoppedBeforeStart,
   stoppedBySignal,
+  type ProgramFacts,
 } from '../../causes.ts'
 import type { MemoryKills } from '../../../job/memory-kills.ts'
 import type { AttemptSpec, Ending } from '../../executor.ts'
@@ -83,8 +86,17 @@ export const lostEvidence = (at: number): EndEvidence => ({
 /** What decides beside the evidence why an attempt ended. */
 export interface EndContext {
   readonly spec: Pick<AttemptSpec, 'image' | 'account' | 'resources'>
-  /** The whole log when it is short (see {@link initFailure}), otherwise ''. */
+  /** The whole log when it is short (see {@link execFailure}), otherwise ''. */
   readonly shortLog: string
+  /** What was found out about the program of {@link programOf}. */
+  readonly program?: ProgramFacts
+}
+
+/** The program that could not be run; undefined where the command ran. Pure. */
+export function programOf(evidence: EndEvidence, shortLog: string): string | undefined {
+  const exitCode = exitCodeOf(evidence.status)
+  if (exitCode === undefined) return failedProgram(evidence.failure ?? '')?.program
+  return execFailure(exitCode, shortLog)?.program
 }
 
 /** The ending that follows from the evidence: exit code, cause, usage. Pure. */
@@ -138,7 +150,7 @@ function causeOf(
   evidence: EndEvidence,
   exitCode: number | undefined,
   usage: NonNullable<Ending['usage']>,
-  { spec, shortLog }: EndContext,
+  { spec, shortLog, program }: EndContext,
 ): Cause {
   if (evidence.lost)
     return {
@@ -148,22 +160,13 @@ function causeOf(
     }
   if (exitCode === undefined) {
     if (evidence.stopped) return stoppedBeforeStart
-    return runtimeFailure(evidence.failure ?? '', spec, evidence.noRoom)
+    return runtimeFailure(evidence.failure ?? '', spec, evidence.noRoom, program)
   }
-  const notRun = initFailure(exitCode, shortLog, spec)
-  if (notRun !== undefined) return notRun
+  const notRun = execFailure(exitCode, shortLog)
+  if (notRun !== undefined)
+    return notRunnable(notRun.program, notRun.reason, spec, { ...program, isThere: notRun.isThere })
   if (isEndedForMemory(exitCode, usage.oomKills ?? 0))
     return outOfMemory(spec.resources.memoryGb.limit, usage.memoryPeakBytes)
   const stop = evidence.stopped ? stoppedBySignal(exitCode, evidence.killed) : undefined
   return stop ?? causeOfExit({ exitCode, isSignal: ((evidence.status ?? 0) & 127) !== 0 })
-}
-
-/**
- * The cause when the init (tini) could not run the program: the log then holds its message and nothing else. A program that prints this
- * very line and exits with the same code is mistaken for one that did not run; that is harmless.
- */
-export function initFailure(exitCode: number, shortLog: string, spec: EndContext['spec']): Cause | undefined {
-  if (exitCode !== 1 && exitCode !== 126 && exitCode !== 127) return undefined
-  const match = /^\[FATAL tini \(\d+\)\] exec ([^\n]*) failed: ([^\n]*)\n$/.exec(shortLog)
-  return match === null ? undefined : notRunnable(match[1] ?? '', match[2] ?? '', spec)
 }

@@ -11,7 +11,7 @@ import { commandOf } from '../container/bundle.ts'
 import type { Machine } from '../container/machine.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
-import { removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
+import { imageFacts, removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
 import type { Folders } from './folders.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
@@ -51,6 +51,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       },
     })
     attempt.observed = { ...attempt.observed, imageDigest: image.digest }
+    attempt.image = imageFacts(spec, image)
     if (commandOf(spec, image).length === 0) throw new NothingToRun(image)
     const containerNetwork = await networkFor(spec, machine, network)
     signal.throwIfAborted()

@@ -1,11 +1,14 @@
 import { parseReference, printReference, unknownImage } from '../../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 
 /** What the journal keeps of an attempt for later servers. */
 export interface AttemptRecord {
   readonly spec: AttemptSpec
   readonly imageDigest: string
   readonly logLimitBytes: number
+  /** Absent in the records of earlier releases. */
+  readonly image?: ImageFacts
 }
 
 /** The record as journals have it: the image as text. */
