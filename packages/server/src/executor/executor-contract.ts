@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { notRunnable } from './causes.ts'
+import { describeEnvironment, type EnvironmentGaps } from './environment-contract.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Observed } from './executor.ts'
 import {
   awaitFile,
@@ -52,6 +53,8 @@ export interface ExecutorUnderTest {
   readonly whyNoMemoryKillEvents?: string
   /** Why memory limits do not hold; absent where they do. */
   readonly whyNoMemoryLimit?: string
+  /** What of docs/environment.md the executor cannot give. @defaultValue nothing */
+  readonly gaps?: EnvironmentGaps
   /** An account that attempts may run as. */
   readonly account: AttemptSpec['account']
   /** Closes the executor and opens another one on the same state, as a restarted server does. */
@@ -690,6 +693,8 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       const { ending } = await runner.ended(spec.id)
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
     })
+
+    describeEnvironment(() => ({ tested, runner }))
 
     it('reports the usage of a job', async (context) => {
       const { whyNoUsage, usageAfterSeconds = 5 } = tested

@@ -7,7 +7,16 @@ import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import { containerIds, type ContainerIds } from '../container-user.ts'
-import type { Account, AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, WarningOutcome } from '../executor.ts'
+import type {
+  Account,
+  AttemptSpec,
+  Executor,
+  ExecutorEvent,
+  LogRange,
+  Node,
+  Observed,
+  WarningOutcome,
+} from '../executor.ts'
 import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
@@ -50,6 +59,8 @@ export interface OciExecutorOptions {
   readonly logLimitBytes?: number
   /** Most processes and threads of an attempt at the same time. @defaultValue 4096 */
   readonly pidsLimit?: number
+  /** The umask of jobs. @defaultValue 002 where the account's primary group is its own, else 022 */
+  readonly umask?: number
   readonly log: Logger
 }
 
@@ -154,6 +165,8 @@ class Oci implements OciExecutor {
       machine,
       runtime: this.#options.runtime ?? 'runc',
       pidsLimit: this.#options.pidsLimit ?? 4096,
+      umask: this.#options.umask,
+      boundProcessors: () => [...this.#attempts.values()].flatMap((one) => (one.ended ? [] : [one.processors])),
       images,
       network,
       supervision,

@@ -34,7 +34,15 @@ export interface FolderOptions {
   readonly runtime: string
   readonly logLimitBytes: number
   readonly pidsLimit: number
+  /** Absent: {@link usualUmask}. */
+  readonly umask?: number
+  /** The processors that the container is bound to. @defaultValue none: it may use all */
+  readonly processors?: readonly number[]
 }
+
+/** 002 where the account's primary group is its own, so that members of a project may change each other's files there; else 022. Pure. */
+export const usualUmask = ({ gid, groups }: AttemptSpec['account']): number =>
+  groups.some((group) => group.gid === gid) ? 0o022 : 0o002
 
 /**
  * Writes the journal of a prepared attempt, and returns the input for its supervisor, which makes the rest. The last step renames the
@@ -46,7 +54,7 @@ export async function writeAttemptFolder(
   network: ContainerNetwork,
   options: FolderOptions,
 ): Promise<string> {
-  const { folders, sharedFiles, machine, logLimitBytes, runtime } = options
+  const { folders, sharedFiles, machine, logLimitBytes, runtime, processors = [] } = options
   const folder = join(folders.attempts, spec.id)
   const scratchFolder = join(folders.scratch, spec.id)
   const homeFolder = join(folders.homes, spec.account.name)
@@ -66,12 +74,23 @@ export async function writeAttemptFolder(
     },
     network: network.placement,
     pidsLimit: options.pidsLimit,
+    umask: options.umask ?? usualUmask(spec.account),
+    ...(processors.length === 0 ? {} : { processorsFile: await sharedFiles.path(`${processors.join(',')}\n`) }),
     programs32Bit,
   }
-  const record = { spec, imageDigest: image.digest, logLimitBytes, image: imageFacts(spec, image) }
+  const bound = processors.length === 0 ? {} : { processors }
+  const record = { spec, imageDigest: image.digest, logLimitBytes, image: imageFacts(spec, image), ...bound }
   const { slot } = network
   const plan = planText(
-    { record, runtime, imageRoot: image.rootfs, scratchFolder, folders, ...(slot === undefined ? {} : { slot }) },
+    {
+      record,
+      runtime,
+      imageRoot: image.rootfs,
+      scratchFolder,
+      folders,
+      ...bound,
+      ...(slot === undefined ? {} : { slot }),
+    },
     machine,
   )
   await mkdir(folder, { mode: 0o700 })
@@ -86,7 +105,10 @@ export async function writeAttemptFolder(
 /** What the record of an attempt keeps of its image. */
 export function imageFacts(spec: AttemptSpec, image: PreparedImage): ImageFacts {
   const { rootfs, entrypoint, workingDir } = image
-  const path = environmentOf(spec, image).find((line) => line.startsWith('PATH='))?.slice(5) ?? ''
+  const path =
+    environmentOf(spec, image)
+      .find((line) => line.startsWith('PATH='))
+      ?.slice(5) ?? ''
   return { rootfs, entrypoint, workingDir, path }
 }
 

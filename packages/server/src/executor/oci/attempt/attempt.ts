@@ -21,6 +21,8 @@ export class Attempt extends WakeUps {
   readonly logLimitBytes: number
   /** Known once its image was prepared. */
   image: ImageFacts | undefined
+  /** The processors that it is bound to; empty where it is not bound. */
+  processors: readonly number[] = []
   custody: Custody = { type: 'settled' }
   observed: Observed
   evidence: EndEvidence | undefined

@@ -33,6 +33,8 @@ const machine: Machine = {
   swap: false,
   cgroups: noCgroups,
   gpus: [],
+  processors: [0, 1],
+  resourceLimits: [],
 }
 const plan = (changes: object = {}) => ({
   record: { ...record, spec },

@@ -9,6 +9,7 @@ import { diskFull, stoppedBeforeStart } from '../../causes.ts'
 import type { AttemptSpec, ExecutorEvent, Retry } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
 import type { Machine } from '../container/machine.ts'
+import { chooseProcessors } from '../container/processors.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
 import { imageFacts, removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
@@ -24,6 +25,9 @@ export interface PreparationParts {
   readonly machine: Machine
   readonly runtime: string
   readonly pidsLimit: number
+  readonly umask: number | undefined
+  /** The processors that each running attempt is bound to. */
+  readonly boundProcessors: () => readonly (readonly number[])[]
   readonly images: Pick<LocalImages, 'prepare'>
   readonly network: IsolatedNetwork | undefined
   readonly supervision: Supervision
@@ -55,6 +59,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
     if (commandOf(spec, image).length === 0) throw new NothingToRun(image)
     const containerNetwork = await networkFor(spec, machine, network)
     signal.throwIfAborted()
+    attempt.processors = chooseProcessors(spec.resources.cores.limit, machine.processors, parts.boundProcessors()) ?? []
     const input = await writeAttemptFolder(spec, image, containerNetwork, {
       folders,
       sharedFiles: parts.sharedFiles,
@@ -62,6 +67,8 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       runtime: parts.runtime,
       logLimitBytes: attempt.logLimitBytes,
       pidsLimit: parts.pidsLimit,
+      processors: attempt.processors,
+      ...(parts.umask === undefined ? {} : { umask: parts.umask }),
     })
     signal.throwIfAborted()
     supervision.start(attempt, 'run', input)

@@ -9,6 +9,8 @@ export interface AttemptRecord {
   readonly logLimitBytes: number
   /** Absent in the records of earlier releases. */
   readonly image?: ImageFacts
+  /** The processors that it is bound to; absent where it is not bound. */
+  readonly processors?: readonly number[]
 }
 
 /** The record as journals have it: the image as text. */

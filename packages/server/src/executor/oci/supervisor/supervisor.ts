@@ -16,6 +16,8 @@ export interface SupervisorPlan {
   readonly scratchFolder: string
   /** Number of its slot in the isolated network. */
   readonly slot?: number
+  /** The processors that the container is bound to; absent where it is not bound. */
+  readonly processors?: readonly number[]
   readonly folders: Pick<Folders, 'hints' | 'rootfs'>
 }
 
@@ -44,6 +46,7 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
     ['hints', plan.folders.hints],
     ['scratch', plan.scratchFolder],
     ...(plan.slot === undefined ? [] : [['slot', plan.slot] satisfies [string, number]]),
+    ...(plan.processors === undefined ? [] : [['processors', plan.processors.join(',')] satisfies [string, string]]),
     ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
     ...cgroupFolders(cgroups, spec.id).map((folder): [string, string] => ['cgroup', folder]),
     ...usageFiles(cgroups, spec.id, 'end').map(({ name, path }): [string, string] => ['final', `${name} ${path}`]),
