@@ -191,7 +191,7 @@ function withoutInterpreter(program: string, { image }: Runner, { firstLine }: P
   }
 }
 
-const interpreterFor = (program: string): string => (/\.py$/.test(program) ? 'python3' : 'sh')
+const interpreterFor = (program: string): string => (program.endsWith('.py') ? 'python3' : 'sh')
 
 /** The cause of a container that the runtime could not make, from its messages. @param noRoom whether the disk was full at that moment */
 export function runtimeFailure(output: string, spec: Runner, noRoom = false, facts?: ProgramFacts): Cause {
