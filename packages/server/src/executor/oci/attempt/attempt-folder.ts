@@ -34,14 +34,14 @@ export interface FolderOptions {
   readonly runtime: string
   readonly logLimitBytes: number
   readonly pidsLimit: number
-  /** Absent: {@link usualUmask}. */
+  /** Absent: the usual one. */
   readonly umask?: number
   /** The processors that the container is bound to. @defaultValue none: it may use all */
   readonly processors?: readonly number[]
 }
 
 /** 002 where the account's primary group is its own, so that members of a project may change each other's files there; else 022. Pure. */
-export const usualUmask = ({ gid, groups }: AttemptSpec['account']): number =>
+const usualUmask = ({ gid, groups }: AttemptSpec['account']): number =>
   groups.some((group) => group.gid === gid) ? 0o022 : 0o002
 
 /**

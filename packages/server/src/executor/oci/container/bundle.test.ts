@@ -45,7 +45,7 @@ const machine: Machine = {
   },
   gpus: [{ path: '/dev/nvidia0', major: 195, minor: 0 }],
   processors: [0, 1, 2, 3],
-  resourceLimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 'unlimited' }],
+  resourceLimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 1 }],
 }
 const placement: Placement = {
   rootfs: '/data/rootfs',
@@ -100,7 +100,7 @@ describe('the configuration', () => {
     const { process, hostname } = config()
     assert.deepEqual(process.args, ['/entry', 'default'])
     assert.deepEqual(process.user, { uid: 2001, gid: 2001, additionalGids: [3001], umask: 2 })
-    assert.deepEqual(process.rlimits, [{ type: 'RLIMIT_CORE', soft: 0, hard: 'unlimited' }])
+    assert.deepEqual(process.rlimits, [{ type: 'RLIMIT_CORE', soft: 0, hard: 1 }])
     assert.equal(process.cwd, '/arc/home/ada')
     assert.ok(Object.values(process.capabilities).every((set) => set.length === 0))
     assert.equal(process.noNewPrivileges, true)

@@ -1,9 +1,19 @@
 /** A resource limit of an OCI runtime configuration (setrlimit(2)). */
 export interface ResourceLimit {
   readonly type: string
-  readonly soft: number | 'unlimited'
-  readonly hard: number | 'unlimited'
+  readonly soft: number | Unlimited
+  readonly hard: number | Unlimited
 }
+
+/** RLIM_INFINITY, which is above the numbers of JavaScript: the digits of its JSON. */
+interface Unlimited {
+  readonly rawJSON: string
+}
+
+/** ECMAScript's JSON.rawJSON, which this version of TypeScript does not declare. */
+const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): Unlimited }
+
+export const unlimited = rawJSON(String(2n ** 64n - 1n))
 
 const mebibyte = 2 ** 20
 
@@ -13,15 +23,17 @@ const mebibyte = 2 ** 20
  */
 const limitsOfJobs: readonly ResourceLimit[] = [
   { type: 'RLIMIT_NOFILE', soft: 1024, hard: 1_048_576 },
-  { type: 'RLIMIT_CORE', soft: 0, hard: 'unlimited' },
-  { type: 'RLIMIT_STACK', soft: 8 * mebibyte, hard: 'unlimited' },
-  { type: 'RLIMIT_MEMLOCK', soft: 8 * mebibyte, hard: 'unlimited' },
+  { type: 'RLIMIT_CORE', soft: 0, hard: unlimited },
+  { type: 'RLIMIT_STACK', soft: 8 * mebibyte, hard: unlimited },
+  { type: 'RLIMIT_MEMLOCK', soft: 8 * mebibyte, hard: unlimited },
   { type: 'RLIMIT_MSGQUEUE', soft: 819_200, hard: 819_200 },
   { type: 'RLIMIT_SIGPENDING', soft: 65_536, hard: 65_536 },
   // The control group limits these.
-  ...['AS', 'CPU', 'DATA', 'FSIZE', 'LOCKS', 'NPROC', 'RSS', 'RTTIME'].map(
-    (name) => ({ type: `RLIMIT_${name}`, soft: 'unlimited', hard: 'unlimited' }) as const,
-  ),
+  ...['AS', 'CPU', 'DATA', 'FSIZE', 'LOCKS', 'NPROC', 'RSS', 'RTTIME'].map((name): ResourceLimit => ({
+    type: `RLIMIT_${name}`,
+    soft: unlimited,
+    hard: unlimited,
+  })),
   { type: 'RLIMIT_NICE', soft: 0, hard: 0 },
   { type: 'RLIMIT_RTPRIO', soft: 0, hard: 0 },
 ]
@@ -75,4 +87,4 @@ export function resourceLimits(mostFiles: number, highest: ReadonlyMap<string, n
 }
 
 const atMost = (limit: ResourceLimit['soft'], most: number): ResourceLimit['soft'] =>
-  most === Infinity ? limit : Math.min(limit === 'unlimited' ? Infinity : limit, most)
+  most === Infinity ? limit : Math.min(typeof limit === 'number' ? limit : Infinity, most)

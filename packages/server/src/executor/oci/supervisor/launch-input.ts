@@ -24,7 +24,5 @@ export function launchInput({ config, hosts, owner, keptLog, ownTmp }: LaunchInp
       .split('\n')
       .map((line) => `hosts ${line}`),
   ]
-  // RLIM_INFINITY is more than a number of JSON.stringify can be. No string of the configuration holds these quotes unescaped.
-  const text = JSON.stringify(config).replace(/"(soft|hard)":"unlimited"/g, `"$1":${2n ** 64n - 1n}`)
-  return `${lines.join('\n')}\n\n${text}`
+  return `${lines.join('\n')}\n\n${JSON.stringify(config)}`
 }

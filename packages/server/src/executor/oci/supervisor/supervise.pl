@@ -251,7 +251,9 @@ sub start_keeper {
     close $_ for $to_keeper, $journal, $log, $signals;
     open STDERR, '>', '/dev/null';
     chdir '/';
-    $0 = '/dev/init';    # the name of process 1 in earlier releases
+    $0 = '/dev/init';    # the name of process 1 in earlier releases; and its short one (PR_SET_NAME)
+    my $short_name = 'init';
+    syscall $call{prctl}, 15, $short_name, 0, 0, 0;
     $SIG{CHLD} = 'IGNORE';    # orphans are reaped by the kernel
     # The supervisor writes when the first process has ended. Without a supervisor the pipe ends.
     if (sysread $orders, my $order, 1) { waitpid -1, 0 }    # returns when no child is left (wait(2), SIGCHLD ignored)
