@@ -11,9 +11,9 @@ interface Unlimited {
 }
 
 /** ECMAScript's JSON.rawJSON, which this version of TypeScript does not declare. */
-const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): Unlimited }
+const json = JSON as typeof JSON & { rawJSON(text: string): Unlimited }
 
-export const unlimited = rawJSON(String(2n ** 64n - 1n))
+export const unlimited = json.rawJSON(String(2n ** 64n - 1n))
 
 const mebibyte = 2 ** 20
 
