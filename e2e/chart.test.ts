@@ -124,7 +124,7 @@ describe('the Helm chart', () => {
       runAsUser: 0,
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'], add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] },
+      capabilities: { drop: ['ALL'], add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID'] },
     })
     // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as an unknown setting.
     assert.equal(server?.enableServiceLinks, false)

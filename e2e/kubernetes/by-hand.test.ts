@@ -43,10 +43,19 @@ describe(
       assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
     })
 
-    it('reports to the owner that the Job was deleted', async () => {
+    it('reports the same to the owner where the job handles SIGTERM and exits with a code of its own', async () => {
+      for (const code of [0, 7]) {
+        const id = await runs(`trap 'echo saved; exit ${code}' TERM; echo up; while :; do sleep 0.1; done`)
+        await namespaced('delete', 'pod', ...ofJob(id), '--wait=false')
+        const job = await platform.ended(id)
+        assert.deepEqual([job.state, job.cause?.code, job.exitCode], ['failed', 'evicted', code])
+        assert.equal(await platform.logOf(id), 'up\nsaved\n')
+      }
+    })
+
+    it('reports to the owner that the Job was deleted, and ends its pod', async () => {
       const id = await runs('echo up; sleep 600')
       await namespaced('delete', 'job', ...ofJob(id), '--wait=false')
-      await namespaced('delete', 'pod', ...ofJob(id), '--wait=false')
       const job = await platform.ended(id)
       assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
       assert.match(job.cause?.message ?? '', /Job was deleted in the cluster/)

@@ -24,7 +24,7 @@ test('a job gets its requested warning signal and an event, and ends with that c
   assert.deepEqual(reasons, ['WarningSignal', 'TimeLimitNear', 'TimeLimit', 'TimeLimit'])
   assert.match(
     events.find(({ reason }) => reason === 'WarningSignal')?.message ?? '',
-    /It was sent SIGUSR1, 6 seconds before/,
+    /SIGUSR1 is sent to each of its processes that handles it, 6 seconds before/,
   )
 })
 

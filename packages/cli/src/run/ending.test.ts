@@ -30,6 +30,11 @@ test('the line of an end has its cause, and a hint follows', () => {
     'fix: Ask for 6 GiB.',
   ])
   assert.deepEqual(endingLines(ended('cancelled', 143)), ['k3x9a0qz (n) cancelled'])
+  const remarks = ['1 process (sleep) was still running.']
+  assert.deepEqual(endingLines({ ...ended('succeeded', 0), cause: { code: 'exited', message: 'm', remarks } }), [
+    'k3x9a0qz (n) succeeded, exit code 0',
+    'note: 1 process (sleep) was still running.',
+  ])
 })
 
 test('the statuses of every version of the skaha wire are known', () => {

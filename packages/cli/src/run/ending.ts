@@ -8,7 +8,12 @@ export interface Ending {
   readonly name: string
   readonly state: 'succeeded' | 'failed' | 'cancelled'
   readonly exitCode?: number
-  readonly cause?: { readonly code: string; readonly message: string; readonly hint?: string }
+  readonly cause?: {
+    readonly code: string
+    readonly message: string
+    readonly hint?: string
+    readonly remarks?: readonly string[]
+  }
   /** Seconds from the start of its command to its end. */
   readonly seconds?: number
 }
@@ -49,11 +54,12 @@ export function endingExitCode({ state, exitCode }: Ending): number {
 export const endingsExitCode = (endings: readonly Ending[]): number =>
   endings.map(endingExitCode).find((code) => code !== 0) ?? 0
 
-/** A line about the end of a job, and a second one with a hint if there is one. */
+/** A line about the end of a job, and further ones with a hint and with remarks if there are some. */
 export function endingLines({ id, name, state, exitCode, cause, seconds }: Ending): string[] {
   const after = seconds === undefined ? '' : ` after ${duration(seconds)}`
   const code = exitCode === undefined || state === 'cancelled' ? '' : `, exit code ${exitCode}`
   const why = state !== 'failed' || cause === undefined || cause.code === 'exited' ? '' : `: ${cause.message}`
   const line = `${id} (${name}) ${state}${after}${code}${why}`
-  return state === 'failed' && cause?.hint !== undefined ? [line, `fix: ${cause.hint}`] : [line]
+  const fix = state === 'failed' && cause?.hint !== undefined ? [`fix: ${cause.hint}`] : []
+  return [line, ...fix, ...(cause?.remarks ?? []).map((remark) => `note: ${remark}`)]
 }
