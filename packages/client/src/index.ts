@@ -19,6 +19,7 @@ export {
   type LogOptions,
   type ReceivedChange,
 } from './jobs/jobs.ts'
+export type { OutputGap } from './jobs/job-log.ts'
 export { ProblemError } from './connection/problem-error.ts'
 export type { RegistryCredentials } from './connection/registry-auth.ts'
 export { SessionError, SessionRequestError, type SessionOutcome } from './sessions/session-error.ts'

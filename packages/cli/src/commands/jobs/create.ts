@@ -8,6 +8,7 @@ import { endingLines, endingsExitCode } from '../../run/ending.ts'
 import { usageFailure } from '../../failure.ts'
 import { reportFailure, reportOf } from '../../output/failure-report.ts'
 import { followOutput, printPrefixed, printStream } from '../../run/follow.ts'
+import { MissingOutput } from '../../run/missing-output.ts'
 import { interrupted, takeInterrupts, type Interruption } from '../../run/interruption.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
 import { platformFor, type Platform } from '../../platform.ts'
@@ -174,7 +175,8 @@ async function waitFor(
 ): Promise<void> {
   const { signal } = interruption
   const write = options.follow === true || options.quiet === true || format !== 'human' ? note : print
-  const followed = options.follow === true ? follow(platform, ids, name, signal) : Promise.resolve()
+  const missing = new MissingOutput()
+  const followed = options.follow === true ? follow(platform, ids, name, missing, signal) : Promise.resolve()
   // When waiting fails first, nothing awaits `followed` any more.
   followed.catch(() => undefined)
   const endings = await waitForEndings(platform, ids, {
@@ -191,12 +193,19 @@ async function waitFor(
   })
   if (options.follow === true) for (const ending of endings) write(endingLines(ending).join('\n'))
   process.exitCode = endingsExitCode(endings)
+  missing.report()
 }
 
-async function follow(platform: Platform, ids: readonly string[], name: string, signal: AbortSignal): Promise<void> {
-  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? '', signal))
+async function follow(
+  platform: Platform,
+  ids: readonly string[],
+  name: string,
+  missing: MissingOutput,
+  signal: AbortSignal,
+): Promise<void> {
+  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? '', missing, signal))
   await Promise.all(
-    ids.map((id, index) => printPrefixed(followOutput(platform, id, signal), `${name}-${index + 1} | `)),
+    ids.map((id, index) => printPrefixed(followOutput(platform, id, missing, signal), `${name}-${index + 1} | `)),
   )
 }
 

@@ -1,16 +1,17 @@
 import { Readable } from 'node:stream'
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 import { callerOf } from '../server/guard.ts'
 import { leaving } from '../server/leaving.ts'
 import { contentRange, sliceOf } from '../views/log-range.ts'
-import { followJob } from '../../actions/follow-log.ts'
+import { followJob, followOutput } from '../../actions/follow-log.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import { Problem } from '../server/problem.ts'
 import type { ApiServer } from './api-server.ts'
 import { JobAddress, jobAt } from './jobs.ts'
 import { problemResponses } from './responses.ts'
+import { plainText } from '../server/plain-text.ts'
 
 const text = (description: string) => ({
   description,
@@ -31,23 +32,31 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
         description:
           'With follow=1 the answer goes on until the job has ended, also when it has not started yet. A range of bytes ' +
           '(RFC 9110) may be asked for; with follow=1 only its start counts, and the answer says the range of a live ' +
-          'document (RFC 8673).',
+          'document (RFC 8673). A line stands in the place of bytes that are missing. With marks=0 there is no such line: bytes ' +
+          'are numbered as the attempt wrote them, and an answer ends before bytes that are missing. The answer to the request ' +
+          'for the next byte begins after them. Log-Start is the first byte of an answer, Log-Attempt its attempt, Log-Size the ' +
+          'bytes that the attempt has written so far, and Log-Lost those for which the disk had no room. 204: no byte follows.',
         params: JobAddress,
         querystring: Type.Object(
           {
             follow: Type.Optional(Type.Boolean({ description: '1: go on until the job has ended.' })),
+            marks: Type.Optional(
+              Type.Boolean({ description: '0: no line in the place of missing bytes. Default: 1.' }),
+            ),
             attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'Which attempt. Default: the latest.' })),
           },
           { additionalProperties: false },
         ),
         headers: Type.Object({ Range: Type.Optional(Type.String({ examples: ['bytes=-1000'] })) }),
-        response: { 200: text('The log'), 206: text('The part of the log that was asked for'), ...problemResponses },
+        response: { 200: text('The log'), 206: text('The part of the log that was asked for'), 204: Type.Null({ description: 'With marks=0: the attempt wrote no more' }), ...problemResponses },
       },
     },
     async (request, reply) => {
       const job = await jobAt(parts.store, callerOf(request), request.params.id)
-      const { follow = false, attempt } = request.query
+      const { follow = false, marks = true, attempt } = request.query
       if (attempt !== undefined && attempt > job.attempt) throw noAttempt(job, attempt)
+      reply.type(plainText).header('accept-ranges', 'bytes').header('x-content-type-options', 'nosniff')
+      if (!marks) return sendOutput(request, reply, job, { follow, attempt })
       const name = attemptId(job.id, attempt ?? job.attempt)
       const stored = job.attempt === 0 ? undefined : await parts.executor.logSize(name)
       if (stored === undefined && job.startedAt !== undefined && job.endedAt !== undefined) throw forgotten(job, parts)
@@ -56,7 +65,6 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
       if (slice.kind === 'unsatisfiable') throw outside(request.headers.range ?? '', size)
       const { start, end } = slice.kind === 'whole' ? { start: 0, end: follow ? undefined : size } : slice
 
-      reply.type('text/plain').header('accept-ranges', 'bytes').header('x-content-type-options', 'nosniff')
       if (slice.kind === 'part') reply.code(206).header('content-range', contentRange(start, end, size))
       // The log of an ended job stays as it is; of another nobody knows how long it will be when it was sent.
       if (end !== undefined && job.endedAt !== undefined) reply.header('content-length', end - start)
@@ -68,6 +76,36 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
       return reply.send(Readable.from(breakOff(app, bytes)))
     },
   )
+
+  /** The output of one attempt without marks, from the first byte at or after the one asked for to what is missing after it. */
+  async function sendOutput(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    job: StoredJob,
+    { follow, attempt = job.attempt }: { readonly follow: boolean; readonly attempt?: number | undefined },
+  ): Promise<FastifyReply> {
+    const name = attemptId(job.id, attempt)
+    const isOver = job.endedAt !== undefined || attempt < job.attempt
+    const found = attempt === 0 ? undefined : await parts.executor.output(name, 0)
+    if (found === undefined && isOver && job.startedAt !== undefined) throw forgotten(job, parts)
+    const { size, lostBytes } = found ?? { size: 0, lostBytes: 0 }
+    const grows = follow && !isOver
+    const slice = sliceOf(request.headers.range, size, grows)
+    reply.headers({ 'log-size': size, 'log-lost': lostBytes, ...(attempt === 0 ? {} : { 'log-attempt': attempt }) })
+    if (slice.kind === 'unsatisfiable') {
+      if (request.headers.range === `bytes=${size}-`) return reply.code(204).header('log-start', size).send()
+      throw outside(request.headers.range ?? '', size)
+    }
+    const from = slice.kind === 'whole' ? 0 : slice.start
+    const { start, end: there } = (await parts.executor.output(name, from)) ?? { start: from, end: from }
+    const end = slice.kind === 'part' && slice.end !== undefined ? Math.max(start, Math.min(there, slice.end)) : there
+    reply.header('log-start', start)
+    if (slice.kind === 'part') reply.code(206).header('content-range', contentRange(start, grows ? undefined : end, size))
+    if (request.method === 'HEAD') return reply.send(Readable.from([]))
+    if (!grows) return reply.send(Readable.from(parts.executor.readOutput(name, start, end)))
+    const bytes = followOutput(parts, job, { start, attempt }, untilSent(app, reply))
+    return reply.send(Readable.from(breakOff(app, bytes)))
+  }
 }
 
 /** The signal for as long as an answer is being sent. */

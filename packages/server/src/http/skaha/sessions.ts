@@ -22,6 +22,7 @@ import { sessionRecord, wireTime } from './session-record.ts'
 import { sessionRequest } from './session-request.ts'
 import { platformStats } from './stats.ts'
 import { noSession, WireError } from './wire-error.ts'
+import { plainText } from '../server/plain-text.ts'
 
 type Session = FastifyRequest<{ Params: { id: string } }>
 
@@ -53,7 +54,7 @@ export function sessionRoutes(
     const [id] = outcome.outcome === 'conflict' ? [] : outcome.ids
     if (id === undefined) throw new Error(`a submission without a key ended as ${outcome.outcome}`)
     request.subject = id
-    return reply.type('text/plain').send(`${id}\n`)
+    return reply.type(plainText).send(`${id}\n`)
   })
 
   app.get('/session', { config: { scope: 'read' }, schema: operations.listSessions }, async (request, reply) => {
@@ -79,7 +80,7 @@ export function sessionRoutes(
       const view = parametersOf(request).first('view')
       const job = await visibleJob(caller, request.params.id)
       if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
-      if (view === 'events') return reply.type('text/plain').send(eventsTable(await jobEvents(parts, job)))
+      if (view === 'events') return reply.type(plainText).send(eventsTable(await jobEvents(parts, job)))
       if (view === 'logs') return sendLog(reply, job)
       const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
       return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.queue.reason(job)))
@@ -177,7 +178,7 @@ export function sessionRoutes(
   async function sendLog(reply: FastifyReply, job: StoredJob): Promise<FastifyReply> {
     const attempt = attemptId(job.id, job.attempt)
     const size = job.attempt === 0 ? undefined : await executor.logSize(attempt)
-    reply.type('text/plain').header('x-content-type-options', 'nosniff')
+    reply.type(plainText).header('x-content-type-options', 'nosniff')
     // Nothing written yet, or not kept any more: the reference server answers as empty.
     return reply.send(size === undefined || size === 0 ? '' : Readable.from(executor.readLog(attempt, { end: size })))
   }
