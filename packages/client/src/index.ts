@@ -7,6 +7,7 @@ export {
 } from '@science-platform/contract/shell-words'
 export { serverAddresses, type ServerAddresses } from './connection/addresses.ts'
 export type { ConnectionOptions } from './connection/connection.ts'
+export { fetchByEnvironment } from './connection/proxy.ts'
 export { chunk, stripe, type Share } from './sessions/distributed.ts'
 export { fullImageReference } from './sessions/image-reference.ts'
 export { Images } from './platform/images.ts'

@@ -21,7 +21,8 @@ export class MissingOutput {
     if (this.#bytes.size === 0) return
     for (const [id, bytes] of this.#bytes) note(missingText(id, bytes))
     note(`fix: ${hint}`)
-    process.exitCode = process.exitCode === undefined || process.exitCode === 0 ? exitCodes.incomplete.code : process.exitCode
+    process.exitCode =
+      process.exitCode === undefined || process.exitCode === 0 ? exitCodes.incomplete.code : process.exitCode
   }
 }
 

@@ -64,7 +64,11 @@ export interface OutputSource {
  * The output of a job from byte `start` of its latest attempt: as far as it is now, or until the job has ended. Each byte comes
  * once, and `onGap` is called where bytes are missing. Breaks of the connection are borne as by {@link followLog}.
  */
-export async function* readOutput(source: OutputSource, start: number, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* readOutput(
+  source: OutputSource,
+  start: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let position = start
   let attempt: number | undefined
   let failures = 0

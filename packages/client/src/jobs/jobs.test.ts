@@ -166,13 +166,7 @@ test('gaps of a followed log are told where they are, and every attempt is read 
   const seen: unknown[] = []
   for await (const bytes of jobs.logs('a', { follow: true, onGap: (gap) => seen.push(gap) }))
     seen.push(Buffer.from(bytes).toString())
-  assert.deepEqual(seen, [
-    'abcdef',
-    { attempt: 1, start: 6, bytes: 6 },
-    'mnopqrst',
-    'xyz',
-    { attempt: 2, bytes: 7 },
-  ])
+  assert.deepEqual(seen, ['abcdef', { attempt: 1, start: 6, bytes: 6 }, 'mnopqrst', 'xyz', { attempt: 2, bytes: 7 }])
 })
 
 test('gaps of a log that is not followed are told, too', async () => {
@@ -185,7 +179,10 @@ test('gaps of a log that is not followed are told, too', async () => {
 test('a server that does not know of gaps sends the log as it always did', async () => {
   const { jobs } = await start(({ url }) =>
     url.includes('marks')
-      ? { status: 400, body: JSON.stringify({ type: 'x', title: 'x', status: 400, detail: 'there is no parameter marks' }) }
+      ? {
+          status: 400,
+          body: JSON.stringify({ type: 'x', title: 'x', status: 400, detail: 'there is no parameter marks' }),
+        }
       : { body: 'all' },
   )
   assert.equal(await textOf(jobs.logs('a', { onGap: () => assert.fail() })), 'all')

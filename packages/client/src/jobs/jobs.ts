@@ -160,6 +160,17 @@ export class Jobs {
     }
   }
 
+  /** The last bytes of the log of a job, as it is now; fewer where there are fewer. */
+  async logEnd(id: string, bytes: number, { signal }: Abortable = {}): Promise<Uint8Array> {
+    const url = `${this.#job(id)}/logs`
+    const headers = { accept: 'text/plain', range: `bytes=-${bytes}` }
+    const response = await this.#connection.open({ method: 'GET', url, headers, signal })
+    if (response.ok) return new Uint8Array(await response.arrayBuffer()).slice(-bytes)
+    const text = await response.text()
+    if (response.status === 416) return new Uint8Array() // there is no byte
+    throw problemFrom({ status: response.status, text }, `GET ${url}`)
+  }
+
   /** The events of a job, oldest first. */
   async events(id: string, { signal }: Abortable = {}): Promise<JobEvent[]> {
     const answer = (await this.#json({ method: 'GET', url: `${this.#job(id)}/events`, signal })) as {
@@ -329,12 +340,17 @@ export class Jobs {
 }
 
 /**
- * Whether the server at an address has this platform's own API; other skaha servers do not. Throws
- * {@link UnreachableError} without an answer.
+ * Whether the server at an address has this platform's own API; other skaha servers do not. Throws {@link UnreachableError}
+ * without an answer, at once or after trying again for so many seconds. @defaultValue patienceSeconds 0
  */
-export async function hasJobsApi(options: JobsOptions): Promise<boolean> {
+export async function hasJobsApi(options: JobsOptions, patienceSeconds = 0): Promise<boolean> {
   const url = `${serverAddresses(options.url).api}/openapi.json`
-  const response = await new Connection(options).open({ method: 'GET', url })
-  await response.body?.cancel()
+  const connection = new Connection(options)
+  const response = await persist(async () => {
+    const answer = await connection.open({ method: 'GET', url })
+    await answer.body?.cancel()
+    if (patienceSeconds === 0 || ![502, 503, 504].includes(answer.status)) return answer
+    throw problemFrom({ status: answer.status, text: '' }, `GET ${url}`)
+  }, patienceSeconds)
   return response.status === 200 && (response.headers.get('content-type') ?? '').includes('json')
 }

@@ -81,14 +81,12 @@ describe('the limit of logs', { skip }, () => {
     const follower = runner.executor.followOutput(spec.id, 0, forever)[Symbol.asyncIterator]()
     let position = (await follower.next()).value?.length ?? 0
     assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
-    for (let next = await follower.next(); next.done !== true; next = await follower.next()) position += next.value.length
+    for (let next = await follower.next(); next.done !== true; next = await follower.next())
+      position += next.value.length
     // It ends with what it had begun, before the gap; at most the head, or what it had seen of segments before.
     const rest = async () => {
       const output = await runner.executor.output(spec.id, position)
-      assert.deepEqual(
-        { ...output, start: 0 },
-        { start: 0, end: bytes, size: bytes, lostBytes: 0 },
-      )
+      assert.deepEqual({ ...output, start: 0 }, { start: 0, end: bytes, size: bytes, lostBytes: 0 })
       const { start = 0 } = output ?? {}
       assert.ok(start >= position && start >= bytes - limit / 2, `${start}`)
       const tail = await text(runner.executor.readOutput(spec.id, start, bytes))

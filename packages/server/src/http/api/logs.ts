@@ -48,7 +48,12 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
           { additionalProperties: false },
         ),
         headers: Type.Object({ Range: Type.Optional(Type.String({ examples: ['bytes=-1000'] })) }),
-        response: { 200: text('The log'), 206: text('The part of the log that was asked for'), 204: Type.Null({ description: 'With marks=0: the attempt wrote no more' }), ...problemResponses },
+        response: {
+          200: text('The log'),
+          206: text('The part of the log that was asked for'),
+          204: Type.Null({ description: 'With marks=0: the attempt wrote no more' }),
+          ...problemResponses,
+        },
       },
     },
     async (request, reply) => {
@@ -100,7 +105,8 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
     const { start, end: there } = (await parts.executor.output(name, from)) ?? { start: from, end: from }
     const end = slice.kind === 'part' && slice.end !== undefined ? Math.max(start, Math.min(there, slice.end)) : there
     reply.header('log-start', start)
-    if (slice.kind === 'part') reply.code(206).header('content-range', contentRange(start, grows ? undefined : end, size))
+    if (slice.kind === 'part')
+      reply.code(206).header('content-range', contentRange(start, grows ? undefined : end, size))
     if (request.method === 'HEAD') return reply.send(Readable.from([]))
     if (!grows) return reply.send(Readable.from(parts.executor.readOutput(name, start, end)))
     const bytes = followOutput(parts, job, { start, attempt }, untilSent(app, reply))

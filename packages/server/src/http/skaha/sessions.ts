@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 import { findJob } from '../views/find-job.ts'
+import { namedJobs } from '../views/named-jobs.ts'
 import type { JobFilter } from '../../store/store.ts'
 import { auditOfSubmission } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
@@ -79,7 +80,11 @@ export function sessionRoutes(
       const caller = callerOf(request)
       const view = parametersOf(request).first('view')
       const job = await visibleJob(caller, request.params.id)
-      if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
+      if (job === undefined) {
+        const { id } = request.params
+        const named = await namedJobs(store, caller, id)
+        throw noSession(id, named === undefined ? (view === 'events' ? '.' : '') : `. ${named}`)
+      }
       if (view === 'events') return reply.type(plainText).send(eventsTable(await jobEvents(parts, job)))
       if (view === 'logs') return sendLog(reply, job)
       const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
@@ -99,7 +104,9 @@ export function sessionRoutes(
       if (action.toLowerCase() !== 'renew') throw new WireError(400, 'unrecognized action. The one action is renew.')
       const job = await visibleJob(caller, id)
       if (job === undefined || !(await actions.renew(job))) {
-        throw new WireError(400, `No active job for user ${caller.account.name} with session ${id}`)
+        const named = await namedJobs(store, caller, id)
+        const none = `No active job for user ${caller.account.name} with session ${id}`
+        throw new WireError(400, named === undefined ? none : `${none}. ${named}`)
       }
       return reply.send('')
     },
