@@ -83,7 +83,7 @@ function hintFor(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code ?? ''
   return code === 'ENOSPC' || code === 'EDQUOT'
     ? 'make room in your home'
-    : 'set HOME to a folder that you can write to, or use no file: export CANFAR_URL=URL CANFAR_TOKEN=TOKEN'
+    : 'set HOME to a folder you can write, or export CANFAR_URL and CANFAR_TOKEN'
 }
 
 /** Removes the configuration. */

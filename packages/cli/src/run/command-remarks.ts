@@ -70,7 +70,7 @@ export function remarksOn(command: TypedCommand, stdin: boolean): Remark[] {
     })
   if (stdin && readsStdin(command))
     remarks.push({
-      message: 'the command reads its stdin, and a job has none: what is piped into canfar is not sent',
+      message: 'a job has no stdin: what is piped into canfar is not sent',
       hint: 'save the script below /arc and name it in the command',
     })
   return remarks

@@ -39,7 +39,7 @@ export async function requireUtf8(
     'usage',
     'command.validation_failed',
     `the ${what} '${shownBytes(wrong)}' is not UTF-8`,
-    'requests are UTF-8: convert it with iconv, or name the file by a pattern inside sh -c',
+    'convert it with iconv, or match the file by a pattern inside sh -c',
   )
 }
 

@@ -3,7 +3,7 @@ import { exitCodes } from '../exit-codes.ts'
 import { note } from '../output/terminal.ts'
 
 /** What a user can do about output that is too much for a log. */
-const hint = "write large output to a file below /arc, such as sh -c 'tar c . > $HOME/out.tar'"
+const hint = "write large output to a file below /arc: sh -c 'tar c . > $HOME/out.tar'"
 
 /** Counts the bytes that are missing in the output of jobs, and says so on stderr: stdout has what the jobs wrote alone. */
 export class MissingOutput {
@@ -26,5 +26,4 @@ export class MissingOutput {
   }
 }
 
-const missingText = (id: string, bytes: number): string =>
-  `canfar: ${bytes} bytes of the output of ${id} are missing: the log keeps its beginning and its end`
+const missingText = (id: string, bytes: number): string => `canfar: ${bytes} bytes of the output of ${id} are missing`
