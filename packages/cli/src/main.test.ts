@@ -191,7 +191,8 @@ test('create --wait exits with the exit code of the job and prints why it failed
     [
       "Successfully created session 'n' (ID: a1)",
       'a1 (name-of-a1) failed after 2 min 5 s, exit code 137: It needed more than its limit of 4 GiB.',
-      'fix: Ask for 8.\n',
+      'fix: Ask for 8.',
+      'see: docs/troubleshooting.md#out-of-memory\n',
     ].join('\n'),
   )
 })
@@ -436,6 +437,7 @@ test('create --wait and wait of a script that fails show the last lines of its l
   )
   const wanted = [
     'a1 (name-of-a1) failed after 2 min 5 s, exit code 2',
+    'see: docs/troubleshooting.md#exited',
     '  | Traceback',
     "  | KeyError: 'ra'",
     '  canfar logs a1 prints all of its output\n',
@@ -473,9 +475,9 @@ test('create says on stderr what no shell will do, and that stdin is not sent', 
   assert.deepEqual([redirected.code, redirected.stdout], [0, "Successfully created session 'n' (ID: a1)\n"])
   assert.match(
     redirected.stderr,
-    /^canfar: '>' reaches the program as text: no shell runs the command\nfix: .*sh -c.*\n$/,
+    /^canfar: '>' reaches the program as text: no shell runs the command\nfix: .*sh -c.*\nsee: .*#no-shell\n$/,
   )
-  const stdin = /^canfar: a job has no stdin[^]*\nfix: .*\/arc.*\n$/
+  const stdin = /^canfar: a job has no stdin[^]*\nfix: .*\/arc.*\nsee: .*#no-stdin\n$/
   assert.match((await shell(`${create} -- python3 - <<END\nprint(1)\nEND`)).stderr, stdin)
   assert.match((await shell(`echo 'print(1)' | ${create} -- python3`)).stderr, stdin)
   for (const quiet of [

@@ -1,10 +1,13 @@
 import { basename } from 'node:path'
 import { splitWords } from '@science-platform/client'
+import type { TroubleshootingTopic } from '@science-platform/contract/troubleshooting'
 
 /** What a remark says: what will happen, and what to do. */
 export interface Remark {
   readonly message: string
   readonly hint: string
+  /** Its place in the troubleshooting page. */
+  readonly topic: TroubleshootingTopic
 }
 
 /** The command of a submission, as typed: `text` of --cmd and --args, `words` after `--`. */
@@ -67,11 +70,13 @@ export function remarksOn(command: TypedCommand, stdin: boolean): Remark[] {
     remarks.push({
       message: `'${syntax}' reaches the program as text: no shell runs the command`,
       hint: `run a shell: -- sh -c 'COMMAND ${syntax} …'`,
+      topic: 'no-shell',
     })
   if (stdin && readsStdin(command))
     remarks.push({
       message: 'a job has no stdin: what is piped into canfar is not sent',
       hint: 'save the script below /arc and name it in the command',
+      topic: 'no-stdin',
     })
   return remarks
 }

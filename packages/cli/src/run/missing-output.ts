@@ -1,4 +1,5 @@
 import type { OutputGap } from '@science-platform/client'
+import { troubleshooting } from '@science-platform/contract/troubleshooting'
 import { exitCodes } from '../exit-codes.ts'
 import { note } from '../output/terminal.ts'
 
@@ -20,7 +21,7 @@ export class MissingOutput {
   report(): void {
     if (this.#bytes.size === 0) return
     for (const [id, bytes] of this.#bytes) note(missingText(id, bytes))
-    note(`fix: ${hint}`)
+    note(`fix: ${hint}\nsee: ${troubleshooting('incomplete-log')}`)
     process.exitCode =
       process.exitCode === undefined || process.exitCode === 0 ? exitCodes.incomplete.code : process.exitCode
   }

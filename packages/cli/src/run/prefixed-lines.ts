@@ -45,9 +45,10 @@ export class PrefixedLines {
       this.#extend(bytes.subarray(at, end))
       at = end + 1
       if (end === feed) {
-        // Of "state\r\n" the state is the line.
-        lines.push(this.#line(this.#openBytes === 0 && this.#drawn !== undefined ? this.#drawn : this.#takeOpen()))
-        this.#takeOpen()
+        // Of "state\r\n" the state is the line; where it was printed before, the line is over.
+        const wasPrinted = this.#isRedrawn && !this.hasState
+        const line = this.#openBytes > 0 ? this.#takeOpen() : (this.#drawn ?? [])
+        if (!wasPrinted) lines.push(this.#line(line))
         this.#drawn = undefined
         this.#isRedrawn = false
         feed = bytes.indexOf(lineFeed, at)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { SessionError, sessionKinds, type Jobs } from '@science-platform/client'
 import { networks } from '@science-platform/contract/networks'
+import { troubleshooting } from '@science-platform/contract/troubleshooting'
 import { startTimes } from '@science-platform/contract/timing'
 import { Option, type Command } from 'commander'
 import { examples } from '../../examples.ts'
@@ -98,7 +99,8 @@ function remark({ cmd, args }: JobRequest, options: CreateOptions, command: read
   const typed = Array.isArray(args)
     ? { words: options.cmd === undefined ? [cmd ?? '', ...args] : args, cmd: options.cmd }
     : { cmd: options.cmd, args: options.args, words: command }
-  for (const { message, hint } of remarksOn(typed, isPiped())) note(`canfar: ${message}\nfix: ${hint}`)
+  for (const { message, hint, topic } of remarksOn(typed, isPiped()))
+    note(`canfar: ${message}\nfix: ${hint}\nsee: ${troubleshooting(topic)}`)
 }
 
 async function create(submission: Submission, options: CreateOptions, invocation: Invocation): Promise<void> {
