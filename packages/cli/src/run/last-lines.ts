@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util'
 import type { Jobs } from '@science-platform/client'
 import type { Ending } from './ending.ts'
 
@@ -11,7 +12,7 @@ export function lastLinesOf(end: Uint8Array, isCut: boolean): string[] {
   if (isCut && lines.length > 1) lines.shift()
   return lines
     .map((line) => line.replace(/\r+$/, '').replace(/^.*\r/s, ''))
-    .map((line) => line.replaceAll(/\u001b\[[0-9;]*[A-Za-z]|[\u0000-\u0008\u000b-\u001f\u007f]/g, ''))
+    .map((line) => stripVTControlCharacters(line).replaceAll(/[^\P{Cc}\t]/gu, ''))
     .map((line) => (line.length > shown.characters ? `${line.slice(0, shown.characters)}…` : line))
     .filter((line, i, all) => line !== '' || all.slice(i).some((later) => later !== ''))
     .slice(-shown.lines)

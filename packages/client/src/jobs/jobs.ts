@@ -145,7 +145,8 @@ export class Jobs {
         return { attempt: attempts.length, isEnded: isEnded(state) }
       }
       try {
-        return yield* readOutput({ open, look: follow ? look : undefined, onGap }, start, signal)
+        yield* readOutput({ open, look: follow ? look : undefined, onGap }, start, signal)
+        return
       } catch (error) {
         // A server of an earlier version refuses the first request for its parameter.
         if (!(error instanceof ProblemError && error.status === 400 && /\bmarks\b/.test(error.message))) throw error

@@ -84,7 +84,10 @@ export class AttemptLogs {
   /** The log from a byte on, with a line in the place of what is missing, until the attempt ends or the signal aborts. */
   async *follow(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const running = this.#runningLog(attemptId)
-    if (running === undefined || running.joined !== undefined) return yield* this.read(attemptId, { start })
+    if (running === undefined || running.joined !== undefined) {
+      yield* this.read(attemptId, { start })
+      return
+    }
     let afterLine = true
     for await (const part of this.#parts(attemptId, start, running, signal)) {
       if (part.bytes === undefined) {
@@ -124,7 +127,10 @@ export class AttemptLogs {
   /** The bytes of the output from `start` until bytes are missing, the attempt ends or the signal aborts. */
   async *followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const running = this.#runningLog(attemptId)
-    if (running === undefined) return yield* this.readOutput(attemptId, start, Infinity)
+    if (running === undefined) {
+      yield* this.readOutput(attemptId, start, Infinity)
+      return
+    }
     for await (const { bytes } of this.#parts(attemptId, start, running, signal)) {
       if (bytes === undefined) return
       yield bytes

@@ -78,11 +78,11 @@ describe('the limit of logs', { skip }, () => {
     const spec = runner.script(`yes 0123456789abcde | head -c ${bytes}`)
     await runner.executor.start(spec)
     await runner.running(spec.id)
-    const follower = runner.executor.followOutput(spec.id, 0, forever)[Symbol.asyncIterator]()
-    let position = (await follower.next()).value?.length ?? 0
-    assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
-    for (let next = await follower.next(); next.done !== true; next = await follower.next())
-      position += next.value.length
+    let position = 0
+    for await (const piece of runner.executor.followOutput(spec.id, 0, forever)) {
+      if (position === 0) assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
+      position += piece.length
+    }
     // It ends with what it had begun, before the gap; at most the head, or what it had seen of segments before.
     const rest = async () => {
       const output = await runner.executor.output(spec.id, position)

@@ -65,12 +65,11 @@ describe('the log of a job', () => {
   it('says without marks where its bytes are, and where bytes are missing', async () => {
     const id = await running('0123456789')
     // The simulated executor misses nothing: bytes 4 and 5 are taken out here.
-    const { output, readOutput, followOutput } = t.executor
-    const there = (from: number) => (from < 4 ? [from, 4] : [Math.max(6, from), Math.max(10, from)]) as [number, number]
+    const there = (from: number) =>
+      from < 4 ? { start: from, end: 4 } : { start: Math.max(6, from), end: Math.max(10, from) }
     Object.assign(t.executor, {
-      output: (_: string, from: number) =>
-        Promise.resolve({ start: there(from)[0], end: there(from)[1], size: 10, lostBytes: 3 }),
-      followOutput: (name: string, start: number) => readOutput.call(t.executor, name, start, there(start)[1]),
+      output: (_: string, from: number) => Promise.resolve({ ...there(from), size: 10, lostBytes: 3 }),
+      followOutput: (name: string, start: number) => t.executor.readOutput(name, start, there(start).end),
     })
     const log = async (range: string | undefined, query = '') => {
       const url = `/api/v1/jobs/${id}/logs?marks=0${query}`
@@ -90,7 +89,7 @@ describe('the log of a job', () => {
       await t.finish(id, 0)
       assert.deepEqual(await rest, [206, '6789', '6', '10', '1', '3'])
     } finally {
-      Object.assign(t.executor, { output, readOutput, followOutput })
+      for (const name of ['output', 'followOutput']) Reflect.deleteProperty(t.executor, name)
     }
   })
 
