@@ -4,7 +4,7 @@ import { CommandFailure } from '../failure.ts'
 const replacement = '\ufffd'
 
 /** The words of a file such as /proc/self/cmdline (proc_pid_cmdline(5)), as bytes. Pure. */
-export function wordsOf(bytes: Uint8Array): Uint8Array[] {
+function wordsOf(bytes: Uint8Array): Uint8Array[] {
   const words: Uint8Array[] = []
   for (let at = 0; at < bytes.length;) {
     const end = bytes.indexOf(0, at)
@@ -15,7 +15,7 @@ export function wordsOf(bytes: Uint8Array): Uint8Array[] {
 }
 
 /** The bytes of a word as text: those that are no printable ASCII as `\xNN`. Pure. */
-export const shownBytes = (word: Uint8Array): string =>
+const shownBytes = (word: Uint8Array): string =>
   Array.from(word, (byte) =>
     byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`,
   ).join('')
@@ -26,7 +26,7 @@ export const shownBytes = (word: Uint8Array): string =>
  *
  * @param what `argument` or `environment variable`
  */
-export async function requireUtf8(
+async function requireUtf8(
   what: string,
   words: readonly string[],
   raw: () => Promise<readonly Uint8Array[]>,

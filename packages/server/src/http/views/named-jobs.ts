@@ -27,7 +27,7 @@ const isNamed = (job: StoredJob, name: string): boolean =>
   job.name === name || (job.name.startsWith(`${name}-`) && /^\d+$/.test(job.name.slice(name.length + 1)))
 
 /** The sentence of {@link namedJobs}. Pure. */
-export function namedText(word: string, ids: readonly string[]): string | undefined {
+function namedText(word: string, ids: readonly string[]): string | undefined {
   const shown = ids.slice(0, mostIds)
   const last = shown.at(-1)
   if (last === undefined) return undefined
