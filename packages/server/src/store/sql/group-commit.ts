@@ -19,6 +19,9 @@ export class GroupCommit {
   readonly #db: Kysely<Schema>
   readonly #onCommit: (seconds: number, hasChanges: boolean) => void
   #waiting: Write[] = []
+  /** Pieces of large writes. */
+  readonly #pieces: Write[] = []
+  #isPieceNext = false
   #flushing: Promise<void> | undefined
 
   constructor(db: Kysely<Schema>, onCommit: (seconds: number, hasChanges: boolean) => void = () => {}) {
@@ -34,8 +37,27 @@ export class GroupCommit {
     write: (transaction: WriteTransaction) => Promise<T>,
     audited?: (value: T) => readonly AuditEntry[],
   ): Promise<T> {
+    return this.#enqueue(this.#waiting, write, audited)
+  }
+
+  /**
+   * As {@link run}, for a piece of a large write: it has a transaction of its own, after one with all other writes that wait. So a
+   * small write waits for at most one piece.
+   */
+  runPiece<T>(
+    write: (transaction: WriteTransaction) => Promise<T>,
+    audited?: (value: T) => readonly AuditEntry[],
+  ): Promise<T> {
+    return this.#enqueue(this.#pieces, write, audited)
+  }
+
+  #enqueue<T>(
+    queue: Write[],
+    run: (transaction: WriteTransaction) => Promise<T>,
+    audited: ((value: T) => readonly AuditEntry[]) | undefined,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ run: write, audited, resolve: resolve as (value: unknown) => void, reject })
+      queue.push({ run, audited, resolve: resolve as (value: unknown) => void, reject })
       this.#flushing ??= this.#flushSoon()
     })
   }
@@ -46,18 +68,29 @@ export class GroupCommit {
   }
 
   async #flushSoon(): Promise<void> {
-    // Waits one turn of the event loop: requests that became readable together share the commit.
-    await new Promise((resolve) => setImmediate(resolve))
     try {
-      while (this.#waiting.length > 0) await this.#flush()
+      while (this.#waiting.length > 0 || this.#pieces.length > 0) {
+        // One turn of the event loop: requests that became readable together share the commit, and no request waits for two.
+        await new Promise((resolve) => setImmediate(resolve))
+        await this.#flush()
+      }
     } finally {
       this.#flushing = undefined
     }
   }
 
-  async #flush(): Promise<void> {
+  /** All small writes, or one piece: by turns where both wait. */
+  #nextBatch(): readonly Write[] {
+    const piece = this.#isPieceNext || this.#waiting.length === 0 ? this.#pieces.shift() : undefined
+    this.#isPieceNext = piece === undefined
+    if (piece !== undefined) return [piece]
     const batch = this.#waiting
     this.#waiting = []
+    return batch
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#nextBatch()
     const begun = performance.now()
     let committed: { readonly outcomes: readonly Outcome[]; readonly hasChanges: boolean }
     try {
