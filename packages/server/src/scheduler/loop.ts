@@ -35,6 +35,8 @@ export interface LoopDependencies {
   /** Everything an executor must know of a job's attempt. */
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
   readonly log: Logger
+  /** Seconds in which a job is tried again whose registry does not answer. @defaultValue 600 */
+  readonly waitSeconds?: number
   /** @defaultValue the machine's */
   readonly clock?: Clock
   /** Called after each cycle with its duration in seconds. */
@@ -259,7 +261,13 @@ export class Loop {
     const now = this.#now()
     const { jobCache } = queue
     const begun = performance.now()
-    const agreement = reconcile(jobCache.active(), observed, (job) => jobCache.attempt(job), now)
+    const agreement = reconcile(
+      jobCache.active(),
+      observed,
+      (job) => jobCache.attempt(job),
+      now,
+      this.#dependencies.waitSeconds ?? 600,
+    )
     // Ends of this cycle free capacity in this cycle: an end and the start that it allows share one commit.
     const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
     using applied = queue.applyOptimistically(steps, now)

@@ -22,7 +22,7 @@ const seen = (job: StoredJob, parts: Partial<Observed>): Observed => ({
 })
 const ending = (exitCode: number) =>
   ({ at: 50, exitCode, cause: { code: 'exited', message: 'm' }, stopped: false }) as const
-const agree = (jobs: StoredJob[], observed: Observed[]) => reconcile(jobs, observed, attemptOf, 99)
+const agree = (jobs: StoredJob[], observed: Observed[]) => reconcile(jobs, observed, attemptOf, 99, 600)
 
 test('a placed job of which the executor knows nothing is given to it again', () => {
   const job = active('starting')
