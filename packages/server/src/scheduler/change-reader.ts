@@ -112,6 +112,14 @@ export class ChangeReader {
 
   /** Applies all changes committed so far, except that large arrays are loaded later. Calls run one after another. */
   sync(): Promise<void> {
+    return this.#next(async () => {
+      await this.#dependencies.log.refresh()
+      await this.#readOn()
+    })
+  }
+
+  /** As {@link sync}, but what other processes changed within the last half second may be missing. Saves a query. */
+  syncKnown(): Promise<void> {
     return this.#next(() => this.#readOn())
   }
 
@@ -170,7 +178,6 @@ export class ChangeReader {
 
   async #readOn(): Promise<void> {
     const { log } = this.#dependencies
-    await log.refresh()
     try {
       for (;;) {
         const { changes, upTo } = await log.after(this.#cursor)

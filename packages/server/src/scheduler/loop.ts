@@ -254,7 +254,7 @@ export class Loop {
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
     queue.setNodes(await executor.nodes())
-    await this.#reader.sync()
+    await this.#reader.syncKnown()
     await this.#reader.loadSome()
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())

@@ -5,7 +5,7 @@ import type { AuditEntry } from '../audit/entry.ts'
 import { verifyTrail } from '../audit/verify.ts'
 import type { NewJob, StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
-import { CursorTooOld } from './change.ts'
+import { CursorTooOld, type StoredChange } from './change.ts'
 import {
   JobIdTaken,
   type AuditFilter,
@@ -601,16 +601,17 @@ export function describeStore(
       assert.equal((await store.attemptsEndedBefore(20, { at: 0 }, 10)).length, 2)
     })
 
-    test('gives hints after commits that appended, and none after others', async () => {
-      let hints = 0
-      const stop = store.onCommit(() => (hints += 1))
-      await submit(store, someJob())
-      assert.equal(hints, 1)
+    test('hands over the changes of each commit that appended, as a reader finds them', async () => {
+      const seen: StoredChange[][] = []
+      const stop = store.onCommit((changes) => seen.push([...changes]))
+      const job = someJob()
+      await submit(store, job)
       await store.checkWritable()
-      assert.equal(hints, 1)
+      await store.step([{ jobId: job.id, at: 3, from: 'queued', event: { type: 'cancelRequested' } }])
       stop()
+      const stored = await store.changesAfter(0, 10)
       await submit(store, someJob())
-      assert.equal(hints, 1)
+      assert.deepEqual(seen, [stored.slice(0, 1), stored.slice(1)])
     })
 
     test('finds attempts and jobs by id, however many there are', async () => {

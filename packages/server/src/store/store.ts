@@ -318,10 +318,10 @@ export interface Store {
    */
   changesAfter(number: number, limit: number, owner?: string): Promise<StoredChange[]>
   /**
-   * Calls `listener` after each commit of this process that appended changes, as a hint to read the log. Returns a function
-   * that unsubscribes.
+   * Calls `listener` after each commit of this process that appended changes, with these: the caller knows the log up to there if it
+   * knew the change before them. Returns a function that unsubscribes.
    */
-  onCommit(listener: () => void): () => void
+  onCommit(listener: (changes: readonly StoredChange[]) => void): () => void
   /** Deletes at most `most` of the oldest changes before `at`; returns their count. */
   deleteChangesBefore(at: number, most: number): Promise<number>
 

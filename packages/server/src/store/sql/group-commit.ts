@@ -1,5 +1,6 @@
-import { sql, type Kysely, type Transaction } from 'kysely'
+import { CompiledQuery, type Kysely, type Transaction } from 'kysely'
 import type { AuditEntry } from '../../audit/entry.ts'
+import type { StoredChange } from '../change.ts'
 import { appendAudit } from '../users/audit.ts'
 import type { Schema } from './schema.ts'
 import { WriteTransaction } from './write-transaction.ts'
@@ -17,14 +18,14 @@ type Write = {
  */
 export class GroupCommit {
   readonly #db: Kysely<Schema>
-  readonly #onCommit: (seconds: number, hasChanges: boolean) => void
+  readonly #onCommit: (seconds: number, changes: readonly StoredChange[]) => void
   #waiting: Write[] = []
   /** Pieces of large writes. */
   readonly #pieces: Write[] = []
   #isPieceNext = false
   #flushing: Promise<void> | undefined
 
-  constructor(db: Kysely<Schema>, onCommit: (seconds: number, hasChanges: boolean) => void = () => {}) {
+  constructor(db: Kysely<Schema>, onCommit: (seconds: number, changes: readonly StoredChange[]) => void = () => {}) {
     this.#db = db
     this.#onCommit = onCommit
   }
@@ -92,7 +93,7 @@ export class GroupCommit {
   async #flush(): Promise<void> {
     const batch = this.#nextBatch()
     const begun = performance.now()
-    let committed: { readonly outcomes: readonly Outcome[]; readonly hasChanges: boolean }
+    let committed: { readonly outcomes: readonly Outcome[]; readonly changes: readonly StoredChange[] }
     try {
       committed = await this.#db.transaction().execute(async (db) => {
         const transaction = new WriteTransaction(db)
@@ -104,8 +105,7 @@ export class GroupCommit {
           db,
           outcomes.flatMap(({ entries }) => entries),
         )
-        await transaction.finish()
-        return { outcomes, hasChanges: transaction.hasChanges }
+        return { outcomes, changes: await transaction.finish() }
       })
     } catch (error) {
       // The transaction was rolled back. Where the audit trail failed, writes without audit entries are retried.
@@ -115,7 +115,7 @@ export class GroupCommit {
       return
     }
     for (const outcome of committed.outcomes) outcome.settle()
-    this.#onCommit((performance.now() - begun) / 1000, committed.hasChanges)
+    this.#onCommit((performance.now() - begun) / 1000, committed.changes)
   }
 }
 
@@ -153,14 +153,14 @@ async function runAlone(transaction: WriteTransaction, write: Write): Promise<Ou
 async function runApart(transaction: WriteTransaction, write: Write): Promise<Outcome> {
   const { db } = transaction
   const mark = transaction.mark()
-  await sql`savepoint one_write`.execute(db)
+  await db.executeQuery(CompiledQuery.raw('savepoint one_write'))
   try {
     const outcome = await runAlone(transaction, write)
-    await sql`release savepoint one_write`.execute(db)
+    await db.executeQuery(CompiledQuery.raw('release savepoint one_write'))
     return outcome
   } catch (error) {
-    await sql`rollback to savepoint one_write`.execute(db)
-    await sql`release savepoint one_write`.execute(db)
+    await db.executeQuery(CompiledQuery.raw('rollback to savepoint one_write'))
+    await db.executeQuery(CompiledQuery.raw('release savepoint one_write'))
     transaction.rollBack(mark)
     return {
       entries: [],

@@ -16,6 +16,7 @@ import * as shares from '../queue/shares.ts'
 import { deleteStagedBefore } from '../jobs/staging.ts'
 import { takeStep, type TakenStep } from '../jobs/steps.ts'
 import * as changes from './changes.ts'
+import type { StoredChange } from '../change.ts'
 import type { Store } from '../store.ts'
 import { answeredBefore, deleteIdempotencyBefore, storeSubmission } from '../jobs/submissions.ts'
 import * as tokens from '../users/tokens.ts'
@@ -46,10 +47,10 @@ export function sqlStore(
   seal: Seal,
   { now = Date.now, onCommit }: StoreOptions = {},
 ): Store {
-  const listeners = new Set<() => void>()
-  const commit = new GroupCommit(writer, (seconds, hasChanges) => {
+  const listeners = new Set<(changes: readonly StoredChange[]) => void>()
+  const commit = new GroupCommit(writer, (seconds, committed) => {
     onCommit?.(seconds)
-    if (hasChanges) for (const listener of listeners) listener()
+    if (committed.length > 0) for (const listener of listeners) listener(committed)
   })
   return {
     submit: (submission) => storeSubmission(commit, submission, seal),
