@@ -38,7 +38,7 @@ export async function publish(tx: WriteTransaction, { firstJob }: Staging): Prom
 }
 
 /** A submission took so long that it was taken for one of a dead process. Nothing of it is stored. */
-export class StagingAbandoned extends Error {
+class StagingAbandoned extends Error {
   override readonly name = 'StagingAbandoned'
 
   constructor() {
