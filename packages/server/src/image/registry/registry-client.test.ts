@@ -75,6 +75,43 @@ describe('a registry with several challenges', () => {
   })
 })
 
+describe('a registry of another protocol', () => {
+  const client = (host: string, plainHttp: boolean) =>
+    new RegistryClient({ source: { registry: host, plainHttp }, signal: AbortSignal.timeout(60_000) }).digest('a', '1')
+  const fails = (message: RegExp) => (error: unknown) =>
+    error instanceof RegistryError && error.failure === 'unreachable' && message.test(error.message)
+
+  async function startAnswering(status: number, body: string): Promise<string> {
+    const server = createServer((_request, answer) => answer.writeHead(status).end(body)).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    stop = async () => {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    }
+    const address = server.address()
+    return typeof address === 'object' && address !== null ? `127.0.0.1:${address.port}` : ''
+  }
+
+  it('is told by name where it speaks http', async () => {
+    await assert.rejects(client(await startAnswering(200, ''), false), fails(/: the server speaks http, not https$/))
+  })
+
+  it('is told by name where it speaks https, in the words of Go and of nginx', async () => {
+    for (const words of [
+      'Client sent an HTTP request to an HTTPS server.\n',
+      '<center>The plain HTTP request was sent to HTTPS port</center>',
+    ]) {
+      await assert.rejects(
+        client(await startAnswering(400, words), true),
+        fails(/: the server speaks https, not http$/),
+      )
+      await stop()
+      stop = () => Promise.resolve()
+    }
+  })
+})
+
 describe('the link to the next page', () => {
   const table: readonly (readonly [string, string | undefined])[] = [
     ['</v2/_catalog?last=b&n=2>; rel="next"', '/v2/_catalog?last=b&n=2'],

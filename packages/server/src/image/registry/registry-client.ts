@@ -112,6 +112,7 @@ export class RegistryClient {
   ): Promise<RegistryResponse> {
     const scope = repositoryOf(url)
     const first = await this.#send(method, url, { ...headers, ...this.#authorized(scope) })
+    if (first.response.status === 400 && this.#options.source.plainHttp) await this.#requireHttp()
     if (first.response.status !== 401 || first.url.origin !== this.#origin)
       return successful(first.response, method, first.url)
     const challenges = readChallenges(header(first.response, 'www-authenticate'))
@@ -121,6 +122,13 @@ export class RegistryClient {
     this.#wasChallenged = true
     const { response, url: last } = await this.#send(method, url, { ...headers, authorization })
     return successful(response, method, last)
+  }
+
+  /** An answer to HEAD has no text, so the words of Go's and of nginx's TLS servers are those to a GET. */
+  async #requireHttp(): Promise<void> {
+    const { response, url } = await this.#send('GET', new URL('/v2/', this.#origin), {})
+    if (response.status === 400 && /HTTP request (?:was sent )?to (?:an )?HTTPS/i.test(response.body.toString()))
+      throw new RegistryError('unreachable', `GET ${shown(url)}: the server speaks https, not http`)
   }
 
   #authorized(scope: string): Record<string, string> {
@@ -136,7 +144,8 @@ export class RegistryClient {
     const { credentials, source, tokenHosts = {}, signal } = this.#options
     const basic = credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`
     const bearers = challenges.filter((each) => each.scheme === 'bearer')
-    const stranger = basic === undefined ? undefined : bearers.find(({ realm }) => !isRealmOf(source, realm, tokenHosts))
+    const stranger =
+      basic === undefined ? undefined : bearers.find(({ realm }) => !isRealmOf(source, realm, tokenHosts))
     if (stranger !== undefined) {
       const host = URL.parse(stranger.realm)?.host ?? 'an invalid address'
       const hint = 'the operators can allow that host under images.tokenHosts'
