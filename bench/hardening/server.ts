@@ -94,7 +94,7 @@ async function serve(kind: 'bare' | 'hardened') {
     checkImage: requireReference,
     logins,
     jobToken: notAsked,
-    queue: { admit: () => nothing },
+    queue: { admit: () => ({ confirm: nothing, settle: nothing }) },
     now: Date.now,
   })
   const parts: Dependencies = {

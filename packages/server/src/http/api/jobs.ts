@@ -221,14 +221,15 @@ export function jobRoutes(
     },
     async (request, reply) => {
       const caller = callerOf(request)
-      const { id } = await jobAt(store, caller, request.params.id)
+      const job = await jobAt(store, caller, request.params.id)
+      if (isEnded(job.state)) return viewJob(parts, job)
       const { signal, release } = leaving(app, reply, (request.query.timeout ?? 30) * 1000)
       try {
-        await waitForAny(parts, [id], isOf(caller), signal)
+        const [ended] = (await waitForAny(parts, [job.id], isOf(caller), signal)).ended
+        return await viewJob(parts, ended?.job ?? (await jobAt(store, caller, job.id)))
       } finally {
         release()
       }
-      return viewJob(parts, await jobAt(store, caller, id))
     },
   )
 
