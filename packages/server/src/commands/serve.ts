@@ -123,7 +123,9 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const audit = openAuditTrail(store, log, Date.now)
   parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
-  await ensureProjects(projects, await store.directory())
+  await ensureProjects(projects, await store.directory(), (project, error) => {
+    log.warn({ project, err: error }, 'a project directory could not be repaired: its members may not share new files')
+  })
   const seal = await openSeal(join(dataDir, sealFile))
   const logins = registryLogins(store, seal, config.images)
   const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))
@@ -241,7 +243,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     context,
     networks: runtime.networks,
     queue: {
-      caughtUp: () => loop.caughtUp(),
+      caughtUp: (jobs) => loop.caughtUp(jobs),
       reason: (job) => loop.reason(job),
       why: (job, caller) => answers.why(job, caller),
       overview: (account) => answers.overview(account),
@@ -260,7 +262,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   })
   await app.ready()
   // What the start left: 10 MB, which V8 keeps as long as the server is idle. Before anybody waits for an answer.
-  void globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' })
+  globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' })
   await app.listen({ host, port })
   parts.defer(() => app.close())
   if (gateway !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, gateway, port))

@@ -1,3 +1,4 @@
+import type { WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
@@ -34,6 +35,14 @@ export interface LoopDependencies {
   readonly clock?: Clock
   /** Called after each cycle with its duration in seconds. */
   readonly onCycle?: (seconds: number, outcome: 'done' | 'failed') => void
+}
+
+/** Jobs of one request on their way into the store. */
+export interface Entering {
+  /** Checks again that the queue has room for them. Call it in the transaction that stores them. @throws {InvalidRequest} */
+  readonly confirm: () => void
+  /** Call it with the number of their change once stored, or without a number where storing failed. */
+  readonly settle: (change?: number) => void
 }
 
 /**
@@ -84,6 +93,10 @@ export class Loop {
   async open(): Promise<void> {
     const { store, executor, changes } = this.#dependencies
     const { queue } = this
+    // Before it opens: an executor reports then what happened while no server ran.
+    executor.onEvent((event) => {
+      this.#note(event)
+    })
     await executor.open()
     queue.setNodes(await executor.nodes())
     await rebuildIfLost(store, this.#dependencies.policy, this.#now())
@@ -96,9 +109,6 @@ export class Loop {
     })
     executor.onChange(() => {
       this.wake()
-    })
-    executor.onEvent((event) => {
-      this.#note(event)
     })
     this.#state = 'resting'
     this.wake()
@@ -129,21 +139,29 @@ export class Loop {
     await Promise.all(this.#underWay.values())
   }
 
-  /** Fulfilled when the queue includes everything committed so far. */
-  caughtUp(): Promise<void> {
-    return this.#reader.sync()
+  /**
+   * Fulfilled when the queue includes everything committed so far. Tasks of large arrays may follow within a second, but those of `jobs`
+   * are there.
+   */
+  async caughtUp(jobs: readonly StoredJob[] = []): Promise<void> {
+    await this.#reader.sync()
+    const { jobCache } = this.queue
+    if (jobs.some(({ id, state }) => state === 'queued' && jobCache.queuedJob(id) === undefined))
+      await this.#reader.syncAll()
   }
 
   /**
    * Checks that the jobs of one request are feasible and that the queue has room for them. They count as waiting from then on.
-   * Call the returned function with the number of their change once stored, or without a number where storing failed.
    * @throws {InvalidRequest}
    */
-  admit(jobs: readonly NewJob[]): (change?: number) => void {
-    const leave = this.queue.admit(jobs)
-    return (change) => {
-      if (change === undefined) leave()
-      else this.#reader.whenRead(change, leave)
+  admit(jobs: readonly NewJob[]): Entering {
+    const { confirm, leave } = this.queue.admit(jobs)
+    return {
+      confirm,
+      settle: (change) => {
+        if (change === undefined) leave()
+        else this.#reader.whenRead(change, leave)
+      },
     }
   }
 
@@ -208,7 +226,8 @@ export class Loop {
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
     queue.setNodes(await executor.nodes())
-    await this.#reader.sync()
+    await this.#reader.syncKnown()
+    await this.#reader.loadSome()
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
     const now = this.#now()
@@ -245,8 +264,8 @@ export class Loop {
       })
     }
     await Promise.all([...agreement.start, ...placed].map((job) => this.#start(job)))
-    // The next cycle removes ended attempts and continues a plan that reached its size limit.
-    if (steps.length > 0 || placed.length > 0) this.wake()
+    // The next cycle removes ended attempts, and continues a plan that reached its size limit and the loading of a large array.
+    if (steps.length > 0 || placed.length > 0 || this.#reader.isLoading) this.wake()
   }
 
   /**
@@ -332,9 +351,19 @@ export class Loop {
           await this.#dependencies.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
         this.#warned.add(key)
         if (!isTold && reason === 'WarningSignal' && job.signal !== undefined)
-          await this.#dependencies.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
+          await this.#sendWarning(job, job.signal.name)
       }
     }
+  }
+
+  async #sendWarning(job: StoredJob, signal: WarningSignal): Promise<void> {
+    const { executor, store } = this.#dependencies
+    const outcome = await executor.signal?.(attemptId(job.id, job.attempt), signal)
+    if (outcome !== 'not-handled') return
+    const message = `SIG${signal} was not sent: no process of the job has a handler for it, and a process without one would die of it.`
+    await store.addEvents([
+      { jobId: job.id, at: this.#now(), type: 'Warning', reason: 'WarningSignalNotSent', message },
+    ])
   }
 
   /** Steps that end the jobs whose time limit has passed. */
@@ -360,11 +389,20 @@ export class Loop {
       }))
   }
 
-  #note({ attemptId: id, at, type, reason, message }: ExecutorEvent): void {
-    const jobId = id.slice(0, id.lastIndexOf('-'))
-    this.#dependencies.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
+  #note(event: ExecutorEvent): void {
+    const jobId = event.attemptId.slice(0, event.attemptId.lastIndexOf('-'))
+    this.#storeEvent(jobId, event).catch((error: unknown) => {
       this.#dependencies.log.error({ err: error, jobId }, 'an event could not be stored')
     })
+  }
+
+  async #storeEvent(jobId: string, { at, type, reason, message, isRepeated }: ExecutorEvent): Promise<void> {
+    const { store } = this.#dependencies
+    if (isRepeated === true) {
+      const known = await store.events(jobId)
+      if (known.some((event) => event.reason === reason && event.at === at)) return
+    }
+    await store.addEvents([{ jobId, at, type, reason, message }])
   }
 
   #deadlineOf(job: StoredJob): number | undefined {

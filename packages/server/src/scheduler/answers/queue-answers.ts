@@ -48,7 +48,7 @@ export class QueueAnswers {
   why(job: StoredJob, caller: string): Promise<Why> {
     const { loop } = this.#parts
     return this.#turns.take(caller, `why ${job.id}`, async () => {
-      await loop.caughtUp()
+      await loop.caughtUp([job])
       const { why, given } = await this.#worker.ask('why', loop.queue.whyQuestion(job, await this.#scores()))
       if (given !== undefined) loop.queue.recordForecast(job.id, given)
       const waiting = job.state === 'starting' ? loop.reason(job) : undefined
