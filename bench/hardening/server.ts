@@ -99,7 +99,15 @@ async function serve(kind: 'bare' | 'hardened') {
   })
   const parts: Dependencies = {
     store,
-    executor: { usage: notAsked, logSize: notAsked, readLog: notAsked, followLog: notAsked },
+    executor: {
+      usage: notAsked,
+      logSize: notAsked,
+      readLog: notAsked,
+      followLog: notAsked,
+      output: notAsked,
+      readOutput: notAsked,
+      followOutput: notAsked,
+    },
     images: { list: notAsked, describe: notAsked },
     catalogue: { registries: notAsked },
     pulls: { begin: notAsked, find: notAsked },

@@ -28,8 +28,14 @@ test('the line of an end has its cause, and a hint follows', () => {
   assert.deepEqual(endingLines({ ...ended('failed', 137), seconds: 125, cause }), [
     'k3x9a0qz (n) failed after 2 min 5 s, exit code 137: It needed more than 4 GiB.',
     'fix: Ask for 6 GiB.',
+    'see: docs/troubleshooting.md#out-of-memory',
   ])
   assert.deepEqual(endingLines(ended('cancelled', 143)), ['k3x9a0qz (n) cancelled'])
+  const remarks = ['1 process (sleep) was still running.']
+  assert.deepEqual(endingLines({ ...ended('succeeded', 0), cause: { code: 'exited', message: 'm', remarks } }), [
+    'k3x9a0qz (n) succeeded, exit code 0',
+    'note: 1 process (sleep) was still running.',
+  ])
 })
 
 test('the statuses of every version of the skaha wire are known', () => {

@@ -24,7 +24,10 @@ export interface Dependencies {
   /** Only `actions` writes jobs. */
   readonly store: Omit<Store, JobWrites>
   readonly actions: Actions
-  readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog' | 'signal'>
+  readonly executor: Pick<
+    Executor,
+    'usage' | 'logSize' | 'readLog' | 'followLog' | 'output' | 'readOutput' | 'followOutput' | 'signal'
+  >
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** The images that the registries offer, as last listed. */
   readonly catalogue: Pick<Catalogue, 'registries'>
