@@ -15,9 +15,10 @@ import type {
   LogRange,
   Node,
   Observed,
+  Output,
   WarningOutcome,
 } from '../executor.ts'
-import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
+import { AttemptLogs, keptLogPath, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
 import { foldersOf, type Folders } from './attempt/folders.ts'
@@ -231,6 +232,7 @@ class Oci implements OciExecutor {
       .then(async () => {
         if (this.#closed) return
         const { forkServer } = this.#parts()
+        await noteGap(this.#folders, attemptId, attempt.evidence ?? {})
         if (!(await forkServer.forget(this.#folder(attemptId), keptLogPath(this.#folders, attemptId))))
           await keepOnlyLog(this.#folders, attemptId)
       })
@@ -256,6 +258,18 @@ class Oci implements OciExecutor {
 
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     return this.#logs.follow(attemptId, start, signal)
+  }
+
+  output(attemptId: string, from: number): Promise<Output | undefined> {
+    return this.#logs.output(attemptId, from)
+  }
+
+  readOutput(attemptId: string, start: number, end: number): AsyncIterable<Uint8Array> {
+    return this.#logs.readOutput(attemptId, start, end)
+  }
+
+  followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#logs.followOutput(attemptId, start, signal)
   }
 
   deleteLog(attemptId: string): Promise<void> {
@@ -298,7 +312,7 @@ class Oci implements OciExecutor {
 
   #runningLog(attemptId: string): RunningLog | undefined {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined || attempt.ended) return undefined
+    if (attempt === undefined) return undefined
     return {
       logLimitBytes: attempt.logLimitBytes,
       get joined() {
