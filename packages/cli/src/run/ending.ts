@@ -56,10 +56,7 @@ export function endingExitCode({ state, exitCode }: Ending): number {
 export const endingsExitCode = (endings: readonly Ending[]): number =>
   endings.map(endingExitCode).find((code) => code !== 0) ?? 0
 
-/**
- * A line about the end of a job; of a failed one a line with a hint if there is one, and one with the place that explains its cause; then its
- * remarks.
- */
+/** A line about the end of a job, its remarks, and of a failed job its hint and the place that explains its cause. */
 export function endingLines({ id, name, state, exitCode, cause, seconds }: Ending): string[] {
   const after = seconds === undefined ? '' : ` after ${duration(seconds)}`
   const code = exitCode === undefined || state === 'cancelled' ? '' : `, exit code ${exitCode}`
