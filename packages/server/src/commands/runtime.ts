@@ -17,6 +17,8 @@ export interface Runtime {
   readonly networks: readonly Network[]
   /** The address, beside that of the server, at which jobs reach it; undefined where they need none. */
   readonly gateway: string | undefined
+  /** What is wrong with the isolated network of jobs, while it is repaired. */
+  readonly networkFault: () => string | undefined
   /** A sentence for each promise that cannot be kept here. Known once the executor is open. */
   readonly complaints: () => readonly string[]
 }
@@ -77,6 +79,7 @@ async function ociRuntime({
     executor,
     networks: offeredNetworks(config.network, isRoot),
     gateway: network?.gateway,
+    networkFault: () => network?.fault(),
     complaints: () => executor.limitsThatHold().missing,
   }
 }
@@ -95,6 +98,7 @@ async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: Runtime
     }),
     networks: offeredNetworks(config.network, true),
     gateway: undefined,
+    networkFault: () => undefined,
     complaints: () => [],
   }
 }

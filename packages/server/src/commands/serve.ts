@@ -232,6 +232,10 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       audit: async () => {
         if (audit.fault() !== undefined) throw new Error(audit.fault())
       },
+      network: async () => {
+        const fault = runtime.networkFault()
+        if (fault !== undefined) throw new Error(fault)
+      },
     },
     config,
     context,

@@ -60,8 +60,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
         'The machine has no tini-static: a program without a SIGTERM handler only ends by SIGKILL.',
         parts,
       )
-    const containerNetwork = await networkFor(spec, machine, network)
-    signal.throwIfAborted()
+    const containerNetwork = await unlessAborted(signal, networkFor(attempt, parts))
     const input = await writeAttemptFolder(spec, image, containerNetwork, {
       folders,
       sharedFiles: parts.sharedFiles,
@@ -82,23 +81,47 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
   }
 }
 
-async function networkFor(
-  spec: AttemptSpec,
-  machine: Machine,
-  network: IsolatedNetwork | undefined,
-): Promise<ContainerNetwork> {
+async function networkFor(attempt: Attempt, parts: PreparationParts): Promise<ContainerNetwork> {
+  const { spec } = attempt
+  const { machine, network } = parts
   const type = spec.network ?? (network === undefined ? 'host' : 'isolated')
   if (type === 'none') return { placement: { type }, resolvConf: '', hosts: noNetworkHosts(spec.name) }
   if (type === 'host')
     return { placement: { type }, resolvConf: await hostResolvConf(), hosts: await hostHosts(spec.name) }
   if (network === undefined || machine.rootless)
     throw new Error('the network isolated needs a platform that runs as root; use none or host')
-  const lease = await network.acquire(spec.id)
+  const lease = await network.acquire(spec.id, (reason) => {
+    report(attempt, 'Warning', 'NetworkNotReady', reason, parts)
+  })
+  if (!lease.resolvesNames)
+    report(
+      attempt,
+      'Warning',
+      'NoNameServer',
+      'Names do not resolve in this job: the machine has no name server that a job reaches. Addresses work. Tell the operators of the platform.',
+      parts,
+    )
   return {
     slot: lease.slot,
     placement: { type, namespacePath: lease.namespacePath },
     resolvConf: lease.resolvConf,
     hosts: lease.hosts(spec.name),
+  }
+}
+
+/** The result, or a rejection with the signal's reason as soon as it aborts. The work itself goes on. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = (): void => {
+    reject(signal.reason as Error)
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    work.catch(() => undefined) // after an abort its failure is of no interest
   }
 }
 
