@@ -9,6 +9,7 @@ import type { Attempt } from '../attempt/attempt.ts'
 import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
 import { QuotaExceeded, type AttemptObjects } from './attempt-objects.ts'
+import { hasSecrets } from './job-object.ts'
 
 /** Attempts whose objects are created at once. */
 const concurrency = 16
@@ -115,7 +116,7 @@ export class CreationQueue {
     cache.upsertJob(job)
     attempt.apply({ type: 'job-created' })
     await folders.noteCreated(spec.id, job.metadata?.uid ?? '')
-    if (spec.registryAuth !== undefined) await objects.createSecret(spec, job, signal, onRetry)
+    if (hasSecrets(spec)) await objects.createSecret(spec, job, signal, onRetry)
   }
 
   /** Queues an attempt again later: others that need less of the quota may fit meanwhile. */

@@ -38,7 +38,8 @@ describe('the relay of names', () => {
 
     await relay.serve(gateway, [server])
     const client = connect(port, gateway)
-    client.end('over TCP')
+    t.after(() => client.destroy())
+    client.write('over TCP')
     const [echoed] = (await once(client, 'data')) as [Buffer]
     assert.equal(echoed.toString(), 'over TCP')
   })

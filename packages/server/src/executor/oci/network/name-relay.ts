@@ -105,10 +105,10 @@ export class NameRelay {
   }
 
   async #listenForConnections(gateway: string): Promise<Server> {
-    const server = createServer((client) => {
+    const server = createServer({ allowHalfOpen: true }, (client) => {
       const [upstream] = this.#upstreams
       if (upstream === undefined || this.#connections.size >= 2 * atOnce) return client.destroy()
-      const asked = connect(this.#port, upstream)
+      const asked = connect({ port: this.#port, host: upstream, allowHalfOpen: true })
       for (const [socket, other] of [
         [client, asked],
         [asked, client],
