@@ -10,7 +10,7 @@ test('a platform is read from the name of a package', () => {
   assert.equal(platformOf('fsevents'), undefined)
 })
 
-test('only what the lock lacks is added, optional and for its platform alone', () => {
+test('only missing entries are added, as optional and for their platform', () => {
   const lock = {
     packages: {
       'node_modules/tool': {
@@ -25,10 +25,10 @@ test('only what the lock lacks is added, optional and for its platform alone', (
   })
 })
 
-test('what cannot be completed without a guess is refused', () => {
+test('a package of unknown platform or version is refused', () => {
   const wanting = (name: string, version: string) => ({
     packages: { 'node_modules/tool': { optionalDependencies: { [name]: version } } },
   })
-  assert.throws(() => missingEntries(wanting('fsevents', '2.3.3')), /fsevents .* tells no platform/)
-  assert.throws(() => missingEntries(wanting('tool-linux-x64', '^1.2.3')), /not one version/)
+  assert.throws(() => missingEntries(wanting('fsevents', '2.3.3')), /fsevents .* contains no platform/)
+  assert.throws(() => missingEntries(wanting('tool-linux-x64', '^1.2.3')), /not an exact version/)
 })

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 
-/** A short name for the platform of one data directory, for its control groups and interfaces. Pure. */
+/** A short name for the server of a data directory, for its control groups and network interfaces. Pure. */
 export const instanceName = (dataDir: string): string => createHash('sha256').update(dataDir).digest('hex').slice(0, 8)
 
 /**
- * Makes sure that one server alone works on a data directory: holds a socket in Linux's abstract namespace, which the
- * kernel gives up with the process, however that ends. Returns how to let go.
- * @throws where another server has it.
+ * Claims a data directory for one server: binds a socket in Linux's abstract namespace, which the kernel releases when the
+ * process ends in any way. Returns a function that releases it.
+ * @throws when another server has claimed the directory.
  */
 export async function claimDataDir(dataDir: string): Promise<() => Promise<void>> {
   const claim = createServer((socket) => socket.end())
@@ -15,7 +15,7 @@ export async function claimDataDir(dataDir: string): Promise<() => Promise<void>
     claim.once('error', (error: NodeJS.ErrnoException) => {
       reject(
         error.code === 'EADDRINUSE'
-          ? new Error(`Another server works on ${dataDir}. Stop it first, or give this one another --data.`)
+          ? new Error(`Another server uses ${dataDir}. Stop it first, or use another --data.`)
           : error,
       )
     })

@@ -35,6 +35,8 @@ export interface LoopDependencies {
   /** Everything an executor must know of a job's attempt. */
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
   readonly log: Logger
+  /** Seconds in which a job is tried again whose registry does not answer. @defaultValue 600 */
+  readonly waitSeconds?: number
   /** @defaultValue the machine's */
   readonly clock?: Clock
   /** Called after each cycle with its duration in seconds. */
@@ -242,7 +244,13 @@ export class Loop {
     const now = this.#now()
     const { jobCache } = queue
     const begun = performance.now()
-    const agreement = reconcile(jobCache.active(), observed, (job) => jobCache.attempt(job), now)
+    const agreement = reconcile(
+      jobCache.active(),
+      observed,
+      (job) => jobCache.attempt(job),
+      now,
+      this.#dependencies.waitSeconds ?? 600,
+    )
     // Ends of this cycle free capacity in this cycle: an end and the start that it allows share one commit.
     const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
     using applied = queue.applyOptimistically(steps, now)
@@ -319,7 +327,7 @@ export class Loop {
         at: endedAt,
         from: 'starting',
         event: { type: 'failed' },
-        change: { endedAt, cause },
+        fields: { endedAt, cause },
         attempt: { ...this.queue.jobCache.attempt(job), endedAt, cause },
         events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
       }
@@ -338,7 +346,7 @@ export class Loop {
         at,
         from: 'queued' as const,
         event: { type: 'placed' as const },
-        change: { attempt: number },
+        fields: { attempt: number },
         attempt: { id: attemptId(id, number), jobId: id, number, node, placedAt: at },
         events: [{ jobId: id, at, type: 'Normal' as const, reason: 'Placed', message: `It starts on ${node}.` }],
       }
@@ -373,7 +381,7 @@ export class Loop {
         at,
         from: 'running' as const,
         event: { type: 'timeLimitReached' as const },
-        change: { stopReason: 'time-limit' as const },
+        fields: { stopReason: 'time-limit' as const },
         events: [
           {
             jobId: job.id,

@@ -1,6 +1,6 @@
 import type { JobSort, JobState } from '@science-platform/contract'
 import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
-import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
+import type { NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 import type { StoredChange } from './change.ts'
 
@@ -193,8 +193,8 @@ export interface AuditFilter {
   readonly limit: number
 }
 
-/** Changes of a job besides its state. Only the given keys are written. */
-export type JobChange = Partial<
+/** Fields of a job that a step sets besides its state. Only the given keys are written. */
+export type JobFields = Partial<
   Pick<
     StoredJob,
     | 'imageDigest'
@@ -207,7 +207,12 @@ export type JobChange = Partial<
     | 'stopReason'
     | 'removedAt'
   >
->
+> & {
+  /** Null clears it. */
+  readonly notBefore?: number | null
+  /** Null clears it. */
+  readonly postponed?: Postponement | null
+}
 
 /** One step of one job. It is written only if the job is still in state `from`. */
 export interface JobStep {
@@ -216,7 +221,7 @@ export interface JobStep {
   readonly at: number
   readonly from: JobState
   readonly event: LifecycleEvent
-  readonly change?: JobChange
+  readonly fields?: JobFields
   readonly attempt?: StoredAttempt
   readonly events?: readonly StoredEvent[]
   /** The charge of the step to the owner's share: the value before and the value after. */

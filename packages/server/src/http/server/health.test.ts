@@ -29,7 +29,7 @@ describe('health', async () => {
 
   const faults: readonly (readonly [keyof ReadinessChecks, string])[] = [
     ['store', 'the store cannot be written'],
-    ['loop', 'the loop does not turn'],
+    ['loop', 'the scheduler loop is stalled'],
     ['executor', 'the executor does not answer'],
     ['audit', 'the audit trail cannot be written'],
     ['network', 'the rules that isolate the network of jobs are not in place; jobs wait until they are'],
@@ -49,7 +49,7 @@ describe('health', async () => {
 
   it('names all failed checks', async () => {
     readinessChecks.loop = readinessChecks.executor = () => Promise.reject(new Error('gone'))
-    assert.deepEqual(await ready(), [503, 'the loop does not turn\nthe executor does not answer\n'])
+    assert.deepEqual(await ready(), [503, 'the scheduler loop is stalled\nthe executor does not answer\n'])
     readinessChecks.loop = readinessChecks.executor = well
   })
 
