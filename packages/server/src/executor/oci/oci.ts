@@ -11,7 +11,7 @@ import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
 import { foldersOf, type Folders } from './attempt/folders.ts'
-import { prepareAttempt } from './attempt/preparation.ts'
+import { prepareAttempt, type GpuFolders } from './attempt/preparation.ts'
 import { recoverAttempt } from './attempt/recovery.ts'
 import { SharedFiles } from './attempt/shared-files.ts'
 import { sampleUsage } from './attempt/usage-sample.ts'
@@ -26,6 +26,8 @@ import {
 import type { IsolatedNetwork } from './network/network.ts'
 import { ForkServer } from './supervisor/fork-server.ts'
 import { openHints, type Hints } from './supervisor/hints.ts'
+import { readGpuDevices } from './gpu/devices.ts'
+import { GpuPool } from './gpu/gpu-pool.ts'
 import { Supervision } from './supervisor/supervision.ts'
 import { removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
 
@@ -42,6 +44,7 @@ export interface OciExecutorOptions {
   readonly network?: IsolatedNetwork
   /** The OCI runtime: a name to be found in PATH, or a path. @defaultValue 'runc' */
   readonly runtime?: string
+  readonly gpuFolders?: GpuFolders
   /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
   readonly logLimitBytes?: number
   /** Most processes and threads of an attempt at the same time. @defaultValue 4096 */
@@ -81,6 +84,7 @@ class Oci implements OciExecutor {
   readonly #folders: Folders
   readonly #logs: AttemptLogs
   readonly #sharedFiles: SharedFiles
+  readonly #gpus = new GpuPool()
   readonly #attempts = new Map<string, Attempt>()
   /** Removals of forgotten attempts that still go on. */
   readonly #removals = new Map<string, Promise<void>>()
@@ -108,20 +112,21 @@ class Oci implements OciExecutor {
     const { attempts, logs, scratch, rootfs, homes, projects } = folders
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
+    await this.#warnOfMissingGpus()
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
     const forkServer = new ForkServer(machine.architecture, supervisorsLog)
     const { bootId } = machine
     const onChange = (): void => {
       for (const listener of this.#changeListeners) listener()
     }
-    const supervision = new Supervision({ folders, bootId, forkServer, network, log, onChange })
+    const supervision = new Supervision({ folders, bootId, forkServer, network, gpus: this.#gpus, log, onChange })
     const hints = await openHints(folders.hints, (hint) => {
       const attempt = this.#attempts.get(hint.attemptId)
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
     })
     this.#opened = { machine, forkServer, supervision, hints, supervisorsLog }
     for (const id of await readdir(attempts))
-      await recoverAttempt(id, { folders, bootId, supervision, network, log }, (attempt) => {
+      await recoverAttempt(id, { folders, bootId, supervision, network, gpus: this.#gpus, log }, (attempt) => {
         this.#attempts.set(id, attempt)
       })
     // Contents change with accounts and images. Only containers that are just being made still open these files by name.
@@ -144,6 +149,8 @@ class Oci implements OciExecutor {
       pidsLimit: this.#options.pidsLimit ?? 4096,
       images,
       network,
+      gpus: this.#gpus,
+      gpuFolders: this.#options.gpuFolders ?? {},
       supervision,
       log,
       onEvent: (event) => {
@@ -267,6 +274,17 @@ class Oci implements OciExecutor {
     await removeCgroupParents(opened.machine.cgroups)
     opened.forkServer.close()
     closeSync(opened.supervisorsLog)
+  }
+
+  async #warnOfMissingGpus(): Promise<void> {
+    const { capacity, gpuFolders, log } = this.#options
+    if (capacity.gpus === 0) return
+    const { gpus } = await readGpuDevices(gpuFolders?.devices)
+    if (gpus.size < capacity.gpus)
+      log.warn(
+        { configured: capacity.gpus, found: gpus.size },
+        'capacity.gpus is more than the NVIDIA device nodes in /dev',
+      )
   }
 
   #runningLog(attemptId: string): RunningLog | undefined {

@@ -11,6 +11,7 @@ import { makeHome } from '../../home.ts'
 import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
 import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
+import type { GpuGrant } from '../gpu/grant.ts'
 import type { Machine } from '../container/machine.ts'
 import type { SharedFiles } from './shared-files.ts'
 import { launchInput } from '../supervisor/launch-input.ts'
@@ -23,6 +24,12 @@ export interface ContainerNetwork {
   readonly placement: Placement['network']
   readonly resolvConf: string
   readonly hosts: string
+}
+
+/** The GPUs of a container: their numbers, and what they need. */
+export interface ContainerGpus {
+  readonly numbers: readonly number[]
+  readonly grant: GpuGrant
 }
 
 /** Settings of the executor that an attempt's folder depends on. */
@@ -42,7 +49,7 @@ export interface FolderOptions {
 export async function writeAttemptFolder(
   spec: AttemptSpec,
   image: PreparedImage,
-  network: ContainerNetwork,
+  { network, gpus }: { readonly network: ContainerNetwork; readonly gpus: ContainerGpus | undefined },
   options: FolderOptions,
 ): Promise<string> {
   const { folders, sharedFiles, machine, logLimitBytes, runtime } = options
@@ -66,8 +73,14 @@ export async function writeAttemptFolder(
     network: network.placement,
     pidsLimit: options.pidsLimit,
     programs32Bit,
+    ...(gpus === undefined ? {} : { gpus: gpus.grant }),
   }
-  const record = { spec, imageDigest: image.digest, logLimitBytes }
+  const record = {
+    spec,
+    imageDigest: image.digest,
+    logLimitBytes,
+    ...(gpus === undefined ? {} : { gpus: gpus.numbers }),
+  }
   const { slot } = network
   const plan = planText(
     { record, runtime, imageRoot: image.rootfs, scratchFolder, folders, ...(slot === undefined ? {} : { slot }) },

@@ -32,7 +32,6 @@ const machine: Machine = {
   ownRoot: false,
   swap: false,
   cgroups: noCgroups,
-  gpus: [],
 }
 const plan = (changes: object = {}) => ({
   record: { ...record, spec },

@@ -8,14 +8,25 @@ import { isDiskFull } from '../../../lib/files.ts'
 import { diskFull, stoppedBeforeStart } from '../../causes.ts'
 import type { AttemptSpec, ExecutorEvent, Retry } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
+import { readGpuDevices } from '../gpu/devices.ts'
+import { grantGpus } from '../gpu/grant.ts'
+import type { GpuPool } from '../gpu/gpu-pool.ts'
 import type { Machine } from '../container/machine.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
-import { removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
+import { removeAttempt, writeAttemptFolder, type ContainerGpus, type ContainerNetwork } from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
 import type { Folders } from './folders.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
 import type { SharedFiles } from './shared-files.ts'
+
+/** Folders of the machine that describe its GPUs; absent: those of the system. */
+export interface GpuFolders {
+  /** Device nodes. @defaultValue '/dev' */
+  readonly devices?: string
+  /** Files of the Container Device Interface. @defaultValue ['/etc/cdi', '/var/run/cdi'] */
+  readonly cdi?: readonly string[]
+}
 
 /** What {@link prepareAttempt} works with. */
 export interface PreparationParts {
@@ -26,6 +37,9 @@ export interface PreparationParts {
   readonly pidsLimit: number
   readonly images: Pick<LocalImages, 'prepare'>
   readonly network: IsolatedNetwork | undefined
+  readonly gpus: GpuPool
+  /** Where the device nodes of GPUs, and the files that describe them, are; by default where the system has them. */
+  readonly gpuFolders: GpuFolders
   readonly supervision: Supervision
   readonly log: Logger
   readonly onEvent: (event: ExecutorEvent) => void
@@ -61,18 +75,25 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
         parts,
       )
     const containerNetwork = await unlessAborted(signal, networkFor(attempt, parts))
-    const input = await writeAttemptFolder(spec, image, containerNetwork, {
-      folders,
-      sharedFiles: parts.sharedFiles,
-      machine,
-      runtime: parts.runtime,
-      logLimitBytes: attempt.logLimitBytes,
-      pidsLimit: parts.pidsLimit,
-    })
+    const gpus = await unlessAborted(signal, gpusFor(attempt, parts))
+    const input = await writeAttemptFolder(
+      spec,
+      image,
+      { network: containerNetwork, gpus },
+      {
+        folders,
+        sharedFiles: parts.sharedFiles,
+        machine,
+        runtime: parts.runtime,
+        logLimitBytes: attempt.logLimitBytes,
+        pidsLimit: parts.pidsLimit,
+      },
+    )
     signal.throwIfAborted()
     supervision.start(attempt, 'run', input)
   } catch (error) {
     await network?.release(spec.id)
+    parts.gpus.release(spec.id)
     await removeAttempt(folders, spec.id)
     attempt.settle()
     // A server that closes leaves the attempt to the next one, which starts it again.
@@ -108,6 +129,35 @@ async function networkFor(attempt: Attempt, parts: PreparationParts): Promise<Co
     hosts: lease.hosts(spec.name),
   }
 }
+
+/** The GPUs of an attempt that asks for some, no other attempt's. */
+async function gpusFor(attempt: Attempt, parts: PreparationParts): Promise<ContainerGpus | undefined> {
+  const { spec } = attempt
+  const { gpus: count } = spec.resources
+  if (count === 0) return undefined
+  const { devices: folder, cdi } = parts.gpuFolders
+  const devices = await readGpuDevices(folder)
+  const present = [...devices.gpus.keys()].sort((a, b) => a - b)
+  if (present.length === 0) {
+    const text =
+      'The machine has no device node of an NVIDIA GPU: the job runs without one. Tell the operators of the platform.'
+    report(attempt, 'Warning', 'NoGpuDevice', text, parts)
+    return undefined
+  }
+  if (count > present.length)
+    throw new Error(
+      `the job requests ${count} GPUs, and the machine has device nodes of ${present.length} (capacity.gpus)`,
+    )
+  const taken = parts.gpus.take(spec.id, count, present)
+  if (parts.gpus.isWaiting(spec.id))
+    report(attempt, 'Normal', 'WaitsForGpu', 'The job waits for the GPUs of jobs that are being cleaned up.', parts)
+  const numbers = await taken
+  report(attempt, 'Normal', 'GpusAssigned', `The job has ${gpusText(numbers)} of the machine.`, parts)
+  return { numbers, grant: await grantGpus(numbers, devices, cdi) }
+}
+
+const gpusText = (numbers: readonly number[]): string =>
+  numbers.length === 1 ? `the GPU ${numbers[0]}` : `the GPUs ${numbers.join(', ')}`
 
 /** The result, or a rejection with the signal's reason as soon as it aborts. The work itself goes on. */
 async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {

@@ -6,6 +6,8 @@ export interface AttemptRecord {
   readonly spec: AttemptSpec
   readonly imageDigest: string
   readonly logLimitBytes: number
+  /** Numbers of its GPUs. Earlier releases did not write them: each job had all. */
+  readonly gpus?: readonly number[]
 }
 
 /** The record as journals have it: the image as text. */

@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readFile, readdir, rmdir, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rmdir, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { mountedHierarchies, noCgroups, rootIsMountPoint, type Cgroups } from './cgroups.ts'
-import { gpuDevices, type Device } from './gpus.ts'
 
 /** The architectures whose system call numbers `supervise.pl` knows. */
 export type Architecture = 'x64' | 'arm64'
@@ -21,7 +20,6 @@ export interface Machine {
   /** Path of a static init for containers; absent where none is installed. */
   readonly init?: string
   readonly cgroups: Cgroups
-  readonly gpus: readonly Device[]
 }
 
 /** Where distributions put a statically linked tini. */
@@ -38,12 +36,11 @@ export async function readMachine(instance: string): Promise<Machine> {
   if (arch !== 'x64' && arch !== 'arm64')
     throw new Error(`The oci executor runs on x86_64 and aarch64 machines; this is ${arch}. Use executor: kubernetes.`)
   const rootless = process.geteuid?.() !== 0
-  const [mountinfo, bootId, swaps, ownCgroups, devices] = await Promise.all([
+  const [mountinfo, bootId, swaps, ownCgroups] = await Promise.all([
     readFile('/proc/self/mountinfo', 'utf8'),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     readFile('/proc/swaps', 'utf8').catch(absent('')),
     readFile('/proc/self/cgroup', 'utf8').catch(absent('')),
-    readdir('/dev'),
   ])
   if (!rootless && mountedHierarchies(mountinfo).length === 0)
     throw new Error(
@@ -59,7 +56,6 @@ export async function readMachine(instance: string): Promise<Machine> {
     swap: swaps.trim().split('\n').length > 1,
     ...(init === undefined ? {} : { init }),
     cgroups: await findCgroups(mountinfo, ownCgroups, `science-platform-${instance}`, rootless),
-    gpus: await gpuDevices(devices),
   }
 }
 

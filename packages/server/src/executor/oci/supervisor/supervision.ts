@@ -8,6 +8,7 @@ import type { Attempt } from '../attempt/attempt.ts'
 import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from '../attempt/ending.ts'
 import type { Folders } from '../attempt/folders.ts'
 import { readIfThere } from '../../../lib/files.ts'
+import type { GpuPool } from '../gpu/gpu-pool.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { ForkServer, SupervisorExit } from './fork-server.ts'
 import type { Hint } from './hints.ts'
@@ -19,6 +20,7 @@ export interface SupervisionParts {
   readonly bootId: string
   readonly forkServer: ForkServer
   readonly network: Pick<IsolatedNetwork, 'release'> | undefined
+  readonly gpus: Pick<GpuPool, 'release'>
   readonly log: Logger
   /** Called after an attempt has started or ended. */
   readonly onChange: () => void
@@ -89,6 +91,7 @@ export class Supervision {
   /** Nothing is left to remove: returns the network. @param empty whether its supervisor has seen that no process is left. */
   async settle(attempt: Attempt, empty = false): Promise<void> {
     await this.#parts.network?.release(attempt.id, empty)
+    this.#parts.gpus.release(attempt.id)
     attempt.settle()
   }
 
