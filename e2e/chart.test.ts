@@ -123,6 +123,12 @@ describe('the Helm chart', () => {
       assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
     })
 
+  it('lets the server make homes, unless the site makes them', async () => {
+    assert.equal((await configOf(await render(least))).kubernetes.homesFolder, '/var/lib/science-platform/arc/home')
+    const storage = { ...least.storage, makeHomes: false }
+    assert.equal((await configOf(await render({ storage }))).kubernetes.homesFolder, undefined)
+  })
+
   it('keeps the rights of the server small', async () => {
     const objects = await render(fullValues)
     const server = objects.find(({ kind }) => kind === 'StatefulSet')?.spec?.template.spec
@@ -196,9 +202,7 @@ describe('the Helm chart', () => {
       for (const blockedRanges of [[], ['10.0.0.0/8'], ['169.254.0.0/17'], ['fe80::/64', 'fd00::/8']]) {
         const { egress } = await opened(await labelsOf(), { ...least, jobs: { blockedRanges } })
         assert.ok(Array.isArray(egress))
-        const except = (egress as EgressRule[]).flatMap(({ to = [] }) =>
-          to.flatMap(({ ipBlock }) => ipBlock?.except ?? []),
-        )
+        const except = egress.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock?.except ?? []))
         for (const range of [...builtInBlockedRanges, ...blockedRanges]) assert.ok(except.includes(range), range)
       }
     })

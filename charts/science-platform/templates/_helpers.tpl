@@ -47,7 +47,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $volumes $name (dict "hostPath" $volume.hostPath) -}}
 {{- end -}}
 {{- end -}}
-{{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes "usage" .Values.jobs.usage "homesFolder" "/var/lib/science-platform/arc/home" -}}
+{{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes "usage" .Values.jobs.usage -}}
+{{- if .Values.storage.makeHomes -}}{{- $_ := set $kubernetes "homesFolder" "/var/lib/science-platform/arc/home" -}}{{- end -}}
 {{- if .Values.jobs.nodeSelector -}}{{- $_ := set $kubernetes "nodeSelector" .Values.jobs.nodeSelector -}}{{- end -}}
 {{- if .Values.jobs.tolerations -}}{{- $_ := set $kubernetes "tolerations" .Values.jobs.tolerations -}}{{- end -}}
 {{- if .Values.jobs.runtimeClass -}}{{- $_ := set $kubernetes "runtimeClass" .Values.jobs.runtimeClass -}}{{- end -}}

@@ -24,6 +24,7 @@ import {
   type Machine,
 } from './container/machine.ts'
 import type { IsolatedNetwork } from './network/network.ts'
+import { requireOverlay } from './container/overlay-probe.ts'
 import { ForkServer } from './supervisor/fork-server.ts'
 import { openHints, type Hints } from './supervisor/hints.ts'
 import { readGpuDevices } from './gpu/devices.ts'
@@ -113,6 +114,7 @@ class Oci implements OciExecutor {
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
     await this.#warnOfMissingGpus()
+    await requireOverlay(this.#options.dataDir, machine)
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
     const forkServer = new ForkServer(machine.architecture, supervisorsLog)
     const { bootId } = machine

@@ -7,9 +7,8 @@ import { ociConfig, type Placement } from '../container/bundle.ts'
 import type { Evidence } from './evidence.ts'
 import { BoundedMap } from '../../../lib/bounded-map.ts'
 import { ifThere } from '../../../lib/files.ts'
-import { makeHome } from '../../home.ts'
 import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
-import type { Folders } from './folders.ts'
+import { homeFolderOf, type Folders } from './folders.ts'
 import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
 import type { GpuGrant } from '../gpu/grant.ts'
 import type { Machine } from '../container/machine.ts'
@@ -55,7 +54,7 @@ export async function writeAttemptFolder(
   const { folders, sharedFiles, machine, logLimitBytes, runtime } = options
   const folder = join(folders.attempts, spec.id)
   const scratchFolder = join(folders.scratch, spec.id)
-  const homeFolder = join(folders.homes, spec.account.name)
+  const homeFolder = homeFolderOf(folders, spec.account)
   const owner = machine.rootless ? undefined : spec.account
   const { ownTmp, programs32Bit } = await lookInto(image)
   const placement: Placement = {
@@ -87,7 +86,6 @@ export async function writeAttemptFolder(
     machine,
   )
   await mkdir(folder, { mode: 0o700 })
-  await makeHome(homeFolder, spec.id, owner)
   await writeFile(join(folder, 'plan'), plan, { mode: 0o600 })
   await rename(join(folder, 'plan'), join(folder, 'prepared'))
   const config = ociConfig(spec, image, placement, machine)

@@ -6,6 +6,8 @@ import { ImageError } from '../../../image/fetch/image-error.ts'
 import type { LocalImages, PreparedImage } from '../../../image/store/local-images.ts'
 import { isDiskFull } from '../../../lib/files.ts'
 import { diskFull, stoppedBeforeStart } from '../../causes.ts'
+import { homeOf } from '../../container-user.ts'
+import { homeOfAnother, makeHome } from '../../home.ts'
 import type { AttemptSpec, ExecutorEvent, Retry } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
 import { readGpuDevices } from '../gpu/devices.ts'
@@ -16,7 +18,7 @@ import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
 import { removeAttempt, writeAttemptFolder, type ContainerGpus, type ContainerNetwork } from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
-import type { Folders } from './folders.ts'
+import { homeFolderOf, type Folders } from './folders.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
 import type { SharedFiles } from './shared-files.ts'
 
@@ -75,6 +77,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
         parts,
       )
     const containerNetwork = await unlessAborted(signal, networkFor(attempt, parts))
+    await prepareHome(attempt, parts)
     const gpus = await unlessAborted(signal, gpusFor(attempt, parts))
     const input = await writeAttemptFolder(
       spec,
@@ -128,6 +131,14 @@ async function networkFor(attempt: Attempt, parts: PreparationParts): Promise<Co
     resolvConf: lease.resolvConf,
     hosts: lease.hosts(spec.name),
   }
+}
+
+async function prepareHome(attempt: Attempt, parts: PreparationParts): Promise<void> {
+  const { account, id } = attempt.spec
+  const owner = parts.machine.rootless ? undefined : account
+  const { otherUid } = await makeHome(homeFolderOf(parts.folders, account), id, owner)
+  if (otherUid !== undefined)
+    report(attempt, 'Warning', 'HomeOfAnother', homeOfAnother(homeOf(account), account, otherUid), parts)
 }
 
 /** The GPUs of an attempt that asks for some, no other attempt's. */

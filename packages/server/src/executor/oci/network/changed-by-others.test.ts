@@ -32,7 +32,7 @@ else
     let network: IsolatedNetwork
     let job!: NetworkLease
     /** Resolve at the next repair. */
-    let atRepair: (() => void)[] = []
+    const atRepair: (() => void)[] = []
     const warned: string[] = []
     const log = {
       info: (_facts: object, message?: string) => {
