@@ -21,7 +21,7 @@ before(async () => {
   const hosts = [registry.host, privateRegistry.host, '127.0.0.1:1']
   await writeFile(
     platform.config,
-    `${await readFile(platform.config, 'utf8')}images: {registries: ["${hosts.join('", "')}"], insecure: ["${hosts.join('", "')}"]}\n`,
+    `${await readFile(platform.config, 'utf8')}images: {registries: ["${hosts.join('", "')}"], insecure: ["${hosts.join('", "')}"], waitSeconds: 0}\n`,
   )
   const archive = join(platform.folder, 'pushed.tar')
   await busyboxImage({ archive, cmd: ['echo', 'from a registry'] })

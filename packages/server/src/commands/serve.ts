@@ -249,7 +249,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     context,
     networks: runtime.networks,
     queue: {
-      caughtUp: () => loop.caughtUp(),
+      caughtUp: (jobs) => loop.caughtUp(jobs),
       reason: (job) => loop.reason(job),
       why: (job) => loop.why(job),
       overview: (account) => loop.overview(account),

@@ -59,7 +59,8 @@ export async function logId(db: Kysely<Schema>, draw: () => string): Promise<str
   return value
 }
 
-function changeOf(row: Selectable<Schema['changes']>): StoredChange {
+/** A row as its readers get it. Pure. */
+export function changeOf(row: Selectable<Schema['changes']>): StoredChange {
   return {
     number: row.seq,
     at: row.at,

@@ -19,7 +19,7 @@ export interface GpuDevices {
 }
 
 /** Number of a GPU in the name of its node, `nvidia3`. Pure. */
-export const gpuNumber = (name: string): number | undefined => {
+const gpuNumber = (name: string): number | undefined => {
   const digits = /^nvidia(\d+)$/.exec(name)?.[1]
   return digits === undefined ? undefined : Number(digits)
 }
