@@ -185,6 +185,11 @@ export const Cause = Type.Object(
     code: Type.Enum([...causeCodes]),
     message: Type.String(),
     hint: Type.Optional(Type.String()),
+    remarks: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'What else happened, such as processes that were killed for memory or that outlived the command.',
+      }),
+    ),
   },
   { $id: 'Cause' },
 )

@@ -1,7 +1,7 @@
 import { accountFor } from '../access/accounts.ts'
 import type { RegistryLogins } from '../access/registry-logins.ts'
 import type { AttemptSpec } from '../executor/executor.ts'
-import { platformEnvironment } from '../job/environment.ts'
+import { mergedEnvironment, platformEnvironment } from '../job/environment.ts'
 import { requireReference } from '../job/image-reference.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { classOf } from '../scheduler/rules/job-class.ts'
@@ -53,7 +53,7 @@ export async function attemptSpec(
     ...(job.imageDigest === undefined ? {} : { imageDigest: job.imageDigest }),
     ...(job.cmd === undefined ? {} : { cmd: job.cmd }),
     ...(job.args === undefined ? {} : { args: job.args }),
-    env: { ...job.env, ...ofPlatform },
+    env: mergedEnvironment(job.env, ofPlatform),
     publicEnv: publicVariables(job, ofPlatform),
     resources: job.resources,
     ...(network === undefined ? {} : { network }),

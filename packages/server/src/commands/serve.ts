@@ -129,7 +129,9 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const audit = openAuditTrail(store, log, Date.now)
   parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
-  await ensureProjects(projects, await store.directory())
+  await ensureProjects(projects, await store.directory(), (project, error) => {
+    log.warn({ project, err: error }, 'a project directory could not be repaired: its members may not share new files')
+  })
   const seal = await openSeal(join(dataDir, sealFile))
   const logins = registryLogins(store, seal, config.images)
   const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))

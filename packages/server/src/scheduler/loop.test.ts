@@ -227,6 +227,19 @@ test('a new server goes on where the last one was stopped, at any point', async 
   assert.deepEqual(attemptsThat('started').toSorted(), firstOf([first, second, third]).toSorted())
 })
 
+test('a warning that no process handles is not sent, and an event says so', async () => {
+  const job = does({ command: [forever] }, { timeSeconds: 60, signal: { name: 'USR1', secondsBefore: 10 } })
+  await submit(job)
+  const ended = await becomes(job, 'failed')
+  assert.deepEqual([ended.exitCode, ended.cause?.code], [143, 'time-limit'], 'it ran until its time was over')
+  assert.deepEqual(attemptsThat('warned'), [])
+  const events = await server.store.events(job.id)
+  assert.match(
+    events.find(({ reason }) => reason === 'WarningSignalNotSent')?.message ?? '',
+    /^SIGUSR1 was not sent: no process of the job has a handler/,
+  )
+})
+
 test('a warning that could not be stored is given all the same, once', async () => {
   const job = does(
     { command: [forever], onSignal: { USR1: [] } },

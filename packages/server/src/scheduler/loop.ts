@@ -1,4 +1,4 @@
-import type { QueueOverview, Why } from '@science-platform/contract'
+import type { QueueOverview, WarningSignal, Why } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
@@ -100,6 +100,10 @@ export class Loop {
   async open(): Promise<void> {
     const { store, executor, changes } = this.#dependencies
     const { queue } = this
+    // Before it opens: an executor reports then what happened while no server ran.
+    executor.onEvent((event) => {
+      this.#note(event)
+    })
     await executor.open()
     queue.setNodes(await executor.nodes())
     await rebuildIfLost(store, this.#dependencies.policy, this.#now())
@@ -112,9 +116,6 @@ export class Loop {
     })
     executor.onChange(() => {
       this.wake()
-    })
-    executor.onEvent((event) => {
-      this.#note(event)
     })
     this.#state = 'resting'
     this.wake()
@@ -383,9 +384,19 @@ export class Loop {
           await this.#dependencies.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
         this.#warned.add(key)
         if (!isTold && reason === 'WarningSignal' && job.signal !== undefined)
-          await this.#dependencies.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
+          await this.#sendWarning(job, job.signal.name)
       }
     }
+  }
+
+  async #sendWarning(job: StoredJob, signal: WarningSignal): Promise<void> {
+    const { executor, store } = this.#dependencies
+    const outcome = await executor.signal?.(attemptId(job.id, job.attempt), signal)
+    if (outcome !== 'not-handled') return
+    const message = `SIG${signal} was not sent: no process of the job has a handler for it, and a process without one would die of it.`
+    await store.addEvents([
+      { jobId: job.id, at: this.#now(), type: 'Warning', reason: 'WarningSignalNotSent', message },
+    ])
   }
 
   /** Steps that end the jobs whose time limit has passed. */
@@ -411,11 +422,20 @@ export class Loop {
       }))
   }
 
-  #note({ attemptId: id, at, type, reason, message }: ExecutorEvent): void {
-    const jobId = id.slice(0, id.lastIndexOf('-'))
-    this.#dependencies.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
+  #note(event: ExecutorEvent): void {
+    const jobId = event.attemptId.slice(0, event.attemptId.lastIndexOf('-'))
+    this.#storeEvent(jobId, event).catch((error: unknown) => {
       this.#dependencies.log.error({ err: error, jobId }, 'an event could not be stored')
     })
+  }
+
+  async #storeEvent(jobId: string, { at, type, reason, message, isRepeated }: ExecutorEvent): Promise<void> {
+    const { store } = this.#dependencies
+    if (isRepeated === true) {
+      const known = await store.events(jobId)
+      if (known.some((event) => event.reason === reason && event.at === at)) return
+    }
+    await store.addEvents([{ jobId, at, type, reason, message }])
   }
 
   #deadlineOf(job: StoredJob): number | undefined {

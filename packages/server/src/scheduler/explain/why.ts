@@ -66,7 +66,7 @@ function summaryOf({ job, now, reason, policy }: WhyFacts): string {
       : `It does not wait: it runs, and may until ${instantText(job.deadlineAt)}, ${duration((job.deadlineAt - now) / 1000)} from now.`
   }
   if (job.state === 'stopping') return 'It does not wait: it was asked to end.'
-  return job.cause === undefined ? 'It has ended.' : `It has ended. ${job.cause.message}`
+  return ['It has ended.', job.cause?.message ?? '', ...(job.cause?.remarks ?? [])].join(' ').trimEnd()
 }
 
 /** Why a waiting job waits, in a sentence or two. Pure. */

@@ -1,5 +1,12 @@
 import type { Cause } from '@science-platform/contract'
-import { causeOfExit, outOfMemory, runtimeFailure, stoppedBeforeStart, stoppedBySignal } from '../../causes.ts'
+import {
+  causeOfExit,
+  isEndedForMemory,
+  outOfMemory,
+  runtimeFailure,
+  stoppedBeforeStart,
+  stoppedBySignal,
+} from '../../causes.ts'
 import type { Ending, Observed, Retry } from '../../executor.ts'
 import type { JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
 import { waitingFor, type WaitingContext } from './waiting.ts'
@@ -41,7 +48,11 @@ export function observe(evidence: Evidence): Observation {
   const stopped = evidence.stopRequested || job?.stopSeconds !== undefined
   const given = givenUp(job)
   const facts = pod === undefined ? {} : factsOf(pod)
-  const ended = (cause: Cause, at: number, more: Pick<Ending, 'exitCode' | 'retry'> = {}): Observation => ({
+  const ended = (
+    cause: Cause,
+    at: number,
+    more: Pick<Ending, 'exitCode' | 'memoryKills' | 'retry'> = {},
+  ): Observation => ({
     ...facts,
     phase: 'ended',
     ending: { at, cause, stopped, ...more } satisfies Ending,
@@ -57,8 +68,8 @@ export function observe(evidence: Evidence): Observation {
   }
   const { terminated, startedAt } = pod.container
   if (terminated !== undefined) {
-    const { cause, exitCode } = endOf(evidence, pod, stopped)
-    return ended(cause, terminated.at, exitCode === undefined ? {} : { exitCode })
+    const { cause, ...command } = endOf(evidence, pod, stopped)
+    return ended(cause, terminated.at, command)
   }
   if (pod.phase === 'Failed' || pod.phase === 'Succeeded')
     return ended(stopped ? stoppedBeforeStart : takenOff(pod, evidence), evidence.now)
@@ -102,7 +113,11 @@ export interface GivenUp {
 }
 
 /** How the command ended, or why it did not start although its container was created. */
-function endOf(evidence: Evidence, pod: PodRecord, stopped: boolean): { cause: Cause; exitCode?: number } {
+function endOf(
+  evidence: Evidence,
+  pod: PodRecord,
+  stopped: boolean,
+): Pick<Ending, 'cause' | 'exitCode' | 'memoryKills'> {
   const { job } = evidence
   const { terminated, startedAt } = pod.container
   if (terminated === undefined) throw new Error('The container has not ended.')
@@ -114,15 +129,30 @@ function endOf(evidence: Evidence, pod: PodRecord, stopped: boolean): { cause: C
         : runtimeFailure(message, { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }),
     }
   if (reason === 'ContainerStatusUnknown') return { cause: nodeLost(pod.node ?? '', true) }
-  if (reason === 'OOMKilled' && !stopped)
-    return { cause: outOfMemory(job?.memoryLimitGb ?? 0, undefined), exitCode: exitCode === 0 ? 137 : exitCode }
+  const limitGb = job?.memoryLimitGb ?? 0
+  // Of the kills for memory a node reports that there was one, also where it was not the command itself. It does not report when.
+  const kills = reason === 'OOMKilled' ? 1 : 0
+  const atEnd = isEndedForMemory(exitCode, kills)
+  const command = {
+    exitCode,
+    ...(kills === 0
+      ? {}
+      : {
+          memoryKills: { count: kills, limitGb, ...(atEnd ? { firstAt: terminated.at, lastAt: terminated.at } : {}) },
+        }),
+  }
+  if (atEnd && !stopped) return { cause: outOfMemory(limitGb, undefined), ...command }
   if (pod.reason === 'DeadlineExceeded')
-    return { cause: { code: 'time-limit', message: 'The job ran longer than this cluster allows.' }, exitCode }
-  if (stopped) return { cause: stoppedBySignal(exitCode, exitCode === 137) ?? causeOfExit(exitCode), exitCode }
+    return { cause: { code: 'time-limit', message: 'The job ran longer than this cluster allows.' }, ...command }
+  // A node reports a signal as an exit code.
+  const exit = causeOfExit({ exitCode, isSignal: false })
+  if (stopped) return { cause: stoppedBySignal(exitCode, exitCode === 137) ?? exit, ...command }
+  // A program may have a handler for SIGTERM and exit with any code. Instants have a resolution of one second.
   const bySignal = exitCode === 143 || exitCode === 137
-  if (pod.reason === 'Evicted' || pod.disruption !== undefined || (pod.deletingUntil !== undefined && bySignal))
-    return { cause: takenOff(pod, evidence), exitCode }
-  return { cause: causeOfExit(exitCode), exitCode }
+  const isDeleted = pod.deletedAt !== undefined && (bySignal || terminated.at >= pod.deletedAt)
+  if (pod.reason === 'Evicted' || pod.disruption !== undefined || isDeleted)
+    return { cause: takenOff(pod, evidence), ...command }
+  return { cause: exit, ...command }
 }
 
 /** Why the cluster, or an operator, ended a pod. */

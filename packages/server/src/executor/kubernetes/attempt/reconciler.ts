@@ -1,9 +1,10 @@
 import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { printReference, type ImageReference } from '../../../job/image-reference.ts'
+import { printReference, unknownImage, type ImageReference } from '../../../job/image-reference.ts'
 import { Backoff } from '../../../lib/backoff.ts'
-import { stoppedBeforeStart } from '../../causes.ts'
+import { execFailure, notRunnable, stoppedBeforeStart } from '../../causes.ts'
 import type { ExecutorEvent } from '../../executor.ts'
+import { readShortLog } from '../../log/attempt-log.ts'
 import { LogWriter } from '../../log/log-writer.ts'
 import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
@@ -56,6 +57,7 @@ export class AttemptReconciler {
     if (job?.deleting === true) attempt.apply({ type: 'deletion-began', at: now })
     if (pod?.gated === true) this.#openGate(attempt, custody, pod)
     if ((job?.suspended === true && pod !== undefined) || requeued) this.preventSecondRun(attempt, now)
+    if (job?.deleting === true && pod !== undefined) this.#endPod(attempt, pod)
     // 3. Decide what the evidence shows.
     const observation = observe({
       job,
@@ -98,6 +100,15 @@ export class AttemptReconciler {
     const { objects, tasks } = this.#options
     attempt.apply({ type: 'deletion-began', at: now })
     this.change(attempt, () => tasks.retry(attempt.id, () => objects.deleteJob(attempt)))
+  }
+
+  /** Ends the pod of a Job that was deleted by hand: the finalizer keeps the Job, and so the cluster does not remove its pod. */
+  #endPod(attempt: Attempt, pod: PodRecord): void {
+    if (attempt.stopRequested || pod.deletingUntil !== undefined || pod.container.terminated !== undefined) return
+    if (attempt.custody.type !== 'tracked' || attempt.custody.podDeletedFor === pod.uid) return
+    const { objects, tasks } = this.#options
+    attempt.apply({ type: 'pod-deleted', podUid: pod.uid })
+    this.change(attempt, () => tasks.retry(attempt.id, () => objects.endPod(pod)))
   }
 
   /** Changes an attempt's objects in the background, after the changes that were scheduled before. */
@@ -168,7 +179,20 @@ export class AttemptReconciler {
       pod?.deletingUntil !== undefined,
     )
     if (missing !== undefined) onEvent(attempt.id, 'Warning', 'LogIncomplete', missing)
-    this.#finish(attempt, observation, joined)
+    this.#finish(attempt, await this.#withProgram(attempt, observation), joined)
+  }
+
+  /** A container whose program could not be executed has the runtime's message as its whole log, and an exit code of the runtime. */
+  async #withProgram(attempt: Attempt, observation: Observation): Promise<Observation> {
+    const { ending } = observation
+    if (ending?.cause.code !== 'exited' || ending.exitCode === undefined || ending.exitCode === 0) return observation
+    const { cache, folders } = this.#options
+    const failed = execFailure(ending.exitCode, await readShortLog(folders.of(attempt.id)))
+    if (failed === undefined) return observation
+    const job = cache.jobs.get(attempt.name)
+    const runner = { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }
+    const cause = notRunnable(failed.program, failed.reason, runner, { isThere: failed.isThere })
+    return { ...observation, ending: { ...ending, cause } }
   }
 
   #finish(attempt: Attempt, { ending, phase: _, waiting: __, ...facts }: Observation, joined = {}): void {

@@ -14,9 +14,16 @@ import { readGpuDevices } from '../gpu/devices.ts'
 import { grantGpus } from '../gpu/grant.ts'
 import type { GpuPool } from '../gpu/gpu-pool.ts'
 import type { Machine } from '../container/machine.ts'
+import { chooseProcessors } from '../container/processors.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
-import { removeAttempt, writeAttemptFolder, type ContainerGpus, type ContainerNetwork } from './attempt-folder.ts'
+import {
+  imageFacts,
+  removeAttempt,
+  writeAttemptFolder,
+  type ContainerGpus,
+  type ContainerNetwork,
+} from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
 import { homeFolderOf, type Folders } from './folders.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
@@ -37,6 +44,9 @@ export interface PreparationParts {
   readonly machine: Machine
   readonly runtime: string
   readonly pidsLimit: number
+  readonly umask: number | undefined
+  /** The processors that each running attempt is bound to. */
+  readonly boundProcessors: () => readonly (readonly number[])[]
   readonly images: Pick<LocalImages, 'prepare'>
   readonly network: IsolatedNetwork | undefined
   readonly gpus: GpuPool
@@ -67,18 +77,13 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       },
     })
     attempt.observed = { ...attempt.observed, imageDigest: image.digest }
+    attempt.image = imageFacts(spec, image)
     if (commandOf(spec, image).length === 0) throw new NothingToRun(image)
-    if (machine.init === undefined)
-      report(
-        attempt,
-        'Warning',
-        'NoInit',
-        'The machine has no tini-static: a program without a SIGTERM handler only ends by SIGKILL.',
-        parts,
-      )
     const containerNetwork = await unlessAborted(signal, networkFor(attempt, parts))
     await prepareHome(attempt, parts)
     const gpus = await unlessAborted(signal, gpusFor(attempt, parts))
+    signal.throwIfAborted()
+    attempt.processors = chooseProcessors(spec.resources.cores.limit, machine.processors, parts.boundProcessors()) ?? []
     const input = await writeAttemptFolder(
       spec,
       image,
@@ -90,6 +95,8 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
         runtime: parts.runtime,
         logLimitBytes: attempt.logLimitBytes,
         pidsLimit: parts.pidsLimit,
+        processors: attempt.processors,
+        ...(parts.umask === undefined ? {} : { umask: parts.umask }),
       },
     )
     signal.throwIfAborted()

@@ -1,5 +1,6 @@
 import { parseReference, printReference, unknownImage } from '../../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 
 /** What the journal keeps of an attempt for later servers. */
 export interface AttemptRecord {
@@ -8,6 +9,10 @@ export interface AttemptRecord {
   readonly logLimitBytes: number
   /** Numbers of its GPUs. Earlier releases did not write them: each job had all. */
   readonly gpus?: readonly number[]
+  /** Absent in the records of earlier releases. */
+  readonly image?: ImageFacts
+  /** The processors that it is bound to; absent where it is not bound. */
+  readonly processors?: readonly number[]
 }
 
 /** The record as journals have it: the image as text. */
