@@ -29,7 +29,8 @@ import { offeredCapacity } from '../job/offered-capacity.ts'
 import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../actions/retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
-import { Loop, scoredMs } from '../scheduler/loop.ts'
+import { QueueAnswers, scoredMs } from '../scheduler/answers/queue-answers.ts'
+import { Loop } from '../scheduler/loop.ts'
 import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
@@ -192,6 +193,8 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   })
   await loop.open()
   parts.defer(() => loop.close())
+  const answers = new QueueAnswers({ loop, store, log })
+  parts.defer(() => answers.close())
   parts.defer(startRetention(store, executor, config.retention, log))
 
   const cancelDisabled = startCancellingDisabled({ store, changes, log })
@@ -253,8 +256,8 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     queue: {
       caughtUp: (jobs) => loop.caughtUp(jobs),
       reason: (job) => loop.reason(job),
-      why: (job) => loop.why(job),
-      overview: (account) => loop.overview(account),
+      why: (job, caller) => answers.why(job, caller),
+      overview: (account) => answers.overview(account),
       allocated: () => loop.queue.allocated(),
     },
     capacity,

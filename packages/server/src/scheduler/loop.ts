@@ -1,10 +1,10 @@
-import type { QueueOverview, WarningSignal, Why } from '@science-platform/contract'
+import type { WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
 import { attemptId, type NewJob, type StoredJob } from '../job/job.ts'
 import type { ChangeLog } from '../store/change-log.ts'
-import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
+import type { JobStep, Store } from '../store/store.ts'
 import { ChangeReader } from './change-reader.ts'
 import type { OptimisticSteps } from './planner/optimistic-steps.ts'
 import { Queue } from './queue.ts'
@@ -18,12 +18,6 @@ import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
 /** Milliseconds between cycles without a wake-up, in case a notification was missed. */
 const restMs = 2_000
-
-/** Milliseconds between unrequested forecasts, which calibrate later ones. */
-const forecastEveryMs = 60_000
-
-/** Milliseconds for which outcomes of estimates are retained. */
-export const scoredMs = 30 * 86_400_000
 
 /** Dependencies of the loop. */
 export interface LoopDependencies {
@@ -66,7 +60,6 @@ export class Loop {
   /** Warnings already sent, by attempt and kind. */
   readonly #warned = new Set<string>()
   readonly #deadlines = new Deadlines()
-  #forecastAt = 0
   /** When time alone may change the plan. */
   #planAgainAt: number | undefined
   /** The earliest time at which a running job must be warned or ended. */
@@ -187,28 +180,6 @@ export class Loop {
       : this.queue.reason(job, this.#now())
   }
 
-  /** The full explanation of why a job waits. */
-  async why(job: StoredJob): Promise<Why> {
-    await this.caughtUp([job])
-    const why = this.queue.why(job, this.#now(), await this.#scores())
-    const waiting = job.state === 'starting' ? this.reason(job) : undefined
-    return waiting === undefined ? why : { ...why, summary: waiting }
-  }
-
-  /** The whole queue, and the part of a user and their groups. */
-  async overview({ name, groups }: StoredAccount): Promise<QueueOverview> {
-    await this.caughtUp()
-    const holders = [
-      { kind: 'user', name } as const,
-      ...groups.map((group) => ({ kind: 'group', name: group.name }) as const),
-    ]
-    return this.queue.overview(holders, this.#now(), await this.#scores())
-  }
-
-  #scores(): Promise<EstimateScores> {
-    return this.#dependencies.store.estimateScores(this.#now() - scoredMs)
-  }
-
   async #work(): Promise<void> {
     let hasFailed = false
     do {
@@ -274,10 +245,6 @@ export class Loop {
     using applied = queue.applyOptimistically(steps, now)
     const plan = queue.plan(now)
     this.#thoughtMs = performance.now() - begun
-    if (now >= this.#forecastAt) {
-      this.#forecastAt = now + forecastEveryMs
-      queue.forecastOne(now, Math.random)
-    }
     this.#planAgainAt = plan.again
     applied.add(this.#placings(plan, now))
     const placed = (await this.#take(applied)).filter((job) => job.state === 'starting')

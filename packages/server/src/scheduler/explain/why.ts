@@ -1,4 +1,5 @@
-import { isEnded, type Why } from '@science-platform/contract'
+import type { Why } from '@science-platform/contract'
+import { isEnded } from '@science-platform/contract/states'
 import type { StoredJob } from '../../job/job.ts'
 import type { EstimateScores } from '../../store/store.ts'
 import type { JobClass } from '../rules/job-class.ts'
