@@ -64,6 +64,17 @@ export const cgroupFolders = (cgroups: Cgroups, attemptId: string): string[] =>
     ? []
     : cgroups.hierarchies.map(({ mountPoint }) => join(mountPoint, cgroups.parent ?? '', attemptId))
 
+/**
+ * The folders of the group of all supervisors: a service manager that ends the server's own group reaches none of them. v1's cpuset takes no
+ * process before its processors are set.
+ */
+export const supervisorFolders = ({ parent, hierarchies }: Cgroups): string[] =>
+  parent === undefined
+    ? []
+    : hierarchies
+        .filter(({ controllers }) => !controllers.includes('cpuset'))
+        .map(({ mountPoint }) => join(mountPoint, `${parent}-supervisors`))
+
 /** The file that lists every process of an attempt. */
 export function procsFile(cgroups: Cgroups, attemptId: string): string | undefined {
   // Every hierarchy has one. The last is usually systemd's or the unified one, where other software moves no processes of ours.
