@@ -40,14 +40,15 @@ test('docs/environment.md names a test that is there for each of its lines', () 
   for (const row of rows) assertTests(cellsOf(row).at(-1) ?? '', '')
 })
 
-test('docs/troubleshooting.md names a test that is there for each case, once and in order', () => {
-  const [, table = ''] = read('docs/troubleshooting.md').split('| case | subject | shown by |\n|---|---|---|\n')
+test('docs/troubleshooting.md has each case once, in order, and the tests that it names by path are there', () => {
+  const [, table = ''] = read('docs/troubleshooting.md').split('| number | case | test |\n|---|---|---|\n')
   const rows = table.split('\n').filter((line) => line.startsWith('| '))
   const numbers = rows.map((row) => Number(cellsOf(row)[0]))
-  assert.ok(numbers.length > 0 && numbers.every((number) => number >= 1 && number <= 47), numbers.join(' '))
+  assert.ok(numbers.length > 20 && numbers.every((number) => number >= 1 && number <= 47), numbers.join(' '))
   assert.deepEqual(
     numbers,
     [...new Set(numbers)].toSorted((a, b) => a - b),
   )
-  for (const row of rows) assertTests(cellsOf(row)[2] ?? '', 'packages/server/src')
+  for (const row of rows.filter((line) => /`[^`]+\.ts`/.test(line)))
+    assertTests(cellsOf(row)[2] ?? '', 'packages/server/src')
 })

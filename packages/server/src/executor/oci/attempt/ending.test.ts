@@ -111,7 +111,11 @@ describe('the cause', () => {
 
 describe('a program that cannot be run', () => {
   const told = (exitCode: number, log: string, program?: ProgramFacts) =>
-    endingOf(evidence({ status: exitCode << 8 }), { spec, shortLog: log, ...(program === undefined ? {} : { program }) }).cause
+    endingOf(evidence({ status: exitCode << 8 }), {
+      spec,
+      shortLog: log,
+      ...(program === undefined ? {} : { program }),
+    }).cause
   const bySaid = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
 
   it('is recognised by the message of the init of earlier releases', () => {
@@ -123,8 +127,12 @@ describe('a program that cannot be run', () => {
   })
 
   it('is recognised by the message of the runtime, which has found the program', () => {
-    for (const code of [1, 255]) assert.equal(told(code, 'exec ./a.sh: no such file or directory\n').code, 'command-not-found')
-    assert.match(told(1, 'exec ./a.sh: no such file or directory\n').message, /^\.\/a\.sh is there, but the interpreter/)
+    for (const code of [1, 255])
+      assert.equal(told(code, 'exec ./a.sh: no such file or directory\n').code, 'command-not-found')
+    assert.match(
+      told(1, 'exec ./a.sh: no such file or directory\n').message,
+      /^\.\/a\.sh is there, but the interpreter/,
+    )
     assert.match(told(1, 'exec ./a: exec format error\n').message, /exec format error/)
   })
 

@@ -38,6 +38,8 @@ export const EndEvidence = Type.Object({
   failure: Type.Optional(Type.String()),
   /** Whether the disk had no room for a container when the runtime failed. Absent in the evidence of older supervisors. */
   noRoom: Type.Optional(Type.Boolean()),
+  /** Largest sample of the memory that the kernel cannot take back. Absent for short runs, and in the evidence of older supervisors. */
+  residentPeak: Type.Optional(Type.Integer()),
   /** CPU seconds of the processes that the supervisor waited for. */
   childSeconds: Type.Optional(Type.Number()),
   /** Bytes of output that the disk had no room for. */
@@ -136,7 +138,11 @@ export const exitCodeOf = (status: number | undefined): number | undefined =>
   status === undefined ? undefined : (status & 127) === 0 ? (status >> 8) & 255 : 128 + (status & 127)
 
 function finalUsage(evidence: EndEvidence): NonNullable<Ending['usage']> {
-  const measured = usageOf(evidence.files)
+  const { residentPeak } = evidence
+  const measured = {
+    ...usageOf(evidence.files),
+    ...(residentPeak === undefined ? {} : { residentPeakBytes: residentPeak }),
+  }
   const cpuSeconds = measured.cpuSeconds ?? (evidence.status === undefined ? undefined : evidence.childSeconds)
   if (cpuSeconds === undefined) return measured
   const cores =

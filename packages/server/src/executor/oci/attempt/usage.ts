@@ -1,4 +1,5 @@
 import type { Usage } from '@science-platform/contract'
+import { residentKeys } from '../container/cgroups.ts'
 
 /**
  * Usage from the files of a control group, v1 or v2, by file name. A file that is missing or has unexpected contents leaves its field
@@ -42,9 +43,11 @@ function workingSet(files: Readonly<Record<string, string>>): number | undefined
 
 /** Memory that the kernel cannot take back without swap: anonymous pages, and pages of /dev/shm and tmpfs. */
 function resident(stat: string | undefined): number | undefined {
-  const anonymous = number(keyed(stat, 'anon')) ?? number(keyed(stat, 'total_rss')) ?? number(keyed(stat, 'rss'))
-  const shared = number(keyed(stat, 'shmem')) ?? number(keyed(stat, 'total_shmem'))
-  return anonymous === undefined ? undefined : anonymous + (shared ?? 0)
+  for (const keys of [residentKeys[1], residentKeys[2]]) {
+    const [anonymous, shared] = keys.map((key) => number(keyed(stat, key)))
+    if (anonymous !== undefined) return anonymous + (shared ?? 0)
+  }
+  return undefined
 }
 
 /**

@@ -97,7 +97,7 @@ describe('usage', () => {
     const files = {
       'cpuacct.usage': '1500000000\n',
       'memory.usage_in_bytes': '1000\n',
-      'memory.stat': 'cache 500\nrss 100\nshmem 7\ninactive_file 300\nactive_file 5\n',
+      'memory.stat': 'cache 500\nrss 1\nshmem 2\ntotal_rss 100\ntotal_shmem 7\ninactive_file 300\nactive_file 5\n',
       'memory.max_usage_in_bytes': '2000\n',
       'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 3\n',
       'blkio.throttle.io_service_bytes':

@@ -99,6 +99,13 @@ const usageFileNames = {
   },
 } as const
 
+/** The keys of memory.stat for memory that the kernel cannot take back without swap: anonymous, and of /dev/shm and tmpfs. */
+export const residentKeys = { 1: ['total_rss', 'total_shmem'], 2: ['anon', 'shmem'] } as const
+
+/** The memory.stat of an attempt; undefined where there is none. */
+export const memoryStatFile = (cgroups: Cgroups, attemptId: string): string | undefined =>
+  usageFiles(cgroups, attemptId, 'now').find(({ name }) => name === 'memory.stat')?.path
+
 /** The files with the usage of an attempt: of its whole run (`end`), and for `now` also of this moment. */
 export function usageFiles(cgroups: Cgroups, attemptId: string, when: 'end' | 'now'): { name: string; path: string }[] {
   const { parent } = cgroups

@@ -53,7 +53,8 @@ describe('a program that could not be run', () => {
 
   it('is never read outside the folders of the job', async () => {
     // In the container these links lead into the image, where there is no such file.
-    for (const program of ['./out', './away/script', './loop', '/../secret/script']) assert.deepEqual(await look(program), {})
+    for (const program of ['./out', './away/script', './loop', '/../secret/script'])
+      assert.deepEqual(await look(program), {})
   })
 
   it('is a folder, or in a folder that its user may not enter', async () => {
@@ -84,22 +85,37 @@ describe('the cause of a program that could not be run', () => {
   const missing = 'no such file or directory'
 
   it('names the interpreter of the first line, and line ends of Windows', () => {
-    assert.match(cause('./a.sh', missing, { isThere: true, firstLine: '#!/bin/sh\r' }), /Windows \(CRLF\).*"\/bin\/sh\\r".*sed -i 's\/\\r\$\/\/' a\.sh/)
-    assert.match(cause('./a.py', missing, { isThere: true, firstLine: '#! /opt/python9 -u' }), /no interpreter \/opt\/python9, .*python3 \.\/a\.py/)
+    assert.match(
+      cause('./a.sh', missing, { isThere: true, firstLine: '#!/bin/sh\r' }),
+      /Windows \(CRLF\).*"\/bin\/sh\\r".*sed -i 's\/\\r\$\/\/' a\.sh/,
+    )
+    assert.match(
+      cause('./a.py', missing, { isThere: true, firstLine: '#! /opt/python9 -u' }),
+      /no interpreter \/opt\/python9, .*python3 \.\/a\.py/,
+    )
     assert.match(cause('./a', missing, { isThere: true }), /^\.\/a is there, but the interpreter .* od -c/)
   })
 
   it('says where jobs begin', () => {
     const text = cause('./run.sh', missing, { imageFolder: '/app' })
-    assert.match(text, /no program \.\/run\.sh in \/arc\/home\/ada, where jobs begin; .*WORKDIR\) is \/app\. .*: \/app\/run\.sh$/)
+    assert.match(
+      text,
+      /no program \.\/run\.sh in \/arc\/home\/ada, where jobs begin; .*WORKDIR\) is \/app\. .*: \/app\/run\.sh$/,
+    )
     assert.match(cause('./x', missing), /^There is no program \.\/x in \/arc\/home\/ada/)
     assert.match(cause('x', missing), /^The image localhost\/a:1 has no program x\./)
   })
 
   it('names folders, and the entry point that was not run', () => {
     assert.match(cause('./d', 'permission denied', { isFolder: true }), /^\.\/d is a folder/)
-    assert.match(cause('python', 'executable file not found in $PATH', { closedFolder: '/root' }), /may not enter the folder \/root, where python is/)
-    assert.match(cause('python', 'not found', { entryPoint: ['/opt/activate', '-q'] }), /entry point \(\/opt\/activate -q\) is not run.*--args/)
+    assert.match(
+      cause('python', 'executable file not found in $PATH', { closedFolder: '/root' }),
+      /may not enter the folder \/root, where python is/,
+    )
+    assert.match(
+      cause('python', 'not found', { entryPoint: ['/opt/activate', '-q'] }),
+      /entry point \(\/opt\/activate -q\) is not run.*--args/,
+    )
     assert.match(cause('python', 'permission denied'), /chmod a\+x python/)
     assert.doesNotMatch(cause('python', 'permission denied'), /python python/)
   })

@@ -92,7 +92,7 @@ class Look {
     let here = '/'
     let closedFolder: string | undefined
     let isFolder = true
-    for (let links = 0; rest.length > 0; ) {
+    for (let links = 0; rest.length > 0;) {
       const next = posix.join(here, rest[0] ?? '')
       // Folders of mounts need not be in the image.
       const isMount = this.#mounts.some(([inside]) => inside === next || inside.startsWith(`${next}/`))

@@ -1,6 +1,6 @@
 import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cgroupFolders, procsFile, usageFiles } from '../container/cgroups.ts'
+import { cgroupFolders, memoryStatFile, procsFile, residentKeys, usageFiles } from '../container/cgroups.ts'
 import { killIfThere } from '../container/processes.ts'
 import { isDiskFull, isMissing, readIfThere } from '../../../lib/files.ts'
 import type { Folders } from '../attempt/folders.ts'
@@ -30,6 +30,8 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
   const { cgroups } = machine
   const { spec, logLimitBytes } = plan.record
   const procs = procsFile(cgroups, spec.id)
+  const memoryStat = memoryStatFile(cgroups, spec.id)
+  const keys = residentKeys[cgroups.version].join(',')
   const lines: [string, string | number][] = [
     ['id', spec.id],
     ['arch', machine.architecture],
@@ -50,6 +52,7 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
     ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
     ...cgroupFolders(cgroups, spec.id).map((folder): [string, string] => ['cgroup', folder]),
     ...usageFiles(cgroups, spec.id, 'end').map(({ name, path }): [string, string] => ['final', `${name} ${path}`]),
+    ...(memoryStat === undefined ? [] : [['resident', `${keys} ${memoryStat}`] satisfies [string, string]]),
     ['record', recordText(plan.record)],
   ]
   for (const [key, value] of lines)
