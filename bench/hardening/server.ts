@@ -116,7 +116,7 @@ async function serve(kind: 'bare' | 'hardened') {
     actions,
     audit,
     metrics: hardened ? counted : bare.metrics,
-    readinessChecks: { store: none, loop: none, executor: none, audit: none },
+    readinessChecks: { store: none, loop: none, executor: none, audit: none, network: none },
     config,
     queue: {
       caughtUp: none,

@@ -109,7 +109,7 @@ const app = createApp({
   watch,
   audit,
   metrics,
-  readinessChecks: { store: none, loop: none, executor: none, audit: none },
+  readinessChecks: { store: none, loop: none, executor: none, audit: none, network: none },
   config,
   queue: {
     caughtUp: () => loop.caughtUp(),

@@ -99,7 +99,7 @@ class TestServer {
           registries: () => [],
           imageBytes: async () => 0,
         }),
-        readinessChecks: { store: noWork, loop: noWork, executor: noWork, audit: noWork },
+        readinessChecks: { store: noWork, loop: noWork, executor: noWork, audit: noWork, network: noWork },
         images: { list: async () => [], describe: notAsked },
         catalogue: { registries: () => [] },
         config: testConfig,

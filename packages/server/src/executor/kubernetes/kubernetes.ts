@@ -132,6 +132,9 @@ class KubernetesExecutor implements Executor {
       onDelay: (attempt, waiting) => {
         reconciler.show(attempt, { phase: 'preparing', waiting })
       },
+      onHomeOfAnother: (attempt, message) => {
+        this.#report(attempt.id, 'Warning', 'HomeOfAnother', message)
+      },
       tasks,
     })
     this.#removals = new ObjectRemovals({ objects, cache, instance, tasks })

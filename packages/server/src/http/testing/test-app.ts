@@ -238,7 +238,7 @@ export async function testApp(
         registries: () => [{ registry: 'images.canfar.net', images: 2, fault: true }],
         imageBytes: () => local.bytesUsed(),
       }),
-      readinessChecks: { store: () => store.checkWritable(), loop: well, executor: well, audit: well },
+      readinessChecks: { store: () => store.checkWritable(), loop: well, executor: well, audit: well, network: well },
       images: { list: async () => images, describe: (image, options) => local.describe(image, options) },
       catalogue: { registries: () => catalogue },
       pulls,

@@ -6,6 +6,8 @@ export const instanceLabel = 'canfar.net/instance'
 export const attemptLabel = 'canfar.net/attempt'
 /** The image as the user wrote it, for messages. */
 export const imageAnnotation = 'canfar.net/image'
+/** The name of the Secret that the Job owns, where it has one. */
+export const secretAnnotation = 'canfar.net/secret'
 /** Set when the platform stops the attempt: the grace period in seconds. */
 export const stopAnnotation = 'canfar.net/stop'
 /** Set when the platform ends an attempt whose command cannot start: the cause as JSON. */
