@@ -20,7 +20,10 @@ test('of output over the limit of logs canfar prints what is there, says how muc
 
   const id = /ID: (\w+)/.exec(followed.stderr)?.[1] ?? ''
   const half = 2 ** 19
-  for (const words of [['logs', id], ['logs', '-f', id]]) {
+  for (const words of [
+    ['logs', id],
+    ['logs', '-f', id],
+  ]) {
     const { code, stdout, stderr } = await canfar(...words)
     assert.ok(stdout === written.slice(0, half) + written.slice(-half), `${stdout.length} bytes`)
     assert.match(stderr, new RegExp(`canfar: ${written.length - 2 * half} bytes of the output of ${id} are missing\n`))
