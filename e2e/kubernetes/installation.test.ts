@@ -9,7 +9,7 @@ import { promisify } from 'node:util'
 import { Jobs } from '@science-platform/client'
 import { busyboxImage } from '../../packages/server/src/image/testing/busybox-image.ts'
 import { pushImage } from '../../packages/server/src/image/testing/registry.ts'
-import { text } from '../../packages/server/src/executor/executor-contract.ts'
+import { text } from '../../packages/server/src/executor/attempt-runner.ts'
 import { Chart, fullValues } from '../support/chart.ts'
 import {
   applyObjects,

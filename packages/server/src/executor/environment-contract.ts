@@ -1,16 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { AttemptRunner, ExecutorUnderTest } from './executor-contract.ts'
-
-/** What an executor cannot give a job, each with the reason; absent where it can. docs/environment.md names the same. */
-export interface EnvironmentGaps {
-  /** Programs count more processors than the job has. */
-  readonly processors?: string
-  /** The umask is that of the runtime. */
-  readonly umask?: string
-  /** The limits of setrlimit(2) are those of the runtime. */
-  readonly resourceLimits?: string
-}
+import type { AttemptRunner } from './attempt-runner.ts'
+import type { ExecutorUnderTest } from './executor-under-test.ts'
 
 /**
  * The lines of docs/environment.md that an executor holds: what a program inside a job may rely on. Part of the contract of every executor

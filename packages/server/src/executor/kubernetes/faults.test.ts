@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AttemptRunner } from '../executor-contract.ts'
+import { AttemptRunner } from '../attempt-runner.ts'
 import type { Observed } from '../executor.ts'
 import { isGone } from './api/api-error.ts'
 import { identitySource } from './credentials/kubeconfig.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, it } from 'node:test'
-import { AttemptRunner } from '../executor-contract.ts'
+import { AttemptRunner } from '../attempt-runner.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chownSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { AttemptRunner } from '../executor-contract.ts'
+import { AttemptRunner } from '../attempt-runner.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 

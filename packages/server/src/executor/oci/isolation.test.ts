@@ -14,7 +14,7 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { AttemptRunner } from '../executor-contract.ts'
+import { AttemptRunner } from '../attempt-runner.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 

@@ -5,7 +5,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { AttemptRunner, text } from '../executor-contract.ts'
+import { AttemptRunner, text } from '../attempt-runner.ts'
 import { busyboxReference } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNotAsRoot } from './testing/oci-under-test.ts'
 

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, describe, it, mock } from 'node:test'
 import { printReference, requireReference } from '../../job/image-reference.ts'
-import { AttemptRunner } from '../executor-contract.ts'
+import { AttemptRunner } from '../attempt-runner.ts'
 import { busyboxReference, fixedImages } from './testing/busybox-root.ts'
 import { ada, OciUnderTest, whyNoContainers } from './testing/oci-under-test.ts'
 

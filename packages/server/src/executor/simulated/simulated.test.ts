@@ -1,6 +1,7 @@
 import { machineClock, type Clock } from '../../lib/clock.ts'
 import { VirtualClock } from '../../lib/virtual-clock.ts'
-import { describeExecutor, type ExecutorUnderTest } from '../executor-contract.ts'
+import { describeExecutor } from '../executor-contract.ts'
+import type { ExecutorUnderTest } from '../executor-under-test.ts'
 import type { AttemptSpec } from '../executor.ts'
 import type { Behaviour, BehaviourOf } from './behaviour.ts'
 import { createSimulatedExecutor } from './simulated.ts'

@@ -85,7 +85,7 @@ const dockerManifest = Compile(
 )
 
 /** The images of an OCI archive by its `index.json`: entries with one digest are one image with several names. Pure. */
-export function imagesOfIndex(text: string): readonly ArchivedImage[] {
+function imagesOfIndex(text: string): readonly ArchivedImage[] {
   const index: unknown = parsed(text, 'index.json')
   if (!ociIndex.Check(index)) throw new Error('its index.json does not have the form of an index')
   const entries = index.manifests.map(({ digest, annotations }) => {
@@ -96,7 +96,7 @@ export function imagesOfIndex(text: string): readonly ArchivedImage[] {
 }
 
 /** The images of a docker archive by its `manifest.json`. Pure. */
-export function imagesOfDocker(text: string): readonly ArchivedImage[] {
+function imagesOfDocker(text: string): readonly ArchivedImage[] {
   const manifest: unknown = parsed(text, 'manifest.json')
   if (!dockerManifest.Check(manifest)) throw new Error('its manifest.json does not have the form of a docker archive')
   return merged(manifest.map(({ Config, RepoTags }) => ({ digest: configDigest(Config), names: RepoTags ?? [] })))
@@ -115,7 +115,7 @@ function merged(entries: readonly ArchivedImage[]): readonly ArchivedImage[] {
 }
 
 /** The place of the wanted image among those of an archive. Pure. @throws {ChooseImage} */
-export function choosePlace(images: readonly ArchivedImage[], wanted: string | undefined): number {
+function choosePlace(images: readonly ArchivedImage[], wanted: string | undefined): number {
   if (wanted === undefined && images.length === 1) return 0
   const isWanted = ({ digest, names }: ArchivedImage): boolean =>
     digest === wanted || names.some((name) => name === wanted || shortName(name) === shortName(wanted ?? ''))

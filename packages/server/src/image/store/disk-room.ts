@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises'
 const gib = 2 ** 30
 
 /** Bytes of a disk that images leave free for the database and for running jobs: a twentieth, at most 4 GiB. Pure. */
-export const keptBytes = (diskBytes: number): number => Math.min(4 * gib, Math.floor(diskBytes / 20))
+const keptBytes = (diskBytes: number): number => Math.min(4 * gib, Math.floor(diskBytes / 20))
 
 /** Thrown where the disk has no room. */
 export class NoRoom extends Error {

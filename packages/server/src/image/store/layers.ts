@@ -132,7 +132,7 @@ async function compressionsOf(file: string): Promise<Compressions> {
 }
 
 /** By the first bytes: gzip (RFC 1952), zstd or one of its skippable frames (RFC 8878), or neither. Pure. */
-export function compressionOf(head: Buffer): 'gzip' | 'zstd' | undefined {
+function compressionOf(head: Buffer): 'gzip' | 'zstd' | undefined {
   if (head.length >= 2 && head.readUInt16BE(0) === 0x1f8b) return 'gzip'
   if (head.length < 4) return undefined
   const magic = head.readUInt32LE(0)

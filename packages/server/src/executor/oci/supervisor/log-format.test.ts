@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import fc from 'fast-check'
-import { text } from '../../executor-contract.ts'
+import { text } from '../../attempt-runner.ts'
 import { AttemptLogs } from '../../log/attempt-log.ts'
 import { gapMark, logFile, logLimits, lostMark, segmentStart } from '../../log/log-format.ts'
 
