@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Network } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { Config } from '../configuration/config.ts'
-import type { Executor } from '../executor/executor.ts'
+import type { Executor, Ownership } from '../executor/executor.ts'
 import { heldSlots } from '../executor/oci/attempt/held-slots.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
@@ -32,6 +32,9 @@ interface RuntimeDependencies {
   readonly images: LocalImages
   /** What is opened here is closed with these. */
   readonly parts: AsyncDisposableStack
+  readonly ownership: Ownership
+  /** Called where another server runs the jobs now: this one must stop. */
+  readonly onReplaced: (message: string) => void
   readonly log: Logger
 }
 
@@ -82,7 +85,13 @@ async function ociRuntime({
 }
 
 /** Loaded only where it is wanted: its HTTP client takes 26 MB. */
-async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: RuntimeDependencies): Promise<Runtime> {
+async function kubernetesRuntime({
+  config,
+  dataDir,
+  ownership,
+  onReplaced,
+  log,
+}: RuntimeDependencies): Promise<Runtime> {
   const { openKubernetes } = await import('../executor/kubernetes/open.ts')
   const { kubernetes, images, limits } = config
   return {
@@ -91,7 +100,9 @@ async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: Runtime
       images,
       dataDir,
       logLimitBytes: limits.logMb * 2 ** 20,
-      log: rest.log,
+      ownership,
+      onLeaseLost: onReplaced,
+      log,
     }),
     networks: offeredNetworks(config.network, true),
     gateway: undefined,

@@ -105,6 +105,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
         fault: fault !== undefined,
       })),
     imageBytes: () => images.bytesUsed(),
+    unrecordedAttempts: () => loop.unrecorded().length,
   })
   const store = await openSqliteStore(databasePath(dataDir), {
     onCommit: (seconds) => {
@@ -145,7 +146,21 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   parts.defer(() => pulls?.close())
 
   const defaultNetwork = config.network.default
-  const runtime = await createRuntime({ config, dataDir, instance, port, images, parts, log })
+  const runtime = await createRuntime({
+    config,
+    dataDir,
+    instance,
+    port,
+    images,
+    parts,
+    ownership: { identity: store.identity, recorded: (ids) => store.recordedAttempts(ids) },
+    onReplaced: (message) => {
+      log.fatal(message)
+      process.exitCode = 1
+      asked.abort('replaced')
+    },
+    log,
+  })
   const { executor, gateway } = runtime
   parts.defer(() => executor.close())
 
@@ -162,6 +177,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       jobToken,
       platformUrl,
       policy: config.policy,
+      identity: store.identity,
       ...(defaultNetwork === undefined ? {} : { defaultNetwork }),
     })
   executor.onEvent((event) => {
@@ -233,6 +249,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
         if (audit.fault() !== undefined) throw new Error(audit.fault())
       },
     },
+    notices: () => unrecordedNotice(loop.unrecorded().length),
     config,
     context,
     networks: runtime.networks,
@@ -283,6 +300,12 @@ function logLevel(text: string | undefined): string {
   if (levels.includes(text)) return text
   throw new InvalidConfiguration(`LOG_LEVEL is ${JSON.stringify(text)}; use one of ${levels.join(', ')}`)
 }
+
+/** What `/readyz` says of attempts without a record. Pure. */
+const unrecordedNotice = (count: number): string[] =>
+  count === 0
+    ? []
+    : [`${count} attempts have no record in the database and are left alone; science-platform adopt lists them`]
 
 const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'
 

@@ -44,12 +44,14 @@ export interface Watched {
   readonly registries: () => readonly { readonly registry: string; readonly images: number; readonly fault: boolean }[]
   /** Bytes that images take on the disk. */
   readonly imageBytes: () => Promise<number>
+  /** The number of attempts that the executor lists and the database has no record of. */
+  readonly unrecordedAttempts: () => number
 }
 
 const watchedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
 
 /** Makes {@link Metrics}. One for a process: those of the process itself are among them. */
-export function createMetrics({ jobsByState, auditFault, estimateScores, registries, imageBytes }: Watched): Metrics {
+export function createMetrics({ jobsByState, auditFault, estimateScores, registries, imageBytes, unrecordedAttempts }: Watched): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const prefix = 'science_platform_'
@@ -144,6 +146,14 @@ export function createMetrics({ jobsByState, auditFault, estimateScores, registr
     registers,
     async collect() {
       this.set(await imageBytes())
+    },
+  })
+  new Gauge({
+    name: `${prefix}unrecorded_attempts`,
+    help: 'Attempts without a record in the database: the server leaves them alone (science-platform adopt lists them)',
+    registers,
+    collect() {
+      this.set(unrecordedAttempts())
     },
   })
   collectDefaultMetrics({ register: registry })

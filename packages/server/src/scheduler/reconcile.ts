@@ -13,16 +13,21 @@ export interface Agreement {
   readonly stop: readonly { readonly attemptId: string; readonly graceSeconds: number }[]
   /** Attempts whose end is stored: the executor may delete their evidence. */
   readonly forget: readonly string[]
+  /** Attempts without a record in the store. They belong to another database, or to a later state of this one: none is touched. */
+  readonly unrecorded: readonly Observed[]
 }
 
 /**
  * Compares the store with the observations of the executor. Pure. The store is authoritative for the desired state,
  * the executor for what happened.
+ *
+ * @param isRecorded - Whether the store has a record of an attempt of no active job.
  */
 export function reconcile(
   active: Iterable<StoredJob>,
   observed: readonly Observed[],
   attemptOf: (job: StoredJob) => StoredAttempt,
+  isRecorded: (attemptId: string) => boolean,
   now: number,
 ): Agreement {
   const steps: JobStep[] = []
@@ -44,12 +49,14 @@ export function reconcile(
       if (job.state === 'stopping') stop.push({ attemptId: id, graceSeconds: job.graceSeconds })
     }
   }
-  // The remaining attempts belong to no active job: the end is stored already, or the job was abandoned.
+  // The remaining attempts belong to no active job: the end is stored already, the job was abandoned, or the store has no record.
+  const unrecorded: Observed[] = []
   for (const [id, seen] of evidence) {
-    if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
+    if (!isRecorded(id)) unrecorded.push(seen)
+    else if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
     else forget.push(id)
   }
-  return { steps, start, stop, forget }
+  return { steps, start, stop, forget, unrecorded }
 }
 
 function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: number): JobStep {

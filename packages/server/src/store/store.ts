@@ -296,6 +296,8 @@ export interface Store {
   /** Inserts events without a step. */
   addEvents(events: readonly StoredEvent[]): Promise<void>
 
+  /** The identity of the database, a UUID: created with it, and kept by backup and restore. */
+  readonly identity: string
   /** The id of the change log: created with the database, and again by a restore. */
   readonly logId: string
   /** The number of the newest change. */
@@ -327,6 +329,8 @@ export interface Store {
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
   /** The latest attempt of every job that starts, runs or stops. */
   activeAttempts(): Promise<StoredAttempt[]>
+  /** Those of these attempts that have a record. The server changes and ends no other attempt. */
+  recordedAttempts(ids: readonly string[]): Promise<ReadonlySet<string>>
   events(jobId: string): Promise<StoredEvent[]>
   secret(jobId: string): Promise<string | undefined>
 

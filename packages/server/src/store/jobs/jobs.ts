@@ -129,6 +129,14 @@ export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promi
     ).map(attemptOf),
   )
 
+/** Served by the primary key. */
+export const recordedAttempts = async (db: Kysely<Schema>, ids: readonly string[]): Promise<ReadonlySet<string>> =>
+  new Set(
+    await inParts(ids, async (part) =>
+      (await db.selectFrom('attempts').select('id').where('id', 'in', part).execute()).map(({ id }) => id),
+    ),
+  )
+
 /** The latest attempts of jobs with an allocation. Served by jobs_not_ended and the unique key on (job_id, number). */
 export async function activeAttempts(db: Kysely<Schema>): Promise<StoredAttempt[]> {
   const rows = await db

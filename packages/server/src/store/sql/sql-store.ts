@@ -41,7 +41,7 @@ export interface Connections {
  */
 export function sqlStore(
   { writer, reader: db }: Connections,
-  logId: string,
+  { logId, identity }: Pick<Store, 'logId' | 'identity'>,
   seal: Seal,
   { now = Date.now, onCommit }: StoreOptions = {},
 ): Store {
@@ -73,6 +73,7 @@ export function sqlStore(
     },
     addEvents: (events) => commit.run((tx) => noteEvents(tx, events)),
 
+    identity,
     logId,
     logHead: () => changes.headOfLog(db),
     changesAfter: (number, limit, owner) => changes.changesAfter(db, number, limit, owner),
@@ -90,6 +91,7 @@ export function sqlStore(
     tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
     activeAttempts: () => jobs.activeAttempts(db),
+    recordedAttempts: (ids) => jobs.recordedAttempts(db, ids),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),
 
