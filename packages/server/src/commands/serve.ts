@@ -34,7 +34,7 @@ import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
 import { InvalidConfiguration } from '../configuration/invalid-configuration.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { claimDataDir, instanceName } from './instance.ts'
+import { claimDataDir, claimIdentity, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
 import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
@@ -113,6 +113,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     },
   })
   parts.defer(() => store.close())
+  parts.defer(await claimIdentity(store.identity, dataDir))
   const changes = await ChangeLog.open(store, log)
   parts.defer(() => changes.close())
   parts.defer(

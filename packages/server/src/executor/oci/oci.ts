@@ -10,6 +10,7 @@ import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } f
 import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
+import { requireOwnAttempts } from './attempt/copied-folder.ts'
 import { foldersOf, type Folders } from './attempt/folders.ts'
 import { prepareAttempt } from './attempt/preparation.ts'
 import { recoverAttempt } from './attempt/recovery.ts'
@@ -108,6 +109,8 @@ class Oci implements OciExecutor {
     const { attempts, logs, scratch, rootfs, homes, projects } = folders
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
+    const ids = await readdir(attempts)
+    await requireOwnAttempts(attempts, ids, machine.bootId)
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
     const forkServer = new ForkServer(machine.architecture, supervisorsLog)
     const { bootId } = machine
@@ -120,7 +123,7 @@ class Oci implements OciExecutor {
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
     })
     this.#opened = { machine, forkServer, supervision, hints, supervisorsLog }
-    for (const id of await readdir(attempts))
+    for (const id of ids)
       await recoverAttempt(id, { folders, bootId, supervision, network, log }, (attempt) => {
         this.#attempts.set(id, attempt)
       })

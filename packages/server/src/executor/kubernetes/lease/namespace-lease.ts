@@ -210,7 +210,7 @@ export class NamespaceLease {
 }
 
 /** The name of an instance's Lease. */
-export const leaseName = (instance: string): string => `science-platform-${instance}`
+export const leaseName = (instance: string): string => `${instance}.canfar.net`
 
 function missing(error: unknown): undefined {
   if (!isGone(error)) throw error
