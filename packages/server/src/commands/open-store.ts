@@ -62,7 +62,7 @@ export function changeStore<T>(
 }
 
 /** Who runs this command: the user behind sudo, or the process's own. */
-function operator(): string {
+export function operator(): string {
   const { SUDO_USER } = process.env
   if (SUDO_USER !== undefined && SUDO_USER !== '') return SUDO_USER
   try {

@@ -51,7 +51,14 @@ export interface Watched {
 const watchedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
 
 /** Makes {@link Metrics}. One for a process: those of the process itself are among them. */
-export function createMetrics({ jobsByState, auditFault, estimateScores, registries, imageBytes, unrecordedAttempts }: Watched): Metrics {
+export function createMetrics({
+  jobsByState,
+  auditFault,
+  estimateScores,
+  registries,
+  imageBytes,
+  unrecordedAttempts,
+}: Watched): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const prefix = 'science_platform_'
