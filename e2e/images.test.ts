@@ -93,7 +93,7 @@ const isProblem = (type: string) => (error: unknown) => error instanceof Problem
 test('wrong credentials are refused by the registry, and not stored', async () => {
   const refused = await canfar(['registry', 'login', 'own.test', '-u', 'ada', '--password-stdin'], 'wrong\n')
   assert.equal(refused.code, 6, refused.stderr)
-  assert.match(refused.stderr, /does not accept this user name and secret; nothing was stored/)
+  assert.match(refused.stderr, /refuses this user name and secret; nothing was stored/)
   const nowhere = await canfar(['registry', 'login', 'evil.test', '-u', 'ada', '--password-stdin'], 'x\n')
   assert.equal(nowhere.code, 3)
   assert.match(nowhere.stderr, /own\.test, open\.test, other\.test/)

@@ -15,5 +15,5 @@ test('the log as text: an unreachable registry is one line, and the last line be
     about ?? '',
     /WARN {2}registry cannot be listed, its last list stays registry=127\.0\.0\.1:1 failure=".*ECONNREFUSED.*" hint="Check the network, and .*"$/,
   )
-  assert.match(lines.at(-1) ?? '', /INFO {2}stopping; jobs go on running signal=SIGTERM$/)
+  assert.match(lines.at(-1) ?? '', /INFO {2}stopping; jobs continue to run signal=SIGTERM$/)
 })

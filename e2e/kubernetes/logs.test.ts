@@ -7,8 +7,12 @@ import { eventually, onKubernetes, Platform } from '../support/platform.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
+/** Lines of 73 bytes, each about 120 on the node. */
+const linesOf = (count: number): string =>
+  `yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz | head -n ${count}`
+
 /** More than the 10 MiB of a log file (containerLogMaxSize) until the node begins another. */
-const burst = 'yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz | head -n 150000'
+const burst = linesOf(150_000)
 
 describe('logs of which nodes put a part away', { skip }, () => {
   let platform: Platform
@@ -28,14 +32,25 @@ describe('logs of which nodes put a part away', { skip }, () => {
   }
 
   it('followed logs are whole', async () => {
+    // The node loses what it puts away twice before the platform has read it. So each piece, of less than a file, waits until
+    // the one before is read; and the node looks every 10 s whether to begin another file.
+    const pieces = [1, 2, 3, 4, 5, 6]
     const id = await platform.submit(
-      `echo first; sleep 2; for i in 1 2 3; do ${burst}; echo "burst $i"; sleep 11; done; echo last`,
+      `echo first; for i in ${pieces.join(' ')}; do while [ ! -e "go-$i" ]; do sleep 0.2; done; ${linesOf(50_000)}; ` +
+        'echo "piece $i"; sleep 5; done; echo last',
     )
-    const job = await platform.ended(id)
-    assert.equal(job.exitCode, 0)
-    const log = await platform.logOf(id)
-    assert.equal(log.length, 'first\nlast\n'.length + 3 * (150_000 * 73 + 'burst 1\n'.length))
-    assert.ok(!log.includes('…'))
+    const end = async () =>
+      (await platform.fetch(`/api/v1/jobs/${id}/logs`, { headers: { range: 'bytes=-20' } })).text()
+    let before = 'first\n'
+    for (const i of pieces) {
+      await eventually(`the log to end with ${before}`, async () => (await end()).endsWith(before), 300)
+      await writeFile(join(platform.dataDir, `arc/home/ada/go-${i}`), '')
+      before = `piece ${i}\n`
+    }
+    assert.equal((await platform.ended(id)).exitCode, 0)
+    const whole = await platform.logOf(id)
+    assert.equal(whole.length, 'first\nlast\n'.length + pieces.length * (50_000 * 73 + 'piece 1\n'.length))
+    assert.ok(!whole.includes('…'))
     assert.deepEqual(await told(id), [])
   })
 
@@ -58,6 +73,7 @@ describe('logs of which nodes put a part away', { skip }, () => {
       /^first\n\[… part of the log may be missing here: [^\n]+ …\]\n(?:(?:[0-9a-z]{72}\n)*lost\n)?last\n$/,
     )
     assert.ok(log.length < 150_000 * 73, `${log.length} bytes`)
+    await eventually('the owner to be told', async () => (await told(id)).length > 0)
     assert.equal((await told(id)).length, 1)
   })
 })

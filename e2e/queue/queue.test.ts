@@ -239,7 +239,7 @@ test('why and queue are told by the command line in 80 columns, and as JSON', as
   const events = await (await platform.fetch(`/skaha/v1/session/${id}?view=events`)).text()
   assert.match(events, /Normal +Queued +/)
   assert.match(events, /Waiting +It is next: 1 core and 1 GiB of memory/, 'the events tell what it waits for now')
-  await assert.rejects(why(id, bob), /no job|There is no/)
+  await assert.rejects(why(id, bob), /does not exist/)
   await cancel(filler)
   await platform.ended(id)
 })

@@ -4,13 +4,13 @@ import { Instant } from './instant.ts'
 import { jobStates } from './states.ts'
 
 /**
- * What may change of a job.
+ * Kinds of changes of a job.
  *
- * - `submitted`: it was accepted. `held`, `released`: it waits on request, or goes on.
- * - `placed`: it got a node. `requeued`: it waits again. `started`: its command runs.
- * - `cancel-requested`, `time-limit-reached`: it was asked to end. `renewed`: its time began anew.
- * - `exited`, `failed`, `lost`, `cancelled`, `timed-out`: it ended.
- * - `noted`: events were added to it. `removed`: its owner deleted it on the skaha wire. `deleted`: its retention is over.
+ * - `submitted`: the job was accepted. `held`, `released`: it was put on hold, or released from it.
+ * - `placed`: the job has a node. `requeued`: it waits again. `started`: its command runs.
+ * - `cancel-requested`, `time-limit-reached`: the platform stops the job. `renewed`: its time limit was restarted.
+ * - `exited`, `failed`, `lost`, `cancelled`, `timed-out`: the job ended.
+ * - `noted`: events were added. `removed`: the owner deleted the job on the skaha wire. `deleted`: its retention ended.
  */
 export const jobChangeKinds = [
   'submitted',
@@ -36,16 +36,16 @@ export type JobChangeKind = (typeof jobChangeKinds)[number]
 /** One change of a job, or of a range of an array's tasks: the data of an event of `GET /api/v1/changes`. */
 export const Change = Type.Object(
   {
-    number: Type.Integer({ description: 'Its place in the change log: in the order of commits.' }),
+    number: Type.Integer({ description: 'Position in the change log, in the order of commits.' }),
     at: Instant,
     kind: Type.Enum([...jobChangeKinds]),
     owner: Type.String(),
-    job: Type.Optional(Type.String({ description: 'The id of the job; absent where tasks says which tasks changed.' })),
-    array: Type.Optional(Type.String({ description: 'The id of the array that the job is a task of.' })),
+    job: Type.Optional(Type.String({ description: 'The id of the job; absent where tasks names a range of tasks.' })),
+    array: Type.Optional(Type.String({ description: 'The id of the array of the job.' })),
     tasks: Type.Optional(
       Type.Object(
         { first: Type.Integer(), last: Type.Integer() },
-        { description: 'The tasks of the array that changed together, by REPLICA_ID.' },
+        { description: 'First and last REPLICA_ID of the tasks that changed together.' },
       ),
     ),
     name: Type.Optional(Type.String({ description: 'The name of the job, or of the first task.' })),
@@ -58,18 +58,18 @@ export const Change = Type.Object(
 )
 export type Change = Static<typeof Change>
 
-/** What `GET /api/v1/changes` may be narrowed by. */
+/** Filters of `GET /api/v1/changes`. */
 export const ChangesQuery = Type.Object(
   {
-    job: Type.Optional(Type.String({ description: 'Only of this job.', examples: ['k3x9a0qz'] })),
-    array: Type.Optional(Type.String({ description: 'Only of this array and its tasks.' })),
+    job: Type.Optional(Type.String({ description: 'Only changes of this job.', examples: ['k3x9a0qz'] })),
+    array: Type.Optional(Type.String({ description: 'Only changes of this array and its tasks.' })),
     kind: Type.Optional(
       Type.String({ description: 'Only these kinds, separated by commas.', examples: ['exited,failed,cancelled'] }),
     ),
-    all: Type.Optional(Type.Boolean({ description: '1: of all users; takes the scope admin.' })),
+    all: Type.Optional(Type.Boolean({ description: '1: changes of all users; requires the scope admin.' })),
     after: Type.Optional(
       Type.String({
-        description: 'As Last-Event-ID, for clients that cannot send it.',
+        description: 'The value of Last-Event-ID, for clients that cannot set the header.',
         examples: ['9f2c51d07ab3e846-1042'],
       }),
     ),

@@ -8,14 +8,14 @@ const held = {
   cores: Type.Optional(Type.Number({ ...amount, description: 'Cores allocated at once.' })),
   memoryGb: Type.Optional(Type.Number({ ...amount, description: 'GiB of memory allocated at once.' })),
   gpus: Type.Optional(Type.Integer({ ...amount, description: 'GPUs allocated at once.' })),
-  running: Type.Optional(Type.Integer({ ...amount, description: 'Jobs that start, run or stop at once.' })),
+  running: Type.Optional(Type.Integer({ ...amount, description: 'Starting, running and stopping jobs at once.' })),
 }
 
-/** The limits of a user or group. A field left out is no limit; zero lets nothing start. */
+/** The limits of a user or group. A field left out means no limit; zero admits nothing. */
 export const Limits = Type.Object(
   {
     ...held,
-    queued: Type.Optional(Type.Integer({ ...amount, description: 'Jobs that wait.' })),
+    queued: Type.Optional(Type.Integer({ ...amount, description: 'Waiting jobs.' })),
     offPeak: Type.Optional(
       Type.Object(held, { ...Closed, description: 'Limits of the off-peak hours, which replace single fields.' }),
     ),

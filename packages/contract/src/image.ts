@@ -19,7 +19,7 @@ export const ImageSummary = Type.Object(
     here: Type.Boolean({
       description: "Whether the image is on the platform's disk, so that jobs start without a fetch.",
     }),
-    sizeBytes: Type.Optional(Type.Integer({ description: 'Compressed size; only for images that are here.' })),
+    sizeBytes: Type.Optional(Type.Integer({ description: "Compressed size; only for images on the platform's disk." })),
     loadedAt: Type.Optional(Instant),
   },
   { $id: 'ImageSummary' },
@@ -91,7 +91,9 @@ export const ImagePull = Type.Object(
       description: 'present and failed are final.',
     }),
     bytes: Type.Optional(Type.Integer({ description: 'Bytes fetched so far.' })),
-    totalBytes: Type.Optional(Type.Integer({ description: 'Bytes to fetch, without layers that are here already.' })),
+    totalBytes: Type.Optional(
+      Type.Integer({ description: "Bytes to fetch, without layers that are on the platform's disk already." }),
+    ),
     digest: Type.Optional(Type.String()),
     cause: Type.Optional(Cause),
   },
@@ -115,7 +117,9 @@ export const Registry = Type.Object(
     images: Type.Integer({ description: 'Number of images in the last listing.' }),
     listedAt: Type.Optional(Instant),
     fault: Type.Optional(
-      Type.String({ description: 'Why the last attempt to list it failed. The listing before it stays.' }),
+      Type.String({
+        description: 'Why the last attempt to list the registry failed. The listing before that attempt stays.',
+      }),
     ),
   },
   { $id: 'Registry' },
@@ -132,7 +136,7 @@ export type Registries = Static<typeof Registries>
 /** Credentials to store for a registry. */
 export const RegistryLogin = Type.Object(
   {
-    // A colon ends the name where both travel together (RFC 7617, section 2).
+    // In `user:secret` the first colon ends the name (RFC 7617, section 2).
     username: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^:\\u0000-\\u001f\\u007f]+$' }),
     secret: Type.String({
       minLength: 1,
@@ -155,7 +159,7 @@ export const RegistryLoginResult = Type.Object(
     registry: Type.String(),
     username: Type.String(),
     checked: Type.Boolean({
-      description: 'Whether the registry has accepted the credentials; false also where it asks for none.',
+      description: 'Whether the registry accepted the credentials; false also for a registry that needs none.',
     }),
   },
   { $id: 'RegistryLoginResult' },

@@ -172,7 +172,7 @@ export const Cause = Type.Object(
 )
 export type Cause = Static<typeof Cause>
 
-/** One try at running a job. */
+/** One attempt to run a job. */
 export const Attempt = Type.Object(
   {
     number: Type.Integer({ minimum: 1 }),

@@ -21,7 +21,7 @@ export const SessionRecord = Type.Object(
     requestedRAM: Type.Optional(Type.String({ description: 'Decimal gigabytes without unit; only when fixed.' })),
     requestedCPUCores: Type.Optional(Type.String()),
     requestedGPUCores: Type.String(),
-    ramInUse: Type.Optional(Type.String({ description: 'Decimal gigabytes without unit, while it runs.' })),
+    ramInUse: Type.Optional(Type.String({ description: 'Decimal gigabytes without unit, while the job runs.' })),
     cpuCoresInUse: Type.Optional(Type.String()),
     isFixedResources: Type.Boolean(),
     exitCode: Type.Optional(
@@ -30,10 +30,10 @@ export const SessionRecord = Type.Object(
     cause: Type.Optional(
       Type.Object(
         { code: Type.Enum([...causeCodes]), message: Type.String(), hint: Type.Optional(Type.String()) },
-        { description: 'Extension: why it ended.' },
+        { description: 'Extension: why the job ended.' },
       ),
     ),
-    reason: Type.Optional(Type.String({ description: 'Extension: why it waits.' })),
+    reason: Type.Optional(Type.String({ description: 'Extension: why the job waits.' })),
   },
   { $id: 'SessionRecord' },
 )

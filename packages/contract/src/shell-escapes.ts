@@ -19,7 +19,7 @@ const letters: Readonly<Record<string, string>> = {
 const escape =
   /((?:\\[0-7]{1,3}|\\x[0-9a-fA-F]{1,2})+)|\\u([0-9a-fA-F]{1,4})|\\U([0-9a-fA-F]{1,8})|\\c([^])|\\([abeEfnrtv\\'"?])/g
 
-/** The text inside `$'…'` with its escapes replaced as bash does; `bad` is an escape that stands for no UTF-8 text. */
+/** The text inside `$'…'` with its escapes replaced as bash does; `bad` is an escape whose bytes are not UTF-8. */
 export function escapedText(
   inside: string,
 ): { readonly text: string } | { readonly bad: string; readonly offset: number } {

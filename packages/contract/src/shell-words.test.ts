@@ -73,7 +73,7 @@ test('a line of quotes, backslashes and blanks splits as in bash', () => {
   )
 })
 
-// What stands for nothing in a quote is an expansion, a comment or an operator to a shell, and plain text here.
+// A shell would expand or interpret these unquoted texts. Here they are plain text.
 const hardCases: Readonly<Record<string, readonly string[]>> = {
   '': [],
   ' \t\r\n ': [],

@@ -3,13 +3,13 @@ import { Instant } from './instant.ts'
 import { JobId, type Cause, type Usage } from './job.ts'
 import { endedStates } from './states.ts'
 
-/** The longest that one request waits for jobs, in seconds. */
+/** Maximum wait of one request, in seconds. */
 export const longestWaitSeconds = 300
 
 /** The body of `POST /api/v1/jobs/wait`. */
 export const WaitRequest = Type.Object(
   {
-    ids: Type.Array(JobId, { minItems: 1, maxItems: 1000, description: 'The jobs, any order.' }),
+    ids: Type.Array(JobId, { minItems: 1, maxItems: 1000, description: 'Ids of the jobs, in any order.' }),
     timeout: Type.Optional(
       Type.Number({ minimum: 0, maximum: longestWaitSeconds, default: 30, description: 'Seconds.' }),
     ),
@@ -37,11 +37,11 @@ export interface EndedJob extends Omit<Static<typeof EndedJob>, 'cause' | 'usage
   usage?: Usage
 }
 
-/** What a wait came to: empty lists where its time was over first. */
+/** Result of a wait. Both lists are empty after a timeout. */
 export const Waited = Type.Object(
   {
     ended: Type.Array(Type.Ref('EndedJob')),
-    unknown: Type.Array(Type.String(), { description: 'Ids of no job, or of none of yours.' }),
+    unknown: Type.Array(Type.String(), { description: 'Ids of jobs that do not exist or belong to another user.' }),
   },
   { $id: 'Waited' },
 )

@@ -149,7 +149,7 @@ export const QueueOverview = Type.Object(
       description:
         'Free capacity on one node: the node with the most free cores, and nodes with more free memory or GPUs. A job must fit on one node.',
     }),
-    running: Type.Integer({ description: 'Jobs that start, run or stop.' }),
+    running: Type.Integer({ description: 'Starting, running and stopping jobs.' }),
     waiting: Type.Object({
       small: Type.Integer(),
       normal: Type.Integer(),

@@ -208,7 +208,7 @@ export class Jobs {
   /**
    * Changes of the caller's jobs as they happen, in order. A connection that breaks is resumed without loss; a server that does
    * not answer is waited for five minutes. Throws a {@link ProblemError} `cursor-too-old` where `lastEventId` is no longer kept:
-   * list the jobs anew and follow without it.
+   * list the jobs again and follow without it.
    */
   async *changes({ signal, lastEventId, ...query }: ChangesOptions = {}): AsyncGenerator<ReceivedChange> {
     const parameters = new URLSearchParams(

@@ -9,9 +9,9 @@ describe('cancelling', () => {
   it('is a step for an active job that is not stopping; a waiting job ends with that step', () => {
     const taken = jobStates.filter((state) => cancelStep(someJob({ state }), 'its owner', 5) !== undefined)
     assert.deepEqual(taken, ['held', 'queued', 'starting', 'running'])
-    const waiting = cancelStep(someJob({ state: 'held' }), 'its owner', 5)?.change
+    const waiting = cancelStep(someJob({ state: 'held' }), 'its owner', 5)?.fields
     assert.deepEqual([waiting?.endedAt, waiting?.cause?.code, waiting?.stopReason], [5, 'cancelled', 'cancelled'])
-    const running = cancelStep(someJob({ state: 'running', owner: 'ada' }), 'the administrator grace', 5)?.change
+    const running = cancelStep(someJob({ state: 'running', owner: 'ada' }), 'the administrator grace', 5)?.fields
     assert.deepEqual(running, {
       stopReason: 'cancelled',
       cause: { code: 'cancelled', message: 'It was cancelled by the administrator grace.' },

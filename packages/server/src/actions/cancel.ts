@@ -45,7 +45,7 @@ export function cancelStep(job: StoredJob, who: string, now: number): JobStep | 
     at: now,
     from: job.state,
     event: { type: 'cancelRequested' },
-    change: {
+    fields: {
       stopReason: 'cancelled',
       cause: { code: 'cancelled', message: `It was cancelled by ${who}${endsNow ? ' before it started' : ''}.` },
       ...(endsNow ? { endedAt: now } : {}),

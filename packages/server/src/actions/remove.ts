@@ -38,5 +38,5 @@ const removeStep = (job: StoredJob, now: number): JobStep => ({
   at: now,
   from: job.state,
   event: { type: 'removed' },
-  change: { removedAt: now },
+  fields: { removedAt: now },
 })

@@ -36,7 +36,7 @@ function renewStep(job: StoredJob, now: number): JobStep | undefined {
     at: now,
     from: 'running',
     event: { type: 'renewed' },
-    change: { deadlineAt },
+    fields: { deadlineAt },
     events: [
       {
         jobId: job.id,

@@ -10,7 +10,7 @@ import type { User } from '@science-platform/contract'
 
 const main = fileURLToPath(new URL('../main.ts', import.meta.url))
 
-/** Runs the program. @param environment more variables, @param modules loaded before it */
+/** Runs the program. @param environment further variables @param modules loaded before the program */
 const run = (words: readonly string[], environment: Record<string, string> = {}, modules: readonly string[] = []) =>
   spawnSync(process.execPath, [...modules.map((module) => `--import=${module}`), main, ...words], {
     encoding: 'utf8',
@@ -18,7 +18,7 @@ const run = (words: readonly string[], environment: Record<string, string> = {},
     env: { ...process.env, ...environment },
   })
 
-/** A module that counts the statements of a program, writes the number to the file COUNT, and kills the program with -9 before the one of number KILL. */
+/** A module that counts the SQL statements of the program, writes their number to the file COUNT, and sends SIGKILL to the program before statement KILL. */
 const statementCounter = `data:text/javascript,${encodeURIComponent(`
   import { StatementSync } from 'node:sqlite'
   import { writeFileSync } from 'node:fs'
@@ -41,7 +41,7 @@ async function place(t: TestContext): Promise<string> {
   return folder
 }
 
-test('an import killed at any moment has happened whole or not at all', async (t) => {
+test('an import that is killed at any moment is complete or absent', async (t) => {
   const folder = await place(t)
   const names = Array.from({ length: 500 }, (_, i) => `user${i}`)
   await writeFile(join(folder, 'passwd'), names.map((name, i) => `${name}:x:${5_000 + i}:${5_000 + i}::/:\n`).join(''))
@@ -64,14 +64,14 @@ test('an import killed at any moment has happened whole or not at all', async (t
     found.add(users)
     assert.ok(users === 0 || users === names.length, `${users} users after ${share}`)
   }
-  assert.ok(found.has(0), 'it was killed before its end')
+  assert.ok(found.has(0), 'one run was killed before its commit')
   await rm(data, { recursive: true })
   assert.equal(imported(data, Math.ceil(statements * 0.6)).signal, 'SIGKILL')
-  assert.equal(run([...words, data]).status, 0, 'it can be done again')
+  assert.equal(run([...words, data]).status, 0, 'the import can be repeated')
   assert.deepEqual(usersIn(data), usersIn(join(folder, 'whole')))
 })
 
-test('what is exported is imported elsewhere; a dry run and a refused import write nothing', async (t) => {
+test('an export can be imported elsewhere; a dry run and a refused import write nothing', async (t) => {
   const folder = await place(t)
   const [one, other] = [join(folder, 'one'), join(folder, 'other')]
   for (const name of ['ada', 'bob']) run(['user', 'add', name, '--group', 'survey', '--data', one])

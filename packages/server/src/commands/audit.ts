@@ -21,7 +21,7 @@ export function define(audit: Command): void {
     .action(listAudit)
   located(audit.command('verify'))
     .description('verify that no entry was changed or deleted; prints the newest entry, to be stored elsewhere')
-    .option('--expect <head>', 'an entry that it printed before, SEQ:HASH, which must still be in the trail')
+    .option('--expect <head>', 'an entry that audit verify printed before, SEQ:HASH, which must still be in the trail')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  science-platform audit verify --data DIR')
     .action(verifyAudit)
@@ -76,7 +76,7 @@ function outcomeOf({ outcome, status, problem, count }: StoredAuditEntry): strin
   return `${words.join(' ')}${count === 1 ? '' : `, ${count} times`}`
 }
 
-/** `audit verify`: prints the head of the trail; an error where the trail is not whole. */
+/** `audit verify`: prints the newest entry, or fails when entries were changed or deleted. */
 async function verifyAudit(options: Location & { readonly expect?: string; readonly json?: true }): Promise<void> {
   const kept = options.expect === undefined ? undefined : headOf(options.expect)
   const verdict = await withStore(options, (store) => verifyTrail(wholeTrail(store), kept))

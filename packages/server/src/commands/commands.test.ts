@@ -13,14 +13,14 @@ after(() => rmSync(folder, { recursive: true }))
 const run = (...words: readonly string[]) =>
   spawnSync(process.execPath, [main, ...words, '--data', folder], { encoding: 'utf8' })
 
-/** All that a command says that is refused. */
+/** The output of a refused command on standard error. */
 function refusal(...words: readonly string[]): string {
   const { status, stdout, stderr } = run(...words)
   assert.deepEqual([status, stdout], [1, ''], stderr)
   return stderr
 }
 
-test('what an administrator mistypes is refused by its name, what it was and what would do', () => {
+test('an invalid option is refused with its name, its value and a hint', () => {
   assert.equal(run('user', 'add', 'ada', '--group', 'survey').status, 0)
   assert.equal(
     refusal('limit', 'set', 'user', 'ada', '--cores', 'many'),
@@ -37,7 +37,7 @@ test('what an administrator mistypes is refused by its name, what it was and wha
   assert.match(refusal('audit', 'list', '--since', 'yesterday'), /--since takes an instant such as .* "yesterday"/)
 })
 
-test('the audit trail is told in lines that fit a terminal, with what was refused and how often', () => {
+test('audit list prints lines that fit a terminal, with refusals and their number', () => {
   const { stdout } = run('audit', 'list')
   const lines = stdout.trim().split('\n')
   assert.match(lines[0] ?? '', /^SEQ +TIME +ACTOR +ACTION +FROM +OUTCOME +SUBJECT$/)

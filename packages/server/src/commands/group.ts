@@ -4,7 +4,7 @@ import { viewGroup } from '../access/views.ts'
 import { defineGroupFile } from './account-file-commands.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, tell, type OutputOptions } from './output/output.ts'
+import { printChange, printList, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions
 
@@ -66,7 +66,7 @@ async function change(
     await store.changeDirectory(step)
     const directory = await store.directory()
     const group = viewGroup(directory, groupNamed(directory, name))
-    tell(group, options, `${line} (gid ${group.gid})`)
+    printChange(group, options, `${line} (gid ${group.gid})`)
   })
 }
 

@@ -1,7 +1,7 @@
-/** Longest time between two cycles of a loop that turns: it looks every two seconds, and a cycle may have much to do. */
+/** Longest time between two cycles of a working loop. It runs every two seconds, and a cycle over a long queue takes longer. */
 const longestPauseMs = 30_000
 
-/** Knows when something last happened that should happen again and again. */
+/** Detects when a periodic activity stops. */
 export class Heartbeat {
   readonly #now: () => number
   #lastAt: number
@@ -11,14 +11,14 @@ export class Heartbeat {
     this.#lastAt = now()
   }
 
-  /** It happened. */
+  /** Records that the activity happened. */
   beat(): void {
     this.#lastAt = this.#now()
   }
 
-  /** @throws where it has not happened for too long. */
+  /** @throws when the activity has not happened for {@link longestPauseMs}. */
   check(): void {
     const pause = this.#now() - this.#lastAt
-    if (pause > longestPauseMs) throw new Error(`nothing for ${Math.round(pause / 1000)} s`)
+    if (pause > longestPauseMs) throw new Error(`no activity for ${Math.round(pause / 1000)} s`)
   }
 }

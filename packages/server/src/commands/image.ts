@@ -39,7 +39,7 @@ export function define(image: Command): void {
     .action(removeImage)
 }
 
-/** Without a limit, so that a command deletes unused images alone: the server makes room. */
+/** No limit: only the server removes images to make room. */
 const openImages = (config: Config, store: Pick<Store, 'imagesInUse'>): Promise<LocalImages> =>
   MachineImages.open({
     folder: join(config.dataDir, 'images'),

@@ -32,7 +32,7 @@ for (const [where, prefix] of [
   test(`one process works on a data directory, and the next is told whose it is: ${where}`, async () => {
     const first = await other(prefix)
     const refused = new RegExp(
-      `Another server works on ${folder} \\(process ${first.pid} on .*, since 20.*\\)\\. Stop it first`,
+      `Another server uses ${folder} \\(process ${first.pid} on .*, since 20.*\\)\\. Stop it first`,
     )
     await assert.rejects(claimDataDir(folder), refused)
     first.kill('SIGKILL')
@@ -48,7 +48,7 @@ test('a server of an earlier release, which holds the socket alone and says noth
   const old = createServer((socket) => socket.end())
   old.listen(`\0science-platform-${createHash('sha256').update(folder).digest('hex')}`)
   await once(old, 'listening')
-  await assert.rejects(claimDataDir(folder), /Another server works on \S+\. Stop it first/)
+  await assert.rejects(claimDataDir(folder), /Another server uses \S+\. Stop it first/)
   old.close()
 })
 
@@ -56,7 +56,7 @@ test('a copy of a data directory is refused while a server works on the other', 
   const release = await claimIdentity(folder, '/data/one')
   await assert.rejects(
     claimIdentity(folder, '/data/two'),
-    /\/data\/two is a copy: .* works on \/data\/one \(process \d+/,
+    /\/data\/two is a copy: .* runs on \/data\/one \(process \d+/,
   )
   await release()
   await (

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { DatabaseSync } from 'node:sqlite'
 
-/** A short name for the platform of one data directory, for its control groups and interfaces. Pure. */
+/** A short name for the server of a data directory, for its control groups and network interfaces. Pure. */
 export const instanceName = (dataDir: string): string => createHash('sha256').update(dataDir).digest('hex').slice(0, 8)
 
 /** Releases what was claimed. */
@@ -29,7 +29,7 @@ interface Holder {
  */
 export async function claimDataDir(dataDir: string): Promise<Release> {
   const refuse = (holder: Holder | undefined): Error =>
-    new Error(`Another server works on ${dataDir}${wordsOf(holder)}. Stop it first, or give this one another --data.`)
+    new Error(`Another server uses ${dataDir}${wordsOf(holder)}. Stop it first, or use another --data.`)
   const note = join(dataDir, 'serve.json')
   const me = holderOf(dataDir)
   const socket = await holdSocket(createHash('sha256').update(dataDir).digest('hex'), me)
@@ -56,7 +56,7 @@ export async function claimIdentity(identity: string, dataDir: string): Promise<
   if ('release' in socket) return socket.release
   const where = socket.holder === undefined ? '' : ` on ${socket.holder.dataDir}`
   throw new Error(
-    `${dataDir} is a copy: a server of the same database ${identity} works${where}${wordsOf(socket.holder)}. Stop that server ` +
+    `${dataDir} is a copy: a server of the same database ${identity} runs${where}${wordsOf(socket.holder)}. Stop that server ` +
       'first: both would run the same jobs.',
   )
 }

@@ -2,11 +2,11 @@ import { createServer } from 'node:http'
 import type { Address } from '../configuration/config.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 
-/** Answers `GET /metrics` at an address of its own, to whoever can reach it. Returns how to stop. */
+/** Answers `GET /metrics` without a token on a separate address. Returns a function that stops it. */
 export async function listenForScrapes(metrics: Metrics, { host, port }: Address): Promise<() => Promise<void>> {
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
-      response.writeHead(404, { 'content-type': 'text/plain' }).end('Here is GET /metrics and nothing else.\n')
+      response.writeHead(404, { 'content-type': 'text/plain' }).end('This address answers only GET /metrics.\n')
       return
     }
     metrics.text().then(

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-/** Adds the options that say where the platform is; every command has them. */
+/** Adds the options that locate the platform. Every command has them. */
 export const located = (command: Command): Command =>
   command
     .option('--data <dir>', 'the data directory')

@@ -6,13 +6,13 @@ import { readConfig } from '../configuration/read.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'
 
-/** Where an administrative command finds the platform. */
+/** Location of the platform, for administrative commands. */
 export interface Location {
   readonly data?: string
   readonly config?: string
 }
 
-/** The configuration that `serve` would use there. */
+/** The configuration that `serve` would use at a location. */
 export const configAt = ({
   data,
   config,
@@ -24,7 +24,7 @@ export const configAt = ({
 /** Path of the database in a data directory. */
 export const databasePath = (dataDir: string): string => join(dataDir, 'platform.db')
 
-/** Does `work` with the store of a platform; it may be serving meanwhile. */
+/** Does `work` with the store of a platform. The server may be running. */
 export async function withStore<T>(location: Location, work: (store: Store, config: Config) => Promise<T>): Promise<T> {
   const config = await configAt(location)
   const store = await openSqliteStore(databasePath(config.dataDir))
@@ -36,8 +36,7 @@ export async function withStore<T>(location: Location, work: (store: Store, conf
 }
 
 /**
- * Does `work`, which changes something, with the store of a platform, and writes to the audit trail who did what and how
- * it came out.
+ * Does `work`, which changes the store of a platform, and writes actor, action and outcome to the audit trail.
  */
 export function changeStore<T>(
   location: Location,
@@ -61,14 +60,14 @@ export function changeStore<T>(
   })
 }
 
-/** Who runs this command: the user behind sudo, or the process's own. */
+/** The user who runs this command: the user behind sudo, else the user of the process. */
 export function operator(): string {
   const { SUDO_USER } = process.env
   if (SUDO_USER !== undefined && SUDO_USER !== '') return SUDO_USER
   try {
     return userInfo().username
   } catch {
-    // A user id without a name.
+    // The user id has no name.
     return `uid ${process.getuid?.() ?? '?'}`
   }
 }

@@ -4,7 +4,7 @@ import { addProject, groupNamed, setProject, type DirectoryStep } from '../acces
 import { projectFolders } from '../access/project-folders.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, tell, type OutputOptions } from './output/output.ts'
+import { printChange, printList, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions & { readonly group: string }
 
@@ -38,7 +38,7 @@ async function change(name: string, step: DirectoryStep, options: Options, verb:
     await store.changeDirectory(step)
     const { gid } = groupNamed(await store.directory(), group)
     await projectFolders(join(config.dataDir, 'arc', 'projects')).give(name, gid)
-    tell(
+    printChange(
       { name, group },
       options,
       `${verb === 'add' ? 'added' : 'changed'} /arc/projects/${name} (group ${group} ${gid})`,

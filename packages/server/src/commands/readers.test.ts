@@ -39,7 +39,7 @@ const nodes = [{ name: 'here', cores: 4, memoryGb: 16, gpus: 0 }]
 const names = ['ada', 'bob'] as const
 const noWork = async (): Promise<void> => {}
 const notAsked = (): never => {
-  throw new Error('not part of this test')
+  throw new Error('not used in this test')
 }
 
 /** A server as `serve` builds it, without containers: the loop, HTTP and all readers of the change log over one store. */
@@ -136,7 +136,7 @@ class TestServer {
     })
   }
 
-  /** Lets everything happen that happens by itself now. */
+  /** Runs all due timers, events and cycles. */
   async settle(): Promise<void> {
     for (let head = -1; head !== this.changes.head;) {
       head = this.changes.head
@@ -157,7 +157,7 @@ interface TestServerRest {
   readonly close: () => Promise<void>
 }
 
-/** What may happen. `other` is done by another process, as administrative commands do. */
+/** The moves. `other`: another process makes it, as administrative commands do. */
 type Move =
   | {
       readonly type: 'submit'
@@ -209,7 +209,7 @@ const anyMove: fc.Arbitrary<Move> = fc.oneof(
   },
 )
 
-/** What a queue knows, in a form to compare. */
+/** The contents of a queue in a comparable form. */
 function knowledgeOf(queue: Queue) {
   const { jobCache } = queue
   const snapshot = queue.snapshot()
@@ -284,7 +284,7 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
   const ask = (account: string, request: { method?: 'GET' | 'POST' | 'DELETE'; url: string; payload?: object }) =>
     server.app.inject({ ...request, headers: { authorization: `Bearer ${tokens.get(account)?.token ?? ''}` } })
 
-  /** A job and its owner: what can be renewed runs, and cancelling what has ended shows little. */
+  /** A job and its owner. Only running jobs can be renewed, and cancelling ended jobs proves little. */
   async function chosen({
     type,
     job,
@@ -343,7 +343,7 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
     }
   }
 
-  /** What the loop knows is what a new server would load. */
+  /** The job cache of the loop equals that of a new server. */
   async function compareWithRebuild(): Promise<void> {
     const rebuilt = new Queue(policyOf({}), clock.now())
     rebuilt.setNodes(nodes)
@@ -378,12 +378,12 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
       await compareWithRebuild()
     }
 
-    // What a client of the feed knows is what is stored, and so is what the API says.
+    // The state of a client of the feed and the answers of the API equal the store.
     await feed.readOn(server.changes)
     const stored = new Map<string, JobState>()
     for (const id of owners.keys()) {
       const job = await other.job(id)
-      assert.ok(job !== undefined, 'accepted jobs are there')
+      assert.ok(job !== undefined, 'accepted jobs exist')
       stored.set(id, job.state)
       assert.ok(job.state !== 'running' || (job.deadlineAt ?? 0) > clock.now(), 'time limits hold')
     }
@@ -394,7 +394,7 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
       const page = (await ask(name, { url: '/api/v1/jobs?limit=1000' })).json<JobPage>()
       const said = new Map(page.jobs.map(({ id, state }: Job) => [id, state]))
       const own = [...stored].filter(([id]) => owners.get(id) === name)
-      assert.deepEqual(new Map([...said].toSorted()), new Map(own.toSorted()), `what the API says to ${name}`)
+      assert.deepEqual(new Map([...said].toSorted()), new Map(own.toSorted()), `the answers of the API to ${name}`)
     }
     if (bob?.cancelJobs === true)
       for (const [id, state] of stored)
@@ -407,7 +407,7 @@ async function play(folder: string, moves: readonly Move[]): Promise<void> {
 
 const memory = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-test('after any moves, also of another process, every reader of the change log knows what a rebuild from the store knows', async () => {
+test('after any moves, also of another process, every reader of the change log equals a rebuild from the store', async () => {
   const folder = await mkdtemp(join(memory, 'sp-readers-'))
   let plays = 0
   try {

@@ -12,29 +12,29 @@ import type { LocalImages } from '../image/store/local-images.ts'
 import { offeredNetworks } from '../job/offered-networks.ts'
 import { machineCapacity } from '../executor/machine-capacity.ts'
 
-/** Where jobs run, and what follows from it for the rest of the server. */
+/** The executor, and what the rest of the server needs to know of it. */
 export interface Runtime {
   readonly executor: Executor
-  /** What a job may ask for. */
+  /** Networks that a job may request. */
   readonly networks: readonly Network[]
-  /** The address, beside that of the server, at which jobs reach it; undefined where they need none. */
+  /** A further address at which jobs reach the server. Undefined where they reach its own address. */
   readonly gateway: string | undefined
   /** What the attempts in the executor's place say of themselves. */
   readonly evidence: () => Promise<AttemptEvidence[]>
-  /** A sentence for each promise that cannot be kept here. Known once the executor is open. */
-  readonly complaints: () => readonly string[]
+  /** A sentence for each limit that this machine cannot enforce. Known once the executor is open. */
+  readonly unenforced: () => readonly string[]
 }
 
-/** What a {@link Runtime} is made of. */
+/** Dependencies of {@link createRuntime}. */
 interface RuntimeDependencies {
   readonly config: Config
   readonly dataDir: string
-  /** A short name of the data folder. */
+  /** The short name of the data directory. */
   readonly instance: string
-  /** Where the server listens. */
+  /** The port of the server. */
   readonly port: number
   readonly images: LocalImages
-  /** What is opened here is closed with these. */
+  /** Closes what the runtime opens. */
   readonly parts: AsyncDisposableStack
   readonly ownership: Ownership
   /** Called where another server runs the jobs now: this one must stop. */
@@ -42,7 +42,7 @@ interface RuntimeDependencies {
   readonly log: Logger
 }
 
-/** The runtime that the configuration names; its executor is not open yet. */
+/** Creates the runtime of the configured executor. The executor is not open yet. */
 export function createRuntime(parts: RuntimeDependencies): Promise<Runtime> {
   return parts.config.executor === 'kubernetes' ? kubernetesRuntime(parts) : ociRuntime(parts)
 }
@@ -85,11 +85,11 @@ async function ociRuntime({
     networks: offeredNetworks(config.network, isRoot),
     gateway: network?.gateway,
     evidence: () => evidenceOfFolders(dataDir, instance),
-    complaints: () => executor.limitsThatHold().missing,
+    unenforced: () => executor.limitsThatHold().missing,
   }
 }
 
-/** Loaded only where it is wanted: its HTTP client takes 26 MB. */
+/** Loaded only when configured, because its HTTP client needs 26 MB of memory. */
 async function kubernetesRuntime({
   config,
   dataDir,
@@ -123,6 +123,6 @@ async function kubernetesRuntime({
         cluster.close()
       }
     },
-    complaints: () => [],
+    unenforced: () => [],
   }
 }

@@ -71,15 +71,15 @@ export function define(command: Command): void {
 }
 
 /**
- * `serve`: the one place that knows every part. Builds them in order; what was built is closed in reverse, whether by
- * SIGTERM or because a later part could not be built. Jobs go on running meanwhile.
+ * `serve`: creates all parts of the server in order. They are closed in reverse order, on SIGTERM or when a later part
+ * cannot be created. Jobs continue to run.
  */
 async function serve(options: Location & { readonly listen?: string; readonly logFormat?: LogFormat }): Promise<void> {
   const config = await configAt(options)
   const log = openLog({ level: logLevel(process.env.LOG_LEVEL), format: config.log.format })
   // Node prints the exception and exits with 1 afterwards.
   process.on('uncaughtExceptionMonitor', (error) => {
-    log.fatal({ err: error }, 'uncaught exception, the server ends')
+    log.fatal({ err: error }, 'uncaught exception, server exits')
   })
   const asked = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
@@ -145,7 +145,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const file = join(imagesFolder, 'catalogue.json')
   const catalogue = await openCatalogue({ file, policy: config.images, refreshMinutes, log })
   parts.defer(() => catalogue.close())
-  // Elsewhere the nodes fetch for themselves.
+  // With other executors the nodes fetch images themselves.
   const pulls = config.executor === 'oci' ? createPulls(images, log) : undefined
   parts.defer(() => pulls?.close())
 
@@ -168,7 +168,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const { executor, gateway } = runtime
   parts.defer(() => executor.close())
 
-  /** An isolated job reaches the machine on the bridge alone; on the machine's own network the loopback will do; others come from outside. */
+  /** An isolated job reaches the server only on the bridge, a job on the host network also on loopback, a pod at the public URL. */
   const platformUrl: Parameters<typeof attemptSpec>[1]['platformUrl'] = (asked) => {
     if (config.executor !== 'oci') return publicUrl
     if (asked !== 'host' && gateway !== undefined) return `http://${gateway}:${port}`
@@ -282,7 +282,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
 
   if (config.metrics.listen !== undefined) parts.defer(await listenForScrapes(metrics, config.metrics.listen))
 
-  for (const complaint of runtime.complaints()) log.warn({ hint: complaint }, 'limit not enforced on this machine')
+  for (const limit of runtime.unenforced()) log.warn({ hint: limit }, 'limit not enforced on this machine')
   process.stdout.write(`listening on ${address}\n`)
   if (!asked.signal.aborted) {
     await new Promise<void>((resolve) => {
@@ -295,10 +295,10 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       )
     })
   }
-  log.info({ signal: String(asked.signal.reason) }, 'stopping; jobs go on running')
+  log.info({ signal: String(asked.signal.reason) }, 'stopping; jobs continue to run')
 }
 
-/** @throws {InvalidConfiguration} where the text is no level. */
+/** The log level. @throws {InvalidConfiguration} for an unknown level. */
 function logLevel(text: string | undefined): string {
   const levels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']
   if (text === undefined || text === '') return 'info'
@@ -327,7 +327,7 @@ const unrecordedNotice = (count: number): string[] =>
 
 const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'
 
-/** Jobs cannot reach the machine's loopback: the same API answers on the address of their bridge. */
+/** Answers the same API on the address of the bridge, because isolated jobs cannot reach the loopback of the machine. */
 async function listenForJobs(app: FastifyInstance, gateway: string, port: number): Promise<() => Promise<void>> {
   const server = createServer(
     {

@@ -16,7 +16,7 @@ import type { Store, StoredAccount } from '../store/store.ts'
 import { defineUserFiles } from './account-file-commands.ts'
 import { located } from './located.ts'
 import { changeStore, withStore, type Location } from './open-store.ts'
-import { printList, tell, printJson, type OutputOptions } from './output/output.ts'
+import { printChange, printList, printJson, type OutputOptions } from './output/output.ts'
 
 type Options = Location & OutputOptions
 
@@ -77,7 +77,7 @@ async function add(
     const user = userNamed(directory, name)
     await ensureProjects(projectFolders(join(config.dataDir, 'arc', 'projects')), directory)
     const ids = [`uid ${user.uid}`, ...user.groups.map((group) => `${group.name} ${group.gid}`)]
-    tell(viewUser(user), options, `added ${name} (${ids.join(', ')})`)
+    printChange(viewUser(user), options, `added ${name} (${ids.join(', ')})`)
   })
 }
 
@@ -117,7 +117,7 @@ async function set(
     throw new Error('There is nothing to change. Give --admin or --group.')
   await changeStore(options, { action: 'user set', subject: name }, async (store) => {
     await store.changeDirectory(setUser(name, { admin, groups }))
-    tell(viewUser(await storedUser(store, name)), options, `changed ${name}`)
+    printChange(viewUser(await storedUser(store, name)), options, `changed ${name}`)
   })
 }
 
@@ -126,7 +126,7 @@ async function disable(name: string, options: Options & { readonly cancelJobs?: 
   await changeStore(options, { action: 'user disable', subject: name }, async (store) => {
     await store.changeDirectory(disableUser(name, { cancelJobs, now: Date.now() }))
     const jobs = cancelJobs ? '; the server cancels the jobs, now or when it starts' : '; the jobs continue'
-    tell(viewUser(await storedUser(store, name)), options, `disabled ${name}; all tokens are revoked${jobs}`)
+    printChange(viewUser(await storedUser(store, name)), options, `disabled ${name}; all tokens are revoked${jobs}`)
   })
 }
 
@@ -134,7 +134,7 @@ async function enable(name: string, options: Options): Promise<void> {
   await changeStore(options, { action: 'user enable', subject: name }, async (store) => {
     await store.changeDirectory(enableUser(name))
     const hint = `earlier tokens stay revoked; create one: science-platform token create ${name}`
-    tell(viewUser(await storedUser(store, name)), options, `enabled ${name}; ${hint}`)
+    printChange(viewUser(await storedUser(store, name)), options, `enabled ${name}; ${hint}`)
   })
 }
 

@@ -18,7 +18,7 @@ const refused = (text: string): ReferenceFault => {
 }
 
 describe('a reference', () => {
-  it('is read into its parts', () => {
+  it('is parsed into its parts', () => {
     assert.deepEqual(read('images.canfar.net/skaha/astroml:24.07'), {
       registry: 'images.canfar.net',
       path: 'skaha/astroml',
@@ -37,7 +37,7 @@ describe('a reference', () => {
     assert.equal(isLocal(read('localhost:5000/astro/source-extractor:1')), false)
   })
 
-  it('that is wrong is refused with what is wrong and what would do', () => {
+  it('is refused when invalid, with the fault and a hint', () => {
     const table: readonly (readonly [string, RegExp, RegExp])[] = [
       ['', /does not say which registry/, /localhost\/name:tag/],
       ['ubuntu:22.04', /does not say which registry/, /host\/project\/name:tag/],
@@ -62,7 +62,7 @@ describe('a reference', () => {
     }
   })
 
-  it('never gives an argument that a tool could take for an option, nor a path out of a folder', () => {
+  it('never becomes an option of a tool, nor a path outside a folder', () => {
     fc.assert(
       fc.property(
         fc.string({
@@ -78,7 +78,7 @@ describe('a reference', () => {
     )
   })
 
-  it('reads back as the same once printed', () => {
+  it('parses to the same value after printing', () => {
     const part = fc.stringMatching(/^[a-z0-9]{1,8}([._-][a-z0-9]{1,4})?$/)
     const reference = fc
       .record({
@@ -101,7 +101,7 @@ describe('a reference', () => {
     )
   })
 
-  it('is read in time that grows with its length only', () => {
+  it('is parsed in time proportional to its length', () => {
     const taken = processorMs(() => {
       for (const text of [`a.b/${'a-'.repeat(50_000)}`, `${'a-'.repeat(50_000)}.b/c`, `a.b/${'a__'.repeat(80)}!`])
         refused(text)

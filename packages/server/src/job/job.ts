@@ -1,12 +1,12 @@
 import type { Cause, JobState, Network, Resources, Usage, WarningSignal, JobScope } from '@science-platform/contract'
 
-/** Why a job was asked to end. */
+/** Why the platform stops a job. */
 export type StopReason = 'cancelled' | 'time-limit'
 
-/** A job as the store keeps it. Instants are milliseconds since the epoch. */
+/** A job in the store. Instants are milliseconds since the epoch. */
 export interface StoredJob {
   readonly id: string
-  /** Order of submission: given by the store at the commit; grows. */
+  /** Sequence number of the submission, assigned by the store in the order of commits. */
   readonly seq: number
   readonly owner: string
   readonly name: string
@@ -18,48 +18,48 @@ export interface StoredJob {
   readonly env: Readonly<Record<string, string>>
   readonly resources: Resources
   readonly network?: Network
-  /** What its own token may be used for; absent: it has none. */
+  /** Scopes of the job's own token. Absent: the job has no token. */
   readonly jobToken?: readonly JobScope[]
   readonly timeSeconds: number
   readonly graceSeconds: number
-  /** Whether `timeSeconds` was asked for, or is the default, which says nothing about the job. */
+  /** Whether the submission named `timeSeconds`. Absent: it is the default, which is no estimate of the run time. */
   readonly timeIsAsked?: true
-  /** A signal to send so many seconds before the time is over. */
+  /** A signal to send, and the seconds before the time limit at which it is sent. */
   readonly signal?: { readonly name: WarningSignal; readonly secondsBefore: number }
-  /** It is to start in the off-peak hours only. */
+  /** The job starts only in the off-peak hours. */
   readonly when?: 'off-peak'
-  /** It is to start no earlier. */
+  /** Earliest start. */
   readonly after?: number
-  /** It is wanted to have ended by then. */
+  /** Wanted end. */
   readonly by?: number
-  /** The group it is charged to; absent: none. */
+  /** The charged group. Absent: none. */
   readonly group?: string
-  /** The kind of GPU that would do; absent: any. */
+  /** The requested kind of GPU. Absent: any. */
   readonly gpuKind?: string
   readonly arrayId?: string
-  /** From 1; what `REPLICA_ID` says. */
+  /** `REPLICA_ID`, from 1. */
   readonly taskIndex: number
-  /** What `REPLICA_COUNT` says. */
+  /** `REPLICA_COUNT`. */
   readonly taskCount: number
   readonly submittedAt: number
-  /** When the command of the latest attempt was started. */
+  /** When the command of the latest attempt started. */
   readonly startedAt?: number
   readonly endedAt?: number
-  /** When it will be ended for running too long; set when it starts. */
+  /** When the job reaches its time limit. Set at the start. */
   readonly deadlineAt?: number
   readonly exitCode?: number
   readonly cause?: Cause
   /** Number of the latest attempt; 0 before the first. */
   readonly attempt: number
   readonly stopReason?: StopReason
-  /** Its owner deleted it on the skaha wire: gone from there, still in the history. */
+  /** When the owner deleted the job on the skaha wire, which no longer shows it. The history keeps it. */
   readonly removedAt?: number
 }
 
-/** A job to submit: the store gives it its `seq`. */
+/** A job to submit. The store assigns its `seq`. */
 export type NewJob = Omit<StoredJob, 'seq'>
 
-/** A try at running a job, as the store keeps it. */
+/** One attempt to run a job, in the store. */
 export interface StoredAttempt {
   /** `JOB-NUMBER`. */
   readonly id: string

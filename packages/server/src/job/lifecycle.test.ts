@@ -16,7 +16,7 @@ const anyEvent = fc
       : fc.constant({ type }),
   )
 
-test('an ended job stays in its state, and every other state leads on', () => {
+test('no event leads out of a final state, and some event leads out of every other state', () => {
   for (const state of jobStates)
     assert.equal(
       Object.values(transitions[state]).every((to) => to === state),
@@ -25,7 +25,7 @@ test('an ended job stays in its state, and every other state leads on', () => {
     )
 })
 
-test('whatever happens, a job is in a known state or the event is refused by name', () => {
+test('every event leads to a known state or is refused by name', () => {
   fc.assert(
     fc.property(fc.constantFrom(...jobStates), anyEvent, (from, event) => {
       try {
@@ -38,7 +38,7 @@ test('whatever happens, a job is in a known state or the event is refused by nam
   )
 })
 
-test('every state is reached from queued, and an end from every state', () => {
+test('every state is reachable from queued, and a final state from every state', () => {
   const reach = (from: string, seen = new Set<string>()): Set<string> => {
     for (const to of Object.values(transitions[from as keyof typeof transitions] as Record<string, string>))
       for (const state of to === 'by exit code' ? ['succeeded', 'failed'] : [to])

@@ -1,14 +1,14 @@
 import type { JobChangeKind, JobState } from '@science-platform/contract'
 
 /**
- * What may happen to a job.
+ * Events of the lifecycle of a job.
  *
- * - `placed`: the plan gave it a node. `requeued`: it goes back to wait, nothing of it having run.
+ * - `placed`: the plan gave it a node. `requeued`: the attempt ended before its command ran; the job waits again.
  * - `started`: its command runs. `exited`: its command ended by itself with this code.
- * - `failed`: it could not be started, or was killed by other than its exit. `lost`: nobody knows what became of it.
- * - `cancelRequested`, `timeLimitReached`: it is asked to end. `cancelled`, `timedOut`: so it has.
- * - `held`, `released`: its owner or a policy asks it to wait, or lets it go on.
- * - `renewed`: its time begins anew. `removed`: its owner deleted it on the skaha wire. Neither changes the state.
+ * - `failed`: the attempt could not start, or was killed. `lost`: it disappeared without an exit code.
+ * - `cancelRequested`, `timeLimitReached`: the platform stops it. `cancelled`, `timedOut`: it ended because of that.
+ * - `held`, `released`: its owner or a policy puts it on hold, or releases it.
+ * - `renewed`: its time limit restarts. `removed`: its owner deleted it on the skaha wire. Neither changes the state.
  */
 export type LifecycleEvent =
   | { readonly type: 'exited'; readonly exitCode: number }
@@ -31,7 +31,7 @@ export type LifecycleEvent =
 
 type Row = Partial<Record<LifecycleEvent['type'], JobState | 'by exit code'>>
 
-/** The whole lifecycle. What is not in it cannot happen. `docs/job-states.md` draws it; a test holds the two together. */
+/** The whole lifecycle: an event without a row is illegal. `docs/job-states.md` draws it; a test compares the two. */
 export const transitions = {
   held: { released: 'queued', cancelRequested: 'cancelled' },
   queued: { held: 'held', placed: 'starting', cancelRequested: 'cancelled' },
@@ -58,11 +58,11 @@ export const transitions = {
   cancelled: { removed: 'cancelled' },
 } as const satisfies Record<JobState, Row>
 
-/** What the change log calls an event: its name in kebab-case. */
+/** The kind of an event in the change log: its name in kebab-case. */
 export const changeKindOf = (event: LifecycleEvent['type']): JobChangeKind =>
   event.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) as JobChangeKind
 
-/** Thrown when an event meets a state that does not know it. */
+/** Thrown for an event that is illegal in the state of the job. */
 export class IllegalTransition extends Error {
   override readonly name = 'IllegalTransition'
   readonly from: JobState
@@ -75,11 +75,11 @@ export class IllegalTransition extends Error {
   }
 }
 
-/** Whether the event means something in this state. */
+/** Whether the event is legal in this state. */
 export const mayHappen = (from: JobState, event: LifecycleEvent['type']): boolean =>
   (transitions[from] as Row)[event] !== undefined
 
-/** The state that follows. Pure. @throws {IllegalTransition} where the table has no such row. */
+/** The state after an event. Pure. @throws {IllegalTransition} where the table has no row for it. */
 export function nextState(from: JobState, event: LifecycleEvent): JobState {
   const to = (transitions[from] as Row)[event.type]
   if (to === undefined) throw new IllegalTransition(from, event.type)

@@ -18,7 +18,7 @@ test('a node with a queue of its own counts with its largest job', () => {
   })
 })
 
-test('the largest node counts while it is away', () => {
+test('the largest node counts while it is unavailable', () => {
   assert.deepEqual(offeredCapacity([node(2, 2)], node(8, 1)).largest, node(8, 2))
   assert.deepEqual(offeredCapacity([]).largest, node(0, 0))
 })

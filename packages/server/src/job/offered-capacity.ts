@@ -12,7 +12,7 @@ interface Offer extends Capacity {
 
 /**
  * The sum and the largest of nodes. Pure.
- * @param known the largest so far: it counts while its node is away, because jobs may wait for that node.
+ * @param known the largest so far: it counts while its node is unavailable, because jobs may wait for that node.
  */
 export function offeredCapacity(nodes: readonly Offer[], known?: Capacity): OfferedCapacity {
   const sum = { cores: 0, memoryGb: 0, gpus: 0 }

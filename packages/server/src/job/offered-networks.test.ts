@@ -3,14 +3,14 @@ import { describe, it } from 'node:test'
 import { checkNetwork, offeredNetworks } from './offered-networks.ts'
 
 describe('the networks on offer', () => {
-  it("leave the machine's own out where jobs are isolated, unless the settings name it", () => {
+  it("exclude the machine's own where jobs are isolated, unless the settings name it", () => {
     assert.deepEqual(offeredNetworks({}, true), ['isolated', 'none'])
     assert.deepEqual(offeredNetworks({ default: 'host' }, true), ['isolated', 'none', 'host'])
     assert.deepEqual(offeredNetworks({ allowed: ['host'] }, true), ['host'])
     assert.deepEqual(offeredNetworks({}, false), ['host', 'none'])
   })
 
-  it('are all that a job may ask for', () => {
+  it('are the only networks that a job may request', () => {
     checkNetwork(undefined, [])
     checkNetwork('none', ['none'])
     assert.throws(() => {

@@ -11,13 +11,13 @@ import { chargedGroup } from './charged-group.ts'
 /** 14 days, as on the reference server (wire contract 2.4). */
 export const defaultTimeSeconds = 1_209_600
 
-/** What Kubernetes gives a pod between SIGTERM and SIGKILL. */
+/** Seconds between SIGTERM and SIGKILL; the default of Kubernetes for a pod. */
 const defaultGraceSeconds = 30
 
 /**
- * The jobs that a request stands for: one, or `replicas` of them, ready to be stored. Pure: ids and the time come
- * in. `image` and `memoryGb` and the rest have passed the schema; what the schema cannot say is checked here.
- * @throws {InvalidRequest} naming the field; then there is nothing to store.
+ * The jobs of a request, ready to be stored: one, or `replicas` of them. The request has passed the schema; rules beyond
+ * the schema are checked here. Pure: `origin` supplies ids and the time.
+ * @throws {InvalidRequest} naming the field.
  */
 export function jobsOf(
   request: JobRequest,
@@ -25,7 +25,7 @@ export function jobsOf(
     readonly owner: { readonly name: string; readonly groups: readonly { readonly name: string }[] }
     readonly context: PlatformContext
     readonly now: number
-    /** What the jobs' own tokens may be used for; absent: they have none. */
+    /** Scopes of the tokens of the jobs. Absent: the jobs have no tokens. */
     readonly jobToken?: readonly JobScope[] | undefined
     readonly newId: () => string
   },

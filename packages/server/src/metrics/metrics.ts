@@ -1,16 +1,16 @@
 import { isEnded, type JobState } from '@science-platform/contract'
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** What those who watch the platform are told, in the format of Prometheus. Labels name no user, no job and no image. */
+/** Metrics of the platform in the format of Prometheus. No label names a user, a job or an image. */
 export interface Metrics {
-  /** A request was answered. `route` is as it was declared, with its parameters' names. */
+  /** Records an answered request. `route` is the declared route with the names of its parameters. */
   request(request: {
     readonly route: string
     readonly method: string
     readonly status: number
     readonly seconds: number
   }): void
-  /** These changes of jobs were committed. */
+  /** Records committed changes of jobs. */
   changes(
     changes: readonly {
       readonly kind: string
@@ -19,38 +19,38 @@ export interface Metrics {
       readonly causeCode?: string
     }[],
   ): void
-  /** Something happened to an attempt: how long its image took to fetch is seen from it. */
+  /** Records an event of an attempt. Its events Pulling and Pulled give the time of an image fetch. */
   event(event: { readonly attemptId: string; readonly at: number; readonly reason: string }): void
-  /** A transaction was committed. */
+  /** Records a committed transaction. */
   commit(seconds: number): void
-  /** A cycle of the loop ended. */
+  /** Records a cycle of the loop. */
   cycle(seconds: number, outcome: 'done' | 'failed'): void
   readonly contentType: string
-  /** Everything, as text. */
+  /** All metrics as text. */
   text(): Promise<string>
 }
 
-/** Where the values come from that are asked for when somebody looks. */
-export interface Watched {
-  /** How many jobs are in each state that is not an end. */
+/** Sources of the gauges, which are read at each scrape. */
+export interface GaugeSources {
+  /** Number of jobs in each state that is not final. */
   readonly jobsByState: () => Promise<ReadonlyMap<JobState, number>>
-  /** Whether entries of the audit trail are held back because it cannot be written. */
+  /** Whether the audit trail cannot be written. */
   readonly auditFault: () => boolean
-  /** What came of estimates that were told. */
+  /** Outcomes of published estimates. */
   readonly estimateScores: () => Promise<
     Readonly<Record<'start' | 'run', Readonly<Record<'inside' | 'early' | 'late', number>>>>
   >
-  /** The registries that are listed, with how many images they offered last, and whether they could not be asked since. */
+  /** The listed registries: images in the last listing, and whether the latest attempt to list failed. */
   readonly registries: () => readonly { readonly registry: string; readonly images: number; readonly fault: boolean }[]
-  /** Bytes that images take on the disk. */
+  /** Disk usage of images in bytes. */
   readonly imageBytes: () => Promise<number>
   /** The number of attempts that the executor lists and the database has no record of. */
   readonly unrecordedAttempts: () => number
 }
 
-const watchedStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
+const activeStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
 
-/** Makes {@link Metrics}. One for a process: those of the process itself are among them. */
+/** Creates {@link Metrics}, once per process: they include metrics of the process itself. */
 export function createMetrics({
   jobsByState,
   auditFault,
@@ -58,24 +58,24 @@ export function createMetrics({
   registries,
   imageBytes,
   unrecordedAttempts,
-}: Watched): Metrics {
+}: GaugeSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const prefix = 'science_platform_'
   const requests = new Counter({
     name: `${prefix}http_requests_total`,
-    help: 'Requests that were answered',
+    help: 'Answered requests',
     labelNames: ['route', 'method', 'status'],
     registers,
   })
   const requestSeconds = new Histogram({
     name: `${prefix}http_request_seconds`,
-    help: 'Time to answer a request; waiting for a job and following a log are held back on purpose',
+    help: 'Time to answer a request; requests that wait for jobs or follow logs and changes are long by design',
     labelNames: ['route', 'method'],
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10],
     registers,
   })
-  const placements = new Counter({ name: `${prefix}placements_total`, help: 'Attempts that were placed', registers })
+  const placements = new Counter({ name: `${prefix}placements_total`, help: 'Placed attempts', registers })
   const ended = new Counter({
     name: `${prefix}jobs_ended_total`,
     help: 'Jobs that ended, by the cause of their last attempt (docs/causes.md)',
@@ -90,7 +90,7 @@ export function createMetrics({
   })
   const commitSeconds = new Histogram({
     name: `${prefix}store_commit_seconds`,
-    help: 'Time of a transaction with its sync to the disk; those that arrive together share one',
+    help: 'Time of a transaction with its sync to the disk; concurrent transactions share one sync',
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2],
     registers,
   })
@@ -103,17 +103,17 @@ export function createMetrics({
   })
   new Gauge({
     name: `${prefix}jobs`,
-    help: 'Jobs that have not ended, by state; those that are queued are the length of the queue',
+    help: 'Jobs that have not ended, by state; queued is the length of the queue',
     labelNames: ['state'],
     registers,
     async collect() {
       const counts = await jobsByState()
-      for (const state of watchedStates) this.set({ state }, counts.get(state) ?? 0)
+      for (const state of activeStates) this.set({ state }, counts.get(state) ?? 0)
     },
   })
   new Gauge({
     name: `${prefix}estimates`,
-    help: 'Estimated starts and run times of 30 days by outcome: 8 of 10 should be inside their band',
+    help: 'Estimated starts and run times of 30 days by outcome; 8 of 10 should be inside their 10 to 90 % interval',
     labelNames: ['what', 'outcome'],
     registers,
     async collect() {
@@ -149,7 +149,7 @@ export function createMetrics({
   })
   new Gauge({
     name: `${prefix}image_store_bytes`,
-    help: 'What images take on the disk',
+    help: 'Disk usage of images',
     registers,
     async collect() {
       this.set(await imageBytes())
@@ -165,7 +165,7 @@ export function createMetrics({
   })
   collectDefaultMetrics({ register: registry })
 
-  /** When images began to be fetched, by job. */
+  /** Start of the image fetch in milliseconds since the epoch, by job. */
   const fetching = new Map<string, number>()
   return {
     request: ({ route, method, status, seconds }) => {

@@ -120,7 +120,7 @@ test('a cancelled job is told to end once, and ends as cancelled', async () => {
   await submit(job)
   await becomes(job, 'running')
   await server.store.step([
-    { jobId: job.id, at: 1, from: 'running', event: { type: 'cancelRequested' }, change: { stopReason: 'cancelled' } },
+    { jobId: job.id, at: 1, from: 'running', event: { type: 'cancelRequested' }, fields: { stopReason: 'cancelled' } },
   ])
   await becomes(job, 'stopping')
   await becomes(job, 'cancelled')

@@ -355,7 +355,7 @@ export class Loop {
         at: endedAt,
         from: 'starting',
         event: { type: 'failed' },
-        change: { endedAt, cause },
+        fields: { endedAt, cause },
         attempt: { ...this.queue.jobCache.attempt(job), endedAt, cause },
         events: [{ jobId: job.id, at: endedAt, type: 'Warning', reason: 'StartFailed', message: cause.message }],
       }
@@ -374,7 +374,7 @@ export class Loop {
         at,
         from: 'queued' as const,
         event: { type: 'placed' as const },
-        change: { attempt: number },
+        fields: { attempt: number },
         attempt: { id: attemptId(id, number), jobId: id, number, node, placedAt: at },
         events: [{ jobId: id, at, type: 'Normal' as const, reason: 'Placed', message: `It starts on ${node}.` }],
       }
@@ -409,7 +409,7 @@ export class Loop {
         at,
         from: 'running' as const,
         event: { type: 'timeLimitReached' as const },
-        change: { stopReason: 'time-limit' as const },
+        fields: { stopReason: 'time-limit' as const },
         events: [
           {
             jobId: job.id,

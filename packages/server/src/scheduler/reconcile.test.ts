@@ -33,14 +33,14 @@ test('a job that was running and left no trace is lost', () => {
   const job = active('running', { startedAt: 5 })
   const [step] = agree([job], []).steps
   assert.equal(step?.event.type, 'lost')
-  assert.equal(step?.change?.cause?.code, 'lost')
-  assert.equal(step?.change?.endedAt, 99)
+  assert.equal(step?.fields?.cause?.code, 'lost')
+  assert.equal(step?.fields?.endedAt, 99)
 })
 
 test('a start is recorded with its deadline and the digest of its image', () => {
   const job = active('starting')
   const [step] = agree([job], [seen(job, { phase: 'running', startedAt: 10, imageDigest: 'sha256:a' })]).steps
-  assert.deepEqual(step?.change, { startedAt: 10, deadlineAt: 60_010, imageDigest: 'sha256:a' })
+  assert.deepEqual(step?.fields, { startedAt: 10, deadlineAt: 60_010, imageDigest: 'sha256:a' })
 })
 
 test('a job that started and ended between two looks has both in its history', () => {

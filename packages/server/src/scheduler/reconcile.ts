@@ -66,7 +66,7 @@ function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: nu
     at: startedAt,
     from: 'starting',
     event: { type: 'started' },
-    change: {
+    fields: {
       startedAt,
       deadlineAt: startedAt + job.timeSeconds * 1000,
       ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),
@@ -101,7 +101,7 @@ function ended(
     at: endedAt,
     from: job.state,
     event,
-    change: {
+    fields: {
       ...outcome,
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),

@@ -171,7 +171,7 @@ export function describeStore(
         jobId: job.id,
         from: 'queued',
         event: { type: 'placed' },
-        change: { attempt: 1 },
+        fields: { attempt: 1 },
         at: 5,
       } as const
       const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
@@ -182,7 +182,7 @@ export function describeStore(
       assert.equal((await store.events(job.id)).length, 2)
       const started = { jobId: job.id, at: 6, from: 'starting', event: { type: 'started' } } as const
       await store.step([
-        { ...started, change: { startedAt: 6, deadlineAt: 66 }, attempt: { ...attempt, startedAt: 6 } },
+        { ...started, fields: { startedAt: 6, deadlineAt: 66 }, attempt: { ...attempt, startedAt: 6 } },
       ])
       const cause = { code: 'exited', message: 'It exited with 3.' } as const
       const [ended] = await store.step([
@@ -191,7 +191,7 @@ export function describeStore(
           at: 1,
           from: 'running',
           event: { type: 'exited', exitCode: 3 },
-          change: { endedAt: 9, exitCode: 3, cause },
+          fields: { endedAt: 9, exitCode: 3, cause },
           attempt: { ...attempt, startedAt: 6, endedAt: 9, exitCode: 3, cause, usage: { cpuSeconds: 1.5 } },
         },
       ])
@@ -212,7 +212,7 @@ export function describeStore(
       const cancelled = jobs[3]
       assert.ok(cancelled)
       await store.step([
-        { jobId: cancelled.id, at: 1, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 500 } },
+        { jobId: cancelled.id, at: 1, from: 'queued', event: { type: 'cancelRequested' }, fields: { endedAt: 500 } },
       ])
       const names = async (parts: Partial<JobFilter>) => (await store.jobs(all('ada', parts))).map((job) => job.name)
       assert.deepEqual(await names({ sort: 'name' }), ['a%', 'a_', 'ab', 'b', 'c'])
@@ -226,7 +226,7 @@ export function describeStore(
           at: 1,
           from: 'queued',
           event: { type: 'cancelRequested' },
-          change: { endedAt: 500 + i * 100 },
+          fields: { endedAt: 500 + i * 100 },
         })),
       )
       assert.deepEqual(await names({ endedSince: 501 }), [jobs[1]?.name])
@@ -241,7 +241,7 @@ export function describeStore(
         assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', { sort }))), sort)
       }
       await store.step([
-        { jobId: cancelled.id, at: 7, from: 'cancelled', event: { type: 'removed' }, change: { removedAt: 7 } },
+        { jobId: cancelled.id, at: 7, from: 'cancelled', event: { type: 'removed' }, fields: { removedAt: 7 } },
       ])
       assert.deepEqual(await names({ notRemoved: true, states: ['cancelled'] }), ['b', 'a%'])
       assert.equal((await store.job(cancelled.id))?.removedAt, 7)
@@ -255,12 +255,12 @@ export function describeStore(
         at: 4,
         from: 'running',
         event: { type: 'renewed' },
-        change: { deadlineAt: 9 },
+        fields: { deadlineAt: 9 },
       } as const
       assert.deepEqual(await store.step([renew]), [])
       await store.step([{ jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' } }])
       await store.step([
-        { jobId: job.id, at: 2, from: 'starting', event: { type: 'started' }, change: { deadlineAt: 5 } },
+        { jobId: job.id, at: 2, from: 'starting', event: { type: 'started' }, fields: { deadlineAt: 5 } },
       ])
       assert.equal((await store.step([renew])).length, 1)
       assert.equal((await store.job(job.id))?.deadlineAt, 9)
@@ -294,7 +294,7 @@ export function describeStore(
     test('appends what a step changed, with what its readers need, and nothing for one that was too late', async () => {
       const job = someJob({ arrayId: 'arr00000' })
       await submit(store, job)
-      const place: JobStep = { jobId: job.id, at: 5, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 } }
+      const place: JobStep = { jobId: job.id, at: 5, from: 'queued', event: { type: 'placed' }, fields: { attempt: 1 } }
       const cause = { code: 'exited', message: 'It exited with 3.' } as const
       const [placed] = await store.step([place])
       await store.step([place])
@@ -304,9 +304,9 @@ export function describeStore(
           at: 9,
           from: 'starting',
           event: { type: 'exited', exitCode: 3 },
-          change: { endedAt: 9, exitCode: 3, cause },
+          fields: { endedAt: 9, exitCode: 3, cause },
         },
-        { jobId: job.id, at: 11, from: 'failed', event: { type: 'removed' }, change: { removedAt: 11 } },
+        { jobId: job.id, at: 11, from: 'failed', event: { type: 'removed' }, fields: { removedAt: 11 } },
       ])
       await store.addEvents([{ jobId: job.id, at: 12, type: 'Normal', reason: 'Late', message: 'a\0b' }])
       const common = { owner: 'ada', subject: job.id, arrayId: 'arr00000', name: 'job' }
@@ -341,7 +341,7 @@ export function describeStore(
       await store.revokeToken('a', 7)
       await store.revokeToken('a', 8)
       await store.step([
-        { jobId: job.id, at: 9, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 9 } },
+        { jobId: job.id, at: 9, from: 'queued', event: { type: 'cancelRequested' }, fields: { endedAt: 9 } },
       ])
       await store.deleteJobsEndedBefore(10, 10)
       assert.deepEqual(
@@ -408,7 +408,7 @@ export function describeStore(
       await submit(store, ...jobs)
       const [first] = jobs
       await store.step([
-        { jobId: first?.id ?? '', at: 9, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 9 } },
+        { jobId: first?.id ?? '', at: 9, from: 'queued', event: { type: 'cancelRequested' }, fields: { endedAt: 9 } },
       ])
       const page = await store.glimpses(0, 3)
       assert.deepEqual(page, [
@@ -466,7 +466,7 @@ export function describeStore(
           at: 1,
           from: 'queued' as const,
           event: { type: 'placed' as const },
-          change: { attempt: 1 },
+          fields: { attempt: 1 },
           attempt: { id: `${id}-1`, jobId: id, number: 1, node: 'here', placedAt: 1 },
         })),
       )
@@ -482,7 +482,7 @@ export function describeStore(
       await store.submit({ jobs: [job], events: [], secrets: new Map([[job.id, 'sealed']]) })
       assert.equal(await store.secret(job.id), 'sealed')
       await store.step([
-        { jobId: job.id, at: 1, from: 'queued', event: { type: 'cancelRequested' }, change: { endedAt: 1 } },
+        { jobId: job.id, at: 1, from: 'queued', event: { type: 'cancelRequested' }, fields: { endedAt: 1 } },
       ])
       assert.equal(await store.secret(job.id), undefined)
     })
@@ -496,7 +496,7 @@ export function describeStore(
       ] as const) {
         const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
         await store.step([{ jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' }, attempt }])
-        await store.step([{ jobId: job.id, at: 1, from: 'starting', event: { type: 'lost' }, change: { endedAt } }])
+        await store.step([{ jobId: job.id, at: 1, from: 'starting', event: { type: 'lost' }, fields: { endedAt } }])
       }
       assert.deepEqual(await store.attemptsEndedBefore(20, { at: 10 }, 10), [])
       assert.deepEqual(await store.deleteJobsEndedBefore(20, 10), [`${old.id}-1`])
@@ -512,7 +512,7 @@ export function describeStore(
         at: 1,
         from: 'starting',
         event: { type: 'exited', exitCode: 0 },
-        change: { endedAt: 9 },
+        fields: { endedAt: 9 },
         charge: {
           user: 'ada',
           next: (before) => ({ user: 'ada', coreHours: (before?.coreHours ?? 0) / 2 + 1.5, at: (before?.at ?? 0) + 1 }),
@@ -569,7 +569,7 @@ export function describeStore(
         const attempt = { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 5 }
         const endedAt = i === 0 ? 100 : 99
         await store.step([
-          { jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' }, change: { attempt: 1 }, attempt },
+          { jobId: job.id, at: 1, from: 'queued', event: { type: 'placed' }, fields: { attempt: 1 }, attempt },
         ])
         if (i < 3)
           await store.step([
@@ -578,7 +578,7 @@ export function describeStore(
               at: 1,
               from: 'starting',
               event: { type: 'exited', exitCode: 0 },
-              change: { endedAt },
+              fields: { endedAt },
               attempt: { ...attempt, endedAt },
             },
           ])

@@ -193,8 +193,8 @@ export interface AuditFilter {
   readonly limit: number
 }
 
-/** Changes of a job besides its state. Only the given keys are written. */
-export type JobChange = Partial<
+/** Fields of a job that a step sets besides its state. Only the given keys are written. */
+export type JobFields = Partial<
   Pick<
     StoredJob,
     | 'imageDigest'
@@ -216,7 +216,7 @@ export interface JobStep {
   readonly at: number
   readonly from: JobState
   readonly event: LifecycleEvent
-  readonly change?: JobChange
+  readonly fields?: JobFields
   readonly attempt?: StoredAttempt
   readonly events?: readonly StoredEvent[]
   /** The charge of the step to the owner's share: the value before and the value after. */

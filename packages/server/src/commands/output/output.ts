@@ -10,7 +10,7 @@ export const printJson = (value: unknown): void => {
   process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`)
 }
 
-/** Prints a list: as JSON where that was asked for, else as a table. */
+/** Prints a list: as JSON with --json, else as a table. */
 export function printList<T>(
   rows: readonly T[],
   { json }: OutputOptions,
@@ -24,8 +24,8 @@ export function printList<T>(
     )
 }
 
-/** Tells what was done: the thing as JSON on standard output where that was asked for, else a line for people. */
-export function tell(value: unknown, { json }: OutputOptions, line: string): void {
+/** Prints the result of a change: the object as JSON on standard output with --json, else a line on standard error. */
+export function printChange(value: unknown, { json }: OutputOptions, line: string): void {
   if (json) printJson(value)
   else process.stderr.write(`${line}\n`)
 }

@@ -8,7 +8,7 @@ describe('the progress of a command', () => {
     return { isTTY, written, write: (text: string) => written.push(text) }
   }
 
-  it('is a line a step where standard error is no terminal', () => {
+  it('is one line per step where standard error is not a terminal', () => {
     const out = stream(false)
     const progress = createProgress(out)
     progress.show('Loading a.tar')

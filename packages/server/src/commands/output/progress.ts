@@ -1,17 +1,17 @@
-/** Where progress is shown: standard error, or a stand-in. */
+/** The output of progress: standard error, or a stand-in. */
 export interface ProgressStream {
   readonly isTTY?: boolean
   write(text: string): unknown
 }
 
-/** Shows the step that a command has come to. */
+/** Shows the current step of a command. */
 export interface Progress {
   show(step: string): void
   /** Removes the last step from a terminal. */
   end(): void
 }
 
-/** Shows steps: on a terminal in one line with the seconds that the step has taken, elsewhere a line for each. */
+/** Shows steps: on a terminal one updated line with the seconds of the step, otherwise one line per step. */
 export function createProgress(stream: ProgressStream = process.stderr): Progress {
   if (stream.isTTY !== true) return { show: (step) => void stream.write(`${step}\n`), end: () => undefined }
   let timer: NodeJS.Timeout | undefined

@@ -35,8 +35,13 @@ export interface RunningLog {
   readonly wake: () => void
 }
 
-/** The files of a running attempt's log at one moment. */
-interface LiveLog {
+/** A signal that is never aborted. */
+const never = new AbortController().signal
+
+/** The files of a running attempt's log at one moment; `joining` while its writer moves the segments into the file `log`. */
+type LiveLog = 'joining' | LiveFiles
+
+interface LiveFiles {
   readonly headSize: number
   readonly segments: readonly Segment[]
   /** Whether the head ends with a whole line; read only where a gap follows. */
@@ -127,7 +132,8 @@ export class AttemptLogs {
     running: RunningLog,
   ): AsyncIterable<{ bytes: Uint8Array; next: number }> {
     const found = await this.#liveLog(attemptId, running)
-    if (found === undefined) return
+    // A log that is being joined is read on when it is complete: its end wakes the reader.
+    if (found === undefined || found === 'joining') return
     const { headSize, segments, headEndsLine } = found
     const markOf = markAfter(running, position <= headSize ? headEndsLine : readerEndsLine)
     let next = position
@@ -147,10 +153,12 @@ export class AttemptLogs {
   }
 
   async #pieces(attemptId: string, running: RunningLog | undefined): Promise<Piece[] | undefined> {
-    if (running !== undefined && running.joined === undefined) {
+    while (running !== undefined && running.joined === undefined) {
+      const changed = running.changed(never)
       const found = await this.#liveLog(attemptId, running)
       if (found === undefined) return undefined
-      return wholeLog(found.headSize, found.segments, markAfter(running, found.headEndsLine))
+      if (found !== 'joining') return wholeLog(found.headSize, found.segments, markAfter(running, found.headEndsLine))
+      await changed
     }
     for (const path of this.#finishedPaths(attemptId)) {
       const size = (await ifThere(stat(path)))?.size
@@ -161,17 +169,17 @@ export class AttemptLogs {
 
   async #liveLog(attemptId: string, running: RunningLog): Promise<LiveLog | undefined> {
     const folder = join(this.#folders.attempts, attemptId)
-    const size = (await ifThere(stat(join(folder, logFile))))?.size
-    if (size === undefined) return undefined
-    // Beyond the head the file grows only while the writer joins head and tail; segments still have those bytes.
-    const headSize = Math.min(size, logLimits(running.logLimitBytes).headBytes)
-    if (size < headSize || size === 0) return { headSize, segments: [], headEndsLine: true }
     const starts = ((await ifThere(readdir(folder))) ?? []).map(segmentStart).filter((start) => start !== undefined)
     const segments: Segment[] = []
     for (const start of starts.sort((a, b) => a - b)) {
       const segmentSize = (await ifThere(stat(join(folder, segmentFile(start)))))?.size
       if (segmentSize !== undefined) segments.push({ start, size: segmentSize })
     }
+    // The size comes last: a writer that joins appends to the head before it removes a segment.
+    const size = (await ifThere(stat(join(folder, logFile))))?.size
+    if (size === undefined) return undefined
+    const headSize = Math.min(size, logLimits(running.logLimitBytes).headBytes)
+    if (size > headSize) return 'joining'
     const hasGap = (segments[0]?.start ?? headSize) > headSize
     return { headSize, segments, headEndsLine: !hasGap || (await endsLine(join(folder, logFile), headSize)) }
   }

@@ -9,17 +9,17 @@ import { answer, problemResponses } from './responses.ts'
 const Account = Type.Object(
   {
     name: Type.String(),
-    uid: Type.Integer({ description: 'What your jobs run as.' }),
+    uid: Type.Integer({ description: 'The user id that your jobs run as.' }),
     gid: Type.Integer(),
     groups: Type.Array(Type.Object({ name: Type.String(), gid: Type.Integer() })),
-    admin: Type.Boolean({ description: 'Whether this token acts for an administrator.' }),
-    scopes: Type.Array(Type.String(), { description: 'What this token may be used for.' }),
+    admin: Type.Boolean({ description: 'Whether this token has the rights of an administrator.' }),
+    scopes: Type.Array(Type.String(), { description: 'Scopes of this token.' }),
     tokenExpiresAt: Type.Optional(Instant),
   },
   { $id: 'Account' },
 )
 
-/** `/account`: who the server takes the caller for. */
+/** `/account`: the user and the scopes of the caller's token. */
 export function accountRoutes(app: ApiServer): void {
   app.addSchema(Account)
   app.get(
@@ -29,8 +29,8 @@ export function accountRoutes(app: ApiServer): void {
       exposeHeadRoute: true,
       schema: {
         operationId: 'getAccount',
-        summary: 'Who you are here, and what your token allows',
-        response: { 200: answer<Static<typeof Account>>('Account', 'You'), ...problemResponses },
+        summary: 'Your user and the scopes of your token',
+        response: { 200: answer<Static<typeof Account>>('Account', 'Your account'), ...problemResponses },
       },
     },
     (request) => {

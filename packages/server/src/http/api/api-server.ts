@@ -7,7 +7,7 @@ import type {
 } from 'fastify'
 import type { TypeBoxProvider } from '../server/validation.ts'
 
-/** The part of the server that our own API is on: what handlers receive is typed by their schemas. */
+/** The part of the server with `/api/v1`. The schemas of a route type its handler. */
 export type ApiServer = FastifyInstance<
   RawServerDefault,
   RawRequestDefaultExpression,

@@ -6,7 +6,7 @@ import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
-/** `/audit`: the audit trail, for administrators to read. There is no way to change it. */
+/** `/audit`: the audit trail, read-only, for administrators. */
 export function auditRoutes(app: ApiServer, { store }: Pick<Dependencies, 'store'>): void {
   for (const schema of [AuditEntry, AuditPage]) app.addSchema(schema)
   app.get(
@@ -16,10 +16,10 @@ export function auditRoutes(app: ApiServer, { store }: Pick<Dependencies, 'store
       exposeHeadRoute: true,
       schema: {
         operationId: 'listAudit',
-        summary: 'Who did what, when, from where, and how it came out, newest first',
+        summary: 'The audit trail, newest first',
         querystring: AuditQuery,
         response: {
-          200: answer<AuditPage>('AuditPage', 'A page; next is the cursor of the following one'),
+          200: answer<AuditPage>('AuditPage', 'A page; next is the cursor of the next page'),
           ...problemResponses,
         },
       },
@@ -34,7 +34,7 @@ export function auditRoutes(app: ApiServer, { store }: Pick<Dependencies, 'store
         ...(until === undefined ? {} : { until: millisecondsOf('until', until) }),
         ...(cursor === undefined ? {} : { after: Number(cursor) }),
         order: 'newest-first',
-        // One more than asked for tells whether there is a next page.
+        // One entry more than requested shows whether there is a next page.
         limit: limit + 1,
       })
       const page = entries.slice(0, limit)
@@ -47,10 +47,10 @@ export function auditRoutes(app: ApiServer, { store }: Pick<Dependencies, 'store
   )
 }
 
-/** An entry as it is shown. Pure. */
+/** An audit entry in the API. Pure. */
 const auditView = ({ at, ...entry }: StoredAuditEntry): AuditEntry => ({ ...entry, at: instant(at) })
 
-/** @throws {InvalidRequest} where the text has the form of an instant and is none, such as a leap second. */
+/** @throws {InvalidRequest} where the text has the form of an instant but is invalid, such as a leap second. */
 function millisecondsOf(field: string, text: string): number {
   const at = Date.parse(text)
   if (Number.isNaN(at))

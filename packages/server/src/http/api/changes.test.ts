@@ -9,18 +9,18 @@ import { testApp } from '../testing/test-app.ts'
 const t = await testApp()
 const base = await t.listen()
 
-/** An event as it came. */
+/** A received event. */
 interface Received {
   readonly id: string
   readonly change: Change
 }
 
-/** A stream of changes that a test reads event by event. */
+/** A stream of changes, which a test reads event by event. */
 class Stream {
   readonly response: Response
   #opened: ReadableStreamDefaultReader<Uint8Array> | undefined
   #text = ''
-  /** The last id that came, also without an event. */
+  /** The last received id, also without an event. */
   lastId = ''
 
   private constructor(response: Response) {
@@ -39,7 +39,7 @@ class Stream {
     return new Stream(response)
   }
 
-  /** The next event; undefined where the stream has ended. */
+  /** The next event; undefined at the end of the stream. */
   async next(): Promise<Received | undefined> {
     for (;;) {
       const end = this.#text.indexOf('\n\n')
@@ -59,7 +59,7 @@ class Stream {
     }
   }
 
-  /** The kinds and subjects of so many events. */
+  /** Kinds and subjects of the next `count` events. */
   async kinds(count: number): Promise<string[]> {
     const found: string[] = []
     while (found.length < count) {
@@ -75,7 +75,7 @@ class Stream {
   }
 }
 
-/** Reads on until the place of the stream is known. */
+/** Reads until the stream has sent its cursor. */
 async function placed(stream: Stream, submit: () => Promise<string>): Promise<string> {
   const id = await submit()
   assert.deepEqual(await stream.kinds(1), [`submitted ${id}`])
@@ -83,7 +83,7 @@ async function placed(stream: Stream, submit: () => Promise<string>): Promise<st
 }
 
 describe('the feed of changes', () => {
-  it("sends what changes of one's own jobs as it happens, with what a reader needs", async () => {
+  it("sends changes of the user's own jobs at once, with the facts that a reader needs", async () => {
     const token = await t.token('ada')
     const stream = await Stream.open(token)
     assert.equal(stream.response.headers.get('content-type'), 'text/event-stream')
@@ -121,7 +121,7 @@ describe('the feed of changes', () => {
     await byQuery.close()
   })
 
-  it('tells of an array once, and may be narrowed to a job, an array and kinds', async () => {
+  it('sends one event for an array, and filters by job, array and kind', async () => {
     const token = await t.token('ada')
     const all = await Stream.open(token)
     const start = await placed(all, () => t.submit('ada'))
@@ -148,7 +148,7 @@ describe('the feed of changes', () => {
     }
   })
 
-  it('shows the jobs of all to an administrator who asks for them, and to no other', async () => {
+  it('sends the changes of all users to administrators who request them, and to no other user', async () => {
     const refused = await Stream.open(await t.token('bob'), '?all=1')
     assert.equal(refused.response.status, 403)
     const narrow = await Stream.open(await t.token('root', ['read']), '?all=1')
@@ -159,7 +159,7 @@ describe('the feed of changes', () => {
     await admin.close()
   })
 
-  it('tells of what another process wrote', async () => {
+  it('sends what another process wrote', async () => {
     const stream = await Stream.open(await t.token('ada'))
     const id = await t.submit('ada')
     assert.deepEqual(await stream.kinds(1), [`submitted ${id}`])
@@ -170,7 +170,7 @@ describe('the feed of changes', () => {
     await stream.close()
   })
 
-  it('refuses what is no place, a place of another log, one that is not there yet, and words that are no kinds', async () => {
+  it('refuses malformed cursors, cursors of another log, cursors beyond the head, and unknown kinds', async () => {
     const token = await t.token('ada')
     const stream = await Stream.open(token)
     const start = await placed(stream, () => t.submit('ada'))
@@ -178,9 +178,9 @@ describe('the feed of changes', () => {
     const [log = ''] = start.split('-')
     for (const [headers, query, status, text] of [
       [{ 'last-event-id': 'nonsense' }, '', 400, /Last-Event-ID/],
-      [{ 'last-event-id': '00000000deadbeef-1' }, '', 410, /List your jobs anew/],
+      [{ 'last-event-id': '00000000deadbeef-1' }, '', 410, /List your jobs again/],
       [{ 'last-event-id': `${log}-999999999` }, '', 410, /cursor-too-old/],
-      [{ 'last-event-id': '' }, '?after=00000000deadbeef-1', 410, /List your jobs anew/],
+      [{ 'last-event-id': '' }, '?after=00000000deadbeef-1', 410, /List your jobs again/],
       [{}, '?kind=exploded', 400, /exited/],
       [{}, '?kinds=exited', 400, /kind/],
     ] as const) {
@@ -190,7 +190,7 @@ describe('the feed of changes', () => {
     }
   })
 
-  it('ends when its token is revoked or its user disabled, also by another process, and when the token expires', async () => {
+  it('ends when the token is revoked or expires, or the user is disabled, also by another process', async () => {
     const other = await openSqliteStore(t.databasePath)
     const [revoked, disabled] = [await t.token('ada'), await t.token('bob')]
     const streams = [await Stream.open(revoked), await Stream.open(disabled)]
@@ -205,7 +205,7 @@ describe('the feed of changes', () => {
     assert.equal(await short.next(), undefined)
   })
 
-  it('lets a user have twenty streams at once and no more', async () => {
+  it('limits a user to twenty concurrent streams', async () => {
     const token = await t.token('ada')
     const streams = await Promise.all(Array.from({ length: 20 }, () => Stream.open(token)))
     assert.ok(streams.every(({ response }) => response.status === 200))
@@ -217,7 +217,7 @@ describe('the feed of changes', () => {
 })
 
 describe('a client that does not read', () => {
-  it('is disconnected, and its place freed', async () => {
+  it('is disconnected, and no longer counts as a stream', async () => {
     const own = await testApp({}, {})
     const address = new URL(await own.listen())
     const token = await own.token('ada')
@@ -231,7 +231,7 @@ describe('a client that does not read', () => {
     const many = { name: 'n'.repeat(50), image: 'localhost/test:1', replicas: 5_000 }
     const answer = await own.as('ada', { method: 'POST', url: '/api/v1/jobs', payload: many })
     const { ids } = answer.json<{ ids: string[] }>()
-    // 17 MB of events: the sockets of a connection hold less than ten.
+    // 17 MB of events: the socket buffers of a connection take less than 10 MB.
     for (let round = 0; round < 12; round += 1)
       await own.store.addEvents(ids.map((jobId) => ({ jobId, at: 1, type: 'Normal', reason: 'Noted', message: 'x' })))
     const connections = () =>
@@ -255,7 +255,7 @@ describe('waiting for any of many jobs', () => {
       unknown: string[]
     }>()
 
-  it('answers at once for those that have ended or are unknown, with what they came to', async () => {
+  it('answers at once for ended and unknown jobs, with states and exit codes', async () => {
     const [running, over] = [await t.submit('ada'), await t.submit('ada')]
     await t.run(over)
     await t.finish(over, 3)
@@ -269,7 +269,7 @@ describe('waiting for any of many jobs', () => {
     assert.deepEqual((await wait([running], 0)).ended, [])
   })
 
-  it("answers at the first end, and counts another's job as unknown", async () => {
+  it("answers at the first end, and counts another user's job as unknown", async () => {
     const [one, two] = [await t.submit('ada'), await t.submit('ada')]
     const waiting = wait([one, two])
     await t.run(two)
@@ -282,12 +282,12 @@ describe('waiting for any of many jobs', () => {
     assert.deepEqual(unknown, [one])
   })
 
-  it('hears of an end that another process wrote', async () => {
+  it('notices an end that another process wrote', async () => {
     const id = await t.submit('ada')
     const waiting = wait([id])
     const other = await openSqliteStore(t.databasePath)
     const cancelled = { jobId: id, at: t.clock.now, from: 'queued', event: { type: 'cancelRequested' } } as const
-    await other.step([{ ...cancelled, change: { endedAt: t.clock.now } }])
+    await other.step([{ ...cancelled, fields: { endedAt: t.clock.now } }])
     assert.deepEqual(
       (await waiting).ended.map(({ id, state }) => [id, state]),
       [[id, 'cancelled']],

@@ -16,19 +16,19 @@ import { instant } from '../views/job-view.ts'
 import type { ApiServer } from './api-server.ts'
 import { problemResponses } from './responses.ts'
 
-/** How often a stream says that it is alive: proxies cut connections that are silent for longer. */
+/** Interval of heartbeats, because proxies close idle connections. */
 const heartbeatMs = 15_000
 
-/** Streams of one user at once. */
+/** Maximum of concurrent streams of one user. */
 const mostStreams = 20
 
-/** Bytes that wait for a client that does not read; with more the stream is closed, and the client resumes by its cursor. */
+/** Maximum of buffered bytes of a stream. Above it the stream is closed, and the client resumes from its cursor. */
 const mostWaitingBytes = 2 ** 20
 
-/** How long a client with so much waiting may read nothing. */
+/** How long a client with a full buffer may read nothing. */
 const stallMs = 10_000
 
-/** How long a stream that has ended waits for its client to read the rest. */
+/** How long an ended stream waits for its client to read the rest. */
 const lingerMs = 2_000
 
 /** Which changes a stream sends. */
@@ -39,7 +39,7 @@ interface Filter {
   readonly kinds: ReadonlySet<string>
 }
 
-/** `/changes`: what changes of one's jobs, as server-sent events (HTML Standard, section 9.2). */
+/** `/changes`: changes of the caller's jobs, as server-sent events (HTML Standard, section 9.2). */
 export function changeRoutes(
   app: ApiServer,
   parts: Pick<Dependencies, 'changes' | 'now'>,
@@ -60,16 +60,16 @@ export function changeRoutes(
       config: { scope: 'read' },
       schema: {
         operationId: 'followChanges',
-        summary: 'What changes of your jobs, as it happens: server-sent events',
+        summary: 'Changes of your jobs as server-sent events',
         description:
-          'The data of each event is a Change; its id is LOGID-NUMBER. Send the last id that was read as Last-Event-ID, and ' +
-          'nothing is missed; without it the stream begins now. 410 cursor-too-old: list the jobs anew and begin without it. ' +
-          'A stream ends when its token does.',
+          'The data of each event is a Change; its id is LOGID-NUMBER. To resume without loss, send the last id that you ' +
+          'read as Last-Event-ID. Without Last-Event-ID the stream begins now. After 410 cursor-too-old, list the jobs ' +
+          'again and begin without Last-Event-ID. A stream ends when its token ends.',
         querystring: ChangesQuery,
         headers: Type.Object({ 'Last-Event-ID': Type.Optional(Type.String({ maxLength: 64 })) }),
         response: {
           200: {
-            description: 'The events, until the client leaves',
+            description: 'The events, until the client disconnects',
             content: { 'text/event-stream': { schema: Type.Unsafe<unknown>(Type.String()) } },
           },
           ...problemResponses,
@@ -81,7 +81,7 @@ export function changeRoutes(
       const { all = false, job, array, kind, after } = request.query
       if (all && !isAdministrator(caller)) throw outOfReach()
       const filter = { owner: all ? undefined : caller.account.name, job, array, kinds: kindsOf(kind) }
-      // An empty header is none: clients that have read nothing yet may send it so.
+      // An empty header counts as absent: clients that have read nothing yet may send it.
       const cursor = await startOf(changes, request.headers['last-event-id'] || after)
       const { name } = caller.account
       if ((streams.get(name) ?? 0) >= mostStreams) throw tooManyStreams(name)
@@ -103,7 +103,7 @@ export function changeRoutes(
   )
 }
 
-/** Sends changes after a cursor until the signal, or until the client reads no more. Never rejects. */
+/** Sends changes after a cursor until the signal, or until the client stops reading. Never rejects. */
 async function send(
   stream: PassThrough,
   changes: ChangeLog,
@@ -119,7 +119,7 @@ async function send(
   stream.once('close', stop).once('error', stop)
   let cursor = start
   const place = (): string => `id: ${changes.id}-${cursor}\n\n`
-  // An id without data moves the place to resume from, and is no event.
+  // An id without data is no event: it only sets the Last-Event-ID of the client.
   stream.write(`retry: 1000\n${place()}`)
   const heartbeat = setInterval(() => {
     if (!stream.writableNeedDrain) stream.write(`: alive\n${place()}`)
@@ -133,16 +133,16 @@ async function send(
       if (cursor === changes.head) await changes.next(ended)
     }
   } catch {
-    // The place was deleted meanwhile, or the store cannot be read: the client resumes and is answered why.
+    // The cursor is too old, or the store cannot be read. The client resumes, and that answer has the reason.
   } finally {
     clearInterval(heartbeat)
     stream.end()
-    // What the client does not read now it reads after resuming.
+    // A client that reads nothing more gets the rest when it resumes.
     if (stream.writableLength > 0) setTimeout(() => stream.destroy(), lingerMs).unref()
   }
 }
 
-/** Resolves when the client has read on, or at the signal. @throws where it does not read for {@link stallMs}. */
+/** Resolves when the buffer is empty, or at the signal. @throws when the client reads nothing for {@link stallMs}. */
 async function drained(stream: PassThrough, signal: AbortSignal): Promise<void> {
   const given = AbortSignal.any([signal, AbortSignal.timeout(stallMs)])
   await once(stream, 'drain', { signal: given }).catch((error: unknown) => {
@@ -161,7 +161,7 @@ function passes({ kind, owner, subject, arrayId }: StoredChange, filter: Filter)
   return filter.array === undefined || filter.array === arrayId
 }
 
-/** A change as the API shows it. Pure. */
+/** A change in the API. Pure. */
 function viewChange({ number, at, kind, owner, subject, arrayId, tasks, causeCode, ...rest }: StoredChange): Change {
   return {
     number,
@@ -177,16 +177,20 @@ function viewChange({ number, at, kind, owner, subject, arrayId, tasks, causeCod
 
 const allKinds: ReadonlySet<string> = new Set(jobChangeKinds)
 
-/** @throws {InvalidRequest} naming the word that is no kind. */
+/** @throws {InvalidRequest} naming the unknown kind. */
 function kindsOf(text: string | undefined): ReadonlySet<string> {
   if (text === undefined) return allKinds
   const words = text.split(',').map((word) => word.trim())
   const wrong = words.find((word) => !allKinds.has(word))
   if (wrong === undefined) return new Set(words)
-  throw new InvalidRequest('kind', `kind names ${shown(wrong)}`, `The kinds are: ${jobChangeKinds.join(', ')}.`)
+  throw new InvalidRequest(
+    'kind',
+    `kind names ${shown(wrong)}, which is not a kind of change`,
+    `The kinds are: ${jobChangeKinds.join(', ')}.`,
+  )
 }
 
-/** Where a stream begins: after the last event that the client read, else now. @throws {Problem} {@link InvalidRequest} */
+/** The cursor of a stream: the last event that the client read, else now. @throws {Problem} {@link InvalidRequest} */
 async function startOf(changes: ChangeLog, lastEventId: string | undefined): Promise<number> {
   await changes.refresh()
   if (lastEventId === undefined || lastEventId === '') return changes.head
@@ -194,8 +198,8 @@ async function startOf(changes: ChangeLog, lastEventId: string | undefined): Pro
   if (log === undefined)
     throw new InvalidRequest(
       'Last-Event-ID',
-      `Last-Event-ID is ${shown(lastEventId)}, which is no id of an event`,
-      'Send the id of the last event as it was read, or leave it out to begin now.',
+      `Last-Event-ID is ${shown(lastEventId)}, which is not the id of an event`,
+      'Send the id of the last event unchanged, or leave the header out to begin now.',
     )
   const number = Number(digits)
   if (log !== changes.id || number > changes.head) throw tooOld(lastEventId)
@@ -206,19 +210,19 @@ async function startOf(changes: ChangeLog, lastEventId: string | undefined): Pro
 }
 
 const tooOld = (lastEventId: string): Problem =>
-  new Problem('cursor-too-old', `The change log no longer has what follows ${lastEventId}.`, {
-    hint: 'List your jobs anew with GET /api/v1/jobs, and follow again without Last-Event-ID.',
+  new Problem('cursor-too-old', `The change log no longer has the changes after ${lastEventId}.`, {
+    hint: 'List your jobs again with GET /api/v1/jobs, then follow without Last-Event-ID.',
     field: 'Last-Event-ID',
   })
 
 const outOfReach = (): Problem =>
-  new Problem('forbidden', 'The token was not made for this: the changes of all users take the scope admin.', {
+  new Problem('forbidden', 'The token lacks the scope admin, which the changes of all users require.', {
     hint: 'Leave all out for your own jobs, or use a token with --scope admin.',
     headers: { 'www-authenticate': 'Bearer realm="science-platform", error="insufficient_scope", scope="admin"' },
   })
 
 const tooManyStreams = (name: string): Problem =>
-  new Problem('too-many-requests', `${name} follows changes in ${mostStreams} streams already.`, {
-    hint: 'Close one, or follow all jobs in one stream and sort them out there.',
+  new Problem('too-many-requests', `${name} has ${mostStreams} open streams of changes, the maximum.`, {
+    hint: 'Close a stream, or follow all jobs in one stream.',
     headers: { 'retry-after': '10' },
   })

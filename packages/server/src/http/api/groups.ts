@@ -12,7 +12,7 @@ const MemberAddress = Type.Object({
   user: Type.String({ description: 'The name of a user.', examples: ['ada'] }),
 })
 
-/** `/groups`: for administrators, to add, list and put users into. */
+/** `/groups`: add and list groups, add and remove members. For administrators. */
 export function groupRoutes(
   app: ApiServer,
   { store }: Pick<Dependencies, 'store'>,
@@ -67,9 +67,9 @@ export function groupRoutes(
       config,
       schema: {
         operationId: 'addMember',
-        summary: "Put a user into a group; it counts from the user's next job on",
+        summary: "Add a user to a group; takes effect with the user's next job",
         params: MemberAddress,
-        response: { 200: answer<Group>('Group', 'The group as it is now'), ...problemResponses },
+        response: { 200: answer<Group>('Group', 'The updated group'), ...problemResponses },
       },
     },
     (request) => change(request.params.name, addMember(request.params.name, request.params.user)),
@@ -81,9 +81,9 @@ export function groupRoutes(
       config,
       schema: {
         operationId: 'removeMember',
-        summary: "Take a user out of a group; it counts from the user's next job on",
+        summary: "Remove a user from a group; takes effect with the user's next job",
         params: MemberAddress,
-        response: { 200: answer<Group>('Group', 'The group as it is now'), ...problemResponses },
+        response: { 200: answer<Group>('Group', 'The updated group'), ...problemResponses },
       },
     },
     (request) => change(request.params.name, removeMember(request.params.name, request.params.user)),

@@ -3,8 +3,8 @@ import { InvalidRequest, shown } from '../../job/invalid.ts'
 import type { IdempotencyKey } from '../../store/store.ts'
 
 /**
- * What an `Idempotency-Key` header stands for; undefined without one. Two requests are the same when their bodies say
- * the same, whatever the order of their keys. Pure.
+ * The key of a request with an `Idempotency-Key` header; undefined without one. Two requests are equal when their bodies
+ * are equal JSON, in any order of keys. Pure.
  * @throws {InvalidRequest}
  */
 export function idempotencyOf(
@@ -20,11 +20,11 @@ export function idempotencyOf(
       'Use 1 to 255 visible characters without spaces, such as a UUID.',
     )
   }
-  // Whatever clients take for a key, its hash says as well that it is the same.
+  // The hash identifies the key as well and has a fixed length.
   return { account, key: hash('sha256', key), fingerprint: hash('sha256', canonical(body)) }
 }
 
-/** JSON whose objects have their keys in order. */
+/** JSON with sorted keys. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)

@@ -15,7 +15,7 @@ const carta = 'images.canfar.net/skaha/carta:1'
 const local = 'localhost/astro/source-extractor:1'
 
 describe('the list of images', () => {
-  it('is of registries and the local store together, narrowed and page by page', async () => {
+  it('combines registries and the local store, with filters and pages', async () => {
     assert.deepEqual(await references(''), [astroml, carta, local])
     assert.deepEqual(await references('name=ASTRO'), [astroml, local])
     assert.deepEqual(await references('type=carta'), [carta])
@@ -27,7 +27,7 @@ describe('the list of images', () => {
     assert.deepEqual([second.images.map(({ reference }) => reference), second.next], [[local], undefined])
   })
 
-  it('says what may be asked for', async () => {
+  it('describes an image', async () => {
     for (const [query, field] of Object.entries({ 'limit=0': 'limit', 'here=perhaps': 'here', 'color=red': 'color' })) {
       const answer = await get(`/images?${query}`)
       assert.deepEqual([answer.statusCode, answer.json<ProblemBody>().field], [400, field], query)
@@ -36,7 +36,7 @@ describe('the list of images', () => {
 })
 
 describe('one image', () => {
-  it('that is none, not allowed, not here or out of reach is told as such', async () => {
+  it('that is malformed, not allowed, missing or unreachable gets its own problem', async () => {
     const told: Record<string, [number, string]> = {
       'not an image': [400, 'image-not-allowed'],
       'evil.example/a:1': [400, 'image-not-allowed'],
@@ -51,7 +51,7 @@ describe('one image', () => {
     }
   })
 
-  it('is fetched beforehand in the background, for each user alone to see', async () => {
+  it('is fetched in the background, and only the requesting user sees the progress', async () => {
     const begun = await t.as('ada', { method: 'POST', url: `/api/v1${address(astroml)}/pull` })
     assert.equal(begun.statusCode, 202)
     assert.equal((await get(`${address(astroml)}/pull`, 'bob')).statusCode, 404)
@@ -67,7 +67,7 @@ describe('credentials for a registry', () => {
     t.as(account, { method: 'PUT', url: `/api/v1/registries/${registry}/login`, payload })
   const login = { username: 'ada', secret: 'love:lace', check: false }
 
-  it('are kept for one user, bound to where the registry is, and shown to nobody', async () => {
+  it('are stored for one user and one registry address, and never shown', async () => {
     const stored = await put('Images.canfar.net', login)
     assert.deepEqual(stored.json(), { registry: 'images.canfar.net', username: 'ada', checked: false })
     const mine = await get('/registries')
@@ -94,7 +94,7 @@ describe('credentials for a registry', () => {
     assert.equal(await t.logins.ofUser('ada', requireReference('images.canfar.net/private/a:1')), undefined)
   })
 
-  it('that are none are refused by field, and nothing is stored or told of them', async () => {
+  it('that are malformed are refused by field, neither stored nor repeated', async () => {
     const wrong: [object, string][] = [
       [{ ...login, username: 'a:b' }, 'username'],
       [{ ...login, username: '' }, 'username'],

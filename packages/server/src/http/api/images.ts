@@ -12,7 +12,7 @@ import { isAdministrator } from '../../access/may-touch.ts'
 import { typesOf } from '../../image/catalogue/image-types.ts'
 import type { OfferedImage } from '../../image/catalogue/offered-images.ts'
 import { callerOf } from '../server/guard.ts'
-import { imagesToldTo } from '../views/visible-images.ts'
+import { visibleImages } from '../views/visible-images.ts'
 import { instant } from '../views/job-view.ts'
 import { leaving } from '../server/leaving.ts'
 import type { Dependencies } from '../server/dependencies.ts'
@@ -22,18 +22,18 @@ import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 import { printReference, type ImageReference } from '../../job/image-reference.ts'
 
-/** The longest that a registry is asked about one image. Milliseconds. */
+/** Maximum time of a registry request about one image. Milliseconds. */
 const describeMilliseconds = 20_000
 
 const ImageAddress = Type.Object({
   reference: Type.String({
     maxLength: 512,
-    description: 'The reference of an image, its slashes encoded.',
+    description: 'The reference of an image, with encoded slashes.',
     examples: ['localhost/astro/source-extractor:1'],
   }),
 })
 
-/** `/images`: what there is, what each is, and fetching beforehand. */
+/** `/images`: list and describe images, and fetch them before jobs need them. */
 export function imageRoutes(
   app: ApiServer,
   parts: Pick<Dependencies, 'images' | 'catalogue' | 'pulls' | 'logins' | 'store' | 'checkImage'>,
@@ -43,8 +43,8 @@ export function imageRoutes(
 
   const pullsHere = (): NonNullable<typeof pulls> => {
     if (pulls !== undefined) return pulls
-    throw new Problem('conflict', 'On this platform every node fetches its images itself, when a job starts there.', {
-      hint: 'Submit the job: there is nothing to fetch beforehand.',
+    throw new Problem('conflict', 'On this platform each node fetches images itself when a job starts on it.', {
+      hint: 'Submit the job; no earlier fetch is possible.',
     })
   }
 
@@ -60,18 +60,18 @@ export function imageRoutes(
         operationId: 'listImages',
         summary: 'Images that the registries and the local store offer',
         description:
-          'Answered from what was known last; the registries are asked in the background. Images that were fetched with ' +
-          'credentials are told to those who have run or fetched them.',
+          'The answer comes from the last listings, which are renewed in the background. An image that was fetched with ' +
+          'credentials is visible only to users who have run or fetched it.',
         querystring: ImageListQuery,
         response: {
-          200: answer<ImagePage>('ImagePage', 'A page; next is the cursor of the following one'),
+          200: answer<ImagePage>('ImagePage', 'A page; next is the cursor of the next page'),
           ...problemResponses,
         },
       },
     },
     async (request) => {
       const { name, type, here, limit = 1000, cursor } = request.query
-      const found = (await imagesToldTo(callerOf(request), parts)).filter(
+      const found = (await visibleImages(callerOf(request), parts)).filter(
         (image) =>
           (name === undefined || image.reference.includes(name.toLowerCase())) &&
           (type === undefined || image.types.includes(type.toLowerCase())) &&
@@ -94,9 +94,9 @@ export function imageRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'getImage',
-        summary: 'What an image is made of, and when it was last used',
+        summary: 'The contents of an image, and its last use',
         description:
-          'Asks the registry of the image whether you may know, with your credentials for it where it takes any.',
+          'The registry of the image decides whether you may read it, by your credentials for that registry.',
         params: ImageAddress,
         response: { 200: answer<ImageInfo>('ImageInfo', 'The image'), ...problemResponses },
       },
@@ -145,10 +145,11 @@ export function imageRoutes(
       config: { scope: 'submit' },
       schema: {
         operationId: 'pullImage',
-        summary: 'Fetch an image beforehand, so that jobs start at once',
-        description: 'It goes on in the background; ask for how far it is. Asking twice fetches once.',
+        summary: 'Fetch an image before jobs need it',
+        description:
+          'The fetch runs in the background; GET returns its progress. A second request joins the first fetch.',
         params: ImageAddress,
-        response: { 202: answer<ImagePull>('ImagePull', 'It has begun, or waits'), ...problemResponses },
+        response: { 202: answer<ImagePull>('ImagePull', 'The fetch waits or runs'), ...problemResponses },
       },
     },
     async (request, reply) => {
@@ -157,8 +158,8 @@ export function imageRoutes(
       const auth = await credentialsOf(caller, reference, request.headers['x-skaha-registry-auth'])
       const pull = pullsHere().begin({ account: caller.account.name, reference, registryAuth: auth })
       if (pull === undefined) {
-        throw new Problem('queue-full', 'You have asked for as many images as the platform fetches at once.', {
-          hint: 'Wait until some of them are here.',
+        throw new Problem('queue-full', 'You have reached the maximum of images that the platform fetches at once.', {
+          hint: 'Wait until one of your fetches has ended.',
         })
       }
       return reply.code(202).send(pull)
@@ -172,23 +173,23 @@ export function imageRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'getImagePull',
-        summary: 'How far the fetch is that you asked for',
+        summary: 'Progress of a fetch that you requested',
         params: ImageAddress,
-        response: { 200: answer<ImagePull>('ImagePull', 'How far it is'), ...problemResponses },
+        response: { 200: answer<ImagePull>('ImagePull', 'The progress'), ...problemResponses },
       },
     },
     (request) => {
       const reference = printReference(parts.checkImage(request.params.reference))
       const pull = pullsHere().find(callerOf(request).account.name, reference)
       if (pull !== undefined) return pull
-      throw new Problem('not-found', `You have not asked for ${reference} lately, or the server was started since.`, {
-        hint: 'Ask for it with POST to the same address.',
+      throw new Problem('not-found', `No recent fetch of ${reference} was requested by you since the server started.`, {
+        hint: 'Request a fetch: POST to the same address.',
       })
     },
   )
 }
 
-/** An image as lists show it. Pure. */
+/** An image in a list. Pure. */
 const summary = ({ reference, digest, types, local }: OfferedImage): Summary => ({
   reference,
   digest,

@@ -13,7 +13,7 @@ describe('/api/v1/jobs', () => {
     t.as('ada', { method: 'POST', url: '/api/v1/jobs', payload, headers })
   const get = async (id: string): Promise<Job> => (await t.as('ada', { url: `/api/v1/jobs/${id}` })).json<Job>()
 
-  it('takes a job, says where it is, and shows it as it was asked for', async () => {
+  it('accepts a job, answers with its address, and shows it as requested', async () => {
     const env = { A: 'b=c', EMPTY: '', QUOTES: `"'$x\n\\`, ÜNI: 'x' }
     const { ÜNI: _, ...plain } = env
     const answer = await post({ ...good, env: plain, cores: 2, memoryGb: 8, timeSeconds: 60, network: 'none' })
@@ -40,7 +40,7 @@ describe('/api/v1/jobs', () => {
     })
   })
 
-  it('takes wishes for the queue, and refuses those that cannot be meant, with what would do', async () => {
+  it('accepts options for the queue, and refuses contradictory ones with a hint', async () => {
     const wishes = { when: 'off-peak', after: '2026-11-23T18:00-08:00', by: '2026-11-25T08:00Z' }
     const [id = ''] = (
       await post({ ...good, ...wishes, group: 'survey', timeSeconds: 600, signal: 'USR1@60' })
@@ -72,14 +72,14 @@ describe('/api/v1/jobs', () => {
     }
   })
 
-  it('draws other ids where one is taken', async () => {
+  it('draws new ids when one exists already', async () => {
     const submit = t.store.submit.bind(t.store)
     const taken: string[][] = []
     t.store.submit = (submission) => {
       const ids = submission.jobs.map((job) => job.id)
       if (taken.push(ids) > 2) return submit(submission)
       const [first] = submission.jobs
-      // Stored beforehand under the very id: the store finds it taken.
+      // A job with the drawn id is stored first, so that the id exists already.
       return submit({ jobs: first === undefined ? [] : [first], events: [] }).then(() => submit(submission))
     }
     try {
@@ -91,7 +91,7 @@ describe('/api/v1/jobs', () => {
     }
   })
 
-  it('makes replicas from one request', async () => {
+  it('creates the replicas of a request', async () => {
     const { ids } = (await post({ ...good, replicas: 3 })).json<Submitted>()
     assert.equal(new Set(ids).size, 3)
     const jobs = await Promise.all(ids.map(get))
@@ -103,12 +103,12 @@ describe('/api/v1/jobs', () => {
     assert.equal(listed.jobs.length, 3)
   })
 
-  it('takes 1,000 replicas in one request', async () => {
+  it('accepts 1,000 replicas in one request', async () => {
     const answer = await post({ ...good, replicas: 1000 })
     assert.equal(new Set(answer.json<Submitted>().ids).size, 1000)
   })
 
-  it('answers the same request under the same Idempotency-Key with the same ids', async () => {
+  it('answers a repeated request with the same Idempotency-Key with the same ids', async () => {
     const headers = { 'idempotency-key': 'key-1' }
     const first = await post({ ...good, name: 'once' }, headers)
     assert.equal(first.headers['idempotency-replayed'], undefined)
@@ -137,7 +137,7 @@ describe('/api/v1/jobs', () => {
     assert.equal(listed.jobs.length, 1)
   })
 
-  it('lists by pages, each job once, in any order that is offered', async () => {
+  it('lists in pages, each job once, in every order on offer', async () => {
     const names = ['page-b', 'page-a', 'page-c', 'page-a', 'page-d']
     for (const name of names) await t.submit('ada', { name })
     const all = async (sort: string): Promise<string[]> => {
@@ -158,7 +158,7 @@ describe('/api/v1/jobs', () => {
     assert.deepEqual(await all('-name'), names.toSorted().toReversed())
   })
 
-  it('lists by state, and refuses a state or a cursor that is none', async () => {
+  it('lists by state, and refuses unknown states and invalid cursors', async () => {
     const id = await t.submit('ada', { name: 'stated' })
     await t.run(id)
     const ask = (query: string) => t.as('ada', { url: `/api/v1/jobs?${query}` })
@@ -176,7 +176,7 @@ describe('/api/v1/jobs', () => {
       assert.equal((await ask(wrong)).statusCode, 400, wrong)
   })
 
-  it('shows what a running job uses, and how an ended one ended', async () => {
+  it('shows the usage of a running job, and the cause of an ended one', async () => {
     const id = await t.submit('ada')
     await t.run(id)
     t.cluster.tell(`${id}-1`, use({ cores: 0.5, memoryBytes: 1_000_000 }))
@@ -196,7 +196,7 @@ describe('/api/v1/jobs', () => {
     assert.equal(ended.attempts[0]?.exitCode, 3)
   })
 
-  it('cancels: a waiting job at once, a running one by asking it, an ended one not at all', async () => {
+  it('cancels a waiting job at once, stops a running one, and leaves an ended one', async () => {
     const cancel = (id: string) => t.as('ada', { method: 'POST', url: `/api/v1/jobs/${id}/cancel` })
     const waiting = await t.submit('ada')
     const one = await cancel(waiting)
@@ -226,7 +226,7 @@ describe('/api/v1/jobs', () => {
       events.map(({ reason }) => reason),
       ['Queued', 'Stopping'],
     )
-    // A body of nothing with a Content-Type is nothing.
+    // An empty body with a Content-Type counts as no body.
     const typed = await t.as('ada', {
       method: 'POST',
       url: `/api/v1/jobs/${waiting}/cancel`,
@@ -235,7 +235,7 @@ describe('/api/v1/jobs', () => {
     assert.equal(typed.statusCode, 200)
   })
 
-  it('waits until a job has ended, or for so long', async () => {
+  it('waits until a job has ended, or until the timeout', async () => {
     const id = await t.submit('ada')
     const wait = (timeout: string) => t.as('ada', { url: `/api/v1/jobs/${id}/wait?timeout=${timeout}` })
     assert.equal((await wait('0')).json<Job>().state, 'queued')
@@ -249,7 +249,7 @@ describe('/api/v1/jobs', () => {
     for (const wrong of ['301', '-1', 'x']) assert.equal((await wait(wrong)).statusCode, 400, wrong)
   })
 
-  it('tells wrong addresses and methods apart', async () => {
+  it('distinguishes wrong addresses from wrong methods', async () => {
     for (const id of ['zzzzzzzz', 'x', '..%2f..%2fetc', '%00', "'%20or%201=1", 'a'.repeat(5000)]) {
       const answer = await t.as('ada', { url: `/api/v1/jobs/${id}` })
       assert.equal(answer.statusCode, 404, id)
@@ -263,7 +263,7 @@ describe('/api/v1/jobs', () => {
     assert.equal((await t.as('ada', { url: '/api/v2' })).statusCode, 404)
   })
 
-  it('fails in words that give nothing away, and logs the rest', async () => {
+  it('answers an internal error without its details, and logs them', async () => {
     const broken = await testApp({ context: () => assert.fail('the secret reason') })
     const answer = await broken.as('ada', { method: 'POST', url: '/api/v1/jobs', payload: good })
     assert.equal(answer.statusCode, 500)
@@ -275,8 +275,8 @@ describe('/api/v1/jobs', () => {
   })
 })
 
-describe('what is logged of requests', () => {
-  it('holds no token, no environment and no argument', async () => {
+describe('the log of requests', () => {
+  it('contains no token, no environment and no argument', async () => {
     const t = await testApp()
     await t.as('ada', {
       method: 'POST',

@@ -42,16 +42,16 @@ import { answer, problemResponses } from './responses.ts'
 /** The `:id` in the address of a job. */
 export const JobAddress = Type.Object({ id: Type.String({ description: 'The id of a job.', examples: ['k3x9a0qz'] }) })
 
-/** The job of an address. @throws {Problem} where there is none that is the caller's business. */
+/** The job of an address. @throws {Problem} where it does not exist or the caller may not access it. */
 export async function jobAt(store: Dependencies['store'], caller: Caller, id: string): Promise<StoredJob> {
   const job = await findJob(store, caller, id)
   if (job !== undefined) return job
-  throw new Problem('job-not-found', `There is no job ${shown(id)}, or it is not yours.`, {
-    hint: 'canfar ps --all lists yours.',
+  throw new Problem('job-not-found', `The job ${shown(id)} does not exist, or belongs to another user.`, {
+    hint: 'List your jobs: canfar ps --all.',
   })
 }
 
-/** `/jobs`: submit, list, look at, wait for and cancel. */
+/** `/jobs`: submit, list, show, explain, cancel and wait. */
 export function jobRoutes(
   app: ApiServer,
   parts: Pick<Dependencies, 'store' | 'executor' | 'watch' | 'actions' | 'queue' | 'now'>,
@@ -81,21 +81,21 @@ export function jobRoutes(
       config: { scope: 'submit' },
       schema: {
         operationId: 'submitJobs',
-        summary: 'Submit one job, or several from one request, all or none',
+        summary: 'Submit a job, or an array of jobs: all or none',
         description:
-          'With an Idempotency-Key the same request may be sent again, after a broken connection for instance: it answers ' +
-          'with the ids of the first time and Idempotency-Replayed: true.',
+          'With an Idempotency-Key the same request may be repeated, for instance after a broken connection: the answer has ' +
+          'the ids of the first submission and Idempotency-Replayed: true.',
         headers: Type.Object({
           'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })),
           'X-Skaha-Registry-Auth': Type.Optional(
             Type.String({
-              description: 'user:secret for the registry of a private image, in base64, for this job alone.',
+              description: 'user:secret for the registry of a private image, in base64. Only this job uses it.',
             }),
           ),
         }),
         body: JobRequest,
         response: {
-          201: answer<Submitted>('Submitted', 'The ids, in the order of REPLICA_ID; Location is the first one'),
+          201: answer<Submitted>('Submitted', 'The ids in the order of REPLICA_ID; Location is the first job'),
           ...problemResponses,
         },
       },
@@ -113,7 +113,7 @@ export function jobRoutes(
       request.isAudited = outcome.outcome === 'stored'
       if (outcome.outcome === 'conflict') {
         throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {
-          hint: 'Use a new key for each submission, and the same only to send the very same again.',
+          hint: 'Use a new key for each submission. Reuse a key only to repeat the same request.',
           field: 'Idempotency-Key',
         })
       }
@@ -134,10 +134,10 @@ export function jobRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'listJobs',
-        summary: 'Your jobs, page by page',
+        summary: 'Your jobs, in pages',
         querystring: JobListQuery,
         response: {
-          200: answer<JobPage>('JobPage', 'A page; next is the cursor of the following one'),
+          200: answer<JobPage>('JobPage', 'A page; next is the cursor of the next page'),
           ...problemResponses,
         },
       },
@@ -150,7 +150,7 @@ export function jobRoutes(
         ...(name === undefined ? {} : { namePrefix: name.toLowerCase() }),
         ...(array === undefined ? {} : { arrayId: array }),
         sort,
-        // One more than asked for tells whether there is a next page.
+        // One job more than requested shows whether there is a next page.
         limit: limit + 1,
         ...(cursor === undefined ? {} : { after: readCursor(cursor, sort) }),
       })
@@ -168,7 +168,7 @@ export function jobRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'getJob',
-        summary: 'One job with its attempts, usage and cause',
+        summary: 'A job with its attempts, usage and cause',
         params: JobAddress,
         response: { 200: answer<Job>('Job', 'The job'), ...problemResponses },
       },
@@ -182,12 +182,12 @@ export function jobRoutes(
       config: { scope: 'manage' },
       schema: {
         operationId: 'cancelJob',
-        summary: 'End a job',
-        description: '202: it was asked to end. 200: it had ended already and is left as it was.',
+        summary: 'Cancel a job',
+        description: '202: the job is cancelled, or stops now. 200: the job had already ended and is unchanged.',
         params: JobAddress,
         response: {
-          200: answer<Job>('Job', 'It had ended already'),
-          202: answer<Job>('Job', 'It was asked to end, or has ended with that'),
+          200: answer<Job>('Job', 'The job had already ended'),
+          202: answer<Job>('Job', 'The job is cancelled, or stops now'),
           ...problemResponses,
         },
       },
@@ -205,8 +205,8 @@ export function jobRoutes(
       config: { scope: 'read' },
       schema: {
         operationId: 'waitForJob',
-        summary: 'Wait until a job has ended, or for so many seconds',
-        description: 'Answers the job as it is then. Ask again while its state is not an end.',
+        summary: 'Wait until a job has ended, or until the timeout',
+        description: 'Answers with the job. Repeat the request while its state is not final.',
         params: JobAddress,
         querystring: Type.Object(
           {
@@ -238,13 +238,13 @@ export function jobRoutes(
       config: { scope: 'read', changesNothing: true },
       schema: {
         operationId: 'waitForJobs',
-        summary: 'Wait until one or more of up to 1,000 jobs have ended, or for so many seconds',
+        summary: 'Wait until at least one of up to 1,000 jobs has ended, or until the timeout',
         description:
-          'Answers at once where one has ended already or is unknown. Ends that come together share an answer. Leave out ' +
-          'the ids that were told when asking again; empty lists mean that the time was over.',
+          'Answers at once where a job has already ended or an id is unknown. Jobs that end together are in one answer. ' +
+          'Empty lists mean a timeout. Repeat the request without the ids of earlier answers.',
         body: WaitRequest,
         response: {
-          200: answer<Waited>('Waited', 'Those that have ended, and ids of none of yours'),
+          200: answer<Waited>('Waited', 'The ended jobs, and the unknown ids'),
           ...problemResponses,
         },
       },
@@ -268,7 +268,7 @@ export function jobRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'listJobEvents',
-        summary: 'What happened to a job, oldest first',
+        summary: 'The events of a job, oldest first',
         params: JobAddress,
         response: { 200: answer<JobEvents>('JobEvents', 'The events'), ...problemResponses },
       },
@@ -288,7 +288,7 @@ export function jobRoutes(
       schema: {
         operationId: 'getJobWhy',
         summary: 'Why a job waits, when it is expected to start, and what would start it sooner',
-        description: 'Of other jobs it tells how many there are and what they ask for, never whose they are.',
+        description: 'Contains the number and the requests of other jobs, but not their owners.',
         params: JobAddress,
         response: { 200: answer<Why>('Why', 'Why'), ...problemResponses },
       },
@@ -297,18 +297,22 @@ export function jobRoutes(
   )
 }
 
-/** Whether a job is the caller's business. */
+/** Whether the caller may access a job. */
 const isOf = (caller: Caller): ((job: StoredJob) => boolean) => {
   const owner = mayTouchJobsOf(caller)
   return (job) => owner === undefined || job.owner === owner
 }
 
-/** @throws {InvalidRequest} naming the word that is no state. */
+/** @throws {InvalidRequest} naming the unknown state. */
 function readStates(text: string): JobState[] {
   const words = text.split(',').map((word) => word.trim())
   const wrong = words.find((word) => !jobStates.includes(word as JobState))
   if (wrong !== undefined) {
-    throw new InvalidRequest('state', `state names ${shown(wrong)}`, `The states are: ${jobStates.join(', ')}.`)
+    throw new InvalidRequest(
+      'state',
+      `state names ${shown(wrong)}, which is not a state`,
+      `The states are: ${jobStates.join(', ')}.`,
+    )
   }
   return words as JobState[]
 }

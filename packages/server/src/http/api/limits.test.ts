@@ -9,7 +9,7 @@ const problem = (answer: Awaited<ReturnType<typeof put>>) =>
   answer.json<{ field?: string; detail: string; hint: string }>()
 
 describe('/api/v1/limits', () => {
-  it('sets what a user or group may hold, instead of what was set, and takes it back', async () => {
+  it('replaces and removes the limits of a user or group', async () => {
     const limits = { cores: 4, running: 2, offPeak: { cores: 8 } }
     const answer = await put('user/ada', { limits, weight: 2 })
     assert.equal(answer.statusCode, 200, answer.body)
@@ -36,7 +36,7 @@ describe('/api/v1/limits', () => {
     assert.equal((await t.as('root', { method: 'DELETE', url: '/api/v1/limits/user/ada' })).statusCode, 404)
   })
 
-  it('refuses nonsense by name, with what would do, and changes nothing', async () => {
+  it('refuses invalid limits by field with a hint, and changes nothing', async () => {
     const cases: [string, object, number, string | undefined, RegExp][] = [
       ['user/ada', {}, 400, 'body', /.*/],
       ['user/ada', { limits: { cores: -1 } }, 400, 'limits.cores', /-1/],
@@ -61,7 +61,7 @@ describe('/api/v1/limits', () => {
     assert.deepEqual((await t.as('root', { url: '/api/v1/limits' })).json<HolderList>().holders, [])
   })
 
-  it('counts at once: a full queue is 429 with Retry-After, but the same request again is answered as before', async () => {
+  it('takes effect at once: a full queue is 429 with Retry-After, but a repeated request gets its first answer', async () => {
     await put('user/ada', { limits: { queued: 2, cores: 2 } })
     const request = { name: 'full', image: 'localhost/test:1', cmd: 'true', replicas: 2 }
     const submit = (key: string) =>
@@ -90,7 +90,7 @@ describe('/api/v1/limits', () => {
 })
 
 describe('/api/v1/queue and why', () => {
-  it('tell what is free and what one holds, and why a job waits', async () => {
+  it('show free capacity, own allocations, and why a job waits', async () => {
     const overview = (await t.as('bob', { url: '/api/v1/queue' })).json<QueueOverview>()
     assert.equal(overview.nodes, 1)
     assert.deepEqual(overview.capacity, { cores: 16, memoryGb: 64, gpus: 0 })

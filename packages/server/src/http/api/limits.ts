@@ -13,7 +13,7 @@ const HolderAddress = Type.Object({
   name: Type.String({ description: 'The name of the user or group.', examples: ['ada'] }),
 })
 
-/** `/limits`: what users and groups may hold, for administrators. A change counts at once. */
+/** `/limits`: limits of users and groups, for administrators. A change takes effect at once. */
 export function limitRoutes(
   app: ApiServer,
   { store, config, queue, now }: Pick<Dependencies, 'store' | 'config' | 'queue' | 'now'>,
@@ -26,8 +26,11 @@ export function limitRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'listLimits',
-        summary: 'What users and groups may hold at once',
-        response: { 200: answer<HolderList>('HolderList', 'What holds for all, and what is set'), ...problemResponses },
+        summary: 'The limits of users and groups',
+        response: {
+          200: answer<HolderList>('HolderList', 'The defaults, and the limits of single users and groups'),
+          ...problemResponses,
+        },
       },
     },
     async () => ({ defaults: config.policy.limits, holders: (await store.holders()).map(holderView) }),
@@ -39,19 +42,19 @@ export function limitRoutes(
       config: { scope: 'admin' },
       schema: {
         operationId: 'setLimits',
-        summary: 'Set what a user or group may hold, instead of what was set before',
+        summary: 'Replace the limits of a user or group',
         description:
-          'Jobs that run go on, also where they hold more than that; no more are started until they hold less.',
+          'Running jobs continue, also above a new limit. No job starts until the allocations are below the limit.',
         params: HolderAddress,
         body: HolderSettings,
-        response: { 200: answer<Holder>('Holder', 'What is set now'), ...problemResponses },
+        response: { 200: answer<Holder>('Holder', 'The new limits'), ...problemResponses },
       },
     },
     async (request) => {
       const { kind, name } = request.params
       if (!(await isThere(store, kind, name))) {
         throw new Problem('not-found', `There is no ${kind} ${shown(name)}.`, {
-          hint: `See the ${kind}s there are with science-platform user list.`,
+          hint: `List the ${kind}s: science-platform ${kind} list.`,
         })
       }
       const holder: StoredHolder = { kind, name, limits: {}, ...request.body, setAt: now() }
@@ -67,16 +70,16 @@ export function limitRoutes(
       config: { scope: 'admin' },
       schema: {
         operationId: 'clearLimits',
-        summary: 'Take back what was set: what the configuration says for all holds again',
+        summary: 'Remove the limits of a user or group; the defaults of the configuration apply again',
         params: HolderAddress,
-        response: { 204: Type.Null({ description: 'Nothing is set for them any more' }), ...problemResponses },
+        response: { 204: Type.Null({ description: 'The limits are removed' }), ...problemResponses },
       },
     },
     async (request, reply) => {
       const { kind, name } = request.params
       if (!(await store.clearHolder(kind, name, now()))) {
-        throw new Problem('not-found', `Nothing is set for the ${kind} ${shown(name)}.`, {
-          hint: 'GET /api/v1/limits lists for whom something is.',
+        throw new Problem('not-found', `The ${kind} ${shown(name)} has no limits of its own.`, {
+          hint: 'List the limits: GET /api/v1/limits.',
         })
       }
       await queue.caughtUp()
@@ -85,7 +88,7 @@ export function limitRoutes(
   )
 }
 
-/** Whether there is such a user or group. */
+/** Whether the user or group exists. */
 export async function isThere(
   store: Pick<Store, 'directory'>,
   kind: StoredHolder['kind'],
@@ -95,5 +98,5 @@ export async function isThere(
   return (kind === 'user' ? users : groups).has(name)
 }
 
-/** What is set for somebody, as the API shows it. Pure. */
+/** The limits of a user or group in the API. Pure. */
 const holderView = ({ setAt, ...holder }: StoredHolder): Holder => ({ ...holder, setAt: instant(setAt) })

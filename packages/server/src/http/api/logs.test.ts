@@ -11,12 +11,12 @@ const token = await t.token('ada')
 const open = (path: string, headers: Record<string, string> = {}, signal?: AbortSignal): Promise<Response> =>
   fetch(base + path, { headers: { authorization: `Bearer ${token}`, ...headers }, ...(signal && { signal }) })
 
-/** Resolves when a condition holds that something else brings about. */
+/** Resolves when a condition holds. */
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve))
 }
 
-/** A job that runs and wrote something. */
+/** A running job that has written output. */
 async function running(text = ''): Promise<string> {
   const id = await t.submit('ada')
   await t.run(id)
@@ -25,7 +25,7 @@ async function running(text = ''): Promise<string> {
 }
 
 describe('the log of a job', () => {
-  it('is nothing before it started, what was written while it runs, and all of it after', async () => {
+  it('is empty before the start, partial while the job runs, and complete after its end', async () => {
     const id = await t.submit('ada')
     const log = () => t.as('ada', { url: `/api/v1/jobs/${id}/logs` })
     const waiting = await log()
@@ -44,7 +44,7 @@ describe('the log of a job', () => {
     assert.deepEqual([head.statusCode, head.headers['content-length'], head.body], [200, '7', ''])
   })
 
-  it('is had in parts', async () => {
+  it('is served in ranges', async () => {
     const id = await running('0123456789')
     const part = async (range: string) => {
       const answer = await t.as('ada', { url: `/api/v1/jobs/${id}/logs`, headers: { range } })
@@ -62,7 +62,7 @@ describe('the log of a job', () => {
     assert.equal(answer.headers['content-length'], '4')
   })
 
-  it('is that of an attempt, if there is one of that number and it is still kept', async () => {
+  it('is that of the requested attempt, or 404 where the attempt or its log does not exist', async () => {
     const id = await running('first')
     const log = (query: string) => t.as('ada', { url: `/api/v1/jobs/${id}/logs?${query}` })
     assert.equal((await log('attempt=1')).body, 'first')
@@ -75,7 +75,7 @@ describe('the log of a job', () => {
     assert.match(gone.body, /365 days/)
   })
 
-  it('of 50 MB comes whole', async () => {
+  it('of 50 MB arrives complete', async () => {
     const id = await running()
     t.cluster.tell(`${id}-1`, write(Buffer.alloc(50_000_000, 'x')))
     const response = await open(`/api/v1/jobs/${id}/logs`)
@@ -85,9 +85,9 @@ describe('the log of a job', () => {
 })
 
 describe('following a log', () => {
-  it('begins before the job has, says so at once, and ends when it has ended', async () => {
+  it('begins before the job starts, sends its head at once, and ends with the job', async () => {
     const id = await t.submit('ada')
-    // The head comes although there is nothing to read yet: otherwise this would wait for ever.
+    // The head arrives before the first byte of the log: otherwise this would wait forever.
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`)
     assert.equal(response.status, 200)
     const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader()
@@ -106,7 +106,7 @@ describe('following a log', () => {
     assert.equal(t.executor.openReads, 0)
   })
 
-  it('of an ended job is all of it, and of one that never ran nothing', async () => {
+  it('of an ended job is the complete log, and empty for a job that never ran', async () => {
     const id = await running('all\n')
     await t.finish(id, 1)
     assert.equal(await (await open(`/api/v1/jobs/${id}/logs?follow=1`)).text(), 'all\n')
@@ -116,7 +116,7 @@ describe('following a log', () => {
     assert.equal(await (await following).text(), '')
   })
 
-  it('goes on from a byte, also from one that is not there yet', async () => {
+  it('continues from a byte, also from one that is not written yet', async () => {
     const id = await running('0123')
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, { range: 'bytes=4-' })
     assert.equal(response.status, 206)
@@ -126,7 +126,7 @@ describe('following a log', () => {
     assert.equal(await response.text(), '4567')
   })
 
-  it('ends with its client, and lets go of its source', async () => {
+  it('ends when its client disconnects, and closes its source', async () => {
     const id = await running('x')
     const client = new AbortController()
     const response = await open(`/api/v1/jobs/${id}/logs?follow=1`, {}, client.signal)
@@ -143,13 +143,13 @@ describe('following a log', () => {
     await assert.rejects(early.text(), { name: 'AbortError' })
   })
 
-  it('is held up by a slow reader, not gathered for it', async () => {
+  it('applies back-pressure for a slow reader instead of buffering', async () => {
     const id = await running()
     t.cluster.tell(`${id}-1`, write(Buffer.alloc(60_000_000, 'x')))
     const socket = connect(Number(new URL(base).port), '127.0.0.1')
     socket.write(`GET /api/v1/jobs/${id}/logs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\n\r\n`)
     await new Promise((resolve) => socket.once('readable', resolve))
-    // Nobody reads on. What the server has read of its source is then bounded by the buffers between.
+    // The client stops reading. The buffers bound what the server reads from its source.
     assert.equal(t.executor.openReads, 1)
     socket.destroy()
     await until(() => t.executor.openReads === 0)
@@ -157,7 +157,7 @@ describe('following a log', () => {
 })
 
 describe('a server that stops', () => {
-  it('breaks off what it cannot finish, so that it does not look finished, and answers who waits', async () => {
+  it('aborts incomplete answers, so that they do not look complete, and answers waiting requests', async () => {
     const other = await testApp()
     const address = await other.listen()
     const authorization = `Bearer ${await other.token('ada')}`
@@ -186,8 +186,8 @@ describe('a server that stops', () => {
   })
 })
 
-describe('a server that stops while somebody does not read', () => {
-  it('stops all the same', async () => {
+describe('a server that stops while a client does not read', () => {
+  it('stops in time', async () => {
     const other = await testApp()
     const address = new URL(await other.listen())
     const token = await other.token('ada')
@@ -203,7 +203,7 @@ describe('a server that stops while somebody does not read', () => {
   })
 })
 
-describe('a request that is none', () => {
+describe('data that is not HTTP', () => {
   const talk = async (text: string): Promise<string> => {
     const socket = connect(Number(new URL(base).port), '127.0.0.1')
     socket.end(text)
@@ -212,7 +212,7 @@ describe('a request that is none', () => {
     return answer
   }
 
-  it('is told so in a line of text', async () => {
+  it('is answered with a line of text', async () => {
     assert.match(
       await talk('nonsense\r\n\r\n'),
       /^HTTP\/1\.1 400 Bad Request\r\n[^]*not well-formed HTTP\. See RFC 9112\.\n$/,

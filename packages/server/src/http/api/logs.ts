@@ -14,11 +14,11 @@ import { problemResponses } from './responses.ts'
 
 const text = (description: string) => ({
   description,
-  // What is sent is bytes, not a string: the schema is for those who read the document.
+  // The answer is bytes. The schema is only for the OpenAPI document.
   content: { 'text/plain': { schema: Type.Unsafe<unknown>(Type.String()) } },
 })
 
-/** `/jobs/:id/logs`: what a job wrote, in whole, in part, or as it writes. */
+/** `/jobs/:id/logs`: the log of a job, a range of it, or the log while the job writes it. */
 export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'executor' | 'watch' | 'config'>): void {
   app.get(
     '/jobs/:id/logs',
@@ -27,21 +27,23 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
       exposeHeadRoute: true,
       schema: {
         operationId: 'readJobLog',
-        summary: 'What a job wrote to stdout and stderr, interleaved as written',
+        summary: 'The log of a job: stdout and stderr, interleaved as written',
         description:
-          'With follow=1 the answer goes on until the job has ended, also when it has not started yet. A range of bytes ' +
-          '(RFC 9110) may be asked for; with follow=1 only its start counts, and the answer says the range of a live ' +
-          'document (RFC 8673).',
+          'With follow=1 the answer continues until the job has ended, also when the job has not started yet. A Range ' +
+          'header (RFC 9110) selects a range of bytes; with follow=1 only its start counts, and Content-Range is that of ' +
+          'a growing document (RFC 8673).',
         params: JobAddress,
         querystring: Type.Object(
           {
-            follow: Type.Optional(Type.Boolean({ description: '1: go on until the job has ended.' })),
-            attempt: Type.Optional(Type.Integer({ minimum: 1, description: 'Which attempt. Default: the latest.' })),
+            follow: Type.Optional(Type.Boolean({ description: '1: continue until the job has ended.' })),
+            attempt: Type.Optional(
+              Type.Integer({ minimum: 1, description: 'Number of the attempt. Default: the latest.' }),
+            ),
           },
           { additionalProperties: false },
         ),
         headers: Type.Object({ Range: Type.Optional(Type.String({ examples: ['bytes=-1000'] })) }),
-        response: { 200: text('The log'), 206: text('The part of the log that was asked for'), ...problemResponses },
+        response: { 200: text('The log'), 206: text('The requested range of the log'), ...problemResponses },
       },
     },
     async (request, reply) => {
@@ -58,19 +60,19 @@ export function logRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'e
 
       reply.type('text/plain').header('accept-ranges', 'bytes').header('x-content-type-options', 'nosniff')
       if (slice.kind === 'part') reply.code(206).header('content-range', contentRange(start, end, size))
-      // The log of an ended job stays as it is; of another nobody knows how long it will be when it was sent.
+      // Only the log of an ended job has a final length.
       if (end !== undefined && job.endedAt !== undefined) reply.header('content-length', end - start)
-      // A stream, since Fastify would tell the length of a text as that of the log.
+      // An empty stream: for an empty string Fastify would set Content-Length to 0.
       if (request.method === 'HEAD') return reply.send(Readable.from([]))
       if (end === start) return reply.send('')
       if (end !== undefined) return reply.send(Readable.from(parts.executor.readLog(name, { start, end })))
       const bytes = followJob(parts, job, { start, attempt }, untilSent(app, reply))
-      return reply.send(Readable.from(breakOff(app, bytes)))
+      return reply.send(Readable.from(abortedAtStop(app, bytes)))
     },
   )
 }
 
-/** The signal for as long as an answer is being sent. */
+/** A signal that is aborted when the client disconnects or the server stops. It is released once the answer is sent. */
 function untilSent(app: ApiServer, reply: FastifyReply): AbortSignal {
   const { signal, release } = leaving(app, reply)
   reply.raw.once('close', release)
@@ -78,27 +80,27 @@ function untilSent(app: ApiServer, reply: FastifyReply): AbortSignal {
 }
 
 /**
- * An answer that a stopping server does not finish must not look finished: it breaks off, and the client asks again from
- * the byte it has come to.
+ * An answer that a stopping server cannot complete must not look complete: it is aborted, and the client resumes from the
+ * byte that it has reached.
  */
-async function* breakOff(app: ApiServer, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* abortedAtStop(app: ApiServer, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   yield* bytes
   app.stopping.throwIfAborted()
 }
 
 const noAttempt = (job: StoredJob, attempt: number): Problem =>
-  new Problem('not-found', `There is no attempt ${attempt} of job ${job.id}; it was tried ${job.attempt} times.`, {
-    hint: 'Leave attempt out for the latest.',
+  new Problem('not-found', `The job ${job.id} has no attempt ${attempt}; it has had ${job.attempt}.`, {
+    hint: 'Leave attempt out to read the log of the latest attempt.',
     field: 'attempt',
   })
 
 const forgotten = (job: StoredJob, { config }: Pick<Dependencies, 'config'>): Problem =>
-  new Problem('not-found', `The log of job ${job.id} is no longer there.`, {
+  new Problem('not-found', `The log of job ${job.id} has been deleted.`, {
     hint: `Logs are kept for ${config.retention.logsDays} days.`,
   })
 
 const outside = (range: string, size: number): Problem =>
   new Problem('range-not-satisfiable', `The log has ${size} bytes; none of them is in ${range}.`, {
-    hint: 'Ask for a range that begins within the log.',
+    hint: 'Request a range that begins within the log.',
     headers: { 'content-range': `bytes */${size}` },
   })

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { problems } from '@science-platform/contract'
 import { testApp } from '../testing/test-app.ts'
 
-/** Where each document is served, and where it is committed. */
+/** The address and the committed file of each document. */
 const documents = {
   '/api/v1': new URL('../../../../contract/openapi.json', import.meta.url),
   '/skaha': new URL('../../../../contract/skaha-openapi.json', import.meta.url),
@@ -22,12 +22,12 @@ for (const [base, document] of Object.entries(documents)) {
   describe(`the OpenAPI document of ${base}`, async () => {
     const served = (await t.app.inject(`${base}/openapi.json`)).body
 
-    it('is the committed one (UPDATE_OPENAPI=1 writes it)', async () => {
+    it('equals the committed file (UPDATE_OPENAPI=1 writes it)', async () => {
       if (process.env.UPDATE_OPENAPI === '1') await writeFile(document, `${served}\n`)
       assert.equal(`${served}\n`, await readFile(document, 'utf8'))
     })
 
-    it('has every route once, each with an id of its own and its refusals, and no reference to nothing', () => {
+    it('has every route once, with a unique id and error responses, and no dangling reference', () => {
       const { openapi, paths, components } = JSON.parse(served) as {
         openapi: string
         paths: Record<string, Record<string, Operation>>
@@ -37,7 +37,7 @@ for (const [base, document] of Object.entries(documents)) {
       const documented = Object.entries(paths).flatMap(([path, operations]) =>
         Object.keys(operations).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
       )
-      // What the document leaves out: itself, the base of the wire, and addresses deeper than any that there is.
+      // Not in the document: the document itself, the base of the wire, and addresses that are deeper than every valid one.
       const left = new Set([`${base}/openapi.json`, '/skaha'])
       const routes = t.routes
         .filter(({ url, method }) => url.startsWith(`${base}/`) && method !== 'HEAD')
@@ -55,7 +55,7 @@ for (const [base, document] of Object.entries(documents)) {
 }
 
 describe('docs/problems.md', () => {
-  it('has a section for each problem, with its status and title, and for no other', async () => {
+  it('has a section for each problem with its status and title, and no other section', async () => {
     const text = await readFile(page, 'utf8')
     const sections = [...text.matchAll(/^## ([a-z-]+)\n\n(\d{3}) (.+)\.\n/gm)].map(([, name, status, title]) => [
       name,

@@ -5,10 +5,10 @@ import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
-/** `/projects`: for administrators, to add, list and give to groups. */
+/** `/projects`: add and list projects, and change their groups. For administrators. */
 export function projectRoutes(app: ApiServer, { store, projects }: Pick<Dependencies, 'store' | 'projects'>): void {
   for (const schema of [Project, ProjectChange, ProjectRequest, Projects]) app.addSchema(schema)
-  /** The directory follows the store, also when an earlier request was cut off between the two. */
+  /** Writes the store first, then the directory. Repeating the request completes an interrupted one. */
   const change = async (project: Project, step: DirectoryStep): Promise<Project> => {
     await store.changeDirectory(step)
     await projects.give(project.name, groupNamed(await store.directory(), project.group).gid)
@@ -23,7 +23,7 @@ export function projectRoutes(app: ApiServer, { store, projects }: Pick<Dependen
       exposeHeadRoute: true,
       schema: {
         operationId: 'listProjects',
-        summary: 'All directories under /arc/projects with the groups that they belong to',
+        summary: 'All directories under /arc/projects with their groups',
         response: { 200: answer<Projects>('Projects', 'The projects, by name'), ...problemResponses },
       },
     },
@@ -36,7 +36,7 @@ export function projectRoutes(app: ApiServer, { store, projects }: Pick<Dependen
       config,
       schema: {
         operationId: 'addProject',
-        summary: 'Make a directory under /arc/projects for a group',
+        summary: 'Add a directory under /arc/projects for a group',
         body: ProjectRequest,
         response: { 201: answer<Project>('Project', 'The project'), ...problemResponses },
       },
@@ -53,10 +53,10 @@ export function projectRoutes(app: ApiServer, { store, projects }: Pick<Dependen
       config,
       schema: {
         operationId: 'setProject',
-        summary: "Give a project to another group, with all files that were the old group's",
+        summary: 'Change the group of a project, and of all files of the old group',
         params: Type.Object({ name: Type.String({ description: 'The name of a project.', examples: ['survey'] }) }),
         body: ProjectChange,
-        response: { 200: answer<Project>('Project', 'The project as it is now'), ...problemResponses },
+        response: { 200: answer<Project>('Project', 'The updated project'), ...problemResponses },
       },
     },
     (request) => {

@@ -4,7 +4,7 @@ import type { Dependencies } from '../server/dependencies.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
-/** `/queue`: how full the platform is, and what of it is the caller's. */
+/** `/queue`: the load of the platform, and the caller's part of it. */
 export function queueRoutes(app: ApiServer, { queue }: Pick<Dependencies, 'queue'>): void {
   app.addSchema(QueueOverview)
   app.get(
@@ -14,7 +14,7 @@ export function queueRoutes(app: ApiServer, { queue }: Pick<Dependencies, 'queue
       exposeHeadRoute: true,
       schema: {
         operationId: 'getQueue',
-        summary: 'What waits, what is free, and what you and your groups hold of your limits',
+        summary: 'Waiting jobs, free capacity, and how much of your limits you and your groups use',
         response: { 200: answer<QueueOverview>('QueueOverview', 'The queue'), ...problemResponses },
       },
     },

@@ -11,14 +11,14 @@ import { Problem } from '../server/problem.ts'
 import type { ApiServer } from './api-server.ts'
 import { answer, problemResponses } from './responses.ts'
 
-/** The longest that a registry is asked about credentials. Milliseconds. */
+/** Maximum time of a registry request about credentials. Milliseconds. */
 const checkMilliseconds = 20_000
 
 const RegistryAddress = Type.Object({
   registry: Type.String({ maxLength: 255, description: 'The host of a registry.', examples: ['images.canfar.net'] }),
 })
 
-/** `/registries`: where images may come from, and the caller's credentials there. */
+/** `/registries`: the registries that images may come from, and the caller's credentials for them. */
 export function registryRoutes(
   app: ApiServer,
   { store, catalogue, logins, config, now }: Pick<Dependencies, 'store' | 'catalogue' | 'logins' | 'config' | 'now'>,
@@ -26,16 +26,16 @@ export function registryRoutes(
   const policy = config.images
   for (const schema of [Registry, Registries, RegistryLogin, RegistryLoginResult]) app.addSchema(schema)
 
-  /** @throws {Problem} where images may not come from there: to no other address anything is ever sent. */
+  /** @throws {Problem} for a registry that the configuration does not allow. Credentials are sent to no other address. */
   function known(text: string): string {
     const registry = text.toLowerCase()
     const hosts = registryHosts(policy)
     if (hosts.includes(registry)) return registry
-    throw new Problem('not-found', `The platform takes no images from a registry ${shown(text)}.`, {
+    throw new Problem('not-found', `The platform does not allow the registry ${shown(text)}.`, {
       hint:
         hosts.length === 0
-          ? 'It takes images from its local store alone.'
-          : `It takes images from: ${hosts.join(', ')}.`,
+          ? 'It allows only images of its local store.'
+          : `The allowed registries are: ${hosts.join(', ')}.`,
     })
   }
 
@@ -80,10 +80,13 @@ export function registryRoutes(
         operationId: 'logInToRegistry',
         summary: 'Store your credentials for a registry',
         description:
-          'They take the place of those you had. They are tried at the registry first, unless check is false.',
+          'Replaces your earlier credentials for the registry. The platform checks them at the registry first, unless check is false.',
         params: RegistryAddress,
         body: RegistryLogin,
-        response: { 200: answer<RegistryLoginResult>('RegistryLoginResult', 'They are stored'), ...problemResponses },
+        response: {
+          200: answer<RegistryLoginResult>('RegistryLoginResult', 'The credentials are stored'),
+          ...problemResponses,
+        },
       },
     },
     async (request, reply) => {
@@ -113,18 +116,18 @@ export function registryRoutes(
       config: { scope: 'manage' },
       schema: {
         operationId: 'logOutOfRegistry',
-        summary: 'Forget your credentials for a registry',
-        description: 'Jobs that have not started yet do without them.',
+        summary: 'Delete your credentials for a registry',
+        description: 'Jobs that have not started yet start without them.',
         params: RegistryAddress,
-        response: { 204: Type.Null({ description: 'They are forgotten' }), ...problemResponses },
+        response: { 204: Type.Null({ description: 'The credentials are deleted' }), ...problemResponses },
       },
     },
     async (request, reply) => {
-      // Those for a registry that is no longer allowed can be forgotten too.
+      // Credentials for a registry that is no longer allowed can be deleted too.
       const registry = request.params.registry.toLowerCase()
       if (!(await store.deleteRegistryLogin(callerOf(request).account.name, registry))) {
         throw new Problem('not-found', `You have no credentials stored for ${shown(registry)}.`, {
-          hint: 'canfar registry list shows which there are.',
+          hint: 'List your credentials: canfar registry list.',
         })
       }
       return reply.code(204).send(null)
@@ -132,25 +135,27 @@ export function registryRoutes(
   )
 }
 
-/** Says why credentials were not stored. */
+/** The error for credentials that were not stored. */
 const refusal =
   (registry: string, signal: AbortSignal) =>
   (error: unknown): never => {
     if (error instanceof RegistryError && error.failure === 'denied') {
       throw new InvalidRequest(
         'secret',
-        `The registry ${registry} does not accept this user name and secret; nothing was stored.`,
-        'Check both; many registries take a token made on their web page in place of the password.',
+        `The registry ${registry} refuses this user name and secret; nothing was stored.`,
+        'Check both. Many registries need a token from their web page instead of the password.',
       )
     }
     if (error instanceof RegistryError || signal.aborted) {
       const why =
-        error instanceof RegistryError && error.failure === 'untrusted' ? ': it sends credentials to another site' : ''
+        error instanceof RegistryError && error.failure === 'untrusted'
+          ? ' because it forwards them to another site'
+          : ''
       throw new Problem(
         'registry-unavailable',
-        `The registry ${registry} could not check them${why}; nothing was stored.`,
+        `The registry ${registry} could not check the credentials${why}; nothing was stored.`,
         {
-          hint: 'Try again later, or store them unchecked: check: false, canfar registry login --no-check.',
+          hint: 'Try again later, or store them without a check: check: false, or canfar registry login --no-check.',
           cause: error,
         },
       )

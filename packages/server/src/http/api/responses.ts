@@ -1,10 +1,10 @@
 import type { ProblemBody } from '@science-platform/contract'
 import Type, { type TUnsafe } from 'typebox'
 
-/** A schema that was added to the server by its name. */
+/** A reference to a schema that was added to the server. */
 const named = <T>(name: string): TUnsafe<T> => Type.Unsafe<T>(Type.Ref(name))
 
-/** A success with a JSON body, whose schema was added by its name. */
+/** A JSON response whose schema was added to the server. */
 export const answer = <T>(name: string, description: string) => ({
   description,
   content: { 'application/json': { schema: named<T>(name) } },
@@ -15,8 +15,8 @@ const problem = (description: string) => ({
   content: { 'application/problem+json': { schema: named<ProblemBody>('Problem') } },
 })
 
-/** What every route may answer besides success. */
+/** The error responses of every route. */
 export const problemResponses = {
-  '4xx': problem('What was wrong with the request, and what would do'),
+  '4xx': problem('The fault of the request, and a hint'),
   '5xx': problem('The server failed'),
 } as const

@@ -24,7 +24,7 @@ import { sendProblem } from './send-problem.ts'
 import { tokenRoutes } from './tokens.ts'
 import { userRoutes } from './users.ts'
 
-/** `/api/v1`: our own API. Bodies are strict, errors are problems, and the document is made of the schemas. */
+/** `/api/v1`: the platform's own API. Bodies are strict, errors are problems, and the OpenAPI document comes from the schemas. */
 export async function apiRoutes(
   server: FastifyInstance,
   parts: Dependencies,
@@ -37,9 +37,9 @@ export async function apiRoutes(
   app.setValidatorCompiler(compileSchema)
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    // Clients put a Content-Type to everything: an empty body is none, for the schema to judge.
+    // Some clients send a Content-Type without a body. The schema decides whether a body is required.
     if (body.length === 0) done(null, undefined)
-    // Read as it is, every byte that is no UTF-8 would become U+FFFD without a word.
+    // Decoding would silently replace every byte that is not UTF-8 by U+FFFD.
     else if (!isUtf8(body)) done(notUtf8())
     else void parseJson(request, body.toString(), done)
   })
@@ -50,7 +50,7 @@ export async function apiRoutes(
   await openapiRoute(server, {
     title: 'Science platform',
     description:
-      'Jobs: commands in container images, with what they need. Errors are problems (RFC 9457) with a hint; ' +
+      'Jobs: commands in container images with resources. Errors are problems (RFC 9457) with a hint; ' +
       'docs/problems.md lists them.',
   })
   jobRoutes(app, parts)

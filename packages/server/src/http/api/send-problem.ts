@@ -2,12 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { asProblem, problemBody } from '../server/problem.ts'
 import { factsOf } from '../server/request-log.ts'
 
-/** Answers with a problem (RFC 9457), whatever was thrown. What is the server's fault is logged, with its cause. */
+/** Answers any thrown value with a problem (RFC 9457). Errors of the server are logged with their cause. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = asProblem(error)
   request.problem = problem.type
   if (problem.status >= 500) {
-    request.log.error({ err: problem.cause ?? problem, ...factsOf(request) }, 'a request failed')
+    request.log.error({ err: problem.cause ?? problem, ...factsOf(request) }, 'request failed')
   }
   return reply.code(problem.status).headers(problem.headers).type('application/problem+json').send(problemBody(problem))
 }

@@ -20,7 +20,7 @@ const status = async (token: string): Promise<number> => (await using(token, 'GE
 const own: readonly Scope[] = ['read', 'submit', 'manage']
 
 describe('tokens of a user', () => {
-  it('are shown once, and by their beginnings after that', async () => {
+  it('are shown once, and later by their prefixes', async () => {
     const token = await t.token('ada', own)
     const { token: secret, prefix, id, scopes } = await made(token, { name: 'laptop' })
     assert.match(secret, /^sp_[0-9a-z]{52}$/)
@@ -35,7 +35,7 @@ describe('tokens of a user', () => {
     assert.ok(!bobs.body.includes(id))
   })
 
-  it('can do no more than the token they are made with, and last no longer', async () => {
+  it('have at most the scopes and the lifetime of the token that creates them', async () => {
     const expiresAt = t.clock.now + 3_600_000
     const narrow = await t.token('root', ['read', 'manage'], { expiresAt })
     for (const [payload, field] of [
@@ -53,15 +53,15 @@ describe('tokens of a user', () => {
     const shorter = await made(narrow, { expiresInSeconds: 60, scopes: ['read'] })
     assert.equal(shorter.expiresAt, new Date(t.clock.now + 60_000).toISOString())
     assert.equal((await using(shorter.token, 'POST', '/tokens', {})).statusCode, 403)
-    // An administrator's token has not the scope by itself: it is asked for by name.
+    // A token of an administrator has the scope admin only when it was requested.
     const admin = await t.token('root')
     assert.deepEqual((await made(admin)).scopes, own)
     assert.deepEqual((await made(admin, { scopes: ['admin'] })).scopes, ['admin'])
-    // Who is no administrator gains nothing by the word.
+    // The scope admin has no effect for other users.
     assert.equal((await using(await t.token('ada'), 'POST', '/tokens', { scopes: ['admin'] })).statusCode, 400)
   })
 
-  it('end with the token they were made with', async () => {
+  it('end with the token that created them', async () => {
     const token = await t.token('ada', own)
     const child = await made(token)
     const grandchild = await made(child.token)
@@ -84,7 +84,7 @@ describe('tokens of a user', () => {
     assert.equal((await using(token, 'DELETE', '/tokens/nothing')).statusCode, 404)
   })
 
-  it('are rotated: the new one is as the old one, which ends after the overlap', async () => {
+  it('are rotated: the new token has the same rights, and the old one ends after the overlap', async () => {
     const expiresAt = t.clock.now + 7_200_000
     const token = await t.token('ada', own, { expiresAt })
     const child = await made(token, { name: 'pipeline', scopes: ['read', 'manage'] })
@@ -99,14 +99,14 @@ describe('tokens of a user', () => {
     assert.deepEqual([await status(child.token), await status(next.token)], [200, 200])
     t.clock.now += 3_600_000
     assert.deepEqual([await status(child.token), await status(next.token)], [401, 200])
-    assert.equal(await status(grandchild.token), 200, 'what was made with the old one goes on with the new one')
-    // Without an overlap the old one has ended with the answer.
+    assert.equal(await status(grandchild.token), 200, 'tokens created with the old token stay valid with the new one')
+    // Without an overlap the old token ends with the answer.
     const last = (await using(next.token, 'POST', `/tokens/${next.id}/rotate`, {})).json<NewToken>()
     assert.deepEqual([await status(next.token), await status(last.token)], [401, 200])
     assert.equal((await using(last.token, 'POST', `/tokens/${next.id}/rotate`, {})).statusCode, 403)
   })
 
-  it('are rotated by themselves and by what made them, and by no other: nobody gains a longer or a wider one', async () => {
+  it('are rotated only by themselves and the token that created them, so that no caller gains scopes or lifetime', async () => {
     const wide = await t.token('ada', own)
     const narrow = await t.token('ada', ['manage'])
     const [{ id } = { id: '' }] = (await using(wide, 'GET', '/tokens'))
@@ -119,7 +119,7 @@ describe('tokens of a user', () => {
     assert.equal((await using(wide, 'POST', `/tokens/${child.id}/rotate`, {})).statusCode, 201)
   })
 
-  it('say when they were last used, to the minute', async () => {
+  it('show their last use, to the minute', async () => {
     const token = await t.token('ada', own)
     await status(token)
     const used = async (): Promise<string | undefined> =>
@@ -142,7 +142,7 @@ describe('the token of a job', () => {
     return answer.json<{ ids: [string] }>().ids[0]
   }
 
-  it('may do what the one that submits may, never administer, and ends with the job', async () => {
+  it('has the scopes of the submitting token except admin, and ends with the job', async () => {
     const root = await t.token('root')
     const id = await idOf(root, { jobToken: true })
     await t.run(id)
@@ -158,7 +158,7 @@ describe('the token of a job', () => {
     assert.ok(list.tokens.every(({ jobId }) => jobId !== id))
   })
 
-  it('has the scopes that are named, and those alone that the submitting one has', async () => {
+  it('has the requested scopes that the submitting token has', async () => {
     const submitter = await t.token('ada', ['read', 'submit'])
     const narrow = await idOf(submitter, { jobToken: ['read'] })
     assert.equal((await submit(t.jobToken(narrow), {})).statusCode, 403)
@@ -188,13 +188,13 @@ describe('the token of a job', () => {
       assert.equal((await using(token, 'POST', `/jobs/${id}/cancel`)).statusCode, 202)
     await t.changes.refresh()
     assert.equal(await status(t.jobToken(waiting)), 401)
-    assert.equal(await status(t.jobToken(running)), 200, 'it may still tidy up')
+    assert.equal(await status(t.jobToken(running)), 200, 'a stopping job may still use its token')
     await t.finish(running, 143)
     await t.changes.refresh()
     assert.equal(await status(t.jobToken(running)), 401)
   })
 
-  it('goes on in jobs of jobs, as long as what its user submitted with is good', async () => {
+  it('works in jobs of jobs, as long as the first submitting token is valid', async () => {
     const token = await t.token('ada', own, { expiresAt: t.clock.now + 86_400_000 })
     const first = await idOf(token, { jobToken: true })
     const second = await idOf(t.jobToken(first), { jobToken: true })
@@ -211,7 +211,7 @@ describe('the token of a job', () => {
     assert.equal(await status(t.jobToken(second)), 401)
   })
 
-  it('is rotated by nobody', async () => {
+  it('cannot be rotated', async () => {
     const token = await t.token('ada', own)
     const id = await idOf(token, { jobToken: true })
     const list = (await using(token, 'GET', '/tokens')).json<{ tokens: Token[] }>()
@@ -219,7 +219,7 @@ describe('the token of a job', () => {
     assert.equal((await using(t.jobToken(id), 'POST', `/tokens/${one?.id}/rotate`, {})).statusCode, 403)
   })
 
-  it('comes on the skaha wire by jobtoken', async () => {
+  it('is requested on the skaha wire by jobtoken', async () => {
     const token = await t.token('ada', own)
     const ask = (jobtoken: string) =>
       t.app.inject({

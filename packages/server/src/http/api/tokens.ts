@@ -15,7 +15,7 @@ import { answer, problemResponses } from './responses.ts'
 
 const TokenAddress = Type.Object({ id: Type.String({ description: 'The id of a token.', examples: ['6fk0w2m9x1ap'] }) })
 
-/** `/tokens`: one's own, to make, list, rotate and revoke. */
+/** `/tokens`: create, list, rotate and revoke the caller's tokens. */
 export function tokenRoutes(
   app: ApiServer,
   { store, now }: Pick<Dependencies, 'store' | 'now'>,
@@ -29,8 +29,8 @@ export function tokenRoutes(
       exposeHeadRoute: true,
       schema: {
         operationId: 'listTokens',
-        summary: 'Your tokens by their beginnings, oldest first',
-        response: { 200: answer<Tokens>('Tokens', 'The tokens, without their secrets'), ...problemResponses },
+        summary: 'Your tokens by their prefixes, oldest first',
+        response: { 200: answer<Tokens>('Tokens', 'The tokens without their secrets'), ...problemResponses },
       },
     },
     async (request) => {
@@ -46,9 +46,12 @@ export function tokenRoutes(
       config: { scope: 'manage' },
       schema: {
         operationId: 'createToken',
-        summary: 'Make a token, which can do no more than yours and ends with it',
+        summary: 'Create a token with at most the scopes of yours; it ends with yours',
         body: TokenRequest,
-        response: { 201: answer<NewToken>('NewToken', 'The token, shown this once'), ...problemResponses },
+        response: {
+          201: answer<NewToken>('NewToken', 'The token with its secret, which is shown only once'),
+          ...problemResponses,
+        },
       },
     },
     async (request, reply) => {
@@ -67,12 +70,15 @@ export function tokenRoutes(
       config: { scope: 'manage' },
       schema: {
         operationId: 'rotateToken',
-        summary: 'Replace a token by a new one, which can do the same and ends when the old one would have ended',
+        summary: 'Replace a token by a new one with the same scopes and expiry',
         description:
-          'The token you use may be rotated, and those that were made with it. The old one ends at once, or after an overlap.',
+          'You may rotate the token of the request, and tokens created with it. The old token ends at once, or after an overlap.',
         params: TokenAddress,
         body: RotateRequest,
-        response: { 201: answer<NewToken>('NewToken', 'The new token, shown this once'), ...problemResponses },
+        response: {
+          201: answer<NewToken>('NewToken', 'The new token with its secret, which is shown only once'),
+          ...problemResponses,
+        },
       },
     },
     async (request, reply) => {
@@ -80,10 +86,14 @@ export function tokenRoutes(
       const tokens = await store.tokens(caller.account.name)
       const old = tokenAt(tokens, request.params.id)
       if (old.jobId !== undefined || !mayRotate(caller, old, tokens)) {
-        throw new Problem('forbidden', `The token ${old.prefix}… is not the one you use, nor was it made with that.`, {
-          hint: 'Rotate it with itself, or revoke it and make another.',
-          headers: { 'www-authenticate': 'Bearer realm="science-platform", error="insufficient_scope"' },
-        })
+        throw new Problem(
+          'forbidden',
+          `The token ${old.prefix}… is neither the token of the request nor was it created with that token.`,
+          {
+            hint: 'Send the request with that token, or revoke it and create another.',
+            headers: { 'www-authenticate': 'Bearer realm="science-platform", error="insufficient_scope"' },
+          },
+        )
       }
       const made = newToken()
       const successor = successorOf(old, made, now())
@@ -100,10 +110,10 @@ export function tokenRoutes(
       config: { scope: 'manage' },
       schema: {
         operationId: 'revokeToken',
-        summary: 'End a token, and those that were made with it, at once',
-        description: 'A token that has ended already is left as it is.',
+        summary: 'Revoke a token, and the tokens created with it, at once',
+        description: 'A token that has already ended is unchanged.',
         params: TokenAddress,
-        response: { 200: answer<Token>('Token', 'The token as it is now'), ...problemResponses },
+        response: { 200: answer<Token>('Token', 'The updated token'), ...problemResponses },
       },
     },
     async (request) => {
@@ -117,18 +127,18 @@ export function tokenRoutes(
   )
 }
 
-/** @throws {Problem} where there is no such token among one's own. */
+/** The token with this id. @throws {Problem} where the caller has none. */
 function tokenAt(tokens: readonly StoredToken[], id: string): StoredToken {
   const token = tokens.find((one) => one.id === id)
   if (token !== undefined) return token
-  throw new Problem('not-found', `There is no token ${shown(id)}, or it is not yours.`, {
-    hint: 'canfar auth token list shows yours.',
+  throw new Problem('not-found', `The token ${shown(id)} does not exist, or belongs to another user.`, {
+    hint: 'List your tokens: canfar auth token list.',
   })
 }
 
 const endedMeanwhile = (): Problem =>
-  new Problem('unauthenticated', 'The token ended meanwhile.', {
-    hint: 'Ask for a new one: science-platform token create NAME.',
+  new Problem('unauthenticated', 'The token ended during the request.', {
+    hint: 'Get a new token: science-platform token create NAME.',
     headers: { 'www-authenticate': 'Bearer realm="science-platform", error="invalid_token"' },
   })
 

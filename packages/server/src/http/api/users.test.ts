@@ -9,7 +9,7 @@ const ask = (method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE', url: string, p
   t.as('root', { method, url: `/api/v1${url}`, ...(payload === undefined ? {} : { payload }) })
 
 describe('users, groups and projects', () => {
-  it('are added, changed and told', async () => {
+  it('are added, changed and listed', async () => {
     const group = await ask('POST', '/groups', { name: 'night', gid: 41_000 })
     assert.deepEqual([group.statusCode, group.json<Group>()], [201, { name: 'night', gid: 41_000, members: [] }])
     const added = await ask('POST', '/users', { name: 'grace', groups: ['night'] })
@@ -31,7 +31,7 @@ describe('users, groups and projects', () => {
     assert.deepEqual((await ask('GET', '/projects')).json(), { projects: [project] })
   })
 
-  it('are refused with the field, what it was and what would do, and nothing is changed', async () => {
+  it('are refused with the field, its value and a hint, and nothing changes', async () => {
     const before = (await ask('GET', '/users')).body
     const cases: [Awaited<ReturnType<typeof ask>>, number, string | undefined][] = [
       [await ask('POST', '/users', { name: 'ada' }), 409, 'name'],
@@ -55,8 +55,8 @@ describe('users, groups and projects', () => {
   })
 })
 
-describe('a user who is disabled', () => {
-  it('is let in no more from the moment of the answer, and has no token again when enabled', async () => {
+describe('a disabled user', () => {
+  it('is refused from the answer on, and has no valid token after being enabled', async () => {
     await ask('POST', '/users', { name: 'alan' })
     const token = await t.token('alan')
     const get = () => t.app.inject({ url: '/api/v1/account', headers: { authorization: `Bearer ${token}` } })
@@ -67,7 +67,7 @@ describe('a user who is disabled', () => {
     assert.equal((await get()).statusCode, 401)
   })
 
-  it('keeps the jobs, waiting and running, unless they are cancelled too', async () => {
+  it('keeps waiting and running jobs, unless they are cancelled too', async () => {
     const [waiting, running] = [await t.submit('bob'), await t.submit('bob')]
     await t.run(running)
     const stateOf = async (id: string): Promise<string | undefined> => (await t.store.job(id))?.state

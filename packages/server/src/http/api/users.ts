@@ -9,7 +9,7 @@ import { answer, problemResponses } from './responses.ts'
 
 const UserAddress = Type.Object({ name: Type.String({ description: 'The name of a user.', examples: ['ada'] }) })
 
-/** `/users`: for administrators, to add, look at and change. */
+/** `/users`: add, show, change, disable and enable users. For administrators. */
 export function userRoutes(
   app: ApiServer,
   { store, now, cancelJobsOfDisabled }: Pick<Dependencies, 'store' | 'now' | 'cancelJobsOfDisabled'>,
@@ -18,7 +18,7 @@ export function userRoutes(
   for (const schema of [DisableRequest, User, UserChange, UserRequest, Users]) app.addSchema(schema)
   const change = async (name: string, step: DirectoryStep): Promise<User> => {
     await store.changeDirectory(step)
-    // What the user may do is part of what is remembered of the tokens.
+    // The cache of tokens contains the rights of their users.
     authenticator.forget()
     return viewUser(userNamed(await store.directory(), name))
   }
@@ -78,11 +78,11 @@ export function userRoutes(
       config,
       schema: {
         operationId: 'setUser',
-        summary: 'Change what a user may do, and the groups; what is left out stays',
-        description: "Groups count from the user's next job on. The last administrator stays one.",
+        summary: 'Change the rights and the groups of a user; fields left out stay',
+        description: "Groups take effect with the user's next job. The last administrator cannot be demoted.",
         params: UserAddress,
         body: UserChange,
-        response: { 200: answer<User>('User', 'The user as it is now'), ...problemResponses },
+        response: { 200: answer<User>('User', 'The updated user'), ...problemResponses },
       },
     },
     (request) => change(request.params.name, setUser(request.params.name, request.body)),
@@ -94,13 +94,12 @@ export function userRoutes(
       config,
       schema: {
         operationId: 'disableUser',
-        summary: 'End all tokens of a user, and where asked the jobs',
+        summary: 'Disable a user: revoke all tokens, and cancel the jobs if requested',
         description:
-          'Requests that come after the answer are refused. Jobs that were accepted run, those that wait too, unless ' +
-          'cancelJobs asks them to end.',
+          "Requests after the answer are refused. The user's waiting and running jobs continue, unless cancelJobs is true.",
         params: UserAddress,
         body: DisableRequest,
-        response: { 200: answer<User>('User', 'The user as it is now'), ...problemResponses },
+        response: { 200: answer<User>('User', 'The updated user'), ...problemResponses },
       },
     },
     async (request) => {
@@ -118,9 +117,9 @@ export function userRoutes(
       config,
       schema: {
         operationId: 'enableUser',
-        summary: 'Let a disabled user have tokens again; those of before stay ended',
+        summary: 'Enable a disabled user; earlier tokens stay revoked',
         params: UserAddress,
-        response: { 200: answer<User>('User', 'The user as it is now'), ...problemResponses },
+        response: { 200: answer<User>('User', 'The updated user'), ...problemResponses },
       },
     },
     (request) => change(request.params.name, enableUser(request.params.name)),

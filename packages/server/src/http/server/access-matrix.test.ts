@@ -50,15 +50,15 @@ const callers: readonly Caller[] = [
   await recognised('a user of both groups', 'carol', own),
   await recognised('an administrator', 'root', everyScope),
   await recognised("an administrator's token without admin", 'root', own),
-  await recognised("a user's token that says admin", 'bob', everyScope),
-  ...(await Promise.all(scopes.map((scope) => recognised(`a token for ${scope} alone`, 'ada', [scope])))),
-  await recognised('a token for nothing', 'ada', []),
+  await recognised('a token with the scope admin of a user who is no administrator', 'bob', everyScope),
+  ...(await Promise.all(scopes.map((scope) => recognised(`a token with only the scope ${scope}`, 'ada', [scope])))),
+  await recognised('a token without scopes', 'ada', []),
   { who: "its owner's running job", account: 'ada', scopes: jobScopes, authorization: `Bearer ${running.token}` },
   { who: "its owner's job that has ended", scopes: [], authorization: `Bearer ${ended.token}` },
   { who: 'a user who is disabled', scopes: [], authorization: `Bearer ${disabled}` },
   { who: 'nobody', scopes: [] },
-  { who: 'a token that was made up', scopes: [], authorization: `Bearer sp_${'0'.repeat(52)}` },
-  { who: 'a token that is no token', scopes: [], authorization: 'Bearer x' },
+  { who: 'an invented token', scopes: [], authorization: `Bearer sp_${'0'.repeat(52)}` },
+  { who: 'a malformed token', scopes: [], authorization: 'Bearer x' },
   { who: 'a password', scopes: [], authorization: 'Basic YWRhOmE=' },
   { who: 'two tokens', scopes: [], authorization: 'Bearer a, Bearer b' },
   { who: 'a token that has expired', scopes: [], authorization: `Bearer ${await expiredToken()}` },
@@ -144,12 +144,12 @@ describe('access by route', () => {
     for (const name of declared) {
       assert.ok(
         name in accessRules,
-        `${name} has no entry in http/testing/access-rules.ts. Add one that says which scope it takes, whose business it ` +
-          "is ('anybody', 'callers', 'owner' or 'administrators'), and how to ask it for something that it grants.",
+        `${name} has no entry in http/testing/access-rules.ts. Add one with the required scope, the permitted callers ` +
+          "('anybody', 'callers', 'owner', 'user' or 'administrators'), and a request that is granted.",
       )
     }
     for (const name of Object.keys(accessRules))
-      assert.ok(declared.has(name), `http/testing/access-rules.ts tells of ${name}, which is no route.`)
+      assert.ok(declared.has(name), `http/testing/access-rules.ts has an entry for ${name}, which is not a route.`)
     assert.ok(t.routes.length > 60)
   })
 
@@ -171,10 +171,10 @@ describe('access by route', () => {
     })
 
     if (rule.whose !== 'owner' && rule.whose !== 'user') continue
-    it(`${route.method} ${route.url}: another's is as none`, async () => {
+    it(`${route.method} ${route.url}: the object of another user looks like a missing object`, async () => {
       const [others, none] = [await make(t, 'ada'), rule.missing ?? nojob]
       for (const caller of callers.filter(({ who }) =>
-        /another group|both groups|without admin|says admin/.test(who),
+        /another group|both groups|without admin|with the scope admin/.test(who),
       )) {
         await ask(route, rule, none, caller)
         const asked = async (parts: AddressParts) => {
@@ -189,7 +189,7 @@ describe('access by route', () => {
       const [owner] = callers
       if (owner !== undefined) {
         const answer = await ask(route, rule, others, owner)
-        assert.equal(answer.statusCode, rule.status ?? 200, 'nothing happened to it')
+        assert.equal(answer.statusCode, rule.status ?? 200, 'the object is unchanged')
       }
     })
   }
@@ -205,7 +205,7 @@ describe('methods by address', () => {
   const endsAtOnce = (url: string) => (url === '/api/v1/changes' ? { query: { after: '0-0' } } : {})
 
   for (const url of new Set(t.routes.map((route) => route.url))) {
-    it(`${url}: others are refused, and Allow names those that are not`, async () => {
+    it(`${url}: other methods are refused, and Allow names the valid ones`, async () => {
       const address = addressOf(url, nojob)
       const answers = await Promise.all(
         verbs.map(async (method) => ({

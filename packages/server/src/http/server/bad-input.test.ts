@@ -34,9 +34,14 @@ describe('bad input to /api/v1/jobs', () => {
     ['more cores than any node has', { ...good, cores: 17 }, 'cores', /at most 16/],
     ['more memory than any node has', { ...good, memoryGb: 65 }, 'memoryGb', /at most 64/],
     ['GPUs where there are none', { ...good, gpus: 1 }, 'gpus', /Leave gpus out/],
-    ['less than no GPUs', { ...good, gpus: -1 }, 'gpus', /at least 0/],
+    ['a negative number of GPUs', { ...good, gpus: -1 }, 'gpus', /at least 0/],
     ['no replicas', { ...good, replicas: 0 }, 'replicas', /at least 1/],
-    ['much, many times', { ...good, args: ['x'.repeat(100_000)], replicas: 1000 }, 'replicas', /file under \/arc/],
+    [
+      'too much data over all replicas',
+      { ...good, args: ['x'.repeat(100_000)], replicas: 1000 },
+      'replicas',
+      /file under \/arc/,
+    ],
     ['an env key with a space', { ...good, env: { 'A B': '1' } }, 'env', /letter or underscore/],
     ['an empty env key', { ...good, env: { '': '1' } }, 'env', /letter or underscore/],
     ['an env key with a line break', { ...good, env: { 'A\nB': 1 } }, 'env', /letter or underscore/],
@@ -47,9 +52,9 @@ describe('bad input to /api/v1/jobs', () => {
     ['an argument with a NUL byte', { ...good, args: ['a\0b'] }, 'args', /NUL/],
     ['an argument that is a number', { ...good, args: [1] }, 'args.0', /string/],
     ['a cmd with a NUL byte', { ...good, cmd: 'a\0b', args: [] }, 'cmd', /NUL/],
-    ['a cmd of nothing', { ...good, cmd: '   ' }, 'cmd', /Name a program/],
+    ['a blank cmd', { ...good, cmd: '   ' }, 'cmd', /Name a program/],
     ['a cmd with an open quote', { ...good, cmd: 'sh -c "echo' }, 'cmd', /quote/],
-    ['a time of nothing', { ...good, timeSeconds: 0 }, 'timeSeconds', /at least 1/],
+    ['a time of zero', { ...good, timeSeconds: 0 }, 'timeSeconds', /at least 1/],
     ["the machine's network", { ...good, network: 'host' }, 'network', /isolated, none/],
     ['an unknown network', { ...good, network: 'vpn' }, 'network', /isolated, none, host/],
   ]
@@ -68,12 +73,12 @@ describe('bad input to /api/v1/jobs', () => {
 
   const bodies: readonly (readonly [string, string | Buffer, string, number])[] = [
     [
-      'text that is no UTF-8',
+      'text that is not UTF-8',
       Buffer.from(JSON.stringify({ ...good, env: { A: '\u00e9' } }), 'latin1'),
       'application/json',
       400,
     ],
-    ['text that is no JSON', '{"name":', 'application/json', 400],
+    ['text that is not JSON', '{"name":', 'application/json', 400],
     ['nothing', '', 'application/json', 400],
     ['a list', '[]', 'application/json', 400],
     ['a prototype', `{"name":"a","image":"localhost/a:1","__proto__":{"x":1}}`, 'application/json', 400],

@@ -10,7 +10,9 @@ const answers: Readonly<Record<string, () => Problem>> = {
       hint: 'Send parameters in the body, and put data into a file under /arc.',
     }),
   ERR_HTTP_REQUEST_TIMEOUT: () =>
-    new Problem('request-timeout', 'The request took too long to arrive.', { hint: 'Send it again, in one go.' }),
+    new Problem('request-timeout', 'The request took too long to arrive.', {
+      hint: 'Send the request again without pauses.',
+    }),
 }
 
 const malformed = (): Problem =>

@@ -138,7 +138,7 @@ describe('arbitrary requests', () => {
     ['/skaha', wire],
     ['/api/v1', api],
   ] as const) {
-    it(`of ${name}, the server does not fail, and tells what is wrong`, async () => {
+    it(`of ${name}, the server does not fail, and names the fault`, async () => {
       await fc.assert(
         fc.asyncProperty(requests, async (request) => {
           const answer = await t.as('ada', request)

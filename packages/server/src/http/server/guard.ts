@@ -58,7 +58,7 @@ export function callerOf(request: FastifyRequest): Caller {
 const refusals: Readonly<Record<Refusal, string>> = {
   missing: 'The request carries no token.',
   malformed: 'The Authorization header is not of the form: Bearer TOKEN.',
-  unknown: 'The token is not known here.',
+  unknown: 'The token does not exist on this server.',
   expired: 'The token has expired.',
   revoked: 'The token was revoked.',
 }
@@ -70,13 +70,13 @@ function unauthenticated(refusal: Refusal): Problem {
     hint:
       refusal === 'missing'
         ? 'Send the header Authorization: Bearer TOKEN.'
-        : 'Ask for a new one: science-platform token create NAME.',
+        : 'Get a new token: science-platform token create NAME.',
     headers: { 'www-authenticate': `Bearer realm="science-platform"${challenge}` },
   })
 }
 
 const outOfScope = (scope: Scope): Problem =>
-  new Problem('forbidden', `The token was not made for this: it has not the scope ${scope}.`, {
-    hint: `Ask for a token with --scope ${scope}.`,
+  new Problem('forbidden', `The token lacks the scope ${scope}.`, {
+    hint: `Use a token with the scope ${scope}: canfar auth token create --scope ${scope}.`,
     headers: { 'www-authenticate': `Bearer realm="science-platform", error="insufficient_scope", scope="${scope}"` },
   })

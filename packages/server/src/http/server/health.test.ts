@@ -35,7 +35,7 @@ describe('health', async () => {
 
   const faults: readonly (readonly [keyof ReadinessChecks, string])[] = [
     ['store', 'the store cannot be written'],
-    ['loop', 'the loop does not turn'],
+    ['loop', 'the scheduler loop is stalled'],
     ['executor', 'the executor does not answer'],
     ['audit', 'the audit trail cannot be written'],
   ]
@@ -54,7 +54,7 @@ describe('health', async () => {
 
   it('names all failed checks', async () => {
     readinessChecks.loop = readinessChecks.executor = () => Promise.reject(new Error('gone'))
-    assert.deepEqual(await ready(), [503, 'the loop does not turn\nthe executor does not answer\n'])
+    assert.deepEqual(await ready(), [503, 'the scheduler loop is stalled\nthe executor does not answer\n'])
     readinessChecks.loop = readinessChecks.executor = well
   })
 

@@ -22,7 +22,7 @@ export interface ReadinessChecks {
 /** Messages for failed checks. They contain no internal details. */
 const faults: Readonly<Record<keyof ReadinessChecks, string>> = {
   store: 'the store cannot be written',
-  loop: 'the loop does not turn',
+  loop: 'the scheduler loop is stalled',
   executor: 'the executor does not answer',
   audit: 'the audit trail cannot be written',
 }

@@ -56,7 +56,7 @@ const foreign: Readonly<
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     type: 'unsupported-media-type',
     detail: 'The Content-Type of the body is not application/json.',
-    hint: 'Send JSON and say so: Content-Type: application/json.',
+    hint: 'Send JSON with the header Content-Type: application/json.',
   },
   FST_ERR_CTP_BODY_TOO_LARGE: {
     type: 'too-large',
@@ -76,7 +76,7 @@ const foreign: Readonly<
   },
   FST_ERR_MAX_PARAM_LENGTH: {
     type: 'not-found',
-    detail: 'A part of the address is longer than any that there is.',
+    detail: 'A segment of the address is too long.',
     hint: 'Ids have eight characters.',
   },
 }
@@ -108,16 +108,16 @@ export function asProblem(error: unknown): Problem {
   const known = foreign[code ?? '']
   if (known !== undefined) return new Problem(known.type, known.detail, { hint: known.hint, cause: error })
   if (isDiskFull(error)) {
-    return new Problem('disk-full', 'The server has no room left on its disk; nothing was stored.', {
-      hint: 'Tell the people who run this server, and try again later.',
+    return new Problem('disk-full', 'The disk of the server is full; nothing was stored.', {
+      hint: 'Report it to the people who run this server, and try again later.',
       cause: error,
     })
   }
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return new Problem('invalid-request', message ?? 'The request is not well formed.', { cause: error })
   }
-  return new Problem('internal', 'The server failed; this is not about your request.', {
-    hint: 'Try again; if it stays, tell the people who run this server the time and the address.',
+  return new Problem('internal', 'The server failed. Your request did not cause it.', {
+    hint: 'Try again. If it fails again, report the time and the address to the people who run this server.',
     cause: error,
   })
 }

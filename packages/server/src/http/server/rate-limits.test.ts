@@ -45,7 +45,7 @@ describe('the rate limit of a user', async () => {
     const answer = await t.as('ada', { url: '/skaha/v1/session' })
     assert.equal(answer.statusCode, 429)
     assert.equal(answer.headers['retry-after'], '2')
-    assert.match(answer.body, /^ada has sent too many requests\. Send the next in 2 s [^\n]*\n$/)
+    assert.match(answer.body, /^ada has sent too many requests\. Send the next request in 2 s [^\n]*\n$/)
   })
 
   it('refills with time', async () => {

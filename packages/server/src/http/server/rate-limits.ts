@@ -35,14 +35,14 @@ export function rateLimits(limits: Config['limits']['requests'], now: () => numb
     },
     refuse: ({ ip }) => {
       const wait = unauthenticated.count(ip, now())
-      if (wait !== undefined) throw tooMany('This address has sent too many requests without a good token.', wait)
+      if (wait !== undefined) throw tooMany('This address has sent too many requests without a valid token.', wait)
     },
   }
 }
 
 const tooMany = (detail: string, seconds: number): Problem =>
   new Problem('too-many-requests', detail, {
-    hint: `Send the next in ${seconds} s (Retry-After), and fewer at a time: several jobs fit into one request as replicas.`,
+    hint: `Send the next request in ${seconds} s (Retry-After). Submit several jobs as replicas of one request.`,
     headers: { 'retry-after': String(seconds) },
   })
 

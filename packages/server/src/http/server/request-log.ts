@@ -11,7 +11,7 @@ export class RequestLog extends LogController {
 
   override requestCompleted(error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply): void {
     if (error) {
-      request.log.warn({ err: error, ...factsOf(request) }, 'an answer could not be sent')
+      request.log.warn({ err: error, ...factsOf(request) }, 'response could not be sent')
     } else if (isDebugging(request.log)) {
       request.log.debug({ ...factsOf(request), status: reply.statusCode, milliseconds: reply.elapsedTime }, 'request')
     }
@@ -24,7 +24,7 @@ export class RequestLog extends LogController {
   override streamError(error: NodeJS.ErrnoException, request: FastifyRequest): void {
     // A client that disconnects is normal. An unreadable log or a server stop is a warning.
     const level = error.code === 'ERR_STREAM_PREMATURE_CLOSE' ? 'debug' : 'warn'
-    request.log[level]({ err: error, ...factsOf(request) }, 'an answer broke off')
+    request.log[level]({ err: error, ...factsOf(request) }, 'response aborted')
   }
 
   override routeNotFound(): void {
@@ -32,7 +32,7 @@ export class RequestLog extends LogController {
   }
 
   override writeHeadError(error: Error, request: FastifyRequest): void {
-    request.log.warn({ err: error, ...factsOf(request) }, 'an answer could not be begun')
+    request.log.warn({ err: error, ...factsOf(request) }, 'response could not be started')
   }
 }
 

@@ -52,7 +52,7 @@ export class RouteTable {
    * and declares no action name.
    */
   add(url: string, methods: string | readonly string[], { scope, action }: Declaration): void {
-    if (scope === undefined) throw new Error(`The route ${url} does not say who may use it.`)
+    if (scope === undefined) throw new Error(`The route ${url} declares no scope.`)
     const known = this.#methods.get(url) ?? new Set()
     for (const method of typeof methods === 'string' ? [methods] : methods) {
       if (action === undefined && !isSafe(method))

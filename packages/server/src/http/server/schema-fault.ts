@@ -62,10 +62,10 @@ type Keyword = TLocalizedValidationError['keyword']
 const hints: { readonly [K in Keyword]?: (params: Fault<K>['params']) => string } = {
   minimum: ({ limit }) => `Use at least ${limit}.`,
   maximum: ({ limit }) => `Use at most ${limit}.`,
-  minLength: () => 'Give it a value, or leave it out where it may be left out.',
+  minLength: () => 'Give it a value, or leave it out if it is optional.',
   maxLength: ({ limit }) => `Use at most ${limit} characters.`,
   enum: ({ allowedValues }) => `Use one of: ${allowedValues.map(String).join(', ')}.`,
-  const: ({ allowedValue }) => `Use ${String(allowedValue)}; nothing else runs here.`,
+  const: ({ allowedValue }) => `Use ${String(allowedValue)}, the only allowed value.`,
   type: ({ type }) => (type === 'integer' ? 'Use a whole number.' : `Use a JSON ${String(type)}.`),
 }
 

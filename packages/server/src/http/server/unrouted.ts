@@ -24,10 +24,10 @@ export function refuseUnrouted(
 /** The problem for a wrong address or method, with the valid ones. Pure. */
 export const unrouted = ({ method }: { readonly method: string }, path: string, allowed: readonly string[]): Problem =>
   allowed.length === 0
-    ? new Problem('not-found', `There is nothing at ${path}.`, {
-        hint: 'The platform is at /skaha/v1 and /api/v1; GET /api/v1/openapi.json lists what there is.',
+    ? new Problem('not-found', `The address ${path} does not exist.`, {
+        hint: 'The APIs are at /skaha/v1 and /api/v1; GET /api/v1/openapi.json lists the addresses.',
       })
     : new Problem('method-not-allowed', `${path} does not take ${method}.`, {
-        hint: `It takes ${allowed.join(', ')}.`,
+        hint: `Use ${allowed.join(', ')}.`,
         headers: { allow: allowed.join(', ') },
       })

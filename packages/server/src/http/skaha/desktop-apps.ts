@@ -11,8 +11,8 @@ import { noSession, WireError } from './wire-error.ts'
 type App = FastifyRequest<{ Params: { id: string; app: string; appId: string } }>
 
 /**
- * `/session/ID/app`: applications within a desktop session. Headless sessions have none; the addresses answer as the
- * reference server's do (wire contract 1.1 and 6). Any second part of the path means `app` there.
+ * `/session/ID/app`: applications within a desktop session. Headless sessions have none. The addresses answer as on the
+ * reference server (wire contract 1.1 and 6), which accepts any word in place of `app`.
  */
 export function desktopAppRoutes(
   app: FastifyInstance,
@@ -30,7 +30,7 @@ export function desktopAppRoutes(
   app.post('/session/:id/:app', { config: { scope: 'submit' }, schema: operations.createApp }, () => {
     throw new WireError(
       400,
-      'Invalid session type: desktop-app. This platform runs headless sessions; they hold no applications.',
+      'Invalid session type: desktop-app. This platform runs headless sessions, which have no applications.',
     )
   })
   app.delete('/session/:id/:app', { ...manage, schema: operations.deleteApps }, () => {

@@ -1,11 +1,11 @@
 import type { JobState } from '@science-platform/contract'
 import type { StoredJob } from '../../job/job.ts'
 
-/** How one version of the wire speaks of states. */
+/** The words for states in one version of the wire. */
 export interface Dialect {
-  /** The word for each state; none for a state that the version does not show. */
+  /** The word for each state; undefined for a state that the version does not show. */
   readonly words: Readonly<Record<JobState, string | undefined>>
-  /** Whether a session that waits has a start time: that of its submission. Else it has none until its command runs. */
+  /** Whether a waiting session shows its submission time as its start time. Otherwise it has none until its command runs. */
   readonly startsWhenSubmitted: boolean
 }
 
@@ -18,8 +18,8 @@ const underWay = {
 } as const
 
 /**
- * `v1` speaks as the reference server does now: a cancelled session is gone. `v0` speaks as the batch guide's examples
- * expect, which wait for Succeeded, Failed or Terminated, and read the start time of a session that they have just made.
+ * `v1` has the words of today's reference server, which does not show cancelled sessions. `v0` has the words of the batch
+ * guide: its examples wait for Succeeded, Failed or Terminated, and read the start time of a new session.
  */
 export const dialects = {
   v1: {
@@ -32,14 +32,14 @@ export const dialects = {
   },
 } as const satisfies Record<string, Dialect>
 
-/** Words of filters that are not on the wire now, but were, or are in one of the versions (wire contract 2.1). */
+/** Further words that filters accept: those of other and earlier versions of the wire (wire contract 2.1). */
 const synonyms: Readonly<Record<string, JobState>> = { succeeded: 'succeeded', completed: 'succeeded', error: 'failed' }
 
-/** Whether a version of the wire knows a job: not when it was deleted there, nor when it has no word for it. Pure. */
+/** Whether a version of the wire shows a job: not after its deletion, nor in a state without a word. Pure. */
 export const isVisible = (job: Pick<StoredJob, 'state' | 'removedAt'>, { words }: Dialect): boolean =>
   words[job.state] !== undefined && job.removedAt === undefined
 
-/** The states that a `status` filter means, in any case; without a filter all that the version shows. Pure. */
+/** The states that match a `status` filter, in any case; without a filter all states that the version shows. Pure. */
 export function statesOf(status: string | undefined, { words }: Dialect): JobState[] {
   const shown = (Object.keys(words) as JobState[]).filter((state) => words[state] !== undefined)
   if (status === undefined) return shown

@@ -2,8 +2,8 @@ import type { StoredEvent } from '../../store/store.ts'
 import { wireTime } from './session-record.ts'
 
 /**
- * Events as the wire shows them (wire contract 1.7): a heading and rows of five cells, three or more spaces between them.
- * What happened several times is one row, from its first to its last time. Pure.
+ * The events of a job on the wire (wire contract 1.7): a heading and rows of five cells, three or more spaces between them.
+ * Equal events are one row with the first and the last time. Pure.
  */
 export function eventsTable(events: readonly StoredEvent[]): string {
   if (events.length === 0) return '<none>\n'
@@ -25,5 +25,5 @@ function collapsed(events: readonly StoredEvent[]): string[][] {
   return [...rows.values()]
 }
 
-/** Clients split rows at two or more spaces and want five cells: none may be empty or hold such a gap. */
+/** Clients split rows at two or more spaces and expect five cells: no cell may be empty or contain such a gap. */
 const cell = (text: string): string => text.trim().replaceAll(/\s+/g, ' ') || '<none>'

@@ -5,8 +5,8 @@ import { WireError } from './wire-error.ts'
 export type FormFields = readonly (readonly [string, string])[]
 
 /**
- * Reads bodies as the wire sends them: forms, urlencoded or multipart. Anything else is taken and ignored, since clients
- * send parameters in the address and put a Content-Type to it as they like (wire contract 1.2).
+ * Parses the forms of the wire, urlencoded or multipart. Other bodies are accepted and ignored: clients send parameters in
+ * the address together with any Content-Type (wire contract 1.2).
  */
 export function readForms(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()

@@ -21,7 +21,7 @@ const xml = (description: string) => described('text/xml', Type.String(), descri
 
 const refusals = { '4xx': text('One line of text'), '5xx': text('One line of text') } as const
 
-/** Schemas that the document names. */
+/** Schemas that the OpenAPI document names. */
 export const wireSchemas = [SessionRecord, SessionGlimpse, PlatformStats, PlatformContext, ImageRecord]
 
 const named = (schema: TSchema): TSchema => Type.Ref(String((schema as { $id?: string }).$id))
@@ -32,7 +32,7 @@ const Session = Type.Object({
 const App = Type.Object({ ...Session.properties, app: Type.String({ minLength: 1, examples: ['app'] }) })
 const AppById = Type.Object({ ...App.properties, appId: Type.String({ minLength: 1 }) })
 
-/** A blank value is none. */
+/** A blank value counts as absent. */
 const orBlank = (schema: TSchema): TSchema => Type.Union([schema, Type.String({ pattern: '^\\s*$' })])
 
 const kind = orBlank(Type.Enum([...sessionKinds]))
@@ -45,22 +45,26 @@ const CreateQuery = Type.Object({
     examples: ['nightly-reduction'],
   }),
   image: Type.String({ minLength: 1, examples: ['images.canfar.net/skaha/astroml:latest'] }),
-  type: Type.Optional(orBlank(Type.Enum(['headless'], { description: 'The reference server knows others.' }))),
+  type: Type.Optional(orBlank(Type.Enum(['headless'], { description: 'The reference server has more types.' }))),
   cores: Type.Optional(
-    orBlank(Type.Integer({ minimum: 1, maximum: limits.cores, description: 'One of what /context offers.' })),
+    orBlank(Type.Integer({ minimum: 1, maximum: limits.cores, description: 'A size that /context offers.' })),
   ),
   ram: Type.Optional(
-    orBlank(Type.Integer({ minimum: 1, maximum: limits.memoryGb, description: 'GiB, of what /context offers.' })),
+    orBlank(Type.Integer({ minimum: 1, maximum: limits.memoryGb, description: 'GiB, a size that /context offers.' })),
   ),
   gpus: Type.Optional(orBlank(Type.Integer({ minimum: 0, maximum: limits.gpus }))),
   cmd: Type.Optional(Type.String({ description: 'The program; left out or empty: the entry point of the image.' })),
   args: Type.Optional(Type.String({ description: 'Its arguments, split by shell rules.' })),
-  env: Type.Optional(Type.Array(Type.String({ examples: ['THREADS=4'] }), { description: 'KEY=VALUE, each its own.' })),
+  env: Type.Optional(
+    Type.Array(Type.String({ examples: ['THREADS=4'] }), {
+      description: 'KEY=VALUE, one parameter for each variable.',
+    }),
+  ),
 })
 
 /**
- * What each route of one version of the wire takes and answers, for its OpenAPI document. The wire reads its parameters
- * itself, in the order and the words of the reference server; they may also come as a form, and their names in any case.
+ * The OpenAPI operations of one version of the wire. They do not validate: the wire checks parameters itself, in the order
+ * and with the texts of the reference server. Parameters may also come as a form, with names in any case.
  */
 export const operationsOf = (version: string, dialect: Dialect) => {
   const words = [...new Set(Object.values(dialect.words).filter((word) => word !== undefined))]
@@ -71,7 +75,7 @@ export const operationsOf = (version: string, dialect: Dialect) => {
   })
   return {
     createSession: operation('createSession', 'Submit a job', {
-      description: 'The parameters may also come as a form, urlencoded or multipart. Unknown ones are ignored.',
+      description: 'The parameters may also come as a form, urlencoded or multipart. Unknown parameters are ignored.',
       querystring: CreateQuery,
       headers: Type.Object({
         'X-Skaha-Registry-Auth': Type.Optional(
@@ -80,11 +84,11 @@ export const operationsOf = (version: string, dialect: Dialect) => {
       }),
       response: { 200: text('The id of the session, and a line feed'), ...refusals },
     }),
-    listSessions: operation('listSessions', 'Your sessions, or what the platform has', {
+    listSessions: operation('listSessions', 'Your sessions, the sessions of all users, or the load of the platform', {
       querystring: Type.Object({
         view: Type.Optional(
           Type.String({
-            description: 'stats, all or interactive; anything else: your own.',
+            description: 'stats, all or interactive. Any other value: your own sessions.',
             examples: ['stats', 'all'],
           }),
         ),
@@ -93,7 +97,7 @@ export const operationsOf = (version: string, dialect: Dialect) => {
       }),
       response: {
         200: json(
-          'Your sessions; with view=all what is to be seen of everybody’s; with view=stats the platform’s figures',
+          'Your sessions; with view=all a summary of the sessions of all users; with view=stats the load of the platform',
           Type.Union([Type.Array(Type.Union([named(SessionRecord), named(SessionGlimpse)])), named(PlatformStats)]),
         ),
         ...refusals,
@@ -106,17 +110,17 @@ export const operationsOf = (version: string, dialect: Dialect) => {
         },
       },
     }),
-    deleteSessions: operation('deleteSessions', 'Refused: a session is to be named', { response: refusals }),
+    deleteSessions: operation('deleteSessions', 'Refused: the address must name a session', { response: refusals }),
     getSession: operation('getSession', 'One session, its log or its events', {
       params: Session,
       querystring: Type.Object({
         view: Type.Optional(
-          Type.String({ description: 'logs or events; anything else: the session.', examples: ['logs', 'events'] }),
+          Type.String({ description: 'logs or events. Any other value: the session.', examples: ['logs', 'events'] }),
         ),
       }),
       response: {
         200: {
-          description: 'The session; with view=logs or view=events text',
+          description: 'The session as JSON; with view=logs or view=events, text',
           content: {
             'application/json': { schema: named(SessionRecord) },
             'text/plain': { schema: Type.String() },
@@ -125,20 +129,20 @@ export const operationsOf = (version: string, dialect: Dialect) => {
         ...refusals,
       },
     }),
-    renewSession: operation('renewSession', 'Begin the time of a running session anew', {
+    renewSession: operation('renewSession', 'Restart the time limit of a running session', {
       params: Session,
       querystring: Type.Object({ action: Type.Enum(['renew']) }),
-      response: { 200: text('Done; no body'), ...refusals },
+      response: { 200: text('The time limit is restarted; no body'), ...refusals },
     }),
-    deleteSession: operation('deleteSession', 'End a session, and take it off the list', {
+    deleteSession: operation('deleteSession', 'Cancel a session, or remove an ended one from the list', {
       params: Session,
-      response: { 200: text('It is not there, or not any more; no body'), ...refusals },
+      response: { 200: text('The session is deleted or does not exist; no body'), ...refusals },
     }),
-    listApps: operation('listApps', 'Applications in a session: a headless one has none', {
+    listApps: operation('listApps', 'Applications in a session: headless sessions have none', {
       params: App,
       response: { 200: json('None', Type.Array(Type.Unknown(), { maxItems: 0 })), ...refusals },
     }),
-    createApp: operation('createApp', 'Refused: headless sessions hold no applications', {
+    createApp: operation('createApp', 'Refused: headless sessions have no applications', {
       params: App,
       response: refusals,
     }),
@@ -146,11 +150,11 @@ export const operationsOf = (version: string, dialect: Dialect) => {
     getApp: operation('getApp', 'Not found', { params: AppById, response: refusals }),
     modifyApp: operation('modifyApp', 'Refused', { params: AppById, response: refusals }),
     deleteApp: operation('deleteApp', 'Not found', { params: AppById, response: refusals }),
-    listImages: operation('listImages', 'Images that may be run', {
+    listImages: operation('listImages', 'Images that sessions may use', {
       querystring: Type.Object({ type: Type.Optional(kind) }),
       response: { 200: json('The images', Type.Array(named(ImageRecord))), ...refusals },
     }),
-    getContext: operation('getContext', 'What sizes may be asked for', {
+    getContext: operation('getContext', 'Sizes on offer', {
       response: { 200: json('The sizes', named(PlatformContext)), ...refusals },
     }),
     listRepositories: operation('listRepositories', 'Registries that images may come from', {
@@ -160,24 +164,24 @@ export const operationsOf = (version: string, dialect: Dialect) => {
   } as const
 }
 
-/** What VOSI's two routes answer, under a version or without one. */
+/** The OpenAPI operations of the two VOSI routes, with or without a version in their ids. */
 export const vosiOperations = (version?: string) => {
   const id = (name: string) => (version === undefined ? name : `${version}.${name}`)
   return {
     getCapabilities: {
       operationId: id('getCapabilities'),
-      summary: 'What this service can do, and where (VOSI 1.1)',
+      summary: 'Capabilities of this service, with their addresses (VOSI 1.1)',
       security: [],
       response: { 200: xml('The document'), ...refusals },
     },
     getAvailability: {
       operationId: id('getAvailability'),
-      summary: 'Whether it can do it now (VOSI 1.1)',
+      summary: 'Availability of this service (VOSI 1.1)',
       security: [],
       querystring: Type.Object({
-        detail: Type.Optional(Type.String({ description: 'min: the status alone.', examples: ['min'] })),
+        detail: Type.Optional(Type.String({ description: 'min: only the status.', examples: ['min'] })),
       }),
-      response: { 200: xml('The document'), 503: xml('With detail=min: not now'), ...refusals },
+      response: { 200: xml('The document'), 503: xml('With detail=min: not available'), ...refusals },
     },
   } as const
 }

@@ -1,8 +1,8 @@
-/** The parameters of a request: their names in any case, each with its values in order (wire contract 1.2). */
+/** The parameters of a request by name in any case, each with its values in order (wire contract 1.2). */
 export class Parameters {
   readonly #values = new Map<string, string[]>()
 
-  /** @param sources the query first, then the form: the first value of a name counts where one is wanted. */
+  /** @param sources the query, then the form. Of a single-valued parameter the first value counts. */
   constructor(...sources: Iterable<readonly [string, string]>[]) {
     for (const source of sources) {
       for (const [name, value] of source) {
@@ -13,12 +13,12 @@ export class Parameters {
     }
   }
 
-  /** The first value; undefined where there is none. */
+  /** The first value; undefined without one. */
   first(name: string): string | undefined {
     return this.#values.get(name)?.[0]
   }
 
-  /** The first value that is more than white space; undefined where there is none or it is blank. */
+  /** The first value; undefined without one, or where it is blank. */
   text(name: string): string | undefined {
     const value = this.first(name)
     return value === undefined || value.trim() === '' ? undefined : value

@@ -1,7 +1,7 @@
 import type { ImageRecord } from '@science-platform/contract'
 import type { FastifyInstance } from 'fastify'
 import { callerOf } from '../server/guard.ts'
-import { imagesToldTo } from '../views/visible-images.ts'
+import { visibleImages } from '../views/visible-images.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import type { Operations, vosiOperations } from './operations.ts'
 import { sessionKinds } from './session-request.ts'
@@ -9,7 +9,7 @@ import { parametersOf, sendJson } from './sessions.ts'
 import { availabilityDocument } from './vosi.ts'
 import { WireError } from './wire-error.ts'
 
-/** `/image`, `/context` and `/repository`: what one may ask for. */
+/** `/image`, `/context` and `/repository`: images, sizes and registries on offer. */
 export function offerRoutes(
   app: FastifyInstance,
   parts: Pick<Dependencies, 'images' | 'catalogue' | 'pulls' | 'store' | 'context' | 'config'>,
@@ -18,7 +18,7 @@ export function offerRoutes(
   app.get('/image', { config: { scope: 'read' }, schema: operations.listImages }, async (request, reply) => {
     const type = parametersOf(request).text('type')?.toLowerCase()
     if (type !== undefined && !sessionKinds.includes(type)) throw new WireError(400, `unknown type: ${type}`)
-    const images = await imagesToldTo(callerOf(request), parts)
+    const images = await visibleImages(callerOf(request), parts)
     return sendJson(
       reply,
       images
@@ -37,7 +37,7 @@ export function offerRoutes(
   })
 }
 
-/** `/capabilities` and `/availability`: for everybody, since clients ask before they have a token. */
+/** `/capabilities` and `/availability`: public, because clients read them before they have a token. */
 export function vosiRoutes(
   app: FastifyInstance,
   parts: Pick<Dependencies, 'publicUrl'>,

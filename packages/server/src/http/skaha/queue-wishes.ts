@@ -3,7 +3,7 @@ import Type from 'typebox'
 import { compileSchema } from '../server/validation.ts'
 import type { Parameters } from './parameters.ts'
 
-/** Ours, not the reference server's: parameters by which a script can say what `/api/v1` and `canfar create` take. */
+/** Extensions of the wire: parameters for the queue, with the names of the fields of `/api/v1`. */
 const names = {
   time: 'timeSeconds',
   grace: 'graceSeconds',

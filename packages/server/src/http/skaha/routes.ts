@@ -14,7 +14,7 @@ import { sessionRoutes } from './sessions.ts'
 import { capabilitiesDocument, sessionCapabilities } from './vosi.ts'
 import { sendWireError, unroutedOnWire } from './wire-error.ts'
 
-/** `/skaha`: the wire that the published clients speak, in both of its versions (docs/wire.md). */
+/** `/skaha`: both versions of the wire of the published clients (docs/wire.md). */
 export async function skahaRoutes(
   app: FastifyInstance,
   parts: Dependencies,
@@ -30,17 +30,17 @@ export async function skahaRoutes(
     setHeader('x-vo-authenticated', caller.account.name)
   })
 
-  // The wire judges its parameters itself: what its routes say of them is for the document.
+  // The handlers validate the parameters. The schemas of the routes serve only the OpenAPI document.
   app.setValidatorCompiler(() => () => true)
   for (const schema of wireSchemas) app.addSchema(schema)
   await openapiRoute(app, {
     title: 'skaha',
     description:
-      'The wire that the published CANFAR clients speak. Parameters are in the address, errors are a line of text. ' +
-      'docs/wire.md tells how it differs from the reference server.',
+      'The wire of the published CANFAR clients. Parameters are in the address; an error is one line of text. ' +
+      'docs/wire.md lists the differences from the reference server.',
   })
 
-  // Discovery asks for the base itself, and wants no more than an answer that is no redirect.
+  // Discovery by clients requests this address and accepts any answer that is not a redirect.
   app.get('/', { config: { scope: 'public' }, exposeHeadRoute: true, schema: { hide: true } }, (_request, reply) =>
     reply.type('text/plain').send('The session API is at v1/session; capabilities lists the rest.\n'),
   )

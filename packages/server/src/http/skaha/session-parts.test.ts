@@ -29,7 +29,7 @@ describe('parameters', () => {
   })
 })
 
-describe('the words of the wire', () => {
+describe('the words for states', () => {
   it('are those of the reference server in v1 and those of the batch guide in v0', () => {
     const states = ['held', 'queued', 'starting', 'running', 'stopping', 'succeeded', 'failed', 'cancelled'] as const
     const words = (version: 'v0' | 'v1') => states.map((state) => dialects[version].words[state])
@@ -38,7 +38,7 @@ describe('the words of the wire', () => {
     assert.deepEqual(words('v0'), [...same, 'Succeeded', 'Failed', 'Terminated'])
   })
 
-  it('are filters in any case, and so are the words that used to be', () => {
+  it('are filters in any case, and so are earlier words', () => {
     const table: readonly (readonly [string, readonly string[], readonly string[]])[] = [
       ['pending', ['held', 'queued', 'starting'], ['held', 'queued', 'starting']],
       ['RUNNING', ['running'], ['running']],
@@ -58,7 +58,7 @@ describe('the words of the wire', () => {
     assert.ok(statesOf(undefined, dialects.v0).includes('cancelled'))
   })
 
-  it('are none for a cancelled session in v1, nor for a deleted one anywhere', () => {
+  it('do not exist for cancelled sessions in v1, nor for deleted ones in any version', () => {
     assert.equal(isVisible({ state: 'cancelled' }, dialects.v1), false)
     assert.equal(isVisible({ state: 'cancelled' }, dialects.v0), true)
     assert.equal(isVisible({ state: 'cancelled', removedAt: 1 }, dialects.v0), false)
@@ -67,7 +67,7 @@ describe('the words of the wire', () => {
 })
 
 describe('a session record', () => {
-  it('carries numbers as text, times with Z, and nothing that is not known', () => {
+  it('has numbers as text, times with Z, and no unknown fields', () => {
     const waiting = sessionRecord(someJob({ id: 'abcdefgh', name: 'n' }), ada, dialects.v1, undefined, 'It waits.')
     assert.deepEqual(waiting, {
       id: 'abcdefgh',
@@ -116,7 +116,7 @@ describe('a session record', () => {
     assert.equal(renewed.expiryTime, '2026-02-01T00:00:00Z')
   })
 
-  it('tells how it ended', () => {
+  it('has the cause of the end', () => {
     const cause = { code: 'exited', message: 'The command ended with 3.' } as const
     const record = sessionRecord(
       someJob({ state: 'failed', exitCode: 3, cause }),
@@ -137,7 +137,7 @@ describe('the table of events', () => {
     assert.equal(eventsTable([]), '<none>\n')
   })
 
-  it('has a heading and five cells in columns; what happened again is one row', () => {
+  it('has a heading and five cells in columns; equal events are one row', () => {
     const table = eventsTable([event(0, 'pulling'), event(1000, 'started'), event(61_000, 'pulling')])
     assert.deepEqual(table.split('\n'), [
       'TYPE     REASON   MESSAGE   FIRST-TIME             LAST-TIME',
@@ -147,7 +147,7 @@ describe('the table of events', () => {
     ])
   })
 
-  it('is split into the same cells again by clients, whatever a message holds', () => {
+  it('is split into the same cells by clients, for any message', () => {
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat(), fc.string({ unit: 'binary' }), fc.string()), { maxLength: 6 }),
@@ -160,11 +160,11 @@ describe('the table of events', () => {
   })
 })
 
-describe('what a request asks for', () => {
+describe('a session request', () => {
   const context = contextOf({ cores: 4, memoryGb: 8, gpus: 2 }, 5)
   const ask = (query: string) => sessionRequest(new Parameters(new URLSearchParams(query)), context, requireReference)
 
-  it('is read as the published clients send it', () => {
+  it('is parsed as the published clients send it', () => {
     const query =
       'name=n&image=images.canfar.net%2Fskaha%2Fastroml%3Alatest&cores=2&ram=4&type=headless&gpus=1&cmd=python' +
       '&args=%2Fa.py+-n+1&env=A%3Db%3Dc+d&env=REPLICA_ID%3D1&env=REPLICA_COUNT%3D1&env=EMPTY%3D'
@@ -180,7 +180,7 @@ describe('what a request asks for', () => {
     })
   })
 
-  it('takes wishes for the queue, which no published client sends', () => {
+  it('accepts options for the queue, which no published client sends', () => {
     const of = (query: string) =>
       sessionRequest(
         new Parameters(new URLSearchParams(`name=a&image=a&${query}`)),
@@ -201,7 +201,7 @@ describe('what a request asks for', () => {
     assert.throws(() => of('when=night'), /when must be equal/)
   })
 
-  it('may leave out what may be left out, or leave it blank', () => {
+  it('may omit optional parameters, or leave them blank', () => {
     const image = { registry: 'localhost', path: 'i', tag: '1' }
     const least = 'name=n&image=localhost/i:1'
     assert.deepEqual(ask(least), { name: 'n', image })
@@ -216,7 +216,7 @@ describe('what a request asks for', () => {
 })
 
 describe('documents about the server', () => {
-  it('name it by scheme, host and port, and stay well formed', () => {
+  it('contain scheme, host and port, and stay well formed', () => {
     const document = capabilitiesDocument('http://127.0.0.1:8080/a&b/skaha', sessionCapabilities)
     assert.match(document, /<accessURL use="base">http:\/\/127\.0\.0\.1:8080\/a&amp;b\/skaha\/v1\/session<\/accessURL>/)
     assert.match(document, /platform#session-1/)
@@ -225,7 +225,7 @@ describe('documents about the server', () => {
     assert.match(availabilityDocument('<away>'), /<vosi:available>false<\/vosi:available>\s*<vosi:note>&lt;away&gt;/)
   })
 
-  it('give figures in the units of the reference server', () => {
+  it('have the units of the reference server', () => {
     const stats = platformStats(
       { cores: 1.5, memoryGb: 4, gpus: 1 },
       { cores: 16, memoryGb: 64, gpus: 2, largest: { cores: 8, memoryGb: 32 } },

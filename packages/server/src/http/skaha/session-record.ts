@@ -3,7 +3,7 @@ import type { StoredJob } from '../../job/job.ts'
 import type { StoredAccount } from '../../store/store.ts'
 import type { Dialect } from './dialect.ts'
 
-/** A job as the wire shows it (wire contract 1.6). Pure. `usage` is what it uses now, where it runs. */
+/** A job on the wire (wire contract 1.6). Pure. `usage` is the current usage of a running job. */
 export function sessionRecord(
   job: StoredJob,
   owner: Pick<StoredAccount, 'uid' | 'gid' | 'groups'> | undefined,

@@ -7,15 +7,15 @@ import { jobName } from '../../job/name.ts'
 import type { Parameters } from './parameters.ts'
 import { WireError } from './wire-error.ts'
 
-/** Kinds of sessions that the reference server has and that run in a browser. */
+/** Kinds of interactive sessions on the reference server. */
 const interactiveKinds = ['desktop', 'notebook', 'carta', 'contributed', 'firefly', 'desktop-app']
 
 /** All kinds that a `type` parameter may name. */
 export const sessionKinds: readonly string[] = ['headless', ...interactiveKinds]
 
 /**
- * What the parameters of a `POST /session` ask for. Checked in the order of the reference server and told in its words,
- * with what would do after them (wire contract 6). What remains to be checked, `jobsOf` checks.
+ * The job request of a `POST /session`. The checks have the order and the texts of the reference server, followed by a
+ * hint (wire contract 6). `jobsOf` does the remaining checks.
  * @param checkImage parses the image; throws where it is not allowed.
  * @throws {WireError} or {InvalidRequest}
  */
@@ -49,7 +49,7 @@ export function sessionRequest(
   }
 }
 
-/** Ours: `true`, or scopes separated by commas (docs/wire.md). */
+/** Extension of the wire: `true`, or scopes separated by commas (docs/wire.md). */
 function jobTokenOf(text: string | undefined): Pick<JobRequest, 'jobToken'> {
   if (text === undefined) return {}
   const word = text.trim().toLowerCase()
@@ -77,7 +77,7 @@ function checkKind(type: string): void {
   throw new WireError(400, `Invalid session type: ${shown(type)}. Use type=headless, or leave type out.`)
 }
 
-/** A whole number that is on offer. The reference server cuts fractions off for its check and uses them after; ours refuses them. */
+/** A whole number on offer. Fractions are refused; the reference server ignores them only in its check. */
 function offered(name: string, text: string | undefined, options: readonly number[]): number | undefined {
   if (text === undefined) return undefined
   const value = /^\s*\+?\d{1,9}(\.0+)?\s*$/.test(text) ? Number(text) : Number.NaN

@@ -21,7 +21,7 @@ const create = async (query: string, more: object = {}): Promise<string> => {
 }
 
 describe('POST /session', () => {
-  it('takes parameters in the address, in a form, in both, and in a multipart form', async () => {
+  it('accepts parameters in the address, in a form, in both, and in a multipart form', async () => {
     const inQuery = await create('name=Q&image=localhost/a:1&cmd=sh&args=-c+%22echo+hi%22&env=A=b=c&env=E=')
     const job = await t.store.job(inQuery)
     assert.deepEqual([job?.name, job?.cmd, job?.args], ['q', ['sh'], ['-c', 'echo hi']])
@@ -52,18 +52,18 @@ describe('POST /session', () => {
     assert.equal(answer.statusCode, 400)
   })
 
-  it('takes them whatever the Content-Type says', async () => {
+  it('accepts them with any Content-Type', async () => {
     await create('name=a&image=localhost/a:1', { headers: {} })
     await create('name=a&image=localhost/a:1', { headers: { 'content-type': 'application/json' } })
     await create('name=a&image=localhost/a:1', { headers: { 'content-type': 'text/weird' }, payload: 'ignored' })
   })
 
-  it('takes 100 KB of arguments in the address', async () => {
+  it('accepts 100 KB of arguments in the address', async () => {
     const id = await create(`name=long&image=localhost/a:1&cmd=x&args=${'y'.repeat(100_000)}`)
     assert.equal((await t.store.job(id))?.args?.[0]?.length, 100_000)
   })
 
-  it('keeps registry credentials sealed, until the job has ended', async () => {
+  it('stores registry credentials sealed, until the job has ended', async () => {
     const secret = Buffer.from('ada:se:cret').toString('base64')
     const id = await create('name=a&image=images.canfar.net/private/a:1', {
       headers: { ...form, 'X-Skaha-Registry-Auth': secret },
@@ -72,19 +72,19 @@ describe('POST /session', () => {
     assert.equal(await t.logins.ofJob({ id, owner: 'ada' }, image), 'ada:se:cret')
     assert.doesNotMatch((await t.store.secret(id)) ?? 'missing', /se:cret|missing/)
     const local = await create('name=a&image=localhost/a:1', { headers: { ...form, 'X-Skaha-Registry-Auth': secret } })
-    assert.equal(await t.store.secret(local), undefined, 'the local store asks for none, so none is kept')
+    assert.equal(await t.store.secret(local), undefined, 'the local store needs no credentials, so none are stored')
     await destroy(id)
     assert.equal(await t.store.secret(id), undefined)
   })
 
-  it('says whom it took the caller for, and never redirects', async () => {
+  it('names the authenticated user, and never redirects', async () => {
     const answer = await get('v1/session/')
     assert.deepEqual([answer.statusCode, answer.headers['x-vo-authenticated']], [200, 'ada'])
   })
 })
 
-describe('the life of a session', () => {
-  it('is told in the words of each version', async () => {
+describe('the lifecycle of a session', () => {
+  it('has the words of each version', async () => {
     const id = await create('name=life&image=localhost/a:1&ram=1')
     assert.equal(await status(`v1/session/${id}`), 'Pending')
     await t.run(id)
@@ -101,7 +101,7 @@ describe('the life of a session', () => {
     assert.equal((await get(`v1/session/${failed}`)).json<SessionRecord>().exitCode, 1)
   })
 
-  it('ends with DELETE: a waiting one at once, a running one after it was asked', async () => {
+  it('ends with DELETE: at once while it waits, after its stop while it runs', async () => {
     const waiting = await create('name=del&image=localhost/a:1')
     const answer = await destroy(waiting)
     assert.deepEqual([answer.statusCode, answer.body], [200, ''])
@@ -124,7 +124,7 @@ describe('the life of a session', () => {
     assert.equal(await status(`v0/session/${running}`), 404)
   })
 
-  it('is over on the wire, and not in the history, with DELETE of an ended one', async () => {
+  it('disappears from the wire, but not from the history, with DELETE after its end', async () => {
     const id = await create('name=over&image=localhost/a:1')
     await t.run(id)
     await t.finish(id, 0)
@@ -136,23 +136,23 @@ describe('the life of a session', () => {
     assert.equal((await destroy(id)).statusCode, 200)
   })
 
-  it('DELETE is a success for what is not there, and refused for everything at once', async () => {
+  it('DELETE succeeds for a missing session, and is refused for all sessions at once', async () => {
     assert.equal((await destroy('zzzzzzzz')).statusCode, 200)
     const all = await t.as('ada', { method: 'DELETE', url: '/skaha/v1/session' })
     assert.deepEqual([all.statusCode, all.body.startsWith('Cannot kill all sessions.')], [400, true])
   })
 
-  it('hides at once a session that is over its time and is deleted', async () => {
+  it('is hidden at once when it is deleted after its time limit', async () => {
     const id = await create('name=late&image=localhost/a:1')
     await t.run(id)
     const overdue = { jobId: id, at: t.clock.now, from: 'running', event: { type: 'timeLimitReached' } } as const
-    await t.store.step([{ ...overdue, change: { stopReason: 'time-limit' } }])
+    await t.store.step([{ ...overdue, fields: { stopReason: 'time-limit' } }])
     await destroy(id)
     assert.equal(await status(`v1/session/${id}`), 404)
     assert.equal((await t.store.job(id))?.stopReason, 'time-limit')
   })
 
-  it('is renewed while it runs, and never shortened', async () => {
+  it('is renewed while it runs, never to an earlier end', async () => {
     const renew = (id: string, query = 'action=Renew') =>
       t.as('ada', { method: 'POST', url: `/skaha/v1/session/${id}?${query}`, headers: form })
     const id = await create('name=renew&image=localhost/a:1')
@@ -176,7 +176,7 @@ describe('the life of a session', () => {
 })
 
 describe('logs and events', () => {
-  it('are empty while it waits, and 404 where there is none', async () => {
+  it('are empty while the session waits, and 404 without a session', async () => {
     const id = await create('name=logs&image=localhost/a:1')
     const log = await get(`v1/session/${id}?view=logs`)
     assert.deepEqual([log.statusCode, log.body, log.headers['content-type']], [200, '', 'text/plain'])
@@ -191,7 +191,7 @@ describe('logs and events', () => {
     assert.equal((await get(`v1/session/${id}?view=LOGS`)).json<SessionRecord>().id, id)
   })
 
-  it('of ids that cannot be ids are refused as on the reference server', async () => {
+  it('of malformed ids are refused as on the reference server', async () => {
     assert.match((await get('v1/session/a%20b')).body, /must match Kubernetes label value syntax/)
     assert.match((await get(`v1/session/${'a'.repeat(64)}`)).body, /exceeds 63 characters/)
     assert.match((await get('v1/session/a%00')).body, /must match Kubernetes label/)
@@ -199,7 +199,7 @@ describe('logs and events', () => {
 })
 
 describe('GET /session', () => {
-  it('lists what is there and what ended lately, narrowed as asked', async () => {
+  it('contains active and recently ended sessions, with filters', async () => {
     const other = await testApp()
     const ids: string[] = []
     for (let i = 0; i < 4; i++) ids.push(await other.submit('ada', { name: `s${i}` }))
@@ -218,7 +218,7 @@ describe('GET /session', () => {
     assert.deepEqual(await list('?type=notebook'), [])
     assert.deepEqual(await list('?view=Interactive'), [])
     assert.deepEqual(await list('?view=nonsense'), [waiting, running, late])
-    // What the list shows no more, info and logs still know.
+    // The session and its logs stay available after it has left the list.
     const info = await other.as('ada', { url: `/skaha/v1/session/${old}` })
     assert.equal(info.json<SessionRecord>().status, 'Completed')
 
@@ -231,7 +231,7 @@ describe('GET /session', () => {
     assert.deepEqual(narrowed.json(), [{ userid: 'ada', type: 'headless', status: 'Pending' }])
   })
 
-  it('is one array however many there are', async () => {
+  it('is one array for any number of sessions', async () => {
     const other = await testApp()
     await other.submit('ada', { replicas: 1203 })
     const sessions = (await other.as('ada', { url: '/skaha/v1/session' })).json<SessionRecord[]>()
@@ -239,8 +239,8 @@ describe('GET /session', () => {
   })
 })
 
-describe('what else there is', () => {
-  it('tells what may be asked for', async () => {
+describe('the rest of the wire', () => {
+  it('lists sizes, images and registries on offer', async () => {
     assert.deepEqual((await get('v1/repository')).json(), ['images.canfar.net'])
     const digest = (letter: string) => `sha256:${letter.repeat(64)}`
     const images = [
@@ -260,7 +260,7 @@ describe('what else there is', () => {
     assert.equal(stats.cores.requestedCPUCores, 3)
   })
 
-  it('tells everybody where it is, in the words of its configuration and not of the request', async () => {
+  it('publishes its configured address, not the one of the request', async () => {
     for (const path of ['/skaha/capabilities', '/skaha/v1/capabilities', '/skaha/v0/capabilities/']) {
       const headers = {
         host: 'evil.example',
@@ -283,7 +283,7 @@ describe('what else there is', () => {
     assert.deepEqual([min.statusCode, min.body], [200, ''])
   })
 
-  it('says so when the store is away', async () => {
+  it('reports an unavailable store', async () => {
     const other = await testApp()
     Object.assign(other.store, { checkWritable: () => Promise.reject(new Error('away')) })
     assert.match((await other.app.inject('/skaha/availability')).body, /<vosi:available>false</)
@@ -294,7 +294,7 @@ describe('what else there is', () => {
     )
   })
 
-  it('answers wrong verbs, wrong addresses and desktop apps as the reference server does', async () => {
+  it('answers wrong methods, wrong addresses and desktop apps as the reference server does', async () => {
     const put = await t.as('ada', { method: 'PUT', url: '/skaha/v1/session' })
     assert.deepEqual(
       [put.statusCode, put.body, put.headers.allow],

@@ -25,13 +25,13 @@ import { noSession, WireError } from './wire-error.ts'
 
 type Session = FastifyRequest<{ Params: { id: string } }>
 
-/** Glimpses read at once: a few milliseconds. */
+/** Sessions of `view=all` per query, which then takes a few milliseconds. */
 const glimpsePage = 1_000
 
-/** Jobs read at once for a list. */
+/** Jobs per query of a list. */
 const pageSize = 500
 
-/** `/session`: create, list, look at, renew and delete (wire contract 1 and 2). */
+/** `/session`: create, list, show, renew and delete (wire contract 1 and 2). */
 export function sessionRoutes(
   app: FastifyInstance,
   parts: Dependencies,
@@ -49,7 +49,7 @@ export function sessionRoutes(
       audit: auditOfSubmission(request, 200, parts.now),
     })
     request.isAudited = outcome.outcome === 'stored'
-    // Without an Idempotency-Key, which the wire has not, whatever is not refused is stored.
+    // The wire has no Idempotency-Key, so the outcome is never a conflict.
     const [id] = outcome.outcome === 'conflict' ? [] : outcome.ids
     if (id === undefined) throw new Error(`a submission without a key ended as ${outcome.outcome}`)
     request.subject = id
@@ -61,7 +61,7 @@ export function sessionRoutes(
     const view = parameters.first('view')
     if (view === 'stats') return sendJson(reply, platformStats(parts.queue.allocated(), parts.capacity()))
     const filter = { kind: parameters.text('type'), status: parameters.text('status') }
-    if (view === 'all') return sendPages(reply, everybodys(filter))
+    if (view === 'all') return sendPages(reply, allGlimpses(filter))
     const headless = (filter.kind ?? 'headless').toLowerCase() === 'headless'
     if (!headless || view?.toLowerCase() === 'interactive') return sendJson(reply, [])
     return sendPages(reply, ownRecords(callerOf(request), filter.status))
@@ -110,7 +110,7 @@ export function sessionRoutes(
     async (request: Session, reply) => {
       const caller = callerOf(request)
       checkLabel(request.params.id)
-      // As on the reference server it is a success too when there is nothing, or nothing of the caller's.
+      // Deleting a session that does not exist, or of another user, succeeds as on the reference server.
       const found = await findJob(store, caller, request.params.id)
       if (found !== undefined) await actions.remove(found, caller)
       return reply.send('')
@@ -123,20 +123,20 @@ export function sessionRoutes(
     return job !== undefined && isVisible(job, dialect) ? job : undefined
   }
 
-  /** Those that have not ended, the newest first, then those that ended last: each a range of an index, however many are old. */
+  /** Active sessions, newest first, then recently ended ones. Each query reads one range of an index, so old jobs cost nothing. */
   async function* ownRecords(caller: Caller, status: string | undefined): AsyncGenerator<SessionRecord[]> {
     const states = statesOf(status, dialect)
     const endedSince = parts.now() - parts.config.retention.sessionsHours * 3_600_000
     const own = { owner: caller.account.name, notRemoved: true } as const
     const underWay = states.filter((state) => !isEnded(state))
-    const told = new Set<string>()
+    const sent = new Set<string>()
     for await (const page of pagesOf(caller, { ...own, states: underWay, sort: '-submitted' })) {
-      for (const { id } of page) told.add(id)
+      for (const { id } of page) sent.add(id)
       yield page
     }
-    // What has ended since it was told of above is not told twice.
+    // A job that ended between the two queries is not repeated.
     for await (const page of pagesOf(caller, { ...own, states: states.filter(isEnded), endedSince, sort: '-ended' }))
-      yield page.filter(({ id }) => !told.has(id))
+      yield page.filter(({ id }) => !sent.has(id))
   }
 
   async function* pagesOf(caller: Caller, filter: Omit<JobFilter, 'limit' | 'after'>): AsyncGenerator<SessionRecord[]> {
@@ -150,8 +150,8 @@ export function sessionRoutes(
     }
   }
 
-  /** `view=all`: who else runs something, and no more than that. Other requests are answered between two pages. */
-  async function* everybodys(filter: {
+  /** `view=all`: owner, state and start time of all sessions. Other requests are answered between two pages. */
+  async function* allGlimpses(filter: {
     readonly kind: string | undefined
     readonly status: string | undefined
   }): AsyncGenerator<SessionGlimpse[]> {
@@ -178,12 +178,12 @@ export function sessionRoutes(
     const attempt = attemptId(job.id, job.attempt)
     const size = job.attempt === 0 ? undefined : await executor.logSize(attempt)
     reply.type('text/plain').header('x-content-type-options', 'nosniff')
-    // Nothing written yet, or not kept any more: the reference server answers as empty.
+    // Without a log, or after its deletion, the answer is empty as on the reference server.
     return reply.send(size === undefined || size === 0 ? '' : Readable.from(executor.readLog(attempt, { end: size })))
   }
 }
 
-/** The parameters of a request, of its address and of its form. */
+/** The parameters of a request, from its address and its form. */
 export function parametersOf(request: FastifyRequest): Parameters {
   const url = request.raw.url ?? ''
   const query = url.indexOf('?')
@@ -193,16 +193,16 @@ export function parametersOf(request: FastifyRequest): Parameters {
   )
 }
 
-/** JSON as the reference server writes it: for people to read as well. */
+/** Sends JSON indented, as the reference server does. */
 export const sendJson = (reply: FastifyReply, value: unknown): FastifyReply =>
   reply.type('application/json').send(`${JSON.stringify(value, null, 2)}\n`)
 
-/** A list of any length, as one JSON array, without holding it all. */
+/** Sends a list of any length as one JSON array, page by page. */
 async function sendPages<T extends SessionRecord | SessionGlimpse>(
   reply: FastifyReply,
   pages: AsyncGenerator<T[]>,
 ): Promise<FastifyReply> {
-  // What is read before the answer begins fails with its own status; most lists are whole by then.
+  // An error before the answer begins still has its own status. Most lists fit into these first records.
   const first: T[] = []
   let isWhole = false
   while (!isWhole && first.length < pageSize) {

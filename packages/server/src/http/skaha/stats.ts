@@ -7,9 +7,8 @@ interface GpuStats {
 }
 
 /**
- * What the platform has and what of it is in use (wire contract 1.7). *requested* is what is set aside for jobs now,
- * *Available* what there is altogether. Memory is in decimal gigabytes, but for the largest job's, which is in GiB, as
- * it is asked for. Pure.
+ * The load of the platform (wire contract 1.7). *requested* is the capacity allocated to jobs, *Available* the total
+ * capacity. Memory is in decimal gigabytes, except that of the largest job, which is in GiB. Pure.
  */
 export function platformStats(
   allocated: ReturnType<Dependencies['queue']['allocated']>,

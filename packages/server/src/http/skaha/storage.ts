@@ -7,9 +7,9 @@ import { capabilitiesDocument, storageCapabilities } from './vosi.ts'
 import { sendWireError, unroutedOnWire, WireError } from './wire-error.ts'
 
 /**
- * `/arc`: what the storage service of the reference platform tells about itself. The published client takes a server for
- * its own (`canfar server use`) only when the storage beside it names VOSpace nodes, and asks no more of it
- * (wire contract 4.3). There is no VOSpace here: files are under /arc in every job, and whoever asks for nodes is told so.
+ * `/arc`: the self-description of the storage service. The published client accepts a server (`canfar server use`) only
+ * when the storage beside it lists VOSpace nodes, and makes no other request to it (wire contract 4.3). This platform has
+ * no VOSpace: jobs see the files under /arc, and requests for nodes get an error that says so.
  */
 export async function storageRoutes(
   app: FastifyInstance,
@@ -18,7 +18,7 @@ export async function storageRoutes(
   app.setErrorHandler(sendWireError)
   refuseUnrouted(app, (request, path, allowed) =>
     path.startsWith('/arc/nodes')
-      ? new WireError(404, 'There is no VOSpace here. Every job has the files of /arc at /arc itself.')
+      ? new WireError(404, 'This platform has no VOSpace. Jobs have the files under /arc.')
       : unroutedOnWire(request, path, allowed),
   )
   app.setValidatorCompiler(() => () => true)

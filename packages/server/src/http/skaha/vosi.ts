@@ -1,4 +1,4 @@
-/** One thing that the server can do, as VOSI tells it. */
+/** A capability of a VOSI document. */
 interface Capability {
   readonly standard: string
   readonly path: string
@@ -11,26 +11,26 @@ const vosi: readonly Capability[] = [
   { standard: 'ivo://ivoa.net/std/VOSI#availability', path: '/availability', use: 'full', open: true },
 ]
 
-/** What is under `/skaha`. */
+/** Capabilities of `/skaha`. */
 export const sessionCapabilities: readonly Capability[] = [
   ...vosi,
   { standard: 'http://www.opencadc.org/std/platform#session-1', path: '/v1/session', use: 'base' },
   { standard: 'http://www.opencadc.org/std/platform#context-1', path: '/v1/context', use: 'base' },
   { standard: 'http://www.opencadc.org/std/platform#image-1', path: '/v1/image', use: 'base' },
   { standard: 'http://www.opencadc.org/std/platform#repository-1', path: '/v1/repository', use: 'base' },
-  // What older clients look for; they make v0 of it whatever the address says.
+  // Older clients look for this capability and always use v0.
   { standard: 'vos://cadc.nrc.ca~vospace/CADC/std/Proc#sessions-1.0', path: '/v0/session', use: 'base' },
 ]
 
-/** What is under `/arc`: `storage.ts` says why nodes are named there. */
+/** Capabilities of `/arc`. `storage.ts` explains why they list nodes. */
 export const storageCapabilities: readonly Capability[] = [
   ...vosi,
   { standard: 'ivo://ivoa.net/std/VOSpace/v2.0#nodes', path: '/nodes', use: 'base' },
 ]
 
 /**
- * The capabilities document (VOSI 1.1). Clients take the address found in it for the server's own from then on: scheme,
- * host and port must be right. Pure. @param base such as `https://batch.example.org/skaha`.
+ * The capabilities document (VOSI 1.1). Clients send all further requests to the addresses in it: scheme, host and port
+ * must be right. Pure. @param base such as `https://batch.example.org/skaha`.
  */
 export function capabilitiesDocument(base: string, capabilities: readonly Capability[]): string {
   const entries = capabilities.map(({ standard, path, use, open = false }) =>
@@ -50,7 +50,7 @@ ${entries.join('\n')}
 `
 }
 
-/** The availability document (VOSI 1.1). Pure. @param fault why the service is not available; undefined where it is. */
+/** The availability document (VOSI 1.1). Pure. @param fault why the service is unavailable; undefined when it is available. */
 export const availabilityDocument = (fault: string | undefined): string => `<?xml version="1.0" encoding="UTF-8"?>
 <vosi:availability xmlns:vosi="http://www.ivoa.net/xml/VOSIAvailability/v1.0">
  <vosi:available>${fault === undefined}</vosi:available>

@@ -3,7 +3,7 @@ import { masked } from '../../lib/secrets/mask.ts'
 import { asProblem, type Problem } from '../server/problem.ts'
 import { factsOf } from '../server/request-log.ts'
 
-/** An answer of the wire that is no success: a status and one line of text (wire contract 1.5). */
+/** An error answer of the wire: a status and one line of text (wire contract 1.5). */
 export class WireError extends Error {
   override readonly name = 'WireError'
   readonly status: number
@@ -16,16 +16,16 @@ export class WireError extends Error {
   }
 }
 
-/** The words of the reference server for a session that is not there, or not the caller's. */
+/** The text of the reference server for a session that does not exist or belongs to another user. */
 export const noSession = (id: string, end = ''): WireError => new WireError(404, `session ${id} not found${end}`)
 
-/** That an address or its method is wrong, in the words of the reference server. Pure. @param allowed methods it takes. */
+/** The error for a wrong address or method, as on the reference server. Pure. @param allowed methods of the address. */
 export const unroutedOnWire = ({ method }: { method: string }, path: string, allowed: readonly string[]): WireError =>
   allowed.length === 0
     ? new WireError(404, `not found: ${path}`)
     : new WireError(405, `unsupported: HTTP ${method}`, { allow: allowed.join(', ') })
 
-/** A problem as the wire tells it. Pure. */
+/** The wire error for a problem. Pure. */
 function asWireError(problem: Problem): WireError {
   const { status, headers, message, hint } = problem
   if (problem.type === 'internal')
@@ -33,13 +33,13 @@ function asWireError(problem: Problem): WireError {
   return new WireError(status, hint === undefined ? message : `${sentence(message)} ${hint}`, headers)
 }
 
-/** Answers with one line of text. What is the server's fault is logged, with its cause. */
+/** Answers any thrown value with one line of text. Errors of the server are logged with their cause. */
 export function sendWireError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = error instanceof WireError ? undefined : asProblem(error)
   request.problem = problem?.type
   const { status, message, headers } = problem === undefined ? (error as WireError) : asWireError(problem)
   if (status >= 500) {
-    request.log.error({ err: error, ...factsOf(request) }, 'a request failed')
+    request.log.error({ err: error, ...factsOf(request) }, 'request failed')
   }
   return reply
     .code(status)

@@ -4,39 +4,43 @@ import type { Scope } from '../../access/scopes.ts'
 import { newToken } from '../../lib/secrets/token-text.ts'
 import type { TestApp } from './test-app.ts'
 
-/** What the parameters of an address stand for. */
+/** Values of the parameters in an address. */
 export type AddressParts = Readonly<Record<string, string>>
 
-/** Who may use a route, and how to ask it for something that it grants. */
+/** The permitted callers of a route, and a request that it grants. */
 export interface AccessRule {
-  /** What the token must have been made for. Said here again, so that a change of the route's own word is noticed. */
+  /** The required scope. Repeated here, so that the test fails when the scope of the route changes. */
   readonly scope: Scope | 'public'
   /**
-   * Whose the thing of the address is. `anybody`: no token is needed. `callers`: whoever has a token of the scope.
-   * `owner`: one user's, and administrators'; to all others it is as if it were not there. `administrators`: nobody else's;
-   * others are told so. `user`: one user's, to administrators too as if it were not there.
+   * The permitted callers.
+   *
+   * - `anybody`: no token is needed.
+   * - `callers`: every token with the scope.
+   * - `owner`: the owner of the object and administrators. For others the object does not exist.
+   * - `administrators`: others are refused as forbidden.
+   * - `user`: the owner of the object. For others, administrators too, the object does not exist.
    */
   readonly whose: 'anybody' | 'callers' | 'owner' | 'administrators' | 'user'
-  /** The status for who may. Default 200. */
+  /** The status for permitted callers. Default: 200. */
   readonly status?: number
-  /** `owner` and `user`: the status where there is no such thing, or it is another's. Default 404. */
+  /** `owner` and `user`: the status for a missing object, or another user's. Default: 404. */
   readonly absent?: number
   /** Query, headers and payload that the route grants. */
   readonly request?: (parts: AddressParts) => Omit<InjectOptions, 'method' | 'url'>
-  /** Makes what the address is about, as `owner`'s, and returns the parts of its address. Default: a running job. */
+  /** Creates the object of the address for `owner`, and returns the values for its address. Default: a running job. */
   readonly make?: (t: TestApp, owner: string) => Promise<AddressParts>
-  /** The parts of an address where nothing is, of the same form as those of `make`. Default: a job that is not there. */
+  /** Values for the address of a missing object, in the form of those of `make`. Default: those of a missing job. */
   readonly missing?: AddressParts
 }
 
 const open = { scope: 'public', whose: 'anybody' } as const satisfies AccessRule
-const everybodysToRead = { scope: 'read', whose: 'callers' } as const satisfies AccessRule
-const ownToRead = { scope: 'read', whose: 'owner' } as const satisfies AccessRule
-const ownToManage = { scope: 'manage', whose: 'owner' } as const satisfies AccessRule
+const readableByCallers = { scope: 'read', whose: 'callers' } as const satisfies AccessRule
+const readableByOwner = { scope: 'read', whose: 'owner' } as const satisfies AccessRule
+const manageableByOwner = { scope: 'manage', whose: 'owner' } as const satisfies AccessRule
 
 const administrators = { scope: 'admin', whose: 'administrators' } as const satisfies AccessRule
 
-/** Names that nobody has had yet. */
+/** A random name that is not in use. */
 const fresh = (letter: string): string => `${letter}${Math.random().toString(36).slice(2, 12)}`
 
 const make =
@@ -64,8 +68,8 @@ const ownToken: AccessRule = {
 const session = { name: 'a', image: 'localhost/test:1' }
 
 /**
- * Every route of the server by `METHOD address`, `VERSION` standing for each version of the skaha wire. The test beside
- * `app.ts` asks each as every kind of caller. HEAD is as GET.
+ * Every route of the server by `METHOD address`. `VERSION` stands for each version of the skaha wire. The access matrix
+ * test requests each route as every kind of caller. HEAD has the rule of GET.
  */
 export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /healthz': open,
@@ -73,14 +77,14 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /metrics': { scope: 'admin', whose: 'administrators' },
 
   'GET /api/v1/openapi.json': open,
-  'GET /api/v1/account': everybodysToRead,
+  'GET /api/v1/account': readableByCallers,
   'GET /api/v1/audit': { scope: 'admin', whose: 'administrators' },
-  'GET /api/v1/images': everybodysToRead,
-  // The image of the address is one that cannot be, so that no registry is asked.
-  'GET /api/v1/images/:reference': { ...everybodysToRead, status: 400 },
+  'GET /api/v1/images': readableByCallers,
+  // The address contains an invalid reference, so no registry is contacted.
+  'GET /api/v1/images/:reference': { ...readableByCallers, status: 400 },
   'POST /api/v1/images/:reference/pull': { scope: 'submit', whose: 'callers', status: 400 },
-  'GET /api/v1/images/:reference/pull': { ...everybodysToRead, status: 400 },
-  'GET /api/v1/registries': everybodysToRead,
+  'GET /api/v1/images/:reference/pull': { ...readableByCallers, status: 400 },
+  'GET /api/v1/registries': readableByCallers,
   'PUT /api/v1/registries/:registry/login': {
     scope: 'manage',
     whose: 'callers',
@@ -88,27 +92,27 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
     request: () => ({ payload: { username: 'ada', secret: 's', check: false } }),
   },
   'DELETE /api/v1/registries/:registry/login': { scope: 'manage', whose: 'callers', status: 404 },
-  'GET /api/v1/jobs': everybodysToRead,
+  'GET /api/v1/jobs': readableByCallers,
   'POST /api/v1/jobs': { scope: 'submit', whose: 'callers', status: 201, request: () => ({ payload: session }) },
-  // No other's job is found: it is among the unknown.
+  // Jobs of other users are among the unknown ids.
   'POST /api/v1/jobs/wait': {
     scope: 'read',
     whose: 'callers',
     request: () => ({ payload: { ids: ['zzzzzzzz'], timeout: 0 } }),
   },
-  // Streams go on: the matrix asks for one that ends at once.
+  // A stream stays open. With an unknown cursor it is refused at once.
   'GET /api/v1/changes': {
     scope: 'read',
     whose: 'callers',
     status: 410,
     request: () => ({ headers: { 'last-event-id': '0-0' } }),
   },
-  'GET /api/v1/jobs/:id': ownToRead,
-  'POST /api/v1/jobs/:id/cancel': { ...ownToManage, status: 202 },
-  'GET /api/v1/jobs/:id/wait': { ...ownToRead, request: () => ({ query: { timeout: '0' } }) },
-  'GET /api/v1/jobs/:id/events': ownToRead,
-  'GET /api/v1/jobs/:id/why': ownToRead,
-  'GET /api/v1/queue': everybodysToRead,
+  'GET /api/v1/jobs/:id': readableByOwner,
+  'POST /api/v1/jobs/:id/cancel': { ...manageableByOwner, status: 202 },
+  'GET /api/v1/jobs/:id/wait': { ...readableByOwner, request: () => ({ query: { timeout: '0' } }) },
+  'GET /api/v1/jobs/:id/events': readableByOwner,
+  'GET /api/v1/jobs/:id/why': readableByOwner,
+  'GET /api/v1/queue': readableByCallers,
   'GET /api/v1/limits': { scope: 'admin', whose: 'administrators' },
   'PUT /api/v1/limits/:kind/:name': {
     scope: 'admin',
@@ -125,11 +129,11 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
       return { kind: 'user', name: 'bob' }
     },
   },
-  'GET /api/v1/jobs/:id/logs': ownToRead,
+  'GET /api/v1/jobs/:id/logs': readableByOwner,
 
-  'GET /api/v1/tokens': everybodysToRead,
+  'GET /api/v1/tokens': readableByCallers,
   'POST /api/v1/tokens': { scope: 'manage', whose: 'callers', status: 201, request: () => ({ payload: {} }) },
-  // It was not made with the token that asks.
+  // The token was not created with the token of the request.
   'POST /api/v1/tokens/:id/rotate': { ...ownToken, status: 403, request: () => ({ payload: {} }) },
   'DELETE /api/v1/tokens/:id': ownToken,
 
@@ -164,17 +168,21 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /skaha/capabilities': open,
   'GET /skaha/VERSION/availability': open,
   'GET /skaha/VERSION/capabilities': open,
-  'GET /skaha/VERSION/context': everybodysToRead,
-  'GET /skaha/VERSION/image': everybodysToRead,
-  'GET /skaha/VERSION/repository': everybodysToRead,
-  'GET /skaha/VERSION/session': everybodysToRead,
+  'GET /skaha/VERSION/context': readableByCallers,
+  'GET /skaha/VERSION/image': readableByCallers,
+  'GET /skaha/VERSION/repository': readableByCallers,
+  'GET /skaha/VERSION/session': readableByCallers,
   'POST /skaha/VERSION/session': { scope: 'submit', whose: 'callers', request: () => ({ query: session }) },
   'DELETE /skaha/VERSION/session': { scope: 'manage', whose: 'callers', status: 400 },
-  'GET /skaha/VERSION/session/:id': ownToRead,
-  'POST /skaha/VERSION/session/:id': { ...ownToManage, absent: 400, request: () => ({ query: { action: 'renew' } }) },
-  'DELETE /skaha/VERSION/session/:id': { ...ownToManage, absent: 200 },
-  // Headless sessions hold no applications: only the list, which is empty, tells whether the session is there.
-  'GET /skaha/VERSION/session/:id/:app': ownToRead,
+  'GET /skaha/VERSION/session/:id': readableByOwner,
+  'POST /skaha/VERSION/session/:id': {
+    ...manageableByOwner,
+    absent: 400,
+    request: () => ({ query: { action: 'renew' } }),
+  },
+  'DELETE /skaha/VERSION/session/:id': { ...manageableByOwner, absent: 200 },
+  // Headless sessions have no applications. Only the list, which is empty, shows whether the session exists.
+  'GET /skaha/VERSION/session/:id/:app': readableByOwner,
   'POST /skaha/VERSION/session/:id/:app': { scope: 'submit', whose: 'callers', status: 400 },
   'DELETE /skaha/VERSION/session/:id/:app': { scope: 'manage', whose: 'callers', status: 400 },
   'GET /skaha/VERSION/session/:id/:app/:appId': { scope: 'read', whose: 'callers', status: 404 },

@@ -38,38 +38,38 @@ import { VirtualClock } from '../../lib/virtual-clock.ts'
 import { createApp, type Dependencies } from '../server/app.ts'
 import type { DeclaredRoute } from '../server/route-table.ts'
 
-/** A server over a real store, with users and tokens, and attempts that do what a test says. */
+/** A server over a real store and a simulated executor, with users and tokens. */
 export interface TestApp {
   readonly app: FastifyInstance
   readonly store: Store
-  /** Where its database is. */
+  /** Path of the database. */
   readonly databasePath: string
   readonly changes: ChangeLog
   readonly watch: JobWatch
   readonly audit: AuditTrail
   readonly executor: SimulatedExecutor
-  /** Where attempts are; they run until they are told something else. */
+  /** The simulated cluster. Attempts run until a test ends them. */
   readonly cluster: SimulatedCluster
-  /** Moves only when a test moves it. */
+  /** Milliseconds since the epoch. Only tests advance it. */
   readonly clock: { now: number }
   readonly logins: RegistryLogins
-  /** The token that a job carries. */
+  /** The token of a job. */
   readonly jobToken: (jobId: string) => string
-  /** Every route of the server, as it was declared. */
+  /** The declared routes of the server. */
   readonly routes: readonly DeclaredRoute[]
   /** Names of the methods of the store and the executor that were called, in order. */
   readonly calls: string[]
   /** Lines of the log, parsed. */
   readonly logged: Record<string, unknown>[]
-  /** A token of a user, made now. */
+  /** Creates a token of a user. */
   token(account: string, scopes?: readonly Scope[], change?: { expiresAt?: number }): Promise<string>
-  /** A request with a user's token, unless it brings its own headers. */
+  /** Sends a request with a user's token. The request's own headers override it. */
   as(account: string, request: InjectOptions): Promise<Awaited<ReturnType<FastifyInstance['inject']>>>
   /** Submits a job over HTTP and returns its id. */
   submit(account: string, change?: Record<string, unknown>): Promise<string>
-  /** What the loop does when it places a job and its command starts. */
+  /** Writes what the loop writes when it places a job and the command starts. */
   run(id: string): Promise<StoredJob>
-  /** What the loop does when an attempt has ended. */
+  /** Writes what the loop writes when an attempt has ended. */
   finish(id: string, exitCode: number): Promise<StoredJob>
   /** Listens on a free port and returns the address. */
   listen(): Promise<string>
@@ -77,13 +77,13 @@ export interface TestApp {
 
 const well = async (): Promise<void> => {}
 
-/** Tests ask more than anybody would. */
+/** Tests send more requests than the default rate limits allow. */
 const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
 const unlimited = { reads: plenty, changes: plenty, unauthenticated: plenty }
 
 /** The configuration of a {@link TestApp}. */
 export const testConfig: Dependencies['config'] = {
-  // Nobody listens there: no test asks the real one.
+  // Port 1 refuses connections, so no test reaches the real registry.
   images: {
     registries: ['images.canfar.net'],
     aliases: { 'images.canfar.net': '127.0.0.1:1' },
@@ -142,7 +142,7 @@ const catalogue: readonly RegistryCatalogue[] = [
   },
 ]
 
-/** The same, with the name of each method written to `calls` when it is called. */
+/** The same object, which records the name of each called method in `calls`. */
 const recorded = <T extends object>(part: T, calls: string[]): T =>
   new Proxy(part, {
     get(target, key) {
@@ -155,7 +155,7 @@ const recorded = <T extends object>(part: T, calls: string[]): T =>
     },
   })
 
-/** Makes a {@link TestApp} that is closed and removed after the test that makes it, or after all of a file. */
+/** Creates a {@link TestApp}, which is removed after the test or file that creates it. */
 export async function testApp(
   change: Partial<Dependencies> = {},
   options: Parameters<typeof createApp>[1] = {},
@@ -296,7 +296,7 @@ export async function testApp(
     app.inject({ ...request, headers: { authorization: `Bearer ${tokens.get(account) ?? ''}`, ...request.headers } })
   const found = async (id: string): Promise<StoredJob> => {
     const job = await store.job(id)
-    if (job === undefined) throw new Error(`there is no job ${id}`)
+    if (job === undefined) throw new Error(`the job ${id} does not exist`)
     return job
   }
   const attemptOf = (id: string, change: Partial<StoredAttempt> = {}): StoredAttempt => ({
@@ -329,7 +329,7 @@ export async function testApp(
       const payload = { name: 'job', image: 'localhost/test:1', cmd: 'true', ...change }
       const answer = await as(account, { method: 'POST', url: '/api/v1/jobs', payload })
       const { ids } = answer.json<{ ids?: string[] }>()
-      if (ids?.[0] === undefined) throw new Error(`it was not submitted: ${answer.body}`)
+      if (ids?.[0] === undefined) throw new Error(`the submission failed: ${answer.body}`)
       return ids[0]
     },
     run: async (id) => {
@@ -341,12 +341,12 @@ export async function testApp(
         at: clock.now,
         from: 'queued',
         event: { type: 'placed' },
-        change: { attempt: 1 },
+        fields: { attempt: 1 },
       } as const
       await store.step([{ ...placed, attempt: attemptOf(id) }])
       const deadlineAt = startedAt + (await found(id)).timeSeconds * 1000
       const started = { jobId: id, at: clock.now, from: 'starting', event: { type: 'started' } } as const
-      await store.step([{ ...started, change: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
+      await store.step([{ ...started, fields: { startedAt, deadlineAt }, attempt: attemptOf(id, { startedAt }) }])
       return found(id)
     },
     finish: async (id, exitCode) => {
@@ -366,7 +366,7 @@ export async function testApp(
           at: clock.now,
           from: state,
           event,
-          change: outcome,
+          fields: outcome,
           attempt: attemptOf(id, { ...outcome, usage }),
         },
       ])

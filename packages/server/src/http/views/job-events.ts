@@ -2,7 +2,7 @@ import type { StoredJob } from '../../job/job.ts'
 import type { StoredEvent } from '../../store/store.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 
-/** What happened to a job, oldest first, and of one that waits what it waits for now. */
+/** The events of a job, oldest first. For a waiting job, the last one is its reason text. */
 export async function jobEvents(
   { store, queue, now }: Pick<Dependencies, 'store' | 'queue' | 'now'>,
   job: StoredJob,

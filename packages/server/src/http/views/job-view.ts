@@ -2,7 +2,7 @@ import type { Attempt, EndedJob, Job, Usage } from '@science-platform/contract'
 import { attemptId, type StoredAttempt, type StoredJob } from '../../job/job.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 
-/** Jobs as `/api/v1` shows them: what is stored, and of running ones what they use now. */
+/** Jobs in `/api/v1`: stored fields, and the current usage of running jobs. */
 export async function viewJobs(
   parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>,
   jobs: readonly StoredJob[],
@@ -15,14 +15,14 @@ export async function viewJobs(
   return jobs.map((job, i) => jobView(job, attempts.get(job.id) ?? [], usages[i], parts.queue.reason(job)))
 }
 
-/** One job as `/api/v1` shows it. */
+/** A job in `/api/v1`. */
 export async function viewJob(parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>, job: StoredJob): Promise<Job> {
   if (isWaiting(job)) await parts.queue.caughtUp()
   const [attempts, usage] = await Promise.all([attemptsByJob(parts, [job]), usageNow(parts, job)])
   return jobView(job, attempts.get(job.id) ?? [], usage, parts.queue.reason(job))
 }
 
-/** Whether there is a reason to tell: the queue must know the job for that. */
+/** Whether a job may have a reason text. For these the queue must have caught up. */
 const isWaiting = ({ state }: StoredJob): boolean => state === 'queued' || state === 'starting'
 
 /** A job that has ended, as a waiting client needs it. Pure. */
@@ -34,7 +34,7 @@ export const endedJobView = (job: StoredJob, attempt: StoredAttempt | undefined)
   ...instants(job),
 })
 
-/** What a running job uses now. */
+/** The current usage of a running job. */
 export async function usageNow(
   { executor }: Pick<Dependencies, 'executor'>,
   job: StoredJob,
@@ -52,7 +52,7 @@ async function attemptsByJob(
   return Map.groupBy(tried.length === 0 ? [] : await store.attempts(tried), (attempt) => attempt.jobId)
 }
 
-/** Pure. `live` is what the job uses now, where it runs. */
+/** Pure. `live` is the current usage of a running job. */
 function jobView(
   job: StoredJob,
   attempts: readonly StoredAttempt[],
@@ -97,7 +97,7 @@ const attemptView = (attempt: StoredAttempt): Attempt => ({
   ...known({ exitCode: attempt.exitCode, cause: attempt.cause, usage: attempt.usage }),
 })
 
-/** Milliseconds as the API writes instants. */
+/** Milliseconds since the epoch as an instant of the API. */
 export const instant = (at: number): string => new Date(at).toISOString()
 
 const instants = ({ startedAt, endedAt }: { readonly startedAt?: number; readonly endedAt?: number }) => ({
@@ -105,7 +105,7 @@ const instants = ({ startedAt, endedAt }: { readonly startedAt?: number; readonl
   ...(endedAt === undefined ? {} : { endedAt: instant(endedAt) }),
 })
 
-/** The entries that have a value: what is not known is absent. */
+/** The fields that have a value. */
 function known<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>

@@ -29,14 +29,14 @@ describe('a range of a log', () => {
     })
   }
 
-  it('of a log that is followed goes on without an end, also from where nothing is yet', () => {
+  it('of a growing log has no end, and may begin after the present end', () => {
     assert.deepEqual(sliceOf('bytes=10-', 10, true), { kind: 'part', start: 10, end: undefined })
     assert.deepEqual(sliceOf('bytes=-4', 10, true), { kind: 'part', start: 6, end: undefined })
     assert.deepEqual(sliceOf(undefined, 10, true), { kind: 'whole' })
     assert.equal(contentRange(10, undefined, 10), 'bytes 10-9007199254740991/*')
   })
 
-  it('is never empty, never outside the log, and told as it is', () => {
+  it('is never empty, never outside the log, and Content-Range matches it', () => {
     fc.assert(
       fc.property(fc.option(fc.nat(50)), fc.option(fc.nat(50)), fc.nat(40), (from, to, size) => {
         const slice = sliceOf(`bytes=${from ?? ''}-${to ?? ''}`, size, false)

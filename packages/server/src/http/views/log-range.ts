@@ -1,12 +1,12 @@
-/** Which bytes of a log to send. `end` is the byte after the last one; absent: whatever comes until the log ends. */
+/** The bytes of a log to send. `end` is the byte after the last one; absent: everything until the log ends. */
 export type LogSlice =
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly start: number; readonly end: number | undefined }
   | { readonly kind: 'unsatisfiable' }
 
 /**
- * Reads a `Range` header (RFC 9110, section 14) against a log of `size` bytes. Pure. What is not one range of bytes is
- * ignored, as the RFC demands. `growing`: the log is followed, so that bytes which are not there yet will come.
+ * Applies a `Range` header (RFC 9110, section 14) to a log of `size` bytes. Pure. Any header but a single range of bytes is
+ * ignored, as the RFC requires. `growing`: the log is followed, so a range may begin at or after its end.
  */
 export function sliceOf(range: string | undefined, size: number, growing: boolean): LogSlice {
   const [, from = '', to = ''] = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/.exec(range ?? '') ?? []
@@ -24,8 +24,8 @@ export function sliceOf(range: string | undefined, size: number, growing: boolea
 }
 
 /**
- * `Content-Range` of a part. Of a log that is followed nobody knows the last byte: RFC 8673 puts a very large one there,
- * and `*` for the whole.
+ * `Content-Range` of a part. The length of a growing log is unknown: RFC 8673 writes a very large last byte, and `*` for
+ * the length.
  */
 export const contentRange = (start: number, end: number | undefined, size: number): string =>
   end === undefined ? `bytes ${start}-${Number.MAX_SAFE_INTEGER}/*` : `bytes ${start}-${end - 1}/${size}`

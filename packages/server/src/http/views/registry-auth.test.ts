@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { registryAuth } from './registry-auth.ts'
 
 describe('registry credentials', () => {
-  it('are divided at the first colon', () => {
+  it('are split at the first colon', () => {
     const header = (text: string) => Buffer.from(text).toString('base64')
     assert.equal(registryAuth(header('ada:se:cret')), 'ada:se:cret')
     assert.equal(registryAuth(header('robot$ada:gehéim')), 'robot$ada:gehéim')

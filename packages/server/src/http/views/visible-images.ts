@@ -3,8 +3,8 @@ import { isAdministrator } from '../../access/may-touch.ts'
 import { offeredImages, type OfferedImage } from '../../image/catalogue/offered-images.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 
-/** The images that a caller is told of, by reference: of those fetched with credentials only what they have run or fetched. */
-export async function imagesToldTo(
+/** The images that a caller may see, by reference. An image fetched with credentials is visible to users who have run or fetched it. */
+export async function visibleImages(
   caller: Caller,
   { images, catalogue, pulls, store }: Pick<Dependencies, 'images' | 'catalogue' | 'pulls' | 'store'>,
 ): Promise<OfferedImage[]> {

@@ -30,7 +30,7 @@ const ending = (job: StoredJob, endedAt: number): JobStep => ({
   at: 1,
   from: 'running',
   event: { type: 'exited', exitCode: 0 },
-  change: { endedAt, exitCode: 0, cause: { code: 'exited', message: '' } },
+  fields: { endedAt, exitCode: 0, cause: { code: 'exited', message: '' } },
   attempt: { id: `${job.id}-1`, jobId: job.id, number: 1, node: 'here', placedAt: 0, startedAt: 0, endedAt },
 })
 

@@ -108,7 +108,7 @@ export class OptimisticSteps implements Disposable {
   /** The job's allocation is free, its association is charged, and its run time is known. */
   #applyEnding(step: JobStep, job: StoredJob): AppliedStep {
     const { cache, policy, offPeak } = this.#state
-    const endedAt = step.change?.endedAt ?? this.#now
+    const endedAt = step.fields?.endedAt ?? this.#now
     const ended = { ...activeJobOf(job, cache.jobs.attempt(job), undefined), endedAt }
     const association = { user: job.owner, ...(job.group === undefined ? {} : { group: job.group }) }
     const next = (share: Parameters<typeof usageAfter>[0]) => usageAfter(share, ended, policy, offPeak)
@@ -117,7 +117,7 @@ export class OptimisticSteps implements Disposable {
     const run = runOf(step)
     const added = run && this.#addRun(job, run)
     return {
-      step: { ...step, charge: { ...association, next }, ...added?.change },
+      step: { ...step, charge: { ...association, next }, ...added?.records },
       commit: charge.commit,
       undo: () => {
         added?.undo()
@@ -128,21 +128,21 @@ export class OptimisticSteps implements Disposable {
   }
 
   /** Adds the run to its history, and scores the run time that was expected. */
-  #addRun(job: StoredJob, run: StoredRun): { change: Pick<JobStep, 'history' | 'scores'>; undo: () => void } {
+  #addRun(job: StoredJob, run: StoredRun): { records: Pick<JobStep, 'history' | 'scores'>; undo: () => void } {
     const expected = this.#state.cache.expectation(job)
     const { stored, undo } = this.#state.cache.addRun(job, run)
-    if (expected === undefined) return { change: { history: stored }, undo }
+    if (expected === undefined) return { records: { history: stored }, undo }
     const outcome = outcomeOf(run.seconds, percentile(expected.seconds, 0.1), percentile(expected.seconds, 0.9))
-    return { change: { history: stored, scores: [{ what: 'run', outcome, at: run.endedAt }] }, undo }
+    return { records: { history: stored, scores: [{ what: 'run', outcome, at: run.endedAt }] }, undo }
   }
 }
 
 const unchanged = (step: JobStep): AppliedStep => ({ step, commit: () => {}, undo: () => {} })
 
 /** The run that a step ends, where it says something about the next: the command ended with success, or the job met its limit. */
-function runOf({ attempt, change }: JobStep): StoredRun | undefined {
+function runOf({ attempt, fields }: JobStep): StoredRun | undefined {
   const { startedAt, endedAt, usage } = attempt ?? {}
-  const { cause, exitCode } = change ?? {}
+  const { cause, exitCode } = fields ?? {}
   const isComplete = (cause?.code === 'exited' && exitCode === 0) || cause?.code === 'time-limit'
   if (!isComplete || startedAt === undefined || endedAt === undefined) return undefined
   const peakBytes = usage?.memoryPeakBytes

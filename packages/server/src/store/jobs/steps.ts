@@ -12,7 +12,7 @@ import type { Schema } from '../sql/schema.ts'
 import { charge } from '../queue/shares.ts'
 import { insertForecast } from '../queue/start-forecasts.ts'
 import type { Appended, WriteTransaction } from '../sql/write-transaction.ts'
-import type { JobChange, JobStep } from '../store.ts'
+import type { JobFields, JobStep } from '../store.ts'
 
 /** A job after a step, and the number of its change. */
 export interface TakenStep {
@@ -26,7 +26,7 @@ export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal):
   const state = nextState(step.from, step.event)
   const row = await db
     .updateTable('jobs')
-    .set({ state, ...changeColumns(step.change ?? {}) })
+    .set({ state, ...columnsOf(step.fields ?? {}) })
     .where('id', '=', step.jobId)
     .where('state', '=', step.from)
     .returningAll()
@@ -66,16 +66,16 @@ export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal):
   return { job, change }
 }
 
-function changeColumns(change: JobChange): Updateable<Schema['jobs']> {
+function columnsOf(fields: JobFields): Updateable<Schema['jobs']> {
   return {
-    ...(change.imageDigest === undefined ? {} : { image_digest: change.imageDigest }),
-    ...(change.startedAt === undefined ? {} : { started_at: change.startedAt }),
-    ...(change.endedAt === undefined ? {} : { ended_at: change.endedAt }),
-    ...(change.deadlineAt === undefined ? {} : { deadline_at: change.deadlineAt }),
-    ...(change.exitCode === undefined ? {} : { exit_code: change.exitCode }),
-    ...(change.cause === undefined ? {} : { cause_json: JSON.stringify(change.cause) }),
-    ...(change.attempt === undefined ? {} : { attempt: change.attempt }),
-    ...(change.stopReason === undefined ? {} : { stop_reason: change.stopReason }),
-    ...(change.removedAt === undefined ? {} : { removed_at: change.removedAt }),
+    ...(fields.imageDigest === undefined ? {} : { image_digest: fields.imageDigest }),
+    ...(fields.startedAt === undefined ? {} : { started_at: fields.startedAt }),
+    ...(fields.endedAt === undefined ? {} : { ended_at: fields.endedAt }),
+    ...(fields.deadlineAt === undefined ? {} : { deadline_at: fields.deadlineAt }),
+    ...(fields.exitCode === undefined ? {} : { exit_code: fields.exitCode }),
+    ...(fields.cause === undefined ? {} : { cause_json: JSON.stringify(fields.cause) }),
+    ...(fields.attempt === undefined ? {} : { attempt: fields.attempt }),
+    ...(fields.stopReason === undefined ? {} : { stop_reason: fields.stopReason }),
+    ...(fields.removedAt === undefined ? {} : { removed_at: fields.removedAt }),
   }
 }
