@@ -62,7 +62,7 @@ export async function adopt(store: AdoptionStore, evidence: AttemptEvidence, now
   }
   const attempt: StoredAttempt = { id, jobId, number, node, placedAt: evidence.createdAt }
   await store.step([
-    { jobId, at: now, from: 'queued', event: { type: 'placed' }, change: { attempt: number }, attempt },
+    { jobId, at: now, from: 'queued', event: { type: 'placed' }, fields: { attempt: number }, attempt },
   ])
 }
 

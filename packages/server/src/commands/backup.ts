@@ -11,7 +11,7 @@ import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import { claimDataDir } from './instance.ts'
 import { located } from './located.ts'
 import { changeStore, configAt, databasePath, operator, type Location } from './open-store.ts'
-import { tell, type OutputOptions } from './output/output.ts'
+import { printChange, type OutputOptions } from './output/output.ts'
 import { createProgress } from './output/progress.ts'
 
 /** Defines `backup`. */
@@ -77,7 +77,7 @@ async function runBackup(path: string, options: BackupOptions): Promise<void> {
     }),
   ).then((written) => {
     const logs = options.logs === true ? ` and ${written.logs} logs` : ''
-    tell(
+    printChange(
       written,
       options,
       `wrote ${file}: the database ${written.identity}${logs}, ${written.bytes} bytes; without seal.key`,
@@ -107,7 +107,7 @@ async function runRestore(path: string, options: RestoreOptions): Promise<void> 
       throw new InvalidRequest(
         'seal.key',
         `${key} is missing. Without the key, the jobs and credentials in the backup cannot be read`,
-        `Copy the seal.key of the platform to ${key}, readable by the server alone (mode 600). No backup holds it.`,
+        `Copy the seal.key of the platform to ${key}, readable only by the server (mode 600). No backup holds it.`,
       )
     const target = {
       database,
@@ -122,7 +122,7 @@ async function runRestore(path: string, options: RestoreOptions): Promise<void> 
     const { tokensRevoked } = facts
     const tokens = target.tokens === 'keep' ? 'all tokens kept' : `${tokensRevoked} tokens revoked`
     const from = new Date(facts.at).toISOString()
-    tell(
+    printChange(
       { dataDir, ...shown(facts), tokensRevoked },
       options,
       `restored ${dataDir}: the database ${facts.identity} as of ${from}, ${facts.logs} logs, ${tokens}; start the server now`,

@@ -14,8 +14,8 @@ const form = 'science-platform backup 1'
 const pagesPerStep = 1000
 /** Bytes of a log in one row. */
 const partBytes = 4 * 2 ** 20
-/** SQLite's result code where there is no room on the disk. */
-const sqliteFull = 13
+/** Result codes of SQLite: a statement about what is not there, a damaged file, a full disk, and a file that is no database. */
+const sqliteCodes = { error: 1, corrupt: 11, full: 13, notDatabase: 26 } as const
 /** A name in the folder of logs. A backup that somebody changed must write nowhere else. */
 const logName = /^[A-Za-z0-9-]+\.log$/
 
@@ -136,6 +136,10 @@ export async function restoreBackup(
       target.close()
     }
     await check(partial)
+    // What the check has written stands beside the file until then, and would not move with it.
+    const checked = new DatabaseSync(partial)
+    checked.exec('pragma journal_mode = delete')
+    checked.close()
     return { ...facts, tokensRevoked }
   })
 }
@@ -168,8 +172,11 @@ function keyOf(source: DatabaseSync): string | undefined {
     const facts = new Map(rows.map(({ name, value }) => [String(name), String(value)]))
     return facts.get('form') === form ? facts.get('key') : undefined
   } catch (error) {
+    const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined
     // No SQLite database, or one without this table.
-    if (error instanceof Error && 'errcode' in error) return undefined
+    if (code === sqliteCodes.notDatabase || code === sqliteCodes.error) return undefined
+    if (code === sqliteCodes.corrupt)
+      throw new BackupFailed(`The backup is damaged: ${(error as Error).message}. Use another backup.`)
     throw error
   }
 }
@@ -279,7 +286,7 @@ async function withoutRemains<T>(partial: string, file: string, work: () => Prom
   } catch (error) {
     await remove()
     const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined
-    if (isDiskFull(error) || code === sqliteFull)
+    if (isDiskFull(error) || code === sqliteCodes.full)
       throw new BackupFailed(
         `There is no room for ${file} on its disk. Make room, or use another disk; nothing was changed.`,
       )
