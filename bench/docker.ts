@@ -8,8 +8,8 @@ import { type Contender, parallelism, sinceAsked, type Started, tellTime } from 
 import { isInstalled, run, startDaemon, until } from './run-program.ts'
 
 /**
- * Docker Engine, asked in two ways: through its own HTTP interface, and by `docker run` as people do, which starts a
- * client for each job. Nothing where it is not installed.
+ * Docker Engine in two ways: over its HTTP API, and with `docker run`, which starts a client for each job. Undefined where
+ * Docker is not installed.
  */
 export async function startDocker(folder: string, rootFolder: string): Promise<Started | undefined> {
   if (!(await isInstalled('dockerd')) || process.getuid?.() !== 0) return undefined
@@ -64,7 +64,7 @@ export async function startDocker(folder: string, rootFolder: string): Promise<S
     await call('POST', `/containers/${id}/start`)
     const ended = JSON.parse((await call('POST', `/containers/${id}/wait`)).toString()) as { StatusCode: number }
     if (ended.StatusCode !== 0) throw new Error(`docker: ${command.join(' ')} exited with ${ended.StatusCode}`)
-    // Eight bytes before each piece tell the stream and the length.
+    // An 8-byte header before each frame contains the stream and the length.
     const output = wantOutput ? (await call('GET', `/containers/${id}/logs?stdout=1`)).subarray(8).toString() : ''
     await call('DELETE', `/containers/${id}`)
     return output

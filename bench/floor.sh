@@ -1,5 +1,5 @@
 #!/bin/sh
-# floor.sh FOLDER ID: one container by hand, an overlay over a shared root and runc; what the platform cannot beat.
+# floor.sh FOLDER ID: runs one container with an overlay over a shared root and runc: the floor for the platform.
 folder=$1/$2
 mkdir -p "$folder/upper" "$folder/work" "$folder/rootfs"
 cp "$1/config.json" "$folder/config.json"

@@ -7,8 +7,8 @@ export interface Answer {
 }
 
 /**
- * One HTTP connection that is kept open, one request at a time. By hand, because on a machine of two cores a
- * comfortable client takes as much of them as the server that is to be measured.
+ * A persistent HTTP connection for one request at a time. Own code, because on two cores a full HTTP client needs as much
+ * processor time as the measured server.
  */
 export class HttpConnection {
   readonly #socket: Socket
@@ -39,7 +39,7 @@ export class HttpConnection {
     })
   }
 
-  /** The body of an answer that must have this status. */
+  /** The body of an answer. @throws for another status. */
   async expect(status: number, method: string, path: string, body?: object): Promise<string> {
     const answer = await this.request(method, path, body)
     if (answer.status !== status) throw new Error(`${method} ${path}: ${answer.status} ${answer.body.slice(0, 500)}`)

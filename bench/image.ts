@@ -10,7 +10,7 @@ export interface BenchImage {
   readonly rootFolder: string
 }
 
-/** This machine's `date` with the libraries it loads: busybox's tells no nanoseconds. */
+/** The `date` of this machine with its libraries, because `date` of busybox prints no nanoseconds. */
 function dateWithLibraries() {
   const libraries = execFileSync('ldd', ['/bin/date'], { encoding: 'utf8' }).match(/\/\S+/g) ?? []
   const folders = new Set<string>()
@@ -25,7 +25,7 @@ function dateWithLibraries() {
   ]
 }
 
-/** Makes a small image with busybox and a `date` that tells nanoseconds. */
+/** Builds a small image with busybox and a `date` that prints nanoseconds. */
 export async function makeImage(folder: string): Promise<BenchImage> {
   await mkdir(folder, { recursive: true })
   const archive = `${folder}/image.tar`

@@ -1,13 +1,13 @@
 /**
- * `npm run bench`: measures the platform beside a loop over `runc`, and beside Docker and Slurm, in one run on this machine.
+ * `npm run bench`: compares the platform with a loop over `runc`, Docker and Slurm, in one run on this machine.
  *
  *     npm run bench                 about six minutes
  *     npm run bench -- --quick      under a minute, with fewer and shorter rounds
- *     npm run bench -- --jobs       jobs alone: rate, first instruction, processor time; two minutes
+ *     npm run bench -- --jobs       only jobs: rate, first instruction, processor time; two minutes
  *     npm run bench -- --only science-platform,'runc loop'
- *     npm run bench -- --out FILE   where the JSON goes; default bench/results/local-TIME.json
+ *     npm run bench -- --out FILE   file of the JSON; default bench/results/local-TIME.json
  *
- * Docker and Slurm take part where they are installed and the benchmark runs as root. It starts them itself.
+ * Docker and Slurm are measured if they are installed and the benchmark runs as root. It starts them itself.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'

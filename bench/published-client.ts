@@ -7,37 +7,37 @@ import { HttpConnection } from './http-connection.ts'
 import { jobRequest, type Platform } from './platform.ts'
 import { median } from './statistics.ts'
 
-/** Sessions that one call of the published client makes: the most that it takes. */
+/** Sessions per call of the published client: its maximum. */
 const replicaCount = 256
 
 const rounds = 5
 
-/** Requests at a time of the asynchronous client: `connections` in the script. */
+/** Concurrent requests of the asynchronous client: `connections` in the script. */
 const connectionCount = 32
 const pinned = fileURLToPath(new URL('../e2e/acceptance/clients/canfar-1.5.2.txt', import.meta.url))
 const script = fileURLToPath(new URL('published_client.py', import.meta.url))
 
-/** Seconds for {@link replicaCount} sessions, the middle of five each. */
+/** Seconds for {@link replicaCount} sessions, medians of five measurements. */
 export interface PublishedClientFigures {
-  /** The client's class: `Session` sends one request after the other, `AsyncSession` as many at a time as it is told. */
+  /** The class of the client: `Session` sends sequential requests, `AsyncSession` concurrent ones. */
   readonly name: string
   readonly connections: number
-  /** By `create(..., replicas=256)` of the published client. */
+  /** With `create(..., replicas=256)` of the published client. */
   readonly client: number
-  /** Seconds of processor time that Python itself takes for that: what no server can make less. */
+  /** Processor time of Python for that, in seconds. No server can reduce it. */
   readonly clientProcessor: number
-  /** By as many requests of the HTTP library that the client is built on, and no more. */
+  /** With as many bare requests of the client's HTTP library. */
   readonly library: number
-  /** By as many requests of the benchmark's own connections, which cost next to nothing themselves. */
+  /** With as many requests of the benchmark's own connections, which need little processor time. */
   readonly bare: number
 }
 
-/** What the script measures: seconds by the clock, and of processor time. */
+/** The figures of the script: elapsed seconds, and seconds of processor time. */
 type PythonRound = Readonly<
   Record<'session' | 'bare' | 'asyncSession' | 'asyncBare', readonly [seconds: number, processor: number]>
 >
 
-/** Measures the published client beside bare requests like its own, over one connection and over 32, in turns. */
+/** Measures the published client and equal bare requests in turns, over one connection and over 32. */
 export async function measurePublishedClient(platform: Platform): Promise<PublishedClientFigures[]> {
   const env = { ...process.env, CANFAR_URL: `${platform.url}/skaha/v1`, CANFAR_TOKEN: platform.token }
   const { image } = jobRequest('waiting', ['true'])
@@ -65,7 +65,7 @@ export async function measurePublishedClient(platform: Platform): Promise<Publis
   ]
 }
 
-/** Seconds for the client's own requests, word for word, over connections that are kept open. */
+/** Seconds for exact copies of the client's requests over persistent connections. */
 async function bareRequests({ url, token }: Platform, image: string, count: number): Promise<number> {
   const connections = Array.from({ length: count }, () => new HttpConnection(url, token))
   const request = (replica: number): string =>

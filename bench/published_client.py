@@ -1,6 +1,6 @@
-"""Seconds for COUNT sessions, as JSON: by `create(..., replicas=COUNT)` of the published client, and by bare
-requests of the HTTP library that it is built on, over as many connections: one (`Session`) and 32 (`AsyncSession`). Each with
-the seconds of processor time that Python itself took for it.
+"""Prints seconds for COUNT sessions as JSON: with `create(..., replicas=COUNT)` of the published client, and with bare
+requests of its HTTP library over as many connections: one (`Session`) and 32 (`AsyncSession`). Each with the seconds of
+processor time of this process.
 
     published_client.py IMAGE COUNT      server and token come from CANFAR_URL and CANFAR_TOKEN
 """
@@ -26,34 +26,34 @@ def begin():
     return time.perf_counter(), time.process_time()
 
 
-def told(began, ids):
-    """The seconds since, once every session was made, and those of this process on the processor."""
-    assert len(set(ids)) == count, f"{len(set(ids))} of {count} were made"
+def elapsed(began, ids):
+    """Elapsed seconds and processor seconds since `began`. Checks that every session was created."""
+    assert len(set(ids)) == count, f"{len(set(ids))} of {count} were created"
     return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
-# Connections are made before the clock starts, by asking for something else.
+# Each measurement first opens its connections with another request.
 
 
 def session():
     client = Session()
     client.fetch(status="Running")
     began = begin()
-    return told(began, client.create(**request))
+    return elapsed(began, client.create(**request))
 
 
 def bare():
     with httpx2.Client(headers=headers, timeout=60) as client:
         client.get(url, params={"status": "Running"})
         began = begin()
-        return told(began, [client.post(url, params=form).text for form in create_parameters(**request)])
+        return elapsed(began, [client.post(url, params=form).text for form in create_parameters(**request)])
 
 
 async def async_session():
     client = AsyncSession(concurrency=connections)
     await asyncio.gather(*(client.fetch(status="Running") for _ in range(connections)))
     began = begin()
-    return told(began, await client.create(**request))
+    return elapsed(began, await client.create(**request))
 
 
 async def async_bare():
@@ -62,7 +62,7 @@ async def async_bare():
         await asyncio.gather(*(client.get(url, params={"status": "Running"}) for _ in range(connections)))
         began = begin()
         answers = await asyncio.gather(*(client.post(url, params=form) for form in create_parameters(**request)))
-        return told(began, [answer.text for answer in answers])
+        return elapsed(began, [answer.text for answer in answers])
 
 
 figures = {

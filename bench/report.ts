@@ -5,32 +5,32 @@ import type { RateSeries, Series } from './rounds.ts'
 import type { SubmissionFigures } from './submissions.ts'
 import { digits, table } from './table.ts'
 
-/** What a run of the benchmark found of jobs. */
+/** The results about jobs. */
 export interface JobResults {
   readonly at: string
   readonly quick: boolean
   readonly sizes: Readonly<Record<string, number>>
   readonly machine: Machine
-  /** How many processes ran or waited to run on the machine, on average of a minute, before and after (uptime(1)). */
+  /** Load average of one minute before and after the run (uptime(1)). */
   readonly load: { readonly before: number; readonly after: number }
-  /** Milliseconds from asking to the first instruction. */
+  /** Milliseconds from the request to the first instruction. */
   readonly latency: readonly Series[]
   /** Jobs of `true` per second. */
   readonly rate: readonly RateSeries[]
   readonly memory: {
-    /** Of a server that has just been started. */
+    /** Memory of an idle server after its start. */
     readonly idleMb: number
-    /** The most it held while running jobs. */
+    /** Peak memory while jobs run. */
     readonly loadedMb: number
   }
 }
 
-/** What a whole run found; the JSON it writes. */
+/** The results of a complete run, which are written as JSON. */
 export interface Results extends JobResults {
   readonly listing: readonly ListingFigures[]
   readonly submissions: SubmissionFigures & { readonly connections: number }
   readonly publishedClient: readonly PublishedClientFigures[]
-  /** The most that another server held, which has 100,000 ended jobs and took all the submissions. */
+  /** Peak memory of a second server, which has 100,000 ended jobs and accepts the submissions. */
   readonly submittedMb: number
 }
 
@@ -85,7 +85,7 @@ export function reportJobs(results: JobResults): string {
   ].join('\n')
 }
 
-/** The results as text of at most 80 columns, with the figures that the project means to reach. */
+/** The results as text of at most 80 columns, compared with the targets of the project. */
 export function report(results: Results): string {
   const { listing, submissions, publishedClient, submittedMb } = results
   const slowestList = Math.max(...listing.map((each) => each.median))
@@ -103,7 +103,7 @@ export function report(results: Results): string {
       submissions.thousandReplicasSeconds < 0.3,
     ],
     ['list of 50 among 100,000 ended jobs', `${digits(slowestList, 1)} ms`, 'under 20 ms', slowestList < 20],
-    // Bare requests of Python's: what the client takes longer than any Python does is no server's doing.
+    // Compared with bare requests from Python, because the server cannot reduce the client's own time.
     ...publishedClient.map(({ name, client, library }): Aim => [
       `256 replicas by ${name} ÷ 256 bare POSTs`,
       digits(client / library, 2),

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 
 const execFileAsync = promisify(execFile)
 
-/** Runs a program to its end and returns what it printed; fails with its last words where it fails. */
+/** Runs a program to its end and returns its output. @throws with the last lines of its output. */
 export async function run(program: string, args: readonly string[], env?: Record<string, string>): Promise<string> {
   const { stdout } = await execFileAsync(program, args, {
     maxBuffer: 64 * 1024 * 1024,
@@ -14,7 +14,7 @@ export async function run(program: string, args: readonly string[], env?: Record
   return stdout
 }
 
-/** Whether a program can be found. */
+/** Whether a program is installed. */
 export async function isInstalled(program: string): Promise<boolean> {
   return execFileAsync('sh', ['-c', 'command -v "$0"', program]).then(
     () => true,
@@ -34,7 +34,7 @@ export function startDaemon(program: string, args: readonly string[], logFile: s
   const log = openSync(logFile, 'a')
   const child: ChildProcess = spawn(program, args, { stdio: ['ignore', log, log] })
   const ended = once(child, 'exit')
-  // A server that ends early is noticed by whoever waits for it to answer; the log tells why.
+  // The caller that waits for an answer notices an early end of the server. The log has the reason.
   ended.catch(() => undefined)
   if (child.pid === undefined) throw new Error(`${program} could not be started`)
   return {
@@ -49,7 +49,7 @@ export function startDaemon(program: string, args: readonly string[], logFile: s
   }
 }
 
-/** Asks again every few milliseconds until the answer is there; fails with `what` after the time is over. */
+/** Polls every few milliseconds until a result is defined. @throws naming `what` after the timeout. */
 export async function until<T>(what: string, seconds: number, ask: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + seconds * 1000
   for (;;) {

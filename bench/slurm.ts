@@ -5,7 +5,7 @@ import { freePort } from '../packages/server/src/lib/free-port.ts'
 import { type Contender, parallelism, sinceAsked, type Started, tellTime } from './contender.ts'
 import { type Daemon, isInstalled, run, startDaemon, until } from './run-program.ts'
 
-/** One node that takes as many jobs at a time as the others, without containers, limits or accounting: Slurm at its quickest. */
+/** The fastest configuration of Slurm: one node with the same concurrency, without containers, limits or accounting. */
 async function configuration(folder: string): Promise<string> {
   const name = hostname().split('.')[0] ?? 'localhost'
   return `
@@ -67,7 +67,7 @@ export async function startSlurm(folder: string): Promise<Started | undefined> {
         60,
         async () => (await readFile(file, 'utf8').catch(() => '')).match(/\d{19}/)?.[0],
       )
-      // The node is idle again once the job is done with.
+      // The node is idle again once Slurm has cleaned up the job.
       await until('an idle Slurm', 60, async () => ((await slurm('squeue', '--noheader')) === '' ? true : undefined))
       return sinceAsked(askedAt, printed)
     },

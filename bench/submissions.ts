@@ -3,18 +3,18 @@ import { blockingCommand, jobRequest, type Platform } from './platform.ts'
 import { parallelism } from './contender.ts'
 import { median } from './statistics.ts'
 
-/** Clients that submit at the same time. */
+/** Concurrent clients. */
 export const connectionCount = 32
 
-/** What submitting costs when everything that is submitted must wait. */
+/** The cost of submissions when every job must wait. */
 export interface SubmissionFigures {
-  /** Requests of one job each, answered per second over {@link connectionCount} connections; each is durable when answered. */
+  /** Requests of one job per second over {@link connectionCount} connections. Each job is on the disk when answered. */
   readonly perSecond: number
-  /** Seconds for one request of 1,000 replicas, the middle of five. */
+  /** Seconds for one request of 1,000 replicas, median of five. */
   readonly thousandReplicasSeconds: number
 }
 
-/** Fills the machine with one job that waits, so that only submitting is measured, and then submits for a while. */
+/** Occupies the machine with one blocking job, so that only submissions are measured, then submits for a while. */
 export async function measureSubmissions(platform: Platform, seconds: number): Promise<SubmissionFigures> {
   const connections = Array.from({ length: connectionCount }, () => new HttpConnection(platform.url, platform.token))
   const [connection] = connections

@@ -1,4 +1,4 @@
-/** Rows as text in columns: the first column to the left, the others to the right. */
+/** Rows as text in columns: the first column left-aligned, the others right-aligned. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), [])
   const line = (row: readonly string[]): string =>
@@ -6,5 +6,5 @@ export function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `  ${line(row).trimEnd()}`).join('\n')
 }
 
-/** A number with so many digits after the point. */
+/** A number with a fixed number of decimals. */
 export const digits = (value: number, count: number): string => value.toFixed(count)

@@ -1,12 +1,12 @@
 /**
- * Which folder may import which, and that no two files import each other, not even for types. `npm run check` runs it. The
- * table is the drawing in docs/architecture.md.
+ * Checks imports between folders and finds import cycles, also of types. `npm run check` runs it. docs/architecture.md draws
+ * the table.
  */
 import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { parseSync } from 'oxc-parser'
 
-/** Folders of the server, from the lowest to the highest, each with the folders below it that it may import. */
+/** Folders of the server, from the lowest to the highest, each with the folders that it may import. */
 const serverFolders: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   job: ['lib'],
@@ -48,7 +48,7 @@ const serverFolders: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** Of these folders, those outside know the port alone; their drivers come in as arguments. `commands` chooses them. */
+/** Ports of folders with drivers. Other folders may import only the port; `commands` passes them the drivers. */
 const ports: Readonly<Record<string, RegExp>> = {
   store: /^store\/[^/]+\.ts$/,
   executor: /^executor\/[^/]+\.ts$/,
@@ -56,10 +56,10 @@ const ports: Readonly<Record<string, RegExp>> = {
 
 const source = 'packages/server/src/'
 
-/** Code that only tests run may import everything. */
+/** Test code may import everything. */
 const isTest = (file: string): boolean => /\.test\.ts$|\/testing\/|-contract\.ts$/.test(file)
 
-/** The files that a file imports, also those of which it takes types alone. */
+/** The files that a file imports, also only for types. */
 function importsOf(root: string, file: string): string[] {
   const { module } = parseSync(file, readFileSync(join(root, file), 'utf8'))
   const specifiers = [
@@ -72,22 +72,22 @@ function importsOf(root: string, file: string): string[] {
 }
 
 /** Why a file of the server may not import another; undefined where it may. Pure. */
-function complaint(from: string, to: string): string | undefined {
+function faultOf(from: string, to: string): string | undefined {
   const [folder = '', ...inside] = from.slice(source.length).split('/')
   const [target = ''] = to.slice(source.length).split('/')
-  // main.ts and tests of the whole stand beside the folders.
+  // Files outside of all folders, such as main.ts, may import everything.
   if (inside.length === 0 || folder === target || !to.startsWith(source)) return undefined
   const allowed = serverFolders[folder]
   if (allowed === undefined) return `${folder}/ is not in the table of scripts/check-imports.ts`
   if (!allowed.includes(target)) return `${folder}/ may import ${allowed.join(', ') || 'nothing'}, not ${target}/`
   const port = ports[target]
   if (port !== undefined && folder !== 'commands' && !port.test(to.slice(source.length)))
-    return `${target}/ is known by its port alone`
+    return `only the port of ${target}/ may be imported`
   return undefined
 }
 
-/** Files that import each other over any number of steps, each circle once. Pure. */
-export function circles(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+/** Import cycles of any length, each once. Pure. */
+export function cycles(imports: ReadonlyMap<string, readonly string[]>): string[][] {
   const found: string[][] = []
   const done = new Set<string>()
   const path: string[] = []
@@ -104,7 +104,7 @@ export function circles(imports: ReadonlyMap<string, readonly string[]>): string
   return found
 }
 
-/** Everything that is wrong with the imports of a checkout, a line each. */
+/** All forbidden imports and cycles of a checkout, one per line. */
 export function importComplaints(root: string): string[] {
   const files = globSync('{packages/*/src,e2e,bench,scripts,examples}/**/*.ts', {
     cwd: root,
@@ -115,9 +115,9 @@ export function importComplaints(root: string): string[] {
     !file.startsWith(source) || isTest(file)
       ? []
       : targets.flatMap((target) => {
-          const why = complaint(file, target)
+          const why = faultOf(file, target)
           return why === undefined ? [] : [`${file} imports ${target}: ${why}`]
         }),
   )
-  return [...across, ...circles(imports).map((circle) => `${circle.join(' → ')}: files import each other`)]
+  return [...across, ...cycles(imports).map((cycle) => `${cycle.join(' → ')}: import cycle`)]
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run check`: types, lint, format, dead code, imports, the lock and the tests, in that order, and all of them even when one
- * fails. `npm run check -- --no-tests` leaves the tests out. Exits with 1 when anything failed.
+ * `npm run check`: types, lint, format, dead code, imports, the lock and the tests, in that order. A failure does not stop the
+ * later checks. `npm run check -- --no-tests` skips the tests. Exits with 1 after any failure.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { type Lock, missingEntries } from './complete-lock.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** What is checked, and the command that does it. */
+/** Checks and their commands. */
 const commands: Readonly<Record<string, readonly [string, ...string[]]>> = {
   types: ['node_modules/.bin/tsc', '-p', '.'],
   lint: ['node_modules/.bin/oxlint', '--deny-warnings'],
@@ -20,15 +20,15 @@ const commands: Readonly<Record<string, readonly [string, ...string[]]>> = {
   'dead code': ['node_modules/.bin/knip', '--no-config-hints'],
 }
 
-/** What a package.json, and the lock after it, say of a package's dependencies. */
+/** The dependencies in a package.json, and in its entry of the lock. */
 interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>
   readonly devDependencies?: Readonly<Record<string, string>>
 }
 const dependenciesOf = ({ dependencies = {}, devDependencies = {} }: Manifest) => ({ dependencies, devDependencies })
 
-/** What is wrong with package-lock.json, a line each. */
-function complaintsAboutLock(lock: Lock): string[] {
+/** The faults of package-lock.json, one per line. */
+function lockFaults(lock: Lock): string[] {
   const missing = Object.keys(missingEntries(lock)).map((place) => `${place} is missing: run scripts/complete-lock.ts`)
   const scripted = Object.entries(lock.packages)
     .filter(([, entry]) => entry.hasInstallScript === true && entry.optional !== true)
@@ -39,9 +39,7 @@ function complaintsAboutLock(lock: Lock): string[] {
       const wanted = JSON.parse(readFileSync(join(root, place, 'package.json'), 'utf8')) as Manifest
       return !isDeepStrictEqual(dependenciesOf(wanted), dependenciesOf(entry))
     })
-    .map(
-      ([place]) => `${join(place, 'package.json')} is out of step with the lock: run npm install --package-lock-only`,
-    )
+    .map(([place]) => `${join(place, 'package.json')} differs from the lock: run npm install --package-lock-only`)
   return [...missing, ...scripted, ...outOfStep]
 }
 
@@ -63,8 +61,8 @@ const imports = importComplaints(root)
 results.push(report('imports', imports.length > 0, importsStartedAt, imports.join('\n')))
 
 const startedAt = performance.now()
-const complaints = complaintsAboutLock(JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as Lock)
-results.push(report('lock', complaints.length > 0, startedAt, complaints.join('\n')))
+const faults = lockFaults(JSON.parse(readFileSync(`${root}package-lock.json`, 'utf8')) as Lock)
+results.push(report('lock', faults.length > 0, startedAt, faults.join('\n')))
 
 if (!process.argv.includes('--no-tests')) {
   results.push(spawnSync('scripts/run', ['test'], { cwd: root, stdio: 'inherit' }).status === 0)

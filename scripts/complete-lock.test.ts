@@ -10,7 +10,7 @@ test('a platform is read from the name of a package', () => {
   assert.equal(platformOf('fsevents'), undefined)
 })
 
-test('only what the lock lacks is added, optional and for its platform alone', () => {
+test('only missing entries are added, as optional and for their platform', () => {
   const lock = {
     packages: {
       'node_modules/tool': {
@@ -25,7 +25,7 @@ test('only what the lock lacks is added, optional and for its platform alone', (
   })
 })
 
-test('what cannot be completed without a guess is refused', () => {
+test('a package of unknown platform or version is refused', () => {
   const wanting = (name: string, version: string) => ({
     packages: { 'node_modules/tool': { optionalDependencies: { [name]: version } } },
   })

@@ -1,10 +1,10 @@
 /**
  * Completes package-lock.json with the optional packages of other platforms.
  *
- * npm writes no entry for an optional package that the registry did not hand out, as mirrors do with platforms they do
- * not carry, and `npm ci` then refuses the lock as out of step. This adds an entry for each: the exact version, and the
- * platform that its name tells, so that npm passes it over everywhere else. It carries no integrity, for nobody here
- * has seen the package. Run it after every change of a dependency: `.node/bin/node scripts/complete-lock.ts`.
+ * npm writes no entry for an optional package that the registry lacks, and registry mirrors lack packages of some platforms.
+ * `npm ci` then refuses the lock. This program adds the missing entries with the exact version and the platform in the name, so
+ * that npm skips them on other platforms. They have no integrity, because the package was not available. Run it after every
+ * change of a dependency: `.node/bin/node scripts/complete-lock.ts`.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +21,7 @@ interface LockedPackage {
   devDependencies?: Record<string, string>
   optionalDependencies?: Record<string, string>
 }
-/** The part of package-lock.json (version 3) that matters here. */
+/** The used part of package-lock.json (version 3). */
 export interface Lock {
   packages: Record<string, LockedPackage>
 }
@@ -29,7 +29,7 @@ export interface Lock {
 const operatingSystems = ['aix', 'android', 'darwin', 'freebsd', 'linux', 'openharmony', 'sunos', 'win32']
 const processors = ['arm', 'arm64', 'ia32', 'loong64', 'ppc64', 'riscv64', 's390x', 'x64']
 
-/** The platform in a name such as `@oxlint/binding-linux-arm64-musl`; undefined where the name tells none. */
+/** The platform in a name such as `@oxlint/binding-linux-arm64-musl`; undefined for a name without one. */
 export function platformOf(name: string): Pick<LockedPackage, 'os' | 'cpu' | 'libc'> | undefined {
   const words = name.split(/[/-]/)
   const os = words.find((word) => operatingSystems.includes(word))
@@ -39,7 +39,7 @@ export function platformOf(name: string): Pick<LockedPackage, 'os' | 'cpu' | 'li
   return { os: [os], cpu: [cpu], ...(libc && os === 'linux' ? { libc } : {}) }
 }
 
-/** The entries that the lock lacks, by their place in it. */
+/** The missing entries, by their keys in the lock. */
 export function missingEntries(lock: Lock): Record<string, LockedPackage> {
   const missing: Record<string, LockedPackage> = {}
   for (const [path, parent] of Object.entries(lock.packages)) {
@@ -47,9 +47,11 @@ export function missingEntries(lock: Lock): Record<string, LockedPackage> {
       if (`node_modules/${name}` in lock.packages || `${path}/node_modules/${name}` in lock.packages) continue
       const platform = platformOf(name)
       if (!platform)
-        throw new Error(`package-lock.json lacks ${name} (wanted by ${path}), whose name tells no platform`)
+        throw new Error(`package-lock.json lacks ${name} (required by ${path}), whose name contains no platform`)
       if (!/^\d+\.\d+\.\d+$/.test(version)) {
-        throw new Error(`package-lock.json lacks ${name}, and ${path} wants ${version}, which is not one version`)
+        throw new Error(
+          `package-lock.json lacks ${name}, and ${path} requires ${version}, which is not an exact version`,
+        )
       }
       missing[`node_modules/${name}`] = { version, ...platform, ...(parent.dev ? { dev: true } : {}), optional: true }
     }

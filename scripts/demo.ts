@@ -1,8 +1,7 @@
 /**
- * `npm run demo`: a real astronomy job on this machine, from its image to its result, with the commands that anybody
- * would type. Builds a container image, starts the platform, submits one job per frame of the sky, follows them, shows
- * their catalogues and what they used, and stops the platform. The second run finds the image and takes seconds.
- * Ctrl-C stops it and everything it has started.
+ * `npm run demo`: a real astronomy job on this machine, from image to result, with the commands of a user. It builds a container
+ * image, starts the platform, submits one job per frame of the sky, follows the jobs, shows catalogues and usage, and stops the
+ * platform. The second run reuses the image and takes seconds. Ctrl-C stops the demo and everything that it started.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -27,10 +26,10 @@ const image = 'localhost/astro/source-extractor:1'
 const steps = 5
 
 const stopped = new AbortController()
-// Each time: npm passes Ctrl-C on to us, who have had it from the terminal already.
+// Handles repeated signals: the terminal and npm both send Ctrl-C to this process.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopped.abort(signal))
 
-/** Runs a program to its end and returns what it printed; Ctrl-C ends it. */
+/** Runs a program to its end and returns its output. Ctrl-C ends it. */
 async function run(program: string, args: readonly string[], env?: Record<string, string>): Promise<string> {
   const options = { env: { ...process.env, ...env }, signal: stopped.signal, killSignal: 'SIGTERM' as const }
   const { stdout } = await promisify(execFile)(program, args, options)
@@ -39,12 +38,12 @@ async function run(program: string, args: readonly string[], env?: Record<string
 const administer = (...args: readonly string[]): Promise<string> =>
   run(join(root, 'bin/science-platform'), [...args, '--data', dataDir])
 
-/** Path as one would type it from the checkout. */
+/** A path relative to the checkout. */
 const shown = (path: string): string =>
   path.startsWith(root) ? relative(root, path) : path.replace(new RegExp(`^${homedir()}/`), '~/')
 
 async function provideImage(): Promise<void> {
-  // The checkout may belong to somebody else who has built it already.
+  // The checkout may belong to another user who has built the image already.
   const beside = join(root, '.demo/image.tar')
   const archive = existsSync(beside) ? beside : join(folder, 'image.tar')
   if (!existsSync(archive)) {
@@ -58,7 +57,7 @@ async function provideImage(): Promise<void> {
   line(image, `(from ${shown(archive)}, kept for the next time)`)
 }
 
-/** A user with a project of the group `demo`, holding the frames and the script. Returns a token for the user. */
+/** Creates a user and a project of the group `demo` with the frames and the script. Returns a token of the user. */
 async function provideProject(): Promise<string> {
   const users = JSON.parse(await administer('user', 'list', '--json')) as { name: string }[]
   if (!users.some(({ name }) => name === 'demo')) await administer('user', 'add', 'demo', '--group', 'demo')
@@ -72,7 +71,7 @@ async function provideProject(): Promise<string> {
   return administer('token', 'create', 'demo', '--expires', '1d')
 }
 
-/** The platform, in a process group of its own: Ctrl-C is ours to pass on, after the jobs. */
+/** Starts the platform in its own process group, so that Ctrl-C does not stop it before the jobs. */
 async function startPlatform(): Promise<{ url: string; server: ChildProcess }> {
   const args = ['serve', '--data', dataDir, '--listen', '127.0.0.1:0']
   const server = spawn(join(root, 'bin/science-platform'), args, {
@@ -81,7 +80,7 @@ async function startPlatform(): Promise<{ url: string; server: ChildProcess }> {
   })
   const lastWords: string[] = []
   createInterface({ input: server.stderr }).on('line', (words) => {
-    // Its log is JSON; what it says plainly is for people: which limits this machine cannot hold, or why it stops.
+    // Its log is JSON. Other lines are for people, such as the reason of a failed start.
     if (!words.startsWith('{')) sentence(words)
     lastWords.push(words)
     lastWords.splice(0, lastWords.length - 10)
@@ -103,7 +102,7 @@ async function stopPlatform(server: ChildProcess): Promise<void> {
   await once(server, 'exit')
 }
 
-/** Prints what a job writes, with its name before each line, until it has ended. */
+/** Prints the output of a job until its end, each line with the name of the job. */
 async function follow(jobs: Jobs, job: Job): Promise<void> {
   const decoder = new TextDecoder()
   let rest = ''
@@ -115,7 +114,7 @@ async function follow(jobs: Jobs, job: Job): Promise<void> {
   if (rest !== '') line(`${job.name} | ${rest}`)
 }
 
-/** Shows the first rows of a catalogue. Returns whether it is the one that source-extractor writes when run directly. */
+/** Shows the first rows of a catalogue. Returns whether it equals the output of source-extractor without the platform. */
 function showCatalogue(path: string): boolean {
   const text = readFileSync(path, 'utf8')
   const catalogue = parseCatalogue(text)
@@ -138,7 +137,7 @@ async function runJobs(url: string, token: string): Promise<readonly Job[]> {
   command(['bin/canfar', ...create])
   const ids = JSON.parse(await run(join(root, 'bin/canfar'), ['--json', ...create], login)) as string[]
   try {
-    heading(4, steps, 'What they write')
+    heading(4, steps, 'Output of the jobs')
     for (const id of ids) command(['bin/canfar', 'logs', '-f', id])
     const submitted = await Promise.all(ids.map((id) => jobs.get(id)))
     await Promise.all(submitted.map((job) => follow(jobs, job)))
@@ -152,9 +151,9 @@ async function runJobs(url: string, token: string): Promise<readonly Job[]> {
   }
 }
 
-/** Shows what came of the jobs. Returns whether all is as it should be. */
+/** Shows results and usage of the jobs. Returns whether all are correct. */
 function showResults(ended: readonly Job[]): boolean {
-  heading(5, steps, 'What came of them, and what they used of what they asked for')
+  heading(5, steps, 'Results, and used and requested resources')
   line(...usageTable(ended).split('\n'))
   for (const { name, state, cause } of ended) {
     if (state !== 'succeeded') sentence(`${name}: ${cause?.message ?? ''} ${cause?.hint ?? ''}`)

@@ -1,2 +1,2 @@
-/** Loads every module of the server and starts nothing: `scripts/setup` runs it to have them compiled. */
+/** Loads every module of the server without starting it. `scripts/setup` runs it to fill the compile cache. */
 await import('../packages/server/src/commands/serve.ts')

@@ -14,7 +14,7 @@ test('the ten slowest files are printed, the slowest first', () => {
   assert.deepEqual(lines.slice(0, 2), ['   11.0 s  7.test.ts', '   10.0 s  2.test.ts'])
 })
 
-test('node tells the duration of each file, also where its tests fail', () => {
+test('node reports the duration of each file, also where its tests fail', () => {
   const folder = mkdtempSync(join(tmpdir(), 'slowest-files-'))
   try {
     writeFileSync(join(folder, 'good.test.mjs'), "import { test } from 'node:test'\ntest('good', () => {})\n")

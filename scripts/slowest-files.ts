@@ -6,7 +6,7 @@ import { appendFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import type { TestEvent } from 'node:test/reporters'
 
-/** How many files are printed. */
+/** Number of printed files. */
 const shown = 10
 
 /** A test file and its duration in seconds, from the start of its process to the end. */
@@ -15,7 +15,7 @@ interface FileTime {
   readonly seconds: number
 }
 
-/** The slowest files, a line each, the slowest first. */
+/** The slowest files, one per line, slowest first. */
 export const slowestLines = (times: readonly FileTime[]): string[] =>
   times
     .toSorted((one, other) => other.seconds - one.seconds)
@@ -25,13 +25,13 @@ export const slowestLines = (times: readonly FileTime[]): string[] =>
 /** A file with its seconds as a line; `sort -rn` sorts such lines. */
 const timeLine = ({ file, seconds }: FileTime): string => `${seconds.toFixed(1).padStart(7)} s  ${file}`
 
-/** The duration of a file, where an event is the end of one: node reports a file as a test that is named by its path. */
+/** The duration of a file if the event is the end of a file, which node reports as a test named by its path. */
 function fileTimeOf({ type, data }: TestEvent, root: string): FileTime | undefined {
   if (type !== 'test:complete' || data.file === undefined || resolve(root, data.name) !== data.file) return undefined
   return { file: relative(root, data.file), seconds: data.details.duration_ms / 1000 }
 }
 
-/** What `--test-reporter` calls. */
+/** The function that `--test-reporter` calls. */
 export default async function* slowestFiles(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   const times: FileTime[] = []
   const log = process.env['TEST_TIMES']

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 
 const root = new URL('..', import.meta.url)
 
-test('memory is counted in GiB, and no source or document calls it GB', () => {
+test('memory has the unit GiB, and no source or document writes GB', () => {
   const files = globSync(['packages/*/src/**/*.ts', 'docs/**/*.md', 'README.md'], { cwd: root.pathname })
   assert.ok(files.length > 300, `found ${files.length} files only`)
   const lines = files.flatMap((file) =>

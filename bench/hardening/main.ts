@@ -1,6 +1,6 @@
 /**
- * `npm run bench:hardening`: what token checks, limits on requests, the audit trail and metrics cost. Two servers in one process
- * on this machine, with and without them, are asked in turns.
+ * `npm run bench:hardening`: the cost of token checks, rate limits, the audit trail and metrics. Two servers in one process,
+ * with and without them, get requests in turns.
  *
  *     npm run bench:hardening                about four minutes
  *     npm run bench:hardening -- --quick     half a minute
@@ -24,19 +24,19 @@ import { digits, table } from '../table.ts'
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
 const rounds = options.quick ? 20 : 240
 
-/** Short, so that what else the machine does falls on a turn of the one server as on the next one of the other. */
+/** Milliseconds of a turn. Short, so that other work on the machine affects both servers. */
 const turnMilliseconds = 100
 
-/** Before it counts: code is compiled where it is hot. */
+/** Milliseconds of warm-up, in which hot code is compiled. */
 const warmUpMilliseconds = options.quick ? 500 : 3000
 
-/** Of 100: what the hardened server is to keep of the bare one's figure. */
+/** Per cent of the bare server's figure that the hardened server must reach. */
 const aim = 90
 
-/** Ended jobs in each store, so that a list is a page of many. */
+/** Ended jobs in each store, so that lists have many pages. */
 const endedJobs = 10_000
 
-/** What is asked, by its name: one request over one connection. */
+/** The measured requests by name. Each sends one request over one connection. */
 const questions: Readonly<Record<string, (connection: HttpConnection) => Promise<unknown>>> = {
   submissions: (connection) => connection.expect(201, 'POST', '/api/v1/jobs', jobRequest('waiting', ['/bin/true'])),
   'submissions, skaha': (connection) =>
@@ -58,7 +58,7 @@ async function startServers(folder: string) {
   const connections = { bare: connect(bareUrl, bareToken), hardened: connect(hardenedUrl, hardenedToken) }
   return {
     connections,
-    /** Milliseconds of processor time that they have taken, by all their threads. */
+    /** Processor time of the server process with all threads, in milliseconds. */
     processorMs: async (): Promise<number> => {
       const answer = once(child, 'message')
       child.send('processor time')
@@ -79,11 +79,11 @@ async function startServers(folder: string) {
 type Servers = Awaited<ReturnType<typeof startServers>>
 type Kind = keyof Servers['connections']
 
-/** What one turn found. */
+/** The figures of one turn. */
 interface Turn {
-  /** Answers a second to one question over all connections of a server. */
+  /** Answers per second to one kind of request, over all connections of a server. */
   readonly perSecond: number
-  /** Milliseconds of processor time that the server took for each: what other work on the machine changes least. */
+  /** Processor time of the server per answer in milliseconds. Other work on the machine affects it least. */
   readonly processorMs: number
 }
 
@@ -110,7 +110,7 @@ async function ask(
   }
 }
 
-/** What was kept of a figure, of 100: the middle of all rounds, and between which values the middle half of them lies. */
+/** Per cent of the bare server's figure: the median of all rounds, and the quartiles. */
 function kept(rounds: readonly number[]): { readonly text: string; readonly reached: string } {
   const quartile = (part: number): string => digits(percentile(rounds, part), 0)
   const middle = median(rounds)
@@ -131,7 +131,7 @@ try {
     const turns: Record<Kind, Turn[]> = { bare: [], hardened: [] }
     for (const kind of ['bare', 'hardened'] as const) await ask(servers, kind, question, warmUpMilliseconds)
     for (let round = 0; round < rounds; round += 1) {
-      // Now the one first and now the other, so that what becomes slower or faster with time falls on both.
+      // Alternates the order, so that a drift of the machine affects both.
       for (const kind of round % 2 === 0 ? (['bare', 'hardened'] as const) : (['hardened', 'bare'] as const))
         turns[kind].push(await ask(servers, kind, question))
     }

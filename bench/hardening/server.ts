@@ -1,8 +1,7 @@
 /**
- * The platform's HTTP server twice, each over a store of its own: as it is (`hardened`), and without token checks, limits,
- * audit trail and metrics (`bare`): what the benchmark compares. They run no jobs. One process serves both, since two are never
- * alike: what one compiled, and where its memory lies, made the very same server up to a fifth slower than itself. Prints the
- * two addresses with a token each; answers a message with the processor time it took; SIGTERM ends it.
+ * The HTTP server of the platform twice, each over its own store: complete (`hardened`), and without token checks, rate limits,
+ * audit trail and metrics (`bare`). They run no jobs. One process serves both, because the same server differed by up to a fifth
+ * between two processes. Prints both addresses with a token each. Answers a message with its processor time. SIGTERM ends it.
  *
  *     node bench/hardening/server.ts FOLDER       with FOLDER/bare and FOLDER/hardened
  */
@@ -29,14 +28,14 @@ const log = createLog('warn', { write: (line: string) => void process.stderr.wri
 const nothing = (): void => {}
 const none = async (): Promise<void> => {}
 const notAsked = (): never => {
-  throw new Error('nobody asks for this here')
+  throw new Error('not used in this benchmark')
 }
-// Counted as ever, and never one too many: what is measured is the counting.
+// Requests are counted and never refused, because the benchmark measures the counting.
 const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
 const context = contextOf({ cores: 16, memoryGb: 64, gpus: 0 }, 5)
 const empty = { cores: 0, memoryGb: 0, gpus: 0 }
 
-/** Starts one of them. */
+/** Starts one of the servers. */
 async function serve(kind: 'bare' | 'hardened') {
   const hardened = kind === 'hardened'
   const dataDir = `${folder}/${kind}`
@@ -66,7 +65,7 @@ async function serve(kind: 'bare' | 'hardened') {
     createdAt: Date.now(),
   })
   const account = await store.account(user.name)
-  if (account === undefined) throw new Error('the user is not there')
+  if (account === undefined) throw new Error('the user does not exist')
 
   const anybody: Caller = {
     account,
@@ -152,7 +151,7 @@ async function serve(kind: 'bare' | 'hardened') {
 }
 
 const servers = [await serve('bare'), await serve('hardened')]
-// Who started it asks for the processor time, which is counted finer here than anywhere outside.
+// The process measures its own processor time, because it is more precise than from outside.
 process.on('message', () => process.send?.(process.cpuUsage()))
 process.once('SIGTERM', () => {
   process.disconnect?.()

@@ -1,16 +1,16 @@
 import type { KubernetesApi } from '../../packages/server/src/executor/kubernetes/api/api-client.ts'
 import { adminApi, type V1Job, type V1Pod } from '../../packages/server/src/executor/kubernetes/testing/admin-api.ts'
 
-/** What becomes of a job in the cluster, in order; `let go`: its pod has no gate (any more). */
+/** Stages of a job in the cluster, in order. `let go`: its pod has no scheduling gate. */
 type Stage = 'job' | 'pod' | 'let go' | 'running'
 
-/** Jobs without a platform, through the same client, and what is seen of anybody's. */
+/** Jobs without the platform through the same client, and an observer of all Jobs and pods. */
 export class BareJobs {
   readonly #api: KubernetesApi
   readonly #namespace: string
   readonly #image: string
   readonly #closing = new AbortController()
-  /** Labels of Jobs and pods, with when they were first seen in a stage. */
+  /** For each label of a Job or pod, the time of each stage. */
   readonly #seen = new Map<string, number>()
   readonly #ended = new Set<string>()
   #count = 0
@@ -21,7 +21,7 @@ export class BareJobs {
     this.#image = image
   }
 
-  /** Through the platform's client, with as many requests at once. */
+  /** Uses the client of the platform with the same concurrency. */
   static async open(namespace: string, image: string): Promise<BareJobs> {
     const jobs = new BareJobs(await adminApi(), namespace, image)
     jobs.#own(jobs.#watchJobs())
@@ -29,7 +29,7 @@ export class BareJobs {
     return jobs
   }
 
-  /** Seconds from the first request to the last Job being told as ended. Removes them afterwards. */
+  /** Seconds from the first request until the last Job is reported as ended. Deletes the Jobs afterwards. */
   async run(count: number): Promise<number> {
     const names = Array.from({ length: count }, () => `bare-${++this.#count}`)
     const begun = performance.now()
@@ -41,7 +41,7 @@ export class BareJobs {
     return seconds
   }
 
-  /** Milliseconds from a request to its Job being there, and to its container running. */
+  /** Milliseconds from a request until its Job exists, and until its container runs. */
   async latency(): Promise<{ made: number; running: number }> {
     const name = `bare-${++this.#count}`
     const begun = performance.now()
@@ -53,7 +53,7 @@ export class BareJobs {
     return { made, running }
   }
 
-  /** When (performance.now) the Job or the pod with this label was first seen in a stage. */
+  /** The time (performance.now) at which the Job or pod with a label reached a stage. */
   async seen(label: string, stage: Stage): Promise<number> {
     const key = `${stage} ${label}`
     await until(() => this.#seen.has(key))
@@ -135,7 +135,7 @@ export class BareJobs {
 
 async function until(holds: () => boolean): Promise<void> {
   for (const end = Date.now() + 600_000; !holds();) {
-    if (Date.now() > end) throw new Error('waited ten minutes in vain')
+    if (Date.now() > end) throw new Error('timeout after ten minutes')
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
 }

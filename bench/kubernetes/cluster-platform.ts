@@ -4,21 +4,21 @@ import type { BareJobs } from './bare-jobs.ts'
 /** A platform whose jobs are on the test cluster. */
 export interface ClusterPlatform extends AsyncDisposable {
   readonly namespace: string
-  /** What the nodes call the image that its jobs run. */
+  /** The reference of the jobs' image. */
   readonly imageOnNodes: string
-  /** Seconds from the submission of some jobs at once to the last of them being told as ended. */
+  /** Seconds from the submission of a batch until its last job is reported as ended. */
   run(count: number): Promise<number>
   /**
-   * Milliseconds from a submission to its Job being there, that its pod waits for the platform to let it go, from the submission to its
-   * container running, and from then to the platform telling so.
+   * Milliseconds from a submission until its Job exists, of the scheduling gate, from the submission until the container runs, and
+   * from then until the platform reports it.
    */
   latency(watcher: BareJobs): Promise<{ made: number; gated: number; running: number; told: number }>
 }
 
-/** Starts a platform on the test cluster as its operators do. */
+/** Starts a platform on the test cluster with its own commands. */
 export async function startClusterPlatform(): Promise<ClusterPlatform> {
   const platform = await Platform.make()
-  // As many at a time as the node takes pods: the cluster is what is measured.
+  // As many jobs at a time as the node accepts pods, so that the cluster is the limit.
   platform.set('SCIENCE_PLATFORM_KUBERNETES_OVERCOMMIT', '100')
   await platform.start()
   const submit = async (count: number): Promise<readonly string[]> => {

@@ -1,11 +1,11 @@
 /**
- * `npm run bench:kubernetes`: the platform on a real cluster, beside bare Jobs made through the same client.
+ * `npm run bench:kubernetes`: the platform on a real cluster, compared with bare Jobs through the same client.
  *
  *     npm run bench:kubernetes                   rate and share on the test cluster, then 10,000 pods on simulated nodes
- *     npm run bench:kubernetes -- --pods 1000    fewer of them; 0: none
+ *     npm run bench:kubernetes -- --pods 1000    fewer pods; 0: none
  *
- * It takes a cluster that it may load: TEST_KUBECONFIG, or one that it starts (scripts/test-cluster). Simulated nodes are
- * kwok's, which is built where it is not there yet (scripts/go-program).
+ * It loads the cluster of TEST_KUBECONFIG, or starts one (scripts/test-cluster). kwok simulates the nodes;
+ * scripts/go-program builds it if it is missing.
  */
 import { loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -26,13 +26,13 @@ const rounds = 3
 async function measureRate(): Promise<RateFigures> {
   await using platform = await startClusterPlatform()
   const bare = await BareJobs.open(platform.namespace, platform.imageOnNodes)
-  // The first of each fetches the image and fills caches.
+  // The first job of each kind fetches the image and fills caches.
   await bare.run(2)
   await platform.run(2)
 
   const rates: { bare: number[]; platform: number[] } = { bare: [], platform: [] }
   for (let round = 0; round < rounds; round++) {
-    // Now the one first and now the other, so that what becomes slower or faster with time falls on both.
+    // Alternates the order, so that a drift of the machine affects both.
     for (const kind of round % 2 === 0 ? (['bare', 'platform'] as const) : (['platform', 'bare'] as const))
       rates[kind].push(jobs / (await (kind === 'bare' ? bare : platform).run(jobs)))
     console.error(

@@ -3,22 +3,22 @@ import { digits, table } from '../table.ts'
 
 /** Rates and latencies on a cluster with one real node. */
 export interface RateFigures {
-  /** Jobs of `true` that are submitted at once in a round. */
+  /** Jobs of `true` in a batch, one batch per round. */
   readonly jobs: number
-  /** Jobs a second, in the middle round, of bare Jobs and of the platform's. */
+  /** Median rates of bare Jobs and of the platform, in jobs per second. */
   readonly barePerSecond: number
   readonly perSecond: number
-  /** What the platform reaches of the bare rate, round by round; the middle. */
+  /** Median over the rounds of the platform's rate divided by the bare rate. */
   readonly ratio: number
-  /** Milliseconds from a request to its Job being there: bare, and through the platform. */
+  /** Milliseconds from a request until its Job exists: bare, and through the platform. */
   readonly bareMadeMs: number
   readonly madeMs: number
-  /** Milliseconds that a pod waits for the platform to let it go. */
+  /** Milliseconds that a pod waits for the platform to remove its scheduling gate. */
   readonly gatedMs: number
-  /** Milliseconds from a request to its container running: bare, and through the platform. */
+  /** Milliseconds from a request until its container runs: bare, and through the platform. */
   readonly bareRunningMs: number
   readonly runningMs: number
-  /** Milliseconds from a container that runs to the platform telling so. */
+  /** Milliseconds from the start of a container until the platform reports it. */
   readonly toldMs: number
 }
 
@@ -27,15 +27,15 @@ export interface ScaleFigures {
   readonly nodes: number
   readonly pods: number
   readonly succeeded: number
-  /** Seconds from the first submission to the last ending. */
+  /** Seconds from the first submission to the last end. */
   readonly seconds: number
-  /** Seconds from then until none of its objects was left in the cluster. */
+  /** Seconds from then until the cluster had no object of the platform. */
   readonly cleanUpSeconds: number
   readonly serverPeakMb: number
   readonly listingsPerTenSeconds: number
 }
 
-/** What a run found. */
+/** The results of a run. */
 export interface Results {
   readonly at: string
   readonly machine: Machine
@@ -44,7 +44,7 @@ export interface Results {
   readonly scale: ScaleFigures | undefined
 }
 
-/** The results as text of at most 80 columns, with the figures that the project means to reach. */
+/** The results as text of at most 80 columns, compared with the targets of the project. */
 export function report({ at, machine, load, rate, scale }: Results): string {
   const share = rate.madeMs - rate.bareMadeMs + rate.gatedMs
   const verdict = (reached: boolean): string => (reached ? 'reached' : 'MISSED')
@@ -69,15 +69,15 @@ export function report({ at, machine, load, rate, scale }: Results): string {
     `${machine.memoryGb} GiB, Node ${machine.node}, load ${digits(load.before, 1)} before and ${digits(load.after, 1)} after;`,
     `${at}. Kubernetes 1.34 with one node, on the same machine.`,
     '',
-    `${rate.jobs} jobs of \`true\` submitted at once, in turns, until the last is told as ended:`,
+    `${rate.jobs} jobs of \`true\` submitted at once, in turns, until the last is reported as ended:`,
     table([
       ['', 'jobs/s'],
       ['bare Jobs, through the same client', digits(rate.barePerSecond, 2)],
       ['science-platform', digits(rate.perSecond, 2)],
     ]),
     '',
-    'One job at a time; gate: from its pod to its being let go; told: from running to the',
-    'platform saying so. The own share is the later Job and the gate.',
+    'One job at a time; gate: from pod to removed gate; told: from running to the',
+    'report of the platform. The own share is the delay of the Job and the gate.',
     table([
       ['from request to', 'Job', 'running', 'gate', 'told'],
       ['bare Jobs, same client', `${digits(rate.bareMadeMs, 0)} ms`, `${digits(rate.bareRunningMs, 0)} ms`, '', ''],
@@ -91,7 +91,7 @@ export function report({ at, machine, load, rate, scale }: Results): string {
       : [
           '',
           `${scale.pods} jobs on ${scale.nodes} simulated nodes (kwok): ${scale.succeeded} succeeded within ${digits(scale.seconds, 0)} s,`,
-          `and ${digits(scale.cleanUpSeconds, 0)} s later nothing of them was left in the cluster.`,
+          `and ${digits(scale.cleanUpSeconds, 0)} s later the cluster had none of their objects.`,
         ]),
     '',
     'Figures to reach:',

@@ -14,12 +14,12 @@ import type { ScaleFigures } from './report.ts'
 const label = 'bench=simulated'
 const goProgram = fileURLToPath(new URL('../../scripts/go-program', import.meta.url))
 
-/** Nodes that only say they run what they are given (kwok), on the test cluster. */
+/** Simulated nodes (kwok) on the test cluster. */
 export interface SimulatedNodes extends AsyncDisposable {
   readonly count: number
 }
 
-/** Adds simulated nodes with room for some pods, and lets the cluster work faster than it may by default. */
+/** Adds simulated nodes with a pod limit, and raises the default rate limits of the cluster. */
 export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
   const perNode = 500
   const count = Math.ceil(pods / perNode)
@@ -44,7 +44,7 @@ export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
   }))
   await applyObjects(nodes)
   const program = (await run(goProgram, ['kwok'])).trim()
-  // What its nodes and pods do: they are ready, they run, Jobs' pods are complete, and what is deleted is gone.
+  // The simulated behaviour: nodes are ready, pods run, pods of Jobs complete, deleted pods disappear.
   const stages = ['node/fast/node-initialize', 'pod/fast/pod-ready', 'pod/fast/pod-complete', 'pod/fast/pod-delete']
   const told = stages.flatMap((stage) => ['--config', `${program}.config/${stage}.yaml`])
   const selector = '--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake'
@@ -55,7 +55,7 @@ export async function simulatedNodes(pods: number): Promise<SimulatedNodes> {
   return { count, [Symbol.asyncDispose]: () => remove(kwok, folder) }
 }
 
-/** What every pod prints, as a node keeps it. */
+/** The log of every pod in the format of a node. */
 async function aLog(folder: string): Promise<string> {
   const logsFile = join(folder, 'pod.log')
   await writeFile(logsFile, `${new Date().toISOString()} stdout F done\n`)
@@ -65,7 +65,7 @@ async function aLog(folder: string): Promise<string> {
   return config
 }
 
-/** Where the API server asks the nodes for logs: it believes a certificate of the cluster's. */
+/** The address of the nodes for logs. The API server accepts only a certificate of the cluster. */
 async function server(): Promise<string[]> {
   const pki = join(dirname(testKubeconfig()), 'pki')
   const port = await freePort()
@@ -84,14 +84,14 @@ async function remove(kwok: ChildProcess, folder: string): Promise<void> {
   await rm(folder, { recursive: true })
 }
 
-/** Submits jobs for the simulated nodes, waits for all of them, and says how it went. */
+/** Submits jobs for the simulated nodes, waits for their ends, and returns the figures. */
 export async function measureScale(nodes: SimulatedNodes, pods: number): Promise<ScaleFigures> {
   await using platform = await Platform.make()
   platform.set('SCIENCE_PLATFORM_KUBERNETES_NODE_SELECTOR', JSON.stringify({ bench: 'simulated' }))
   platform.set('SCIENCE_PLATFORM_KUBERNETES_USAGE', 'none')
   platform.set('LOG_LEVEL', 'debug')
   await platform.start()
-  // Pages of one listing count once.
+  // All pages of a listing count once.
   const listings = (): number => platform.log.split('listed the cluster').length - 1
   const before = listings()
   const begun = performance.now()

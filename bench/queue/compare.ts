@@ -6,20 +6,20 @@ import { boundedSlowdown, classOfJob, type Observer, replay } from './replay.ts'
 import { RunTimes } from './run-times.ts'
 import type { Trace, TraceJob } from './trace.ts'
 
-/** How a queue treated a trace. */
+/** The figures of a queue for a trace. */
 export interface Treatment {
   readonly queue: string
-  /** Part of all cores that worked, from the first submission to the last. */
+  /** Used part of all cores, from the first submission to the last. */
   readonly utilisation: number
-  /** Mean bounded slowdown: of all jobs, and by class. Undefined: there are none of the class. */
+  /** Mean bounded slowdown of all jobs and by class. Undefined for a class without jobs. */
   readonly slowdown: Readonly<Record<'all' | 'small' | 'normal' | 'large', number | undefined>>
   readonly meanWaitHours: number
   readonly worstWaitHours: { readonly small: number; readonly large: number }
-  /** The longest that a large job waited from when it was the first of its user's jobs of that size. */
+  /** Longest wait of a large job since it became the first of its user's jobs of that size. */
   readonly worstTurnHours: number
 }
 
-/** A trace under first come, first served, EASY, and the platform's planner, on the same simulated cluster. */
+/** Replays a trace with first come, first served, with EASY, and with the platform's planner, on the same simulated cluster. */
 export function compare(trace: Trace): readonly Treatment[] {
   const { planner, observer } = planned(trace.nodes)
   return [
@@ -29,7 +29,7 @@ export function compare(trace: Trace): readonly Treatment[] {
   ]
 }
 
-/** The longest that the first job of a lane waits by the policy: all points, and a drained node. */
+/** Upper bound by the policy of the wait of the first job of a lane: all points, and a drained node. */
 export function boundHours({ jobs }: Trace): number {
   const { points } = defaultPolicy
   const hours = points.class.small + points.groupShare + points.userShare
@@ -54,7 +54,7 @@ function treat(queue: string, trace: Trace, decider: Decider, observer: Observer
   }
 }
 
-/** The most seconds from when a job was the first of its user's jobs of that size, or was submitted, to its start. */
+/** Longest wait in seconds of a job since its submission, or since it became the first of its user's jobs of that size. */
 function worstTurn(jobs: readonly TraceJob[], waitOf: (job: TraceJob) => number): number {
   const started = Map.groupBy(jobs, ({ user, cores, memoryGb }) => `${user} ${cores} ${memoryGb}`)
   let worst = 0

@@ -6,14 +6,14 @@ import { replay } from './replay.ts'
 import { RunTimes } from './run-times.ts'
 import type { Trace } from './trace.ts'
 
-/** How good the expected starts of a trace were. */
+/** Accuracy of the expected starts of a trace. */
 export interface Estimates {
   readonly asked: number
-  /** Part of real starts that were in the band, before it, and after it. */
+  /** Parts of the real starts inside, before and after the band. */
   readonly within: number
   readonly before: number
   readonly after: number
-  /** How many times later the median band ends than it begins. */
+  /** End of the median band divided by its beginning. */
   readonly width: number
   readonly meanMs: number
 }
@@ -25,8 +25,8 @@ interface Asked {
 }
 
 /**
- * Forecasts the start of one in `every` jobs that have to wait, right after their submission, from what a running platform would have
- * then: run times of ended jobs and scores of earlier forecasts.
+ * Forecasts the start of one in `every` waiting jobs right after their submission, with the data of a running platform: run
+ * times of ended jobs and scores of earlier forecasts.
  */
 export function scoreEstimates(trace: Trace, every: number): Estimates {
   const { planner, observer } = planned(trace.nodes)
@@ -44,7 +44,7 @@ export function scoreEstimates(trace: Trace, every: number): Estimates {
     ms += performance.now() - before
     if (seconds !== undefined && answer !== undefined) asked.set(id, { at: now, forecast: seconds, band: answer })
   }
-  // New jobs that the plan does not start are forecast before the clock goes on.
+  // New jobs that the plan does not start are forecast before the clock advances.
   const decider: Decider = {
     apply: (event) => {
       planner.apply(event)

@@ -10,9 +10,9 @@ import type {
 } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 
 /**
- * The queues that the planner is compared with. Plain first come, first served: no job starts before the first can. With `backfill`,
+ * Reference queues for the planner. Plain first come, first served: no job starts before the first can. With `backfill`,
  * EASY (Lifka, 1995): the first has a reservation at the earliest time that the requested times of running jobs allow, and a job that
- * does not delay it starts. It goes by requested times, as EASY does.
+ * does not delay it starts. Like EASY it uses requested times.
  */
 export class FirstCome implements Decider {
   readonly #backfill: boolean
@@ -37,7 +37,7 @@ export class FirstCome implements Decider {
   plan(now: number): { placements: Placement[]; again: undefined } {
     const placements: Placement[] = []
     let head: { readonly node: NodeState; readonly at: number; spare: Size } | undefined
-    // A size that fits nowhere fits nowhere until something ends.
+    // A size that fits nowhere is skipped until a job ends.
     const blocked = new Set<string>()
     for (const job of this.#queue.values()) {
       const size = sizeOfRequest(job.needs)

@@ -1,31 +1,31 @@
 import { normal, pick, randomFrom } from '../../packages/server/src/lib/random.ts'
 import type { Trace, TraceJob } from './trace.ts'
 
-/** What a generated workload is like. */
+/** Parameters of a generated workload. */
 export interface Workload {
   readonly seed: number
   readonly days: number
   readonly nodes: number
   readonly users: number
-  /** Work submitted, as a part of what the cluster can do. */
+  /** Submitted work divided by the capacity of the cluster. */
   readonly load: number
 }
 
 const node = { cores: 32, memoryGb: 128, gpus: 0 }
-/** Cores and memory that applications ask for: small ones are most. */
+/** Cores and memory of applications. Most are small. */
 const shapes = [
   [1, 2], [1, 4], [1, 4], [1, 8], [2, 8], [2, 8], [4, 16], [4, 16], [4, 32], [8, 32], [8, 64], [16, 64], [16, 64], [32, 120],
 ] as const // prettier-ignore
-/** Times that people ask for: round ones. */
+/** Requested times: round ones. */
 const requests = [600, 1800, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400]
-/** Part of a day's submissions by hour: few at night, most in the afternoon. */
+/** Part of the daily submissions by hour: few at night, most in the afternoon. */
 const hours = [2, 1, 1, 1, 1, 1, 2, 3, 5, 8, 9, 9, 8, 9, 10, 10, 9, 8, 6, 4, 3, 3, 2, 2]
 
 interface Application {
   readonly name: string
   readonly cores: number
   readonly memoryGb: number
-  /** Of the natural logarithm of the run time in seconds. */
+  /** Mean of the natural logarithm of the run time in seconds. */
   readonly mean: number
   readonly deviation: number
   readonly requestedSeconds: number
@@ -33,9 +33,9 @@ interface Application {
 }
 
 /**
- * A workload with what archives of real ones show: users of very different diligence (Zipf), each with a few applications
- * whose jobs are alike; run times spread log-normally around the application's own; round requested times, mostly far too
- * long; batches of alike jobs; a daily and a weekly cycle. The same seed gives the same workload.
+ * A workload with the properties of archived ones: a Zipf distribution of jobs over users, a few applications per user with alike
+ * jobs, log-normal run times per application, round requested times that are mostly far too long, batches of alike jobs, a daily
+ * and a weekly cycle. The same seed gives the same workload.
  */
 export function generate({ seed, days, nodes, users, load }: Workload): Trace {
   const random = randomFrom(seed)
@@ -78,7 +78,7 @@ function application(random: () => number, name: string): Application {
   const [cores, memoryGb] = pick(random, shapes)
   const mean = 5 + 4.2 * random()
   const deviation = 0.2 + 0.8 * random()
-  // Enough for nearly all of its jobs, and up to ten times that: users ask for a margin.
+  // Enough for nearly all jobs of the application, times a margin of up to ten.
   const enough = Math.exp(mean + 2 * deviation) * 10 ** random()
   const requestedSeconds = requests.find((seconds) => seconds >= enough) ?? 3 * 86_400
   return { name, cores, memoryGb, mean, deviation, requestedSeconds, batch: pick(random, [1, 1, 3, 10, 40]) }

@@ -4,9 +4,9 @@
  *     npm run bench:queue                         some minutes
  *     npm run bench:queue -- --quick              with a tenth of the jobs
  *     npm run bench:queue -- --seed 2             another generated workload
- *     npm run bench:queue -- --trace FILE.swf     a trace of the Parallel Workloads Archive in place of the generated one
- *     npm run bench:queue -- --write FILE.swf     writes the generated trace in its format, and ends
- *     npm run bench:queue -- --out FILE           where the JSON goes; default bench/results/queue-TIME.json
+ *     npm run bench:queue -- --trace FILE.swf     a trace of the Parallel Workloads Archive instead of the generated one
+ *     npm run bench:queue -- --write FILE.swf     writes the generated trace in this format, and exits
+ *     npm run bench:queue -- --out FILE           file of the JSON; default bench/results/queue-TIME.json
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { loadavg } from 'node:os'

@@ -5,14 +5,14 @@ import type { ActiveJob, PlannerEvent, QueuedJob } from '../../packages/server/s
 import type { RunTimes } from './run-times.ts'
 import type { Trace, TraceJob } from './trace.ts'
 
-/** A Monday. */
+/** A Monday, in milliseconds since the epoch. */
 export const epoch = Date.UTC(2026, 10, 23)
 
-/** How a trace went. */
+/** The result of a replay. */
 export interface Replay {
-  /** Seconds waited, by number of job. */
+  /** Wait in seconds, by number of job. */
   readonly waits: ReadonlyMap<number, number>
-  /** Part of the cluster's cores that worked, from the first submission to the last. */
+  /** Used part of the cores, from the first submission to the last. */
   readonly utilisation: number
 }
 
@@ -67,10 +67,10 @@ function queued(job: TraceJob, runTimes: RunTimes): QueuedJob {
   }
 }
 
-/** The class that the queue puts a job of a trace in. */
+/** The priority class of a job of a trace. */
 export const classOfJob = ({ cores, memoryGb }: TraceJob): JobClass =>
   classOf({ cores, memoryGb, gpus: 0 }, defaultPolicy)
 
-/** Wait and run as a multiple of the run; runs under ten seconds count as ten (Feitelson and others, 1997). */
+/** Bounded slowdown: wait and run divided by the run; runs under ten seconds count as ten (Feitelson and others, 1997). */
 export const boundedSlowdown = ({ runSeconds }: TraceJob, waitSeconds: number): number =>
   Math.max(1, (waitSeconds + runSeconds) / Math.max(10, runSeconds))

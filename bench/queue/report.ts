@@ -4,21 +4,21 @@ import type { Treatment } from './compare.ts'
 import type { Estimates } from './estimates.ts'
 import type { ForecastScale, Scale } from './scale.ts'
 
-/** What a queue made of a trace, beside others. */
+/** The comparison of the queues for a trace. */
 export interface Comparison {
   readonly trace: string
   readonly jobs: number
   readonly boundHours: number
-  /** Plain first come, first served; EASY; the platform's. */
+  /** First come, first served; EASY; the platform's queue. */
   readonly queues: readonly Treatment[]
   readonly estimates: Estimates
 }
 
-/** What a run found; the JSON it writes. */
+/** The results of a run, which are written as JSON. */
 export interface Results {
   readonly at: string
   readonly machine: Machine
-  /** The machine's load, of a minute. */
+  /** Load average of one minute. */
   readonly load: { readonly before: number; readonly after: number }
   readonly million: Scale
   readonly hundredThousand: Scale
@@ -26,7 +26,7 @@ export interface Results {
   readonly comparisons: readonly Comparison[]
 }
 
-/** The results as text of at most 80 columns, with the figures that the project means to reach. */
+/** The results as text of at most 80 columns, compared with the targets of the project. */
 export function report({ at, machine, load, million, hundredThousand, forecasts, comparisons }: Results): string {
   return [
     `${machine.system}, Linux ${machine.kernel}, ${machine.cores} cores (${machine.processor}),`,
@@ -97,7 +97,7 @@ function scaleAims(million: Scale, hundredThousand: Scale, forecasts: readonly F
 
 function traceAims({ queues, boundHours, estimates }: Comparison): string[][] {
   const [, easy, ours] = queues
-  if (easy === undefined || ours === undefined) throw new Error('there is nothing to compare with')
+  if (easy === undefined || ours === undefined) throw new Error('the results of the other queues are missing')
   const slower = (ours.slowdown.small ?? Number.NaN) / (easy.slowdown.small ?? Number.NaN)
   return [
     aim(

@@ -1,7 +1,7 @@
-/** How many run times are remembered of an application. */
+/** Number of stored run times per application. */
 const remembered = 21
 
-/** Run times seen so far, by application: what a running platform would know when a job is submitted. */
+/** Run times so far by application: the data of a running platform at a submission. */
 export class RunTimes {
   readonly #recent = new Map<string, number[]>()
   readonly #sorted = new Map<string, readonly number[]>()
@@ -14,7 +14,7 @@ export class RunTimes {
     this.#sorted.delete(application)
   }
 
-  /** The history, ascending, and the estimate: three quarters ran no longer; what was asked for where little is known. */
+  /** The ascending history, and the estimate: its third quartile, or the requested time with a short history. */
   of(application: string, requestedSeconds: number): { history: readonly number[]; estimateSeconds: number } {
     let history = this.#sorted.get(application)
     if (history === undefined) {

@@ -13,7 +13,7 @@ import { defaultPolicy } from '../../packages/server/src/configuration/policy/po
 import { epoch } from './replay.ts'
 import { timed } from './stopwatch.ts'
 
-/** What a planner needs with a queue of this size: milliseconds of this process's own time on the processor, and bytes. */
+/** Cost of the planner with a long queue: milliseconds of processor time of this process, and bytes. */
 export interface Scale {
   readonly queued: number
   readonly rebuildMs: number
@@ -23,13 +23,13 @@ export interface Scale {
   readonly whyMs: Asked
 }
 
-/** How long answers took: a hundred, asked about jobs from all of the queue. */
+/** Time of a hundred answers about jobs from the whole queue. */
 export interface Asked {
   readonly median: number
   readonly slowest: number
 }
 
-/** How long it takes to say when a job will start, where so many nodes are full. */
+/** Time of a forecast, by number of full nodes. */
 export interface ForecastScale {
   readonly nodes: number
   readonly queued: number
@@ -41,8 +41,8 @@ const shapes = [
 ] as const // prettier-ignore
 
 /**
- * Fills 10,000 nodes of 64 cores from a queue of 1,000 users and measures what comes then, with the queue still that long:
- * jobs end one by one, and after each there is a plan. `collect` frees what is not used, so that memory can be measured.
+ * Fills 10,000 nodes of 64 cores from a queue of 1,000 users. Then jobs end one by one with a cycle after each end, and the long
+ * queue remains. `collect` collects garbage, so that memory can be measured.
  */
 export function measureScale(queued: number, events: number, collect: () => void): Scale {
   const random = randomFrom(1)
@@ -77,7 +77,7 @@ export function measureScale(queued: number, events: number, collect: () => void
   }
 }
 
-/** Fills so many nodes and asks for expected starts: of a small cluster's queue least can be left out. What the filling left is collected before. */
+/** Fills the nodes, collects garbage and measures expected starts. The queue of a small cluster is the hardest: a sample leaves out least. */
 export function measureForecasts(nodes: number, queued: number, collect: () => void): ForecastScale {
   const jobs = jobsOf(randomFrom(1))
   const planner = fill(nodesOf(nodes), jobs)
@@ -96,7 +96,7 @@ export function measureForecasts(nodes: number, queued: number, collect: () => v
 const nodesOf = (count: number): readonly PlanNode[] =>
   Array.from({ length: count }, (_, i) => ({ name: `node${i}`, cores: 64, memoryGb: 256, gpus: 0 }))
 
-/** Jobs without end, of 1,000 users in 50 groups; each user has five kinds of job. */
+/** An endless sequence of jobs of 1,000 users in 50 groups with five kinds of job each. */
 function* jobsOf(random: () => number): Generator<QueuedJob, never> {
   const kinds = Array.from({ length: 1000 }, () =>
     Array.from({ length: 5 }, () => {
@@ -120,7 +120,7 @@ function* jobsOf(random: () => number): Generator<QueuedJob, never> {
   }
 }
 
-/** A planner whose nodes are full of jobs that were placed at some time in the last hour. */
+/** A planner with full nodes, whose jobs were placed within the last hour. */
 function fill(nodes: readonly PlanNode[], jobs: IteratorObject<QueuedJob>): Planner {
   const planner = new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes })
   for (let i = 0; i < 150_000; i++) planner.apply({ type: 'queued', job: jobs.next().value as QueuedJob })

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Milliseconds that this thread has waited for a processor. Zero where the kernel does not tell. */
+/** Milliseconds that this thread has waited for a processor. Zero where the kernel does not report it. */
 function waitedMs(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6
@@ -10,8 +10,8 @@ function waitedMs(): number {
 }
 
 /**
- * How long something takes that waits for nothing: the time that passes less the time in which others had the processor, so
- * that what else the machine does is measured little. (The kernel's count of time used goes in steps of some milliseconds.)
+ * Time of work that never waits: elapsed time minus the wait for a processor, so that other work on the machine has little
+ * effect. (The processor time of the kernel has steps of some milliseconds.)
  */
 export function timed<T>(act: () => T): { readonly result: T; readonly ms: number } {
   const waited = waitedMs()

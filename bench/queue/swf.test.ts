@@ -6,7 +6,7 @@ import { readSwf, writeSwf } from './swf.ts'
 
 const workload = { seed: 7, days: 1, nodes: 2, users: 5, load: 0.7 }
 
-test('a generated workload is the same for the same seed, and comes back from the Standard Workload Format', () => {
+test('a generated workload is the same for the same seed, and survives a round trip through the Standard Workload Format', () => {
   const trace = generate(workload)
   assert.deepEqual(generate(workload), trace)
   assert.notDeepEqual(generate({ ...workload, seed: 8 }).jobs, trace.jobs)
@@ -22,7 +22,7 @@ test('a generated workload is the same for the same seed, and comes back from th
 const line = (fields: Record<number, number>): string =>
   Array.from({ length: 18 }, (_, i) => fields[i + 1] ?? -1).join(' ')
 
-test('a log of an archive is read: requested before used, jobs that never ran left out, wide jobs on one machine', () => {
+test('an archived log is parsed: requested before used amounts, no jobs that never ran, wide jobs on one machine', () => {
   const text = [
     '; MaxNodes: 4',
     '; MaxProcs: 32',
@@ -42,13 +42,13 @@ test('a log of an archive is read: requested before used, jobs that never ran le
   ]) // prettier-ignore
 })
 
-test('what is not of the format is refused with its line', () => {
+test('an invalid line is refused with its number', () => {
   assert.throws(() => readSwf('; Version: 2\n1 2 3', 'log'), /line 2 of log .* 18 numbers/)
   assert.throws(() => readSwf(line({ 1: 1 }).replace('-1', 'x'), 'log'), /line 1 of log/)
   assert.throws(() => readSwf('; nothing', 'log'), /log has no job that ran/)
 })
 
-test('under all three queues every job of a trace runs, and the platform’s treats small ones best', () => {
+test('all three queues run every job of a trace, and the platform’s queue treats small jobs best', () => {
   const [first, easy, ours] = compare(generate({ ...workload, days: 3, load: 0.9 }))
   assert.ok(first && easy && ours)
   assert.ok(easy.meanWaitHours <= first.meanWaitHours)

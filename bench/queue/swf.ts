@@ -1,9 +1,9 @@
 import type { Trace, TraceJob } from './trace.ts'
 
 /**
- * Reads the Standard Workload Format, version 2, of the Parallel Workloads Archive: a line for each job with 18 numbers,
+ * Parses the Standard Workload Format, version 2, of the Parallel Workloads Archive: a line for each job with 18 numbers,
  * -1 where one is unknown; header comments `; Key: Value`. A processor is a core. Jobs that never ran are left out.
- * @throws where a line is not of this format; the message names the line.
+ * @throws for an invalid line, with its number.
  * @see https://www.cs.huji.ac.il/labs/parallel/workload/swf.html
  */
 export function readSwf(text: string, name: string): Trace {
@@ -59,8 +59,8 @@ function jobOf(fields: readonly number[]): TraceJob | undefined {
 }
 
 /**
- * The cluster: `MaxProcs` cores on `MaxNodes` nodes. Where a job is wider than one of them, it ran on several, and the
- * cluster is taken for one large machine, as is usual with these traces.
+ * The cluster: `MaxProcs` cores on `MaxNodes` nodes. If a job is wider than a node, the cluster counts as one large machine, as
+ * usual with these traces.
  */
 function nodesOf(header: ReadonlyMap<string, string>, jobs: readonly TraceJob[]): Trace['nodes'] {
   const most = (of: 'cores' | 'memoryGb'): number => jobs.reduce((max, job) => Math.max(max, job[of]), 0)
@@ -69,7 +69,7 @@ function nodesOf(header: ReadonlyMap<string, string>, jobs: readonly TraceJob[])
   const perNode = Math.floor(cores / nodes)
   const memoryGb = Number.parseFloat(/node memory (\S+) GB/.exec(header.get('Note') ?? '')?.[1] ?? '') || Infinity
   const fits = jobs.every((job) => job.cores <= perNode && job.memoryGb <= memoryGb)
-  // What is not known to be short, memory, is taken to be enough.
+  // Without data about memory, the nodes have enough for every job.
   const enough = Math.ceil(cores * Math.max(1, most('memoryGb')))
   return fits
     ? Array.from({ length: nodes }, (_, i) => ({
@@ -81,7 +81,7 @@ function nodesOf(header: ReadonlyMap<string, string>, jobs: readonly TraceJob[])
     : [{ name: 'all', cores, memoryGb: enough, gpus: 0 }]
 }
 
-/** Writes a trace in that format. */
+/** Prints a trace in the Standard Workload Format. */
 export function writeSwf({ name, nodes, jobs }: Trace): string {
   const first = nodes[0]
   const header = [

@@ -1,21 +1,21 @@
 import type { PlanNode } from '../../packages/server/src/scheduler/cache/snapshot.ts'
 
-/** A job of a trace: what was asked for, and how long it really ran. */
+/** A job of a trace: its request, and its real run time. */
 export interface TraceJob {
   readonly number: number
   readonly submitSeconds: number
   readonly runSeconds: number
   readonly cores: number
   readonly memoryGb: number
-  /** What the user said it would take at most. */
+  /** Requested time limit in seconds. */
   readonly requestedSeconds: number
   readonly user: string
   readonly group: string
-  /** What was run: jobs of one user and application are alike. */
+  /** Number of the application. Jobs of one user and application are alike. */
   readonly application: string
 }
 
-/** A workload and the cluster it is for. */
+/** A workload and its cluster. */
 export interface Trace {
   readonly name: string
   readonly nodes: readonly PlanNode[]

@@ -3,8 +3,8 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Where the demo keeps its platform between two runs: `.demo` in the checkout, or, where the checkout or the `.demo` in
- * it belongs to somebody else, `science-platform-demo` in the user's cache folder.
+ * The folder of the demo's platform: `.demo` in the checkout, or `science-platform-demo` in the user's cache folder if the
+ * checkout or its `.demo` belongs to another user.
  */
 export function demoFolder(root: string): string {
   const beside = join(root, '.demo')

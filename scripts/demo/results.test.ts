@@ -6,7 +6,7 @@ import { firstRows, parseCatalogue, usageTable } from './results.ts'
 
 const examples = new URL('../../examples/source-extractor/catalogues/', import.meta.url)
 
-test('the catalogues of the example have the detections that they are known for', () => {
+test('the catalogues of the example have the known detections', () => {
   for (const [name, sources] of [
     ['ccd', 28],
     ['image_M12c', 943],
@@ -27,7 +27,7 @@ test('the first rows fit a terminal', () => {
   assert.ok(shown.split('\n').every((line) => line.length <= 80))
 })
 
-test('usage is told beside what was asked, and its absence is told too', () => {
+test('used and requested resources are shown, and unknown usage as such', () => {
   const job = {
     name: 'extract-1',
     state: 'succeeded',

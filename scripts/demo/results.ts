@@ -1,13 +1,13 @@
 import type { Job } from '@science-platform/contract'
 import { table } from '../../bench/table.ts'
 
-/** The names of the columns and the rows of a catalogue as source-extractor writes it (ASCII_HEAD). */
+/** Column names and rows of a catalogue of source-extractor (ASCII_HEAD). */
 export interface Catalogue {
   readonly columns: readonly string[]
   readonly rows: readonly (readonly string[])[]
 }
 
-/** Reads a catalogue: lines `# 1 NAME words` name the columns, the others are rows. */
+/** Parses a catalogue: lines `# 1 NAME words` name the columns, the others are rows. */
 export function parseCatalogue(text: string): Catalogue {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   const words = (line: string): string[] => line.trim().split(/\s+/)
@@ -17,14 +17,14 @@ export function parseCatalogue(text: string): Catalogue {
   }
 }
 
-/** The first rows under their columns, at most 80 characters wide. */
+/** The first rows with headings, at most 80 columns wide. */
 export function firstRows({ columns, rows }: Catalogue, count: number): string {
   const shown = [columns.map((name) => name.replace(/_(IMAGE|AUTO)$/, '').toLowerCase()), ...rows.slice(0, count)]
   const widths = shown.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), [])
   return shown.map((row) => `  ${row.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(' ')}`).join('\n')
 }
 
-/** What jobs took beside what they had asked for, a row each under the names of the columns. */
+/** Used and requested resources, one job per row, with headings. */
 export function usageTable(jobs: readonly Job[]): string {
   return table([
     ['job', 'state', 'exit code', 'ran', 'CPU time', 'cores', 'memory', 'asked'],

@@ -1,4 +1,4 @@
-/** Columns that the demo's own lines keep within. */
+/** Maximum width of the demo's lines. */
 const columns = 80
 
 /** Prints a heading with the number of the step. */
@@ -6,12 +6,12 @@ export function heading(step: number, steps: number, words: string): void {
   console.log(`\n[${step}/${steps}] ${words}`)
 }
 
-/** Prints lines below a heading, as they are. */
+/** Prints lines below a heading unchanged. */
 export function line(...words: readonly string[]): void {
   for (const word of words) console.log(`      ${word}`)
 }
 
-/** Prints a sentence below a heading, broken where it would not fit. */
+/** Prints a sentence below a heading with line breaks. */
 export function sentence(text: string): void {
   let current = '     '
   for (const word of text.split(' ')) {
@@ -24,7 +24,7 @@ export function sentence(text: string): void {
   console.log(current)
 }
 
-/** Prints a command as one would type it, broken into lines that fit, so that it can be copied. Words with spaces are quoted. */
+/** Prints a command that can be copied, with quoted words and continued lines. */
 export function command(words: readonly string[]): void {
   const lines: string[] = []
   let current = '      $'
@@ -42,8 +42,7 @@ export function command(words: readonly string[]): void {
 const quoted = (word: string): string => (/^[\w@%+=:,./~-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
 
 /**
- * Shows what is going on while the work lasts, with the seconds it has taken: in one line that is rewritten on a
- * terminal, in a line now and then elsewhere.
+ * Shows a message with the elapsed seconds during the work: on a terminal in one updated line, elsewhere in a line now and then.
  */
 export async function showing<T>(words: string, work: Promise<T>): Promise<T> {
   const startedAt = performance.now()

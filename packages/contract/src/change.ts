@@ -7,7 +7,8 @@ import { jobStates } from './states.ts'
  * Kinds of changes of a job.
  *
  * - `submitted`: the job was accepted. `held`, `released`: it was put on hold, or released from it.
- * - `placed`: the job has a node. `requeued`: it waits again. `started`: its command runs.
+ * - `placed`: the job has a node. `returned`: its attempt could not run, and it waits for another. `requeued`: it
+ *   ran and waits again. `started`: its command runs.
  * - `cancel-requested`, `time-limit-reached`: the platform stops the job. `renewed`: its time limit was restarted.
  * - `exited`, `failed`, `lost`, `cancelled`, `timed-out`: the job ended.
  * - `noted`: events were added. `removed`: the owner deleted the job on the skaha wire. `deleted`: its retention ended.
@@ -17,6 +18,7 @@ export const jobChangeKinds = [
   'held',
   'released',
   'placed',
+  'returned',
   'requeued',
   'started',
   'cancel-requested',

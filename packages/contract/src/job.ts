@@ -222,6 +222,13 @@ export const Job = Type.Object(
     exitCode: Type.Optional(Type.Integer({ description: '0 to 255; 128 + N after signal N.' })),
     cause: Type.Optional(Cause),
     usage: Type.Optional(Usage),
+    notBefore: Type.Optional(
+      Type.Unsafe<string>({
+        ...Instant,
+        description:
+          'The job was returned to the queue, since its last attempt could not run, and is not placed earlier. `reason` says why.',
+      }),
+    ),
     attempts: Type.Array(Attempt),
   },
   { $id: 'Job' },

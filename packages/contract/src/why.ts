@@ -1,7 +1,7 @@
 import Type, { type Static } from 'typebox'
 import { Limits } from './holder.ts'
 import { Instant } from './instant.ts'
-import { JobId } from './job.ts'
+import { type Cause, JobId } from './job.ts'
 import { jobStates } from './states.ts'
 
 const amounts = { cores: Type.Number(), memoryGb: Type.Number(), gpus: Type.Number() }
@@ -48,6 +48,18 @@ export const Why = Type.Object(
         {
           kind: Type.Enum([...waitKinds]),
           until: Type.Optional(Type.Unsafe<string>({ ...Instant, description: 'When the reason is expected to end.' })),
+          cause: Type.Optional(
+            Type.Unsafe<Cause>({
+              ...Type.Ref('Cause'),
+              description: 'Why the last attempt could not run. Present where the job was returned to the queue.',
+            }),
+          ),
+          givenUpAt: Type.Optional(
+            Type.Unsafe<string>({
+              ...Instant,
+              description: 'With `cause`: the job fails with the first attempt from then on that cannot run.',
+            }),
+          ),
           limit: Type.Optional(
             Type.Object({
               holder: Type.Enum(['user', 'group']),

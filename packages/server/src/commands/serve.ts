@@ -195,6 +195,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     specOf,
     policy: config.policy,
     log,
+    waitSeconds: config.executor === 'oci' ? config.images.waitSeconds : config.kubernetes.imageSeconds,
     onCycle: (seconds, outcome) => {
       metrics.cycle(seconds, outcome)
       if (outcome === 'done') heart.beat()

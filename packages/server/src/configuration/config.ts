@@ -36,6 +36,8 @@ export interface Config {
     readonly refreshMinutes: number
     /** GiB that images may take on the disk; absent: half of the disk. */
     readonly storeGb?: number
+    /** Seconds in which a job is tried again whose registry does not answer, with the executor oci. */
+    readonly waitSeconds: number
   }
   /** The default network of jobs (absent: isolated as root, otherwise host), and the networks that they may request. */
   readonly network: { readonly default?: Network; readonly allowed?: readonly Network[] }

@@ -20,6 +20,7 @@ export function imageSettings(file: FileConfig['images']): Config['images'] {
     insecure: (file.insecure ?? []).map((host) => hostOf('images.insecure', host)),
     tokenHosts: Object.fromEntries(tokenHosts) as Record<string, string[]>,
     refreshMinutes: file.refreshMinutes,
+    waitSeconds: file.waitSeconds,
     ...(file.storeGb === undefined ? {} : { storeGb: file.storeGb }),
   }
 }

@@ -91,6 +91,7 @@ export const FileConfig = Type.Object(
         tokenHosts: Type.Optional(Type.Record(Type.String(), Hosts)),
         refreshMinutes: Type.Number({ minimum: 1, maximum: 10_080, default: 30 }),
         storeGb: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1_048_576 })),
+        waitSeconds: Type.Number({ minimum: 0, maximum: 604_800, default: 600 }),
       },
       { ...Closed, default: {} },
     ),

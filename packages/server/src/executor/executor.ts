@@ -65,6 +65,14 @@ export interface Ending {
   readonly usage?: Usage
   /** Whether {@link Executor.stop} was called before it ended. */
   readonly stopped: boolean
+  /** Present where nothing of the attempt ran, and a later attempt may succeed: the job waits for it in the queue. */
+  readonly retry?: Retry
+}
+
+/** When the obstacle of an attempt that could not run may have passed. */
+export interface Retry {
+  /** Milliseconds since the epoch. Attempts that met the same obstacle get the same instant. */
+  readonly notBefore: number
 }
 
 /** The observed state of one attempt. */

@@ -4,10 +4,11 @@ import { isLocal, printReference, type ImageReference } from '../job/image-refer
 import { AccessCache } from './access/access-cache.ts'
 import { AccessGate } from './access/access-gate.ts'
 import { imageSource, type ImagePolicy } from './access/allowed.ts'
-import type { Permission } from './access/permission.ts'
+import { sharingKey, type Permission } from './access/permission.ts'
 import { ImageFetcher, type ByteListener } from './fetch/image-fetcher.ts'
 import { explaining, ImageError } from './fetch/image-error.ts'
 import { loadArchive } from './fetch/load-archive.ts'
+import { RegistryPatience, type PatienceOptions } from './fetch/registry-patience.ts'
 import { storedBytes } from './manifest.ts'
 import { RegistryClient } from './registry/registry-client.ts'
 import { readRemoteImage } from './registry/remote-image.ts'
@@ -22,6 +23,9 @@ import type {
   PreparedImage,
 } from './store/local-images.ts'
 
+/** Options of {@link LocalImages.prepare}. */
+type PrepareOptions = Parameters<LocalImages['prepare']>[1]
+
 /** Settings of {@link MachineImages}. */
 export interface MachineImagesOptions {
   /** DATA/images; created when missing. */
@@ -34,6 +38,8 @@ export interface MachineImagesOptions {
   readonly ofJobs?: () => Promise<ImagesOfJobs>
   /** Milliseconds without a new byte after which a fetch ends. @defaultValue 120000 (2 minutes) */
   readonly stallMilliseconds?: number
+  /** How long a registry is left alone after a failure. @defaultValue 5 seconds, doubled up to 30 */
+  readonly patience?: PatienceOptions
 }
 
 /**
@@ -47,9 +53,14 @@ export class MachineImages implements LocalImages {
   readonly #store: ImageStore
   readonly #gate: AccessGate
   readonly #fetcher: ImageFetcher
+  readonly #patience: RegistryPatience
 
-  private constructor(policy: ImagePolicy, parts: { store: ImageStore; gate: AccessGate; fetcher: ImageFetcher }) {
+  private constructor(
+    { policy, patience }: MachineImagesOptions,
+    parts: { store: ImageStore; gate: AccessGate; fetcher: ImageFetcher },
+  ) {
     this.#policy = policy
+    this.#patience = new RegistryPatience(patience)
     this.#store = parts.store
     this.#gate = parts.gate
     this.#fetcher = parts.fetcher
@@ -64,21 +75,19 @@ export class MachineImages implements LocalImages {
     await cache.open()
     const gate = new AccessGate({ policy, cache, loadedDigest: (reference) => store.loadedDigest(reference) })
     const fetcher = new ImageFetcher({ store, policy, stallMilliseconds })
-    return new MachineImages(policy, { store, gate, fetcher })
+    return new MachineImages(options, { store, gate, fetcher })
   }
 
-  async prepare(
-    reference: ImageReference,
-    options: {
-      digest?: string
-      registryAuth?: string
-      signal: AbortSignal
-      onProgress?: ImageProgress
-      onBytes?: ByteListener
-    },
-  ): Promise<PreparedImage> {
-    const { signal } = options
+  async prepare(reference: ImageReference, options: PrepareOptions): Promise<PreparedImage> {
+    const { digest, registryAuth, signal } = options
     signal.throwIfAborted()
+    if (isLocal(reference)) return this.#prepare(reference, options)
+    const key = sharingKey(JSON.stringify([printReference(reference), digest]), registryAuth)
+    return this.#patience.try(key, () => this.#prepare(reference, options))
+  }
+
+  async #prepare(reference: ImageReference, options: PrepareOptions): Promise<PreparedImage> {
+    const { signal } = options
     // 1. The gate says which image the caller may have.
     const permission = await this.#gate.permission(reference, options)
     const { digest } = permission

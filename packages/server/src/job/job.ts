@@ -3,6 +3,16 @@ import type { Cause, JobState, Network, Resources, Usage, WarningSignal, JobScop
 /** Why the platform stops a job. */
 export type StopReason = 'cancelled' | 'time-limit'
 
+/** Why a job was returned to the queue, and for how long it is tried again. */
+export interface Postponement {
+  /** Why the last attempt could not run. */
+  readonly cause: Cause
+  /** When it was first returned for this, less the time that it waited for capacity since. */
+  readonly since: number
+  /** A try that fails at or after this instant is the last. */
+  readonly until: number
+}
+
 /** A job in the store. Instants are milliseconds since the epoch. */
 export interface StoredJob {
   readonly id: string
@@ -52,6 +62,10 @@ export interface StoredJob {
   /** Number of the latest attempt; 0 before the first. */
   readonly attempt: number
   readonly stopReason?: StopReason
+  /** It is not placed earlier, whatever it was submitted with: it was returned to the queue until then. */
+  readonly notBefore?: number
+  /** Present with `notBefore`, until its command starts. */
+  readonly postponed?: Postponement
   /** When the owner deleted the job on the skaha wire, which no longer shows it. The history keeps it. */
   readonly removedAt?: number
 }

@@ -3,7 +3,7 @@ import type { JobChangeKind, JobState } from '@science-platform/contract'
 /**
  * Events of the lifecycle of a job.
  *
- * - `placed`: the plan gave it a node. `requeued`: the attempt ended before its command ran; the job waits again.
+ * - `placed`: the plan gave it a node. `returned`: nothing of the attempt ran; the job waits in the queue for another.
  * - `started`: its command runs. `exited`: its command ended by itself with this code.
  * - `failed`: the attempt could not start, or was killed. `lost`: it disappeared without an exit code.
  * - `cancelRequested`, `timeLimitReached`: the platform stops it. `cancelled`, `timedOut`: it ended because of that.
@@ -17,7 +17,7 @@ export type LifecycleEvent =
         | 'held'
         | 'released'
         | 'placed'
-        | 'requeued'
+        | 'returned'
         | 'started'
         | 'failed'
         | 'lost'
@@ -37,7 +37,7 @@ export const transitions = {
   queued: { held: 'held', placed: 'starting', cancelRequested: 'cancelled' },
   starting: {
     started: 'running',
-    requeued: 'queued',
+    returned: 'queued',
     exited: 'by exit code',
     failed: 'failed',
     lost: 'failed',

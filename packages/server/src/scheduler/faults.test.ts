@@ -31,12 +31,18 @@ async function judge({ server, jobs, facts, clock }: Scenario): Promise<void> {
     const attempts = await server.database.attempts([id])
     assert.deepEqual(
       attempts.map((attempt) => attempt.id),
-      job.attempt === 0 ? [] : [attemptId(id, 1)],
+      Array.from({ length: job.attempt }, (_, i) => attemptId(id, i + 1)),
     )
-    const [ended] = factsOf(id, 'ended')
-    if (ended?.ending === undefined) continue
+    // Only attempts of which nothing ran are followed by another.
+    for (const attempt of attempts.slice(0, -1))
+      assert.deepEqual([attempt.startedAt, attempt.cause?.code], [undefined, 'image-unreachable'])
+    const ended = factsOf(id, 'ended').findLast(({ spec }) => spec.id === attemptId(id, job.attempt))
+    // A job that was cancelled in the queue has the end of the attempt that was returned.
+    if (ended?.ending === undefined || (ended.ending.retry !== undefined && job.state === 'cancelled')) continue
     assert.deepEqual([job.endedAt, job.exitCode], [ended.ending.at, ended.ending.exitCode])
-    if (job.stopReason === undefined) assert.deepEqual(job.cause, ended.ending.cause)
+    if (job.stopReason === undefined && ended.ending.retry !== undefined)
+      assert.match(job.cause.message, /does not answer\. It was tried again for 1\d minutes\.$/)
+    else if (job.stopReason === undefined) assert.deepEqual(job.cause, ended.ending.cause)
     else assert.equal(job.cause.code, job.stopReason)
   }
   assert.deepEqual(server.loop.queue.allocated(), { cores: 0, memoryGb: 0, gpus: 0 })

@@ -101,6 +101,47 @@ test('what does not fit waits with a reason, and starts when there is room', asy
   assert.deepEqual(attemptsThat('taken'), firstOf([first, second, third]))
 })
 
+test('a job whose registry is away holds no capacity, is tried again by its place in the queue, and outlives a restart', async () => {
+  const away = { code: 'image-unreachable', message: 'The registry r.test refuses more downloads for now.' } as const
+  const all = { cores: { request: 2, limit: 2 }, memoryGb: { request: 8, limit: 8 }, gpus: 0, fixed: true }
+  const waiting = does({ failure: away, retryMs: 40_000, command: [] }, { resources: all })
+  const other = does({ command: [wait(30_000)] }, { resources: all })
+  const later = does({ command: [wait(30_000)] }, { resources: all })
+  await submit(waiting, other, later)
+  await becomes(other, 'running')
+  const returned = await server.store.job(waiting.id)
+  assert.deepEqual([returned?.state, returned?.notBefore], ['queued', 41_000])
+  const text = 'It is tried again in 40 seconds, and given up at 1970-01-01 00:10:01 UTC.'
+  assert.equal(server.loop.reason(returned as StoredJob), `${away.message} ${text}`)
+  const why = await server.loop.why(returned as StoredJob)
+  assert.deepEqual(why.reason, {
+    kind: 'not-before',
+    until: '1970-01-01T00:00:41.000Z',
+    cause: away,
+    givenUpAt: '1970-01-01T00:10:01.000Z',
+  })
+  assert.deepEqual(why.sooner, [], 'another request would meet the same registry')
+  const events = (await server.store.events(waiting.id)).map(({ reason, message }) => [reason, message])
+  assert.deepEqual(events.at(-1), ['Returned', `${away.message} ${text}`])
+
+  await server.end()
+  behaviours.set(waiting.id, { command: [] })
+  await openServer()
+  await becomes(later, 'running')
+  assert.equal(clock.now(), 31_000, 'the registry does not delay others')
+  const ended = await becomes(waiting, 'succeeded')
+  assert.deepEqual([ended.startedAt, ended.attempt, ended.postponed], [61_000, 2, undefined])
+})
+
+test('a job whose registry stays away fails in the end, with the cause and for how long it was tried', async () => {
+  const away = { code: 'image-unreachable', message: 'The registry r.test does not answer.' } as const
+  const job = does({ failure: away, retryMs: 45_000, command: [] })
+  await submit(job)
+  const ended = await becomes(job, 'failed')
+  assert.deepEqual(ended.cause, { ...away, message: `${away.message} It was tried again for 10 minutes.` })
+  assert.deepEqual([ended.endedAt, ended.attempt], [601_000, 15])
+})
+
 test('what is being prepared says what it waits for', async () => {
   const job = does({ prepareMs: 60_000, waiting: 'The registry is slow.', command: [] })
   await submit(job)

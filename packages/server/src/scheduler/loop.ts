@@ -36,6 +36,8 @@ export interface LoopDependencies {
   /** Everything an executor must know of a job's attempt. */
   readonly specOf: (job: StoredJob) => Promise<AttemptSpec>
   readonly log: Logger
+  /** Seconds in which a job is tried again whose registry does not answer. @defaultValue 600 */
+  readonly waitSeconds?: number
   /** @defaultValue the machine's */
   readonly clock?: Clock
   /** Called after each cycle with its duration in seconds. */
@@ -259,6 +261,7 @@ export class Loop {
       (job) => jobCache.attempt(job),
       (id) => this.#records.has(id),
       now,
+      this.#dependencies.waitSeconds ?? 600,
     )
     this.#noteUnrecorded(agreement.unrecorded)
     // Ends of this cycle free capacity in this cycle: an end and the start that it allows share one commit.

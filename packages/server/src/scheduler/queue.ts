@@ -19,8 +19,7 @@ import { SchedulerCache } from './cache/scheduler-cache.ts'
 import { emptySnapshot, type Plan, type PlannerEvent, type Snapshot } from './cache/snapshot.ts'
 import { explain, forecastStart, type WhyQuestion } from './explain/explain.ts'
 import { overviewOf, sumOf } from './explain/overview.ts'
-import { reasonText } from './explain/reason-text.ts'
-import { instantText } from './explain/why.ts'
+import { waitText } from './explain/why.ts'
 import { placementsPerPlan, PlannerPair } from './forecast/planner-pair.ts'
 import { type GivenForecast, StartForecasts } from './forecast/start-forecasts.ts'
 import { OptimisticSteps } from './planner/optimistic-steps.ts'
@@ -147,7 +146,7 @@ export class Queue {
   reason(job: StoredJob, now: number): string | undefined {
     if (job.state === 'held') return heldText
     const reason = job.state === 'queued' ? this.#planners.deciding.reasonOf(job.id, now) : undefined
-    return reason && reasonText(reason, instantText, this.#policy.offPeak?.timezone)
+    return reason && waitText(reason, job, now, this.#policy)
   }
 
   /** Why a job waits, in full. The forecast that it gives is scored when the job starts. */

@@ -1,7 +1,10 @@
 import type { Observed } from '../executor/executor.ts'
 import { judgeEnding } from '../job/cause.ts'
+import { judgeFailedTry } from '../job/postpone.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
-import type { JobStep } from '../store/store.ts'
+import type { JobFields, JobStep } from '../store/store.ts'
+import { triedAgainText } from './explain/reason-text.ts'
+import { instantText } from './explain/why.ts'
 
 /** The actions that make the store and the executor agree. */
 export interface Agreement {
@@ -21,7 +24,8 @@ export interface Agreement {
  * Compares the store with the observations of the executor. Pure. The store is authoritative for the desired state,
  * the executor for what happened.
  *
- * @param isRecorded - Whether the store has a record of an attempt of no active job.
+ * @param isRecorded Whether the store has a record of an attempt of no active job.
+ * @param waitSeconds how long a job is tried again whose attempts could not run
  */
 export function reconcile(
   active: Iterable<StoredJob>,
@@ -29,6 +33,7 @@ export function reconcile(
   attemptOf: (job: StoredJob) => StoredAttempt,
   isRecorded: (attemptId: string) => boolean,
   now: number,
+  waitSeconds: number,
 ): Agreement {
   const steps: JobStep[] = []
   const start: StoredJob[] = []
@@ -43,7 +48,7 @@ export function reconcile(
       if (job.state === 'starting') start.push(job)
       else steps.push(vanished(job, attemptOf(job), now))
     } else if (seen.ending !== undefined) {
-      steps.push(ended(job, attemptOf(job), seen, seen.ending))
+      steps.push(tried(job, attemptOf(job), seen, seen.ending, waitSeconds))
     } else {
       if (seen.phase === 'running' && job.state === 'starting') steps.push(started(job, attemptOf(job), seen, now))
       if (job.state === 'stopping') stop.push({ attemptId: id, graceSeconds: job.graceSeconds })
@@ -59,6 +64,42 @@ export function reconcile(
   return { steps, start, stop, forget, unrecorded }
 }
 
+/** The end of an attempt: of the job too, unless nothing of it ran and it is tried again later. */
+function tried(
+  job: StoredJob,
+  attempt: StoredAttempt,
+  seen: Observed,
+  ending: NonNullable<Observed['ending']>,
+  waitSeconds: number,
+): JobStep {
+  const { retry, cause, at: endedAt } = ending
+  if (retry === undefined || job.state !== 'starting') return ended(job, attempt, seen, ending)
+  const verdict = judgeFailedTry({ cause, endedAt, placedAt: attempt.placedAt, ...retry }, job, waitSeconds)
+  if (verdict.type === 'given-up') return ended(job, attempt, seen, { ...ending, cause: verdict.cause })
+  const { notBefore, postponed } = verdict
+  return {
+    jobId: job.id,
+    at: endedAt,
+    from: 'starting',
+    event: { type: 'returned' },
+    fields: { notBefore, postponed },
+    attempt: { ...attempt, ...placeOf(seen), endedAt, cause },
+    events: [
+      {
+        jobId: job.id,
+        at: endedAt,
+        type: 'Warning',
+        reason: 'Returned',
+        message: triedAgainText({ notBefore, postponed }, endedAt, instantText),
+      },
+    ],
+  }
+}
+
+/** A job that has started or ended waits for nothing. */
+const waitIsOver = ({ postponed }: StoredJob): Pick<JobFields, 'notBefore' | 'postponed'> =>
+  postponed === undefined ? {} : { notBefore: null, postponed: null }
+
 function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: number): JobStep {
   const startedAt = seen.startedAt ?? now
   return {
@@ -69,6 +110,7 @@ function started(job: StoredJob, attempt: StoredAttempt, seen: Observed, now: nu
     fields: {
       startedAt,
       deadlineAt: startedAt + job.timeSeconds * 1000,
+      ...waitIsOver(job),
       ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),
     },
     attempt: { ...attempt, ...placeOf(seen), startedAt },
@@ -103,6 +145,7 @@ function ended(
     event,
     fields: {
       ...outcome,
+      ...waitIsOver(job),
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(seen.imageDigest === undefined ? {} : { imageDigest: seen.imageDigest }),
     },

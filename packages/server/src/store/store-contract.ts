@@ -204,6 +204,24 @@ export function describeStore(
       assert.deepEqual(await store.notEnded(), [])
     })
 
+    test('returns a job to the queue until an instant, and clears that when it starts', async () => {
+      const job = someJob()
+      await submit(store, job)
+      const place = { jobId: job.id, at: 5, from: 'queued', event: { type: 'placed' }, fields: { attempt: 1 } } as const
+      await store.step([place])
+      const cause = { code: 'image-unreachable', message: 'The registry does not answer.' } as const
+      const wait = { notBefore: 60, postponed: { cause, since: 6, until: 600 } }
+      const event = { type: 'returned' } as const
+      const [returned] = await store.step([{ jobId: job.id, at: 6, from: 'starting', event, fields: wait }])
+      assert.deepEqual(returned?.job, { ...job, seq: returned?.job.seq, attempt: 1, state: 'queued', ...wait })
+      assert.deepEqual(await store.job(job.id), returned.job)
+      await store.step([place])
+      const over = { startedAt: 61, notBefore: null, postponed: null }
+      const start = { jobId: job.id, at: 61, from: 'starting', event: { type: 'started' }, fields: over } as const
+      const [started] = await store.step([start])
+      assert.deepEqual([started?.job.notBefore, started?.job.postponed], [undefined, undefined])
+    })
+
     test('lists by state, name, array and end, in any order, page by page', async () => {
       const jobs = ['b', 'a%', 'a_', 'c', 'ab'].map((name, i) =>
         someJob({ name, ...(i > 2 ? { arrayId: 'arr' } : {}) }),

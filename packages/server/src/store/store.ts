@@ -1,6 +1,6 @@
 import type { JobSort, JobState } from '@science-platform/contract'
 import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
-import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
+import type { NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 import type { StoredChange } from './change.ts'
 
@@ -207,7 +207,12 @@ export type JobFields = Partial<
     | 'stopReason'
     | 'removedAt'
   >
->
+> & {
+  /** Null clears it. */
+  readonly notBefore?: number | null
+  /** Null clears it. */
+  readonly postponed?: Postponement | null
+}
 
 /** One step of one job. It is written only if the job is still in state `from`. */
 export interface JobStep {

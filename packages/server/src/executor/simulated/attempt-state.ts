@@ -79,12 +79,19 @@ export function proceed(
       state:
         behaviour.failure === undefined
           ? { phase: 'running', startedAt: now, steps: behaviour.command, meter: newMeter(now) }
-          : { phase: 'ended', ending: { at: now, cause: behaviour.failure, stopped: false } },
+          : { phase: 'ended', ending: unstarted(behaviour.failure, behaviour.retryMs, now) },
     }
   if (state.killAt !== undefined && now >= state.killAt)
     return { state: exited(state, signalled('SIGKILL'), now, true) }
   return takeStep(state, around)
 }
+
+const unstarted = (cause: Cause, retryMs: number | undefined, now: number): Ending => ({
+  at: now,
+  cause,
+  stopped: false,
+  ...(retryMs === undefined ? {} : { retry: { notBefore: now + retryMs } }),
+})
 
 function takeStep(state: Running, { spec, now, hasFile }: Surroundings): ReturnType<typeof proceed> {
   const { steps, waitsUntil, ...rest } = state

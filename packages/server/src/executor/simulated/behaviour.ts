@@ -46,6 +46,8 @@ export interface Behaviour {
   readonly waiting?: string
   /** Why it cannot be started, known after that time; absent where it can. */
   readonly failure?: Cause
+  /** Milliseconds after which its failure may have passed; absent: never. */
+  readonly retryMs?: number
   readonly command: readonly Step[]
   /** Steps on a signal, after which the command continues; no steps: it ignores the signal. It dies of signals without an entry. */
   readonly onSignal?: { readonly [Name in WarningSignal]?: readonly Step[] }

@@ -90,6 +90,7 @@ export const testConfig: Dependencies['config'] = {
     insecure: ['127.0.0.1:1'],
     tokenHosts: {},
     refreshMinutes: 30,
+    waitSeconds: 600,
   },
   limits: { interactive: 5, logMb: 64, processes: 4096, requests: unlimited },
   policy: policyOf({

@@ -85,6 +85,7 @@ function jobView(
     ...instants(job),
     ...(job.deadlineAt === undefined ? {} : { deadlineAt: instant(job.deadlineAt) }),
     ...known({ exitCode: job.exitCode, cause: job.cause, usage }),
+    ...(job.state !== 'queued' || job.notBefore === undefined ? {} : { notBefore: instant(job.notBefore) }),
     attempts: attempts.map(attemptView),
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { explainFailure } from './explain-failure.ts'
 
+const causeOf = (...given: Parameters<typeof explainFailure>) => explainFailure(...given).cause
 const failed = { image: 'r.test/a:1', registry: 'r.test' }
 const fatal = (words: string): string => `time="2026-11-23T09:01:44Z" level=fatal msg="${words}"`
 
@@ -82,18 +83,22 @@ const table: readonly (readonly [string, string, string])[] = [
   ['image-invalid', 'no gzip', '⨯ create rootfs: create gzip reader: gzip: invalid header'],
 ]
 
+/** Failures of a registry that do not pass by themselves. */
+const lasting = ['no https', 'a certificate of its own']
+
 describe('a failure of skopeo or umoci', () => {
   for (const [code, name, words] of table) {
     it(`is ${code}: ${name}`, () => {
-      const cause = explainFailure(words, failed)
+      const { cause, passes } = explainFailure(words, failed)
       assert.equal(cause.code, code)
       assert.ok(cause.message.length > 20 && cause.message.length < 200, cause.message)
       assert.ok(cause.hint)
+      assert.equal(passes, code === 'image-unreachable' && !lasting.includes(name))
     })
   }
 
   it('for lack of credentials says how to store them, under the name that users write', () => {
-    const { hint } = explainFailure(fatal('unauthorized: authentication required'), {
+    const { hint } = causeOf(fatal('unauthorized: authentication required'), {
       ...failed,
       registry: 'mirror:5000',
       host: 'r.test',
@@ -102,17 +107,17 @@ describe('a failure of skopeo or umoci', () => {
   })
 
   it('that matches no row is quoted without the log format', () => {
-    const { message } = explainFailure(fatal(String.raw`something \"new\" happened`), failed)
+    const { message } = causeOf(fatal(String.raw`something \"new\" happened`), failed)
     assert.equal(message, 'The image r.test/a:1 could not be read: something "new" happened')
-    assert.match(explainFailure('', failed).message, /gave no reason/)
+    assert.match(causeOf('', failed).message, /gave no reason/)
   })
 
   it('on this machine alone is not explained as a failure of a registry', () => {
-    assert.equal(explainFailure('unpack layer: unexpected EOF', { image: 'r.test/a:1' }).code, 'image-invalid')
+    assert.equal(causeOf('unpack layer: unexpected EOF', { image: 'r.test/a:1' }).code, 'image-invalid')
   })
 
   it('is not explained by a status number in the name of the image', () => {
     const words = fatal('reading manifest 404 in r.test/a: unauthorized: authentication required')
-    assert.equal(explainFailure(words, { image: 'r.test/a:404', registry: 'r.test' }).code, 'image-unauthorized')
+    assert.equal(causeOf(words, { image: 'r.test/a:404', registry: 'r.test' }).code, 'image-unauthorized')
   })
 })

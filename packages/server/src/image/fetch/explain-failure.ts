@@ -19,8 +19,17 @@ interface Explanation {
   /** The failure of the platform's own requests to which the row applies. */
   readonly failure?: RegistryFailure
   readonly code: Cause['code']
-  readonly message: (failed: FailedImage) => string
+  /** Whether the same request may succeed later. */
+  readonly passes?: true
+  /** @param found the matched parts; absent where the row applies by its failure */
+  readonly message: (failed: FailedImage, found: RegExpExecArray | undefined) => string
   readonly hint: string | ((failed: FailedImage) => string)
+}
+
+/** The cause of a failure, and whether the same request may succeed later. */
+export interface Explained {
+  readonly cause: Cause
+  readonly passes: boolean
 }
 
 const registryOf = ({ registry = '' }: FailedImage): string => `The registry ${registry}`
@@ -50,7 +59,8 @@ const explanations: readonly Explanation[] = [
     pattern: /too ?many ?requests|status[^,]{0,30}\b429\b|rate limit/i,
     failure: 'busy',
     code: 'image-unreachable',
-    message: (failed) => `${registryOf(failed)} refuses more downloads for now.`,
+    passes: true,
+    message: (failed) => `${registryOf(failed)} refuses more downloads for now (status 429).`,
     hint: 'Submit the job again later, with credentials for the registry if you have an account there.',
   },
   {
@@ -76,6 +86,7 @@ const explanations: readonly Explanation[] = [
     remote: true,
     pattern: /no such host|ENOTFOUND/i,
     code: 'image-unreachable',
+    passes: true,
     message: (failed) => `${registryOf(failed)} does not exist: there is no such host.`,
     hint: 'Check the name of the registry.',
   },
@@ -95,10 +106,19 @@ const explanations: readonly Explanation[] = [
   },
   {
     remote: true,
+    pattern: /status[^,]{0,30}\b(5\d\d)\b/i,
+    code: 'image-unreachable',
+    passes: true,
+    message: (failed, found) => `${registryOf(failed)} has a failure of its own (status ${found?.[1] ?? '5xx'}).`,
+    hint: 'Submit the job again in a few minutes. If that fails, too, ask the operators of the registry.',
+  },
+  {
+    remote: true,
     pattern:
-      /connection refused|ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|EPIPE|socket hang up|i\/o timeout|network is unreachable|no route to host|connection reset|connection timed out|TLS handshake timeout|deadline exceeded|timed out|unexpected EOF|: EOF|broken pipe|status[^,]{0,30}\b5\d\d\b|server misbehaving|temporary failure/i,
+      /connection refused|ECONN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EAI_AGAIN|EPIPE|socket hang up|i\/o timeout|network is unreachable|no route to host|connection reset|connection timed out|TLS handshake timeout|deadline exceeded|timed out|unexpected EOF|: EOF|broken pipe|server misbehaving|temporary failure/i,
     failure: 'unreachable',
     code: 'image-unreachable',
+    passes: true,
     message: (failed) => `${registryOf(failed)} could not be reached or broke off while the image was fetched.`,
     hint: 'Submit the job again in a few minutes. If that fails, too, ask the operators of the platform.',
   },
@@ -114,30 +134,43 @@ const explanations: readonly Explanation[] = [
 ]
 
 /** Explains the failure of a request to a registry to the owner of the job. Pure. */
-export function explainRegistryError({ failure, message }: RegistryError, failed: FailedImage): Cause {
+export function explainRegistryError({ failure, message }: RegistryError, failed: FailedImage): Explained {
   const rows = explanations.filter(({ code }) => failure === 'unreachable' && code === 'image-unreachable')
-  const row = rows.find(({ pattern }) => pattern.test(message)) ?? explanations.find((each) => each.failure === failure)
-  return row === undefined ? unreadable(message, failed) : explained(row, failed)
+  const fallback = explanations.find((each) => each.failure === failure)
+  return firstMatch(rows, message, failed) ?? (fallback && explained(fallback, failed)) ?? unreadable(message, failed)
 }
 
 /** Explains the standard error of skopeo or umoci to the owner of the job. Pure. */
-export function explainFailure(stderr: string, failed: FailedImage): Cause {
+export function explainFailure(stderr: string, failed: FailedImage): Explained {
   // Without a registry only local rows apply: a truncated archive is an "unexpected EOF", too.
   const rows = failed.registry === undefined ? explanations.filter(({ remote }) => !remote) : explanations
-  const row = rows.find(({ pattern }) => pattern.test(stderr))
-  return row === undefined ? unreadable(lastWords(stderr), failed) : explained(row, failed)
+  return firstMatch(rows, stderr, failed) ?? unreadable(lastWords(stderr), failed)
 }
 
-const explained = ({ code, message, hint }: Explanation, failed: FailedImage): Cause => ({
-  code,
-  message: message(failed),
-  hint: typeof hint === 'string' ? hint : hint(failed),
+function firstMatch(rows: readonly Explanation[], words: string, failed: FailedImage): Explained | undefined {
+  for (const row of rows) {
+    const found = row.pattern.exec(words)
+    if (found !== null) return explained(row, failed, found)
+  }
+  return undefined
+}
+
+const explained = (
+  { code, message, hint, passes }: Explanation,
+  failed: FailedImage,
+  found?: RegExpExecArray,
+): Explained => ({
+  cause: { code, message: message(failed, found), hint: typeof hint === 'string' ? hint : hint(failed) },
+  passes: passes === true,
 })
 
-const unreadable = (why: string, { image }: FailedImage): Cause => ({
-  code: 'image-invalid',
-  message: `The image ${image} could not be read: ${why}`,
-  hint: 'Build and push it again; images made by Docker, Podman or Buildah are fine.',
+const unreadable = (why: string, { image }: FailedImage): Explained => ({
+  cause: {
+    code: 'image-invalid',
+    message: `The image ${image} could not be read: ${why}`,
+    hint: 'Build and push it again; images made by Docker, Podman or Buildah are fine.',
+  },
+  passes: false,
 })
 
 /** The last line of a tool's standard error, without its log format. Pure. */

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { OutgoingHttpHeaders } from 'node:http'
 import { after, before, describe, it } from 'node:test'
+import { freePort } from '../../lib/free-port.ts'
 import { ImageError } from './image-error.ts'
 import { MachineImages } from '../machine-images.ts'
 import { busyboxImage } from '../testing/busybox-image.ts'
@@ -29,12 +31,14 @@ after(async () => {
 async function store(
   host: string,
   stallMilliseconds?: number,
+  firstMs = 0,
 ): Promise<{ images: ReturnType<typeof byText>; folder: string }> {
   const folder = join(scratch, `images-${++count}`)
   const images = await MachineImages.open({
     folder,
     policy: { registries: ['r.test'], aliases: { 'r.test': host }, insecure: [host] },
     log: { info: () => undefined },
+    patience: { firstMs, mostMs: 60_000 },
     ...(stallMilliseconds === undefined ? {} : { stallMilliseconds }),
   })
   return { images: byText(images), folder }
@@ -61,7 +65,55 @@ async function isTidy(folder: string): Promise<void> {
     assert.deepEqual(await readdir(join(folder, part)), [], part)
 }
 
+/** Answers of a registry that is away, or that never has the image. */
+const answers: readonly (readonly [string, { status: number; headers?: OutgoingHttpHeaders }, RegExp, number?])[] = [
+  ['too many requests', { status: 429, headers: { 'retry-after': '40' } }, /\(status 429\)/, 40_000],
+  ['too many requests, without a time', { status: 429 }, /\(status 429\)/, 5_000],
+  ['maintenance', { status: 503, headers: { 'retry-after': '20' } }, /\(status 503\)/, 20_000],
+  ['a proxy without its server', { status: 502 }, /\(status 502\)/, 5_000],
+  ['no such image', { status: 404 }, /has no image/],
+  ['refused', { status: 403 }, /credentials/],
+]
+
 describe('a registry', () => {
+  for (const [name, answer, message, waitMs] of answers)
+    it(`that answers with ${name} is ${waitMs === undefined ? 'not asked again' : 'asked again, once for all replicas'}`, async () => {
+      await push('t/away:1')
+      const proxy = await startRecordingProxy(registry.host)
+      const { images } = await store(proxy.host, undefined, 5_000)
+      proxy.answerInstead = () => answer
+      const before = Date.now()
+      const replicas = Array.from({ length: 5 }, () => images.prepare('r.test/t/away:1', { signal }))
+      const ends = await Promise.allSettled(replicas)
+      // A replica that comes later waits with the others, and asks nothing.
+      ends.push(...(await Promise.allSettled([images.prepare('r.test/t/away:1', { signal })])))
+      const retries = ends.map((end) => {
+        assert.equal(end.status, 'rejected')
+        assert.ok(end.reason instanceof ImageError)
+        assert.match(end.reason.message, message)
+        return end.reason.retryAt
+      })
+      assert.equal(new Set(retries).size, 1, 'they wait for the same instant')
+      const [retryAt] = retries
+      assert.equal(retryAt === undefined, waitMs === undefined)
+      if (retryAt !== undefined) {
+        assert.ok(retryAt >= before + (waitMs ?? 0) && retryAt <= Date.now() + 1.25 * (waitMs ?? 0) + 1)
+        assert.equal(proxy.requests.length, 1)
+      }
+      await proxy.stop()
+    })
+
+  it('that nobody listens for, or whose name is not known yet, is asked again', async () => {
+    for (const host of [`127.0.0.1:${await freePort()}`, 'registry-of-nobody.invalid']) {
+      const { images } = await store(host, undefined, 5_000)
+      await assert.rejects(images.prepare('r.test/t/away:1', { signal }), (error) => {
+        assert.ok(isWhy('image-unreachable', /reached|no such host/)(error))
+        assert.notEqual((error as ImageError).retryAt, undefined)
+        return true
+      })
+    }
+  })
+
   it('that stalls ends the fetch, and the next job fetches again', async () => {
     await push('t/still:1')
     const proxy = await startStallingProxy(registry.host)

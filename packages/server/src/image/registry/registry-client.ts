@@ -5,7 +5,7 @@ import { BoundedMap } from '../../lib/bounded-map.ts'
 import { digestOf } from '../manifest.ts'
 import { apiHost, isRealmOf, readChallenge, type Challenge } from './challenge.ts'
 import { exchange, shown, type RegistryResponse } from './exchange.ts'
-import { failureOf, RegistryError } from './registry-error.ts'
+import { failureOf, readRetryAfter, RegistryError } from './registry-error.ts'
 
 /** Settings of {@link RegistryClient}. */
 export interface RegistryClientOptions {
@@ -184,6 +184,7 @@ function successful(response: RegistryResponse, method: string, url: URL): Regis
   throw new RegistryError(
     failureOf(response.status),
     `${method} ${shown(url)}: the registry answered with status ${response.status}`,
+    { retryAfterMs: readRetryAfter(header(response, 'retry-after'), Date.now()) },
   )
 }
 

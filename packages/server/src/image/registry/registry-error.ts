@@ -17,11 +17,27 @@ export type RegistryFailure =
 export class RegistryError extends Error {
   override readonly name = 'RegistryError'
   readonly failure: RegistryFailure
+  /** Milliseconds that the registry asks clients to wait. */
+  readonly retryAfterMs: number | undefined
 
-  constructor(failure: RegistryFailure, message: string, options?: ErrorOptions) {
+  constructor(
+    failure: RegistryFailure,
+    message: string,
+    { retryAfterMs, ...options }: ErrorOptions & { readonly retryAfterMs?: number | undefined } = {},
+  ) {
     super(message, options)
     this.failure = failure
+    this.retryAfterMs = retryAfterMs
   }
+}
+
+/** Milliseconds of a `Retry-After`: seconds or a date (RFC 9110, 10.2.3); undefined where it is neither. Pure. */
+export function readRetryAfter(header: string | undefined, now: number): number | undefined {
+  const text = header?.trim() ?? ''
+  if (/^\d+$/.test(text)) return Number(text) * 1000
+  // Date.parse takes more than HTTP dates, such as negative numbers.
+  const at = /^[A-Z][a-z]+,? /.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(at) ? undefined : Math.max(0, at - now)
 }
 
 /** The failure of an error status (distribution specification, "Error codes"). Pure. */

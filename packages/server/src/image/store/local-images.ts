@@ -59,7 +59,8 @@ export interface LocalImages {
    * at least one caller waits. An image that is present takes no process. With `digest` a present image takes no request
    * to its registry while the registry's last yes is fresh.
    *
-   * @throws {ImageError} when the image cannot be had; the signal's reason when aborted.
+   * @throws {ImageError} when the image cannot be had, with `retryAt` where its registry is asked again later; the signal's
+   * reason when aborted.
    */
   prepare(
     reference: ImageReference,

@@ -1,4 +1,3 @@
-import { isEnded } from '@science-platform/contract'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import { activeStates } from '../../job/lifecycle.ts'
 import type { StoredHolder } from '../../store/store.ts'
@@ -24,8 +23,8 @@ export class JobCache {
     if (before !== undefined) this.#count(before, -1)
     this.#queued.delete(job.id)
     this.#active.delete(job.id)
-    if (isEnded(job.state)) this.#attempts.delete(job.id)
     if (isActive(job)) this.#active.set(job.id, job)
+    else this.#attempts.delete(job.id)
     if (job.state === 'queued') {
       this.#queued.set(job.id, job)
       this.#count(job, 1)

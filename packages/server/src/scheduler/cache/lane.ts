@@ -62,7 +62,8 @@ export class Lane implements LaneKind {
   }
 
   add(job: QueuedJob): Entry {
-    const entry = { job, lane: this, since: Math.max(job.submittedAt, job.notBefore ?? 0), isGone: false }
+    const since = job.agesSince ?? Math.max(job.submittedAt, job.notBefore ?? 0)
+    const entry = { job, lane: this, since, isGone: false }
     const last = this.#entries.at(-1)
     if (this.size > 0 && last !== undefined && inLaneOrder(entry, last) < 0) this.#isSorted = false
     if (job.by !== undefined) this.#deadlines++

@@ -27,8 +27,14 @@ export const queuedJobOf = (job: StoredJob, expectation: Expectation | undefined
   ...(job.when === undefined ? {} : { offPeak: true as const }),
   seq: job.seq,
   submittedAt: job.submittedAt,
-  ...(job.after === undefined ? {} : { notBefore: job.after }),
+  ...notBeforeOf(job),
 })
+
+/** A returned job keeps the age that it had: it did not choose to wait. */
+function notBeforeOf({ after, notBefore, submittedAt }: StoredJob): Pick<QueuedJob, 'notBefore' | 'agesSince'> {
+  if (notBefore === undefined) return after === undefined ? {} : { notBefore: after }
+  return { notBefore: Math.max(after ?? 0, notBefore), agesSince: Math.max(after ?? 0, submittedAt) }
+}
 
 /** A job with an allocation as the planner reads it. */
 export const activeJobOf = (

@@ -48,8 +48,10 @@ export interface QueuedJob extends PlannedJob {
   /** Order of submission; unique. The last tie-breaker. */
   readonly seq: number
   readonly submittedAt: number
-  /** It does not start earlier (`--after`). */
+  /** It does not start earlier: its `--after`, or the instant until which it was returned to the queue. */
   readonly notBefore?: number
+  /** From when its age counts. @defaultValue the later of `submittedAt` and `notBefore` */
+  readonly agesSince?: number
 }
 
 /** A job with an allocation: starting, running or stopping. */
@@ -150,7 +152,7 @@ export interface Reservation {
 /** The terms of a job's place in the order: points, one for an hour of waiting. More is earlier. */
 export interface Priority {
   readonly class: number
-  /** Hours since its submission, its `notBefore`, or the last start of a job of its lane: the latest. */
+  /** Hours since its `agesSince`, or the last start of a job of its lane: the later. */
   readonly age: number
   /** All of the policy's points where the group has used nothing lately, half where it has used its part, and so on. */
   readonly groupShare: number
@@ -177,7 +179,7 @@ export interface LimitHit {
 export type Reason =
   /** This plan places it. */
   | { readonly kind: 'placed'; readonly node: string }
-  /** Its `--after` has not come. */
+  /** Its `notBefore` has not come. */
   | { readonly kind: 'not-before'; readonly at: number }
   /** It waits for off-peak hours. Undefined: they never come. */
   | { readonly kind: 'window'; readonly opensAt: number | undefined }

@@ -26,7 +26,7 @@ export function submittedWith(
   { needs, limitSeconds, anyHour, atOnce }: Modification,
   now: number,
 ): QueuedJob {
-  const { offPeak, notBefore, ...rest } = job
+  const { offPeak, notBefore, agesSince: _, ...rest } = job
   const seconds = limitSeconds ?? job.limitSeconds
   return {
     ...rest,
@@ -55,7 +55,8 @@ export interface FreeRoom {
  * beside a reservation, or a limit lacks; a time that ends before a reservation. The caller tries them.
  */
 export function modificationsWorthTrying(job: QueuedJob, room: FreeRoom, now: number): readonly Modification[] {
-  const isLater = job.notBefore !== undefined && job.notBefore > now
+  // A returned job has `agesSince`: it would meet the same obstacle again.
+  const isLater = job.notBefore !== undefined && job.notBefore > now && job.agesSince === undefined
   const isShut = job.offPeak === true && room.isShut
   const free: Modification = { ...(isLater ? { atOnce: true } : {}), ...(isShut ? { anyHour: true } : {}) }
   const asks = sizeOfRequest(job.needs)

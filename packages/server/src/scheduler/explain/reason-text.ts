@@ -1,3 +1,4 @@
+import type { Postponement } from '../../job/job.ts'
 import type { Capacity } from '../../job/resources.ts'
 import type { LimitHit, Needs, Reason } from '../cache/snapshot.ts'
 
@@ -38,6 +39,17 @@ export function reasonText(reason: Reason, writeInstant: WriteInstant, timezone 
         `is estimated to run for ${duration(reason.plannedSeconds)}. With a shorter \`--time\` it may start sooner.`
       )
   }
+}
+
+/** Why a job that was returned to the queue waits, when it is tried again, and when it is given up. Pure. */
+export function triedAgainText(
+  { notBefore, postponed }: { readonly notBefore: number; readonly postponed: Postponement },
+  now: number,
+  writeInstant: WriteInstant,
+): string {
+  const { cause, until } = postponed
+  const seconds = Math.max(1, Math.ceil((notBefore - now) / 1000))
+  return `${cause.message} It is tried again in ${duration(seconds)}, and given up at ${writeInstant(until)}.`
 }
 
 function limitText(

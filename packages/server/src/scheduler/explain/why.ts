@@ -6,7 +6,7 @@ import type { Expectation } from '../cache/run-histories.ts'
 import { percentile } from '../cache/run-histories.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
 import type { Ahead, Priority, Reason } from '../cache/snapshot.ts'
-import { duration, reasonText } from './reason-text.ts'
+import { duration, reasonText, triedAgainText } from './reason-text.ts'
 
 /** When a job is expected to start, as instants: one start of ten comes before `p10`, five before `p50`, nine before `p90`. */
 export interface ExpectedStart {
@@ -41,7 +41,7 @@ export function whyOf(facts: WhyFacts): Why {
     id: job.id,
     state: job.state,
     summary: summaryOf(facts),
-    ...(reason === undefined ? {} : { reason: reasonView(reason) }),
+    ...(reason === undefined ? {} : { reason: reasonView(reason, job) }),
     ...(isWaiting && ahead !== undefined ? { ahead: { ...ahead }, waiting } : {}),
     ...(isWaiting ? priorityView(facts) : {}),
     ...(start === undefined
@@ -58,7 +58,7 @@ export function whyOf(facts: WhyFacts): Why {
 
 function summaryOf({ job, now, reason, policy }: WhyFacts): string {
   if (job.state === 'held') return 'It is held: release it to let it go on.'
-  if (reason !== undefined) return reasonText(reason, instantText, policy.offPeak?.timezone)
+  if (reason !== undefined) return waitText(reason, job, now, policy)
   if (job.state === 'starting') return 'It does not wait: its image is fetched or its container made.'
   if (job.state === 'running') {
     return job.deadlineAt === undefined
@@ -69,11 +69,29 @@ function summaryOf({ job, now, reason, policy }: WhyFacts): string {
   return job.cause === undefined ? 'It has ended.' : `It has ended. ${job.cause.message}`
 }
 
-function reasonView(reason: Reason): NonNullable<Why['reason']> {
+/** Why a waiting job waits, in a sentence or two. Pure. */
+export function waitText(reason: Reason, job: StoredJob, now: number, policy: Pick<Policy, 'offPeak'>): string {
+  const { notBefore, postponed } = job
+  return postponed !== undefined && isPostponed(reason, job)
+    ? triedAgainText({ notBefore: notBefore ?? now, postponed }, now, instantText)
+    : reasonText(reason, instantText, policy.offPeak?.timezone)
+}
+
+/** Whether it waits because it was returned to the queue, and not for its own `--after`. */
+const isPostponed = (reason: Reason, { notBefore }: StoredJob): boolean =>
+  reason.kind === 'not-before' && reason.at === notBefore
+
+function reasonView(reason: Reason, job: StoredJob): NonNullable<Why['reason']> {
   const kind = reason.kind === 'placed' ? 'turn' : reason.kind
   switch (reason.kind) {
     case 'not-before':
-      return { kind, until: instant(reason.at) }
+      return {
+        kind,
+        until: instant(reason.at),
+        ...(job.postponed === undefined || !isPostponed(reason, job)
+          ? {}
+          : { cause: job.postponed.cause, givenUpAt: instant(job.postponed.until) }),
+      }
     case 'window':
       return { kind, ...(reason.opensAt === undefined ? {} : { until: instant(reason.opensAt) }) }
     case 'limit': {

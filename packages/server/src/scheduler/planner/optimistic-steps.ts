@@ -4,6 +4,7 @@ import { nextState } from '../../job/lifecycle.ts'
 import type { JobStep, StoredRun } from '../../store/store.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
+import { isActive } from '../cache/job-cache.ts'
 import { activeJobOf } from '../cache/planned-job.ts'
 import { outcomeOf, percentile } from '../cache/run-histories.ts'
 import type { SchedulerCache } from '../cache/scheduler-cache.ts'
@@ -64,11 +65,11 @@ export class OptimisticSteps implements Disposable {
     this.#undo(applied.filter(({ step }) => !ids.has(step.jobId)))
     const { cache } = this.#state
     cache.upsertJobs(taken)
-    const ended = new Set(taken.filter(({ state }) => isEnded(state)).map(({ id }) => id))
+    const active = new Set(taken.filter(isActive).map(({ id }) => id))
     for (const { step, commit } of applied) {
       if (!ids.has(step.jobId)) continue
       commit()
-      if (step.attempt !== undefined && !ended.has(step.jobId)) cache.upsertAttempts([step.attempt])
+      if (step.attempt !== undefined && active.has(step.jobId)) cache.upsertAttempts([step.attempt])
     }
   }
 
@@ -93,8 +94,8 @@ export class OptimisticSteps implements Disposable {
     const isStart = step.event.type === (nodesQueueJobs() ? 'started' : 'placed')
     if (isStart) return this.#applyStart(step)
     const job = cache.jobs.activeJob(step.jobId)
-    if (job === undefined || !isEnded(nextState(step.from, step.event))) return unchanged(step)
-    return this.#applyEnding(step, job)
+    const isEnd = step.event.type === 'returned' || isEnded(nextState(step.from, step.event))
+    return job === undefined || !isEnd ? unchanged(step) : this.#applyEnd(step, job)
   }
 
   /** The forecast of the job's start is scored. */
@@ -105,10 +106,10 @@ export class OptimisticSteps implements Disposable {
     return { step: { ...step, scores: [score], forecast }, commit: () => {}, undo }
   }
 
-  /** The job's allocation is free, its association is charged, and its run time is known. */
-  #applyEnding(step: JobStep, job: StoredJob): AppliedStep {
+  /** The job's allocation is free, its association is charged, and where it has ended its run time is known. */
+  #applyEnd(step: JobStep, job: StoredJob): AppliedStep {
     const { cache, policy, offPeak } = this.#state
-    const endedAt = step.fields?.endedAt ?? this.#now
+    const endedAt = step.attempt?.endedAt ?? step.fields?.endedAt ?? this.#now
     const ended = { ...activeJobOf(job, cache.jobs.attempt(job), undefined), endedAt }
     const association = { user: job.owner, ...(job.group === undefined ? {} : { group: job.group }) }
     const next = (share: Parameters<typeof usageAfter>[0]) => usageAfter(share, ended, policy, offPeak)

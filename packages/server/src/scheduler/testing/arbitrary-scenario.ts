@@ -15,6 +15,8 @@ export interface ScenarioJob {
   readonly graceSeconds: number
   readonly signal: StoredJob['signal']
   readonly behaviour: Behaviour
+  /** Attempts that cannot run, for a cause that passes. */
+  readonly failedTries: number
   readonly cancelledAt: number | undefined
 }
 
@@ -61,6 +63,7 @@ export const anyScenarioJob: fc.Arbitrary<ScenarioJob> = fc
     graceSeconds: fc.integer({ min: 0, max: 10 }),
     signal: fc.option(fc.constant({ name: 'USR1', secondsBefore: 5 } as const), { nil: undefined }),
     behaviour: anyBehaviour,
+    failedTries: fc.constantFrom(0, 0, 0, 1, 3, 1000),
     cancelledAt: fc.option(anyInstant, { nil: undefined, freq: 2 }),
   })
   // A job whose preparation never ends must be cancelled.

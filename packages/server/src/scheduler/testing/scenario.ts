@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Node } from '../../executor/executor.ts'
+import type { AttemptSpec, Node } from '../../executor/executor.ts'
 import type { Behaviour } from '../../executor/simulated/behaviour.ts'
 import { SimulatedCluster, type Fact } from '../../executor/simulated/simulated-cluster.ts'
 import { cancelStep } from '../../actions/cancel.ts'
@@ -25,6 +25,8 @@ export class Scenario {
   readonly #settings: ScenarioSettings
   readonly #nodes: readonly Node[]
   readonly #behaviours = new Map<string, Behaviour>()
+  /** By the id of the job. */
+  readonly #failedTries = new Map<string, number>()
   readonly #used = new Map<string, { cores: number; memoryGb: number }>()
   #underWay = 0
   /** Actions to come, by instant. */
@@ -42,7 +44,7 @@ export class Scenario {
       clock: this.clock,
       nodes: this.#nodes,
       nodesPrepare,
-      behaviourOf: ({ jobId }) => this.#behaviours.get(jobId) ?? { command: [] },
+      behaviourOf: (spec) => this.#behaviourOf(spec),
       onFact: (fact) => {
         this.#note(fact)
       },
@@ -88,7 +90,19 @@ export class Scenario {
     this.failures.push(...(this.#server?.errors ?? []))
   }
 
-  #plan({ at, cores, memoryGb, behaviour, cancelledAt, signal, ...parts }: ScenarioJob): void {
+  /** The first attempts of a job may meet a registry that is away. */
+  #behaviourOf({ id, jobId }: AttemptSpec): Behaviour {
+    const behaviour = this.#behaviours.get(jobId) ?? { command: [] }
+    const number = Number(id.slice(id.lastIndexOf('-') + 1))
+    if (number > (this.#failedTries.get(jobId) ?? 0)) return behaviour
+    return {
+      ...behaviour,
+      failure: { code: 'image-unreachable', message: 'The registry does not answer.' },
+      retryMs: 50_000,
+    }
+  }
+
+  #plan({ at, cores, memoryGb, behaviour, failedTries, cancelledAt, signal, ...parts }: ScenarioJob): void {
     const job = someJob({
       ...parts,
       ...(signal === undefined ? {} : { signal }),
@@ -101,6 +115,7 @@ export class Scenario {
       submittedAt: this.clock.now() + at,
     })
     this.#behaviours.set(job.id, behaviour)
+    this.#failedTries.set(job.id, failedTries)
     this.#later(at, async () => {
       // Only a submission that was answered counts as accepted.
       await this.#answered(async () => {

@@ -1,6 +1,6 @@
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Seal } from '../../lib/secrets/seal.ts'
-import type { StopReason, StoredAttempt, StoredJob } from '../../job/job.ts'
+import type { Postponement, StopReason, StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { AttemptRow, JobRow } from '../sql/schema.ts'
 
 /** The object without its null values: a null column becomes an absent property. */
@@ -58,6 +58,8 @@ export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
     attempt: job.attempt,
     stop_reason: job.stopReason ?? null,
     removed_at: job.removedAt ?? null,
+    not_before: job.notBefore ?? null,
+    postponed_json: job.postponed === undefined ? null : JSON.stringify(job.postponed),
   }
 }
 
@@ -87,6 +89,8 @@ export function jobOf(row: JobRow, { unseal }: Pick<Seal, 'unseal'>): StoredJob 
     attempt: row.attempt,
     stopReason: row.stop_reason as StopReason | null,
     removedAt: row.removed_at,
+    notBefore: row.not_before,
+    postponed: row.postponed_json === null ? null : (JSON.parse(row.postponed_json) as Postponement),
   })
 }
 

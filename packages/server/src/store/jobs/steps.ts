@@ -66,6 +66,9 @@ export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal):
   return { job, change }
 }
 
+const postponedJson = (postponed: JobFields['postponed']): string | null =>
+  postponed ? JSON.stringify(postponed) : null
+
 function columnsOf(fields: JobFields): Updateable<Schema['jobs']> {
   return {
     ...(fields.imageDigest === undefined ? {} : { image_digest: fields.imageDigest }),
@@ -77,5 +80,7 @@ function columnsOf(fields: JobFields): Updateable<Schema['jobs']> {
     ...(fields.attempt === undefined ? {} : { attempt: fields.attempt }),
     ...(fields.stopReason === undefined ? {} : { stop_reason: fields.stopReason }),
     ...(fields.removedAt === undefined ? {} : { removed_at: fields.removedAt }),
+    ...(fields.notBefore === undefined ? {} : { not_before: fields.notBefore }),
+    ...(fields.postponed === undefined ? {} : { postponed_json: postponedJson(fields.postponed) }),
   }
 }

@@ -94,6 +94,8 @@ export interface JobRow {
   attempt: number
   stop_reason: string | null
   removed_at: number | null
+  not_before: number | null
+  postponed_json: string | null
 }
 
 export interface AttemptRow {

@@ -84,7 +84,7 @@ function withoutImage(
   // The message of the back-off has no reason; the one before it had.
   if (/^Back-off pulling image "[^"]*"$/.test(message) || message === '') return {}
   const { registry } = job.image
-  const cause = explainFailure(message, { image: printReference(job.image), host: registry, registry })
+  const { cause } = explainFailure(message, { image: printReference(job.image), host: registry, registry })
   const age = now - pod.createdAt
   if (cause.code === 'image-unauthorized' && pod.hasSecret && age < secretMs)
     return { text: 'The registry refused the credentials; the node retries once.' }

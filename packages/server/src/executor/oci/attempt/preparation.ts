@@ -6,7 +6,7 @@ import { ImageError } from '../../../image/fetch/image-error.ts'
 import type { LocalImages, PreparedImage } from '../../../image/store/local-images.ts'
 import { isDiskFull } from '../../../lib/files.ts'
 import { diskFull, stoppedBeforeStart } from '../../causes.ts'
-import type { AttemptSpec, ExecutorEvent } from '../../executor.ts'
+import type { AttemptSpec, ExecutorEvent, Retry } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
 import type { Machine } from '../container/machine.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
@@ -78,7 +78,7 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
     attempt.settle()
     // A server that closes leaves the attempt to the next one, which starts it again.
     if (signal.aborted && !attempt.stopAsked) return
-    if (!attempt.ended) supervision.endUnstarted(attempt, causeOf(attempt, error, parts.log))
+    if (!attempt.ended) supervision.endUnstarted(attempt, causeOf(attempt, error, parts.log), retryOf(attempt, error))
   }
 }
 
@@ -115,6 +115,10 @@ class NothingToRun extends Error {
     }
   }
 }
+
+/** When a registry that is away is asked again; undefined where another attempt would fail, too. */
+const retryOf = ({ stopAsked }: Attempt, error: unknown): Retry | undefined =>
+  !stopAsked && error instanceof ImageError && error.retryAt !== undefined ? { notBefore: error.retryAt } : undefined
 
 function causeOf(attempt: Attempt, error: unknown, log: Logger): Cause {
   if (attempt.stopAsked) return stoppedBeforeStart

@@ -3,6 +3,7 @@ import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { diskFull, stoppedBeforeStart } from '../../causes.ts'
 import { findAttempt, readShortLog, type FoundAttempt } from '../attempt/attempt-folder.ts'
+import type { Retry } from '../../executor.ts'
 import type { Attempt } from '../attempt/attempt.ts'
 import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from '../attempt/ending.ts'
 import type { Folders } from '../attempt/folders.ts'
@@ -80,8 +81,8 @@ export class Supervision {
   }
 
   /** Ends an attempt whose command was never started and of which nothing is left. */
-  endUnstarted(attempt: Attempt, cause: Cause): void {
-    attempt.end({ at: Date.now(), cause, stopped: attempt.stopAsked })
+  endUnstarted(attempt: Attempt, cause: Cause, retry?: Retry): void {
+    attempt.end({ at: Date.now(), cause, stopped: attempt.stopAsked, ...(retry === undefined ? {} : { retry }) })
     this.#parts.onChange()
   }
 
