@@ -27,8 +27,10 @@ describe(
       }
     })
     after(async () => {
-      await first[Symbol.asyncDispose]()
       await other[Symbol.asyncDispose]()
+      // Back to the first, so that it can be removed as any platform is.
+      await first.admin('adopt', '--yes')
+      await first[Symbol.asyncDispose]()
     })
 
     const namespaced = (...args: string[]) => kubectl(...args, '-n', first.namespace)
@@ -95,9 +97,6 @@ describe(
         assert.deepEqual([owner, exitCode, await other.logOf(id)], ['ada', 7, 'up\ndown\n'])
       }
       await eventually('an empty namespace', async () => (await namespaced('get', 'jobs,pods', '-o', 'name')) === '')
-      await other.stop()
-      // Back to the first, so that it can be removed as any platform is.
-      await first.admin('adopt', '--yes')
     })
   },
 )

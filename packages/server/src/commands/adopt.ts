@@ -90,7 +90,9 @@ async function openPlace({ identity }: Store, config: Config): Promise<Place> {
   const log = openLog({ level: 'warn', format: config.log.format })
   const at = kubeconfig === undefined ? {} : { kubeconfig }
   const cluster = await openClusterEvidence({ ...at, namespace, instance, identity, log })
-  const { close } = cluster
+  const close = (): void => {
+    cluster.close()
+  }
   try {
     const [evidence, holder] = [await cluster.attempts(), await cluster.holder()]
     const lease = holder?.identity === identity ? undefined : holder
