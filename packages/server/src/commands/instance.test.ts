@@ -19,8 +19,8 @@ afterEach(() => rm(folder, { recursive: true }))
 async function other(prefix: readonly string[] = []): Promise<ChildProcess> {
   const script = `import { claimDataDir } from ${JSON.stringify(new URL('instance.ts', import.meta.url).href)}
 await claimDataDir(${JSON.stringify(folder)}); console.log('claimed'); setInterval(() => {}, 1000)`
-  const [program = '', ...args] = [...prefix, process.execPath, '--input-type=module', '-e', script]
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const words = [...prefix, process.execPath, '--input-type=module', '-e', script]
+  const child = spawn('env', words, { stdio: ['ignore', 'pipe', 'inherit'] })
   await once(child.stdout, 'data')
   return child
 }

@@ -2,8 +2,10 @@ import { join } from 'node:path'
 import type { Network } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { Config } from '../configuration/config.ts'
+import type { AttemptEvidence } from '../executor/attempt-evidence.ts'
 import type { Executor, Ownership } from '../executor/executor.ts'
 import { heldSlots } from '../executor/oci/attempt/held-slots.ts'
+import { evidenceOfFolders } from '../executor/oci/attempt/folder-evidence.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
 import type { LocalImages } from '../image/store/local-images.ts'
@@ -17,6 +19,8 @@ export interface Runtime {
   readonly networks: readonly Network[]
   /** A further address at which jobs reach the server. Undefined where they reach its own address. */
   readonly gateway: string | undefined
+  /** What the attempts in the executor's place say of themselves. */
+  readonly evidence: () => Promise<AttemptEvidence[]>
   /** A sentence for each limit that this machine cannot enforce. Known once the executor is open. */
   readonly unenforced: () => readonly string[]
 }
@@ -80,6 +84,7 @@ async function ociRuntime({
     executor,
     networks: offeredNetworks(config.network, isRoot),
     gateway: network?.gateway,
+    evidence: () => evidenceOfFolders(dataDir, instance),
     unenforced: () => executor.limitsThatHold().missing,
   }
 }
@@ -106,6 +111,18 @@ async function kubernetesRuntime({
     }),
     networks: offeredNetworks(config.network, true),
     gateway: undefined,
+    evidence: async () => {
+      const { kubeconfig, namespace, instance } = kubernetes
+      const { openClusterEvidence } = await import('../executor/kubernetes/cluster-evidence.ts')
+      const { identity } = ownership
+      const at = kubeconfig === undefined ? {} : { kubeconfig }
+      const cluster = await openClusterEvidence({ ...at, namespace, instance, identity, log })
+      try {
+        return await cluster.attempts()
+      } finally {
+        cluster.close()
+      }
+    },
     unenforced: () => [],
   }
 }

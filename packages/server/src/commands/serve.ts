@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
 import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { registryLogins } from '../access/registry-logins.ts'
 import { openSeal } from '../lib/secrets/seal.ts'
@@ -12,6 +13,7 @@ import { tokenBytes, tokenOf } from '../lib/secrets/token-text.ts'
 import { openAuditTrail } from '../audit/trail.ts'
 import { freePort } from '../lib/free-port.ts'
 import { createApp } from '../http/server/app.ts'
+import { adopt, unrecordedAmong } from '../actions/adopt.ts'
 import { createActions } from '../actions/actions.ts'
 import { startCancellingDisabled } from '../actions/cancel-disabled.ts'
 import { JobWatch } from '../actions/job-watch.ts'
@@ -31,6 +33,7 @@ import { createMetrics } from '../metrics/metrics.ts'
 import { Loop, scoredMs } from '../scheduler/loop.ts'
 import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
+import type { Store } from '../store/store.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
 import { InvalidConfiguration } from '../configuration/invalid-configuration.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -38,7 +41,7 @@ import { claimDataDir, claimIdentity, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
 import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
-import { createRuntime } from './runtime.ts'
+import { createRuntime, type Runtime } from './runtime.ts'
 
 /** Defines `serve`. */
 export function define(command: Command): void {
@@ -200,6 +203,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   })
   await loop.open()
   parts.defer(() => loop.close())
+  await adoptSinceRestore(store, runtime.evidence, log)
   parts.defer(startRetention(store, executor, config.retention, log))
 
   const cancelDisabled = startCancellingDisabled({ store, changes, log })
@@ -301,6 +305,19 @@ function logLevel(text: string | undefined): string {
   if (text === undefined || text === '') return 'info'
   if (levels.includes(text)) return text
   throw new InvalidConfiguration(`LOG_LEVEL is ${JSON.stringify(text)}; use one of ${levels.join(', ')}`)
+}
+
+/** Adopts the attempts that this database started after the backup from which it was restored. Others stay as they are. */
+async function adoptSinceRestore(store: Store, evidence: Runtime['evidence'], log: Logger): Promise<void> {
+  if ((await store.restoredAt()) === undefined) return
+  for (const { evidence: one, obstacle } of await unrecordedAmong(store, await evidence())) {
+    if (one.identity !== store.identity) continue
+    if (obstacle === undefined) await adopt(store, one, Date.now())
+    const facts = { attemptId: one.id, owner: one.owner }
+    if (obstacle === undefined) log.info(facts, 'adopted an attempt that started after the backup')
+    else log.warn({ ...facts, obstacle }, 'an attempt that started after the backup could not be adopted')
+  }
+  await store.noteAdopted()
 }
 
 /** What `/readyz` says of attempts without a record. Pure. */

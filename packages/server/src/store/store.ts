@@ -303,6 +303,10 @@ export interface Store {
 
   /** The identity of the database, a UUID: created with it, and kept by backup and restore. */
   readonly identity: string
+  /** When the database was restored from a backup, in milliseconds; until the attempts that started since are adopted. */
+  restoredAt(): Promise<number | undefined>
+  /** Notes that the attempts since a restore are adopted. */
+  noteAdopted(): Promise<void>
   /** The id of the change log: created with the database, and again by a restore. */
   readonly logId: string
   /** The number of the newest change. */

@@ -102,12 +102,10 @@ describe('whose Jobs these are', () => {
       ({ metadata: { name, resourceVersion } }) => `${name} ${resourceVersion}`,
     )
   const holder = () => server.list(leases)[0]?.['spec'] as { holderIdentity: string; acquireTime: string } | undefined
-  const labelsOf = (id: string): Record<string, string> =>
-    (
-      server.list(jobs).find(({ metadata }) => metadata.name === `test-${id}`)?.metadata as never as {
-        labels: Record<string, string>
-      }
-    ).labels
+  const labelsOf = (id: string): Readonly<Record<string, string>> => {
+    const job = server.list(jobs).find(({ metadata }) => metadata.name === `test-${id}`)
+    return (job?.metadata as { labels?: Record<string, string> } | undefined)?.labels ?? {}
+  }
 
   it('leaves Jobs without a record as they are, before and after they appear, and lists them', async () => {
     const executor = await open('mine')

@@ -15,6 +15,7 @@ import type { Schema } from './schema.ts'
 import * as shares from '../queue/shares.ts'
 import { takeStep, type TakenStep } from '../jobs/steps.ts'
 import * as changes from './changes.ts'
+import * as facts from './facts.ts'
 import type { Store } from '../store.ts'
 import { answeredBefore, deleteIdempotencyBefore, insertSubmission } from '../jobs/submissions.ts'
 import * as tokens from '../users/tokens.ts'
@@ -74,6 +75,11 @@ export function sqlStore(
     addEvents: (events) => commit.run((tx) => noteEvents(tx, events)),
 
     identity,
+    restoredAt: async () => {
+      const at = await facts.readFact(db, 'restored_at')
+      return at === undefined ? undefined : Number(at)
+    },
+    noteAdopted: () => commit.run((tx) => facts.deleteFact(tx.db, 'restored_at')),
     logId,
     logHead: () => changes.headOfLog(db),
     changesAfter: (number, limit, owner) => changes.changesAfter(db, number, limit, owner),

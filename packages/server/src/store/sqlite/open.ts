@@ -49,7 +49,15 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   // A separate connection: a long write transaction delays no read. SQLite shows it the last commit.
   const reading = new DatabaseSync(path, { timeout: patienceMs })
   reading.exec('pragma query_only = on; pragma cache_size = -16000;')
-  return sqlStore({ writer, reader: kyselyOver(reading) }, ids, seal, options)
+  const store = sqlStore({ writer, reader: kyselyOver(reading) }, ids, seal, options)
+  return {
+    ...store,
+    close: async () => {
+      await store.close()
+      // Kysely closes no connection that was never used. An open one would keep the write-ahead log beside the database.
+      for (const connection of [database, reading]) if (connection.isOpen) connection.close()
+    },
+  }
 }
 
 /** Draws the id of a change log. */

@@ -9,7 +9,7 @@ import { instanceLabel } from '../objects/names.ts'
 import { judgeLease, type JobCounts, type LeaseRecord } from './judge-lease.ts'
 
 /** Seconds between two renewals, and seconds without one after which a holder counts as gone. */
-export const leaseSeconds = { renew: 5, lasts: 15 } as const
+const leaseSeconds = { renew: 5, lasts: 15 } as const
 
 /** The annotations of the Lease: the process that holds it, and its host. */
 const processAnnotation = 'canfar.net/process'
@@ -160,7 +160,7 @@ export class NamespaceLease {
       }
       return true
     } catch (error) {
-      if (isConflict(error) || isGone(error)) return false
+      if (isConflict(error) || (found !== undefined && isGone(error))) return false
       throw error
     }
   }

@@ -4,7 +4,7 @@ import { ifThere } from '../../../lib/files.ts'
 import { findAttempt } from './attempt-folder.ts'
 
 /** Thrown where attempts of a data folder run in another one: this folder is a copy. */
-export class CopiedFolder extends Error {
+class CopiedFolder extends Error {
   override readonly name = 'CopiedFolder'
 }
 
