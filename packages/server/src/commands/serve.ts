@@ -36,6 +36,7 @@ import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
 import { InvalidConfiguration } from '../configuration/invalid-configuration.ts'
+import { answerWhileStarting } from './answer-while-starting.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { claimDataDir, claimIdentity, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
@@ -201,7 +202,9 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       if (outcome === 'done') heart.beat()
     },
   })
-  await loop.open()
+  const stopAnswering = config.executor === 'kubernetes' ? await answerWhileStarting({ host, port }) : undefined
+  parts.defer(() => stopAnswering?.())
+  if (!(await openUnlessStopped(loop, asked.signal))) return
   parts.defer(() => loop.close())
   await adoptSinceRestore(store, runtime.evidence, log)
   parts.defer(startRetention(store, executor, config.retention, log))
@@ -277,6 +280,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     now: Date.now,
     log,
   })
+  await stopAnswering?.()
   await app.listen({ host, port })
   parts.defer(() => app.close())
   if (gateway !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, gateway, port))
@@ -305,6 +309,20 @@ function logLevel(text: string | undefined): string {
   if (text === undefined || text === '') return 'info'
   if (levels.includes(text)) return text
   throw new InvalidConfiguration(`LOG_LEVEL is ${JSON.stringify(text)}; use one of ${levels.join(', ')}`)
+}
+
+/** Opens the loop and its executor. False where the server was told to stop meanwhile: a cluster may not answer for hours. */
+async function openUnlessStopped(loop: Loop, signal: AbortSignal): Promise<boolean> {
+  const stopped = new Promise<false>((resolve) => {
+    if (signal.aborted) resolve(false)
+    signal.addEventListener('abort', () => {
+      resolve(false)
+    })
+  })
+  const opened = loop.open().then(() => true as const)
+  // After a stop, the executor rejects what it still waits for.
+  opened.catch(() => undefined)
+  return Promise.race([opened, stopped])
 }
 
 /** Adopts the attempts that this database started after the backup from which it was restored. Others stay as they are. */

@@ -157,10 +157,9 @@ export class KubernetesApi {
         return answer
       } catch (error) {
         if (signal.aborted || !isRetried(error) || !(error instanceof ApiError)) throw error
-        if (retries > 1) {
-          this.#noteUnavailable(error)
-          onRetry?.(error)
-        }
+        // At the start nothing is known to work: an operator reads the first failure.
+        if (retries > 1 || !this.#wasAccepted) this.#noteUnavailable(error)
+        if (retries > 1) onRetry?.(error)
         const { retryAfterSeconds } = error
         const backoff = Math.min(backoffMs.most, backoffMs.first * 2 ** retries)
         const waitMs = retryAfterSeconds === undefined ? backoff : retryAfterSeconds * 1000
