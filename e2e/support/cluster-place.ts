@@ -14,17 +14,18 @@ export const clusterRegistry = '127.0.0.1:5000'
 /** The kubeconfig of the test cluster's administrator. */
 export const testKubeconfig = (): string => {
   const path = process.env['TEST_KUBECONFIG']
-  if (path === undefined) throw new Error('There is no test cluster: EXECUTOR=kubernetes npm run e2e starts one.')
+  if (path === undefined)
+    throw new Error('TEST_KUBECONFIG is not set. EXECUTOR=kubernetes npm run e2e starts a test cluster.')
   return path
 }
 
-/** Where the cluster's own kubectl is. */
+/** The folder of the cluster's kubectl. */
 export const kubectlFolder = (): string => join(dirname(testKubeconfig()), 'bin')
 
-/** Runs the cluster's own kubectl as its administrator; returns what it prints. */
+/** Runs the cluster's kubectl as its administrator and returns its output. */
 export const kubectl = (...args: readonly string[]): Promise<string> => withInput('', args)
 
-/** Makes objects, or changes them to be so; by `--dry-run=server` only asks whether that would be let pass. */
+/** Applies objects. With `--dry-run=server` the API server only validates them. */
 export async function applyObjects(items: readonly object[], ...options: readonly string[]): Promise<void> {
   await withInput(JSON.stringify({ apiVersion: 'v1', kind: 'List', items }), ['apply', '-f', '-', ...options])
 }
@@ -39,7 +40,7 @@ async function withInput(input: string, args: readonly string[]): Promise<string
   return (await running).stdout
 }
 
-/** Where a platform has its jobs on the test cluster: a namespace, and its own part of the registry. */
+/** The part of the test cluster for one platform: a namespace, and a project of the registry. */
 export class ClusterPlace {
   readonly namespace: string
   readonly #dataDir: string
@@ -50,13 +51,13 @@ export class ClusterPlace {
     this.#dataDir = dataDir
     this.namespace = namespace
     this.#insecure = [...new Set(settings.match(/127\.0\.0\.1:\d+/g))]
-    // A variable takes the place of the whole table in the file.
+    // The environment variable replaces the whole table of the file.
     this.#aliases = (parse(settings) as { images?: { aliases?: object } } | null)?.images?.aliases ?? {}
   }
 
   /**
-   * @param settings of the platform, as YAML: registries of this machine that it names are spoken to over plain http, and its names for
-   * others go on to hold.
+   * @param settings the platform's configuration in YAML. Registries of this machine in it are accessed over plain HTTP; its
+   * aliases stay in effect.
    */
   static async make(dataDir: string, settings: string): Promise<ClusterPlace> {
     const namespace = `e2e-${Math.random().toString(36).slice(2, 10)}`
@@ -87,12 +88,12 @@ export class ClusterPlace {
     }
   }
 
-  /** Puts an image where the nodes find what jobs call `localhost/…`. */
+  /** Pushes an image to the registry, where the nodes find it for the reference `localhost/…` of jobs. */
   async push(archive: string, as: string): Promise<void> {
     await pushImage(archive, { host: clusterRegistry }, as.replace(/^localhost/, this.namespace))
   }
 
-  /** Whether nothing of any job is left. */
+  /** Whether the namespace contains no Jobs and pods. */
   async isEmpty(): Promise<boolean> {
     return (await kubectl('get', 'jobs,pods', '-n', this.namespace, '-o', 'name')) === ''
   }
@@ -102,13 +103,13 @@ export class ClusterPlace {
   }
 }
 
-/** Removes a namespace with what a platform that is gone has left there: it would hold up the emptying of the node, too. */
+/** Removes a namespace. Removes finalizers first, because no platform runs that would, and they also block draining of the node. */
 export async function removeNamespace(namespace: string): Promise<void> {
   const left = (await kubectl('get', 'jobs,pods', '-n', namespace, '-o', 'name')).split('\n').filter(Boolean)
   for (const name of left)
     await kubectl('patch', name, '-n', namespace, '--type=merge', '-p', '{"metadata":{"finalizers":null}}').catch(
       (error: Error) => {
-        // A pod may go with its Job meanwhile.
+        // The pod may have been deleted with its Job meanwhile.
         if (!error.message.includes('NotFound')) throw error
       },
     )

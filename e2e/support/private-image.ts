@@ -9,7 +9,7 @@ import type { Platform } from './platform.ts'
 
 const account = { user: 'ada', password: 'of-the-registry' }
 
-/** Busybox in a registry of its own that takes one account alone. */
+/** A busybox image in its own registry, which accepts a single account. */
 export class PrivateImage implements AsyncDisposable {
   readonly account = account
   readonly #folder: string
@@ -28,12 +28,12 @@ export class PrivateImage implements AsyncDisposable {
     return new PrivateImage(folder, registry)
   }
 
-  /** A platform's configuration, as YAML, that lets its jobs have it. */
+  /** The configuration, in YAML, with which a platform accepts the image. */
   get settings(): string {
     return `images: {registries: ['${this.host}'], insecure: ['${this.host}']}\n`
   }
 
-  /** The image, as jobs name it. */
+  /** The reference of the image. */
   get reference(): string {
     return `${this.host}/private/busybox:1`
   }
@@ -42,7 +42,7 @@ export class PrivateImage implements AsyncDisposable {
     return this.#registry.host
   }
 
-  /** Submits a job that runs a shell line in it, with the credentials. */
+  /** Submits a job with the credentials that runs a shell line in the image. */
   async submit({ url, token }: Platform, line: string, request: Partial<JobRequest> = {}): Promise<string> {
     const { user: username, password: secret } = account
     const jobs = new Jobs({ url, token, registry: { username, secret } })

@@ -8,7 +8,7 @@ export interface Column {
   readonly droppable?: number
 }
 
-/** Least width of a cut column. */
+/** Minimum width of a cut column. */
 const narrowest = 8
 const gap = 2
 

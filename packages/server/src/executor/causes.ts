@@ -22,7 +22,7 @@ export function causeOfExit(exitCode: number): Cause {
 }
 
 /**
- * The cause of a command that died of the signal by which it was stopped; undefined when it exited with a code of its own. Pure.
+ * The cause of a command that ended by the signal of its stop; undefined when it exited with its own code. Pure.
  *
  * @param killed whether its grace period was over
  */
@@ -79,7 +79,7 @@ export function notRunnable(program: string, reason: string, { image, account }:
   }
 }
 
-/** The cause of a container that the runtime could not make, from its messages. @param noRoom whether the disk was full at that moment */
+/** The cause of a container that the runtime could not create, from its messages. @param noRoom whether the disk was full at that moment */
 export function runtimeFailure(output: string, spec: Runner, noRoom = false): Cause {
   const message = lastMessage(output)
   const missing =
@@ -88,14 +88,14 @@ export function runtimeFailure(output: string, spec: Runner, noRoom = false): Ca
     )
   if (missing !== null) return notRunnable(missing[1] ?? '', missing[2] ?? '', spec)
   if (noRoom || /no space left on device|disk quota exceeded/i.test(message))
-    return diskFull(message || 'there was no room for a container')
+    return diskFull(message || 'there was no space for a container')
   return {
     code: 'start-failed',
     message:
       message === ''
-        ? 'The container could not be made, and the runtime gave no reason.'
-        : `The container could not be made: ${message}`,
-    hint: 'Submit the job again. If this happens again, tell the operators of the platform.',
+        ? 'The container could not be created, and the runtime gave no reason.'
+        : `The container could not be created: ${message}`,
+    hint: 'Submit the job again. If this happens again, report it to the operators of the platform.',
   }
 }
 
@@ -103,10 +103,10 @@ export function runtimeFailure(output: string, spec: Runner, noRoom = false): Ca
 export const diskFull = (message: string): Cause => ({
   code: 'disk-full',
   message: `The platform's disk is full: ${message}`,
-  hint: 'Submit the job again when there is room. The operators of the platform can make room.',
+  hint: 'Submit the job again when the disk has space. The operators of the platform can free space.',
 })
 
-/** The runtime writes log lines (`time=… level=error msg="…"`) and then the error once more. The last line has the most detail. */
+/** The message of the runtime. It writes log lines (`time=… level=error msg="…"`), then the error again with the most detail. */
 function lastMessage(output: string): string {
   const lines = output.trim().split('\n')
   const line = lines.find((candidate) => candidate.startsWith('panic: ')) ?? lines.at(-1) ?? ''
@@ -124,21 +124,21 @@ interface SignalName {
 
 const meanings: Readonly<Record<string, { meaning: string; hint?: string }>> = {
   SIGSEGV: {
-    meaning: 'it touched memory that is not its own',
-    hint: 'This is a fault in the program or in the data it read.',
+    meaning: 'it accessed memory that it does not own',
+    hint: 'The program or its input data has a fault.',
   },
   SIGBUS: {
-    meaning: 'it touched memory that is not there',
-    hint: 'Often a memory-mapped file that was cut short, or a full /dev/shm.',
+    meaning: 'it accessed memory that does not exist',
+    hint: 'A frequent cause is a truncated memory-mapped file, or a full /dev/shm.',
   },
   SIGILL: {
-    meaning: 'an instruction this processor does not have',
+    meaning: 'an instruction that this processor does not have',
     hint: 'The program may have been built for a newer processor.',
   },
-  SIGFPE: { meaning: 'a division by zero or the like' },
-  SIGABRT: { meaning: 'the program gave up by itself', hint: 'The log usually says why.' },
+  SIGFPE: { meaning: 'an arithmetic error such as a division by zero' },
+  SIGABRT: { meaning: 'the program aborted', hint: 'The log usually has the reason.' },
   SIGKILL: {
-    meaning: 'by force',
+    meaning: 'killed',
     hint: 'Neither the platform nor its memory limit did this: look for a kill in the job itself.',
   },
   SIGSYS: { meaning: 'a system call that is not allowed', hint: '32-bit programs need an image with a 32-bit loader.' },

@@ -1,26 +1,26 @@
 import type { Cause } from '@science-platform/contract'
 import type { Postponement, StoredJob } from './job.ts'
 
-/** An attempt of which nothing ran, and after which a later one may succeed. Instants are milliseconds since the epoch. */
+/** An attempt that failed before its command ran; a later attempt may succeed. Instants are milliseconds since the epoch. */
 export interface FailedTry {
   readonly cause: Cause
   readonly endedAt: number
   /** When it was placed. */
   readonly placedAt: number
-  /** When the obstacle may have passed. */
+  /** Earliest time of the next attempt. */
   readonly notBefore: number
 }
 
-/** What follows from a {@link FailedTry}: the job waits, or it is given up. */
+/** The consequence of a {@link FailedTry}: the job waits, or it fails. */
 export type Verdict =
   | { readonly type: 'postponed'; readonly notBefore: number; readonly postponed: Postponement }
   | { readonly type: 'given-up'; readonly cause: Cause }
 
 /**
- * Whether a job waits for another try. Pure. Time in which the job could be tried but had no capacity does not count: a long
- * queue must not use up the patience for a registry.
+ * Whether a job waits for another attempt. Pure. Time in the queue after the end of a postponement does not count, because a
+ * long queue must not shorten the time for a registry to recover.
  *
- * @param waitSeconds from the first failed try on; a last try is made at the end. Zero: no second try.
+ * @param waitSeconds maximum time from the first failed attempt; the last attempt is at its end. Zero: no second attempt.
  */
 export function judgeFailedTry(
   { cause, endedAt, placedAt, notBefore }: FailedTry,

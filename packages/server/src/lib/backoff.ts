@@ -2,11 +2,11 @@ import { BoundedMap } from './bounded-map.ts'
 
 /** Settings of {@link Backoff}. Durations are milliseconds. */
 export interface BackoffOptions {
-  /** After the first failure; it doubles with each further one. */
+  /** Delay after the first failure. It doubles with each further failure. */
   readonly firstMs: number
-  /** The longest wait, unless a caller names a longer one. */
+  /** Maximum delay, unless a caller requires a longer one. */
   readonly mostMs: number
-  /** A number in [0, 1): waits are longer by up to a quarter, so that servers do not retry in step. */
+  /** A random number in [0, 1). Jitter lengthens delays by up to a quarter, so that servers do not retry in step. */
   readonly random: () => number
 }
 
@@ -16,10 +16,10 @@ interface Failures<F> {
   readonly retryAt: number
 }
 
-/** Keys that are remembered. Of more, the least recently used are forgotten, and begin anew. */
+/** Maximum of stored keys. The least recently used one is dropped; its next failure counts as the first. */
 const mostKeys = 1024
 
-/** Exponential backoff by key: who fails within a wait shares its end, so that all try again together. */
+/** Exponential backoff by key. A failure during a delay does not extend it, so that concurrent users of a key retry together. */
 export class Backoff<F> {
   readonly #options: BackoffOptions
   readonly #failures = new BoundedMap<string, Failures<F>>(mostKeys)
@@ -28,22 +28,22 @@ export class Backoff<F> {
     this.#options = options
   }
 
-  /** The last failure of a key whose wait is not over, and its end; undefined where it may be tried. */
+  /** The last failure of a key and the end of its delay; undefined when the delay is over. */
   waiting(key: string, now: number): { readonly failure: F; readonly retryAt: number } | undefined {
     const last = this.#failures.get(key)
     return last !== undefined && now < last.retryAt ? last : undefined
   }
 
   /**
-   * A key failed now: the end of its wait, in milliseconds since the epoch.
-   * @param leastMs how long at least, as a server asked for
+   * Records a failure and returns the end of the delay, in milliseconds since the epoch.
+   * @param leastMs minimum delay, such as the Retry-After of a server
    */
   failed(key: string, failure: F, now: number, leastMs = 0): number {
     const waiting = this.waiting(key, now)
     if (waiting !== undefined) return waiting.retryAt
     const { firstMs, mostMs, random } = this.#options
     const last = this.#failures.get(key)
-    // Failures that are long over say nothing about this one.
+    // An old failure does not count.
     const count = last === undefined || now - last.retryAt > 10 * mostMs ? 1 : last.count + 1
     const delay = Math.max(leastMs, Math.min(mostMs, firstMs * 2 ** (count - 1)))
     const jitter = Math.min(mostMs, delay) * 0.25 * random()
@@ -52,7 +52,7 @@ export class Backoff<F> {
     return retryAt
   }
 
-  /** A key succeeded: its next failure is a first one. */
+  /** Records a success: the next failure counts as the first. */
   succeeded(key: string): void {
     this.#failures.delete(key)
   }

@@ -17,8 +17,8 @@ const stackLimit = 4_000
 const mostCauses = 5
 
 /**
- * Name, message, stack, code and causes of an error without secrets, and no other property. For a thrown value that is no
- * error, its type. Pure.
+ * Name, message, stack, code and causes of an error without secrets, and no other property. For any other thrown value, its
+ * type. Pure.
  */
 export function errorFacts(error: unknown, causes = mostCauses): ErrorFacts {
   if (!(error instanceof Error)) return { type: typeof error }
@@ -33,8 +33,8 @@ export function errorFacts(error: unknown, causes = mostCauses): ErrorFacts {
 }
 
 /**
- * The message of an error with its code, followed by those of its causes, without repetitions. A message that ends
- * with a full stop is written for users: its causes are only logged. Pure.
+ * The message of an error with its code, followed by those of its causes, without repetitions. A message that ends with a full
+ * stop is complete for users, so its causes are left out. Pure.
  */
 export function errorText({ type, message, code, cause }: ErrorFacts): string {
   const own = message === undefined || message === '' ? type : message

@@ -8,7 +8,7 @@ const change = (parts: Partial<StoredChange> & Pick<StoredChange, 'kind' | 'subj
   ...parts,
 })
 
-test('a page of changes asks for each job once, at its newest change, and for ended ones not at all', () => {
+test('a page of changes loads each job once, at its newest change, and no ended jobs', () => {
   const reading = readingOf([
     change({ number: 1, kind: 'submitted', subject: 'a', to: 'queued' }),
     change({ number: 2, kind: 'submitted', subject: 'b', to: 'queued' }),
@@ -31,7 +31,7 @@ test('a page of changes asks for each job once, at its newest change, and for en
   assert.equal(reading.holders, false)
 })
 
-test('limits are read anew when one was set or cleared', () => {
+test('limits are read again after one was set or cleared', () => {
   assert.equal(readingOf([change({ number: 1, kind: 'limit-set', subject: 'user ada' })]).holders, true)
   assert.equal(readingOf([change({ number: 1, kind: 'limit-cleared', subject: 'user ada' })]).holders, true)
 })

@@ -3,12 +3,12 @@ import { type OffPeak, type Policy, type Weekday, weekdays } from './policy.ts'
 import { countBefore } from '../../lib/sorted.ts'
 
 const dayMs = 86_400_000
-/** Off-peak time is summed from here: no job is older. */
+/** Off-peak time is summed from this day on. No job is older. */
 const firstDay = Temporal.PlainDate.from('2025-01-01')
 const firstInstant = firstDay.toZonedDateTime('UTC').epochMilliseconds
-/** Later instants come from a wrong clock: they are not off-peak. */
+/** Later instants come from a wrong clock and count as not off-peak. */
 const lastInstant = firstInstant + 60 * 365 * dayMs
-/** No window is closed for longer. */
+/** Days to search for the next edge. Every rule with days has one earlier. */
 const searchDays = 16
 
 interface Stretch {
@@ -23,20 +23,20 @@ export const offPeakHoursOf = ({ offPeak }: Pick<Policy, 'offPeak'>): OffPeakHou
   offPeak === undefined ? undefined : new OffPeakHours(offPeak)
 
 /**
- * Off-peak hours on the time line. An edge at an hour that a change to daylight saving leaves out comes when that hour
- * would have been; one at an hour that comes twice is at its first coming.
+ * Off-peak hours as instants. An edge in an hour that a change to daylight saving skips is moved by the change; an edge in a
+ * repeated hour is at the first occurrence (Temporal's disambiguation `compatible`).
  */
 export class OffPeakHours {
   readonly #rule: OffPeak
   readonly #weekend: readonly Weekday[]
   readonly #from: Temporal.PlainTime
   readonly #to: Temporal.PlainTime
-  /** In order, disjoint, complete for windows that begin before `#next`. */
+  /** Sorted and disjoint. Contains every window that begins before `#next`. */
   readonly #stretches: Stretch[] = []
   #next = firstDay
   #complete = firstInstant
 
-  /** @throws {InvalidPolicy} where a day, a time or the zone does not exist. */
+  /** @throws {InvalidPolicy} for an invalid day, time or zone. */
   constructor(rule: OffPeak) {
     this.#rule = rule
     this.#weekend = weekendOf(rule)
@@ -47,7 +47,7 @@ export class OffPeakHours {
     zone(rule.timezone)
   }
 
-  /** The IANA name of their zone. */
+  /** The IANA name of the time zone. */
   get timezone(): string {
     return this.#rule.timezone
   }
@@ -57,7 +57,7 @@ export class OffPeakHours {
     return stretch !== undefined && at < stretch.to
   }
 
-  /** When the hours begin or end next; undefined where they never do. */
+  /** The next beginning or end of off-peak hours; undefined without one. */
   nextEdge(at: number): number | undefined {
     this.#reach(at + searchDays * dayMs)
     const stretch = this.#at(at)
@@ -66,7 +66,7 @@ export class OffPeakHours {
     return this.nextOpening(at)
   }
 
-  /** When they are open next: the instant itself where they are. Undefined: never. */
+  /** The next off-peak instant: `at` itself in off-peak hours. Undefined: never. */
   nextOpening(at: number): number | undefined {
     if (this.isOpen(at)) return at
     this.#reach(at + searchDays * dayMs)
@@ -76,7 +76,7 @@ export class OffPeakHours {
 
   /** The values that {@link isOpen} takes over time: both, or one where the hours are always or never open. */
   get times(): readonly boolean[] {
-    // Any week will do.
+    // The rule repeats every week, so any instant works.
     const anyTime = firstInstant + 7 * dayMs
     return this.nextEdge(anyTime) === undefined ? [this.isOpen(anyTime)] : [false, true]
   }
@@ -142,12 +142,16 @@ const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
 function requireDays(key: string, days: readonly string[]): void {
   const strange = days.find((day) => !(weekdays as readonly string[]).includes(day))
   if (strange !== undefined)
-    throw new InvalidPolicy(key, `${JSON.stringify(strange)} is no day`, `Use ${weekdays.join(', ')}.`)
+    throw new InvalidPolicy(key, `${JSON.stringify(strange)}is not a day`, `Use ${weekdays.join(', ')}.`)
 }
 
 function timeOfDay(key: string, text: string): Temporal.PlainTime {
   if (!/^([01]\d|2[0-3]):[0-5]\d$/.test(text))
-    throw new InvalidPolicy(key, `${JSON.stringify(text)} is no time of day`, 'Write it as HH:MM, "18:00" for example.')
+    throw new InvalidPolicy(
+      key,
+      `${JSON.stringify(text)}is not a time of day`,
+      'Write it as HH:MM, "18:00" for example.',
+    )
   return Temporal.PlainTime.from(text)
 }
 
@@ -157,7 +161,7 @@ function zone(name: string): void {
   } catch {
     throw new InvalidPolicy(
       'offPeak.timezone',
-      `${JSON.stringify(name)} is no time zone`,
+      `${JSON.stringify(name)}is not a time zone`,
       'Use an IANA name, America/Vancouver for example.',
     )
   }

@@ -48,8 +48,8 @@ export class RouteTable {
 
   /**
    * Adds a declared route.
-   * @throws where the route declares no scope, so that no route is public by mistake; and where the route changes something
-   * and declares no action name.
+   * @throws if the route declares no scope, so that no route is public by mistake, or if it is not safe and declares no action
+   * name.
    */
   add(url: string, methods: string | readonly string[], { scope, action }: Declaration): void {
     if (scope === undefined) throw new Error(`The route ${url} declares no scope.`)

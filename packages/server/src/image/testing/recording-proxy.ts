@@ -13,7 +13,7 @@ export interface RecordingProxy {
   /** `127.0.0.1:PORT` */
   readonly host: string
   readonly requests: RecordedRequest[]
-  /** Answers in place of the registry while it is set and returns an answer. */
+  /** If set, answers instead of the registry. Undefined passes the request on. */
   answerInstead?: (
     request: RecordedRequest,
   ) => { status: number; headers?: OutgoingHttpHeaders; body?: string } | undefined

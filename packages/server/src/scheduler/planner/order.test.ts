@@ -16,7 +16,7 @@ test('small jobs go first, and a large one that has waited half a day goes befor
   assert.deepEqual(ids(planOf({ queued: [patient, small] })), [large.id])
 })
 
-test('jobs of one lane go as they were submitted', () => {
+test('jobs of one lane start in the order of submission', () => {
   const jobs = [jobOf(8), jobOf(8), jobOf(8)]
   assert.deepEqual(
     ids(planOf({ queued: jobs.toReversed() })),
@@ -24,7 +24,7 @@ test('jobs of one lane go as they were submitted', () => {
   )
 })
 
-test('less usage goes first: among groups, among a group’s users, among users without a group', () => {
+test('the lower share starts first: among groups, users of a group, and users without a group', () => {
   const used = { coreHours: 500, at: morning }
   const first = (a: Partial<QueuedJob>, b: Partial<QueuedJob>, usage: Snapshot['usage']) => {
     const [heavy, light] = [jobOf(16, a), jobOf(16, b)]
@@ -36,7 +36,7 @@ test('less usage goes first: among groups, among a group’s users, among users 
   first({ user: 'ada', group: 'sky' }, { user: 'bob' }, [{ user: 'ada', group: 'sky', ...used }])
 })
 
-test('usage counts half after a half-life, and running jobs count too', () => {
+test('charged core-hours halve with the half-life, and running jobs count', () => {
   const planner = new Planner(
     snapshotOf({
       queued: [jobOf(1, { id: 'q', user: 'ada' }), jobOf(1, { id: 'r', user: 'bob' })],
@@ -51,7 +51,7 @@ test('usage counts half after a half-life, and running jobs count too', () => {
   assert.ok(share('r', morning + hour) > 0)
 })
 
-test('a weight gives a larger part', () => {
+test('a larger weight starts first with equal charges', () => {
   const usage = [
     { user: 'ada', coreHours: 100, at: morning },
     { user: 'bob', coreHours: 100, at: morning },
@@ -60,7 +60,7 @@ test('a weight gives a larger part', () => {
   assert.deepEqual(ids(planOf({ queued: [ada, bob], usage, users: new Map([['bob', { weight: 2 }]]) })), [bob.id])
 })
 
-test('a user’s many jobs wait together, not each for itself: the single job of another user comes after one of them', () => {
+test('the many jobs of a lane age together: the single job of another user follows the first of them', () => {
   const many = Array.from({ length: 50 }, () => jobOf(16, { submittedAt: morning - 10 * hour }))
   const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const planner = new Planner(snapshotOf({ queued: [...many, one] }))
@@ -73,7 +73,7 @@ test('a user’s many jobs wait together, not each for itself: the single job of
   assert.deepEqual(ids(planner.plan(morning + minute)), [one.id])
 })
 
-test('in a lane the earliest deadline goes first, then those without one as they were submitted', () => {
+test('in a lane the earliest wished end starts first, then jobs without one in the order of submission', () => {
   const [plain, late, soon] = [jobOf(16), jobOf(16, { by: morning + 9 * hour }), jobOf(16, { by: morning + 2 * hour })]
   const planner = new Planner(snapshotOf({ queued: [plain, late, soon] }))
   for (const next of [soon, late, plain]) {
@@ -83,7 +83,7 @@ test('in a lane the earliest deadline goes first, then those without one as they
   }
 })
 
-test('a deadline changes nothing between users: the job takes the place that its lane has waited for', () => {
+test('a wished end does not change the order between users: the job takes the place of its lane', () => {
   const old = jobOf(16, { submittedAt: morning - 10 * hour })
   const other = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const due = jobOf(16, { by: morning + 2 * hour })
@@ -91,7 +91,7 @@ test('a deadline changes nothing between users: the job takes the place that its
   assert.deepEqual(
     ids(planner.plan(morning)),
     [other.id],
-    'with nothing of its own before it, it is as without a deadline',
+    'without an older job in its lane, the wished end has no effect',
   )
   planner.apply({ type: 'queued', job: old })
   assert.deepEqual(ids(planner.plan(morning)), [due.id])
@@ -103,28 +103,32 @@ test('a deadline changes nothing between users: the job takes the place that its
   const started = running(due)
   planner.apply({ type: 'placed', job: started })
   planner.apply({ type: 'gone', id: started.id })
-  assert.deepEqual(ids(planner.plan(morning)), [other.id], 'and the others of its user have not waited since')
+  assert.deepEqual(ids(planner.plan(morning)), [other.id], 'the age of the lane restarts')
 })
 
-test('a deadline of its own for each does not make a user’s many jobs wait each for itself', () => {
+test('different wished ends do not split a lane', () => {
   const due = (i: number) => morning + 300 * 24 * hour + i * hour * 100
   const many = Array.from({ length: 50 }, (_, i) => jobOf(16, { submittedAt: morning - 10 * hour, by: due(i) }))
   const one = jobOf(16, { user: 'bob', submittedAt: morning - hour })
   const planner = new Planner(snapshotOf({ queued: [...many, one] }))
   assert.deepEqual(ids(planner.plan(morning)), [many[0]?.id])
   assert.equal(planner.ahead(one.id, morning)?.jobs, 1)
-  assert.equal(planner.ahead(many[30]?.id ?? '', morning)?.jobs, 31, 'thirty of the same user and the other')
+  assert.equal(
+    planner.ahead(many[30]?.id ?? '', morning)?.jobs,
+    31,
+    'thirty jobs of the same lane and the job of the other user',
+  )
   const nodes = [node, { ...node, name: 'n2' }]
   assert.deepEqual(ids(planOf({ nodes, queued: [...many, one] })), [many[0]?.id, one.id])
 })
 
-test('each term is named, and they add up', () => {
+test('the total is the sum of the named terms', () => {
   const job = jobOf(1, { submittedAt: morning - 3 * hour })
   const priority = new Planner(snapshotOf({ queued: [job] })).priorityOf(job.id, morning)
   assert.deepEqual(priority, { class: 12, age: 3, groupShare: 12, userShare: 12, total: 39 })
 })
 
-test('a limit stops its quota holder alone, and names what is allocated', () => {
+test('a limit defers only jobs of its quota holder, and names the allocation', () => {
   const policy = policyOf({
     limits: { user: { cores: 4, offPeak: { cores: 8 } }, group: { running: 1 } },
     offPeak: { days: ['mon'], from: '18:00', to: '20:00', weekends: false, timezone: 'UTC' },
@@ -141,10 +145,10 @@ test('a limit stops its quota holder alone, and names what is allocated', () => 
   }) // prettier-ignore
   const hit = planner.reasonOf(group[1].id, morning)
   assert.ok(hit?.kind === 'limit' && hit.holder === 'group' && hit.on === 'running')
-  assert.deepEqual(ids(planner.plan(morning + 8 * hour)), [ada[1].id], 'off-peak it may')
+  assert.deepEqual(ids(planner.plan(morning + 8 * hour)), [ada[1].id], 'the off-peak limit admits it')
 })
 
-test('a limit lowered below what runs starts nothing new and ends nothing', () => {
+test('a limit below the allocation starts no job and ends none', () => {
   const planner = new Planner(snapshotOf({ active: [running(jobOf(4)), running(jobOf(4))], queued: [jobOf(1)] }))
   planner.apply({ type: 'user', name: 'ada', settings: { limits: { cores: 2 } } })
   assert.deepEqual(ids(planner.plan(morning)), [])
@@ -152,7 +156,7 @@ test('a limit lowered below what runs starts nothing new and ends nothing', () =
   assert.equal(ids(planner.plan(morning)).length, 1)
 })
 
-test('off-peak jobs and jobs with a start time wait for it, and the plan says when to plan again', () => {
+test('off-peak jobs and jobs with a start time wait, and the plan has the instant of the next cycle', () => {
   const night = jobOf(1, { offPeak: true })
   const later = jobOf(1, { notBefore: morning + hour })
   const planner = new Planner(snapshotOf({ queued: [night, later] }))
@@ -166,7 +170,7 @@ test('off-peak jobs and jobs with a start time wait for it, and the plan says wh
   assert.deepEqual(ids(planner.plan(morning + 8 * hour)).toSorted(), [night.id, later.id].toSorted())
 })
 
-test('a clock that steps back closes windows and start times, one that steps on opens them; ages follow it both ways', () => {
+test('windows, start times and ages follow a clock that is set back or forward', () => {
   const night = jobOf(1, { offPeak: true })
   const later = jobOf(1, { notBefore: morning + hour })
   const old = jobOf(16, { user: 'bob', submittedAt: morning - hour })
@@ -186,7 +190,7 @@ test('a clock that steps back closes windows and start times, one that steps on 
   assert.deepEqual(kinds(morning + 8 * hour), ['placed', 'placed'])
 })
 
-test('the planner drops when a lane was served after a month, where there are many', () => {
+test('with many lanes the planner drops last starts after a month', () => {
   const planner = new Planner(snapshotOf())
   const serve = (count: number, at: number): void => {
     for (let i = 0; i < count; i++) {
@@ -202,7 +206,7 @@ test('the planner drops when a lane was served after a month, where there are ma
   assert.ok(planner.snapshot().served.size <= 50_000, `${planner.snapshot().served.size} are in the snapshot`)
 })
 
-test('best fit: the node with least left over, and GPU nodes last for jobs without GPUs', () => {
+test('best fit: the node with the least remaining capacity; jobs without GPUs use GPU nodes last', () => {
   const nodes = [
     { name: 'gpu', cores: 8, memoryGb: 64, gpus: 2, gpuKind: 'a100' },
     { name: 'big', cores: 32, memoryGb: 128, gpus: 0 },
@@ -219,18 +223,18 @@ test('best fit: the node with least left over, and GPU nodes last for jobs witho
   assert.deepEqual(plan.reasonOf(kind.id)?.kind, 'no-node')
 })
 
-test('a node that lost allocated GPUs still takes jobs without GPUs, now and when it has room', () => {
+test('a node that lost allocated GPUs still gets jobs without GPUs, now and after an end', () => {
   const withGpus = running(jobOf(8, { needs: { cores: 8, memoryGb: 8, gpus: 4 } }))
   const lost = [{ ...node, gpus: 2 }]
   const [plain, gpu] = [jobOf(8), jobOf(1, { needs: { cores: 1, memoryGb: 1, gpus: 1 } })]
   assert.deepEqual(ids(planOf({ nodes: lost, active: [withGpus], queued: [plain, gpu] })), [plain.id])
-  // The job with the GPUs goes on: once the other has ended there are enough cores.
+  // The job with the GPUs continues. When the other has ended, enough cores are free.
   const slow = { ...withGpus, estimateSeconds: 36_000, limitSeconds: 36_000 }
   const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [plain] })
   assert.equal(plan.reservations[0]?.at, morning + hour)
 })
 
-test('a node that vanishes takes its capacity with it; its jobs count under limits until they are gone, once', () => {
+test('a lost node has no capacity; its jobs count under limits until they end, and once', () => {
   const job = running(jobOf(4))
   const waiting = jobOf(1)
   const planner = new Planner(

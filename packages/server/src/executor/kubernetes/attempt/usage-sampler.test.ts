@@ -9,14 +9,14 @@ import { KubernetesApi } from '../api/api-client.ts'
 import { podRecord, type PodRecord } from '../cache/records.ts'
 import { UsageSampler } from './usage-sampler.ts'
 
-/** A pod of an attempt that runs. */
+/** The pod of a running attempt. */
 const pod = (name: string, attemptId: string): PodRecord =>
   podRecord({
     metadata: { name, labels: { 'canfar.net/attempt': attemptId } },
     spec: { nodeName: 'node-1', containers: [] },
   })
 
-/** As a metrics server answers (metrics.k8s.io/v1beta1 PodMetrics). */
+/** An answer of a metrics server (metrics.k8s.io/v1beta1 PodMetrics). */
 const podMetrics = (name: string, containers: Readonly<Record<string, { cpu: string; memory: string }>>) => ({
   metadata: { name, namespace: 'jobs', creationTimestamp: '2026-01-01T12:00:00Z' },
   timestamp: '2026-01-01T11:59:51Z',
@@ -146,5 +146,5 @@ async function eventually<T>(ask: () => T | undefined): Promise<T> {
     if (answer !== undefined) return answer
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  throw new Error('waited 10 s in vain')
+  throw new Error('timeout after 10 s')
 }

@@ -94,12 +94,12 @@ describe('a pool of slots', () => {
     const { pool, failures, warnings } = poolOf()
     failures.push(new Error('no memory'))
     await assert.rejects(pool.take('a'), (error: Error) => {
-      assert.match(error.message, /network namespace of the job could not be made/)
+      assert.match(error.message, /network namespace of the job could not be created/)
       assert.match(String(error.cause), /no memory/)
       return true
     })
     assert.equal(await pool.take('b'), 1)
-    assert.deepEqual(warnings, ['network namespaces could not be made'])
+    assert.deepEqual(warnings, ['network namespaces could not be created'])
     await pool.close()
   })
 

@@ -9,16 +9,16 @@ export interface SlotMaker {
   make(slots: readonly number[]): Promise<void>
   /** Removes those of these slots that exist. */
   remove(slots: readonly number[]): Promise<void>
-  /** Which of these slots have a process in them. */
+  /** Those of these slots that contain a process. */
   occupied(slots: readonly number[]): ReadonlySet<number>
 }
 
-/** Milliseconds between two looks at returned slots, while others are free. */
+/** Milliseconds between two checks of returned slots. */
 const lookEvery = 100
-/** Milliseconds after which a returned slot that is not empty is disconnected and removed. */
+/** Milliseconds after which a returned slot that still has processes is disconnected and removed. */
 const emptyWithin = 10_000
 
-/** Milliseconds before the next try after slots could not be made. */
+/** Milliseconds before the next attempt to create slots after a failure. */
 const afterFailure = 1000
 
 type State = 'making' | 'free' | 'leased' | 'returned' | 'removing'
@@ -29,7 +29,7 @@ interface Waiter {
   readonly reject: (reason: Error) => void
 }
 
-/** Slots that are made in advance and used again. One loop does all the work that takes time, one thing after the other. */
+/** Slots that are created in advance and reused. One loop creates, checks and removes slots, one step after the other. */
 export class SlotPool {
   readonly #maker: SlotMaker
   readonly #log: Pick<Logger, 'warn' | 'error'>
@@ -37,7 +37,7 @@ export class SlotPool {
   readonly #returnedAt = new Map<number, number>()
   #waiters: Waiter[] = []
   #closed = false
-  /** Whether the last look found no empty slot: then the next look waits, also when attempts wait. */
+  /** Whether the last check found no empty slot. Then the loop pauses before the next check, even if attempts wait. */
   #foundNoneEmpty = false
   #working: Promise<void> | undefined
   #hurry = new AbortController()
@@ -81,7 +81,7 @@ export class SlotPool {
     this.#slots.set(slot, 'leased')
   }
 
-  /** The slot is free again: at once when it is `empty`, otherwise once it is found empty. */
+  /** Returns a slot. It is free at once if `empty`, otherwise when a check finds no process in it. */
   giveBack(slot: number, empty = false): void {
     if (this.#slots.get(slot) !== 'leased') return
     if (empty) {
@@ -94,7 +94,7 @@ export class SlotPool {
     this.#work()
   }
 
-  /** Removes some of the spare slots. Call it now and then. */
+  /** Removes some of the spare slots. The caller repeats it at intervals. */
   async shrink(): Promise<void> {
     await this.#working
     if (!this.#closed) await this.#remove(this.#in('free').slice(0, slotsToRemove(this.#counts())))
@@ -123,19 +123,19 @@ export class SlotPool {
   #work(): void {
     this.#working ??= this.#loop()
       .catch(async (error: unknown) => {
-        this.#log.error({ err: error }, 'network namespaces could not be made')
-        const reason = new Error('the network namespace of the job could not be made', { cause: error })
+        this.#log.error({ err: error }, 'network namespaces could not be created')
+        const reason = new Error('the network namespace of the job could not be created', { cause: error })
         for (const { reject } of this.#waiters.splice(0)) reject(reason)
         await this.#pause(afterFailure)
       })
       .finally(() => {
         this.#working = undefined
-        // Attempts and slots that arrived while the loop was ending.
+        // Attempts and slots may have arrived while the loop ended.
         if (!this.#closed && this.#hasWork()) this.#work()
       })
   }
 
-  /** Without this question the loop would start again and again while attempts wait and every slot is leased. */
+  /** Whether the loop can make progress. Without this check it would restart endlessly while all slots are leased. */
   #hasWork(): boolean {
     if (this.#in('returned').length > 0) return true
     return this.#waiters.length > 0 && (this.#in('free').length > 0 || slotsToMake(this.#counts()) > 0)
@@ -155,7 +155,7 @@ export class SlotPool {
     }
   }
 
-  /** Waits, until an attempt needs a slot or the pool is closed. */
+  /** Waits for the given time, or until an attempt needs a slot or the pool is closed. */
   async #pause(milliseconds: number): Promise<void> {
     if (this.#closed) return
     this.#hurry = new AbortController()
