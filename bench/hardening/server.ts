@@ -95,12 +95,20 @@ async function serve(kind: 'bare' | 'hardened') {
     checkImage: requireReference,
     logins,
     jobToken: notAsked,
-    queue: { admit: () => nothing },
+    queue: { admit: () => ({ confirm: nothing, settle: nothing }) },
     now: Date.now,
   })
   const parts: Dependencies = {
     store,
-    executor: { usage: notAsked, logSize: notAsked, readLog: notAsked, followLog: notAsked },
+    executor: {
+      usage: notAsked,
+      logSize: notAsked,
+      readLog: notAsked,
+      followLog: notAsked,
+      output: notAsked,
+      readOutput: notAsked,
+      followOutput: notAsked,
+    },
     images: { list: notAsked, describe: notAsked },
     catalogue: { registries: notAsked },
     pulls: { begin: notAsked, find: notAsked },

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { causeCodes } from '@science-platform/contract/causes'
+import { troubleshootingTopics } from '@science-platform/contract/troubleshooting'
 import { exitCodes } from './exit-codes.ts'
 import { createProgram } from './program.ts'
 
@@ -29,6 +31,16 @@ test('docs/cli.md has a section for every command and names every subcommand and
       assert.match(section, name, `the section '${command.name()}' does not name ${child.name()}`)
     }
   }
+})
+
+test('docs/troubleshooting.md has a place for every cause and remark', async () => {
+  const page = await readFile(new URL('../../../docs/troubleshooting.md', import.meta.url), 'utf8')
+  const places = [...page.matchAll(/^### (.+)$/gm)].map(([, place = '']) => place)
+  for (const place of [...causeCodes, ...troubleshootingTopics]) assert.ok(places.includes(place), place)
+  // The address of a heading is its text where it has small letters and hyphens alone.
+  for (const place of places) assert.match(place, /^[a-z-]+$/)
+  for (const [link, place = ''] of page.matchAll(/see: docs\/troubleshooting\.md#([a-z-]+)/g))
+    assert.ok(places.includes(place), link)
 })
 
 test('examples in docs/cli.md fit 80 columns, but for one-line messages', () => {

@@ -8,6 +8,7 @@ export const exitCodes = {
   unreachable: { code: 5, meaning: 'no server answered' },
   refused: { code: 6, meaning: 'the server refused the request as invalid' },
   noExitCode: { code: 70, meaning: 'wait, create --wait: the job failed without an exit code' },
+  incomplete: { code: 74, meaning: 'logs, create --follow: bytes of the output are missing' },
   interrupted: { code: 130, meaning: 'interrupted with Ctrl-C' },
   cancelled: { code: 143, meaning: 'wait, create --wait: the job was cancelled' },
 } as const
@@ -27,6 +28,7 @@ export function exitCodesHelp(): string {
     'succeeded, 1 to 255 when it failed (128 + N after signal N), 143 when it was',
     'cancelled, 70 when it failed without an exit code (the image could not be',
     'fetched, the machine was lost). With several jobs it is the first code that is',
-    'not 0, in the order of the ids.',
+    'not 0, in the order of the ids. create --follow exits with 74 where the job',
+    'succeeded and bytes of its output are missing.',
   ].join('\n')
 }

@@ -12,7 +12,7 @@ import {
 } from '@science-platform/client/testing/recording-server'
 import { parse } from 'yaml'
 import { splitWords } from '@science-platform/contract/shell-words'
-import { runCanfar, startCanfar, type Ran } from './testing/run-canfar.ts'
+import { runCanfar, runShell, startCanfar, type Ran } from './testing/run-canfar.ts'
 
 const cleanups: (() => Promise<void>)[] = []
 after(async () => {
@@ -31,6 +31,7 @@ type Answer = (request: Recorded, response: ServerResponse) => Reply | Promise<R
 async function platform(answer: Answer): Promise<{
   canfar: (...words: string[]) => Promise<Ran>
   start: (...words: string[]) => ReturnType<typeof startCanfar>
+  shell: (line: string) => Promise<Ran>
   server: RecordingServer
 }> {
   const server = await recordingServer(answer)
@@ -40,6 +41,7 @@ async function platform(answer: Answer): Promise<{
   return {
     canfar: (...words) => runCanfar(home, words, { environment }),
     start: (...words) => startCanfar(home, words, environment),
+    shell: (line) => runShell(home, line, environment),
     server,
   }
 }
@@ -189,7 +191,8 @@ test('create --wait exits with the exit code of the job and prints why it failed
     [
       "Successfully created session 'n' (ID: a1)",
       'a1 (name-of-a1) failed after 2 min 5 s, exit code 137: It needed more than its limit of 4 GiB.',
-      'fix: Ask for 8.\n',
+      'fix: Ask for 8.',
+      'see: docs/troubleshooting.md#out-of-memory\n',
     ].join('\n'),
   )
 })
@@ -362,6 +365,169 @@ test('logs -f on another server shows each byte once and ends with the session',
     }),
   )
   assert.deepEqual(await canfar('logs', '-f', 'a1'), { code: 0, stdout: 'one\ntwo\n', stderr: '' })
+})
+
+/** A log of ten bytes of which the middle four are missing; with marks, as other clients read it, a line stands there. */
+const gappedLog: Answer = ({ url, headers }) => {
+  if (!url.includes('marks=0')) return { body: 'abc\n[… 4 bytes left out …]\nxyz' }
+  const from = Number(/bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1] ?? 0)
+  const facts = { 'log-attempt': '1', 'log-size': '10', 'log-lost': '0' }
+  return from < 3
+    ? { status: 200, headers: { ...facts, 'log-start': '0' }, body: 'abc' }
+    : {
+        status: from < 10 ? 206 : 204,
+        headers: { ...facts, 'log-start': '7' },
+        body: 'xyz'.slice(Math.max(0, from - 7)),
+      }
+}
+
+test('where bytes of a log are missing stdout has the others alone, stderr says how many, and the exit code is 74', async () => {
+  const { canfar } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      ...ended(job('a1', 'succeeded', { exitCode: 0, attempts: [{}] })),
+      'GET /api/v1/jobs/a1/logs': gappedLog,
+    }),
+  )
+  const create = ['create', 'headless', 'skaha/x', '-n', 'n', '--follow', '--', 'x']
+  for (const words of [['logs', '-f', 'a1'], ['logs', 'a1'], create]) {
+    const { code, stdout, stderr } = await canfar(...words)
+    assert.deepEqual([code, stdout], [74, 'abcxyz'], words.join(' '))
+    assert.match(stderr, /canfar: 4 bytes of the output of a1 are missing[^]*\nfix: .*\/arc/)
+  }
+  const { code, stdout, stderr } = await canfar('logs', 'a1', '--json')
+  assert.deepEqual([code, JSON.parse(stdout)], [74, { a1: 'abcxyz' }])
+  assert.match(stderr, /4 bytes/)
+})
+
+test('a job that failed keeps its exit code where bytes of its log are missing', async () => {
+  const { canfar } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      ...ended(job('a1', 'failed', { exitCode: 3, attempts: [{}] })),
+      'GET /api/v1/jobs/a1/logs': gappedLog,
+    }),
+  )
+  const { code, stderr } = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '--follow', '--', 'x')
+  assert.equal(code, 3)
+  assert.match(stderr, /4 bytes of the output of a1 are missing/)
+})
+
+test('progress bars of two jobs that are followed at once show their state while they are drawn', async () => {
+  const drawn: Answer = (_, response) => {
+    response.writeHead(200)
+    response.write('\r 10%\r 20%')
+    return undefined
+  }
+  const { start } = await platform(own({ 'GET /api/v1/jobs/a1/logs': drawn, 'GET /api/v1/jobs/b2/logs': drawn }))
+  const { child, ended, said } = start('logs', '-f', 'a1', 'b2')
+  await said('a1 |  20%\n')
+  await said('b2 |  20%\n')
+  child.kill()
+  assert.doesNotMatch((await ended).stdout, /10%/)
+})
+
+test('create --wait and wait of a script that fails show the last lines of its log', async () => {
+  const { canfar, server } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      ...ended(job('a1', 'failed', { exitCode: 2, cause: { code: 'exited', message: 'It exited with 2.' } })),
+      'GET /api/v1/jobs/a1/logs': { status: 206, body: "Traceback\nKeyError: 'ra'\n" },
+    }),
+  )
+  const wanted = [
+    'a1 (name-of-a1) failed after 2 min 5 s, exit code 2',
+    'see: docs/troubleshooting.md#exited',
+    '  | Traceback',
+    "  | KeyError: 'ra'",
+    '  canfar logs a1 prints all of its output\n',
+  ].join('\n')
+  const created = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '-w', '--', 'x')
+  assert.deepEqual([created.code, created.stdout], [2, `Successfully created session 'n' (ID: a1)\n${wanted}`])
+  assert.deepEqual(await canfar('wait', 'a1'), { code: 2, stdout: wanted, stderr: '' })
+  assert.equal(server.requests.find(({ url }) => url.includes('/logs'))?.headers.range, 'bytes=-4000')
+})
+
+test('create waits for a server that restarts, and submits once with one key', async () => {
+  let posts = 0
+  const { canfar, server } = await platform((request, response) => {
+    if (request.url === '/api/v1/openapi.json' && server.requests.length < 3) {
+      if (server.requests.length < 2) response.destroy()
+      return server.requests.length < 2 ? undefined : { status: 503, body: 'starting' }
+    }
+    if (request.url === '/api/v1/openapi.json') return { body: {} }
+    posts += 1
+    if (posts > 1) return { status: 201, body: { ids: ['a1'] } }
+    response.destroy()
+    return undefined
+  })
+  const { code, stdout } = await canfar('create', 'headless', 'skaha/x', '-n', 'n', '--', 'x')
+  assert.deepEqual([code, stdout], [0, "Successfully created session 'n' (ID: a1)\n"])
+  const keys = server.requests.flatMap(({ headers }) => headers['idempotency-key'] ?? [])
+  assert.equal(keys.length, 2)
+  assert.equal(keys[0], keys[1])
+})
+
+test('create says on stderr what no shell will do, and that stdin is not sent', async () => {
+  const { shell } = await platform(own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } } }))
+  const create = 'canfar create -n n --image skaha/x'
+  const redirected = await shell(`${create} --cmd "python3 x.py > out.txt"`)
+  assert.deepEqual([redirected.code, redirected.stdout], [0, "Successfully created session 'n' (ID: a1)\n"])
+  assert.match(
+    redirected.stderr,
+    /^canfar: '>' reaches the program as text: no shell runs the command\nfix: .*sh -c.*\nsee: .*#no-shell\n$/,
+  )
+  const stdin = /^canfar: a job has no stdin[^]*\nfix: .*\/arc.*\nsee: .*#no-stdin\n$/
+  assert.match((await shell(`${create} -- python3 - <<END\nprint(1)\nEND`)).stderr, stdin)
+  assert.match((await shell(`echo 'print(1)' | ${create} -- python3`)).stderr, stdin)
+  for (const quiet of [
+    `${create} -- python3 - </dev/null`,
+    `echo x | ${create} -- python3 x.py`,
+    `${create} -- sh -c 'a > b && c'`,
+    `${create} --json --cmd 'a > b'`,
+  ])
+    assert.equal((await shell(quiet)).stderr, '', quiet)
+})
+
+test('a full disk under stdout is two plain lines', async () => {
+  const { shell } = await platform(own({ 'GET /api/v1/jobs/a1/logs': { body: 'x\n'.repeat(100_000) } }))
+  const { code, stderr } = await shell('canfar logs a1 >/dev/full')
+  assert.equal(stderr, 'canfar: there is no room for the output\nfix: make room, or write the output to another disk\n')
+  assert.equal(code, 1)
+})
+
+test('words and variables that are not UTF-8 are refused before anything is sent, and others are not', async () => {
+  const { shell, server } = await platform(own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } } }))
+  const byte = `"$(printf 'caf\\351')"`
+  for (const [line, what] of [
+    [`canfar create -n n --image skaha/x -- cat ${byte}`, "the argument 'caf\\xe9'"],
+    [`canfar create -n n --image skaha/x -e "NAME=$(printf 'caf\\351')" -- x`, "the argument 'NAME=caf\\xe9'"],
+    [`canfar logs ${byte}`, "the argument 'caf\\xe9'"],
+    [
+      `export CANFAR_REGISTRY__SECRET=${byte}; canfar ps`,
+      "the environment variable 'CANFAR_REGISTRY__SECRET=caf\\xe9'",
+    ],
+  ] as const) {
+    const { code, stderr } = await shell(line)
+    assert.ok(stderr.startsWith(`canfar: ${what} is not UTF-8\nfix: `), stderr)
+    assert.equal(code, 2)
+  }
+  assert.equal(server.requests.length, 0)
+  const fine = await shell("canfar create -n n --image skaha/x -- cat 'café \ufffd'")
+  assert.equal(fine.code, 0, fine.stderr)
+})
+
+test('login where the home cannot be written says what to do', async () => {
+  const server = await recordingServer(() => ({ body: [] }))
+  cleanups.push(() => server.close())
+  const file = join(await temporaryHome(), 'file')
+  await writeFile(file, '')
+  const { code, stderr } = await runCanfar(file, ['login', '--server', server.url, '--token-stdin'], { input: 't\n' })
+  assert.equal(code, 1)
+  assert.match(
+    stderr,
+    /^canfar: cannot (?:read|write) [^\n]*config.yaml: ENOTDIR[^\n]*\nfix: set HOME to [^\n]* CANFAR_TOKEN\n$/,
+  )
 })
 
 test('a reader that closes the pipe is not an error', async () => {

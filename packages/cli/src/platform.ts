@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { hasJobsApi, Images, Jobs, Session, Tokens } from '@science-platform/client'
+import { fetchByEnvironment, hasJobsApi, Images, Jobs, Session, Tokens } from '@science-platform/client'
 import { loadConfiguration, saveConfiguration } from './config/configuration-file.ts'
 import { warningOfExpiry } from './config/expiry-warning.ts'
 import { CommandFailure } from './failure.ts'
@@ -12,8 +12,11 @@ import { note, paint, print } from './output/terminal.ts'
 export interface Platform {
   readonly login: Login
   readonly session: Session
-  /** This platform's own API; undefined on other skaha servers. The first call asks the server. */
-  readonly jobs: () => Promise<Jobs | undefined>
+  /**
+   * This platform's own API; undefined on other skaha servers. The first call asks the server, and again for so many seconds
+   * where it does not answer. @defaultValue patienceSeconds 0
+   */
+  readonly jobs: (patienceSeconds?: number) => Promise<Jobs | undefined>
   /** The user's tokens, on this platform's own API. */
   readonly tokens: Tokens
   /** Images and registries, on this platform's own API. */
@@ -39,12 +42,19 @@ export async function platformFor({ format, verbose }: Invocation, registry = fa
 /** The clients of a login. `warns`: whether to warn on stderr that the token expires soon. */
 export async function platformOf(login: Login, verbose: boolean, warns = false): Promise<Platform> {
   await trustPrivateAuthority(process.env['SSL_CERT_FILE'])
-  const fetch = verbose ? loudFetch : globalThis.fetch
+  const fetch = verbose ? loudFetch : fetchByEnvironment
   const options = { ...login, fetch: warns ? warningOfExpiry(fetch) : fetch }
   let jobs: Promise<Jobs | undefined> | undefined
-  const detect = async (): Promise<Jobs | undefined> => ((await hasJobsApi(options)) ? new Jobs(options) : undefined)
+  const detect = async (patienceSeconds?: number): Promise<Jobs | undefined> =>
+    (await hasJobsApi(options, patienceSeconds)) ? new Jobs(options) : undefined
   const [tokens, images] = [new Tokens(options), new Images(options)]
-  return { login, session: new Session(options), tokens, images, jobs: () => (jobs ??= detect()) }
+  return {
+    login,
+    session: new Session(options),
+    tokens,
+    images,
+    jobs: (patienceSeconds) => (jobs ??= detect(patienceSeconds)),
+  }
 }
 
 /** A fetch that prints method, address, status and time of each request. It never prints headers, which hold the token. */
@@ -55,7 +65,7 @@ async function loudFetch(input: string | URL | Request, init?: RequestInit): Pro
     note(`${request} → ${outcome} (${Math.round(performance.now() - started)} ms)`)
   }
   try {
-    const response = await fetch(input, init)
+    const response = await fetchByEnvironment(input, init)
     report(String(response.status))
     return response
   } catch (error) {

@@ -7,6 +7,7 @@ export {
 } from '@science-platform/contract/shell-words'
 export { serverAddresses, type ServerAddresses } from './connection/addresses.ts'
 export type { ConnectionOptions } from './connection/connection.ts'
+export { fetchByEnvironment } from './connection/proxy.ts'
 export { chunk, stripe, type Share } from './sessions/distributed.ts'
 export { fullImageReference } from './sessions/image-reference.ts'
 export { Images } from './platform/images.ts'
@@ -19,6 +20,7 @@ export {
   type LogOptions,
   type ReceivedChange,
 } from './jobs/jobs.ts'
+export type { OutputGap } from './jobs/job-log.ts'
 export { ProblemError } from './connection/problem-error.ts'
 export type { RegistryCredentials } from './connection/registry-auth.ts'
 export { SessionError, SessionRequestError, type SessionOutcome } from './sessions/session-error.ts'

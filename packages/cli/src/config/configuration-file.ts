@@ -19,7 +19,7 @@ export async function loadConfiguration(): Promise<Configuration | undefined> {
       'failure',
       'config.invalid',
       `cannot read ${path}: ${(error as Error).message}`,
-      undefined,
+      hintFor(error),
       error,
     )
   }
@@ -43,16 +43,30 @@ export async function loadConfiguration(): Promise<Configuration | undefined> {
 export async function saveConfiguration(configuration: Configuration): Promise<void> {
   const { stringify } = await import('yaml')
   const path = configurationPath()
-  const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, 0o700)
-  // A symbolic link stays, and its target is replaced.
-  const target = await realpath(path).catch(() => path)
+  try {
+    const folder = dirname(path)
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    if (((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, 0o700)
+    // A symbolic link stays, and its target is replaced.
+    const target = await realpath(path).catch(() => path)
+    await replace(target, stringify(configuration))
+  } catch (error) {
+    throw new CommandFailure(
+      'failure',
+      'config.invalid',
+      `cannot write ${path}: ${(error as Error).message}`,
+      hintFor(error),
+      error,
+    )
+  }
+}
+
+async function replace(target: string, text: string): Promise<void> {
   const temporary = join(dirname(target), `.config.yaml.${process.pid}`)
   try {
     const file = await open(temporary, 'wx', 0o600)
     try {
-      await file.writeFile(stringify(configuration))
+      await file.writeFile(text)
       await file.sync()
     } finally {
       await file.close()
@@ -60,14 +74,16 @@ export async function saveConfiguration(configuration: Configuration): Promise<v
     await rename(temporary, target)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw new CommandFailure(
-      'failure',
-      'config.invalid',
-      `cannot write ${path}: ${(error as Error).message}`,
-      undefined,
-      error,
-    )
+    throw error
   }
+}
+
+/** What to do where the file cannot be written. */
+function hintFor(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  return code === 'ENOSPC' || code === 'EDQUOT'
+    ? 'make room in your home'
+    : 'set HOME to a folder you can write, or export CANFAR_URL and CANFAR_TOKEN'
 }
 
 /** Removes the configuration. */

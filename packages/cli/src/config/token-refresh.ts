@@ -1,3 +1,4 @@
+import { fetchByEnvironment } from '@science-platform/client'
 import { expiryOf, type Configuration } from './configuration.ts'
 import { CommandFailure } from '../failure.ts'
 
@@ -79,7 +80,7 @@ export async function refreshIfExpired(
     )
   let answer: unknown
   try {
-    const response = await fetch(url, {
+    const response = await fetchByEnvironment(url, {
       method: 'POST',
       headers: { authorization, 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body,

@@ -1,5 +1,6 @@
 import { quoteWord } from '@science-platform/client'
 import type { Attempt, Job, SessionRecord } from '@science-platform/contract'
+import { troubleshooting } from '@science-platform/contract/troubleshooting'
 import { bytes, duration, instant, memory, percent } from './quantities.ts'
 
 /** A name and its text. A field without a text is left out. */
@@ -20,6 +21,7 @@ export function jobFields(job: Job, now: number): Field[] {
     ['Exit code', exitCode?.toString()],
     ['Cause', job.state === 'succeeded' ? undefined : cause?.message],
     ['Fix', job.state === 'succeeded' ? undefined : cause?.hint],
+    ['See', job.state === 'failed' && cause !== undefined ? troubleshooting(cause.code) : undefined],
     ['Image', image],
     ['SHA-256', imageDigest?.replace(/^sha256:/, '')],
     ['Command', commandText(job.cmd, job.args)],

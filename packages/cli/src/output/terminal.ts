@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { fstatSync } from 'node:fs'
 import { styleText } from 'node:util'
 
 /** Columns of the terminal; 80 when unknown. */
@@ -30,6 +31,16 @@ export async function printBytes(bytes: Uint8Array): Promise<void> {
 
 /** Whether a user can answer questions. */
 export const isInteractive = (): boolean => process.stdin.isTTY && process.stderr.isTTY
+
+/** Whether something is piped into this program, or redirected from a file with content. */
+export function isPiped(): boolean {
+  try {
+    const found = fstatSync(0)
+    return found.isFIFO() || (found.isFile() && found.size > 0)
+  } catch {
+    return false // closed
+  }
+}
 
 /** Colours a word on a terminal that shows colours and without NO_COLOR. */
 export const paint = (style: 'green' | 'red' | 'yellow' | 'cyan' | 'bold' | 'dim', text: string): string =>

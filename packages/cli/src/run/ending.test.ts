@@ -28,6 +28,7 @@ test('the line of an end has its cause, and a hint follows', () => {
   assert.deepEqual(endingLines({ ...ended('failed', 137), seconds: 125, cause }), [
     'k3x9a0qz (n) failed after 2 min 5 s, exit code 137: It needed more than 4 GiB.',
     'fix: Ask for 6 GiB.',
+    'see: docs/troubleshooting.md#out-of-memory',
   ])
   assert.deepEqual(endingLines(ended('cancelled', 143)), ['k3x9a0qz (n) cancelled'])
 })

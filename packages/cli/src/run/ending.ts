@@ -1,4 +1,6 @@
 import type { Job, SessionRecord } from '@science-platform/contract'
+import { causeCodes, type CauseCode } from '@science-platform/contract/causes'
+import { troubleshooting } from '@science-platform/contract/troubleshooting'
 import { exitCodes } from '../exit-codes.ts'
 import { duration } from '../output/quantities.ts'
 
@@ -49,11 +51,15 @@ export function endingExitCode({ state, exitCode }: Ending): number {
 export const endingsExitCode = (endings: readonly Ending[]): number =>
   endings.map(endingExitCode).find((code) => code !== 0) ?? 0
 
-/** A line about the end of a job, and a second one with a hint if there is one. */
+/** A line about the end of a job; of a failed one a line with a hint if there is one, and one with the place that explains its cause. */
 export function endingLines({ id, name, state, exitCode, cause, seconds }: Ending): string[] {
   const after = seconds === undefined ? '' : ` after ${duration(seconds)}`
   const code = exitCode === undefined || state === 'cancelled' ? '' : `, exit code ${exitCode}`
   const why = state !== 'failed' || cause === undefined || cause.code === 'exited' ? '' : `: ${cause.message}`
   const line = `${id} (${name}) ${state}${after}${code}${why}`
-  return state === 'failed' && cause?.hint !== undefined ? [line, `fix: ${cause.hint}`] : [line]
+  if (state !== 'failed' || cause === undefined) return [line]
+  const fix = cause.hint === undefined ? [] : [`fix: ${cause.hint}`]
+  // Another server has causes of its own.
+  const isKnown = (causeCodes as readonly string[]).includes(cause.code)
+  return [line, ...fix, ...(isKnown ? [`see: ${troubleshooting(cause.code as CauseCode)}`] : [])]
 }

@@ -1,17 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { endingOfSession } from './ending.ts'
+import { PrefixedLines } from './prefixed-lines.ts'
 import { printBytes } from '../output/terminal.ts'
+import type { MissingOutput } from './missing-output.ts'
 import type { Platform } from '../platform.ts'
 
 /** Milliseconds between two requests to a server without followable logs. */
 const pollMilliseconds = 2_000
-const lineBreak = 0x0a
 
-/** The output of a job, from its beginning until the job has ended. */
-export async function* followOutput(platform: Platform, id: string, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+/** The output of a job, from its beginning until the job has ended. Bytes that are missing are noted. */
+export async function* followOutput(
+  platform: Platform,
+  id: string,
+  missing: MissingOutput,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const jobs = await platform.jobs()
   if (jobs !== undefined) {
-    yield* jobs.logs(id, { follow: true, signal })
+    yield* jobs.logs(id, { follow: true, signal, onGap: (gap) => missing.add(id, gap) })
     return
   }
   // Another server sends the whole log each time. Bytes printed before are left out.
@@ -30,26 +36,25 @@ export async function printStream(source: AsyncIterable<Uint8Array>): Promise<vo
   for await (const bytes of source) await printBytes(bytes)
 }
 
-/** Writes a stream in whole lines with a prefix, which names the job. */
-export async function printPrefixed(source: AsyncIterable<Uint8Array>, prefix: string): Promise<void> {
-  let rest = Buffer.alloc(0)
-  for await (const bytes of source) {
-    const text = Buffer.concat([rest, bytes])
-    const end = text.lastIndexOf(lineBreak) + 1
-    rest = text.subarray(end)
-    if (end > 0) await printBytes(prefixLines(text.subarray(0, end), prefix))
-  }
-  if (rest.length > 0) await printBytes(prefixLines(Buffer.concat([rest, Buffer.from('\n')]), prefix))
-}
+/** Milliseconds between two states of a progress bar that are printed. */
+const redrawMilliseconds = 500
 
-/** Lines with the prefix before each. `lines` ends with a line break. Bytes that are not UTF-8 stay as they are. */
-function prefixLines(lines: Buffer, prefix: string): Buffer {
-  const before = Buffer.from(prefix)
-  const parts: Buffer[] = []
-  for (let start = 0; start < lines.length;) {
-    const end = lines.indexOf(lineBreak, start) + 1
-    parts.push(before, lines.subarray(start, end))
-    start = end
+/** Writes a stream in whole lines with a prefix, which names the job; of a progress bar the newest state twice a second. */
+export async function printPrefixed(source: AsyncIterable<Uint8Array>, prefix: string): Promise<void> {
+  const lines = new PrefixedLines(prefix)
+  let timer: NodeJS.Timeout | undefined
+  try {
+    for await (const bytes of source) {
+      const complete = lines.take(bytes)
+      if (complete.length > 0) await printBytes(complete)
+      if (!lines.hasState || timer !== undefined) continue
+      timer = setTimeout(() => {
+        timer = undefined
+        process.stdout.write(lines.state())
+      }, redrawMilliseconds)
+    }
+  } finally {
+    clearTimeout(timer)
   }
-  return Buffer.concat(parts)
+  await printBytes(lines.end())
 }

@@ -19,10 +19,23 @@ export interface Running {
 
 /** Starts `canfar` as a process with a home folder and without the caller's environment. For tests only. */
 export function startCanfar(home: string, words: readonly string[], environment: Record<string, string> = {}): Running {
-  const main = fileURLToPath(new URL('../main.ts', import.meta.url))
-  // Like the launcher: a start takes a third of the time with the cache.
-  const cache = fileURLToPath(new URL('../../../../node_modules/.cache/canfar', import.meta.url))
-  const child = spawn(process.execPath, [main, ...words], {
+  return run(process.execPath, [main, ...words], home, environment)
+}
+
+/** Runs a line of a shell in which `canfar` is the program, to its end: for redirections and bytes of any kind. */
+export function runShell(home: string, line: string, environment: Record<string, string> = {}): Promise<Ran> {
+  const script = `canfar() { "$NODE" "$MAIN" "$@"; }\n${line}`
+  const { child, ended } = run('/bin/sh', ['-c', script], home, { NODE: process.execPath, MAIN: main, ...environment })
+  child.stdin?.end()
+  return ended
+}
+
+const main = fileURLToPath(new URL('../main.ts', import.meta.url))
+// Like the launcher: a start takes a third of the time with the cache.
+const cache = fileURLToPath(new URL('../../../../node_modules/.cache/canfar', import.meta.url))
+
+function run(program: string, words: readonly string[], home: string, environment: Record<string, string>): Running {
+  const child = spawn(program, words, {
     env: { PATH: process.env['PATH'] ?? '', HOME: home, NODE_COMPILE_CACHE: cache, ...environment },
     stdio: ['pipe', 'pipe', 'pipe'],
   })

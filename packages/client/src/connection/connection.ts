@@ -1,3 +1,4 @@
+import { environmentHere, fetchByEnvironment, proxyOf, proxyText } from './proxy.ts'
 import { registryAuthHeader, type RegistryCredentials } from './registry-auth.ts'
 import { fetchFailureReason, UnreachableError } from './unreachable-error.ts'
 
@@ -11,7 +12,7 @@ export interface ConnectionOptions {
   readonly concurrency?: number
   /** Seconds without a byte after which a request fails. @defaultValue 30 */
   readonly timeoutSeconds?: number
-  /** Replaces the global `fetch`, for tests, proxies or logging. */
+  /** Replaces the global `fetch`, for tests or logging. @defaultValue {@link fetchByEnvironment}, which honours HTTPS_PROXY */
   readonly fetch?: typeof globalThis.fetch
 }
 
@@ -46,7 +47,7 @@ export class Connection {
     if (!Number.isInteger(this.concurrency) || this.concurrency < 1)
       throw new RangeError(`concurrency is ${this.concurrency}; it must be a whole number from 1`)
     if (!(this.timeoutSeconds > 0)) throw new RangeError(`timeoutSeconds is ${this.timeoutSeconds}; it must be above 0`)
-    this.#fetch = options.fetch ?? globalThis.fetch.bind(globalThis)
+    this.#fetch = options.fetch ?? fetchByEnvironment
     this.#headers = {
       accept: 'application/json',
       authorization: `Bearer ${options.token}`,
@@ -100,8 +101,10 @@ export class Connection {
   #explain(error: unknown, { url, signal }: Outgoing, idle: IdleTimer): unknown {
     if (signal?.aborted === true) return signal.reason
     const shown = url.split('?')[0] ?? url
-    if (idle.signal.aborted) return new UnreachableError(shown, `no byte for ${idle.seconds} s`, error)
-    return new UnreachableError(shown, fetchFailureReason(error), error)
+    const proxy = proxyOf(url, environmentHere())
+    const through = proxy === undefined ? '' : `, through ${proxyText(proxy)}`
+    const why = idle.signal.aborted ? `no byte for ${idle.seconds} s` : fetchFailureReason(error)
+    return new UnreachableError(shown, `${why}${through}`, error)
   }
 }
 

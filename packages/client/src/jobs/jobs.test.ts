@@ -141,6 +141,53 @@ test('a followed log resumes at the next byte when the connection breaks', async
   )
 })
 
+/** A server whose job has written 20 bytes in its first attempt, of which 6 to 11 are missing, and 3 in its second. */
+const gapServer = () => {
+  const attempts = [
+    { there: [['abcdef', 0] as const, ['mnopqrst', 12] as const], size: 20, lost: 0 },
+    { there: [['xyz', 0] as const], size: 3, lost: 7 },
+  ]
+  return start(({ url, headers }) => {
+    if (!url.includes('/logs')) return { body: { state: 'failed', attempts: [{}, {}] } }
+    const query = new URL(url, 'http://x').searchParams
+    assert.equal(query.get('marks'), '0')
+    const number = Number(query.get('attempt') ?? 1)
+    const { there, size, lost } = attempts[number - 1] ?? { there: [], size: 0, lost: 0 }
+    const from = Number(/bytes=(\d+)-/.exec(headers['range'] ?? '')?.[1] ?? 0)
+    const [text, first] = there.find(([part, begin]) => begin + part.length > from) ?? ['', size]
+    const begin = Math.max(first, from)
+    const facts = { 'log-attempt': `${number}`, 'log-start': `${begin}`, 'log-size': `${size}`, 'log-lost': `${lost}` }
+    return { status: begin === size ? 204 : 206, headers: facts, body: text.slice(begin - first) }
+  })
+}
+
+test('gaps of a followed log are told where they are, and every attempt is read from its beginning', async () => {
+  const { jobs } = await gapServer()
+  const seen: unknown[] = []
+  for await (const bytes of jobs.logs('a', { follow: true, onGap: (gap) => seen.push(gap) }))
+    seen.push(Buffer.from(bytes).toString())
+  assert.deepEqual(seen, ['abcdef', { attempt: 1, start: 6, bytes: 6 }, 'mnopqrst', 'xyz', { attempt: 2, bytes: 7 }])
+})
+
+test('gaps of a log that is not followed are told, too', async () => {
+  const { jobs } = await gapServer()
+  const gaps: unknown[] = []
+  const text = await textOf(jobs.logs('a', { range: { start: 3 }, onGap: (gap) => gaps.push(gap) }))
+  assert.deepEqual([text, gaps], ['defmnopqrst', [{ attempt: 1, start: 6, bytes: 6 }]])
+})
+
+test('a server that does not know of gaps sends the log as it always did', async () => {
+  const { jobs } = await start(({ url }) =>
+    url.includes('marks')
+      ? {
+          status: 400,
+          body: JSON.stringify({ type: 'x', title: 'x', status: 400, detail: 'there is no parameter marks' }),
+        }
+      : { body: 'all' },
+  )
+  assert.equal(await textOf(jobs.logs('a', { onGap: () => assert.fail() })), 'all')
+})
+
 test('a stream that ends while the job runs is resumed, also on a server without ranges', async () => {
   let reads = 0
   const { jobs } = await start(({ url }) => {

@@ -16,7 +16,7 @@ import { serverAddresses } from '../connection/addresses.ts'
 import { apiJson } from '../connection/api-json.ts'
 import { concurrently } from '../connection/concurrently.ts'
 import { bytesOf, Connection, type ConnectionOptions, type Outgoing } from '../connection/connection.ts'
-import { followLog } from './job-log.ts'
+import { followLog, readOutput, type OutputGap } from './job-log.ts'
 import { serverSentEvents } from './server-sent-events.ts'
 import { backoffMilliseconds, isTransient, patienceSeconds, pause, persist } from '../connection/persistence.ts'
 import { ProblemError, problemFrom } from '../connection/problem-error.ts'
@@ -43,6 +43,12 @@ export interface LogOptions extends Abortable {
   readonly follow?: boolean
   /** The first byte, and the byte after the last. `follow` ignores `end`. */
   readonly range?: { readonly start?: number; readonly end?: number }
+  /**
+   * Called where bytes of the output are missing, before the bytes after them come. Without it a line of text stands in their
+   * place. With it, `range` counts the bytes that the latest attempt wrote, and its `end` is ignored. Servers of an earlier
+   * version never call it.
+   */
+  readonly onGap?: (gap: OutputGap) => void
 }
 
 /** Which changes to follow, and from where on. */
@@ -127,8 +133,25 @@ export class Jobs {
    * a broken connection resumes at the next byte.
    */
   async *logs(id: string, options: LogOptions = {}): AsyncGenerator<Uint8Array> {
-    const { follow = false, range = {}, signal } = options
+    const { follow = false, range = {}, signal, onGap } = options
     const start = range.start ?? 0
+    if (onGap !== undefined) {
+      const open = (from: number, attempt: number | undefined): Promise<Response> => {
+        const query = `?marks=0${follow ? '&follow=1' : ''}${attempt === undefined ? '' : `&attempt=${attempt}`}`
+        return this.#log(id, query, from, undefined, signal)
+      }
+      const look = async (): Promise<{ attempt: number; isEnded: boolean }> => {
+        const { attempts, state } = await this.get(id, { signal })
+        return { attempt: attempts.length, isEnded: isEnded(state) }
+      }
+      try {
+        yield* readOutput({ open, look: follow ? look : undefined, onGap }, start, signal)
+        return
+      } catch (error) {
+        // A server of an earlier version refuses the first request for its parameter.
+        if (!(error instanceof ProblemError && error.status === 400 && /\bmarks\b/.test(error.message))) throw error
+      }
+    }
     if (!follow && range.end !== undefined && range.end <= start) return
     if (follow) {
       const open = (from: number): Promise<Response> => this.#log(id, '?follow=1', from, undefined, signal)
@@ -136,6 +159,17 @@ export class Jobs {
     } else {
       yield* bytesOf(await this.#log(id, '', start, range.end, signal))
     }
+  }
+
+  /** The last bytes of the log of a job, as it is now; fewer where there are fewer. */
+  async logEnd(id: string, bytes: number, { signal }: Abortable = {}): Promise<Uint8Array> {
+    const url = `${this.#job(id)}/logs`
+    const headers = { accept: 'text/plain', range: `bytes=-${bytes}` }
+    const response = await this.#connection.open({ method: 'GET', url, headers, signal })
+    if (response.ok) return new Uint8Array(await response.arrayBuffer()).slice(-bytes)
+    const text = await response.text()
+    if (response.status === 416) return new Uint8Array() // there is no byte
+    throw problemFrom({ status: response.status, text }, `GET ${url}`)
   }
 
   /** The events of a job, oldest first. */
@@ -307,12 +341,17 @@ export class Jobs {
 }
 
 /**
- * Whether the server at an address has this platform's own API; other skaha servers do not. Throws
- * {@link UnreachableError} without an answer.
+ * Whether the server at an address has this platform's own API; other skaha servers do not. Throws {@link UnreachableError}
+ * without an answer, at once or after trying again for so many seconds. @defaultValue patienceSeconds 0
  */
-export async function hasJobsApi(options: JobsOptions): Promise<boolean> {
+export async function hasJobsApi(options: JobsOptions, patienceSeconds = 0): Promise<boolean> {
   const url = `${serverAddresses(options.url).api}/openapi.json`
-  const response = await new Connection(options).open({ method: 'GET', url })
-  await response.body?.cancel()
+  const connection = new Connection(options)
+  const response = await persist(async () => {
+    const answer = await connection.open({ method: 'GET', url })
+    await answer.body?.cancel()
+    if (patienceSeconds === 0 || ![502, 503, 504].includes(answer.status)) return answer
+    throw problemFrom({ status: answer.status, text: '' }, `GET ${url}`)
+  }, patienceSeconds)
   return response.status === 200 && (response.headers.get('content-type') ?? '').includes('json')
 }

@@ -7,7 +7,7 @@ import type { Store } from '../store/store.ts'
 /** Dependencies of {@link followJob}. */
 export interface FollowDependencies {
   readonly store: Pick<Store, 'job'>
-  readonly executor: Pick<Executor, 'followLog'>
+  readonly executor: Pick<Executor, 'followLog' | 'followOutput' | 'output'>
   readonly watch: Pick<JobWatch, 'watch'>
 }
 
@@ -34,6 +34,33 @@ export async function* followJob(
         position += bytes.length
         yield bytes
       }
+    }
+    if (isEnded(state) || attempt < latest) return
+  }
+}
+
+/**
+ * The output of one attempt from a byte until the attempt has ended, or bytes are missing. Before the first attempt, that of the
+ * first. It has no lines in the place of what is missing.
+ */
+export async function* followOutput(
+  dependencies: FollowDependencies,
+  job: StoredJob,
+  { start, attempt: wanted }: { readonly start: number; readonly attempt: number },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  yield new Uint8Array() // the response head, at once
+  const attempt = Math.max(1, wanted)
+  const name = attemptId(job.id, attempt)
+  let position = start
+  for await (const { attempt: latest, state } of formsOf(dependencies, job, signal)) {
+    if (latest >= attempt) {
+      for await (const bytes of dependencies.executor.followOutput(name, position, signal)) {
+        position += bytes.length
+        yield bytes
+      }
+      const next = await dependencies.executor.output(name, position)
+      if (next !== undefined && next.start > position) return
     }
     if (isEnded(state) || attempt < latest) return
   }

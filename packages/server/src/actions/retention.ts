@@ -17,6 +17,7 @@ const idempotencyMs = dayMs
 export function startRetention(
   store: Pick<
     Store,
+    | 'deleteStagedBefore'
     | 'deleteIdempotencyBefore'
     | 'deleteRunHistoriesBefore'
     | 'deleteStartForecastsBefore'
@@ -32,7 +33,11 @@ export function startRetention(
   log: Logger,
   now: () => number = Date.now,
 ): () => Promise<void> {
+  const startedAt = now()
+
   async function deleteOld(): Promise<void> {
+    // Submissions from before this process are of one that has ended. One of this process does not take an hour.
+    await store.deleteStagedBefore(Math.max(startedAt, now() - hourMs))
     await store.deleteIdempotencyBefore(now() - idempotencyMs)
     await store.deleteRunHistoriesBefore(now() - config.jobsDays * dayMs)
     await store.deleteStartForecastsBefore(now() - config.jobsDays * dayMs)

@@ -27,10 +27,13 @@ export interface SubmitDependencies {
   readonly jobToken: (jobId: string) => string
   readonly queue: {
     /**
-     * Checks that the jobs of one request are feasible and that the queue has room for them. Call the returned function with the
-     * number of their change once stored, or without a number where storing failed. @throws {InvalidRequest}
+     * Checks that the jobs of one request are feasible and that the queue has room for them. Call `confirm` in the transaction that
+     * stores them, and `settle` with the number of their change, or without a number where storing failed. @throws {InvalidRequest}
      */
-    readonly admit: (jobs: readonly NewJob[]) => (change?: number) => void
+    readonly admit: (jobs: readonly NewJob[]) => {
+      readonly confirm: () => void
+      readonly settle: (change?: number) => void
+    }
   }
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -108,7 +111,7 @@ export function submitter(dependencies: SubmitDependencies): Submit {
     }))
     const sealed = registryAuth === undefined ? undefined : dependencies.logins.sealFor(image, registryAuth)
     const tokens = tokensOfJobs(jobs, caller, dependencies.jobToken)
-    const entered = dependencies.queue.admit(jobs)
+    const { confirm, settle } = dependencies.queue.admit(jobs)
     let change: number | undefined
     try {
       const outcome = await dependencies.store.submit({
@@ -118,11 +121,12 @@ export function submitter(dependencies: SubmitDependencies): Submit {
         ...(sealed === undefined ? {} : { secrets: new Map(jobs.map((job) => [job.id, sealed])) }),
         ...(idempotency === undefined ? {} : { idempotency }),
         audit: audit(jobs[0]?.id ?? ''),
+        confirm,
       })
       if (outcome.outcome === 'stored') change = outcome.change
       return outcome
     } finally {
-      entered(change)
+      settle(change)
     }
   }
 }

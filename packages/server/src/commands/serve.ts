@@ -158,7 +158,10 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     port,
     images,
     parts,
-    ownership: { identity: store.identity, recorded: (ids) => store.recordedAttempts(ids) },
+    ownership: {
+      identity: store.identity,
+      recorded: async (ids) => new Set((await store.recordedAttempts(ids)).keys()),
+    },
     onReplaced: (message) => {
       log.fatal(message)
       process.exitCode = 1
@@ -263,7 +266,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     context,
     networks: runtime.networks,
     queue: {
-      caughtUp: () => loop.caughtUp(),
+      caughtUp: (jobs) => loop.caughtUp(jobs),
       reason: (job) => loop.reason(job),
       why: (job) => loop.why(job),
       overview: (account) => loop.overview(account),

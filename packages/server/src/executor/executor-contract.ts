@@ -449,6 +449,20 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.equal(await runner.log(spec.id, { start: 8, end: 100 }), '89')
     })
 
+    it('gives the output by the bytes that the attempt wrote', async () => {
+      const spec = scripted('printf 0123456789', [write('0123456789')])
+      const whole = { start: 3, end: 10, size: 10, lostBytes: 0 }
+      assert.equal(await runner.executor.output(spec.id, 0), undefined)
+      await runner.run(spec)
+      assert.deepEqual(await runner.executor.output(spec.id, 3), whole)
+      assert.equal((await runner.executor.output(spec.id, 10))?.start, 10)
+      assert.equal(await text(runner.executor.readOutput(spec.id, 3, 5)), '34')
+      assert.equal(await text(runner.executor.followOutput(spec.id, 8, never)), '89')
+      await runner.executor.forget(spec.id)
+      assert.deepEqual(await runner.executor.output(spec.id, 3), whole)
+      assert.equal(await text(runner.executor.readOutput(spec.id, 3, 10)), '3456789')
+    })
+
     it('delivers every line to a follower as it is written, and the end', async () => {
       const spec = scripted('echo one; while [ ! -e go ]; do sleep 0.1; done; rm go; echo two', [
         write('one\n'),

@@ -116,6 +116,17 @@ export interface LogRange {
   readonly end?: number
 }
 
+/** Output that is there without a gap. Bytes are numbered from 0 as the attempt wrote them. */
+export interface Output {
+  readonly start: number
+  /** The byte after the last one. */
+  readonly end: number
+  /** Bytes written so far, those included that are missing. */
+  readonly size: number
+  /** Bytes for which the disk had no room; known once the attempt has ended. A line in the output stands in their place. */
+  readonly lostBytes: number
+}
+
 /**
  * Where attempts run. Every method may be called twice for one attempt, and the second call has no further effect. Calls for different
  * attempts run side by side: no call waits for the fetch, the end or the removal of another attempt.
@@ -143,10 +154,16 @@ export interface Executor {
   usage(attemptId: string): Promise<Usage | undefined>
   /** Bytes in the log so far; undefined when there is none. */
   logSize(attemptId: string): Promise<number | undefined>
-  /** The bytes of a range of the log, stdout and stderr interleaved as written. */
+  /** The bytes of a range of the log, stdout and stderr interleaved as written; a line stands in the place of what is missing. */
   readLog(attemptId: string, range: LogRange): AsyncIterable<Uint8Array>
   /** The log from `start` on, until the attempt has ended and everything was delivered, or until the signal. */
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** The first output at or after a byte, up to what is missing behind it; undefined when there is no log. */
+  output(attemptId: string, from: number): Promise<Output | undefined>
+  /** The output from `start` to `end`, without lines in the place of what is missing: it ends before a gap. */
+  readOutput(attemptId: string, start: number, end: number): AsyncIterable<Uint8Array>
+  /** The output from `start` on, until bytes are missing, the attempt has ended, or the signal. */
+  followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** Deletes the log: retention is over. */
   deleteLog(attemptId: string): Promise<void>
   /** Calls `listener` soon after a change. It may be called too often; a missed call costs only time. */

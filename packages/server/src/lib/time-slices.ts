@@ -1,7 +1,7 @@
 import { setImmediate as othersFirst } from 'node:timers/promises'
 
 /** Milliseconds of work before the event loop gets a turn. */
-const sliceMs = 8
+const sliceMs = 2
 
 /** Cuts long work into slices, so that requests do not wait for all of it. Call {@link next} between two pieces. */
 export class TimeSlices {

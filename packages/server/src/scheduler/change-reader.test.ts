@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { pino } from 'pino'
+import { policyOf } from '../configuration/policy/policy-of.ts'
 import type { StoredChange } from '../store/change.ts'
-import { readingOf } from './change-reader.ts'
+import { ChangeLog } from '../store/change-log.ts'
+import { openSqliteStore } from '../store/sqlite/open.ts'
+import { someJob } from '../store/store-contract.ts'
+import { ChangeReader, readingOf } from './change-reader.ts'
+import { Queue } from './queue.ts'
 
 const change = (parts: Partial<StoredChange> & Pick<StoredChange, 'kind' | 'subject' | 'number'>): StoredChange => ({
   at: 0,
@@ -34,4 +43,45 @@ test('a page of changes loads each job once, at its newest change, and no ended 
 test('limits are read again after one was set or cleared', () => {
   assert.equal(readingOf([change({ number: 1, kind: 'limit-set', subject: 'user ada' })]).holders, true)
   assert.equal(readingOf([change({ number: 1, kind: 'limit-cleared', subject: 'user ada' })]).holders, true)
+})
+
+test('a large array is loaded in pieces: other changes do not wait for it, and what happened to its tasks meanwhile holds', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'sp-reader-'))
+  const store = await openSqliteStore(join(folder, 'db'))
+  const log = await ChangeLog.open(store, pino({ level: 'silent' }))
+  const queue = new Queue(policyOf({}), 0)
+  const reader = new ChangeReader({ log, store, queue })
+  await reader.load()
+  const tasks = Array.from({ length: 1_000 }, (_, i) =>
+    someJob({ arrayId: 'arr00000', taskIndex: i + 1, taskCount: 1_000 }),
+  )
+  const outcome = await store.submit({ jobs: tasks, events: [] })
+  assert.ok(outcome.outcome === 'stored')
+  const isRead = { array: false, single: false }
+  reader.whenRead(outcome.change, () => (isRead.array = true))
+  await reader.sync()
+  assert.ok(reader.isLoading && reader.hasNews())
+  assert.ok(queue.jobCache.queueLength < 1_000)
+
+  const [last] = tasks.slice(-1)
+  assert.ok(last !== undefined)
+  const cancelled = { jobId: last.id, at: 2, from: 'queued', event: { type: 'cancelRequested' } } as const
+  await store.step([{ ...cancelled, fields: { endedAt: 2 } }])
+  const single = someJob()
+  const other = await store.submit({ jobs: [single], events: [] })
+  assert.ok(other.outcome === 'stored')
+  reader.whenRead(other.change, () => (isRead.single = true))
+  await reader.sync()
+  assert.notEqual(queue.jobCache.queuedJob(single.id), undefined, 'it does not wait for the array')
+  assert.ok(reader.isLoading)
+  assert.deepEqual(isRead, { array: false, single: false }, 'tasks that are not loaded count as admitted')
+
+  await reader.syncAll()
+  assert.deepEqual(isRead, { array: true, single: true })
+  assert.equal(reader.hasNews(), false)
+  assert.equal(queue.jobCache.queueLength, 1_000)
+  assert.equal(queue.jobCache.queuedJob(last.id), undefined)
+  await log.close()
+  await store.close()
+  await rm(folder, { recursive: true })
 })

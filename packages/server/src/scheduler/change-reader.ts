@@ -8,12 +8,21 @@ import type { Store, TakenStep } from '../store/store.ts'
 import type { Queue } from './queue.ts'
 
 /** Tasks of an array per query: a few milliseconds. */
-const tasksAtOnce = 200
+const tasksAtOnce = 50
+
+/** Tasks of arrays that are loaded at once with a page of changes. Others are loaded in pieces by {@link ChangeReader.loadSome}. */
+const tasksPerPage = 200
+
+/** Milliseconds of {@link ChangeReader.loadSome}. */
+const loadMs = 20
+
+/** Jobs per query when the full state is loaded. */
+const jobsPerPage = 200
 
 /** Dependencies of {@link ChangeReader}. */
 export interface ChangeReaderDependencies {
   readonly log: Pick<ChangeLog, 'head' | 'after' | 'refresh'>
-  readonly store: Pick<Store, 'notEnded' | 'jobsById' | 'tasks' | 'attempts' | 'activeAttempts' | 'holders'>
+  readonly store: Pick<Store, 'notEnded' | 'jobsById' | 'tasks' | 'attempts' | 'holders'>
   readonly queue: Queue
   /** Called with jobs written outside the loop, after their upsert into the queue. */
   readonly onJobs?: (jobs: readonly StoredJob[]) => void
@@ -70,6 +79,8 @@ export class ChangeReader {
   #own = new Set<number>()
   #waiting: { readonly number: number; readonly call: () => void }[] = []
   #work: Promise<void> = Promise.resolve()
+  /** Large arrays whose tasks from `first` on are not loaded yet, in the order of their numbers. */
+  #loading: Reading['arrays'][number][] = []
   readonly #slices = new TimeSlices()
 
   constructor(dependencies: ChangeReaderDependencies) {
@@ -82,20 +93,55 @@ export class ChangeReader {
     await log.refresh()
     const number = log.head
     queue.setHolders(await store.holders())
-    const jobs = await store.notEnded()
-    const attempts = await store.activeAttempts()
-    const there = new Set(jobs.map((job) => job.id))
-    for (const id of this.#applied.keys()) if (!there.has(id)) this.#end(id, 'cancelled', number)
-    this.#upsert(jobs, () => number)
-    queue.upsertAttempts(attempts.filter(({ jobId }) => there.has(jobId)))
+    // Whatever was applied before, the store is right now.
+    const known = [...this.#applied.keys()]
+    this.#applied.clear()
+    const there = new Set<string>()
+    for (let after = 0; ;) {
+      const page = await store.notEnded(after, jobsPerPage)
+      for (const { id } of page) there.add(id)
+      await this.#load(page, () => number)
+      after = page.at(-1)?.seq ?? after
+      if (page.length < jobsPerPage) break
+      await this.#slices.next()
+    }
+    for (const id of known) if (!there.has(id)) this.#end(id, 'cancelled', number)
+    this.#loading = []
     this.#pass(number)
   }
 
-  /** Applies all changes committed so far. Calls run one after another. */
+  /** Applies all changes committed so far, except that large arrays are loaded later. Calls run one after another. */
   sync(): Promise<void> {
-    const done = this.#work.then(() => this.#readOn())
-    this.#work = done.catch(() => undefined)
-    return done
+    return this.#next(async () => {
+      await this.#dependencies.log.refresh()
+      await this.#readOn()
+    })
+  }
+
+  /** As {@link sync}, but what other processes changed within the last half second may be missing. Saves a query. */
+  syncKnown(): Promise<void> {
+    return this.#next(() => this.#readOn())
+  }
+
+  /** Loads tasks of large arrays for some milliseconds: a scheduling cycle does not wait for all of them. */
+  loadSome(): Promise<void> {
+    return this.#next(async () => {
+      for (const end = performance.now() + loadMs; this.isLoading && performance.now() < end;) {
+        await this.#loadPiece()
+        await this.#slices.next()
+      }
+    })
+  }
+
+  /** Applies all changes committed so far, large arrays included. */
+  async syncAll(): Promise<void> {
+    await this.sync()
+    while (this.isLoading) await this.loadSome()
+  }
+
+  /** Whether tasks of large arrays are not loaded yet. */
+  get isLoading(): boolean {
+    return this.#loading.length > 0
   }
 
   /** Records the loop's own steps, which the queue already has. */
@@ -106,23 +152,32 @@ export class ChangeReader {
     }
   }
 
-  /** Whether the log has changes that are neither applied nor the loop's own. Numbers have no gaps, so a count is enough. */
+  /**
+   * Whether the log has changes that are neither applied nor the loop's own, or tasks are not loaded yet. Numbers have no gaps, so a
+   * count is enough.
+   */
   hasNews(): boolean {
+    if (this.isLoading) return true
     const { head } = this.#dependencies.log
     let own = 0
     for (const number of this.#own) if (number > this.#cursor && number <= head) own += 1
     return head - this.#cursor > own
   }
 
-  /** Calls `call` once the change with this number is applied. */
+  /** Calls `call` once the changes up to this number are applied, with all tasks of their arrays. */
   whenRead(number: number, call: () => void): void {
-    if (number <= this.#cursor) call()
-    else this.#waiting.push({ number, call })
+    this.#waiting.push({ number, call })
+    this.#callWaiting()
+  }
+
+  #next(work: () => Promise<void>): Promise<void> {
+    const done = this.#work.then(work)
+    this.#work = done.catch(() => undefined)
+    return done
   }
 
   async #readOn(): Promise<void> {
     const { log } = this.#dependencies
-    await log.refresh()
     try {
       for (;;) {
         const { changes, upTo } = await log.after(this.#cursor)
@@ -140,16 +195,28 @@ export class ChangeReader {
     const { store, queue } = this.#dependencies
     const { jobs: changed, arrays, ended, holders } = readingOf(page)
     if (holders) queue.setHolders(await store.holders())
-    for (const { id, first, last, number } of arrays) {
-      for (let from = first; from <= last; from += tasksAtOnce) {
-        const tasks = await store.tasks(id, from, Math.min(last, from + tasksAtOnce - 1))
-        await this.#load(tasks, () => number)
-        await this.#slices.next()
-      }
+    this.#loading.push(...arrays)
+    for (let loaded = 0; this.isLoading && loaded < tasksPerPage; loaded += tasksAtOnce) {
+      await this.#loadPiece()
+      await this.#slices.next()
     }
     const wanted = [...changed].filter(([id, number]) => this.#isNews(id, number)).map(([id]) => id)
     if (wanted.length > 0) await this.#load(await store.jobsById(wanted), (id) => changed.get(id) ?? 0)
     for (const [id, { state, number }] of ended) if (this.#isNews(id, number)) this.#end(id, state, number)
+  }
+
+  /** Loads the next tasks of the first array that is not loaded yet. They are read as they are now. */
+  async #loadPiece(): Promise<void> {
+    const [array] = this.#loading
+    if (array === undefined) return
+    const next = array.first + tasksAtOnce
+    await this.#load(
+      await this.#dependencies.store.tasks(array.id, array.first, Math.min(array.last, next - 1)),
+      () => array.number,
+    )
+    if (next <= array.last) this.#loading[0] = { ...array, first: next }
+    else this.#loading.shift()
+    this.#callWaiting()
   }
 
   /** Upserts stored jobs into the queue, with the attempts of active jobs. */
@@ -166,7 +233,8 @@ export class ChangeReader {
   }
 
   #isNews(id: string, number: number): boolean {
-    return number > (this.#applied.get(id) ?? 0)
+    // A log without changes has the head 0.
+    return number > (this.#applied.get(id) ?? -1)
   }
 
   #upsert(jobs: readonly StoredJob[], numberOf: (id: string) => number): void {
@@ -193,8 +261,14 @@ export class ChangeReader {
     for (const { id, number: end } of this.#ended)
       if (end <= number && this.#applied.get(id) === end) this.#applied.delete(id)
     this.#ended = this.#ended.filter(({ number: end }) => end > number)
-    const due = this.#waiting.filter((waiting) => waiting.number <= number)
-    this.#waiting = this.#waiting.filter((waiting) => waiting.number > number)
+    this.#callWaiting()
+  }
+
+  #callWaiting(): void {
+    if (this.#waiting.length === 0) return
+    const read = Math.min(this.#cursor, (this.#loading[0]?.number ?? Infinity) - 1)
+    const due = this.#waiting.filter(({ number }) => number <= read)
+    this.#waiting = this.#waiting.filter(({ number }) => number > read)
     for (const { call } of due) call()
   }
 }

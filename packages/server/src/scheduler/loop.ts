@@ -44,6 +44,14 @@ export interface LoopDependencies {
   readonly onCycle?: (seconds: number, outcome: 'done' | 'failed') => void
 }
 
+/** Jobs of one request on their way into the store. */
+export interface Entering {
+  /** Checks again that the queue has room for them. Call it in the transaction that stores them. @throws {InvalidRequest} */
+  readonly confirm: () => void
+  /** Call it with the number of their change once stored, or without a number where storing failed. */
+  readonly settle: (change?: number) => void
+}
+
 /**
  * The reconcile loop of the server: observe, reconcile, plan, commit, act. It makes no decisions itself;
  * `reconcile` and `plan` do. One wake-up handles everything that happened before it.
@@ -142,21 +150,29 @@ export class Loop {
     await Promise.all(this.#underWay.values())
   }
 
-  /** Fulfilled when the queue includes everything committed so far. */
-  caughtUp(): Promise<void> {
-    return this.#reader.sync()
+  /**
+   * Fulfilled when the queue includes everything committed so far. Tasks of large arrays may follow within a second, but those of `jobs`
+   * are there.
+   */
+  async caughtUp(jobs: readonly StoredJob[] = []): Promise<void> {
+    await this.#reader.sync()
+    const { jobCache } = this.queue
+    if (jobs.some(({ id, state }) => state === 'queued' && jobCache.queuedJob(id) === undefined))
+      await this.#reader.syncAll()
   }
 
   /**
    * Checks that the jobs of one request are feasible and that the queue has room for them. They count as waiting from then on.
-   * Call the returned function with the number of their change once stored, or without a number where storing failed.
    * @throws {InvalidRequest}
    */
-  admit(jobs: readonly NewJob[]): (change?: number) => void {
-    const leave = this.queue.admit(jobs)
-    return (change) => {
-      if (change === undefined) leave()
-      else this.#reader.whenRead(change, leave)
+  admit(jobs: readonly NewJob[]): Entering {
+    const { confirm, leave } = this.queue.admit(jobs)
+    return {
+      confirm,
+      settle: (change) => {
+        if (change === undefined) leave()
+        else this.#reader.whenRead(change, leave)
+      },
     }
   }
 
@@ -182,7 +198,7 @@ export class Loop {
 
   /** The full explanation of why a job waits. */
   async why(job: StoredJob): Promise<Why> {
-    await this.caughtUp()
+    await this.caughtUp([job])
     const why = this.queue.why(job, this.#now(), await this.#scores())
     const waiting = job.state === 'starting' ? this.reason(job) : undefined
     return waiting === undefined ? why : { ...why, summary: waiting }
@@ -248,7 +264,8 @@ export class Loop {
       observed.flatMap(({ attemptId: id, waiting }) => (waiting === undefined ? [] : [[id, waiting]])),
     )
     queue.setNodes(await executor.nodes())
-    await this.#reader.sync()
+    await this.#reader.syncKnown()
+    await this.#reader.loadSome()
     await this.#readRecords(observed)
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
@@ -259,7 +276,7 @@ export class Loop {
       jobCache.active(),
       observed,
       (job) => jobCache.attempt(job),
-      (id) => this.#records.has(id),
+      (id) => this.#records.of(id),
       now,
       this.#dependencies.waitSeconds ?? 600,
     )
@@ -292,8 +309,8 @@ export class Loop {
       })
     }
     await Promise.all([...agreement.start, ...placed].map((job) => this.#start(job)))
-    // The next cycle removes ended attempts and continues a plan that reached its size limit.
-    if (steps.length > 0 || placed.length > 0) this.wake()
+    // The next cycle removes ended attempts, and continues a plan that reached its size limit and the loading of a large array.
+    if (steps.length > 0 || placed.length > 0 || this.#reader.isLoading) this.wake()
   }
 
   #readRecords(observed: readonly Observed[]): Promise<void> {

@@ -76,8 +76,8 @@ test('an infeasible job is refused, with what would do', () => {
   refused([someJob({ gpuKind: 'a100' })], 'gpuKind', /no GPU is asked for/, 'invalid-request')
   set({ cores: 2 })
   refused([someJob(asks(3))], 'cores', /cores is 3, but ada may hold at most 2 cores at once/)
-  queue.admit([someJob(asks(2))])()
-  queue.admit([someJob({ ...asks(3), owner: 'bob' })])()
+  queue.admit([someJob(asks(2))]).leave()
+  queue.admit([someJob({ ...asks(3), owner: 'bob' })]).leave()
   set({ running: 0 }, 'group', 'survey')
   refused([someJob({ group: 'survey' })], 'name', /no job of the group survey may run/)
   set({ memoryGb: 0 })
@@ -94,12 +94,12 @@ test('a limit counts only at hours at which the job may start, and off-peak hour
   }
   opened({ cores: 8, offPeak: { cores: 2 } }, evenings)
   refused([someJob(night)], 'cores', /cores is 4, but ada may hold at most 2 cores at once off-peak/)
-  queue.admit([someJob(asks(4))])()
+  queue.admit([someJob(asks(4))]).leave()
   opened({ cores: 8, offPeak: { cores: 2 } }, daily)
   refused([someJob(asks(4))], 'cores', /at most 2 cores/)
   opened({ cores: 2, offPeak: { cores: 8 } }, evenings)
-  queue.admit([someJob(night)])()
-  queue.admit([someJob(asks(4))])()
+  queue.admit([someJob(night)]).leave()
+  queue.admit([someJob(asks(4))]).leave()
   for (const none of [undefined, { ...evenings, days: [] }]) {
     opened({ cores: 2, offPeak: { cores: 8 } }, none)
     refused([someJob(asks(4))], 'cores', /at most 2 cores/)
@@ -109,7 +109,7 @@ test('a limit counts only at hours at which the job may start, and off-peak hour
 
 test('a queue is full with what waits and what is about to be stored, and has room again when that starts', () => {
   const jobs = Array.from({ length: 3 }, () => someJob())
-  const entered = queue.admit(jobs)
+  const { leave } = queue.admit(jobs)
   refused(
     Array.from({ length: 3 }, () => someJob()),
     'replicas',
@@ -117,10 +117,10 @@ test('a queue is full with what waits and what is about to be stored, and has ro
     'queue-full',
   )
   queue.upsertJobs(jobs)
-  entered()
-  queue.admit([someJob(), someJob()])()
+  leave()
+  queue.admit([someJob(), someJob()]).leave()
   for (const job of jobs) running(job, 1)
-  queue.admit(Array.from({ length: 5 }, () => someJob()))()
+  queue.admit(Array.from({ length: 5 }, () => someJob())).leave()
   refused(
     Array.from({ length: 6 }, () => someJob()),
     'replicas',

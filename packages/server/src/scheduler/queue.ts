@@ -23,7 +23,7 @@ import { waitText } from './explain/why.ts'
 import { placementsPerPlan, PlannerPair } from './forecast/planner-pair.ts'
 import { type GivenForecast, StartForecasts } from './forecast/start-forecasts.ts'
 import { OptimisticSteps } from './planner/optimistic-steps.ts'
-import { AdmissionControl } from './rules/admission-control.ts'
+import { AdmissionControl, type Admission } from './rules/admission-control.ts'
 import type { QuotaHolderName } from './rules/quota-holder-name.ts'
 
 /** As long as `retention.jobsDays` says by default. */
@@ -96,6 +96,7 @@ export class Queue {
   /** An active job has its allocation from when its attempt is upserted too. */
   upsertJobs(jobs: readonly StoredJob[]): void {
     this.#cache.upsertJobs(jobs)
+    this.#admission.entered(jobs)
     for (const { id, state } of jobs) if (isEnded(state) || state === 'held') this.#starts.remove(id)
   }
 
@@ -105,7 +106,7 @@ export class Queue {
   }
 
   /** See {@link AdmissionControl.admit}. */
-  admit(jobs: readonly NewJob[]): () => void {
+  admit(jobs: readonly NewJob[]): Admission {
     return this.#admission.admit(jobs)
   }
 

@@ -1,4 +1,5 @@
 import type { Observed } from '../executor/executor.ts'
+import type { RecordState } from './attempt-records.ts'
 import { judgeEnding } from '../job/cause.ts'
 import { judgeFailedTry } from '../job/postpone.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
@@ -24,14 +25,14 @@ export interface Agreement {
  * Compares the store with the observations of the executor. Pure. The store is authoritative for the desired state,
  * the executor for what happened.
  *
- * @param isRecorded Whether the store has a record of an attempt of no active job.
+ * @param recordOf The record of an attempt of no active job.
  * @param waitSeconds how long a job is tried again whose attempts could not run
  */
 export function reconcile(
   active: Iterable<StoredJob>,
   observed: readonly Observed[],
   attemptOf: (job: StoredJob) => StoredAttempt,
-  isRecorded: (attemptId: string) => boolean,
+  recordOf: (attemptId: string) => RecordState,
   now: number,
   waitSeconds: number,
 ): Agreement {
@@ -57,7 +58,9 @@ export function reconcile(
   // The remaining attempts belong to no active job: the end is stored already, the job was abandoned, or the store has no record.
   const unrecorded: Observed[] = []
   for (const [id, seen] of evidence) {
-    if (!isRecorded(id)) unrecorded.push(seen)
+    const record = recordOf(id)
+    if (record === undefined) unrecorded.push(seen)
+    else if (record === 'current') continue
     else if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
     else forget.push(id)
   }

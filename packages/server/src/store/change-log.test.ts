@@ -53,6 +53,38 @@ test('changes of this process and of another arrive in order, once each', async 
   await close()
 })
 
+test('changes of this process need no query, unless others lie between them', async () => {
+  const { store, other, close: closeAll } = await place()
+  let queries = 0
+  const counting: Pick<Store, 'logId' | 'logHead' | 'changesAfter' | 'onCommit'> = {
+    logId: store.logId,
+    onCommit: (listener) => store.onCommit(listener),
+    logHead: () => {
+      queries += 1
+      return store.logHead()
+    },
+    changesAfter: (...asked) => {
+      queries += 1
+      return store.changesAfter(...asked)
+    },
+  }
+  const log = await ChangeLog.open(counting, { error: () => {} })
+  // The timer asks for the head only.
+  counting.logHead = () => store.logHead()
+  queries = 0
+  await submit(store)
+  assert.deepEqual([log.head, queries], [1, 0])
+  assert.deepEqual((await log.after(0)).changes, await store.changesAfter(0, 9))
+  await submit(other)
+  await submit(store)
+  await log.refresh()
+  assert.equal(log.head, 3)
+  assert.ok(queries > 0)
+  assert.deepEqual((await log.after(0)).changes, await store.changesAfter(0, 9))
+  await log.close()
+  await closeAll()
+})
+
 test('a reader that throws affects neither other readers, nor the write, nor its own next page', async () => {
   const { store, log, errors, close } = await place()
   const seen: number[] = []

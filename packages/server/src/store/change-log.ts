@@ -12,8 +12,8 @@ const mostKept = 10_000
 const pageSize = 1_000
 
 /**
- * The change log as one process reads it. It is read after each commit of this process and every half second. Each
- * reader has its own cursor, and reloads the stored state where its cursor is too old.
+ * The change log as one process reads it. The store hands it the changes of each commit of this process. It reads those of other
+ * processes every half second, and after a commit that does not follow on what it has. Each reader has its own cursor, and reloads the stored state where its cursor is too old.
  */
 export class ChangeLog {
   readonly #store: Pick<Store, 'logId' | 'logHead' | 'changesAfter' | 'onCommit'>
@@ -32,8 +32,8 @@ export class ChangeLog {
     this.#store = store
     this.#log = log
     this.#head = head
-    this.#stopListening = store.onCommit(() => {
-      this.#hint()
+    this.#stopListening = store.onCommit((changes) => {
+      if (!this.#add(changes)) this.#hint()
     })
     this.#timer = setInterval(() => {
       this.#hint()
@@ -138,6 +138,22 @@ export class ChangeLog {
     await this.#reading
   }
 
+  /** Takes changes that follow on the newest. False where others lie between them, or a read is in progress. */
+  #add(changes: readonly StoredChange[]): boolean {
+    if (this.#isClosed) return true
+    if (this.#reading !== undefined || changes[0]?.number !== this.#head + 1) return false
+    this.#keep(changes)
+    for (const listener of this.#listeners) this.#guard(listener)
+    return true
+  }
+
+  /** Appends to the newest changes in memory. */
+  #keep(changes: readonly StoredChange[]): void {
+    for (const change of changes) this.#kept.push(change)
+    this.#head = changes.at(-1)?.number ?? this.#head
+    if (this.#kept.length > 2 * mostKept) this.#kept = this.#kept.slice(-mostKept)
+  }
+
   #hint(): void {
     if (this.#isClosed) return
     if (this.#reading !== undefined) {
@@ -164,14 +180,11 @@ export class ChangeLog {
     const before = this.#head
     for (let head = await this.#store.logHead(); this.#head < head;) {
       const page = await this.#store.changesAfter(this.#head, pageSize)
-      const last = page.at(-1)
-      if (last === undefined) break
-      this.#kept.push(...page)
-      this.#head = last.number
-      head = Math.max(head, last.number)
+      if (page.length === 0) break
+      this.#keep(page)
+      head = Math.max(head, this.#head)
     }
     if (this.#head === before) return
-    if (this.#kept.length > 2 * mostKept) this.#kept = this.#kept.slice(-mostKept)
     for (const listener of this.#listeners) this.#guard(listener)
   }
 

@@ -5,7 +5,7 @@ import type { AuditEntry } from '../audit/entry.ts'
 import { verifyTrail } from '../audit/verify.ts'
 import type { NewJob, StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
-import { CursorTooOld } from './change.ts'
+import { CursorTooOld, type StoredChange } from './change.ts'
 import {
   JobIdTaken,
   type AuditFilter,
@@ -59,6 +59,16 @@ const audited = (change: Partial<AuditEntry> = {}): AuditEntry => ({
   action: 'submitJobs',
   outcome: 'done',
   count: 1,
+  ...change,
+})
+const token = (id: string, change: Partial<StoredToken> = {}): StoredToken => ({
+  id,
+  prefix: `sp_${id}`,
+  hash: `hash of ${id}`,
+  account: 'ada',
+  name: 'laptop',
+  scopes: ['read', 'submit'],
+  createdAt: 1,
   ...change,
 })
 const queued = (job: StoredJob): StoredEvent => ({
@@ -139,6 +149,134 @@ export function describeStore(
       const jobs = Array.from({ length: 1_000 }, (_, i) => someJob({ taskIndex: i + 1, taskCount: 1_000 }))
       await submit(store, ...jobs)
       assert.deepEqual(ids(await store.notEnded()), ids(jobs))
+    })
+
+    describe('a submission too large for one transaction', () => {
+      const many = (parts: Partial<StoredJob> = {}) =>
+        Array.from({ length: 1_000 }, (_, i) =>
+          someJob({ arrayId: 'arr00000', taskIndex: i + 1, taskCount: 1_000, jobToken: ['read'], ...parts }),
+        )
+      const tokenFor = ({ id }: StoredJob, i: number): StoredToken => ({
+        ...token(`t${i}`),
+        jobId: id,
+      })
+      beforeEach(async () => {
+        const user = { name: 'ada', uid: 20_000, gid: 20_000, admin: false, groups: [] }
+        await store.changeDirectory(() => [{ type: 'user', user }])
+      })
+      const submissionOf = (jobs: readonly StoredJob[]) => ({
+        jobs,
+        events: jobs.map(queued),
+        secrets: new Map(jobs.map(({ id }) => [id, 'sealed'])),
+        tokens: jobs.map(tokenFor),
+      })
+      /** Nothing in the store is of these jobs, and the log has no gap. */
+      async function assertNothing(jobs: readonly StoredJob[]): Promise<void> {
+        assert.deepEqual(await store.jobsById(ids(jobs)), [])
+        assert.deepEqual(await store.tokens('ada'), [])
+        for (const { id } of [jobs[0], jobs.at(-1)].filter((job) => job !== undefined)) {
+          assert.deepEqual(await store.events(id), [])
+          assert.equal(await store.secret(id), undefined)
+        }
+        const changes = await store.changesAfter(0, 10_000)
+        assert.deepEqual(
+          changes.map(({ number }) => number),
+          changes.map((_, i) => i + 1),
+        )
+      }
+
+      test('lets other writes be stored before it, and is one change after them', async () => {
+        const jobs = many()
+        const order: string[] = []
+        const large = store.submit(submissionOf(jobs)).then((outcome) => {
+          order.push('large')
+          return outcome
+        })
+        for (let i = 0; i < 3; i += 1) {
+          await submit(store, someJob({ name: 'small' }))
+          order.push('small')
+        }
+        const outcome = await large
+        assert.equal(order[0], 'small')
+        assert.ok(outcome.outcome === 'stored')
+        assert.deepEqual(outcome.ids, ids(jobs))
+        const changes = await store.changesAfter(0, 10)
+        assert.deepEqual(
+          changes.map(({ number }) => number),
+          // The first is of the user.
+          [1, 2, 3, 4, 5],
+        )
+        const own = changes.find(({ tasks }) => tasks !== undefined)
+        assert.deepEqual([own?.number, own?.tasks], [outcome.change, { first: 1, last: 1_000 }])
+        const stored = await store.tasks('arr00000', 1, 1_000)
+        assert.deepEqual(ids(stored), ids(jobs))
+        assert.deepEqual(
+          stored.map(({ seq }) => seq - (stored[0]?.seq ?? 0)),
+          jobs.map((_, i) => i),
+        )
+        assert.deepEqual(await store.events(jobs[999]?.id ?? ''), jobs.slice(999).map(queued))
+        assert.deepEqual([...(await store.jobsByState())], [['queued', 1_003]])
+      })
+
+      test('leaves nothing where it is refused at last', async () => {
+        const jobs = many()
+        let asked = 0
+        const confirm = () => {
+          asked += 1
+          if (asked === 2) throw new Error('no room now')
+        }
+        await assert.rejects(store.submit({ ...submissionOf(jobs), confirm, audit: audited() }), /no room now/)
+        await assertNothing(jobs)
+        assert.deepEqual(await store.audit({ order: 'newest-first', limit: 9 }), [])
+        assert.equal((await store.submit(submissionOf(jobs))).outcome, 'stored')
+      })
+
+      test('leaves nothing where a late id is taken', async () => {
+        const jobs = many()
+        const twin = someJob({ id: jobs[990]?.id ?? '', owner: 'bob' })
+        await submit(store, twin)
+        await assert.rejects(store.submit(submissionOf(jobs)), JobIdTaken)
+        await assertNothing(jobs.toSpliced(990, 1))
+        assert.deepEqual(ids(await store.notEnded()), [twin.id])
+      })
+
+      test('is stored once under one key, and not beside another request with it', async () => {
+        const [jobs, again, other] = [many(), many(), someJob()]
+        const idempotency = { account: 'ada', key: 'k', fingerprint: 'f' }
+        const outcomes = await Promise.all([
+          store.submit({ jobs, events: [], idempotency }),
+          store.submit({ jobs: again, events: [], idempotency }),
+        ])
+        assert.deepEqual(outcomes.map(({ outcome }) => outcome).toSorted(), ['repeated', 'stored'])
+        const [one, two] = outcomes
+        assert.ok(one.outcome !== 'conflict' && two.outcome !== 'conflict')
+        assert.deepEqual(one.ids, two.ids)
+        assert.deepEqual(ids(await store.notEnded()).toSorted(), one.ids.toSorted())
+        const small = { jobs: [other], events: [], idempotency: { account: 'ada', key: 'l', fingerprint: 'g' } }
+        const late = store.submit({ jobs: many(), events: [], idempotency: { ...small.idempotency, fingerprint: 'f' } })
+        assert.equal((await store.submit(small)).outcome, 'stored')
+        assert.deepEqual(await late, { outcome: 'conflict' })
+        assert.equal((await store.notEnded()).length, 1_001)
+      })
+
+      test('has all of its tokens revoked or rotated where their parent is, between two transactions', async () => {
+        for (const write of ['revoke', 'rotate'] as const) {
+          await store.addToken(token(`parent-${write}`))
+          const jobs = many({ arrayId: `arr-${write}` })
+          const tokens = jobs.map(({ id }, i) => token(`${write}${i}`, { madeWith: `parent-${write}`, jobId: id }))
+          // Both are written after the first transaction of the jobs.
+          const stored = store.submit({ jobs, events: [], tokens })
+          if (write === 'revoke') await store.revokeToken('parent-revoke', 5)
+          else await store.rotateToken('parent-rotate', token('successor', { createdAt: 2 }), 6)
+          await stored
+          const found = new Set<number | string | undefined>()
+          for (const { hash } of tokens) {
+            const { revokedAt, madeWith } = (await store.tokenByHash(hash)) ?? {}
+            found.add(write === 'revoke' ? revokedAt : madeWith)
+          }
+          assert.deepEqual([...found], [write === 'revoke' ? 5 : 'successor'])
+        }
+      })
     })
 
     test('answers a repeated request as before, and refuses another under the same key', async () => {
@@ -379,6 +517,35 @@ export function describeStore(
       )
     })
 
+    test('knows which attempts it has a record of, and which of them are over', async () => {
+      const [running, ended] = [someJob(), someJob()]
+      await submit(store, running, ended)
+      const placed = (jobId: string) => {
+        const attempt = { id: `${jobId}-1`, jobId, number: 1, node: 'n', placedAt: 5 }
+        return {
+          jobId,
+          at: 5,
+          from: 'queued' as const,
+          event: { type: 'placed' as const },
+          fields: { attempt: 1 },
+          attempt,
+        }
+      }
+      await store.step([placed(running.id), placed(ended.id)])
+      await store.step([
+        { jobId: ended.id, at: 9, from: 'starting', event: { type: 'exited', exitCode: 0 }, fields: { endedAt: 9 } },
+      ])
+      const many = Array.from({ length: 1000 }, (_, i) => `a${i}-1`)
+      assert.deepEqual(
+        new Map(await store.recordedAttempts([...many, `${running.id}-1`, `${ended.id}-1`, `${running.id}-2`])),
+        new Map([
+          [`${running.id}-1`, 'current'],
+          [`${ended.id}-1`, 'over'],
+        ]),
+      )
+      assert.equal((await store.recordedAttempts([])).size, 0)
+    })
+
     test('gives numbers without gaps where writes fail between others, and those of another process follow on', async () => {
       const [first, taken] = [someJob(), someJob()]
       await submit(store, first)
@@ -463,19 +630,20 @@ export function describeStore(
       assert.equal((await store.attemptsEndedBefore(20, { at: 0 }, 10)).length, 2)
     })
 
-    test('gives hints after commits that appended, and none after others', async () => {
-      let hints = 0
-      const stop = store.onCommit(() => (hints += 1))
-      await submit(store, someJob())
-      assert.equal(hints, 1)
+    test('hands over the changes of each commit that appended, as a reader finds them', async () => {
+      const seen: StoredChange[][] = []
+      const stop = store.onCommit((changes) => seen.push([...changes]))
+      const job = someJob()
+      await submit(store, job)
       await store.checkWritable()
-      assert.equal(hints, 1)
+      await store.step([{ jobId: job.id, at: 3, from: 'queued', event: { type: 'cancelRequested' } }])
       stop()
+      const stored = await store.changesAfter(0, 10)
       await submit(store, someJob())
-      assert.equal(hints, 1)
+      assert.deepEqual(seen, [stored.slice(0, 1), stored.slice(1)])
     })
 
-    test('finds the attempts of active jobs, however many there are', async () => {
+    test('finds attempts and jobs by id, however many there are', async () => {
       const jobs = Array.from({ length: 1_201 }, () => someJob())
       await submit(store, ...jobs)
       await store.step(
@@ -488,9 +656,6 @@ export function describeStore(
           attempt: { id: `${id}-1`, jobId: id, number: 1, node: 'here', placedAt: 1 },
         })),
       )
-      const wanted = jobs.slice(1).map(({ id }) => `${id}-1`)
-      const found = (await store.activeAttempts()).map(({ id }) => id)
-      assert.deepEqual(found.toSorted(), wanted.toSorted())
       assert.equal((await store.attempts(ids(jobs))).length, 1_200)
       assert.equal((await store.jobsById(ids(jobs))).length, 1_201)
     })
@@ -679,16 +844,6 @@ export function describeStore(
       assert.equal((await store.directory()).gids.size, 0)
     })
 
-    const token = (id: string, change: Partial<StoredToken> = {}): StoredToken => ({
-      id,
-      prefix: `sp_${id}`,
-      hash: `hash of ${id}`,
-      account: 'ada',
-      name: 'laptop',
-      scopes: ['read', 'submit'],
-      createdAt: 1,
-      ...change,
-    })
     const good = async (): Promise<string[]> =>
       (await store.tokens('ada')).filter(({ revokedAt }) => revokedAt === undefined).map(({ id }) => id)
 

@@ -283,7 +283,10 @@ export interface EndedAt {
  * `store-contract.ts`.
  */
 export interface Store {
-  /** Stores all jobs or none. Concurrent submissions share one commit. @throws {JobIdTaken} */
+  /**
+   * Stores all jobs or none. Concurrent submissions share one commit. More than 100 jobs are stored in several commits, so that
+   * other writes do not wait for all of them; no reader sees any job before the last commit. @throws {JobIdTaken}
+   */
   submit(submission: {
     readonly jobs: readonly NewJob[]
     readonly events: readonly StoredEvent[]
@@ -291,9 +294,13 @@ export interface Store {
     /** Stored as given, or revoked where their parent token is no longer valid. */
     readonly tokens?: readonly StoredToken[]
     readonly idempotency?: IdempotencyKey
-    /** Stored in the transaction of the jobs: both are stored, or neither. */
+    /** Stored in the transaction that makes the jobs visible: both are stored, or neither. */
     readonly audit?: AuditEntry
+    /** Called first in the first and in the last transaction. An error of it is rethrown, and nothing is stored. */
+    readonly confirm?: () => void
   }): Promise<SubmitOutcome>
+  /** Deletes what processes left of submissions that began before `at` and were never completed. */
+  deleteStagedBefore(at: number): Promise<void>
   /** The earlier answer for this key; undefined where the key is new. */
   answeredBefore(idempotency: IdempotencyKey): Promise<SubmitOutcome | undefined>
   /** Applies all steps in one transaction. Returns the jobs after their steps, without those whose state had changed before. */
@@ -317,18 +324,21 @@ export interface Store {
    */
   changesAfter(number: number, limit: number, owner?: string): Promise<StoredChange[]>
   /**
-   * Calls `listener` after each commit of this process that appended changes, as a hint to read the log. Returns a function
-   * that unsubscribes.
+   * Calls `listener` after each commit of this process that appended changes, with these: the caller knows the log up to there if it
+   * knew the change before them. Returns a function that unsubscribes.
    */
-  onCommit(listener: () => void): () => void
+  onCommit(listener: (changes: readonly StoredChange[]) => void): () => void
   /** Deletes at most `most` of the oldest changes before `at`; returns their count. */
   deleteChangesBefore(at: number, most: number): Promise<number>
 
   /** The job with this id. With `owner` only that user's: the query takes the same time for another's job and a missing job. */
   job(id: string, owner?: string): Promise<StoredJob | undefined>
   jobs(filter: JobFilter): Promise<StoredJob[]>
-  /** All jobs that have not ended, in order of submission: the work of the loop. */
-  notEnded(): Promise<StoredJob[]>
+  /**
+   * Jobs that have not ended, in order of submission: the work of the loop. At most `limit` after the job with the `seq` `after`; all
+   * by default.
+   */
+  notEnded(after?: number, limit?: number): Promise<StoredJob[]>
   /** A page of the public fields of jobs that have not ended, in order of submission, after the job with this `seq`. */
   glimpses(after: number, limit: number): Promise<JobGlimpse[]>
   /** The existing jobs among these ids. */
@@ -336,10 +346,11 @@ export interface Store {
   /** Tasks of an array from `first` to `last`, both included. */
   tasks(arrayId: string, first: number, last: number): Promise<StoredJob[]>
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
-  /** The latest attempt of every job that starts, runs or stops. */
-  activeAttempts(): Promise<StoredAttempt[]>
-  /** Those of these attempts that have a record. The server changes and ends no other attempt. */
-  recordedAttempts(ids: readonly string[]): Promise<ReadonlySet<string>>
+  /**
+   * Those of these attempts that have a record: the server changes and ends no other. `current`: its job starts, runs or stops with
+   * it; `over`: its job has ended, or is past this attempt.
+   */
+  recordedAttempts(ids: readonly string[]): Promise<ReadonlyMap<string, 'current' | 'over'>>
   events(jobId: string): Promise<StoredEvent[]>
   secret(jobId: string): Promise<string | undefined>
 

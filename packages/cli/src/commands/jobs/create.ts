@@ -1,18 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { SessionError, sessionKinds, type Jobs } from '@science-platform/client'
 import { networks } from '@science-platform/contract/networks'
+import { troubleshooting } from '@science-platform/contract/troubleshooting'
 import { startTimes } from '@science-platform/contract/timing'
 import { Option, type Command } from 'commander'
 import { examples } from '../../examples.ts'
 import { endingLines, endingsExitCode } from '../../run/ending.ts'
+import type { JobRequest } from '@science-platform/contract'
+import { remarksOn } from '../../run/command-remarks.ts'
+import { lastLines } from '../../run/last-lines.ts'
 import { usageFailure } from '../../failure.ts'
 import { reportFailure, reportOf } from '../../output/failure-report.ts'
 import { followOutput, printPrefixed, printStream } from '../../run/follow.ts'
+import { MissingOutput } from '../../run/missing-output.ts'
 import { interrupted, takeInterrupts, type Interruption } from '../../run/interruption.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
 import { platformFor, type Platform } from '../../platform.ts'
 import { serialise } from '../../output/format.ts'
-import { note, print } from '../../output/terminal.ts'
+import { isPiped, note, print } from '../../output/terminal.ts'
 import { sessionRequestFrom, submissionFrom, type Submission, type SubmissionOptions } from '../../run/submission.ts'
 import { waitForEndings } from '../../run/wait.ts'
 
@@ -23,6 +28,12 @@ interface CreateOptions extends SubmissionOptions {
   readonly dryRun?: true
   readonly idempotencyKey?: string
 }
+
+/** Seconds for which a submission is tried again while the server does not answer. */
+const restartSeconds = 10
+
+/** Jobs of one command whose last lines are shown when they fail. */
+const mostLastLines = 3
 
 const collect = (item: string, items: readonly string[] = []): readonly string[] => [...items, item]
 
@@ -75,8 +86,21 @@ export function define(program: Command, command: readonly string[]): void {
     )
     .action(async (words: readonly string[], options: CreateOptions, self: Command) => {
       const suffix = randomBytes(2).toString('hex')
-      await create(submissionFrom(options, words, command, suffix), options, invocationOf(self))
+      const invocation = invocationOf(self)
+      const submission = submissionFrom(options, words, command, suffix)
+      if (invocation.format === 'human') remark(submission.request, options, command)
+      await create(submission, options, invocation)
     })
+}
+
+/** Says on stderr what a command will not do, though it looks as if it would. */
+function remark({ cmd, args }: JobRequest, options: CreateOptions, command: readonly string[]): void {
+  // Words may stand before -- too; with them the request has a list, else the texts as typed.
+  const typed = Array.isArray(args)
+    ? { words: options.cmd === undefined ? [cmd ?? '', ...args] : args, cmd: options.cmd }
+    : { cmd: options.cmd, args: options.args, words: command }
+  for (const { message, hint, topic } of remarksOn(typed, isPiped()))
+    note(`canfar: ${message}\nfix: ${hint}\nsee: ${troubleshooting(topic)}`)
 }
 
 async function create(submission: Submission, options: CreateOptions, invocation: Invocation): Promise<void> {
@@ -89,7 +113,8 @@ async function create(submission: Submission, options: CreateOptions, invocation
     return
   }
   const platform = await platformFor(invocation, true)
-  const jobs = submission.kind === 'headless' ? await platform.jobs() : undefined
+  // A server that restarts is waited for: nothing was sent yet.
+  const jobs = submission.kind === 'headless' ? await platform.jobs(restartSeconds) : undefined
   if (jobs === undefined && options.idempotencyKey !== undefined)
     throw usageFailure('this server does not know --idempotency-key', 'leave --idempotency-key out')
   const interruption = takeInterrupts()
@@ -174,29 +199,46 @@ async function waitFor(
 ): Promise<void> {
   const { signal } = interruption
   const write = options.follow === true || options.quiet === true || format !== 'human' ? note : print
-  const followed = options.follow === true ? follow(platform, ids, name, signal) : Promise.resolve()
+  const missing = new MissingOutput()
+  const followed = options.follow === true ? follow(platform, ids, name, missing, signal) : Promise.resolve()
   // When waiting fails first, nothing awaits `followed` any more.
   followed.catch(() => undefined)
+  const jobs = await platform.jobs()
+  let told = Promise.resolve()
+  let failed = 0
   const endings = await waitForEndings(platform, ids, {
     signal,
     onEnded: (ending) => {
-      if (options.follow !== true) write(endingLines(ending).join('\n'))
+      if (options.follow === true) return
+      if (ending.state === 'failed') failed += 1
+      const last = failed <= mostLastLines ? lastLines(jobs, ending, signal) : Promise.resolve([])
+      told = told.then(async () => {
+        write([...endingLines(ending), ...(await last)].join('\n'))
+      })
     },
   }).catch((error: unknown) => {
     throw signal.aborted ? interruptedWith(ids) : error
   })
+  await told
   await followed.catch((error: unknown) => {
     if (signal.aborted) throw interruptedWith(ids)
     reportFailure(reportOf(error), format)
   })
   if (options.follow === true) for (const ending of endings) write(endingLines(ending).join('\n'))
   process.exitCode = endingsExitCode(endings)
+  missing.report()
 }
 
-async function follow(platform: Platform, ids: readonly string[], name: string, signal: AbortSignal): Promise<void> {
-  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? '', signal))
+async function follow(
+  platform: Platform,
+  ids: readonly string[],
+  name: string,
+  missing: MissingOutput,
+  signal: AbortSignal,
+): Promise<void> {
+  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? '', missing, signal))
   await Promise.all(
-    ids.map((id, index) => printPrefixed(followOutput(platform, id, signal), `${name}-${index + 1} | `)),
+    ids.map((id, index) => printPrefixed(followOutput(platform, id, missing, signal), `${name}-${index + 1} | `)),
   )
 }
 

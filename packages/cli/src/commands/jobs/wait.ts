@@ -3,6 +3,7 @@ import { examples } from '../../examples.ts'
 import { endingLines, endingsExitCode } from '../../run/ending.ts'
 import { interrupted, takeInterrupts } from '../../run/interruption.ts'
 import { invocationOf, type Invocation } from '../../invocation.ts'
+import { lastLines } from '../../run/last-lines.ts'
 import { platformFor } from '../../platform.ts'
 import { serialise } from '../../output/format.ts'
 import { isInteractive, note, print } from '../../output/terminal.ts'
@@ -32,12 +33,20 @@ async function wait(ids: readonly string[], invocation: Invocation): Promise<voi
         : `waiting for ${ids.length} jobs; Ctrl-C stops waiting, and the jobs continue`,
     )
   try {
+    const jobs = await platform.jobs()
+    let told = Promise.resolve()
     const endings = await waitForEndings(platform, ids, {
       signal: interruption.signal,
       onEnded: (ending) => {
-        if (invocation.format === 'human') print(endingLines(ending).join('\n'))
+        if (invocation.format !== 'human') return
+        // Of several jobs the lines would bury the endings.
+        const last = ids.length === 1 ? lastLines(jobs, ending, interruption.signal) : Promise.resolve([])
+        told = told.then(async () => {
+          print([...endingLines(ending), ...(await last)].join('\n'))
+        })
       },
     })
+    await told
     if (invocation.format !== 'human') print(await serialise(endings, invocation.format))
     process.exitCode = endingsExitCode(endings)
   } catch (error) {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Usage } from '@science-platform/contract'
 import { Semaphore } from '../../lib/semaphore.ts'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
-import { AttemptLogs, type RunningLog } from '../log/attempt-log.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, Output } from '../executor.ts'
+import { AttemptLogs, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { KubernetesApi } from './api/api-client.ts'
 import { requireLocalQueue } from './api/local-queue.ts'
 import { requireRights } from './api/rights.ts'
@@ -232,7 +232,11 @@ class KubernetesExecutor implements Executor {
     if (attempt === undefined) return
     if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
     // The log is moved first. Until that has succeeded, the attempt is listed and a caller may retry.
-    await this.#logMoves.take(this.#closing.signal, () => this.#folders.keepOnlyLog(attemptId))
+    const joined = attempt.custody.type === 'ended' ? attempt.custody.joined : {}
+    await this.#logMoves.take(this.#closing.signal, async () => {
+      await noteGap(this.#folders, attemptId, joined)
+      await this.#folders.keepOnlyLog(attemptId)
+    })
     if (this.#attempts.delete(attemptId)) this.#removals.remove(attempt)
   }
 
@@ -251,6 +255,18 @@ class KubernetesExecutor implements Executor {
 
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     return this.#logs.follow(attemptId, start, signal)
+  }
+
+  output(attemptId: string, from: number): Promise<Output | undefined> {
+    return this.#logs.output(attemptId, from)
+  }
+
+  readOutput(attemptId: string, start: number, end: number): AsyncIterable<Uint8Array> {
+    return this.#logs.readOutput(attemptId, start, end)
+  }
+
+  followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#logs.followOutput(attemptId, start, signal)
   }
 
   deleteLog(attemptId: string): Promise<void> {
@@ -367,7 +383,7 @@ class KubernetesExecutor implements Executor {
 
   #runningLog(attemptId: string): RunningLog | undefined {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined || attempt.ended) return undefined
+    if (attempt === undefined) return undefined
     return {
       logLimitBytes: this.#logLimitBytes,
       get joined() {

@@ -1,20 +1,22 @@
 import { watch, type FSWatcher } from 'node:fs'
-import { open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ifThere, isMissing } from '../../lib/files.ts'
-import type { LogRange } from '../executor.ts'
+import { ifThere, isMissing, readIfThere } from '../../lib/files.ts'
+import type { LogRange, Output } from '../executor.ts'
 import { endsLine } from './line-end.ts'
 import { gapMark, logFile, logLimits, segmentFile, segmentStart } from './log-format.ts'
 import {
-  finishedOffset,
-  livePieces,
+  finishedStretches,
+  firstRun,
+  liveStretches,
   slicePieces,
+  stretchesFrom,
   totalLength,
   wholeLog,
   type Joined,
-  type MarkOf,
   type Piece,
   type Segment,
+  type Stretch,
 } from './log-view.ts'
 
 /** Where logs are: `attempts` has a folder for each attempt, `logs` the logs of attempts that the executor has forgotten. */
@@ -23,7 +25,7 @@ export interface LogFolders {
   readonly logs: string
 }
 
-/** What a reader must know of a running attempt. */
+/** What a reader must know of an attempt that the executor lists. */
 export interface RunningLog {
   /** Bytes of output kept at most. */
   readonly logLimitBytes: number
@@ -48,12 +50,17 @@ interface LiveFiles {
   readonly headEndsLine: boolean
 }
 
+/** A part of followed output: bytes, or a number of bytes that are missing; with the place in the output after it. */
+type Part =
+  | { readonly bytes: Uint8Array; readonly next: number }
+  | { readonly bytes: undefined; readonly gapBytes: number; readonly next: number }
+
 /** The logs of all attempts: running, ended and forgotten. */
 export class AttemptLogs {
   readonly #folders: LogFolders
   readonly #runningLog: (attemptId: string) => RunningLog | undefined
 
-  /** @param runningLog looks up an attempt that has not ended */
+  /** @param runningLog looks up an attempt that is not forgotten */
   constructor(folders: LogFolders, runningLog: (attemptId: string) => RunningLog | undefined) {
     this.#folders = folders
     this.#runningLog = runningLog
@@ -65,86 +72,122 @@ export class AttemptLogs {
     return pieces === undefined ? undefined : totalLength(pieces)
   }
 
-  /** The bytes of a range. Nothing when there is no log. */
-  read(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
-    return this.#read(attemptId, range, this.#runningLog(attemptId))
-  }
-
-  /** The output from a place in the stream on, until the attempt ends or the signal aborts. */
-  follow(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const running = this.#runningLog(attemptId)
-    return running === undefined
-      ? this.#read(attemptId, { start }, undefined)
-      : this.#follow(attemptId, start, running, signal)
-  }
-
-  async *#read(attemptId: string, range: LogRange, running: RunningLog | undefined): AsyncIterable<Uint8Array> {
-    const pieces = await this.#pieces(attemptId, running)
+  /** The bytes of a range, with a line in the place of what is missing. Nothing when there is no log. */
+  async *read(attemptId: string, range: LogRange): AsyncIterable<Uint8Array> {
+    const pieces = await this.#pieces(attemptId, this.#runningLog(attemptId))
     if (pieces === undefined) return
     for (const piece of slicePieces(pieces, range.start ?? 0, range.end ?? Infinity))
-      yield* this.#stream(attemptId, piece)
+      if (piece.type === 'gap') yield piece.bytes
+      else yield* this.#stream(attemptId, piece)
   }
 
-  async *#follow(
+  /** The log from a byte on, with a line in the place of what is missing, until the attempt ends or the signal aborts. */
+  async *follow(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const running = this.#runningLog(attemptId)
+    if (running === undefined || running.joined !== undefined) {
+      yield* this.read(attemptId, { start })
+      return
+    }
+    let afterLine = true
+    for await (const part of this.#parts(attemptId, start, running, signal)) {
+      if (part.bytes === undefined) {
+        const { gapBytes } = part
+        yield Buffer.from(gapMark({ gapBytes, limitBytes: running.logLimitBytes, afterLine }))
+      } else yield part.bytes
+      afterLine = part.bytes === undefined || part.bytes.at(-1) === 10
+    }
+  }
+
+  /** The first output at or after a byte, up to what is missing after it; undefined when there is no log. */
+  async output(attemptId: string, from: number): Promise<Output | undefined> {
+    const running = this.#runningLog(attemptId)
+    const stretches = await this.#stretches(attemptId, running)
+    if (stretches === undefined) return undefined
+    const last = stretches.at(-1)
+    const size = last === undefined ? 0 : last.start + last.length
+    const { start, end } = firstRun(stretches, from) ?? { start: Math.max(from, size), end: Math.max(from, size) }
+    const { lostBytes = 0 } = running === undefined ? await readGap(this.#folders, attemptId) : (running.joined ?? {})
+    return { start, end, size, lostBytes }
+  }
+
+  /** The bytes of the output from `start` to `end`, as far as they are there without a gap. */
+  async *readOutput(attemptId: string, start: number, end: number): AsyncIterable<Uint8Array> {
+    let next = start
+    const stretches = (await this.#stretches(attemptId, this.#runningLog(attemptId))) ?? []
+    for (const stretch of stretchesFrom(stretches, start)) {
+      if (stretch.start !== next || next >= end) return
+      const length = Math.min(stretch.length, end - next)
+      for await (const bytes of this.#stream(attemptId, { ...stretch, length })) {
+        next += bytes.length
+        yield bytes
+      }
+    }
+  }
+
+  /** The bytes of the output from `start` until bytes are missing, the attempt ends or the signal aborts. */
+  async *followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const running = this.#runningLog(attemptId)
+    if (running === undefined) {
+      yield* this.readOutput(attemptId, start, Infinity)
+      return
+    }
+    for await (const { bytes } of this.#parts(attemptId, start, running, signal)) {
+      if (bytes === undefined) return
+      yield bytes
+    }
+  }
+
+  /** Bytes and gaps from a byte of the output on, until the attempt has ended and everything was read. */
+  async *#parts(
     attemptId: string,
     start: number,
     running: RunningLog,
     signal: AbortSignal,
-  ): AsyncIterable<Uint8Array> {
+  ): AsyncGenerator<Part, void, undefined> {
     const folder = join(this.#folders.attempts, attemptId)
     let position = start
-    let endsLine = true
     let watcher: FSWatcher | undefined
     try {
-      while (!signal.aborted && running.joined === undefined) {
-        watcher ??= watchFolder(folder, running.wake)
+      for (let isOver = false; !isOver && !signal.aborted;) {
+        isOver = running.joined !== undefined
+        if (!isOver) watcher ??= watchFolder(folder, running.wake)
         // Requested before reading, so that no change during the read is missed.
         const changed = running.changed(signal)
         changed.catch(() => undefined) // awaited below, unless reading fails first
-        for await (const { bytes, next } of this.#rest(attemptId, { position, endsLine }, running)) {
-          position = next
-          endsLine = bytes.at(-1) === 10
-          yield bytes
+        for await (const part of this.#rest(attemptId, position, running)) {
+          position = part.next
+          yield part
           if (signal.aborted) return
         }
-        await changed
+        if (!isOver) await changed
       }
     } catch (error) {
       if (!signal.aborted) throw error
     } finally {
       watcher?.close()
     }
-    if (signal.aborted) return
-    yield* this.#read(attemptId, { start: finishedOffset(position, running.joined ?? {}) }, undefined)
   }
 
   /** Deletes what is left of a log. */
   async delete(attemptId: string): Promise<void> {
     const folder = join(this.#folders.attempts, attemptId)
-    await rm(join(this.#folders.logs, `${attemptId}.log`), { force: true })
+    await rm(keptLogPath(this.#folders, attemptId), { force: true })
+    await rm(keptGapPath(this.#folders, attemptId), { force: true })
     await rm(join(folder, logFile), { force: true })
   }
 
-  /** The bytes of a running attempt beyond a position of the stream, each with the position after it. */
-  async *#rest(
-    attemptId: string,
-    { position, endsLine: readerEndsLine }: { readonly position: number; readonly endsLine: boolean },
-    running: RunningLog,
-  ): AsyncIterable<{ bytes: Uint8Array; next: number }> {
-    const found = await this.#liveLog(attemptId, running)
+  /** The output that is there now from a byte on, each part with the place after it. */
+  async *#rest(attemptId: string, position: number, running: RunningLog): AsyncGenerator<Part, void, undefined> {
     // A log that is being joined is read on when it is complete: its end wakes the reader.
-    if (found === undefined || found === 'joining') return
-    const { headSize, segments, headEndsLine } = found
-    const markOf = markAfter(running, position <= headSize ? headEndsLine : readerEndsLine)
+    const stretches = (await this.#stretches(attemptId, running, false)) ?? []
     let next = position
-    for (const piece of livePieces(headSize, segments, position, markOf)) {
-      if (piece.type === 'gap') {
-        next += piece.gapBytes
-        yield { bytes: piece.bytes, next }
-        continue
+    for (const stretch of stretchesFrom(stretches, position)) {
+      if (stretch.start > next) {
+        yield { bytes: undefined, gapBytes: stretch.start - next, next: stretch.start }
+        next = stretch.start
       }
-      const end = next + piece.length
-      for await (const bytes of this.#stream(attemptId, piece)) {
+      const end = next + stretch.length
+      for await (const bytes of this.#stream(attemptId, stretch)) {
         next += bytes.length
         yield { bytes, next }
       }
@@ -152,17 +195,45 @@ export class AttemptLogs {
     }
   }
 
+  /** The output that is there. @param waits whether to wait for a log that is being joined; else it is undefined. */
+  async #stretches(
+    attemptId: string,
+    running: RunningLog | undefined,
+    waits = true,
+  ): Promise<readonly Stretch[] | undefined> {
+    while (running !== undefined && running.joined === undefined) {
+      const changed = running.changed(never)
+      const found = await this.#liveLog(attemptId, running)
+      if (found === undefined) return undefined
+      if (found !== 'joining') return liveStretches(found.headSize, found.segments)
+      if (!waits) return undefined
+      await changed
+    }
+    const size = await this.#finishedSize(attemptId)
+    if (size === undefined) return undefined
+    return finishedStretches(size, running?.joined ?? (await readGap(this.#folders, attemptId)))
+  }
+
   async #pieces(attemptId: string, running: RunningLog | undefined): Promise<Piece[] | undefined> {
     while (running !== undefined && running.joined === undefined) {
       const changed = running.changed(never)
       const found = await this.#liveLog(attemptId, running)
       if (found === undefined) return undefined
-      if (found !== 'joining') return wholeLog(found.headSize, found.segments, markAfter(running, found.headEndsLine))
+      if (found !== 'joining')
+        return wholeLog(found.headSize, found.segments, (gapBytes) =>
+          gapMark({ gapBytes, limitBytes: running.logLimitBytes, afterLine: found.headEndsLine }),
+        )
       await changed
     }
+    const size = await this.#finishedSize(attemptId)
+    if (size === undefined) return undefined
+    return size === 0 ? [] : [{ type: 'file', file: logFile, offset: 0, length: size }]
+  }
+
+  async #finishedSize(attemptId: string): Promise<number | undefined> {
     for (const path of this.#finishedPaths(attemptId)) {
       const size = (await ifThere(stat(path)))?.size
-      if (size !== undefined) return size === 0 ? [] : [{ type: 'file', file: logFile, offset: 0, length: size }]
+      if (size !== undefined) return size
     }
     return undefined
   }
@@ -186,15 +257,14 @@ export class AttemptLogs {
 
   /** Forgetting an attempt moves its log from the second path to the first, so the third look is at the first again. */
   #finishedPaths(attemptId: string): string[] {
-    const forgotten = join(this.#folders.logs, `${attemptId}.log`)
+    const forgotten = keptLogPath(this.#folders, attemptId)
     return [forgotten, join(this.#folders.attempts, attemptId, logFile), forgotten]
   }
 
-  async *#stream(attemptId: string, piece: Piece): AsyncIterable<Uint8Array> {
-    if (piece.type === 'gap') {
-      yield piece.bytes
-      return
-    }
+  async *#stream(
+    attemptId: string,
+    piece: { readonly file: string; readonly offset: number; readonly length: number },
+  ): AsyncIterable<Uint8Array> {
     const paths =
       piece.file === logFile ? this.#finishedPaths(attemptId) : [join(this.#folders.attempts, attemptId, piece.file)]
     for (const path of paths) {
@@ -215,18 +285,30 @@ export class AttemptLogs {
   }
 }
 
-/** Marks the gaps of a running log. Pure. */
-const markAfter =
-  ({ logLimitBytes }: RunningLog, afterLine: boolean): MarkOf =>
-  (gapBytes) =>
-    gapMark({ gapBytes, limitBytes: logLimitBytes, afterLine })
-
 /** Path of the log of an attempt that was forgotten. */
 export const keptLogPath = (folders: LogFolders, attemptId: string): string => join(folders.logs, `${attemptId}.log`)
+
+/** Path of the note about what is missing in such a log. Only logs with something missing have one. */
+const keptGapPath = (folders: LogFolders, attemptId: string): string => join(folders.logs, `${attemptId}.gap`)
 
 /** Puts the log of an ended attempt where it outlives the attempt's folder. May be interrupted and done again. */
 export async function keepLog(folders: LogFolders, attemptId: string): Promise<void> {
   await ifThere(rename(join(folders.attempts, attemptId, logFile), keptLogPath(folders, attemptId)))
+}
+
+/** Notes where bytes are missing in the log of an ended attempt. To be called before the attempt is forgotten. */
+export async function noteGap(folders: LogFolders, attemptId: string, joined: Joined): Promise<void> {
+  const { logHead, logDropped = 0, logLine, lostBytes = 0 } = joined
+  if (logDropped === 0 && lostBytes === 0) return
+  const path = keptGapPath(folders, attemptId)
+  await writeFile(`${path}.new`, JSON.stringify({ logHead, logDropped, logLine, lostBytes }), { mode: 0o600 })
+  await rename(`${path}.new`, path)
+}
+
+/** What {@link noteGap} noted; nothing of a whole log, or of one that an earlier release kept. */
+async function readGap(folders: LogFolders, attemptId: string): Promise<Joined> {
+  const text = await readIfThere(keptGapPath(folders, attemptId))
+  return text === undefined ? {} : (JSON.parse(text) as Joined)
 }
 
 /** Watches a folder. Undefined where it is missing or the kernel has no watch left: then the reader looks every second. */

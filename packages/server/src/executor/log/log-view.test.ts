@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { segmentStart } from './log-format.ts'
-import { finishedOffset, livePieces, slicePieces, totalLength, wholeLog, type Piece, type Segment } from './log-view.ts'
+import {
+  finishedOffset,
+  finishedStretches,
+  firstRun,
+  liveStretches,
+  slicePieces,
+  stretchesFrom,
+  totalLength,
+  wholeLog,
+  type Piece,
+  type Segment,
+  type Stretch,
+} from './log-view.ts'
 
 /** The places in the stream of the bytes of some pieces; a gap is -1. */
 const bytesOf = (pieces: readonly Piece[]): number[] =>
@@ -10,6 +22,13 @@ const bytesOf = (pieces: readonly Piece[]): number[] =>
     if (piece.type === 'gap') return [-1]
     const base = piece.file === 'log' ? 0 : (segmentStart(piece.file) ?? Number.NaN)
     return Array.from({ length: piece.length }, (_, i) => base + piece.offset + i)
+  })
+
+/** The places in the output of the bytes of some stretches, which must be those of their files. */
+const placesOf = (stretches: readonly Stretch[]): number[] =>
+  stretches.flatMap(({ start, length, file, offset }) => {
+    assert.equal(start, (file === 'log' ? 0 : (segmentStart(file) ?? Number.NaN)) + offset)
+    return Array.from({ length }, (_, i) => start + i)
   })
 
 const markOf = (gapBytes: number): string => `[${gapBytes} bytes]\n`
@@ -47,22 +66,20 @@ describe('the log of a running attempt', () => {
         const there = [...Array(end).keys()].filter(
           (place) => place >= position && (place < head || place >= head + missing),
         )
-        assert.deepEqual(
-          bytesOf(livePieces(head, segments, position, markOf)).filter((place) => place >= 0),
-          there,
-        )
+        assert.deepEqual(placesOf(stretchesFrom(liveStretches(head, segments), position)), there)
       }),
     )
   })
 
-  it('says exactly how many bytes a reader has missed', () => {
+  it('says where the bytes are that follow each other without a gap', () => {
     fc.assert(
-      fc.property(anyLog, fc.nat(60), ({ head, missing, segments }, position) => {
-        const missed = livePieces(head, segments, position, markOf).reduce(
-          (sum, piece) => sum + (piece.type === 'gap' ? piece.gapBytes : 0),
-          0,
-        )
-        assert.equal(missed, Math.max(0, missing - Math.max(0, position - head)) * (segments.length > 0 ? 1 : 0))
+      fc.property(anyLog, fc.nat(60), ({ head, missing, segments, end }, position) => {
+        const stretches = liveStretches(head, segments)
+        const places = placesOf(stretchesFrom(stretches, position))
+        const run = firstRun(stretches, position)
+        if (places.length === 0) return assert.equal(run, undefined)
+        assert.equal(run?.start, places[0])
+        assert.equal(run?.end, missing > 0 && (run?.start ?? 0) < head ? head : end)
       }),
     )
   })
@@ -70,7 +87,7 @@ describe('the log of a running attempt', () => {
   it('gives ranges as a slice of the whole', () => {
     fc.assert(
       fc.property(anyLog, fc.nat(80), fc.nat(80), ({ head, segments }, start, end) => {
-        const whole = livePieces(head, segments, 0, markOf)
+        const whole = wholeLog(head, segments, markOf)
         const flat = (pieces: readonly Piece[]): string[] =>
           pieces.flatMap((piece) =>
             piece.type === 'gap' ? [...piece.bytes].map((byte) => `gap ${byte}`) : bytesOf([piece]).map(String),
@@ -94,6 +111,15 @@ describe('a reader that began while the attempt ran', () => {
 
   it('continues at the line about the gap from a place that was left out', () => {
     assert.equal(finishedOffset(50, joined), 10)
+  })
+
+  it('finds head and tail in it, and nothing of the line between', () => {
+    assert.deepEqual(finishedStretches(50, joined), [
+      { start: 0, length: 10, file: 'log', offset: 0 },
+      { start: 110, length: 33, file: 'log', offset: 17 },
+    ])
+    assert.deepEqual(finishedStretches(50, {}), [{ start: 0, length: 50, file: 'log', offset: 0 }])
+    assert.deepEqual(finishedStretches(0, {}), [])
   })
 
   it('stays at its place when nothing was left out', () => {

@@ -1,5 +1,13 @@
 import { logFile, segmentFile } from './log-format.ts'
 
+/** Bytes of the output that lie together: `length` bytes from byte `start` of the output on, at `offset` of `file`. */
+export interface Stretch {
+  readonly start: number
+  readonly length: number
+  readonly file: string
+  readonly offset: number
+}
+
 /** A stretch of bytes in one of the files, or a line of text in the place of `gapBytes` that are gone. */
 export type Piece =
   | { readonly type: 'file'; readonly file: string; readonly offset: number; readonly length: number }
@@ -14,31 +22,69 @@ export interface Segment {
 /** The text that marks a gap of so many bytes. */
 export type MarkOf = (gapBytes: number) => string
 
-/** The log as a reader sees it now, from its beginning, with a line for what is left out already. Pure. */
-export const wholeLog = (headSize: number, segments: readonly Segment[], markOf: MarkOf): Piece[] =>
-  livePieces(headSize, segments, 0, markOf)
-
-/**
- * What follows for a reader that has the stream up to `position`. Where the reader was too slow and segments are gone, a
- * line marks the gap and the log continues with the oldest segment. Pure.
- */
-export function livePieces(headSize: number, segments: readonly Segment[], position: number, markOf: MarkOf): Piece[] {
-  const pieces: Piece[] = []
-  let next = position
-  if (next < headSize) {
-    pieces.push({ type: 'file', file: logFile, offset: next, length: headSize - next })
-    next = headSize
-  }
+/** The output of a running attempt that is there: head and segments. Pure. */
+export function liveStretches(headSize: number, segments: readonly Segment[]): Stretch[] {
+  const stretches: Stretch[] = headSize > 0 ? [{ start: 0, length: headSize, file: logFile, offset: 0 }] : []
+  let next = headSize
   for (const { start, size } of segments.toSorted((a, b) => a.start - b.start)) {
-    if (start + size <= next) continue
-    if (start > next) {
-      const gapBytes = start - next
-      pieces.push({ type: 'gap', gapBytes, bytes: new TextEncoder().encode(markOf(gapBytes)) })
-      next = start
-    }
-    pieces.push({ type: 'file', file: segmentFile(start), offset: next - start, length: start + size - next })
+    const skipped = Math.max(0, next - start)
+    if (size <= skipped) continue
+    const first = start + skipped
+    stretches.push({ start: first, length: size - skipped, file: segmentFile(start), offset: skipped })
     next = start + size
   }
+  return stretches
+}
+
+/** The output of an ended attempt that is there, in a finished log of `size` bytes. Pure. */
+export function finishedStretches(size: number, { logHead = 0, logDropped = 0, logLine = 0 }: Joined): Stretch[] {
+  const headSize = logDropped === 0 ? size : Math.min(size, logHead)
+  const head = { start: 0, length: headSize, file: logFile, offset: 0 }
+  const tail = {
+    start: headSize + logDropped,
+    length: size - headSize - logLine,
+    file: logFile,
+    offset: headSize + logLine,
+  }
+  return (logDropped === 0 ? [head] : [head, tail]).filter(({ length }) => length > 0)
+}
+
+/** What is left of stretches from a byte of the output on. Pure. */
+export const stretchesFrom = (stretches: readonly Stretch[], from: number): Stretch[] =>
+  stretches.flatMap(({ start, length, file, offset }) => {
+    const skipped = Math.max(0, from - start)
+    return skipped >= length
+      ? []
+      : [{ start: start + skipped, length: length - skipped, file, offset: offset + skipped }]
+  })
+
+/** The first byte at or after `from` that is there, and the byte after those that follow it without a gap. Pure. */
+export function firstRun(
+  stretches: readonly Stretch[],
+  from: number,
+): { readonly start: number; readonly end: number } | undefined {
+  const [first, ...rest] = stretchesFrom(stretches, from)
+  if (first === undefined) return undefined
+  let end = first.start + first.length
+  for (const { start, length } of rest) {
+    if (start > end) break
+    end = start + length
+  }
+  return { start: first.start, end }
+}
+
+/** The log as a reader sees it now, from its beginning, with a line for what is left out already. Pure. */
+export function wholeLog(headSize: number, segments: readonly Segment[], markOf: MarkOf): Piece[] {
+  const pieces: Piece[] = []
+  let next = 0
+  for (const { start, length, file, offset } of liveStretches(headSize, segments)) {
+    if (start > next) pieces.push({ type: 'gap', gapBytes: start - next, bytes: Buffer.from(markOf(start - next)) })
+    pieces.push({ type: 'file', file, offset, length })
+    next = start + length
+  }
+  // A segment without a byte says how far the output has come.
+  const last = Math.max(0, ...segments.map(({ start }) => start))
+  if (last > next) pieces.push({ type: 'gap', gapBytes: last - next, bytes: Buffer.from(markOf(last - next)) })
   return pieces
 }
 
@@ -73,12 +119,11 @@ export interface Joined {
   readonly logHead?: number | undefined
   readonly logDropped?: number | undefined
   readonly logLine?: number | undefined
+  /** Bytes for which the disk had no room. Lines that the writer put into the output itself stand in their places. */
+  readonly lostBytes?: number | undefined
 }
 
-/**
- * The offset in the finished log of a place in the stream, for a reader that began while the attempt ran. The offset of a
- * place that was left out is that of the line that marks the gap. Pure.
- */
+/** The offset in the finished log of a place in the output; of one that was left out, that of the line that marks the gap. Pure. */
 export function finishedOffset(position: number, { logHead = 0, logDropped = 0, logLine = 0 }: Joined): number {
   if (logDropped === 0 || position <= logHead) return position
   if (position < logHead + logDropped) return logHead

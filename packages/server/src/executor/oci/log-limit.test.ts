@@ -73,6 +73,33 @@ describe('the limit of logs', { skip }, () => {
     assert.ok(odd.length <= 2 * seen.split('[…').length, odd.slice(0, 5).join('|'))
   })
 
+  it('never waits for a reader, and tells one that stands still how many bytes it has missed', async () => {
+    const bytes = 16 * MiB
+    const spec = runner.script(`yes 0123456789abcde | head -c ${bytes}`)
+    await runner.executor.start(spec)
+    await runner.running(spec.id)
+    let position = 0
+    for await (const piece of runner.executor.followOutput(spec.id, 0, forever)) {
+      if (position === 0) assert.equal((await runner.ended(spec.id)).ending?.exitCode, 0)
+      position += piece.length
+    }
+    // It ends with what it had begun, before the gap; at most the head, or what it had seen of segments before.
+    const rest = async () => {
+      const output = await runner.executor.output(spec.id, position)
+      assert.deepEqual({ ...output, start: 0 }, { start: 0, end: bytes, size: bytes, lostBytes: 0 })
+      const { start = 0 } = output ?? {}
+      assert.ok(start >= position && start >= bytes - limit / 2, `${start}`)
+      const tail = await text(runner.executor.readOutput(spec.id, start, bytes))
+      assert.equal(tail, '0123456789abcde\n'.repeat(bytes / 16).slice(start))
+    }
+    await rest()
+    await tested.tidy()
+    await runner.executor.forget(spec.id)
+    await rest()
+    await runner.executor.deleteLog(spec.id)
+    assert.equal(await runner.executor.output(spec.id, 0), undefined)
+  })
+
   it("shows a running job's newest lines, also beyond the limit", async () => {
     const spec = runner.script('yes abcdefghijklmno | head -c 16777216; echo the newest; sleep 600')
     await runner.executor.start(spec)

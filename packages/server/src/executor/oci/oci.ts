@@ -6,8 +6,8 @@ import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
-import { AttemptLogs, keptLogPath, type RunningLog } from '../log/attempt-log.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, Output } from '../executor.ts'
+import { AttemptLogs, keptLogPath, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
 import { requireOwnAttempts } from './attempt/copied-folder.ts'
@@ -207,6 +207,7 @@ class Oci implements OciExecutor {
       .then(async () => {
         if (this.#closed) return
         const { forkServer } = this.#parts()
+        await noteGap(this.#folders, attemptId, attempt.evidence ?? {})
         if (!(await forkServer.forget(this.#folder(attemptId), keptLogPath(this.#folders, attemptId))))
           await keepOnlyLog(this.#folders, attemptId)
       })
@@ -232,6 +233,18 @@ class Oci implements OciExecutor {
 
   followLog(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     return this.#logs.follow(attemptId, start, signal)
+  }
+
+  output(attemptId: string, from: number): Promise<Output | undefined> {
+    return this.#logs.output(attemptId, from)
+  }
+
+  readOutput(attemptId: string, start: number, end: number): AsyncIterable<Uint8Array> {
+    return this.#logs.readOutput(attemptId, start, end)
+  }
+
+  followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#logs.followOutput(attemptId, start, signal)
   }
 
   deleteLog(attemptId: string): Promise<void> {
@@ -274,7 +287,7 @@ class Oci implements OciExecutor {
 
   #runningLog(attemptId: string): RunningLog | undefined {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined || attempt.ended) return undefined
+    if (attempt === undefined) return undefined
     return {
       logLimitBytes: attempt.logLimitBytes,
       get joined() {

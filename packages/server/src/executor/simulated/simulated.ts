@@ -1,5 +1,5 @@
 import type { Usage, WarningSignal } from '@science-platform/contract'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed } from '../executor.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, Output } from '../executor.ts'
 import type { SimulatedCluster } from './simulated-cluster.ts'
 import { printReference } from '../../job/image-reference.ts'
 
@@ -100,6 +100,20 @@ class Simulated implements SimulatedExecutor {
     } finally {
       this.openReads--
     }
+  }
+
+  async output(attemptId: string, from: number): Promise<Output | undefined> {
+    const size = this.#cluster.log(attemptId)?.size
+    if (size === undefined) return undefined
+    return { start: from, end: Math.max(from, size), size, lostBytes: 0 }
+  }
+
+  readOutput(attemptId: string, start: number, end: number): AsyncIterable<Uint8Array> {
+    return this.readLog(attemptId, { start, end })
+  }
+
+  followOutput(attemptId: string, start: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.followLog(attemptId, start, signal)
   }
 
   async deleteLog(attemptId: string): Promise<void> {

@@ -13,6 +13,41 @@ describe('/api/v1/jobs', () => {
     t.as('ada', { method: 'POST', url: '/api/v1/jobs', payload, headers })
   const get = async (id: string): Promise<Job> => (await t.as('ada', { url: `/api/v1/jobs/${id}` })).json<Job>()
 
+  it('names the ids where a name stands in the place of one, on every address of both interfaces', async () => {
+    const id = await t.submit('ada', { name: 'q1' })
+    await t.submit('ada', { name: 'q10' })
+    await t.submit('bob', { name: 'q1' })
+    const sentence = `q1 is a name; its id is ${id}.`
+    for (const [method, url] of [
+      ['GET', ''],
+      ['GET', '/logs'],
+      ['GET', '/logs?follow=1'],
+      ['GET', '/events'],
+      ['GET', '/why'],
+      ['GET', '/wait'],
+      ['POST', '/cancel'],
+    ] as const) {
+      const answer = await t.as('ada', { method, url: `/api/v1/jobs/q1${url}` })
+      assert.deepEqual([answer.statusCode, answer.json<ProblemBody>().detail], [404, sentence], url)
+    }
+    for (const view of ['', '?view=events', '?view=logs']) {
+      const answer = await t.as('ada', { url: `/skaha/v1/session/q1${view}` })
+      assert.deepEqual([answer.statusCode, answer.body], [404, `session q1 not found. ${sentence}\n`], view)
+    }
+    const renewal = await t.as('ada', { method: 'POST', url: '/skaha/v1/session/q1?action=renew' })
+    assert.equal(renewal.body, `No active job for user ada with session q1. ${sentence}\n`)
+    const [first = '', second = ''] = (await post({ ...good, name: 'survey', replicas: 2 })).json<Submitted>().ids
+    const array = (await t.as('ada', { url: '/api/v1/jobs/survey' })).json<ProblemBody>()
+    assert.match(
+      array.detail,
+      new RegExp(`^survey is a name; its ids are (${first} and ${second}|${second} and ${first})\\.$`),
+    )
+    for (const each of ['nobody', '-', '%25', '%C3%BC']) {
+      const answer = await t.as('ada', { url: `/api/v1/jobs/${each}` })
+      assert.match(answer.json<ProblemBody>().detail, /^The job .* does not exist, or belongs to another user\.$/)
+    }
+  })
+
   it('accepts a job, answers with its address, and shows it as requested', async () => {
     const env = { A: 'b=c', EMPTY: '', QUOTES: `"'$x\n\\`, ÜNI: 'x' }
     const { ÜNI: _, ...plain } = env

@@ -26,6 +26,7 @@ import type { StoredJob } from '../../job/job.ts'
 import { waitForAny } from '../../actions/wait.ts'
 import { mayTouchJobsOf } from '../../access/may-touch.ts'
 import { findJob } from '../views/find-job.ts'
+import { namedJobs } from '../views/named-jobs.ts'
 import { auditOfSubmission } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
 import { jobEvents } from '../views/job-events.ts'
@@ -46,8 +47,9 @@ export const JobAddress = Type.Object({ id: Type.String({ description: 'The id o
 export async function jobAt(store: Dependencies['store'], caller: Caller, id: string): Promise<StoredJob> {
   const job = await findJob(store, caller, id)
   if (job !== undefined) return job
-  throw new Problem('job-not-found', `The job ${shown(id)} does not exist, or belongs to another user.`, {
-    hint: 'List your jobs: canfar ps --all.',
+  const named = await namedJobs(store, caller, id)
+  throw new Problem('job-not-found', named ?? `The job ${shown(id)} does not exist, or belongs to another user.`, {
+    hint: named === undefined ? 'List your jobs: canfar ps --all.' : 'Put the id in the place of the name.',
   })
 }
 
@@ -221,14 +223,15 @@ export function jobRoutes(
     },
     async (request, reply) => {
       const caller = callerOf(request)
-      const { id } = await jobAt(store, caller, request.params.id)
+      const job = await jobAt(store, caller, request.params.id)
+      if (isEnded(job.state)) return viewJob(parts, job)
       const { signal, release } = leaving(app, reply, (request.query.timeout ?? 30) * 1000)
       try {
-        await waitForAny(parts, [id], isOf(caller), signal)
+        const [ended] = (await waitForAny(parts, [job.id], isOf(caller), signal)).ended
+        return await viewJob(parts, ended?.job ?? (await jobAt(store, caller, job.id)))
       } finally {
         release()
       }
-      return viewJob(parts, await jobAt(store, caller, id))
     },
   )
 

@@ -39,7 +39,7 @@ describe('the log of a job', () => {
     const ended = await log()
     assert.deepEqual(ended.rawPayload, Buffer.from('one\n\0\u00ff\n', 'latin1'))
     assert.equal(ended.headers['content-length'], '7')
-    assert.equal(ended.headers['content-type'], 'text/plain')
+    assert.equal(ended.headers['content-type'], 'text/plain; charset=utf-8')
     const head = await t.as('ada', { method: 'HEAD', url: `/api/v1/jobs/${id}/logs` })
     assert.deepEqual([head.statusCode, head.headers['content-length'], head.body], [200, '7', ''])
   })
@@ -60,6 +60,37 @@ describe('the log of a job', () => {
     await t.finish(id, 0)
     const answer = await t.as('ada', { url: `/api/v1/jobs/${id}/logs`, headers: { range: 'bytes=-4' } })
     assert.equal(answer.headers['content-length'], '4')
+  })
+
+  it('says without marks where its bytes are, and where bytes are missing', async () => {
+    const id = await running('0123456789')
+    // The simulated executor misses nothing: bytes 4 and 5 are taken out here.
+    const there = (from: number) =>
+      from < 4 ? { start: from, end: 4 } : { start: Math.max(6, from), end: Math.max(10, from) }
+    Object.assign(t.executor, {
+      output: (_: string, from: number) => Promise.resolve({ ...there(from), size: 10, lostBytes: 3 }),
+      followOutput: (name: string, start: number) => t.executor.readOutput(name, start, there(start).end),
+    })
+    const log = async (range: string | undefined, query = '') => {
+      const url = `/api/v1/jobs/${id}/logs?marks=0${query}`
+      const { statusCode, body, headers } = await t.as('ada', { url, headers: range === undefined ? {} : { range } })
+      return [statusCode, body, headers['log-start'], headers['log-size'], headers['log-attempt'], headers['log-lost']]
+    }
+    try {
+      assert.deepEqual(await log(undefined), [200, '0123', '0', '10', '1', '3'])
+      assert.deepEqual(await log('bytes=4-'), [206, '6789', '6', '10', '1', '3'])
+      assert.deepEqual(await log('bytes=4-7'), [206, '67', '6', '10', '1', '3'])
+      assert.deepEqual(await log('bytes=-2'), [206, '89', '8', '10', '1', '3'])
+      assert.deepEqual((await log('bytes=10-')).slice(0, 3), [204, '', '10'])
+      assert.equal((await log('bytes=11-'))[0], 416)
+      // A followed answer ends before the gap; the next one goes on after it, until the job has ended.
+      assert.deepEqual(await log(undefined, '&follow=1'), [200, '0123', '0', '10', '1', '3'])
+      const rest = log('bytes=4-', '&follow=1')
+      await t.finish(id, 0)
+      assert.deepEqual(await rest, [206, '6789', '6', '10', '1', '3'])
+    } finally {
+      for (const name of ['output', 'followOutput']) Reflect.deleteProperty(t.executor, name)
+    }
   })
 
   it('is that of the requested attempt, or 404 where the attempt or its log does not exist', async () => {

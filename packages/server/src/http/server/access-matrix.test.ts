@@ -112,7 +112,7 @@ function checkRefusal(route: DeclaredRoute, answer: Answer, what: string): void 
   if (route.method === 'HEAD') {
     assert.equal(answer.body, '', what)
   } else if (speaksText(route.url)) {
-    assert.equal(answer.headers['content-type'], 'text/plain', what)
+    assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8', what)
     assert.match(answer.body, /^[^\n]+\n$/, what)
   } else {
     assert.equal(answer.headers['content-type'], 'application/problem+json; charset=utf-8', what)

@@ -156,7 +156,7 @@ describe('bad input to /skaha/v1/session', () => {
           assert.equal(answer.statusCode, 400, answer.body)
           assert.ok(answer.body.startsWith(text), answer.body.slice(0, 200))
           assert.match(answer.body, /^[^\n]{1,500}\n$/)
-          assert.equal(answer.headers['content-type'], 'text/plain')
+          assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8')
         }
       }
       await nothingStored()

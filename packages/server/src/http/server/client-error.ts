@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { Problem, problemBody } from './problem.ts'
 import { readHeadLimit } from './request-limits.ts'
+import { plainText } from './plain-text.ts'
 
 /** Answers to requests that could not be parsed, by the error code of Node's HTTP parser. */
 const answers: Readonly<Record<string, () => Problem>> = {
@@ -46,7 +47,7 @@ export function refuseMalformed(
   const address = /^[A-Z]+ (\S+)/.exec(begun)?.[1] ?? arriving.get(socket)
   const [type, body] = address?.startsWith('/api/')
     ? ['application/problem+json', JSON.stringify(problemBody(problem))]
-    : ['text/plain', `${problem.message} ${problem.hint ?? ''}\n`]
+    : [plainText, `${problem.message} ${problem.hint ?? ''}\n`]
   socket.end(
     `HTTP/1.1 ${problem.status} ${reasons[problem.status] ?? ''}\r\nContent-Type: ${type}\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,

@@ -24,7 +24,10 @@ export interface Dependencies {
   /** Only `actions` writes jobs. */
   readonly store: Omit<Store, JobWrites>
   readonly actions: Actions
-  readonly executor: Pick<Executor, 'usage' | 'logSize' | 'readLog' | 'followLog' | 'signal'>
+  readonly executor: Pick<
+    Executor,
+    'usage' | 'logSize' | 'readLog' | 'followLog' | 'output' | 'readOutput' | 'followOutput' | 'signal'
+  >
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** The images that the registries offer, as last listed. */
   readonly catalogue: Pick<Catalogue, 'registries'>
@@ -69,8 +72,11 @@ export interface Dependencies {
 
 /** The queue as HTTP shows it. */
 export interface QueueViews {
-  /** Fulfilled when the queue includes everything committed so far. */
-  readonly caughtUp: () => Promise<void>
+  /**
+   * Fulfilled when the queue includes everything committed so far. Tasks of large arrays may follow within a second, but those of `jobs`
+   * are there.
+   */
+  readonly caughtUp: (jobs?: readonly StoredJob[]) => Promise<void>
   /** The reason text of a waiting job; undefined where the job does not wait. */
   readonly reason: (job: StoredJob) => string | undefined
   /** The full explanation of why a job waits. */

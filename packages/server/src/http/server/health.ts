@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
+import { plainText } from './plain-text.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -95,14 +96,14 @@ async function withinPatience(work: Promise<void>): Promise<void> {
  */
 export function healthRoutes(app: FastifyInstance, notices: Notices): void {
   const open = { config: { scope: 'public' }, exposeHeadRoute: true } as const
-  app.get('/healthz', open, (_request, reply) => reply.type('text/plain').send('ok\n'))
+  app.get('/healthz', open, (_request, reply) => reply.type(plainText).send('ok\n'))
   app.get('/readyz', open, async (_request, reply) => {
     const found = await app.findFaults()
     return found.length === 0
-      ? reply.type('text/plain').send(`${['ready', ...notices()].join('\n')}\n`)
+      ? reply.type(plainText).send(`${['ready', ...notices()].join('\n')}\n`)
       : reply
           .code(503)
-          .type('text/plain')
+          .type(plainText)
           .send(`${found.join('\n')}\n`)
   })
 }

@@ -13,6 +13,7 @@ import { offerRoutes, vosiRoutes } from './platform.ts'
 import { sessionRoutes } from './sessions.ts'
 import { capabilitiesDocument, sessionCapabilities } from './vosi.ts'
 import { sendWireError, unroutedOnWire } from './wire-error.ts'
+import { plainText } from '../server/plain-text.ts'
 
 /** `/skaha`: both versions of the wire of the published clients (docs/wire.md). */
 export async function skahaRoutes(
@@ -42,7 +43,7 @@ export async function skahaRoutes(
 
   // Discovery by clients requests this address and accepts any answer that is not a redirect.
   app.get('/', { config: { scope: 'public' }, exposeHeadRoute: true, schema: { hide: true } }, (_request, reply) =>
-    reply.type('text/plain').send('The session API is at v1/session; capabilities lists the rest.\n'),
+    reply.type(plainText).send('The session API is at v1/session; capabilities lists the rest.\n'),
   )
   const capabilities = (publicUrl: string): string => capabilitiesDocument(`${publicUrl}/skaha`, sessionCapabilities)
   vosiRoutes(app, parts, capabilities, vosiOperations())

@@ -179,7 +179,7 @@ describe('logs and events', () => {
   it('are empty while the session waits, and 404 without a session', async () => {
     const id = await create('name=logs&image=localhost/a:1')
     const log = await get(`v1/session/${id}?view=logs`)
-    assert.deepEqual([log.statusCode, log.body, log.headers['content-type']], [200, '', 'text/plain'])
+    assert.deepEqual([log.statusCode, log.body, log.headers['content-type']], [200, '', 'text/plain; charset=utf-8'])
     await t.run(id)
     t.cluster.tell(`${id}-1`, write('[bold]x[/bold]\n'))
     assert.equal((await get(`v1/session/${id}?view=logs`)).body, '[bold]x[/bold]\n')

@@ -5,6 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 import { findJob } from '../views/find-job.ts'
+import { namedJobs } from '../views/named-jobs.ts'
 import type { JobFilter } from '../../store/store.ts'
 import { auditOfSubmission } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
@@ -22,6 +23,7 @@ import { sessionRecord, wireTime } from './session-record.ts'
 import { sessionRequest } from './session-request.ts'
 import { platformStats } from './stats.ts'
 import { noSession, WireError } from './wire-error.ts'
+import { plainText } from '../server/plain-text.ts'
 
 type Session = FastifyRequest<{ Params: { id: string } }>
 
@@ -53,7 +55,7 @@ export function sessionRoutes(
     const [id] = outcome.outcome === 'conflict' ? [] : outcome.ids
     if (id === undefined) throw new Error(`a submission without a key ended as ${outcome.outcome}`)
     request.subject = id
-    return reply.type('text/plain').send(`${id}\n`)
+    return reply.type(plainText).send(`${id}\n`)
   })
 
   app.get('/session', { config: { scope: 'read' }, schema: operations.listSessions }, async (request, reply) => {
@@ -78,8 +80,12 @@ export function sessionRoutes(
       const caller = callerOf(request)
       const view = parametersOf(request).first('view')
       const job = await visibleJob(caller, request.params.id)
-      if (job === undefined) throw noSession(request.params.id, view === 'events' ? '.' : '')
-      if (view === 'events') return reply.type('text/plain').send(eventsTable(await jobEvents(parts, job)))
+      if (job === undefined) {
+        const { id } = request.params
+        const named = await namedJobs(store, caller, id)
+        throw noSession(id, named === undefined ? (view === 'events' ? '.' : '') : `. ${named}`)
+      }
+      if (view === 'events') return reply.type(plainText).send(eventsTable(await jobEvents(parts, job)))
       if (view === 'logs') return sendLog(reply, job)
       const owner = job.owner === caller.account.name ? caller.account : await store.account(job.owner)
       return sendJson(reply, sessionRecord(job, owner, dialect, await usageNow(parts, job), parts.queue.reason(job)))
@@ -98,7 +104,9 @@ export function sessionRoutes(
       if (action.toLowerCase() !== 'renew') throw new WireError(400, 'unrecognized action. The one action is renew.')
       const job = await visibleJob(caller, id)
       if (job === undefined || !(await actions.renew(job))) {
-        throw new WireError(400, `No active job for user ${caller.account.name} with session ${id}`)
+        const named = await namedJobs(store, caller, id)
+        const none = `No active job for user ${caller.account.name} with session ${id}`
+        throw new WireError(400, named === undefined ? none : `${none}. ${named}`)
       }
       return reply.send('')
     },
@@ -177,7 +185,7 @@ export function sessionRoutes(
   async function sendLog(reply: FastifyReply, job: StoredJob): Promise<FastifyReply> {
     const attempt = attemptId(job.id, job.attempt)
     const size = job.attempt === 0 ? undefined : await executor.logSize(attempt)
-    reply.type('text/plain').header('x-content-type-options', 'nosniff')
+    reply.type(plainText).header('x-content-type-options', 'nosniff')
     // Without a log, or after its deletion, the answer is empty as on the reference server.
     return reply.send(size === undefined || size === 0 ? '' : Readable.from(executor.readLog(attempt, { end: size })))
   }

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { masked } from '../../lib/secrets/mask.ts'
 import { asProblem, type Problem } from '../server/problem.ts'
 import { factsOf } from '../server/request-log.ts'
+import { plainText } from '../server/plain-text.ts'
 
 /** An error answer of the wire: a status and one line of text (wire contract 1.5). */
 export class WireError extends Error {
@@ -44,7 +45,7 @@ export function sendWireError(error: unknown, request: FastifyRequest, reply: Fa
   return reply
     .code(status)
     .headers(headers)
-    .type('text/plain')
+    .type(plainText)
     .send(`${masked(message).replaceAll(/[\r\n]\s*/g, ' ')}\n`)
 }
 

@@ -210,10 +210,13 @@ export async function testApp(
     jobToken,
     queue: {
       admit: (jobs) => {
-        const leave = queue.admit(jobs)
-        return (number) => {
-          if (number === undefined) leave()
-          else reader.whenRead(number, leave)
+        const { confirm, leave } = queue.admit(jobs)
+        return {
+          confirm,
+          settle: (number) => {
+            if (number === undefined) leave()
+            else reader.whenRead(number, leave)
+          },
         }
       },
     },
@@ -244,14 +247,14 @@ export async function testApp(
       context: () => context,
       networks: ['isolated', 'none'],
       queue: {
-        caughtUp: () => reader.sync(),
+        caughtUp: () => reader.syncAll(),
         reason: (job) => queue.reason(job, clock.now),
         why: async (job) => {
-          await reader.sync()
+          await reader.syncAll()
           return queue.why(job, clock.now, await store.estimateScores(0))
         },
         overview: async ({ name }) => {
-          await reader.sync()
+          await reader.syncAll()
           return queue.overview([{ kind: 'user', name }], clock.now, await store.estimateScores(0))
         },
         allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),

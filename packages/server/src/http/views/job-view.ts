@@ -7,7 +7,7 @@ export async function viewJobs(
   parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>,
   jobs: readonly StoredJob[],
 ): Promise<Job[]> {
-  if (jobs.some(isWaiting)) await parts.queue.caughtUp()
+  if (jobs.some(isWaiting)) await parts.queue.caughtUp(jobs)
   const [attempts, usages] = await Promise.all([
     attemptsByJob(parts, jobs),
     Promise.all(jobs.map((job) => usageNow(parts, job))),
@@ -17,7 +17,7 @@ export async function viewJobs(
 
 /** A job in `/api/v1`. */
 export async function viewJob(parts: Pick<Dependencies, 'store' | 'executor' | 'queue'>, job: StoredJob): Promise<Job> {
-  if (isWaiting(job)) await parts.queue.caughtUp()
+  if (isWaiting(job)) await parts.queue.caughtUp([job])
   const [attempts, usage] = await Promise.all([attemptsByJob(parts, [job]), usageNow(parts, job)])
   return jobView(job, attempts.get(job.id) ?? [], usage, parts.queue.reason(job))
 }

@@ -7,10 +7,11 @@ import { TimeSlices } from '../../lib/time-slices.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
+import { isVisible } from './visible.ts'
 import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
-const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
+export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
 
 /** Served by the primary key. */
 export async function findJob(
@@ -19,7 +20,7 @@ export async function findJob(
   id: string,
   owner?: string,
 ): Promise<StoredJob | undefined> {
-  const byId = db.selectFrom('jobs').selectAll().where('id', '=', id)
+  const byId = db.selectFrom('jobs').selectAll().where('id', '=', id).where(isVisible)
   const row = await (owner === undefined ? byId : byId.where('owner', '=', owner)).executeTakeFirst()
   return row && jobOf(row, seal)
 }
@@ -36,7 +37,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
   const beyond = direction === 'desc' ? '<' : '>'
   const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
-  let query = db.selectFrom('jobs').selectAll().where('owner', '=', filter.owner)
+  let query = db.selectFrom('jobs').selectAll().where('owner', '=', filter.owner).where(isVisible)
   if (states !== undefined) query = query.where('state', 'in', states)
   if (states !== undefined && !states.some(isEnded)) query = query.where(notEnded)
   if (namePrefix !== undefined) {
@@ -60,20 +61,28 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   return rows.map((row) => jobOf(row, seal))
 }
 
-/** Served by jobs_not_ended_by_state as a covering index. */
+/** Served by jobs_not_ended_by_state as a covering index: it counts all jobs, and subtracts those that are not visible. */
 export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobState, number>> {
-  const rows = await db
-    .selectFrom('jobs')
-    .select((select) => ['state', select.fn.countAll<number>().as('count')])
-    .where(notEnded)
-    .groupBy('state')
-    .execute()
+  const { rows } = await sql<{ state: JobState; count: number }>`
+    select state, sum(count) as count from (
+      select state, count(*) as count from jobs where ${notEnded} group by state
+      union all
+      select state, -count(*) from staged join jobs on seq between first_job and last_job where ${notEnded} group by state
+    ) as counts group by state having sum(count) > 0`.execute(db)
   return new Map(rows.map(({ state, count }) => [state, Number(count)]))
 }
 
 /** Served by jobs_not_ended. */
-export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal): Promise<StoredJob[]> {
-  const rows = await db.selectFrom('jobs').selectAll().where(notEnded).orderBy('seq').execute()
+export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal, after: number, limit: number): Promise<StoredJob[]> {
+  const rows = await db
+    .selectFrom('jobs')
+    .selectAll()
+    .where(notEnded)
+    .where(isVisible)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
   return rows.map((row) => jobOf(row, seal))
 }
 
@@ -93,7 +102,9 @@ async function inParts<T>(ids: readonly string[], read: (part: readonly string[]
 /** Served by the primary key. */
 export const jobsById = (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
   inParts(ids, async (part) =>
-    (await db.selectFrom('jobs').selectAll().where('id', 'in', part).execute()).map((row) => jobOf(row, seal)),
+    (await db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible).execute()).map((row) =>
+      jobOf(row, seal),
+    ),
   )
 
 /** Served by jobs_by_array. */
@@ -110,6 +121,7 @@ export async function tasksOf(
     .where('array_id', '=', arrayId)
     .where('task_index', '>=', first)
     .where('task_index', '<=', last)
+    .where(isVisible)
     .orderBy('seq')
     .execute()
   return rows.map((row) => jobOf(row, seal))
@@ -129,27 +141,25 @@ export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promi
     ).map(attemptOf),
   )
 
-/** Served by the primary key. */
-export const recordedAttempts = async (db: Kysely<Schema>, ids: readonly string[]): Promise<ReadonlySet<string>> =>
-  new Set(
-    await inParts(ids, async (part) =>
-      (await db.selectFrom('attempts').select('id').where('id', 'in', part).execute()).map(({ id }) => id),
-    ),
+/** Served by the primary keys. */
+export const recordedAttempts = async (
+  db: Kysely<Schema>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, 'current' | 'over'>> =>
+  new Map(
+    await inParts(ids, async (part) => {
+      const rows = await db
+        .selectFrom('attempts')
+        .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+        .select(['attempts.id', 'attempts.number', 'jobs.attempt', 'jobs.state'])
+        .where('attempts.id', 'in', part)
+        .execute()
+      return rows.map(({ id, number, attempt, state }): [string, 'current' | 'over'] => [
+        id,
+        number === attempt && (activeStates as readonly string[]).includes(state) ? 'current' : 'over',
+      ])
+    }),
   )
-
-/** The latest attempts of jobs with an allocation. Served by jobs_not_ended and the unique key on (job_id, number). */
-export async function activeAttempts(db: Kysely<Schema>): Promise<StoredAttempt[]> {
-  const rows = await db
-    .selectFrom('jobs')
-    .innerJoin('attempts', (join) =>
-      join.onRef('attempts.job_id', '=', 'jobs.id').onRef('attempts.number', '=', 'jobs.attempt'),
-    )
-    .selectAll('attempts')
-    .where(notEnded)
-    .where('jobs.state', 'in', activeStates)
-    .execute()
-  return rows.map(attemptOf)
-}
 
 export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<string | undefined> {
   const row = await db.selectFrom('job_secrets').select('sealed').where('job_id', '=', jobId).executeTakeFirst()
@@ -168,11 +178,7 @@ export async function deleteEnded(tx: WriteTransaction, at: number, most: number
     .execute()
   if (old.length === 0) return []
   const ids = old.map((row) => row.id)
-  const attempts = await db.deleteFrom('attempts').where('job_id', 'in', ids).returning('id').execute()
-  await db.deleteFrom('events').where('job_id', 'in', ids).execute()
-  await db.deleteFrom('job_secrets').where('job_id', 'in', ids).execute()
-  await db.deleteFrom('tokens').where('job_id', 'in', ids).execute()
-  await db.deleteFrom('jobs').where('id', 'in', ids).execute()
+  const attempts = await deleteJobs(db, ids)
   for (const { id, owner, name, array_id } of old)
     tx.append({
       at: now,
@@ -182,6 +188,17 @@ export async function deleteEnded(tx: WriteTransaction, at: number, most: number
       name,
       ...(array_id === null ? {} : { arrayId: array_id }),
     })
+  return attempts
+}
+
+/** Deletes jobs with all their rows. Returns the ids of their attempts. */
+export async function deleteJobs(db: Kysely<Schema>, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const attempts = await db.deleteFrom('attempts').where('job_id', 'in', ids).returning('id').execute()
+  await db.deleteFrom('events').where('job_id', 'in', ids).execute()
+  await db.deleteFrom('job_secrets').where('job_id', 'in', ids).execute()
+  await db.deleteFrom('tokens').where('job_id', 'in', ids).execute()
+  await db.deleteFrom('jobs').where('id', 'in', ids).execute()
   return attempts.map((row) => row.id)
 }
 
@@ -228,6 +245,7 @@ export async function glimpses(db: Kysely<Schema>, after: number, limit: number)
     .selectFrom('jobs')
     .select(['seq', 'owner', 'state', 'started_at'])
     .where(notEnded)
+    .where(isVisible)
     .where('seq', '>', after)
     .orderBy('seq')
     .limit(limit)

@@ -7,6 +7,7 @@ import { countScore } from '../queue/estimate-scores.ts'
 import { insertEvents } from './events.ts'
 import { revokeTokenOfJob } from '../users/tokens.ts'
 import { attemptRow, jobOf } from './rows.ts'
+import { execute } from '../sql/execute.ts'
 import { upsertRunHistory } from '../queue/run-histories.ts'
 import type { Schema } from '../sql/schema.ts'
 import { charge } from '../queue/shares.ts'
@@ -24,21 +25,28 @@ export interface TakenStep {
 export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal): Promise<TakenStep | undefined> {
   const { db } = tx
   const state = nextState(step.from, step.event)
-  const row = await db
-    .updateTable('jobs')
-    .set({ state, ...columnsOf(step.fields ?? {}) })
-    .where('id', '=', step.jobId)
-    .where('state', '=', step.from)
-    .returningAll()
-    .executeTakeFirst()
+  const columns = { state, ...columnsOf(step.fields ?? {}) }
+  const [row] = await execute(
+    db,
+    `update job ${Object.keys(columns).join()}`,
+    () =>
+      db.updateTable('jobs').set(columns).where('id', '=', step.jobId).where('state', '=', step.from).returningAll(),
+    [...Object.values(columns), step.jobId, step.from],
+  )
   if (row === undefined) return undefined
   if (step.attempt !== undefined) {
     const { id, ...attempt } = attemptRow(step.attempt)
-    await db
-      .insertInto('attempts')
-      .values({ id, ...attempt })
-      .onConflict((conflict) => conflict.column('id').doUpdateSet(attempt))
-      .execute()
+    const values = Object.values(attempt)
+    await execute(
+      db,
+      'upsert attempt',
+      () =>
+        db
+          .insertInto('attempts')
+          .values({ id, ...attempt })
+          .onConflict((conflict) => conflict.column('id').doUpdateSet(attempt)),
+      [id, ...values, ...values],
+    )
   }
   await insertEvents(tx, step.events ?? [])
   if (step.charge !== undefined) await charge(db, step.charge)
@@ -60,7 +68,9 @@ export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal):
     ...(!isEnd || job.cause === undefined ? {} : { causeCode: job.cause.code }),
   })
   if (isEnd) {
-    await db.deleteFrom('job_secrets').where('job_id', '=', step.jobId).execute()
+    await execute(db, 'delete secret', () => db.deleteFrom('job_secrets').where('job_id', '=', step.jobId), [
+      step.jobId,
+    ])
     if (job.jobToken !== undefined) await revokeTokenOfJob(tx, job.id, job.endedAt ?? step.at)
   }
   return { job, change }

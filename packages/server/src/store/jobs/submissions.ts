@@ -1,30 +1,152 @@
 import type { Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import { insertEvents } from './events.ts'
-import { insertItems } from '../sql/insert-rows.ts'
+import { insertItems, insertRows } from '../sql/insert-rows.ts'
+import type { AuditEntry } from '../../audit/entry.ts'
 import type { NewJob } from '../../job/job.ts'
 import type { NewChange } from '../change.ts'
+import type { GroupCommit } from '../sql/group-commit.ts'
 import { jobRow } from './rows.ts'
 import type { Schema } from '../sql/schema.ts'
+import { deleteStaged, publish, requireStaged, stage } from './staging.ts'
 import { insertTokensOfJobs } from '../users/tokens.ts'
 import type { Appended, WriteTransaction } from '../sql/write-transaction.ts'
 import { JobIdTaken, type IdempotencyKey, type Store, type SubmitOutcome } from '../store.ts'
 
 type Submission = Parameters<Store['submit']>[0]
 
-/** Stores one submission inside a transaction. @throws {JobIdTaken} */
-export async function insertSubmission(
-  tx: WriteTransaction,
+/** What one transaction of a submission may insert: it takes the writer for some milliseconds, and other writes wait as long. */
+const mostAtOnce = { jobs: 100, bytes: 2 ** 20 }
+
+/** Submissions of up to so many jobs share their transaction with other writes. */
+const mostShared = 10
+
+/** Inserts jobs of a submission, the first with the number `firstSeq`, with all that belongs to them. @throws {JobIdTaken} */
+type InsertJobs = (tx: WriteTransaction, jobs: readonly NewJob[], firstSeq: number) => Promise<void>
+
+/**
+ * Stores a submission: in one transaction, or a large one in several that no reader sees before the last. Other writes run between
+ * them. @throws {JobIdTaken}
+ */
+export async function storeSubmission(commit: GroupCommit, submission: Submission, seal: Seal): Promise<SubmitOutcome> {
+  const [first = [], ...later] = piecesOf(submission.jobs)
+  const insertJobs = jobInserter(submission, seal)
+  const { outcome, change } =
+    later.length === 0
+      ? await storeAtOnce(commit, submission, first, insertJobs)
+      : await storeInStages(commit, submission, first, later, insertJobs)
+  return outcome.outcome === 'stored' ? { ...outcome, change: change?.number ?? 0 } : outcome
+}
+
+/** Jobs in pieces for one transaction each. Pure. */
+function piecesOf(jobs: readonly NewJob[]): (readonly NewJob[])[] {
+  // All jobs of a request are alike in size.
+  const [{ cmd, args, env } = {}] = jobs
+  const bytes = jobs.length === 1 ? 1 : Buffer.byteLength(JSON.stringify([cmd, args, env]))
+  const size = Math.max(1, Math.min(mostAtOnce.jobs, Math.floor(mostAtOnce.bytes / bytes)))
+  return Array.from({ length: Math.ceil(jobs.length / size) }, (_, i) => jobs.slice(i * size, (i + 1) * size))
+}
+
+function storeAtOnce(
+  commit: GroupCommit,
   submission: Submission,
-  seal: Seal,
+  jobs: readonly NewJob[],
+  insertJobs: InsertJobs,
 ): Promise<StoredSubmission> {
-  const { db } = tx
-  const { jobs, events, secrets, tokens, idempotency } = submission
+  const store = async (tx: WriteTransaction): Promise<StoredSubmission> => {
+    const known = await knownOutcome(tx, submission)
+    if (known !== undefined) return { outcome: known }
+    await insertJobs(tx, jobs, await tx.take('jobs', jobs.length))
+    return accept(tx, submission)
+  }
+  const audited = auditOf(submission)
+  return jobs.length <= mostShared ? commit.run(store, audited) : commit.runPiece(store, audited)
+}
+
+async function storeInStages(
+  commit: GroupCommit,
+  submission: Submission,
+  first: readonly NewJob[],
+  later: readonly (readonly NewJob[])[],
+  insertJobs: InsertJobs,
+): Promise<StoredSubmission> {
+  const { jobs } = submission
+  const begun = await commit.runPiece(async (tx) => {
+    const known = await knownOutcome(tx, submission)
+    if (known !== undefined) return known
+    const staging = await stage(tx, jobs.length, jobs[0]?.submittedAt ?? 0)
+    await insertJobs(tx, first, staging.firstJob)
+    return staging
+  })
+  if ('outcome' in begun) return { outcome: begun }
+  let isStored = false
+  try {
+    let seq = begun.firstJob + first.length
+    for (const piece of later) {
+      const at = seq
+      await commit.runPiece(async (tx) => {
+        await requireStaged(tx, begun)
+        await insertJobs(tx, piece, at)
+      })
+      seq += piece.length
+    }
+    const result = await commit.runPiece(async (tx) => {
+      // A request with the same key may have been stored meanwhile.
+      const known = await knownOutcome(tx, submission)
+      if (known !== undefined) return { outcome: known }
+      await requireStaged(tx, begun)
+      await publish(tx, begun)
+      return accept(tx, submission)
+    }, auditOf(submission))
+    isStored = result.outcome.outcome === 'stored'
+    return result
+  } finally {
+    // Where this fails too, retention deletes what is left.
+    if (!isStored) await deleteStaged(commit, begun.firstJob).catch(() => undefined)
+  }
+}
+
+/** The answer to an earlier request with the key of this one, if any. Without one, `confirm` may refuse the submission. */
+async function knownOutcome(tx: WriteTransaction, { idempotency, confirm }: Submission): Promise<Answered | undefined> {
+  const known = idempotency && (await answeredBefore(tx.db, idempotency))
+  if (known === undefined) confirm?.()
+  return known
+}
+
+function jobInserter({ events, secrets, tokens }: Submission, seal: Seal): InsertJobs {
+  const eventsOf = Map.groupBy(events, ({ jobId }) => jobId)
+  const tokensOf = Map.groupBy(tokens ?? [], ({ jobId = '' }) => jobId)
+  return async (tx, jobs, firstSeq) => {
+    const { db } = tx
+    try {
+      await insertItems(db, 'jobs', jobs, (job, i) => jobRow({ ...job, seq: firstSeq + i }, seal))
+    } catch (error) {
+      // SQLite names the column in its message, PostgreSQL the key.
+      if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })
+      throw error
+    }
+    await insertEvents(
+      tx,
+      jobs.flatMap(({ id }) => eventsOf.get(id) ?? []),
+    )
+    const sealed = jobs.flatMap(({ id }) => {
+      const text = secrets?.get(id)
+      return text === undefined ? [] : [{ job_id: id, sealed: text }]
+    })
+    await insertRows(db, 'job_secrets', sealed)
+    await insertTokensOfJobs(
+      db,
+      jobs.flatMap(({ id }) => tokensOf.get(id) ?? []),
+      tokens?.[0],
+    )
+  }
+}
+
+/** Records the answer and appends the changes: the submission is accepted when this transaction is committed. */
+async function accept(tx: WriteTransaction, { jobs, idempotency }: Submission): Promise<StoredSubmission> {
   const ids = jobs.map((job) => job.id)
   if (idempotency !== undefined) {
-    const known = await answeredBefore(db, idempotency)
-    if (known !== undefined) return { outcome: known }
-    await db
+    await tx.db
       .insertInto('idempotency')
       .values({
         account: idempotency.account,
@@ -35,19 +157,6 @@ export async function insertSubmission(
       })
       .execute()
   }
-  const first = await tx.take('jobs', jobs.length)
-  try {
-    await insertItems(db, 'jobs', jobs, (job, i) => jobRow({ ...job, seq: first + i }, seal))
-  } catch (error) {
-    // SQLite names the column in its message, PostgreSQL the key.
-    if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })
-    throw error
-  }
-  await insertEvents(tx, events)
-  if (secrets !== undefined) {
-    for (const [job_id, sealed] of secrets) await db.insertInto('job_secrets').values({ job_id, sealed }).execute()
-  }
-  if (tokens !== undefined) await insertTokensOfJobs(db, tokens)
   return {
     outcome: { outcome: 'stored', ids },
     change: acceptances(jobs)
@@ -55,6 +164,11 @@ export async function insertSubmission(
       .at(-1),
   }
 }
+
+const auditOf =
+  ({ audit }: Submission) =>
+  ({ outcome: { outcome } }: StoredSubmission): readonly AuditEntry[] =>
+    outcome === 'stored' && audit !== undefined ? [audit] : []
 
 /** The outcome of a submission with a known Idempotency-Key. */
 type Answered = Exclude<SubmitOutcome, { readonly outcome: 'stored' }>

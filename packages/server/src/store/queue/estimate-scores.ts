@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { execute } from '../sql/execute.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { EstimateScore, EstimateScores } from '../store.ts'
 
@@ -7,16 +8,21 @@ const dayOf = (at: number): number => Math.floor(at / dayMs)
 
 /** Counts one outcome on its day. */
 export async function countScore(db: Kysely<Schema>, { what, outcome, at }: EstimateScore): Promise<void> {
-  const none = { inside: 0, early: 0, late: 0 }
-  await db
-    .insertInto('estimate_scores')
-    .values({ what, day: dayOf(at), ...none, [outcome]: 1 })
-    .onConflict((conflict) =>
-      conflict
-        .columns(['what', 'day'])
-        .doUpdateSet((row) => ({ [outcome]: row(`estimate_scores.${outcome}`, '+', 1) })),
-    )
-    .execute()
+  const values = { what, day: dayOf(at), inside: 0, early: 0, late: 0, [outcome]: 1 }
+  await execute(
+    db,
+    `count score ${outcome}`,
+    () =>
+      db
+        .insertInto('estimate_scores')
+        .values(values)
+        .onConflict((conflict) =>
+          conflict
+            .columns(['what', 'day'])
+            .doUpdateSet((row) => ({ [outcome]: row(`estimate_scores.${outcome}`, '+', 1) })),
+        ),
+    [...Object.values(values), 1],
+  )
 }
 
 /** The outcomes of estimates since the day of an instant. */

@@ -4,6 +4,7 @@ import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import { attemptsOf } from '../jobs/jobs.ts'
 import { jobOf } from '../jobs/rows.ts'
+import { execute } from '../sql/execute.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { EndedAt, StoredRun, StoredRunHistory } from '../store.ts'
 
@@ -27,11 +28,17 @@ export async function upsertRunHistory(db: Kysely<Schema>, { alike, runs }: Stor
     peakBytes === undefined ? [endedAt, seconds] : [endedAt, seconds, peakBytes],
   )
   const values = { runs_json: JSON.stringify(packed), at: runs.at(-1)?.endedAt ?? 0 }
-  await db
-    .insertInto('run_histories')
-    .values({ alike, ...values })
-    .onConflict((conflict) => conflict.column('alike').doUpdateSet(values))
-    .execute()
+  const list = Object.values(values)
+  await execute(
+    db,
+    'upsert run history',
+    () =>
+      db
+        .insertInto('run_histories')
+        .values({ alike, ...values })
+        .onConflict((conflict) => conflict.column('alike').doUpdateSet(values)),
+    [alike, ...list, ...list],
+  )
 }
 
 /** Deletes histories of jobs that have not run since `at`. */

@@ -1,4 +1,5 @@
 import type { Kysely } from 'kysely'
+import { execute } from '../sql/execute.ts'
 import { insertRows } from '../sql/insert-rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { JobStep, StoredShare } from '../store.ts'
@@ -10,18 +11,25 @@ export async function allShares(db: Kysely<Schema>): Promise<StoredShare[]> {
 
 /** Writes the charge of a step inside its transaction. Served by the primary key. */
 export async function charge(db: Kysely<Schema>, { user, group, next }: NonNullable<JobStep['charge']>): Promise<void> {
-  const row = await db
-    .selectFrom('shares')
-    .selectAll()
-    .where('account', '=', user)
-    .where('group_name', '=', group ?? '')
-    .executeTakeFirst()
+  const name = group ?? ''
+  const [row] = await execute(
+    db,
+    'select share',
+    () => db.selectFrom('shares').selectAll().where('account', '=', user).where('group_name', '=', name),
+    [user, name],
+  )
   const values = shareRow(next(row && shareOf(row)))
-  await db
-    .insertInto('shares')
-    .values(values)
-    .onConflict((conflict) => conflict.columns(['account', 'group_name']).doUpdateSet(values))
-    .execute()
+  const list = Object.values(values)
+  await execute(
+    db,
+    'upsert share',
+    () =>
+      db
+        .insertInto('shares')
+        .values(values)
+        .onConflict((conflict) => conflict.columns(['account', 'group_name']).doUpdateSet(values)),
+    [...list, ...list],
+  )
 }
 
 export async function replaceShares(db: Kysely<Schema>, shares: readonly StoredShare[]): Promise<void> {

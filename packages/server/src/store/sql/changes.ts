@@ -52,7 +52,8 @@ export async function deleteChangesBefore(db: Kysely<Schema>, at: number, most: 
   return Number(result.numDeletedRows)
 }
 
-function changeOf(row: Selectable<Schema['changes']>): StoredChange {
+/** A row as its readers get it. Pure. */
+export function changeOf(row: Selectable<Schema['changes']>): StoredChange {
   return {
     number: row.seq,
     at: row.at,

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { Kysely, sql, SqliteDialect } from 'kysely'
 import { GroupCommit } from './group-commit.ts'
 import type { Schema } from './schema.ts'
+import type { WriteTransaction } from './write-transaction.ts'
 import { asBetterSqlite } from '../sqlite/statements.ts'
 
 /** An in-memory database that counts its commits. */
@@ -58,6 +59,31 @@ test('a failed write is rolled back alone and does not affect the others', async
     ['fulfilled', 'rejected', 'fulfilled'],
   )
   assert.deepEqual(written(), [1, 2])
+  await db.destroy()
+})
+
+test('small writes and pieces of a large one take turns, a small write waits for at most one piece', async () => {
+  const { database, db, commit, written } = counting()
+  const commitsAt = new Map<number, number>()
+  const insert = async (tx: WriteTransaction, n: number) => {
+    await sql`insert into written values (${n})`.execute(tx.db)
+    commitsAt.set(n, database.commits)
+  }
+  const large = async (): Promise<void> => {
+    for (const n of [100, 101, 102]) await commit.runPiece((tx) => insert(tx, n))
+  }
+  const small = async (): Promise<void> => {
+    for (const n of [1, 2, 3, 4]) await commit.run((tx) => insert(tx, n))
+  }
+  const failing = commit.runPiece(async (tx) => {
+    await insert(tx, 7)
+    throw new Error('half way')
+  })
+  await Promise.all([large(), small(), assert.rejects(failing, /half way/)])
+  assert.deepEqual(written(), [1, 2, 3, 4, 100, 101, 102])
+  const small2 = commitsAt.get(2) ?? 0
+  assert.ok(small2 - (commitsAt.get(1) ?? 0) <= 2, 'one piece at most comes between two small writes')
+  assert.equal(new Set([100, 101, 102].map((n) => commitsAt.get(n))).size, 3, 'each piece is a transaction of its own')
   await db.destroy()
 })
 

@@ -1,5 +1,6 @@
-import { sql, type Kysely, type Transaction } from 'kysely'
+import { CompiledQuery, type Kysely, type Transaction } from 'kysely'
 import type { AuditEntry } from '../../audit/entry.ts'
+import type { StoredChange } from '../change.ts'
 import { appendAudit } from '../users/audit.ts'
 import type { Schema } from './schema.ts'
 import { WriteTransaction } from './write-transaction.ts'
@@ -17,11 +18,14 @@ type Write = {
  */
 export class GroupCommit {
   readonly #db: Kysely<Schema>
-  readonly #onCommit: (seconds: number, hasChanges: boolean) => void
+  readonly #onCommit: (seconds: number, changes: readonly StoredChange[]) => void
   #waiting: Write[] = []
+  /** Pieces of large writes. */
+  readonly #pieces: Write[] = []
+  #isPieceNext = false
   #flushing: Promise<void> | undefined
 
-  constructor(db: Kysely<Schema>, onCommit: (seconds: number, hasChanges: boolean) => void = () => {}) {
+  constructor(db: Kysely<Schema>, onCommit: (seconds: number, changes: readonly StoredChange[]) => void = () => {}) {
     this.#db = db
     this.#onCommit = onCommit
   }
@@ -34,8 +38,27 @@ export class GroupCommit {
     write: (transaction: WriteTransaction) => Promise<T>,
     audited?: (value: T) => readonly AuditEntry[],
   ): Promise<T> {
+    return this.#enqueue(this.#waiting, write, audited)
+  }
+
+  /**
+   * As {@link run}, for a piece of a large write: it has a transaction of its own, after one with all other writes that wait. So a
+   * small write waits for at most one piece.
+   */
+  runPiece<T>(
+    write: (transaction: WriteTransaction) => Promise<T>,
+    audited?: (value: T) => readonly AuditEntry[],
+  ): Promise<T> {
+    return this.#enqueue(this.#pieces, write, audited)
+  }
+
+  #enqueue<T>(
+    queue: Write[],
+    run: (transaction: WriteTransaction) => Promise<T>,
+    audited: ((value: T) => readonly AuditEntry[]) | undefined,
+  ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ run: write, audited, resolve: resolve as (value: unknown) => void, reject })
+      queue.push({ run, audited, resolve: resolve as (value: unknown) => void, reject })
       this.#flushing ??= this.#flushSoon()
     })
   }
@@ -46,20 +69,31 @@ export class GroupCommit {
   }
 
   async #flushSoon(): Promise<void> {
-    // Waits one turn of the event loop: requests that became readable together share the commit.
-    await new Promise((resolve) => setImmediate(resolve))
     try {
-      while (this.#waiting.length > 0) await this.#flush()
+      while (this.#waiting.length > 0 || this.#pieces.length > 0) {
+        // One turn of the event loop: requests that became readable together share the commit, and no request waits for two.
+        await new Promise((resolve) => setImmediate(resolve))
+        await this.#flush()
+      }
     } finally {
       this.#flushing = undefined
     }
   }
 
-  async #flush(): Promise<void> {
+  /** All small writes, or one piece: by turns where both wait. */
+  #nextBatch(): readonly Write[] {
+    const piece = this.#isPieceNext || this.#waiting.length === 0 ? this.#pieces.shift() : undefined
+    this.#isPieceNext = piece === undefined
+    if (piece !== undefined) return [piece]
     const batch = this.#waiting
     this.#waiting = []
+    return batch
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#nextBatch()
     const begun = performance.now()
-    let committed: { readonly outcomes: readonly Outcome[]; readonly hasChanges: boolean }
+    let committed: { readonly outcomes: readonly Outcome[]; readonly changes: readonly StoredChange[] }
     try {
       committed = await this.#db.transaction().execute(async (db) => {
         const transaction = new WriteTransaction(db)
@@ -71,8 +105,7 @@ export class GroupCommit {
           db,
           outcomes.flatMap(({ entries }) => entries),
         )
-        await transaction.finish()
-        return { outcomes, hasChanges: transaction.hasChanges }
+        return { outcomes, changes: await transaction.finish() }
       })
     } catch (error) {
       // The transaction was rolled back. Where the audit trail failed, writes without audit entries are retried.
@@ -82,7 +115,7 @@ export class GroupCommit {
       return
     }
     for (const outcome of committed.outcomes) outcome.settle()
-    this.#onCommit((performance.now() - begun) / 1000, committed.hasChanges)
+    this.#onCommit((performance.now() - begun) / 1000, committed.changes)
   }
 }
 
@@ -120,14 +153,14 @@ async function runAlone(transaction: WriteTransaction, write: Write): Promise<Ou
 async function runApart(transaction: WriteTransaction, write: Write): Promise<Outcome> {
   const { db } = transaction
   const mark = transaction.mark()
-  await sql`savepoint one_write`.execute(db)
+  await db.executeQuery(CompiledQuery.raw('savepoint one_write'))
   try {
     const outcome = await runAlone(transaction, write)
-    await sql`release savepoint one_write`.execute(db)
+    await db.executeQuery(CompiledQuery.raw('release savepoint one_write'))
     return outcome
   } catch (error) {
-    await sql`rollback to savepoint one_write`.execute(db)
-    await sql`release savepoint one_write`.execute(db)
+    await db.executeQuery(CompiledQuery.raw('rollback to savepoint one_write'))
+    await db.executeQuery(CompiledQuery.raw('release savepoint one_write'))
     transaction.rollBack(mark)
     return {
       entries: [],

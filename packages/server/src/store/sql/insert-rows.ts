@@ -1,5 +1,4 @@
 import { CompiledQuery, type Kysely } from 'kysely'
-import { TimeSlices } from '../../lib/time-slices.ts'
 import type { Schema } from './schema.ts'
 
 /** Rows per statement, largest first: below the bound-value limit of every database, and enough to amortise a statement. */
@@ -15,14 +14,13 @@ export const insertRows = <T extends keyof Schema>(
   rows: readonly Schema[T][],
 ): Promise<void> => insertItems(db, table, rows, (row) => row)
 
-/** Inserts a row for each item. It makes the rows of one statement at a time and yields to other work between statements. */
+/** Inserts a row for each item. It makes the rows of one statement at a time. */
 export async function insertItems<T extends keyof Schema, I>(
   db: Kysely<Schema>,
   table: T,
   items: readonly I[],
   rowOf: (item: I, index: number) => Schema[T],
 ): Promise<void> {
-  const slices = new TimeSlices()
   for (let i = 0; i < items.length;) {
     const left = items.length - i
     const count = rowsPerStatement.find((size) => size <= left) ?? 1
@@ -44,6 +42,5 @@ export async function insertItems<T extends keyof Schema, I>(
       ),
     )
     i += count
-    await slices.next()
   }
 }

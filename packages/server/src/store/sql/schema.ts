@@ -35,6 +35,7 @@ export interface Schema {
   events: { seq: number; job_id: string; at: number; type: string; reason: string; message: string }
   changes: ChangeRow
   counters: { jobs: number; events: number; changes: number }
+  staged: { first_job: number; last_job: number; at: number; abandoned: number }
   facts: { name: string; value: string }
   locks: { name: string }
   idempotency: { account: string; idempotency_key: string; fingerprint: string; answer_json: string; at: number }

@@ -13,11 +13,13 @@ import * as registryLogins from '../users/registry-logins.ts'
 import * as runs from '../queue/run-histories.ts'
 import type { Schema } from './schema.ts'
 import * as shares from '../queue/shares.ts'
+import { deleteStagedBefore } from '../jobs/staging.ts'
 import { takeStep, type TakenStep } from '../jobs/steps.ts'
 import * as changes from './changes.ts'
 import * as facts from './facts.ts'
+import type { StoredChange } from '../change.ts'
 import type { Store } from '../store.ts'
-import { answeredBefore, deleteIdempotencyBefore, insertSubmission } from '../jobs/submissions.ts'
+import { answeredBefore, deleteIdempotencyBefore, storeSubmission } from '../jobs/submissions.ts'
 import * as tokens from '../users/tokens.ts'
 
 /** Options of a store besides its database. */
@@ -46,20 +48,14 @@ export function sqlStore(
   seal: Seal,
   { now = Date.now, onCommit }: StoreOptions = {},
 ): Store {
-  const listeners = new Set<() => void>()
-  const commit = new GroupCommit(writer, (seconds, hasChanges) => {
+  const listeners = new Set<(changes: readonly StoredChange[]) => void>()
+  const commit = new GroupCommit(writer, (seconds, committed) => {
     onCommit?.(seconds)
-    if (hasChanges) for (const listener of listeners) listener()
+    if (committed.length > 0) for (const listener of listeners) listener(committed)
   })
   return {
-    submit: async (submission) => {
-      const { outcome, change } = await commit.run(
-        (tx) => insertSubmission(tx, submission, seal),
-        ({ outcome: { outcome } }) =>
-          outcome === 'stored' && submission.audit !== undefined ? [submission.audit] : [],
-      )
-      return outcome.outcome === 'stored' ? { ...outcome, change: change?.number ?? 0 } : outcome
-    },
+    submit: (submission) => storeSubmission(commit, submission, seal),
+    deleteStagedBefore: (at) => deleteStagedBefore(db, commit, at),
     answeredBefore: (idempotency) => answeredBefore(db, idempotency),
     step: async (steps) => {
       const taken = await commit.run(async (tx) => {
@@ -91,12 +87,11 @@ export function sqlStore(
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(db, seal, filter),
-    notEnded: () => jobs.jobsNotEnded(db, seal),
+    notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(db, seal, after, limit),
     glimpses: (after, limit) => jobs.glimpses(db, after, limit),
     jobsById: (ids) => jobs.jobsById(db, seal, ids),
     tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
-    activeAttempts: () => jobs.activeAttempts(db),
     recordedAttempts: (ids) => jobs.recordedAttempts(db, ids),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),

@@ -1,5 +1,7 @@
 import type { Transaction } from 'kysely'
-import type { NewChange } from '../change.ts'
+import type { NewChange, StoredChange } from '../change.ts'
+import { changeOf } from './changes.ts'
+import { execute } from './execute.ts'
 import { insertRows } from './insert-rows.ts'
 import type { ChangeRow, Schema } from './schema.ts'
 
@@ -47,11 +49,6 @@ export class WriteTransaction {
     return place
   }
 
-  /** Whether any change was appended. */
-  get hasChanges(): boolean {
-    return this.#appended.length > 0
-  }
-
   /** A savepoint for {@link rollBack}. */
   mark(): Mark {
     return { counters: this.#counters, appended: this.#appended.length }
@@ -63,25 +60,29 @@ export class WriteTransaction {
     this.#appended.length = appended
   }
 
-  /** Writes the appended changes and the counters. The last call before the commit. */
-  async finish(): Promise<void> {
-    if (!this.#isCounted && this.#appended.length === 0) return
+  /** Writes the appended changes and the counters. The last call before the commit. Returns the changes with their numbers. */
+  async finish(): Promise<readonly StoredChange[]> {
+    if (!this.#isCounted && this.#appended.length === 0) return []
     const counters = this.#counters ?? (await this.#read())
     let number = counters.changes
     for (const { place } of this.#appended) place.number = ++number
-    await insertRows(
-      this.db,
-      'changes',
-      this.#appended.map(({ change, place }) => changeRow(change, place.number)),
-    )
-    await this.db
-      .updateTable('counters')
-      .set({ ...counters, changes: number })
-      .execute()
+    const rows = this.#appended.map(({ change, place }) => changeRow(change, place.number))
+    await insertRows(this.db, 'changes', rows)
+    await execute(this.db, 'update counters', () => this.db.updateTable('counters').set(counters), [
+      ...Object.values({ ...counters, changes: number }),
+    ])
+    return rows.map(changeOf)
   }
 
-  #read(): Promise<Schema['counters']> {
-    return this.db.selectFrom('counters').selectAll().executeTakeFirstOrThrow()
+  async #read(): Promise<Schema['counters']> {
+    const [row] = await execute(
+      this.db,
+      'select counters',
+      () => this.db.selectFrom('counters').select(['jobs', 'events', 'changes']),
+      [],
+    )
+    if (row === undefined) throw new Error('The table counters has no row.')
+    return row
   }
 }
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Kysely, SqliteDialect } from 'kysely'
+import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely'
 import { openSeal, type Seal } from '../../lib/secrets/seal.ts'
 import { drawnFact } from '../sql/facts.ts'
 import { migrate } from '../sql/migrate.ts'
@@ -63,8 +63,24 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
 /** Draws the id of a change log. */
 export const newLogId = (): string => randomBytes(8).toString('hex')
 
+/**
+ * Kysely locks a connection of SQLite for each query, and wakes all that wait when it is free. There is nothing to lock: a query runs
+ * within one call, and transactions are run by `GroupCommit` alone, one after another.
+ */
+class Dialect extends SqliteDialect {
+  override createAdapter(): SqliteAdapter {
+    return new UnlockedAdapter()
+  }
+}
+
+class UnlockedAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
+  }
+}
+
 const kyselyOver = (database: DatabaseSync): Kysely<Schema> =>
-  new Kysely<Schema>({ dialect: new SqliteDialect({ database: asBetterSqlite(database) }) })
+  new Kysely<Schema>({ dialect: new Dialect({ database: asBetterSqlite(database) }) })
 
 /**
  * Opens the key. A new key is created before its database. @throws where an existing database has no key: a new key could not

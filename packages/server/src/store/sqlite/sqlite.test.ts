@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { addGroup, addUser, inTurn } from '../../access/directory.ts'
 import { openSeal } from '../../lib/secrets/seal.ts'
 import { NewerDatabase } from '../sql/migrate.ts'
+import type { Store } from '../store.ts'
 import { describeStore, someJob } from '../store-contract.ts'
 import { openSqliteStore, sealFile } from './open.ts'
 
@@ -118,6 +120,144 @@ test('acknowledged writes survive kill -9 during writing', async () => {
     acknowledged.filter((id) => !there.has(id)),
     [],
   )
+  await store.close()
+  await remove()
+})
+
+/** Ids of the tasks of {@link largeSubmission}. */
+const taskIds = Array.from({ length: 1_000 }, (_, i) => `t${String(i).padStart(7, '0')}`)
+
+/**
+ * A program that submits one job, which it prints, and then 1,000 jobs, which takes several transactions. `onCommit` runs in it after
+ * each commit with their count in `commits`, and `onConfirm` in the first and the last transaction of the jobs.
+ */
+const largeSubmission = (path: string, { onCommit = '', onConfirm = '' }): string => `
+    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { someJob } from ${JSON.stringify(new URL('../store-contract.ts', import.meta.url).href)}
+    let commits = 0
+    let confirms = 0
+    const store = await openSqliteStore(${JSON.stringify(path)}, { onCommit: () => { commits++; ${onCommit} } })
+    await store.submit({ jobs: [someJob({ id: 'answered' })], events: [] })
+    process.stdout.write('answered\\n')
+    const jobs = ${JSON.stringify(taskIds)}.map((id, i) => someJob({ id, arrayId: 'array000', taskIndex: i + 1, taskCount: 1_000 }))
+    const events = jobs.map(({ id }) => ({ jobId: id, at: 1, type: 'Normal', reason: 'Queued', message: 'x' }))
+    const secrets = new Map(jobs.map(({ id }) => [id, 'sealed']))
+    const idempotency = { account: 'ada', key: 'k', fingerprint: 'f' }
+    const confirm = () => { confirms++; ${onConfirm} }
+    const { outcome } = await store.submit({ jobs, events, secrets, idempotency, confirm })
+    await store.close()
+    process.stdout.write(outcome + '\\n')`
+
+/** How many tasks of {@link largeSubmission} each statement finds that may find waiting jobs. */
+async function tasksSeen(store: Store): Promise<number[]> {
+  const filter = { owner: 'ada', sort: 'submitted', limit: 10_000 } as const
+  const lists = [
+    await store.jobs(filter),
+    await store.jobs({ ...filter, sort: '-name', namePrefix: 'job' }),
+    await store.jobs({ ...filter, states: ['queued'] }),
+    await store.jobs({ ...filter, arrayId: 'array000' }),
+    await store.tasks('array000', 1, 1_000),
+    await store.notEnded(),
+    await store.jobsById(taskIds),
+  ]
+  const single = await store.job(taskIds[500] ?? '')
+  return [
+    ...lists.map((jobs) => jobs.filter(({ arrayId }) => arrayId === 'array000').length),
+    (await store.glimpses(0, 10_000)).length - 1,
+    ((await store.jobsByState()).get('queued') ?? 0) - 1,
+    single === undefined ? 0 : taskIds.length,
+  ]
+}
+const allSee = (store: Store, count: number) =>
+  tasksSeen(store).then((seen) => {
+    assert.deepEqual(
+      seen,
+      seen.map(() => count),
+    )
+  })
+
+for (const [when, hooks] of Object.entries({
+  'between two transactions': { onCommit: `if (commits === 3) process.kill(process.pid, 'SIGKILL')` },
+  'in its last transaction': { onConfirm: `if (confirms === 2) process.kill(process.pid, 'SIGKILL')` },
+}))
+  test(`a large submission that kill -9 ends ${when} leaves nothing that a reader sees, and nothing after the clean-up`, async () => {
+    const { path, open, remove } = await place()
+    const program = largeSubmission(path, hooks)
+    const run = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], { encoding: 'utf8' })
+    assert.equal(run.signal, 'SIGKILL', run.stderr)
+    assert.equal(run.stdout, 'answered\n')
+    const store = await open()
+    await allSee(store, 0)
+    assert.equal((await store.job('answered'))?.state, 'queued')
+    assert.equal(await store.logHead(), 1)
+
+    const database = new DatabaseSync(path, { readOnly: true })
+    const rows = (): unknown[] =>
+      ['jobs', 'events', 'job_secrets', 'staged'].map(
+        (table) => database.prepare(`select count(*) as n from ${table}`).get()?.n,
+      )
+    assert.ok(Number(rows()[0]) > 1, 'the test must leave something')
+    await store.deleteStagedBefore(1_000)
+    assert.ok(Number(rows()[0]) > 1, 'it began later')
+    await store.deleteStagedBefore(1_001)
+    assert.deepEqual(rows(), [1, 0, 0, 0])
+    database.close()
+    const jobs = taskIds.map((id, i) => someJob({ id, arrayId: 'array000', taskIndex: i + 1, taskCount: 1_000 }))
+    const idempotency = { account: 'ada', key: 'k', fingerprint: 'f' }
+    const again = await store.submit({ jobs, events: [], idempotency })
+    assert.deepEqual(again.outcome === 'stored' && again.change, 2)
+    await allSee(store, 1_000)
+    await store.close()
+    await remove()
+  })
+
+/** Another process in a large submission, which waits after its second transaction until `end` is called. */
+async function pausedSubmission(path: string) {
+  const pause = `if (commits === 3) { process.stdout.write('paused\\n'); fs.readSync(0, Buffer.alloc(1)) }`
+  const program = `import fs from 'node:fs'; ${largeSubmission(path, { onCommit: pause })}`
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program])
+  const errors = text(child.stderr)
+  let output = ''
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false })) {
+    output += String(chunk)
+    if (output.includes('paused')) break
+  }
+  assert.equal(output, 'answered\npaused\n')
+  return {
+    end: async () => {
+      child.stdin.end('\n')
+      return { output: await text(child.stdout), errors: await errors }
+    },
+  }
+}
+
+test('another process reads and writes between the transactions of a large submission, and sees nothing of it', async () => {
+  const { path, open, remove } = await place()
+  const child = await pausedSubmission(path)
+  const store = await open()
+  await allSee(store, 0)
+  await store.submit({ jobs: [someJob({ owner: 'bob', state: 'held' })], events: [] })
+  assert.equal(await store.logHead(), 2)
+  assert.deepEqual(
+    (await store.glimpses(0, 9)).map(({ owner }) => owner),
+    ['ada', 'bob'],
+  )
+  assert.deepEqual(await child.end(), { output: 'stored\n', errors: '' })
+  const [submitted] = await store.changesAfter(2, 9)
+  assert.deepEqual([submitted?.number, submitted?.tasks], [3, { first: 1, last: 1_000 }])
+  assert.equal((await store.tasks('array000', 1, 1_000)).length, 1_000)
+  await store.close()
+  await remove()
+})
+
+test('a submission that was taken for one of a dead process is refused, and nothing of it is stored', async () => {
+  const { path, open, remove } = await place()
+  const child = await pausedSubmission(path)
+  const store = await open()
+  await store.deleteStagedBefore(1_001)
+  assert.match((await child.end()).errors, /StagingAbandoned/)
+  await allSee(store, 0)
+  assert.equal(await store.logHead(), 1)
   await store.close()
   await remove()
 })

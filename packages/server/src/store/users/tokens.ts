@@ -1,5 +1,5 @@
-import type { Kysely, Selectable } from 'kysely'
-import { insertRows } from '../sql/insert-rows.ts'
+import { sql, type Kysely, type Selectable } from 'kysely'
+import { insertItems } from '../sql/insert-rows.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import type { StoredToken } from '../store.ts'
@@ -18,13 +18,24 @@ export async function insertToken(db: Kysely<Schema>, token: StoredToken): Promi
   return true
 }
 
-/** Stores the tokens of jobs of one submission; already revoked where their parent token has ended. */
-export async function insertTokensOfJobs(db: Kysely<Schema>, tokens: readonly StoredToken[]): Promise<void> {
-  const [first] = tokens
-  if (first === undefined) return
-  const isDead = first.madeWith !== undefined && !(await isOutlived(db, first, first.madeWith))
-  const rows = tokens.map((token) => rowOf(isDead ? { ...token, revokedAt: token.createdAt } : token))
-  await insertRows(db, 'tokens', rows)
+/**
+ * Stores tokens of jobs of one submission; already revoked where their parent token has ended. A submission may be stored in
+ * several transactions: the later tokens follow `lead`, its first, as a rotation or revocation in between left it.
+ */
+export async function insertTokensOfJobs(
+  db: Kysely<Schema>,
+  tokens: readonly StoredToken[],
+  lead: StoredToken | undefined,
+): Promise<void> {
+  if (lead === undefined || tokens.length === 0) return
+  const stored = await db
+    .selectFrom('tokens')
+    .select(['made_with', 'revoked_at'])
+    .where('id', '=', lead.id)
+    .executeTakeFirst()
+  const isDead = lead.madeWith !== undefined && !(await isOutlived(db, lead, lead.madeWith))
+  const common = stored ?? (isDead ? { revoked_at: lead.createdAt } : {})
+  await insertItems(db, 'tokens', tokens, (token) => ({ ...rowOf(token), ...common }))
 }
 
 /** Whether the parent token is valid and expires no earlier than the child. */
@@ -54,6 +65,10 @@ export async function findToken(db: Kysely<Schema>, hash: string): Promise<Store
   return row && tokenOf(row)
 }
 
+/** Leaves out tokens of jobs that are not visible yet. */
+const isOfVisibleJob = sql<boolean>`not exists
+  (select 1 from staged join jobs on jobs.seq between staged.first_job and staged.last_job where jobs.id = tokens.job_id)`
+
 /** Served by tokens_by_account. */
 export async function tokensOf(db: Kysely<Schema>, account: string): Promise<StoredToken[]> {
   const rows = await db
@@ -61,6 +76,7 @@ export async function tokensOf(db: Kysely<Schema>, account: string): Promise<Sto
     .selectAll()
     .where('account', '=', account)
     .where((where) => where.or([where('job_id', 'is', null), where('revoked_at', 'is', null)]))
+    .where(isOfVisibleJob)
     .orderBy('created_at')
     .execute()
   return rows.map(tokenOf)

@@ -6,12 +6,10 @@ import { coresBetween, usageOf } from './usage.ts'
 
 /** What a running attempt uses now, by its control group; undefined where the machine cannot tell. */
 export async function sampleUsage(attempt: Attempt, cgroups: Cgroups): Promise<Usage | undefined> {
-  const files: Record<string, string> = {}
-  for (const { name, path } of usageFiles(cgroups, attempt.id, 'now')) {
-    const text = await readIfThere(path)
-    if (text !== undefined) files[name] = text
-  }
-  const usage = usageOf(files)
+  const files = await Promise.all(
+    usageFiles(cgroups, attempt.id, 'now').map(async ({ name, path }) => [name, await readIfThere(path)] as const),
+  )
+  const usage = usageOf(Object.fromEntries(files.filter((file): file is [string, string] => file[1] !== undefined)))
   const { cpuSeconds } = usage
   if (cpuSeconds === undefined) return Object.keys(usage).length === 0 ? undefined : usage
   const at = Date.now()
