@@ -13,6 +13,10 @@ export interface Platform extends Started {
   readonly url: string
   readonly token: string
   readonly pid: number
+  /** Where its inspector listens, if it was started with `--inspect`. */
+  readonly inspector?: string
+  /** Ends it and removes its folder; `look` runs between the two. */
+  stop(look?: () => Promise<void>): Promise<void>
 }
 
 /** A request for one job of one core that runs the command. */
@@ -43,11 +47,13 @@ async function isInUse(folder: string): Promise<boolean> {
  * Starts the platform by its own commands, as a user does, with room for as many jobs at the same time as the other contenders.
  *
  * @param prepare may fill the data directory before the server starts
+ * @param env is added to the server's environment
  */
 export async function startPlatform(
   folder: string,
   image: BenchImage,
   prepare: (dataDir: string) => Promise<void> = async () => {},
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Platform> {
   const dataDir = `${folder}/data`
   await mkdir(dataDir, { recursive: true })
@@ -69,14 +75,15 @@ export async function startPlatform(
   await administer('image', 'load', image.archive, '--as', 'localhost/bench:1')
   await prepare(dataDir)
 
-  const daemon = startDaemon(program, ['serve', '--config', config], `${folder}/log`)
-  const stop = async (): Promise<void> => {
+  const daemon = startDaemon(program, ['serve', '--config', config], `${folder}/log`, env)
+  const stop = async (look: () => Promise<void> = async () => {}): Promise<void> => {
     connections.forEach((connection) => connection.close())
     await daemon.stop()
     // Jobs outlive the server; the blocking job waits for this file.
     await mkdir(`${dataDir}/arc/home/bench`, { recursive: true })
     await writeFile(`${dataDir}/arc/home/bench/${releaseFile}`, '')
     await until('the end of the last job', 30, async () => ((await isInUse(folder)) ? undefined : true))
+    await look()
     await rm(folder, { recursive: true, force: true })
   }
   let connections: HttpConnection[] = []
@@ -89,7 +96,15 @@ export async function startPlatform(
     )
     connections = Array.from({ length: parallelism }, () => new HttpConnection(url, token))
     const { pid } = daemon
-    return { url, token, pid, contenders: [contender(connections, { url, token, pid })], stop }
+    const inspector = /Debugger listening on (ws:\S+)/.exec(await readFile(`${folder}/log`, 'utf8'))?.[1]
+    return {
+      url,
+      token,
+      pid,
+      ...(inspector === undefined ? {} : { inspector }),
+      contenders: [contender(connections, { url, token, pid })],
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error
@@ -105,7 +120,7 @@ function processor(pid: number): ProcessorTime {
 
 function contender(
   connections: readonly HttpConnection[],
-  { url, token, pid }: Omit<Platform, keyof Started>,
+  { url, token, pid }: Pick<Platform, 'url' | 'token' | 'pid'>,
 ): Contender {
   const [connection] = connections
   if (!connection) throw new Error('no connection to the platform')

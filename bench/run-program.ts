@@ -30,9 +30,17 @@ export interface Daemon {
 }
 
 /** Starts a server with its output in a file. It must stay in the foreground. */
-export function startDaemon(program: string, args: readonly string[], logFile: string): Daemon {
+export function startDaemon(
+  program: string,
+  args: readonly string[],
+  logFile: string,
+  env: Readonly<Record<string, string>> = {},
+): Daemon {
   const log = openSync(logFile, 'a')
-  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', log, log] })
+  const child: ChildProcess = spawn(program, args, {
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...env },
+  })
   const ended = once(child, 'exit')
   // The caller that waits for an answer notices an early end of the server. The log has the reason.
   ended.catch(() => undefined)

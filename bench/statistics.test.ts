@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { median, percentile } from './statistics.ts'
+import { median, percentile, slope } from './statistics.ts'
 
 test('the median is the value in the middle', () => {
   assert.equal(median([3, 1, 2]), 2)
@@ -14,4 +14,24 @@ test('a percentile is one of the values', () => {
   assert.equal(percentile(values, 0.5), 3)
   assert.equal(percentile(values, 0.99), 5)
   assert.equal(percentile(values, 0), 1)
+})
+
+test('the slope is of the line with the least squares', () => {
+  assert.equal(
+    slope([
+      [0, 1],
+      [1, 3],
+      [2, 5],
+    ]),
+    2,
+  )
+  assert.equal(
+    slope([
+      [0, 0],
+      [1, 1],
+      [2, 0],
+    ]),
+    0,
+  )
+  assert.throws(() => slope([[1, 1]]))
 })

@@ -14,3 +14,13 @@ export function percentile(values: readonly number[], part: number): number {
   if (value === undefined) throw new Error('a percentile of no values')
   return value
 }
+
+/** The slope of the line through points (x, y) with the least squares. */
+export function slope(points: readonly (readonly [number, number])[]): number {
+  const mean = (of: (point: readonly [number, number]) => number): number =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const [x, y] = [mean(([each]) => each), mean(([, each]) => each)]
+  const over = points.reduce((sum, point) => sum + (point[0] - x) ** 2, 0)
+  if (!(over > 0)) throw new Error('the slope of fewer than two different places')
+  return points.reduce((sum, point) => sum + (point[0] - x) * (point[1] - y), 0) / over
+}

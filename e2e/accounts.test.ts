@@ -26,7 +26,7 @@ before(async () => {
 
 after(() => platform[Symbol.asyncDispose]())
 
-/** Runs a shell line in a container as a user; returns the job with its log. */
+/** Runs a shell line in a container as a user, and returns the job with its log. */
 async function runAs(
   user: string,
   line: string,
@@ -42,7 +42,7 @@ async function runAs(
   return { job, log: await log.text() }
 }
 
-/** The status of a request for who one is, with this token. */
+/** The status of `GET /account` with a token. */
 const statusOf = async (token: string): Promise<number> =>
   (await platform.fetch('/api/v1/account', { headers: { authorization: `Bearer ${token}` } })).status
 
@@ -87,7 +87,7 @@ test(
   },
 )
 
-test('a job submits a job with its own token, which ends with it', async () => {
+test('a job submits a job with its own token, which ends with the job', async () => {
   const call = [
     'wget -q -O - --header "Authorization: Bearer $CANFAR_TOKEN" --header "X-Skaha-Authentication-Type: RUNTIME-TOKEN"',
     `--post-data "name=child&image=${testImage}&cmd=echo&args=from%20the%20child&type=headless" "$CANFAR_URL/session"`,
@@ -104,7 +104,7 @@ test('a job submits a job with its own token, which ends with it', async () => {
   assert.match(url, /^http:\/\/[0-9.]+:\d+\/skaha\/v1$/)
   assert.equal(await statusOf(token), 401)
 
-  // While such a job runs, its token is good for a client as any other is.
+  // While the job runs, a client can use its token.
   const running = await platform.submit(`echo "$CANFAR_TOKEN" > $HOME/held; sleep 600`, {
     jobToken: ['read', 'submit'],
     graceSeconds: 1,
@@ -119,7 +119,7 @@ test('a job submits a job with its own token, which ends with it', async () => {
   await assert.rejects(platform.jobs(good).cancel(grandchild), (error: ProblemError) => error.status === 403)
   await platform.ended(grandchild)
 
-  // It stays good when the server is killed and comes back, and the store never held it.
+  // The token stays valid after a kill and restart of the server, and is not in the store.
   await platform.stop('SIGKILL')
   await platform.start()
   assert.equal(await statusOf(good), 200)
@@ -132,7 +132,7 @@ test('a job submits a job with its own token, which ends with it', async () => {
   assert.equal(await statusOf(good), 401)
 })
 
-test('the token of a job that ends while the server is away is good no more when it comes back', async () => {
+test('the token of a job that ends while the server is down is invalid after the restart', async () => {
   const line = 'echo "$CANFAR_TOKEN" > $HOME/short; until [ -e $HOME/go-on ]; do sleep 0.1; done'
   await platform.submit(line, { jobToken: true })
   const token = await eventually('the token', async () =>
@@ -149,7 +149,7 @@ test('the token of a job that ends while the server is away is good no more when
   await eventually('the token to be refused', async () => (await statusOf(token)) === 401)
 })
 
-test('canfar makes, lists, rotates and revokes tokens, and rotates the login it is logged in with', async () => {
+test('canfar creates, lists, rotates and revokes tokens, and rotates the token of its login', async () => {
   const home = join(platform.folder, 'canfar-home')
   const canfar = async (...words: string[]): Promise<string> => {
     const program = fileURLToPath(new URL('../bin/canfar', import.meta.url))
@@ -188,7 +188,7 @@ test('canfar makes, lists, rotates and revokes tokens, and rotates the login it 
   assert.equal(await canfar('logs', id[0]), 'sp')
 })
 
-test('disabling a user by the command ends tokens and jobs on a server that runs', async () => {
+test('disabling a user by command revokes tokens and cancels jobs on a running server', async () => {
   const jobs = platform.jobs(tokens.get('eve'))
   const request = { name: 'long', image: testImage, cmd: 'sleep', args: ['600'], graceSeconds: 1 }
   const {

@@ -18,7 +18,7 @@ interface Rule {
   readonly verbs: readonly string[]
 }
 
-/** Of a NetworkPolicy. */
+/** A rule of a NetworkPolicy. */
 interface PolicySpec {
   readonly podSelector?: {
     readonly matchLabels?: Readonly<Record<string, string>>
@@ -36,7 +36,7 @@ interface EgressRule {
   }[]
 }
 
-/** What a Kubernetes object has that these tests look at. */
+/** The fields of Kubernetes objects that these tests read. */
 interface KubernetesObject {
   readonly kind: string
   readonly metadata: { readonly name: string; readonly namespace?: string }
@@ -65,7 +65,7 @@ interface PodTemplate {
   }
 }
 
-/** `list nodes in all namespaces`, as rules give it. */
+/** The rights of rules, in the form `list nodes in all namespaces`. */
 const rightsOf = (objects: readonly KubernetesObject[]): string[] =>
   objects.flatMap(({ kind, rules = [] }) =>
     rules.flatMap(({ apiGroups, resources, verbs }) =>
@@ -83,7 +83,7 @@ const wordsOf = ({ verb, group, resource, subresource, everywhere = false }: Rig
     ...(everywhere ? ['in all namespaces'] : []),
   ].join(' ')
 
-/** Whether a policy is about pods with these labels. */
+/** Whether a policy selects pods with these labels. */
 const selects = (
   { matchLabels = {}, matchExpressions = [] }: NonNullable<PolicySpec['podSelector']>,
   labels: Readonly<Record<string, string>>,
@@ -115,7 +115,7 @@ describe('the Helm chart', () => {
     throw new Error('the chart took these values')
   }
 
-  /** The platform's configuration, as the server reads it. */
+  /** The configuration of the platform, parsed by the server's code. */
   const configOf = async (objects: readonly KubernetesObject[]): Promise<Config> => {
     const file = join(folder, 'config.yaml')
     await writeFile(file, objects.find(({ kind }) => kind === 'ConfigMap')?.data?.['config.yaml'] ?? '')
@@ -123,23 +123,23 @@ describe('the Helm chart', () => {
   }
 
   for (const [name, values] of Object.entries({ least, everything: fullValues }))
-    it(`passes lint, and its configuration is one that the platform takes (${name})`, async () => {
+    it(`passes lint, and the platform accepts its configuration (${name})`, async () => {
       await chart.helm(['lint', '--strict', '--quiet'], values)
       const config = await configOf(await render(values))
       assert.equal(config.kubernetes.runtimeClass, values === fullValues ? 'gvisor' : undefined)
       assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
     })
 
-  it('keeps the rights of the server small', async () => {
+  it('gives the server no further rights', async () => {
     const objects = await render(fullValues)
     const server = objects.find(({ kind }) => kind === 'StatefulSet')?.spec?.template.spec
     assert.deepEqual(server?.containers[0].securityContext, {
       runAsUser: 0,
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'], add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER'] },
+      capabilities: { drop: ['ALL'], add: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID'] },
     })
-    // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as a misspelt setting.
+    // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as an unknown setting.
     assert.equal(server?.enableServiceLinks, false)
   })
 
@@ -171,14 +171,14 @@ describe('the Helm chart', () => {
 
   for (const usage of ['metrics', 'kubelet', 'none'] as const)
     for (const localQueue of ['', 'science'])
-      it(`gives the rights that the server asks for, and no other (usage: ${usage}, localQueue: '${localQueue}')`, async () => {
+      it(`gives exactly the rights that the server needs (usage: ${usage}, localQueue: '${localQueue}')`, async () => {
         const objects = await render({ ...least, jobs: { usage }, kueue: { localQueue } })
         const { kubernetes } = await configOf(objects)
         assert.deepEqual(rightsOf(objects).toSorted(), neededRights(kubernetes).map(wordsOf).toSorted())
       })
 
-  describe('keeps jobs in their network', () => {
-    /** The labels of a job's pod, as the platform makes them. */
+  describe('restricts the network of jobs', () => {
+    /** The labels of a job's pod from the platform's code. */
     const labelsOf = async (network?: Network): Promise<Readonly<Record<string, string>>> => {
       const { kubernetes, images } = await configOf(await render(least))
       const spec = {
@@ -195,7 +195,7 @@ describe('the Helm chart', () => {
       return jobObject(spec, { ...kubernetes, images }, 'secret').spec?.template.metadata?.labels ?? {}
     }
     const anything = 'anything: no policy is about it'
-    /** What a pod may reach, and by whom it may be reached: what the policies that are about it open. */
+    /** The connections from and to a pod that its policies allow. */
     const opened = async (labels: Readonly<Record<string, string>>, values: object = least) => {
       const about = (await render(values)).flatMap(({ kind, metadata, spec }) =>
         kind === 'NetworkPolicy' &&
@@ -218,11 +218,11 @@ describe('the Helm chart', () => {
       ],
     }
 
-    it('none: nothing at all', async () => {
+    it('none: no connection', async () => {
       assert.deepEqual(await opened(await labelsOf('none')), { egress: [], ingress: [] })
     })
 
-    it('isolated: the world, but for link-local addresses; names are found all the same', async () => {
+    it('isolated: all addresses except link-local ones, and name servers', async () => {
       const everything = [
         { ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } },
         { ipBlock: { cidr: '::/0', except: ['fe80::/10', 'fd00:ec2::254/128'] } },
@@ -232,7 +232,7 @@ describe('the Helm chart', () => {
         assert.deepEqual(await opened(labels), { egress: [names, { to: everything }], ingress: [] })
     })
 
-    it('isolated: also without the ranges that the site names, and without other pods', async () => {
+    it('isolated: without the blocked ranges and other pods of the site', async () => {
       const jobs = { blockedRanges: ['169.254.0.0/16', '10.0.0.0/8'], reachPods: false }
       assert.deepEqual((await opened(await labelsOf(), { ...least, jobs })).egress, [
         names,
@@ -240,13 +240,13 @@ describe('the Helm chart', () => {
       ])
     })
 
-    it('and is nothing to other pods of the namespace', async () => {
+    it('and does not affect other pods of the namespace', async () => {
       const session = { 'app.kubernetes.io/part-of': 'canfar', 'app.kubernetes.io/managed-by': 'skaha' }
       assert.deepEqual(await opened(session), { ingress: anything, egress: anything })
     })
   })
 
-  it('refuses values that cannot work, and says what would do', async () => {
+  it('refuses invalid values with a hint', async () => {
     assert.match(await refusal({}), /storage\.home: name the claim/)
     assert.match(await refusal({ ...least, storage: { home: { claim: 'a', hostPath: '/b' } } }), /not both/)
     assert.match(await refusal({ ...least, publicURL: 'https://x' }), /publicURL/)

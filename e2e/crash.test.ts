@@ -5,14 +5,14 @@ import { test } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { eventually, Platform, testImage } from './support/platform.ts'
 
-/** Milliseconds after the submission at which the server is killed, one after another on the same platform. */
+/** Milliseconds after the submission at which the server is killed, in turn on the same platform. */
 const moments = [0, 20, 60, 120, 250, 400, 700, 1_100, 1_600, 2_400]
 
-test('killed with -9 at ten moments while 20 jobs run and 200 wait, it loses nothing and runs nothing twice', async () => {
+test('after SIGKILL at ten moments with 20 running and 200 waiting jobs, no job is lost or runs twice', async () => {
   await using platform = await Platform.make('capacity: {cores: 20, memoryGb: 20}\n')
   await platform.start()
   const jobs = platform.jobs()
-  // Each task tells once what it is and ends with a code of its own, after a second or so.
+  // Each task prints its number once and exits with its own code after about a second.
   const line =
     'echo "task $REPLICA_ID"; echo $REPLICA_ID >> runs; sleep 0.$((REPLICA_ID % 9)); exit $((REPLICA_ID % 7))'
   const { ids } = await jobs.submit({
@@ -47,7 +47,7 @@ test('killed with -9 at ten moments while 20 jobs run and 200 wait, it loses not
   assert.deepEqual(await platform.mounts(), [])
 })
 
-test('a server that was stopped with jobs running finds their ends when it comes back', async () => {
+test('a restarted server finds the ends of jobs that ran while it was stopped', async () => {
   await using platform = await Platform.make()
   await platform.start()
   const short = await platform.submit('echo begun; until [ -e go ]; do sleep 0.1; done; echo done; exit 5')

@@ -11,15 +11,15 @@ import { onlyInAll } from './support/all.ts'
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('..', import.meta.url))
 
-/** Debian's user without rights, whom every machine has. */
+/** An unprivileged user that every Debian has. */
 const nobody = 65_534
 
-/** What the demo prints where all went well. */
+/** The output of a successful demo. */
 function assertCatalogues(output: string): void {
   assert.match(output, /28 sources, the same catalogue that source-extractor writes when run by hand/)
   assert.match(output, /943 sources, the same catalogue that source-extractor writes when run by hand/)
   assert.equal(output.match(/^ +extract-[12] +succeeded +0 /gm)?.length, 2)
-  // Paths are as long as they are; everything else fits a terminal.
+  // Everything but long paths fits a terminal.
   const long = output.split('\n').filter((line) => line.length > 80 && !line.includes('science-platform-demo/'))
   assert.deepEqual(long, [])
 }
@@ -44,7 +44,7 @@ test(
         env: { ...process.env, HOME: folder, XDG_CACHE_HOME: join(folder, 'cache') },
         cwd: folder,
       })
-    // A checkout in root's own home is out of reach for others: then they get a copy.
+    // Other users cannot access a checkout in the home of root, so they get a copy.
     const reached = await asNobody('test', '-r', join(repository, 'package.json')).then(
       () => repository,
       async () => {
@@ -58,5 +58,5 @@ test(
   },
 )
 
-/** Whether the copy of the checkout needs it: all but the history and the data of the demo that root has run. */
+/** Whether the copy includes a path: all but the git history and the data of root's demo. */
 const isNeeded = (path: string): boolean => !/\/\.git$|\/\.demo\/data$/.test(path)

@@ -6,41 +6,45 @@ import { eventually, onKubernetes, Platform, testImage } from './support/platfor
 
 const skip = process.getuid?.() === 0 ? false : 'only root can mount a small disk'
 
-test('a full disk stops no job, takes no submission it cannot keep, and loses no exit code', { skip }, async () => {
-  const mount = (dataDir: string) => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', dataDir])
-    return () => execFileSync('umount', ['--lazy', dataDir])
-  }
-  await using platform = await Platform.make('limits: {logMb: 512}\n', {}, { mount })
-  await platform.start()
-  // Lines are long because a cluster's nodes take their time with each.
-  const id = await platform.submit(
-    'echo first; yes "$(head -c 999 /dev/zero | tr "\\0" x)" | head -c 200000000; echo last; exit 3',
-    { cores: 1 },
-  )
-  await eventually('the disk to be full', async () => (await statfs(platform.dataDir)).bavail < 16)
-  const refused = await platform.fetch('/api/v1/jobs', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'more', image: testImage, env: { FILL: 'x'.repeat(100_000) } }),
-  })
-  assert.ok(refused.status === 507 || refused.status === 500, `${refused.status}`)
-  assert.equal((await platform.fetch('/healthz')).status, 200)
-  const failures = () => platform.log.split('writing the log of an attempt failed').length - 1
-  if (onKubernetes) await eventually('the log to find no room', () => Promise.resolve(failures() > 0))
-  // The operator makes room; what ended meanwhile is recorded then.
-  execFileSync('mount', ['-o', 'remount,size=256m', platform.dataDir])
-  const job = await platform.ended(id)
-  assert.equal(job.exitCode, 3)
-  const log = await platform.logOf(id)
-  assert.ok(log.startsWith('first\n'))
-  if (onKubernetes) {
-    // What there was no room for is on its node still, unless that has put it away.
-    const isTold = (await platform.jobs().events(id)).some(({ reason }) => reason === 'LogIncomplete')
-    const isWhole = log.length === 200_000_000 + 'first\nlast\n'.length
-    assert.ok(isTold !== isWhole, `${isTold ? 'told' : 'not told'}, ${log.length} bytes, ${log.slice(-200)}`)
-    assert.equal(failures(), 1, 'one word is enough')
-  } else assert.match(log, /bytes lost: the disk was full/)
-  const { job: next } = await platform.run('echo fine')
-  assert.equal(next.exitCode, 0)
-})
+test(
+  'with a full disk no job stops, no unsaved submission is accepted, and no exit code is lost',
+  { skip },
+  async () => {
+    const mount = (dataDir: string) => {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', dataDir])
+      return () => execFileSync('umount', ['--lazy', dataDir])
+    }
+    await using platform = await Platform.make('limits: {logMb: 512}\n', {}, { mount })
+    await platform.start()
+    // Long lines, because nodes of a cluster need time for each line.
+    const id = await platform.submit(
+      'echo first; yes "$(head -c 999 /dev/zero | tr "\\0" x)" | head -c 200000000; echo last; exit 3',
+      { cores: 1 },
+    )
+    await eventually('the disk to be full', async () => (await statfs(platform.dataDir)).bavail < 16)
+    const refused = await platform.fetch('/api/v1/jobs', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ name: 'more', image: testImage, env: { FILL: 'x'.repeat(100_000) } }),
+    })
+    assert.ok(refused.status === 507 || refused.status === 500, `${refused.status}`)
+    assert.equal((await platform.fetch('/healthz')).status, 200)
+    const failures = () => platform.log.split('writing the log of an attempt failed').length - 1
+    if (onKubernetes) await eventually('the log to find no room', () => Promise.resolve(failures() > 0))
+    // The operator frees space. Then the ends of the meantime are recorded.
+    execFileSync('mount', ['-o', 'remount,size=256m', platform.dataDir])
+    const job = await platform.ended(id)
+    assert.equal(job.exitCode, 3)
+    const log = await platform.logOf(id)
+    assert.ok(log.startsWith('first\n'))
+    if (onKubernetes) {
+      // The node still has the rest of the log, unless it has rotated it away.
+      const isTold = (await platform.jobs().events(id)).some(({ reason }) => reason === 'LogIncomplete')
+      const isWhole = log.length === 200_000_000 + 'first\nlast\n'.length
+      assert.ok(isTold !== isWhole, `${isTold ? 'told' : 'not told'}, ${log.length} bytes, ${log.slice(-200)}`)
+      assert.equal(failures(), 1, 'one word is enough')
+    } else assert.match(log, /bytes lost: the disk was full/)
+    const { job: next } = await platform.run('echo fine')
+    assert.equal(next.exitCode, 0)
+  },
+)

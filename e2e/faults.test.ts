@@ -21,7 +21,7 @@ before(async () => {
   const hosts = [registry.host, privateRegistry.host, '127.0.0.1:1']
   await writeFile(
     platform.config,
-    `${await readFile(platform.config, 'utf8')}images: {registries: ["${hosts.join('", "')}"], insecure: ["${hosts.join('", "')}"]}\n`,
+    `${await readFile(platform.config, 'utf8')}images: {registries: ["${hosts.join('", "')}"], insecure: ["${hosts.join('", "')}"], waitSeconds: 0}\n`,
   )
   const archive = join(platform.folder, 'pushed.tar')
   await busyboxImage({ archive, cmd: ['echo', 'from a registry'] })
@@ -39,7 +39,7 @@ after(async () => {
   await privateRegistry.stop()
 })
 
-/** Runs an image as it is. */
+/** Runs an image with its own command. */
 async function runImage(image: string, headers: Record<string, string> = {}) {
   const response = await platform.fetch('/skaha/v1/session', {
     method: 'POST',
@@ -57,7 +57,7 @@ test('an image from a registry runs, and its digest is recorded', async () => {
   assert.match(job.imageDigest ?? '', /^sha256:[0-9a-f]{64}$/)
 })
 
-test('an image that is missing, foreign, private or out of reach fails with that cause and a hint', async () => {
+test('a missing, foreign, private or unreachable image fails with that cause and a hint', async () => {
   const causes = {
     [`${registry.host}/team/nothing:1`]: 'image-not-found',
     'localhost/team/nothing:1': 'image-not-found',
@@ -74,7 +74,7 @@ test('an image that is missing, foreign, private or out of reach fails with that
   }
 })
 
-test('credentials that come with the submission open a private registry, and are kept nowhere in clear', async () => {
+test('credentials of a submission give access to a private registry, and are never stored in clear text', async () => {
   const auth = Buffer.from(`${account.user}:${account.password}`).toString('base64')
   const { log } = await runImage(`${privateRegistry.host}/team/secret:1`, { 'x-skaha-registry-auth': auth })
   assert.equal(log, 'from a registry\n')
@@ -83,7 +83,7 @@ test('credentials that come with the submission open a private registry, and are
   assert.ok(!database.includes(account.password) && !database.includes(auth))
 })
 
-test('a job that needs more memory than it may says so, with the limit and the peak', async () => {
+test('a job over its memory limit has that cause, with the limit and the peak', async () => {
   const { job } = await platform.run('x=$(yes | head -c 2000000000); echo survived', { memoryGb: 1 })
   assert.equal(job.state, 'failed')
   assert.equal(job.cause?.code, 'out-of-memory')
@@ -91,8 +91,8 @@ test('a job that needs more memory than it may says so, with the limit and the p
   assert.ok((job.usage?.memoryPeakBytes ?? 0) > 0.9 * 2 ** 30)
 })
 
-test('a job that forks without end is stopped by its limit, and the platform goes on', async () => {
-  // The shell itself forks no more once the limit is reached: a later sleep would end it.
+test('a fork bomb is stopped by the process limit, and the platform continues to work', async () => {
+  // At the limit the shell cannot fork either: a later sleep would end it.
   const bomb = await platform.submit('sleep 600 & bomb() { bomb | bomb & }; bomb; wait', { graceSeconds: 1 })
   await platform.becomes(bomb, 'running')
   const { job } = await platform.run('echo fine')
@@ -101,7 +101,7 @@ test('a job that forks without end is stopped by its limit, and the platform goe
   assert.equal((await platform.ended(bomb)).state, 'cancelled')
 })
 
-test('a job that ignores SIGTERM is killed after its grace period, with all it started', async () => {
+test('a job that ignores SIGTERM is killed after its grace period, with all of its processes', async () => {
   const id = await platform.submit('trap "" TERM; sleep 600 & while :; do sleep 1; done', { graceSeconds: 1 })
   await platform.becomes(id, 'running')
   await platform.jobs().cancel(id)
@@ -110,7 +110,7 @@ test('a job that ignores SIGTERM is killed after its grace period, with all it s
   await eventually('nothing to be left running', async () => (await platform.processes()).length === 0)
 })
 
-test('a job that handles SIGTERM may finish its work', async () => {
+test('a job that handles SIGTERM can finish its work', async () => {
   const id = await platform.submit('trap "echo saved; exit 0" TERM; echo ready; while :; do sleep 0.1; done')
   await eventually('the job to be ready', async () => (await platform.logOf(id)).includes('ready'))
   await platform.jobs().cancel(id)
@@ -118,7 +118,7 @@ test('a job that handles SIGTERM may finish its work', async () => {
   assert.match(await platform.logOf(id), /^ready\n[^]*saved\n$/)
 })
 
-test('a log of 1 GB keeps its beginning and its end, and says what is missing', { skip: onlyInAll }, async () => {
+test('a log of 1 GB keeps its beginning and its end, and marks the gap', { skip: onlyInAll }, async () => {
   const { job, log } = await platform.run('echo first; yes 0123456789abcdef | head -c 1000000000; echo; echo last')
   assert.equal(job.exitCode, 0)
   assert.ok(log.length < 1.2 * 2 ** 20)
@@ -127,7 +127,7 @@ test('a log of 1 GB keeps its beginning and its end, and says what is missing', 
   assert.match(log, /bytes left out/)
 })
 
-test('a job that closes its output, and one that ends before anybody follows, are complete', async () => {
+test('the log is complete for a job that closes its output, and for one that ends before it is followed', async () => {
   const { job, log } = await platform.run('echo begun; exec >&- 2>&-; sleep 0.5; exit 4')
   assert.equal(job.exitCode, 4)
   assert.equal(log, 'begun\n')
@@ -135,7 +135,7 @@ test('a job that closes its output, and one that ends before anybody follows, ar
   assert.equal(await (await platform.fetch(`/api/v1/jobs/${done.id}/logs?follow=1`)).text(), 'only\n')
 })
 
-test('a supervisor or a container killed from outside is told as lost or signalled, and leaves nothing', async () => {
+test('a supervisor or container killed from outside ends as lost or signalled, without leftovers', async () => {
   const first = await platform.submit('echo begun; sleep 600')
   await eventually('output', async () => (await platform.logOf(first)) === 'begun\n')
   const supervisors = (await platform.processes()).filter((line) => line.includes(first) && line.includes('supervise'))
@@ -145,7 +145,7 @@ test('a supervisor or a container killed from outside is told as lost or signall
   assert.equal(lost.cause?.code, 'lost')
   assert.equal(await platform.logOf(first), 'begun\n')
 
-  // A number like no other on this machine.
+  // A number that no other process of this machine has in its command line.
   const seconds = 1_000_000 + process.pid
   const second = await platform.submit(`echo begun; exec sleep ${seconds}`)
   await eventually('output', async () => (await platform.logOf(second)) === 'begun\n')
@@ -158,7 +158,7 @@ test('a supervisor or a container killed from outside is told as lost or signall
   assert.deepEqual(await platform.mounts(), [])
 })
 
-test('a program that is not in the image is named', async () => {
+test('the cause names a program that is missing in the image', async () => {
   const id = (
     await platform.jobs().submit({ name: 'none', image: 'localhost/test/busybox:1', cmd: 'no-such-program -x' })
   ).ids[0]
@@ -167,7 +167,7 @@ test('a program that is not in the image is named', async () => {
   assert.match(job.cause.message, /no-such-program/)
 })
 
-test('a job over its time is ended with that cause', async () => {
+test('a job over its time limit ends with that cause', async () => {
   const { job } = await platform.run('sleep 600', { timeSeconds: 1, graceSeconds: 1 })
   assert.equal(job.state, 'failed')
   assert.equal(job.cause?.code, 'time-limit')

@@ -18,7 +18,7 @@ const account = { user: 'ada', password: 'love:lace-7f3' }
 const others = { user: 'eve', password: 'snake-9d1' }
 
 let platform: Platform
-/** ada's, everybody's, and eve's. */
+/** Registries of images that only ada, all users, and only eve may read. */
 let registries: { own: TestRegistry; open: TestRegistry; other: TestRegistry }
 let ways: { own: RecordingProxy; open: RecordingProxy; other: RecordingProxy }
 let bob: string
@@ -87,10 +87,10 @@ async function run(image: string, token = platform.token): Promise<Job> {
 const images = (token = platform.token) => new Images({ url: platform.url, token })
 const authorizations = ({ requests }: RecordingProxy): string[] =>
   requests.flatMap(({ authorization }) => (authorization === undefined ? [] : [authorization]))
-/** What belongs to an attempt goes while it is looked at. */
+/** Files of attempts may disappear during the search. */
 const isProblem = (type: string) => (error: unknown) => error instanceof ProblemError && error.type === type
 
-test('wrong credentials are refused by the registry, and not stored', async () => {
+test('credentials that the registry refuses are not stored', async () => {
   const refused = await canfar(['registry', 'login', 'own.test', '-u', 'ada', '--password-stdin'], 'wrong\n')
   assert.equal(refused.code, 6, refused.stderr)
   assert.match(refused.stderr, /refuses this user name and secret; nothing was stored/)
@@ -103,7 +103,7 @@ test('wrong credentials are refused by the registry, and not stored', async () =
   )
 })
 
-test('stored credentials run a private image, go to their registry alone, and are in no file and no line', async () => {
+test('stored credentials run a private image, are sent only to their registry, and are in no file and no log line', async () => {
   const stored = await canfar(
     ['registry', 'login', 'own.test', '-u', account.user, '--password-stdin'],
     account.password,
@@ -129,7 +129,7 @@ test('stored credentials run a private image, go to their registry alone, and ar
   }
 })
 
-test('what one user fetched runs for nobody who may not have it, however it is named', async () => {
+test('an image that one user fetched does not run for users without access, under any name', async () => {
   const names = ['own.test/team/private:1', `own.test/team/private@${digest}`, `localhost/team/private@${digest}`]
   for (const image of [...names, `open.test/team/other@${digest}`, `other.test/team/private@${digest}`]) {
     const { state, cause } = await run(image, bob)
@@ -143,7 +143,7 @@ test('what one user fetched runs for nobody who may not have it, however it is n
   assert.deepEqual(await told(platform.token), ['own.test/team/private:1'])
 })
 
-test('an image tells what it is made of, and when it was last used: to its user, not to others', async () => {
+test('image info shows contents and the last use to the user of an image, and not to others', async () => {
   const image = await images().get('own.test/team/private:1')
   assert.deepEqual(
     [image.digest, image.entrypoint, image.cmd, image.env, image.types, image.here, image.runsHere, image.lastUsed?.by],
@@ -166,7 +166,7 @@ test('an image tells what it is made of, and when it was last used: to its user,
   assert.match(made ?? '', /by ada/)
 })
 
-test('an image is fetched beforehand, and failures are told', async () => {
+test('an image is fetched before jobs need it, and failures are reported', async () => {
   const { code, stdout, stderr } = await canfar(['image', 'pull', 'own.test/team/other:1', '--json'])
   assert.equal(code, 0, stderr)
   assert.deepEqual((JSON.parse(stdout) as ImagePull).state, 'present')
@@ -176,7 +176,7 @@ test('an image is fetched beforehand, and failures are told', async () => {
   assert.match(failed.stderr, /^canfar: The registry .* has no image own\.test\/team\/none:1\.$/m)
 })
 
-test('what the registries offer is listed from what they said last, also while they are down and after a crash', async () => {
+test('images are listed from the last listing, also while registries are down and after a crash', async () => {
   const listed = await eventually('the open registry to be listed', async () =>
     (await images().registries()).find(({ registry, images: count }) => registry === 'open.test' && count > 0),
   )
@@ -191,7 +191,7 @@ test('what the registries offer is listed from what they said last, also while t
       digest,
     },
   )
-  // What was fetched with credentials is told to who has run it, and to nobody else.
+  // An image fetched with credentials is listed only for its users.
   const privateOnes = (list: readonly { id: string }[]) =>
     list.map(({ id }) => id).filter((id) => id.includes('private'))
   assert.deepEqual(privateOnes(all), ['own.test/team/private:1'])
@@ -211,7 +211,7 @@ test('what the registries offer is listed from what they said last, also while t
   delete ways.open.answerInstead
 })
 
-test('credentials outlive a crash, and are gone when they are forgotten', async () => {
+test('credentials survive a crash, and are removed on logout', async () => {
   assert.equal((await run('own.test/team/other:1')).state, 'succeeded')
   const { stdout } = await canfar(['registry', 'logout', 'own.test'])
   assert.equal(stdout, 'Deleted your credentials for own.test.\n')
@@ -220,7 +220,7 @@ test('credentials outlive a crash, and are gone when they are forgotten', async 
   assert.equal((await canfar(['registry', 'logout', 'own.test'])).code, 3)
 })
 
-test('credentials for an address that another one stands in for now are not sent there', async () => {
+test('credentials are not sent to an address that an alias now replaces', async () => {
   await images().logIn('own.test', { username: account.user, secret: account.password })
   await platform.stop()
   const config = await readFile(platform.config, 'utf8')

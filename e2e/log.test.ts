@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually, Platform } from './support/platform.ts'
 
-test('the log as text: an unreachable registry is one line, and the last line before an end is there', async () => {
+test('the log as text: an unreachable registry is one line, and the last line before an exit is written', async () => {
   await using platform = await Platform.make('log: {format: text}\nimages: {registries: ["127.0.0.1:1"]}\n')
   await platform.start()
   await eventually('the registry to be found unreachable', async () => platform.log.includes('127.0.0.1:1'))

@@ -22,8 +22,8 @@ after(() => platform[Symbol.asyncDispose]())
 const metrics = async (): Promise<string> => (await fetch(scrapes)).text()
 const ready = async (): Promise<string> => (await fetch(`${platform.url}/readyz`)).text()
 
-describe('a platform that is watched', () => {
-  it('tells Prometheus of jobs, commits and cycles, without a token where it listens for that', async () => {
+describe('the monitoring of a platform', () => {
+  it('has metrics of jobs, commits and cycles, without a token on the separate address', async () => {
     await platform.run('exit 3')
     await platform.run('true')
     const text = await metrics()
@@ -39,7 +39,7 @@ describe('a platform that is watched', () => {
     assert.doesNotMatch(text, /ada/)
   })
 
-  it('is ready, and says that its store is not while that cannot be written', async () => {
+  it('reports readiness, and an unready store while it cannot be written', async () => {
     assert.equal(await ready(), 'ready\n')
     const database = new DatabaseSync(join(platform.dataDir, 'platform.db'))
     database.exec(`create trigger broken before update on probe begin select raise(abort, 'broken'); end`)
@@ -49,7 +49,7 @@ describe('a platform that is watched', () => {
     await eventually('the platform to be ready again', async () => (await ready()) === 'ready\n')
   })
 
-  it('finishes what it was asked before it was told to stop, and leaves it in the audit trail with the refusals', async () => {
+  it('includes requests that finish during a stop, and refusals, in the audit trail', async () => {
     for (let i = 0; i < 5; i++) await platform.fetch('/api/v1/images', { headers: { authorization: 'Bearer wrong' } })
     const body = JSON.stringify({ name: 'last', image: 'localhost/test/busybox:1', cmd: 'true' })
     const { hostname, port } = new URL(platform.url)
@@ -60,7 +60,7 @@ describe('a platform that is watched', () => {
     const head = ['POST /api/v1/jobs HTTP/1.1', 'Host: x', `Authorization: Bearer ${platform.token}`]
     const fields = ['Content-Type: application/json', `Content-Length: ${body.length}`, 'Expect: 100-continue', '', '']
     socket.write([...head, ...fields].join('\r\n'))
-    // The server has begun with it when it asks for the body.
+    // The server has begun the request when it sends 100 Continue.
     await eventually('the server to ask for the body', async () => answer.startsWith('HTTP/1.1 100'))
     const stopped = platform.stop()
     socket.write(body)
@@ -84,7 +84,7 @@ describe('a platform that is watched', () => {
     await platform.start()
   })
 
-  it('does not start on a database whose key is gone, and says so', async () => {
+  it('does not start without the key of the database, and reports that', async () => {
     await platform.stop()
     const key = join(platform.dataDir, 'seal.key')
     await rename(key, `${key}.away`)

@@ -37,7 +37,7 @@ after(async () => {
 
 const replicas = { name: 'away', image: 'r.test/team/late:1', cmd: 'true', cores: 1, memoryGb: 1, replicas: 5 }
 
-test('jobs whose registry refuses requests wait in the queue, leave their room to others, outlive a restart, and run', async () => {
+test('jobs whose registry is down wait without capacity, survive a restart, and run later', async () => {
   way.answerInstead = () => ({ status: 429, headers: { 'retry-after': '20' } })
   const { ids } = await platform.jobs().submit(replicas)
   const waiting = await eventually('all replicas to wait for the registry', async () => {
@@ -57,7 +57,7 @@ test('jobs whose registry refuses requests wait in the queue, leave their room t
   const wire = (await (await platform.fetch(`/skaha/v1/session/${ids[0]}`)).json()) as { status: string }
   assert.equal(wire.status, 'Pending')
 
-  // The whole machine is free meanwhile.
+  // The waiting jobs leave the whole machine free.
   const { job } = await platform.run('true', { cores: 2, memoryGb: 2 })
   assert.equal(job.state, 'succeeded')
 
@@ -76,7 +76,7 @@ test('jobs whose registry refuses requests wait in the queue, leave their room t
   }
 })
 
-test('a job whose image can never be had fails at once, also when its registry was away before', async () => {
+test('a job whose image cannot be fetched fails at once, also when its registry was down before', async () => {
   way.answerInstead = () => ({ status: 503, headers: { 'retry-after': '1' } })
   const { ids } = await platform.jobs().submit({ ...replicas, image: 'r.test/team/none:1', replicas: 1 })
   await eventually('the job to wait', async () => (await platform.jobs().get(ids[0] ?? '')).notBefore)

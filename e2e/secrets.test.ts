@@ -9,16 +9,16 @@ import { startRegistry, type TestRegistry } from '../packages/server/src/image/t
 import { filesBelow, textOf } from './support/files.ts'
 import { eventually, Platform } from './support/platform.ts'
 
-/** Something secret, where it was put, by the word that tells it from the others. */
+/** A secret value, and the place where it was put. */
 const secrets: Record<string, string> = {}
-/** A secret of so many letters that is like no other. */
+/** A random secret of a given length. */
 const secret = (place: string): string =>
   (secrets[place] = `hush-${place}-${Math.random().toString(36).slice(2, 12).padEnd(10, 'x')}`)
 
 let folder: string
 let platform: Platform
 let registry: TestRegistry
-/** Bodies of all answers that were no success. */
+/** Bodies of all error answers. */
 const refused: string[] = []
 
 before(async () => {
@@ -42,7 +42,7 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Sends a request with these headers alone; what is refused is kept. */
+/** Sends a request with only these headers, and stores error answers. */
 async function send(method: string, path: string, headers: Record<string, string> = {}, body?: string) {
   const answer = await fetch(`${platform.url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
   const text = await answer.text()
@@ -50,7 +50,7 @@ async function send(method: string, path: string, headers: Record<string, string
   return { status: answer.status, text }
 }
 
-/** Bytes as they are, for what no client sends. */
+/** Sends exact bytes, for requests that no client would send. */
 const raw = (request: string): Promise<string> =>
   new Promise((resolve) => {
     const { hostname, port } = new URL(platform.url)
@@ -64,8 +64,8 @@ const bearer = (token: string | undefined) => ({ authorization: `Bearer ${token}
 const json = { 'content-type': 'application/json' }
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
 
-describe('secrets that are put everywhere', () => {
-  it('are refused, taken or passed on as they should be, and provoke every kind of error', async () => {
+describe('secrets in every field', () => {
+  it('are refused, accepted or passed on correctly, and cause every kind of error', async () => {
     const mine = bearer(secrets.token)
     const statuses = new Set<number>()
     const ask = async (...request: Parameters<typeof send>) => statuses.add((await send(...request)).status)
@@ -124,14 +124,14 @@ describe('secrets that are put everywhere', () => {
     refused.push(await raw(`${secret('no-http')} ${secrets.token}\r\n\r\n`))
   })
 
-  it('of jobs that run, that fail and whose images are refused, are in no command line of the platform', async () => {
+  it('of running and failed jobs, and of jobs with refused images, are in no command line of the platform', async () => {
     const environment = { PASSWORD: secret('env') }
     const args = ['-c', `: ${secret('args')}; while [ ! -e done ]; do sleep 0.1; done`]
     const running = await platform.submit('', { args, env: environment })
     await platform.becomes(running, 'running')
     const lines = await commandLines()
     assert.ok(lines.length > 5)
-    // The arguments of a command are in its own command line, and in no other.
+    // The arguments of a command may only be in its own command line.
     const ours = lines.filter((line) => !line.includes('while [ ! -e done ]'))
     for (const [place, words] of Object.entries(secrets))
       assert.ok(!ours.some((line) => line.includes(words)), `${place} is in a command line`)
@@ -168,7 +168,7 @@ describe('secrets that are put everywhere', () => {
     await platform.ended(running)
   })
 
-  it('of a broken store: 500, and nothing of the request in what is said', async () => {
+  it('are not in the 500 answer of a broken store', async () => {
     const database = new DatabaseSync(join(platform.dataDir, 'platform.db'))
     database.exec(`create trigger broken before insert on jobs begin select raise(abort, 'broken on purpose'); end`)
     try {
@@ -189,13 +189,13 @@ describe('secrets that are put everywhere', () => {
     }
   })
 
-  it('are in no error', () => {
+  it('are in no error answer', () => {
     assert.ok(refused.length > 50)
     for (const [place, words] of Object.entries(secrets))
       for (const text of refused) assert.ok(!text.includes(words), `${place} is in ${text.slice(0, 2_000)}`)
   })
 
-  it('are in no line of the log, at its most talkative, and no line was forged', async () => {
+  it('are in no line of the most verbose log, and no line was forged', async () => {
     await eventually('the log of the failures', async () => platform.log.includes('broken on purpose'))
     for (const line of platform.log
       .trim()
@@ -214,7 +214,7 @@ describe('secrets that are put everywhere', () => {
     nowhere(text, 'the metrics')
   })
 
-  it('are not in the audit trail, which tells of what was tried', async () => {
+  it('are not in the audit trail, which records the attempts', async () => {
     const text = await platform.admin('audit', 'list', '--limit', '1000', '--json')
     const entries = JSON.parse(text) as { action: string; outcome: string }[]
     assert.ok(entries.some(({ action, outcome }) => action === 'submitJobs' && outcome === 'failed'))
@@ -223,7 +223,7 @@ describe('secrets that are put everywhere', () => {
     assert.match(await platform.admin('audit', 'verify'), /unchanged and without gaps/)
   })
 
-  it('are in no file of the platform: neither the database nor what is beside it', async () => {
+  it('are in no file of the platform, including the database', async () => {
     let files = 0
     const apart = ['images', 'arc'].map((name) => join(platform.dataDir, name))
     for (const file of await filesBelow(platform.dataDir, (path) => !apart.includes(path))) {
@@ -249,4 +249,4 @@ async function commandLines(): Promise<string[]> {
   return Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')))
 }
 
-/** Every file below a folder that is the platform's own: not the images, nor what users keep. */
+/** Every file of the platform below a folder, without images and users' files. */

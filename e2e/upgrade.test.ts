@@ -13,11 +13,11 @@ import { Release } from './support/release.ts'
 const commit = process.env['UPGRADE_FROM'] ?? '7dfe64f'
 const thisCheckout = fileURLToPath(new URL('..', import.meta.url))
 const small = { cores: 1, memoryGb: 1 }
-/** Waits in a job's script until a test lets it go on. */
+/** A line of a script that waits until the test releases it. */
 const until = (file: string): string => `until [ -e ${file} ]; do sleep 0.1; done`
 const hour = 3_600_000
 
-// Both wait for containers most of the time.
+// Concurrent, because both tests mostly wait for containers.
 describe('an upgrade on a data directory with jobs', { concurrency: true }, () => {
   let release: Release
   let image: PrivateImage
@@ -33,7 +33,7 @@ describe('an upgrade on a data directory with jobs', { concurrency: true }, () =
   for (const signal of ['SIGTERM', 'SIGKILL'] as const)
     it(`after ${signal}: nothing is lost, run twice or unreadable`, async () => {
       await using platform = await Platform.make(settings(image), {}, { checkout: release.checkout })
-      // Room for all jobs at once: what waits, waits for its owner's limit.
+      // Capacity for all jobs, so that jobs wait only for the limit of their owner.
       if (onKubernetes) platform.set('SCIENCE_PLATFORM_KUBERNETES_OVERCOMMIT', '32')
       const scene = new Scene(platform, image)
       await scene.makeUsers()
@@ -52,7 +52,7 @@ describe('an upgrade on a data directory with jobs', { concurrency: true }, () =
 const settings = (image: PrivateImage): string =>
   [image.settings.trim(), onKubernetes ? '' : 'capacity: {cores: 32, memoryGb: 32}', ''].join('\n')
 
-/** What an old server told. */
+/** Answers of the old server. */
 interface Told {
   readonly ended: readonly { readonly job: Job; readonly events: unknown; readonly log: string }[]
   readonly wire: Readonly<Record<string, readonly { readonly id: string }[]>>
@@ -61,12 +61,12 @@ interface Told {
   readonly jobToken: string
 }
 
-/** The ids of the jobs of a scene, by what becomes of them. */
+/** The ids of the jobs by their fate. */
 type Ids = Readonly<
   Record<'lasting' | 'endsAlone' | 'withToken' | 'stopping' | 'outOfTime' | 'waiting' | 'byLogin' | 'byHeader', string>
 >
 
-/** Jobs in every state under an old server, and what must be true of them under a new one. */
+/** Jobs in every state under the old server, and the checks under the new one. */
 class Scene {
   readonly #platform: Platform
   readonly #image: PrivateImage
@@ -93,11 +93,11 @@ class Scene {
       this.#tokens[name] = await this.#platform.admin('token', 'create', name, '--scope', 'read,submit,manage')
     this.#tokens['revoked'] = await this.#platform.admin('token', 'create', 'ada')
     await this.#platform.admin('token', 'revoke', 'ada', this.#tokens['revoked'].slice(0, 9))
-    // Five of hers run; the others wait.
+    // Her limit admits five jobs; the others wait.
     await this.#platform.admin('limit', 'set', 'user', 'ada', '--running', '5')
   }
 
-  /** A script that writes one line each time it runs. */
+  /** A script that appends one line in each run. */
   #once(name: string, line: string): string {
     return `echo ${name} >> runs; ${line}`
   }
@@ -119,7 +119,7 @@ class Scene {
     return this.#ids[name] ?? assert.fail(`${name} was not submitted`)
   }
 
-  /** What happens under the old server; returns what it tells at the end. */
+  /** The steps under the old server. Returns its final answers. */
   async play(): Promise<Told> {
     await this.#endSome()
     await this.#login()
@@ -150,7 +150,7 @@ class Scene {
     assert.deepEqual(codes, ['cancelled', 'exited', 'exited', 'time-limit', 'command-not-found', 'image-not-found'])
   }
 
-  /** ada's credentials of the registry, stored by the platform. */
+  /** Stores the registry credentials of ada in the platform. */
   async #login(): Promise<void> {
     const { user: username, password: secret } = this.#image.account
     const answer = await this.#platform.fetch(`/api/v1/registries/${this.#image.host}/login`, {
@@ -173,7 +173,7 @@ class Scene {
         `trap '${until('go-on')}; echo saved; exit 0' TERM; echo up; while :; do sleep 0.1; done`,
         { graceSeconds: 600 },
       ),
-      // Its time is over while no server is there.
+      // Its time limit passes while no server runs.
       outOfTime: await this.#submit(
         'out-of-time',
         'trap "echo saved; exit 0" TERM; echo up; while :; do sleep 0.1; done',
@@ -243,13 +243,13 @@ class Scene {
     }
   }
 
-  /** The jobs that have ended, as the published clients see them. */
+  /** The ended jobs on the skaha wire. */
   async #onWire(version: 'v0' | 'v1'): Promise<{ id: string }[]> {
     const sessions = (await (await this.#platform.fetch(`/skaha/${version}/session`)).json()) as { id: string }[]
     return sessions.filter(({ id }) => this.#ended.includes(id))
   }
 
-  /** The ids of all jobs, page by page. */
+  /** The ids of all jobs, read in pages. */
   async #listed(cursor?: string): Promise<string[]> {
     const ids: string[] = []
     const from = cursor === undefined ? {} : { cursor }
@@ -257,7 +257,7 @@ class Scene {
     return ids
   }
 
-  /** What happens between the old server and the new one. */
+  /** The steps between the old server and the new one. */
   async goOnWithoutServer(): Promise<void> {
     await writeFile(this.#home('alone'), '')
     await eventually('a job to end while no server is there', () =>
@@ -267,7 +267,7 @@ class Scene {
       ),
     )
     const database = new DatabaseSync(join(this.#platform.dataDir, 'platform.db'))
-    // The old release knows the state, and has no command that leads to it.
+    // The old release has this state, but no command that sets it.
     const places = this.#held.map(() => '?').join(', ')
     database.prepare(`update jobs set state = 'held' where id in (${places})`).run(...this.#held)
     // A short limit might pass while the old server still runs, on a machine with other work: then what waits would start there.
@@ -276,7 +276,7 @@ class Scene {
     await this.#platform.admin('user', 'disable', 'bob', '--cancel-jobs')
   }
 
-  /** All that the old server told is told by the new one. */
+  /** Checks that the new server gives all answers of the old one. */
   async assertReadable(told: Told): Promise<void> {
     const jobs = this.#platform.jobs()
     for (const { job, events, log } of told.ended) {
@@ -302,7 +302,7 @@ class Scene {
     assert.match(await this.#platform.admin('audit', 'verify'), /unchanged and without gaps/)
   }
 
-  /** What ran, stopped and waited under the old server comes to its end under the new one. */
+  /** Checks that running, stopping and waiting jobs of the old server end under the new one. */
   async assertGoesOn({ jobToken }: Told): Promise<void> {
     const { lasting, endsAlone, withToken, stopping, outOfTime, waiting, byLogin, byHeader } = this.#ids as Ids
     const jobs = this.#platform.jobs()
@@ -326,7 +326,7 @@ class Scene {
     }
     for (const [id, ending] of Object.entries(endings)) {
       const { name, state, cause, exitCode, attempts } = await this.#platform.ended(id)
-      // A signal ends the children of a shell too, and the shell tells of that.
+      // The signal also ends the children of the shell, which prints a line about that.
       const log = (await this.#platform.logOf(id)).replaceAll('Terminated\n', '')
       const found = [state, cause?.code, exitCode, log]
       assert.deepEqual(found, ending, `${name}: ${cause?.message}`)

@@ -6,6 +6,20 @@ import { globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { parseSync } from 'oxc-parser'
 
+/** Folders that the use cases, and everything above them, may import. */
+const belowActions = [
+  'scheduler',
+  'executor',
+  'access',
+  'image',
+  'store',
+  'audit',
+  'job',
+  'lib',
+  'configuration',
+  'metrics',
+]
+
 /** Folders of the server, from the lowest to the highest, each with the folders that it may import. */
 const serverFolders: Readonly<Record<string, readonly string[]>> = {
   lib: [],
@@ -18,34 +32,9 @@ const serverFolders: Readonly<Record<string, readonly string[]>> = {
   executor: ['image', 'job', 'lib', 'configuration', 'metrics'],
   access: ['image', 'store', 'audit', 'job', 'lib', 'configuration', 'metrics'],
   scheduler: ['executor', 'store', 'job', 'lib', 'configuration', 'metrics'],
-  actions: ['scheduler', 'executor', 'access', 'image', 'store', 'audit', 'job', 'lib', 'configuration', 'metrics'],
-  http: [
-    'actions',
-    'scheduler',
-    'executor',
-    'access',
-    'image',
-    'store',
-    'audit',
-    'job',
-    'lib',
-    'configuration',
-    'metrics',
-  ],
-  commands: [
-    'http',
-    'actions',
-    'scheduler',
-    'executor',
-    'access',
-    'image',
-    'store',
-    'audit',
-    'job',
-    'lib',
-    'configuration',
-    'metrics',
-  ],
+  actions: belowActions,
+  http: ['actions', ...belowActions],
+  commands: ['http', 'actions', ...belowActions],
 }
 
 /** Ports of folders with drivers. Other folders may import only the port; `commands` passes them the drivers. */

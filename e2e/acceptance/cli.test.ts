@@ -4,7 +4,7 @@ import { onKubernetes, Platform, testImage } from '../support/platform.ts'
 import { clientEnvironment, clientsHere, PublishedClient, type Ending } from './published-client.ts'
 import { promisedCalls } from './wire-page.ts'
 
-/** What a command is to do, with all that it writes. Every human output begins with a line that names the server. */
+/** The expected exit code and output of a command. Output for people begins with a line that names the server. */
 interface Expected {
   readonly code?: number
   readonly stdout?: RegExp | string
@@ -20,7 +20,7 @@ function assertEnding(what: string, ending: Ending, { code = 0, stdout = '@canfa
   }
 }
 
-/** The commands that `--help` lists in the panels about sessions, the platform and its images. */
+/** The commands in the panels of `--help` about sessions, the platform and its images. */
 function sessionCommands(help: string): string[] {
   const panels = help.split('╭─ ').slice(1)
   return panels
@@ -30,13 +30,13 @@ function sessionCommands(help: string): string[] {
     )
 }
 
-// Both clients at once: a command of theirs takes half a second to start, on one core. What one of them does goes one after the other,
-// since each step finds the sessions of those before it; a suite that does not say so is as concurrent as the one around it.
+// Both clients run at once, because a command needs half a second of one core to start. The steps of one client run in sequence,
+// because each step finds the sessions of the steps before.
 describe('the session commands of the published clients', { concurrency: 2 }, () => {
   for (const name of (['canfar-1.5.2', 'canfar-1.4.1'] as const).filter((one) => clientsHere.includes(one)))
     describe(name, { concurrency: 1 }, () => {
       const isNew = name === 'canfar-1.5.2'
-      // The older one writes its complaints to stdout, and the server's words with them.
+      // The older client writes errors, with the text of the server, to stdout.
       const complaint = (words: RegExp): Expected => (isNew ? { stderr: words } : { stdout: words })
       const used = new Set<string>()
       let platform: Platform
@@ -65,7 +65,7 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
         return /ID: (\w+)/.exec(stdout)?.[1] ?? ''
       }
 
-      it('create runs a command with its environment, and logs shows what it wrote', async () => {
+      it('create runs a command with its environment, and logs prints its output', async () => {
         const options = ['-n', 'talker', '-c', '1', '-m', '1', '-e', 'EQUALS=b=c d', '-e', 'EMPTY=']
         const id = await create(['headless', testImage, ...options, '--', 'env'])
         const job = await platform.ended(id)
@@ -77,7 +77,7 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
           assert.ok(stdout.split('\n').includes(line), stdout)
       })
 
-      it('create makes replicas, and says of a wrong request that there is none', async () => {
+      it('create submits replicas, and reports that a wrong request created no session', async () => {
         const { stdout } = await canfar(['create', 'headless', testImage, '-n', 'many', '-r', '3', '--', 'true'], {
           stdout: /^@canfar\nSuccessfully created 3 sessions named 'many':\n( {2}- [a-z][a-z0-9]{7}\n){3}$/,
         })
@@ -95,7 +95,7 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
         })
       })
 
-      it('ps lists what waits and runs, and with -a what has ended', async () => {
+      it('ps lists waiting and running sessions, and with -a ended ones', async () => {
         sleeper = await create(['headless', testImage, '-n', 'sleeper', '-c', '1', '-m', '1', '--', 'sleep', '600'])
         await platform.becomes(sleeper, 'running')
         const row = (id: string, called: string, status: string): RegExp =>
@@ -129,7 +129,7 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
           })
         })
 
-      it('info and events tell about a session, and about none where there is none', async () => {
+      it('info and events describe a session, and report a missing one', async () => {
         const { stdout } = await canfar(['info', sleeper], { stdout: new RegExp(`CANFAR Session Info for ${sleeper}`) })
         for (const [title, value] of [
           ['Session ID', sleeper],
@@ -152,10 +152,10 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
           await canfar([command, 'zzzzzzzz'], complaint(/found for the specified session\(s\)/))
       })
 
-      it('stats tells the load of the platform', async () => {
+      it('stats shows the load of the platform', async () => {
         const { stdout } = await canfar(['stats'], { stdout: /CANFAR Platform Load/ })
         assert.match(stdout, /Usage │ \d+ +Usage │ [\d.]+G/)
-        // A cluster has what its nodes have.
+        // On a cluster the capacity is that of its nodes.
         const { cores, memoryGb } = onKubernetes ? (await platform.jobs().queue()).capacity : { cores: 4, memoryGb: 8 }
         const gigabytes = Number(((memoryGb * 2 ** 30) / 1e9).toFixed(3))
         assert.match(stdout, new RegExp(`Total │ ${cores} +Total │ ${gigabytes}G`))
@@ -167,12 +167,12 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
         await canfar(['image', 'ls', '-k', 'notebook'], complaint(/^No images found\.$/m))
       })
 
-      it('open says that a headless session has no page', async () => {
+      it('open reports that a headless session has no page', async () => {
         await canfar(['open', sleeper], complaint(new RegExp(`^No connectURL found for session ${sleeper}\\.$`, 'm')))
       })
 
       if (isNew)
-        it('renew gives a running session more time, and fails for one that is not there', async () => {
+        it('renew restarts the time limit of a running session, and fails for a missing one', async () => {
           await canfar(['renew', sleeper], { stdout: '@canfar\nSuccessfully renewed 1 session(s).\n' })
           await canfar(['renew', 'zzzzzzzz'], { stderr: /Failed to renew 1 session\(s\): zzzzzzzz/ })
         })
@@ -187,7 +187,7 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
         assert.equal((await platform.ended(sleeper)).state, 'cancelled')
       })
 
-      it('prune deletes by name what has ended', async () => {
+      it('prune deletes ended sessions by name', async () => {
         await canfar(['prune', 'many'], { stdout: / Deleted 3 sessions\.\n$/ })
         await canfar(['prune', 'many'], { stdout: / Deleted 0 sessions\.\n$/ })
         await canfar(['prune', '.*', 'headless', 'Completed'], { stdout: / Deleted [1-9] sessions\.\n$/ })
@@ -206,13 +206,13 @@ describe('the session commands of the published clients', { concurrency: 2 }, ()
           }
         })
 
-      it('a token that is not accepted is a failure that says so', async () => {
+      it('a refused token is a failure with that reason', async () => {
         const wrong = { ...environment, CANFAR_TOKEN: `${platform.token}x` }
         const ps = await client.canfar(['ps'], wrong)
         assert.equal(ps.code, 1, ps.stdout)
         const verbose = await client.canfar(isNew ? ['-vv', 'ps'] : ['ps', '--debug'], wrong)
         assert.match(verbose.stdout + verbose.stderr, /401/)
-        // What the clients make of a refusal differs by command: where they report one themselves they end with 0.
+        // The exit code differs by command: where a client reports the refusal itself, it exits with 0.
         const codes: Record<string, number> = {
           'info zzzzzzzz': 0,
           'logs zzzzzzzz': 0,

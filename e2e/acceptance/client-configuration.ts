@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Platform } from '../support/platform.ts'
 import { emptyEnvironment } from './published-client.ts'
 
-/** Seconds since the epoch: no login of these tests ends before. */
+/** Seconds since the epoch. No login of these tests expires before. */
 export const farFuture = 4_102_444_800
 
 /** A configuration of a published client: one login and one server, both called `key`. 1.5.2 writes version 2, 1.4.1 version 1. */
@@ -20,7 +20,7 @@ export const clientConfiguration = (
   servers: { [key]: { idp: key, url: `${url}/skaha`, version: 'v1', auths: ['oidc'], ...server } },
 })
 
-/** A login that its issuer can renew: the only one that 1.4.1 takes, whether it must renew it or not. */
+/** A login with a refresh token. 1.4.1 accepts no other login. */
 export const oidcLogin = (
   issuer: string,
   token: { readonly access: string; readonly refresh: string },
@@ -32,11 +32,11 @@ export const oidcLogin = (
   expiry: { access: expiresAt, refresh: farFuture },
 })
 
-/** A login of 1.4.1's that is never renewed, since it does not end. */
+/** A login for 1.4.1 that is never refreshed, because it does not expire. */
 export const lastingLogin = ({ token }: Platform): object =>
   oidcLogin('http://127.0.0.1:9', { access: token, refresh: 'never' }, farFuture)
 
-/** The environment of a user whose home has that configuration. */
+/** The environment of a user with this configuration. */
 export async function configuredHome(platform: Platform, name: string, document: object): Promise<NodeJS.ProcessEnv> {
   const environment = await emptyEnvironment(platform, name)
   const file = configurationFile(environment)
@@ -46,6 +46,6 @@ export async function configuredHome(platform: Platform, name: string, document:
   return environment
 }
 
-/** Where the published clients keep their configuration. */
+/** The path of the published clients' configuration. */
 export const configurationFile = (environment: NodeJS.ProcessEnv): string =>
   join(environment['HOME'] ?? '', '.canfar/config.yaml')

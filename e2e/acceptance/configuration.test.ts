@@ -35,14 +35,14 @@ const configuration = (version: 1 | 2, key: string, login: object = {}, server: 
   clientConfiguration(platform, version, key, login, server)
 const home = (name: string, document: object): Promise<NodeJS.ProcessEnv> => configuredHome(platform, name, document)
 
-/** The most that a session may ask for: the platform's capacity, or what the nodes of a cluster have. */
+/** The maximum request of a session: the platform's capacity, or that of the nodes of a cluster. */
 async function most(): Promise<{ cores: number; ram: number }> {
   if (!onKubernetes) return { cores: 4, ram: 8 }
   const { cores, memoryGb } = (await platform.jobs().queue()).capacity
   return { cores: Math.floor(cores), ram: Math.floor(memoryGb) }
 }
 
-/** The user's sessions, as a script sees them that says nothing of a server. */
+/** The user's sessions in a script that does not name a server. */
 const fetchScript = 'import json; from canfar.sessions import Session; print(json.dumps(Session().fetch()))'
 
 async function assertWorks(client: PublishedClient, environment: NodeJS.ProcessEnv): Promise<void> {
@@ -64,16 +64,16 @@ function succeeded({ code, stdout, stderr }: Ending): string {
   return stdout
 }
 
-describe('how a published client is told of a server', () => {
+describe('the server of a published client is configured', () => {
   let recent: PublishedClient
-  /** Undefined where the newest stands for all. */
+  /** Undefined where only the newest client is tested. */
   let older: PublishedClient | undefined
   before(async () => {
     recent = await PublishedClient.install('canfar-1.5.2')
     if (isOlderTried) older = await PublishedClient.install('canfar-1.4.1')
   })
 
-  it('by the environment alone, and no file is written', async () => {
+  it('by the environment, and no file is written', async () => {
     for (const client of older === undefined ? [recent] : [recent, older]) {
       const environment = await clientEnvironment(platform, 'environment')
       await assertWorks(client, environment)
@@ -81,17 +81,17 @@ describe('how a published client is told of a server', () => {
     }
   })
 
-  it('by a configuration with a key of its own', async () => {
+  it('by a configuration with its own key', async () => {
     const ownKey = await home('own-key', configuration(2, 'mysite'))
     await assertWorks(recent, ownKey)
-    // Of logins it knows only those that are built in.
+    // It knows only built-in logins.
     assert.equal((await recent.canfar(['auth', 'show'], ownKey)).code, 1)
-    // The older one takes no login that it could not renew, whether it must or not.
+    // The older client accepts only logins with a refresh token.
     if (older !== undefined)
       await assertWorks(older, await home('own-key-1', configuration(1, 'mysite', lastingLogin(platform))))
   })
 
-  it('by a configuration of version 1, which 1.5.2 makes one of version 2', async () => {
+  it('by a configuration of version 1, which 1.5.2 upgrades to version 2', async () => {
     const environment = await home('upgraded', configuration(1, 'mysite'))
     await assertWorks(recent, environment)
     assert.match(await readFile(configurationFile(environment), 'utf8'), /^version: 2$/m)
@@ -155,7 +155,7 @@ describe('how a published client is told of a server', () => {
     const [server] = JSON.parse(await canfar('server', 'ls', '--json')) as Record<string, unknown>[]
     const { url, version, auths, cores, ram, gpus } = server ?? {}
     assert.deepEqual([url, version, auths], [`${platform.url}/skaha`, 'v1', ['oidc']])
-    // What the platform offers, which `server use` asked it for.
+    // The capabilities of the platform, which `server use` has read.
     const max = await most()
     assert.deepEqual([cores, ram, gpus], [max.cores, max.ram, 0])
     await assertWorks(client, environment)
@@ -169,7 +169,7 @@ describe('how a published client is told of a server', () => {
     assert.match(stderr, /servers\.srcnet\.storage\s+Extra inputs are not permitted/)
   })
 
-  it('and an access token that has expired is renewed by its issuer', async () => {
+  it('and an expired access token is refreshed by its issuer', async () => {
     await using issuer = await startIssuer(platform.token)
     const login = oidcLogin(issuer.url, { access: 'sp_expired', refresh: 'refresh-1' }, 1)
     const environment = await home('refresh', configuration(2, 'mysite', login))
@@ -180,7 +180,7 @@ describe('how a published client is told of a server', () => {
     const saved = await readFile(configurationFile(environment), 'utf8')
     assert.ok(saved.includes(platform.token) && saved.includes('refresh-2') && !saved.includes('sp_expired'), saved)
 
-    // The older one reads the new token's end out of it, and takes none that is no JSON web token.
+    // The older client reads the expiry from the new token, which must be a JSON web token.
     if (older === undefined) return
     const { code, stderr } = await older.python(
       ['-c', fetchScript],
@@ -190,16 +190,16 @@ describe('how a published client is told of a server', () => {
     assert.match(stderr, /Failed to decode JWT token/)
   })
 
-  it('by a login of our command line, and ours by a configuration that a published client wrote', async () => {
+  it('by a login of our command line, which also reads the configuration of a published client', async () => {
     const environment = await emptyEnvironment(platform, 'both')
     const login = ['auth', 'login', '--server', platform.url, '--name', 'mine', '--token', '-']
     assert.match(succeeded(await ourCanfar(login, environment, `${platform.token}\n`)), /^Logged in to mine as ada\.$/m)
     await assertWorks(recent, environment)
 
-    // The older one reads no version but its own.
+    // The older client reads only its own version.
     if (older !== undefined) assert.equal((await older.canfar(['ps'], environment)).code, 1)
 
-    // What the published client does to the file, ours goes on to read; and the reverse.
+    // Each command line reads the file after the other has changed it.
     succeeded(await recent.canfar(['config', 'set', 'console.width', '100'], environment))
     const id = await platform.submit('true', { name: 'ours' })
     await platform.ended(id)
@@ -218,7 +218,7 @@ describe('how a published client is told of a server', () => {
   })
 })
 
-/** An identity provider that knows one client and one refresh token, and gives `token` for it (RFC 6749, section 6). */
+/** An identity provider with one client and one refresh token, which issues `token` (RFC 6749, section 6). */
 async function startIssuer(token: string) {
   const requests: string[] = []
   const server = createServer((request, response) => {

@@ -26,7 +26,7 @@ describe('every method of the published libraries', () => {
           called: string[]
         }
         assert.equal(`${told.client}-${told.version}`, name)
-        // docs/wire.md tells of these calls, and of no other that this client has.
+        // docs/wire.md lists exactly these calls of the client.
         const promised = [...promisedCalls('Library call', name)].filter(([, what]) => what.startsWith('yes'))
         assert.deepEqual(told.called, promised.map(([call]) => call).sort())
       })

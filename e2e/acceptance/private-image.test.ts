@@ -26,7 +26,7 @@ let platform: Platform
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sp-private-'))
   registry = await startRegistry(join(folder, 'registry'), { account })
-  // An image for each test: what one may read is not fetched again for a while.
+  // One image per test, because access to an image is cached for a while.
   for (const [number, name] of ['none', 'ours', 'configured-1', 'configured-2', ...clientNames].entries()) {
     const archive = join(folder, 'image.tar')
     await busyboxImage({ archive, env: [`NUMBER=${number}`] })
@@ -44,14 +44,14 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** What the script tells of the session that it ran. */
+/** The output of the script about its session. */
 interface Told {
   readonly status: string
   readonly cause?: { readonly code: string; readonly hint?: string }
   readonly log: string
 }
 
-/** Runs an image by a client's library. @param args what the client is given in the program itself. */
+/** Runs an image with a client's library. @param args arguments of the client in the program */
 async function run(
   name: ClientName,
   environment: NodeJS.ProcessEnv,
@@ -65,7 +65,7 @@ async function run(
   return JSON.parse(stdout.split('\n').at(-2) ?? '') as Told
 }
 
-/** The same with credentials as that client takes them, or with none. */
+/** Runs an image with credentials in the form of the client, or without. */
 async function runPrivate(
   name: ClientName,
   image: string,
@@ -81,7 +81,7 @@ async function runPrivate(
 
 describe('a private image', () => {
   for (const name of clientsHere) {
-    it(`runs for ${name} with the credentials of its registry, and for nobody without`, async () => {
+    it(`runs for ${name} with the credentials of its registry, and not without`, async () => {
       const image = `images.canfar.net/private/${name}:1`
       const refused = await runPrivate(name, image)
       assert.deepEqual([refused.status, refused.cause?.code], ['Failed', 'image-unauthorized'])
@@ -107,7 +107,7 @@ describe('a private image', () => {
       })
   }
 
-  it('runs for our command line by the same variables', async () => {
+  it('runs for our command line with the same variables', async () => {
     const environment = {
       ...(await clientEnvironment(platform, 'ours')),
       CANFAR_REGISTRY__USERNAME: account.user,
@@ -118,7 +118,7 @@ describe('a private image', () => {
     assert.deepEqual([code, stdout], [0, 'ran\n'], stderr)
   })
 
-  it('leaves its secret in no log', async () => {
+  it('does not leave its secret in a log', async () => {
     await runPrivate('canfar-1.5.2', 'images.canfar.net/private/none:1', account)
     assert.ok(platform.log.length > 0)
     for (const secret of [account.password, Buffer.from(`${account.user}:${account.password}`).toString('base64')])

@@ -6,26 +6,26 @@ import { all } from '../support/all.ts'
 import { onKubernetes, type Platform } from '../support/platform.ts'
 import { pythonPrograms } from '../support/python-environment.ts'
 
-/** The clients on PyPI that are held to: each with the versions of everything below it in `clients/NAME.txt`. */
+/** The supported clients on PyPI. `clients/NAME.txt` pins the versions of all their dependencies. */
 export const clientNames = ['canfar-1.5.2', 'canfar-1.4.1', 'skaha-1.7.0'] as const
 export type ClientName = (typeof clientNames)[number]
 
 /**
- * Those that a suite about more than the wire tries. The newest stands for all on a cluster, where the executor is what matters, and in
- * CI: library.test.ts proves there for each that its requests are answered.
+ * The clients for suites beyond the wire. On a cluster, where the executor matters, and in CI only the newest one: library.test.ts
+ * tests the requests of every client.
  */
 export const clientsHere: readonly ClientName[] = all && !onKubernetes ? clientNames : ['canfar-1.5.2']
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 
-/** How a program ended, and all that it wrote. */
+/** Exit code and output of a program. */
 export interface Ending {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-/** A published client, installed. Several tests at a time share one installation. */
+/** An installed published client. Concurrent tests share one installation. */
 export class PublishedClient {
   readonly #programs: string
 
@@ -37,19 +37,19 @@ export class PublishedClient {
     return new PublishedClient(await pythonPrograms(join(folder, 'clients', `${name}.txt`)))
   }
 
-  /** Runs Python: a script of this folder, or whatever `args` say, such as `-c`. */
+  /** Runs Python with a script of this folder, or with other arguments such as `-c`. */
   python(args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> {
     const [script = '', ...rest] = args
     const path = script.endsWith('.py') ? join(folder, script) : script
     return run(join(this.#programs, 'python'), [path, ...rest], environment, input)
   }
 
-  /** Runs the client's own command, `canfar`. */
+  /** Runs the command `canfar` of the client. */
   canfar(args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> {
     return run(join(this.#programs, 'canfar'), args, environment, input)
   }
 
-  /** Runs a script of a shell in which `canfar` and `python` are this client's. */
+  /** Runs a shell script with the `canfar` and `python` of this client. */
   shell(script: string, environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> {
     return shell(this.#programs, script, environment, input)
   }
@@ -57,18 +57,18 @@ export class PublishedClient {
 
 const ourPrograms = join(folder, '../../bin')
 
-/** Runs our own command line. */
+/** Runs our command line. */
 export const ourCanfar = (args: readonly string[], environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> =>
   run(join(ourPrograms, 'canfar'), args, environment, input)
 
-/** Runs a script of a shell in which `canfar` is ours. */
+/** Runs a shell script with our `canfar`. */
 export const ourShell = (script: string, environment: NodeJS.ProcessEnv): Promise<Ending> =>
   shell(ourPrograms, script, environment)
 
 const shell = (programs: string, script: string, environment: NodeJS.ProcessEnv, input?: string): Promise<Ending> =>
   run('bash', ['-c', script], { ...environment, PATH: `${programs}:${environment['PATH'] ?? ''}` }, input)
 
-/** The whole environment of a user of a published client: a home of their own, and server and token by environment. */
+/** The environment of a user of a published client: an own home, and variables with server and token. */
 export async function clientEnvironment(platform: Platform, name: string, version = 'v1'): Promise<NodeJS.ProcessEnv> {
   return {
     ...(await emptyEnvironment(platform, name)),
@@ -77,7 +77,7 @@ export async function clientEnvironment(platform: Platform, name: string, versio
   }
 }
 
-/** The environment of a user who has said nothing yet: an empty home, a terminal of 120 columns, no colours. */
+/** The environment of a new user: an empty home, a terminal of 120 columns, no colours. */
 export async function emptyEnvironment(platform: Platform, name: string): Promise<NodeJS.ProcessEnv> {
   const home = join(platform.folder, 'homes', name)
   await mkdir(home, { recursive: true })
@@ -92,7 +92,7 @@ export async function emptyEnvironment(platform: Platform, name: string): Promis
   }
 }
 
-/** Runs a program to its end, whatever that is. */
+/** Runs a program to its end, also if it fails. */
 async function run(
   program: string,
   args: readonly string[],

@@ -11,7 +11,7 @@ before(async () => {
 })
 after(() => platform[Symbol.asyncDispose]())
 
-/** A cluster of one node takes a second for each of them and more: fewer show the same there. */
+/** Fewer on a cluster of one node, which needs over a second for each. */
 const count = onKubernetes ? 64 : 256
 
 describe(`${count} replicas over 32 connections are all accepted, numbered, and run to their end`, () => {

@@ -8,26 +8,26 @@ import { fileURLToPath } from 'node:url'
 import { Platform } from '../support/platform.ts'
 import { pythonPrograms } from '../support/python-environment.ts'
 
-/** FUZZ_SEED=random draws one; FUZZ_SEED=N repeats a run. In CI it is always the same, so that a change is what fails it. */
+/** FUZZ_SEED=random draws a seed; FUZZ_SEED=N repeats a run. CI uses a fixed seed, so that only a change can fail it. */
 const seed = process.env.FUZZ_SEED === 'random' ? randomInt(2 ** 31) : Number(process.env.FUZZ_SEED ?? 1)
 
 /** Requests of each kind for each operation. */
 const examples = Number(process.env.FUZZ_EXAMPLES ?? 30)
 
-/** It asks more and faster than a user may. */
+/** Rate limits above those of users, for the many requests. */
 const plenty = '{burst: 1000000000, perSecond: 1000000}'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 let platform: Platform
 let schemathesis: string
-/** The file of the users that ask, by who they are: a user beside whom there is another, and an administrator. */
+/** Tokens by role: a user besides another one, and an administrator. */
 const users = { user: '', administrator: '' }
-/** Names that the requests may not end or lock out. */
+/** Names of users and tokens that the requests must not disable or revoke. */
 let own: readonly string[]
 
 before(async () => {
   schemathesis = join(await pythonPrograms(join(folder, 'schemathesis.txt')), 'schemathesis')
-  // Hardly any capacity: nearly all of what is submitted waits.
+  // Little capacity, so that nearly all submitted jobs wait.
   platform = await Platform.make(
     `capacity: {cores: 1, memoryGb: 1}\nimages: {registries: []}\nlimits: {requests: {reads: ${plenty}, changes: ${plenty}, unauthenticated: ${plenty}}}\n`,
   )
@@ -61,7 +61,7 @@ async function idOf(token: string): Promise<string> {
   return tokens.find(({ current }) => current)?.id ?? ''
 }
 
-/** Runs schemathesis over a document of the platform's; returns its exit code and all that it wrote. */
+/** Runs schemathesis with an OpenAPI document of the platform, and returns exit code and output. */
 function run(
   document: string,
   who: keyof typeof users,
@@ -74,7 +74,7 @@ function run(
       ...process.env,
       FUZZ_USERS: users[who],
       FUZZ_OWN: own.join(' '),
-      // What an earlier run found is not tried again: the seed alone says what is asked.
+      // Without the examples of earlier runs, so that only the seed determines the requests.
       HYPOTHESIS_STORAGE_DIRECTORY: join(platform.folder, 'hypothesis'),
       COLUMNS: '120',
       PYTHONDONTWRITEBYTECODE: '1',
@@ -94,7 +94,7 @@ function run(
   })
 }
 
-/** Who asks what: an administrator only what is refused to others. */
+/** Callers and documents. The administrator requests only routes that others may not use. */
 const runs = [
   ['/skaha/openapi.json', 'user', []],
   ['/api/v1/openapi.json', 'user', []],
@@ -102,7 +102,7 @@ const runs = [
 ] as const
 
 for (const [document, who, more] of runs) {
-  test(`whatever the ${who} asks of ${document}, the answer is as it says`, async (t) => {
+  test(`every answer to the ${who} conforms to ${document}`, async (t) => {
     t.diagnostic(`seed ${seed}; to repeat: FUZZ_SEED=${seed} npm run e2e -- e2e/fuzz/fuzz.test.ts`)
     const { code, report } = await run(document, who, more)
     assert.equal(code, 0, report)
@@ -112,7 +112,7 @@ for (const [document, who, more] of runs) {
   })
 }
 
-test('nothing of it was too much: the server logged no fault, is ready, stops when it is asked to and starts again', async () => {
+test('after all requests the server has logged no fault, is ready, stops in order and starts again', async () => {
   assert.doesNotMatch(platform.log, /"level":(50|60)/)
   const answer = await platform.fetch('/readyz')
   assert.equal(answer.status, 200)

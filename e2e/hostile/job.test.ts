@@ -8,7 +8,7 @@ const options = { skip: process.getuid?.() === 0 ? false : 'needs root' }
 
 let platform: Platform
 let bob: string
-/** A job of bob's that runs. */
+/** A running job of bob. */
 let theirs: string
 
 before(async () => {
@@ -28,7 +28,7 @@ after(async () => {
   await platform[Symbol.asyncDispose]()
 })
 
-/** The status, and all of the answer, that a job of ada's with a token of its own gets of the platform. */
+/** The status and the answer of a request by a job of ada with its own token. */
 async function asked(path: string, method = 'GET'): Promise<{ status: number; text: string }> {
   const head = `${method} ${path} HTTP/1.1\\r\\nHost: x\\r\\nAuthorization: Bearer %s\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n`
   const line =
@@ -38,7 +38,7 @@ async function asked(path: string, method = 'GET'): Promise<{ status: number; te
   return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(log)?.[1]), text: log }
 }
 
-test('a job does with its token what its user may, and no more', options, async () => {
+test('a job can do with its token what its user may, and no more', options, async () => {
   const account = await asked('/api/v1/account')
   assert.equal(account.status, 200, account.text)
   assert.match(account.text, /"name":"ada"/)
@@ -52,14 +52,14 @@ test('a job does with its token what its user may, and no more', options, async 
   assert.ok(['queued', 'starting', 'running'].includes((await platform.jobs(bob).get(theirs)).state))
 })
 
-test('a job without a token is nobody, and finds none', options, async () => {
+test('a job without a token is unauthenticated, and finds no token', options, async () => {
   const { log } = await platform.run(
     'env; cat /proc/*/environ 2>/dev/null; ls -R /arc /scratch 2>/dev/null; grep -ra "sp_[0-9a-z]\\{52\\}" /etc /arc /scratch /tmp /run 2>/dev/null',
   )
   assert.doesNotMatch(log, /sp_[0-9a-z]{52}|of-bob/)
 })
 
-test('a job reaches neither the machine nor the address of its cloud, and may not ask to', options, async () => {
+test('a job reaches neither the machine nor cloud metadata, and may not request it', options, async () => {
   const service = createServer((socket) => {
     socket.end('hello from the machine\n')
   })

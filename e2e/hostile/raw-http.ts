@@ -1,18 +1,18 @@
 import { connect, type Socket } from 'node:net'
 
-/** An answer as it came over the wire. */
+/** A raw answer. */
 export interface RawAnswer {
   readonly status: number
   /** Names in lower case. */
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string
-  /** All that came. */
+  /** All received data. */
   readonly text: string
-  /** Of every answer in it: what was sent may have been more than one request, or taken for more. */
+  /** The status of every answer in the data: the server may have seen more than one request. */
   readonly statuses: readonly number[]
 }
 
-/** A connection to where a URL points. */
+/** A connection to the host of a URL. */
 export async function connection(url: string): Promise<Socket> {
   const { hostname, port } = new URL(url)
   const socket = connect(Number(port), hostname)
@@ -24,8 +24,8 @@ export async function connection(url: string): Promise<Socket> {
 }
 
 /**
- * Sends these very bytes and returns what comes back until the server lets go of the connection. A request that is to be
- * understood should ask for that: `Connection: close`. After `patienceMs` we let go.
+ * Sends exact bytes and returns all data until the server closes the connection. A valid request should contain
+ * `Connection: close`. After `patienceMs` the client closes it.
  */
 export async function exchange(url: string, bytes: string | Uint8Array, patienceMs = 20_000): Promise<RawAnswer> {
   const socket = await connection(url)
@@ -34,7 +34,7 @@ export async function exchange(url: string, bytes: string | Uint8Array, patience
     const timer = setTimeout(() => {
       socket.destroy()
     }, patienceMs)
-    // A server that lets go before it has read all resets the connection; what it said has come.
+    // A server that closes before it has read all data resets the connection. Its answer has arrived.
     socket.on('error', () => undefined)
     socket.on('data', (chunk: Buffer) => chunks.push(chunk))
     socket.once('close', () => {
@@ -61,6 +61,6 @@ function readAnswer(text: string): RawAnswer {
   }
 }
 
-/** A request in full; `headers` are lines without their end. */
+/** A complete request. `headers` are lines without line breaks. */
 export const request = (target: string, headers: readonly string[] = [], body = '', method = 'GET'): string =>
   [`${method} ${target} HTTP/1.1`, 'Host: x', 'Connection: close', ...headers, '', body].join('\r\n')

@@ -3,12 +3,12 @@ import { after, before, describe, it } from 'node:test'
 import { Platform, testImage } from '../support/platform.ts'
 import { connection, exchange, request, type RawAnswer } from './raw-http.ts'
 
-// A log that says all that it ever says is the one that is searched for what it must not say.
+// The most verbose log, because the tests search it for secrets.
 process.env.LOG_LEVEL = 'debug'
 
 let platform: Platform
 let authorization: string
-/** A job of ada's that has ended, whose log has ten bytes. */
+/** An ended job of ada with a log of ten bytes. */
 let job: string
 
 before(async () => {
@@ -27,14 +27,14 @@ const post = (target: string, body: string | Uint8Array, headers: readonly strin
   const head = [authorization, 'Content-Type: application/json', `Content-Length: ${bytes.length}`, ...headers]
   return send(Buffer.concat([Buffer.from(request(target, head, '', 'POST')), bytes]))
 }
-/** The server is there, and answers who asks as one should. */
+/** Checks that the server answers a valid request. */
 const isWell = async (): Promise<void> => {
   assert.equal((await platform.fetch('/api/v1/account')).status, 200)
 }
 const jobsNow = async (): Promise<number> => (await platform.jobs().list({ limit: 1000 })).jobs.length
 
 describe('headers that only a proxy may set', () => {
-  it('change neither what the server says of itself nor what it does', async () => {
+  it('change neither the addresses in answers nor the effect of requests', async () => {
     const forged = [
       'X-Forwarded-Host: evil.example',
       'X-Forwarded-Proto: https',
@@ -57,7 +57,7 @@ describe('headers that only a proxy may set', () => {
     assert.doesNotMatch(platform.log, /10\.9\.8\.7/)
   })
 
-  it('make nobody anybody', async () => {
+  it('authenticate no caller', async () => {
     for (const header of ['X-Remote-User: ada', 'Remote-User: ada', 'X-Client-Cert: ada', 'x-auth-token-skaha: ada']) {
       assert.equal((await send(request('/api/v1/account', [header]))).status, 401, header)
     }
@@ -65,7 +65,7 @@ describe('headers that only a proxy may set', () => {
 })
 
 describe('a token in the address', () => {
-  it('is no token, and is not logged, nor is one in the header', async () => {
+  it('does not authenticate; no token is logged, also none of a header', async () => {
     const { token } = platform
     for (const name of ['access_token', 'token', 'authorization', 'Authorization', 'bearer', 'api_key']) {
       for (const target of ['/api/v1/account', '/skaha/v1/session'])
@@ -83,7 +83,7 @@ describe('a token in the address', () => {
 })
 
 describe('requests within requests', () => {
-  // Anybody may ask for it: an answer of 200 is one to this.
+  // A public address: an answer with 200 shows that the smuggled request was seen.
   const inner = `GET /skaha/capabilities HTTP/1.1\r\nHost: x\r\n`
   const smuggled = (...headers: string[]): string =>
     ['POST /skaha/v1/session HTTP/1.1', 'Host: x', ...headers, '', `0\r\n\r\n${inner}\r\n`].join('\r\n')
@@ -110,16 +110,16 @@ describe('requests within requests', () => {
     'a handshake of TLS': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
   }
   for (const [what, bytes] of Object.entries(cases)) {
-    it(`are not found: ${what}`, async () => {
+    it(`are not executed: ${what}`, async () => {
       const { statuses, text } = await exchange(platform.url, bytes, 5_000)
-      // One answer, or none; a second one only to say that what followed is no request.
+      // One answer or none. A second one may only report that the rest is not a request.
       assert.ok(statuses.every((status) => status >= 400 && status < 500) && statuses.length <= 2, text)
       assert.ok(statuses.length < 2 || statuses[1] === 400, text)
       await isWell()
     })
   }
 
-  it('are answered in their order when they come one after the other, and HTTP/1.0 is understood', async () => {
+  it('are answered in order when pipelined, and HTTP/1.0 works', async () => {
     const one = (target: string) => `GET ${target} HTTP/1.1\r\nHost: x\r\n${authorization}\r\n\r\n`
     const { statuses } = await send(one(`/api/v1/jobs/${job}/wait`) + one('/healthz') + request('/nothing'))
     assert.deepEqual(statuses, [200, 200, 404])
@@ -156,7 +156,7 @@ describe('addresses', () => {
     '__proto__',
     'constructor',
   ]
-  it('of every route lead nowhere but where they should, however they are written', async () => {
+  it('of every route reach nothing else in any encoding', async () => {
     const paths = new Set<string>()
     for (const document of ['/skaha', '/api/v1']) {
       const { paths: found } = (await (await platform.fetch(`${document}/openapi.json`)).json()) as { paths: object }
@@ -177,7 +177,7 @@ describe('addresses', () => {
     await isWell()
   })
 
-  it('in what is submitted lead nowhere either', async () => {
+  it('in submissions reach nothing else', async () => {
     const before = await jobsNow()
     for (const image of ['localhost/../../etc/passwd:1', 'localhost/a/../../b:1', '/etc/passwd', 'localhost/a:../b'])
       assert.equal((await post('/api/v1/jobs', JSON.stringify({ name: 'a', image, cmd: 'true' }))).status, 400, image)
@@ -188,7 +188,7 @@ describe('addresses', () => {
 })
 
 describe('line breaks in values', () => {
-  it('make no header and no line of the log', async () => {
+  it('create no header and no log line', async () => {
     const injection = '%0d%0aSet-Cookie:%20a=b%0d%0a%0d%0a%7b%22level%22:60%7d'
     const answers = [
       await ask(`/skaha/v1/session/${injection}`),
@@ -248,7 +248,7 @@ describe('JSON', () => {
 })
 
 describe('very long and very many', () => {
-  it('headers, parameters and keys are refused or read, and at once', async () => {
+  it('headers, parameters and keys are refused or accepted at once', async () => {
     const many = (count: number, one: string): string => Array.from({ length: count }, () => one).join('&')
     assert.equal((await ask(`/api/v1/jobs?${many(50_000, 'x=1')}`)).status, 400)
     assert.equal((await ask(`/skaha/v1/session?${many(50_000, 'x=1')}`)).status, 200)
@@ -287,7 +287,7 @@ describe('ranges of a log', () => {
     'bytes=1e1-': [200, '0123456789'],
     'bytes = 0-1': [200, '0123456789'],
   }
-  it('are one range of what is there, or all of it', async () => {
+  it('give one range within the log, or the whole log', async () => {
     for (const [range, [status, body]] of Object.entries(forms)) {
       const answer = await ask(`/api/v1/jobs/${job}/logs`, [`Range: ${range}`])
       assert.equal(answer.status, status, range)
@@ -299,7 +299,7 @@ describe('ranges of a log', () => {
 })
 
 describe('wrong tokens', () => {
-  it('ten thousand in a row, slow nobody down and lock nobody out', async (t) => {
+  it('ten thousand in a row neither slow down nor lock out other callers', async (t) => {
     const median = async (): Promise<number> => {
       const times: number[] = []
       for (let i = 0; i < 100; i++) {
@@ -325,14 +325,14 @@ describe('wrong tokens', () => {
     await flood
     const afterwards = await median()
     t.diagnostic(`medians: ${quiet.toFixed(2)} ms before, ${during.toFixed(2)} during, ${afterwards.toFixed(2)} after`)
-    // Loose, since others use the machine too: what would show is a token that is looked for among ten thousand, or a wait.
+    // A loose bound, because the machine is shared. It detects a search through ten thousand tokens, or a delay.
     assert.ok(afterwards < 10 * quiet + 50, `${quiet} before, ${afterwards} after`)
     assert.ok(during < 50 * quiet + 250, `${quiet} before, ${during} during`)
   })
 })
 
 describe('two hundred slow clients', () => {
-  it('starve nobody, and are let go', { timeout: 300_000 }, async (t) => {
+  it('do not starve other clients, and are disconnected', { timeout: 300_000 }, async (t) => {
     const begun = Date.now()
     const head = `POST /api/v1/jobs HTTP/1.1\r\nHost: x\r\n`
     const slow = await Promise.all(
@@ -348,7 +348,7 @@ describe('two hundred slow clients', () => {
             resolve(said)
           })
         })
-        // Half of them send their head a byte at a time, the others their body.
+        // Half of them send the head byte by byte, the others the body.
         if (i % 2 === 1) {
           socket.write(`${head}${authorization}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{`)
         } else socket.write(head)
@@ -379,9 +379,9 @@ describe('two hundred slow clients', () => {
   })
 })
 
-it('none of this was the server’s fault', async () => {
+it('no request caused a fault of the server', async () => {
   await isWell()
-  // Not its state in /proc, which is another in every instant. A server that has exited before answers null.
+  // The exit code instead of the state in /proc, which changes all the time. It is null for a running server.
   assert.equal(await platform.stop(), 0)
   assert.doesNotMatch(platform.log, /"level":(50|60)/)
 })

@@ -25,7 +25,7 @@ describe(
       return id
     }
 
-    it('tells the owner that the pod was deleted, keeps the log, and starts no second one', async () => {
+    it('reports to the owner that the pod was deleted, keeps the log, and starts no second pod', async () => {
       const id = await runs('echo once >> runs; echo up; sleep 600')
       await namespaced('delete', 'pod', ...ofJob(id), '--wait=false')
       const job = await platform.ended(id)
@@ -36,23 +36,32 @@ describe(
       assert.equal(log, 'once\n')
     })
 
-    it('tells the owner that the pod was deleted with force', async () => {
+    it('reports to the owner that the pod was deleted with force', async () => {
       const id = await runs('echo up; sleep 600')
       await namespaced('delete', 'pod', ...ofJob(id), '--force', '--grace-period=0', '--wait=false')
       const job = await platform.ended(id)
       assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
     })
 
-    it('tells the owner that the Job was deleted', async () => {
+    it('reports the same to the owner where the job handles SIGTERM and exits with a code of its own', async () => {
+      for (const code of [0, 7]) {
+        const id = await runs(`trap 'echo saved; exit ${code}' TERM; echo up; while :; do sleep 0.1; done`)
+        await namespaced('delete', 'pod', ...ofJob(id), '--wait=false')
+        const job = await platform.ended(id)
+        assert.deepEqual([job.state, job.cause?.code, job.exitCode], ['failed', 'evicted', code])
+        assert.equal(await platform.logOf(id), 'up\nsaved\n')
+      }
+    })
+
+    it('reports to the owner that the Job was deleted, and ends its pod', async () => {
       const id = await runs('echo up; sleep 600')
       await namespaced('delete', 'job', ...ofJob(id), '--wait=false')
-      await namespaced('delete', 'pod', ...ofJob(id), '--wait=false')
       const job = await platform.ended(id)
       assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
       assert.match(job.cause?.message ?? '', /Job was deleted in the cluster/)
     })
 
-    it('finds the ending of a job whose objects were deleted while no server was there', async () => {
+    it('finds the end of a job whose objects were deleted while no server ran', async () => {
       const id = await runs('echo up; until [ -e go ]; do sleep 0.2; done; rm go; echo down; exit 5')
       await platform.stop('SIGKILL')
       await namespaced('delete', 'job', ...ofJob(id), '--wait=false')
@@ -65,7 +74,7 @@ describe(
       assert.equal(await platform.logOf(id), 'up\ndown\n')
     })
 
-    it('does not run again what was removed with all its traces while no server was there', async () => {
+    it('does not rerun a job whose objects and finalizers were removed while no server ran', async () => {
       const id = await runs('echo once >> traces; echo up; sleep 600')
       await platform.stop('SIGKILL')
       for (const kind of ['pod', 'job']) {
@@ -80,7 +89,7 @@ describe(
       assert.equal(log, 'once\n')
     })
 
-    it('leaves nothing in the cluster of jobs that have ended', async () => {
+    it('leaves no objects of ended jobs in the cluster', async () => {
       await eventually(
         'an empty namespace',
         async () => (await namespaced('get', 'jobs,pods,secrets', '-o', 'name')) === '',

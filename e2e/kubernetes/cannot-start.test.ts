@@ -10,7 +10,7 @@ import { isToldToWait } from '../support/waits-for.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
-describe('what a cluster does not let start', { skip }, () => {
+describe('a job that the cluster does not start', { skip }, () => {
   let platform: Platform
   before(async () => {
     platform = await Platform.make()
@@ -25,7 +25,7 @@ describe('what a cluster does not let start', { skip }, () => {
       async () => !(await inNamespace('get', 'jobs,pods', '-o', 'name')).includes(id),
     )
 
-  it('pods that a policy refuses: they wait with its words, can be cancelled, and start when it is gone', async () => {
+  it('pods that a policy refuses: they wait with its message, can be cancelled, and start when the policy is removed', async () => {
     await using policy = await Refusal.of('pods', platform.namespace, 'refused-pod')
     const id = await platform.submit('exit 3', { name: 'refused-pod' })
     const words = await isToldToWait(
@@ -36,7 +36,7 @@ describe('what a cluster does not let start', { skip }, () => {
     assert.ok(words.includes(policy.name), words)
     const other = await platform.submit('true', { name: 'refused-pod' })
     await eventually('the other to wait', async () => /refused here/.test((await platform.jobs().why(other)).summary))
-    // It may go on so for as long as the policy is there: the platform does not give it up.
+    // The job waits as long as the policy exists: the platform does not give up.
     assert.equal((await platform.jobs().get(id)).state, 'starting')
     await platform.jobs().cancel(other)
     const cancelled = await platform.ended(other)
@@ -49,7 +49,7 @@ describe('what a cluster does not let start', { skip }, () => {
     assert.doesNotMatch((await platform.jobs().why(id)).summary, /refused here/)
   })
 
-  it('Jobs that a policy refuses: they end, and its words are told', async () => {
+  it('Jobs that a policy refuses: they end with its message', async () => {
     await using policy = await Refusal.of('jobs', platform.namespace, 'refused-job')
     const job = await platform.ended(await platform.submit('true', { name: 'refused-job' }))
     assert.deepEqual([job.state, job.cause?.code, job.startedAt], ['failed', 'start-failed', undefined])
@@ -57,8 +57,8 @@ describe('what a cluster does not let start', { skip }, () => {
     assert.ok(job.cause?.message.includes(policy.name))
   })
 
-  it('a Job more than a quota has room for: it waits with its words, then runs', async () => {
-    // The platform has room for all three.
+  it('a Job above a quota: it waits with the message of the quota, then runs', async () => {
+    // The platform itself has capacity for all three.
     const small = { cores: 1, memoryGb: 1 }
     await inNamespace('create', 'quota', 'one-job', '--hard=count/jobs.batch=1')
     try {
@@ -75,7 +75,7 @@ describe('what a cluster does not let start', { skip }, () => {
       await eventually('the third to wait', async () => /one-job/.test((await platform.jobs().why(third)).summary))
       await platform.jobs().cancel(third)
       assert.equal((await platform.ended(third)).state, 'cancelled')
-      // Not by another job: there is no room for it.
+      // Not in another job, because the quota admits none.
       await writeFile(join(platform.dataDir, 'arc/home/ada/first'), '')
       assert.equal((await platform.ended(first)).state, 'succeeded')
       assert.equal((await platform.ended(second)).state, 'succeeded')
@@ -86,17 +86,17 @@ describe('what a cluster does not let start', { skip }, () => {
   })
 })
 
-describe('a node that does not take what was planned for it', { skip }, () => {
+describe('a node that refuses a planned pod', { skip }, () => {
   const taint = 'cannot-start'
   const offer = { cpu: '64', memory: '512Gi' }
 
-  it('is told with the reasons of all nodes; closed, it is planned with no more', async () => {
-    // The pods of nobody else come to the other node.
+  it('is reported with the reasons of all nodes; once cordoned, it gets no more jobs', async () => {
+    // No other pods run on the second node.
     await using platform = await Platform.make(`kubernetes: {tolerations: [{key: ${taint}, operator: Exists}]}\n`)
     await platform.start()
     const jobs = platform.jobs()
     const inNamespace = (...args: string[]): Promise<string> => kubectl(...args, '-n', platform.namespace)
-    // By cores and memory, which is what is planned by, it takes the job; of pods it takes none.
+    // Its cores and memory, which the planner knows, suffice. Its pod limit is zero.
     await using node = await OtherNode.join({ ...offer, pods: '0' }, 'node-3', taint)
     const isFree = (cores: number) =>
       eventually('the plan to follow the nodes', async () => (await jobs.queue()).free.cores > 64 === cores > 64)
@@ -108,7 +108,7 @@ describe('a node that does not take what was planned for it', { skip }, () => {
       id,
       /^No node of the cluster has room for the job: (?=.*\b1 without enough free cores\b)(?=.*\b1 with their limit of pods reached\b).*\. The job starts when one has\.$/,
     )
-    // The scheduler looks again only at what might help: so something else gets better each time.
+    // The Kubernetes scheduler retries a pod only after a change that may help, so each change is another one.
     await kubectl('taint', 'node', node.name, 'other-work=true:NoSchedule')
     await isFree(0)
     await node.offers({ ...offer, pods: '10' })
@@ -117,7 +117,7 @@ describe('a node that does not take what was planned for it', { skip }, () => {
     await kubectl('taint', 'node', node.name, 'other-work-')
     await isToldToWait(jobs, id, /^No node of the cluster has room for the job: .*\b1 closed for new jobs\b/)
     await isFree(0)
-    // What would have to go there is planned nowhere.
+    // A job that fits only on this node is not placed.
     await assert.rejects(platform.submit('true', { cores: 40, memoryGb: 1 }), /no node has 40 cores, 1 GiB of memory/)
 
     await kubectl('uncordon', node.name)

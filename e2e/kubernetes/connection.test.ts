@@ -18,7 +18,7 @@ describe('the connection to the API server', { skip }, () => {
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
-  it('falls silent without closing: watches that say nothing any more cost time, and no ending', async () => {
+  it('stalls without closing: silent watches delay ends, but lose none', async () => {
     const proxy = await ApiServerProxy.open('127.0.0.1')
     try {
       const kubeconfig = join(folder, 'through-proxy.conf')

@@ -27,14 +27,14 @@ describe('our server killed at ten moments of jobs on a cluster', { skip }, () =
 
   /** Milliseconds after the submission; a job on an idle node runs after about one second and ends after three. */
   for (const moment of [0, 30, 100, 300, 700, 1200, 2000, 3200])
-    it(`${moment} ms after it was accepted: it runs once, to its end, and all is told`, async () => {
+    it(`${moment} ms after it was accepted: it runs once to its end, with all events`, async () => {
       const id = await platform.submit(script(`after-${moment}`))
       await new Promise((resolve) => setTimeout(resolve, moment))
       await restart()
       await found(id)
     })
 
-  it('while it is cancelled: it ends as cancelled', async () => {
+  it('during the cancellation: it ends as cancelled', async () => {
     const id = await platform.submit('trap "sleep 2; echo saved; exit 0" TERM; echo up; while :; do sleep 0.2; done')
     await platform.becomes(id, 'running')
     await eventually('its first words', async () => (await platform.logOf(id)) !== '')
@@ -44,7 +44,7 @@ describe('our server killed at ten moments of jobs on a cluster', { skip }, () =
     assert.equal(await platform.logOf(id), 'up\nsaved\n')
   })
 
-  it('three times in the life of one: it runs once, and its log has each line once', async () => {
+  it('three times during one job: it runs once, and its log has each line once', async () => {
     const id = await platform.submit('for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 1; done; exit 3')
     await platform.becomes(id, 'running')
     for (let i = 0; i < 3; i++) {
@@ -57,8 +57,8 @@ describe('our server killed at ten moments of jobs on a cluster', { skip }, () =
 })
 
 /**
- * An image with credentials: its Job is made suspended, then its Secret, then the Job is let go. A server that comes in between removes what
- * there is and begins anew under the same names, while the cluster still takes away what belonged to the first Job.
+ * A job with credentials: the platform creates a suspended Job, then its Secret, then unsuspends the Job. A server that starts in
+ * between deletes these objects and creates them again under the same names, while the cluster still deletes the first ones.
  */
 describe('our server killed while a job with a private image starts', { skip }, () => {
   let image: PrivateImage
@@ -73,9 +73,9 @@ describe('our server killed while a job with a private image starts', { skip }, 
     await image[Symbol.asyncDispose]()
   })
 
-  /** Milliseconds after the submission. The Secret is made within the first hundred or two, the pod is there a second later. */
+  /** Milliseconds after the submission. The Secret exists after 100 to 200 ms, the pod a second later. */
   for (const moment of [0, 30, 60, 100, 150, 200, 300, 450, 800])
-    it(`${moment} ms after it was accepted: it runs once, to its end`, async () => {
+    it(`${moment} ms after it was accepted: it runs once to its end`, async () => {
       const file = `private-${moment}`
       const id = await image.submit(platform, `echo x >> ${file}; wc -l < ${file}; exit 3`)
       await new Promise((resolve) => setTimeout(resolve, moment))

@@ -27,7 +27,7 @@ import { ApiServerProxy } from '../support/api-server-proxy.ts'
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Where pods find the API server by their environment: the first address of the cluster's range for services. */
+/** The address of the API server in the environment of pods: the first of the service range. */
 const serviceAddress = '10.96.0.1'
 
 describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUTOR=kubernetes' }, () => {
@@ -55,7 +55,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       kubernetes: { dnsPolicy: 'Default', overcommit: 4 },
     },
   }
-  /** What is to be undone, the latest first: also where not all could be done. */
+  /** Clean-up steps in reverse order, also after a failed set-up. */
   const made = new AsyncDisposableStack()
   let folder: string
   let chart: Chart
@@ -70,7 +70,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     await busyboxImage({ archive: join(folder, 'busybox.tar') })
     await pushImage(join(folder, 'busybox.tar'), { host: clusterRegistry }, 'installed/busybox:1')
     chart = await Chart.open(folder)
-    // What kube-proxy does for pods that talk to the API server; the test cluster has none.
+    // Replaces kube-proxy, which the test cluster lacks, for connections of pods to the API server.
     await run('ip', ['addr', 'replace', `${serviceAddress}/32`, 'dev', 'kube0'])
     made.defer(async () => {
       await run('ip', ['addr', 'del', `${serviceAddress}/32`, 'dev', 'kube0'])
@@ -89,7 +89,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
 
   after(() => made.disposeAsync())
 
-  /** A volume for each claim, as operators make them where there is no storage class: the users' files are the same in both namespaces. */
+  /** A volume for each claim, as operators create them without a storage class. Both namespaces have the same users' files. */
   async function provideVolumes(): Promise<void> {
     const volume = async (name: string, path: string, claim: string, namespace: string) => {
       await mkdir(join(folder, path), { recursive: true })
@@ -148,13 +148,13 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       '/etc/science-platform/config.yaml',
     )
 
-  /** Clients on the pod's own address: the test cluster has nothing behind its ingress. */
+  /** Clients of the pod's own address, because the test cluster has no ingress controller. */
   const client = async (): Promise<Jobs> => {
     const address = await kubectl('get', 'pod', pod, ...inPlatform, '-o', 'jsonpath={.status.podIP}')
     return new Jobs({ url: `http://${address}:8080`, token })
   }
 
-  /** Runs a command of the operators' page, in the namespace of this test. */
+  /** Runs a command of docs/operations/kubernetes.md in the namespace of this test. */
   const documented = (command: string, instead: Readonly<Record<string, string>> = {}): Promise<string> =>
     chart.asDocumented('docs/operations/kubernetes.md', command, values, { 'science-platform': platform, ...instead }, [
       ...onCluster,
@@ -163,7 +163,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
       '120s',
     ])
 
-  it('starts, is ready, and has users and tokens made by its own command', async () => {
+  it('starts, is ready, and creates users and tokens by its own command', async () => {
     await documented('helm install batch')
     await applyObjects(claims(jobs))
     await command('user', 'add', 'ada', '--group', 'survey')
@@ -182,7 +182,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   }
   const log = async (id: string): Promise<string> => text((await client()).logs(id))
 
-  it('runs a job as its user, in a namespace that takes restricted pods alone', async () => {
+  it('runs a job as its user, in a namespace for restricted pods only', async () => {
     const enforced = 'jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}'
     assert.equal(await kubectl('get', 'namespace', jobs, '-o', enforced), 'restricted')
     const id = await submit('id -un; touch mine; ls -n /arc/home/ada | grep -c mine; id -u')
@@ -191,6 +191,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     assert.match(await log(id), /^ada\n1\n[0-9]{4,}\n$/)
   })
 
+<<<<<<< HEAD
   it('has a second replica that refuses to start, and harms no running job', async () => {
     const id = await submit('echo before; until [ -e scaled ]; do sleep 0.2; done; rm scaled; echo after; exit 6')
     await eventually('its first words', async () => (await log(id)) === 'before\n')
@@ -226,6 +227,9 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   })
 
   it('is upgraded without losing a running job, its log or its ending', async () => {
+=======
+  it('is upgraded without losing a running job, its log or its end', async () => {
+>>>>>>> main
     const id = await submit('echo before; until [ -e upgraded ]; do sleep 0.2; done; rm upgraded; echo after; exit 4')
     await eventually('its first words', async () => (await log(id)) === 'before\n')
     await documented('helm upgrade batch', { 'image.tag=0.2.0': 'image.tag=upgraded' })
@@ -237,7 +241,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     assert.equal(await log(id), 'before\nafter\n')
   })
 
-  it('leaves the data and the jobs behind when it is uninstalled, and the jobs go as its page says', async () => {
+  it('leaves data and jobs when it is uninstalled, and the documented command removes the jobs', async () => {
     const id = await submit('sleep 3600')
     await eventually('it to run', async () => (await (await client()).get(id)).state === 'running')
     await chart.uninstall('batch', [...withHelm, '--wait'])
@@ -256,10 +260,10 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     )
   })
 
-  it('has only objects that the API server takes, whatever is filled in', async () => {
+  it('has only objects that the API server accepts, with all values set', async () => {
     const file = join(folder, 'everything.yaml')
     await writeFile(file, await chart.helm(['template', 'all'], fullValues, ['--namespace', platform]))
-    // The namespace of the jobs would be made first; a dry run makes nothing.
+    // A dry run does not create the namespace of the jobs, so it must exist.
     await kubectl('create', 'namespace', fullValues.jobs.namespace)
     try {
       await kubectl('apply', '--dry-run=server', '-f', file)

@@ -8,7 +8,7 @@ import { eventually, onKubernetes, Platform } from '../support/platform.ts'
 
 const kueueApi = 'kueue.x-k8s.io/v1beta2'
 
-/** Small jobs are those of one core, large ones those of two, which is as much as the node has. */
+/** Small jobs have one core. Large jobs have two, the capacity of the node. */
 const settings = `
 queue: {classes: {small: {cores: 1, memoryGb: 1}, large: {cores: 2, memoryGb: 64}}}
 kubernetes: {queue: {localQueue: science, priorityClasses: {small: urgent, normal: usual, large: patient}}}
@@ -21,7 +21,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
   before(async () => {
     kueue = await Kueue.start()
     platform = await Platform.make(settings)
-    // Requests are counted whole: quotas are easier to reckon with.
+    // Without overcommit, so that requests equal quotas.
     platform.set('SCIENCE_PLATFORM_KUBERNETES_OVERCOMMIT', '1')
     await applyObjects([
       { apiVersion: kueueApi, kind: 'ResourceFlavor', metadata: { name: 'node' } },
@@ -42,7 +42,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     await kueue[Symbol.asyncDispose]()
   })
 
-  /** How much the queue has in all, and whether it is open. */
+  /** Sets the quota of the queue, and whether it admits jobs. */
   const quota = (cores: string, stopPolicy: 'None' | 'Hold' | 'HoldAndDrain'): Promise<void> =>
     applyObjects([
       {
@@ -81,7 +81,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
   const large = { cores: 2, memoryGb: 1 }
   const workloads = () => kubectl('get', 'workloads', '-n', platform.namespace, '-o', 'json')
 
-  it('a queue that is not there: the server does not start, and names it', async () => {
+  it('a missing queue: the server does not start, and names it', async () => {
     await assert.rejects(platform.start(), /localQueue is science, which cannot be read in the namespace .*not found/)
     await applyObjects([
       {
@@ -94,7 +94,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     await platform.start()
   })
 
-  it('lets a job run, with the priority of its size', async () => {
+  it('a job, with the priority of its size', async () => {
     const id = await platform.submit('echo up; until [ -e go ]; do sleep 0.2; done; rm go; exit 3', small)
     await platform.becomes(id, 'running')
     assert.match(await workloads(), /"priorityClassRef": \{[^}]*"name": "urgent"/)
@@ -104,7 +104,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     await eventually('its workload to be gone', async () => !(await workloads()).includes(id))
   })
 
-  it('has no room: the job waits and says for what, and runs when there is', async () => {
+  it('no job without quota: it waits with the reason, and runs with more quota', async () => {
     const first = await platform.submit('until [ -e first ]; do sleep 0.2; done; rm first', large)
     await platform.becomes(first, 'running')
     const second = await platform.submit('echo second', large)
@@ -113,13 +113,13 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     assert.ok(Date.parse(expectedStart?.p90 ?? '') > Date.now(), 'its start is foretold')
     const told = async () => (await platform.jobs().events(second)).map(({ message }) => message).join('\n')
     await eventually('an event that says so', async () => (await told()).includes('2 cores in node must become free'))
-    // Not by another job: that would be more urgent, and take the place of the first.
+    // Not in another job, which would be more urgent and preempt the first.
     await writeFile(join(platform.dataDir, 'arc/home/ada/first'), '')
     assert.equal((await platform.ended(second)).state, 'succeeded')
     assert.equal((await platform.ended(first)).state, 'succeeded')
   })
 
-  it('takes back a place for a more urgent job: the owner is told, and nothing runs twice', async () => {
+  it('a more urgent job by eviction: the owner gets an event, and no job runs twice', async () => {
     const patient = await platform.submit('echo once >> places; echo up; sleep 600', large)
     await platform.becomes(patient, 'running')
     await eventually('its first words', async () => (await platform.logOf(patient)) !== '')
@@ -132,7 +132,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     assert.equal((await platform.run('cat places; rm places', small)).log, 'once\n')
   })
 
-  it('takes back a place while our server is away: nothing runs twice', async () => {
+  it('and evicts while our server is down: no job runs twice', async () => {
     const id = await platform.submit('echo once >> away; echo up; sleep 600', small)
     await platform.becomes(id, 'running')
     await eventually('its first words', async () => (await platform.logOf(id)) !== '')
@@ -142,7 +142,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
       (await kubectl('get', 'jobs', '-n', platform.namespace, '-o', 'json')).includes('"suspend": true'),
     )
     await quota('2', 'None')
-    // Kueue gives the place again, and the cluster makes another pod: what must not run is there to be run.
+    // Kueue readmits the Job, and the cluster creates a second pod, which must not run.
     await eventually('another pod of the job', async () => {
       const pods = await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'json')
       const { items } = JSON.parse(pods) as { items: { metadata: { deletionTimestamp?: string } }[] }
@@ -154,7 +154,7 @@ describe('Kueue admits', { skip: onKubernetes ? false : 'it takes EXECUTOR=kuber
     assert.equal((await platform.run('cat away; rm away', small)).log, 'once\n')
   })
 
-  it('a job that waits in its queue is cancelled at once', async () => {
+  it('jobs in a queue, where a waiting job is cancelled at once', async () => {
     await quota('2', 'Hold')
     const id = await platform.submit('echo never', small)
     await waitsFor(id, /Kueue/)

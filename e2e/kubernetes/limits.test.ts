@@ -6,7 +6,7 @@ import { isToldToWait } from '../support/waits-for.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
-describe('what a job may not have on a cluster', { skip }, () => {
+describe('limits of a job on a cluster', { skip }, () => {
   let platform: Platform
   before(async () => {
     platform = await Platform.make()
@@ -14,7 +14,7 @@ describe('what a job may not have on a cluster', { skip }, () => {
   })
   after(() => platform[Symbol.asyncDispose]())
 
-  it('memory: the kernel ends it, and the limit is told', async () => {
+  it('memory: the kernel ends the job, and the cause has the limit', async () => {
     const { job } = await platform.run(
       'tail -c 1500m /dev/zero | wc -c; x=$(head -c 1500m /dev/zero | tr "\\0" a); echo $?',
       {
@@ -26,14 +26,14 @@ describe('what a job may not have on a cluster', { skip }, () => {
     assert.match(job.cause?.message ?? '', /limit of 1 GiB/)
   })
 
-  it('disk: the node ends it, and where to write instead is told', async () => {
+  it('disk: the node ends the job, and the hint says where to write', async () => {
     const { job } = await platform.run('head -c 2600m /dev/zero > /scratch/large; sleep 600')
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'evicted'])
     assert.match(job.cause?.message ?? '', /disk space/)
     assert.match(job.cause?.hint ?? '', /\/arc/)
   })
 
-  it('time: it is asked to end, then it is ended', async () => {
+  it('time: the job gets SIGTERM, then it is killed', async () => {
     const { job, log } = await platform.run('trap "echo saved; exit 0" TERM; echo up; while :; do sleep 0.2; done', {
       timeSeconds: 3,
     })
@@ -41,7 +41,7 @@ describe('what a job may not have on a cluster', { skip }, () => {
     assert.equal(log, 'up\nsaved\n')
   })
 
-  it('room in a quota: it waits, says for what, and starts when there is room', async () => {
+  it('quota: the job waits with the reason, and starts with more quota', async () => {
     await kubectl('create', 'quota', 'one-pod', '--hard=pods=1', '-n', platform.namespace)
     const first = await platform.submit('while [ ! -e go-on ]; do sleep 0.2; done; rm go-on')
     let second: string
@@ -62,20 +62,20 @@ describe('what a job may not have on a cluster', { skip }, () => {
     assert.equal((await platform.ended(second)).exitCode, 0)
   })
 
-  it('an image that does not exist: it ends at once', async () => {
+  it('an image that does not exist: the job ends at once', async () => {
     const { job } = await platform.run('true', { image: 'localhost/test/nothing:1' })
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'image-not-found'])
     assert.equal(job.startedAt, undefined)
   })
 
-  it('a program that is not in the image: it ends at once', async () => {
+  it('a program that is not in the image: the job ends at once', async () => {
     const { job } = await platform.run('', { cmd: 'no-such-program', args: [] })
     assert.deepEqual([job.state, job.cause?.code], ['failed', 'command-not-found'])
   })
 })
 
 describe('a registry that never answers', { skip }, () => {
-  it('is waited for, with a reason, for as long as the configuration says; then the job ends', async () => {
+  it('delays the job with a reason for the configured time; then the job ends', async () => {
     // Nobody listens on port 9 (discard) of this machine.
     await using platform = await Platform.make(
       "images: {registries: ['127.0.0.1:9']}\nkubernetes: {imageSeconds: 20}\n",

@@ -7,14 +7,14 @@ import { eventually, onKubernetes, Platform } from '../support/platform.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
-/** Lines of 73 bytes, each about 120 on the node. */
+/** Lines of 73 bytes, which take about 120 bytes each on the node. */
 const linesOf = (count: number): string =>
   `yes 0123456789abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz | head -n ${count}`
 
-/** More than the 10 MiB of a log file (containerLogMaxSize) until the node begins another. */
+/** More than the 10 MiB after which the node rotates a log (containerLogMaxSize). */
 const burst = linesOf(150_000)
 
-describe('logs of which nodes put a part away', { skip }, () => {
+describe('logs that nodes rotate', { skip }, () => {
   let platform: Platform
   before(async () => {
     platform = await Platform.make()
@@ -24,16 +24,16 @@ describe('logs of which nodes put a part away', { skip }, () => {
 
   const told = async (id: string) =>
     (await platform.jobs().events(id)).filter(({ reason }) => reason === 'LogIncomplete')
-  /** The first bytes of what the node hands out of a job's log now. */
+  /** The first bytes of a job's log on the node now. */
   const onNode = async (id: string): Promise<string> => {
     const names = (await kubectl('get', 'pods', '-n', platform.namespace, '-o', 'name')).split('\n')
     const name = names.find((each) => each.includes(id)) ?? ''
     return kubectl('logs', '-n', platform.namespace, name, '--limit-bytes=6')
   }
 
-  it('followed logs are whole', async () => {
-    // The node loses what it puts away twice before the platform has read it. So each piece, of less than a file, waits until
-    // the one before is read; and the node looks every 10 s whether to begin another file.
+  it('followed logs are complete', async () => {
+    // A part that the node rotates twice before the platform has read it is lost. So each part, smaller than a file, waits until
+    // the one before is read. The node checks every 10 s whether to rotate.
     const pieces = [1, 2, 3, 4, 5, 6]
     const id = await platform.submit(
       `echo first; for i in ${pieces.join(' ')}; do while [ ! -e "go-$i" ]; do sleep 0.2; done; ${linesOf(50_000)}; ` +
@@ -54,7 +54,7 @@ describe('logs of which nodes put a part away', { skip }, () => {
     assert.deepEqual(await told(id), [])
   })
 
-  it('what was put away while no server was there is missing, and log and owner are told once', async () => {
+  it('a part rotated away while no server ran is missing, and log and events report it once', async () => {
     const id = await platform.submit(
       `echo first; while [ ! -e burst ]; do sleep 0.2; done; ${burst}; echo lost; while [ ! -e go ]; do sleep 0.2; done; echo last; exit 3`,
     )
@@ -67,7 +67,7 @@ describe('logs of which nodes put a part away', { skip }, () => {
     await writeFile(join(platform.dataDir, 'arc/home/ada/go'), '')
     assert.equal((await platform.ended(id)).exitCode, 3)
     const log = await platform.logOf(id)
-    // The node looks every ten seconds: it may have begun the other file before the end of the burst.
+    // The node checks every 10 s, so it may have rotated before the end of the burst.
     assert.match(
       log,
       /^first\n\[… part of the log may be missing here: [^\n]+ …\]\n(?:(?:[0-9a-z]{72}\n)*lost\n)?last\n$/,

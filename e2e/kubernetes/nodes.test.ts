@@ -10,10 +10,10 @@ const real = 'node-1'
 
 describe('several nodes', { skip }, () => {
   let platform: Platform
-  /** What is free while nothing runs: the platform of these tests offers each core twice. */
+  /** Free capacity without jobs: the platform of these tests offers each core twice. */
   let own: number
   before(async () => {
-    // The platform counts the pods of others once a minute, and those of earlier tests may still be going.
+    // The platform counts other pods once a minute, and pods of earlier tests may still be terminating.
     await eventually('the node to be empty', async () => (await kubectl('get', 'pods', '-A', '-o', 'name')) === '', 120)
     own = 2 * Number(await kubectl('get', 'node', real, '-o', 'jsonpath={.status.allocatable.cpu}'))
     platform = await Platform.make()
@@ -31,7 +31,7 @@ describe('several nodes', { skip }, () => {
     await platform.becomes(id, 'running')
     return id
   }
-  /** Where the pods of jobs are. Those of a job that was cancelled before may still be there. */
+  /** The nodes of the jobs' pods. Pods of a cancelled job may still exist. */
   const nodesOf = async (...ids: readonly string[]): Promise<string[]> => {
     const selector = `canfar.net/id in (${ids.join(',')})`
     const path = 'jsonpath={.items[*].spec.nodeName}'
@@ -39,20 +39,20 @@ describe('several nodes', { skip }, () => {
   }
   const freeBecomes = (cores: number) =>
     eventually(`${cores} cores to be free`, async () => (await platform.jobs().queue()).free.cores === cores)
-  /** Of another's node the platform learns with its next listing. */
+  /** The platform sees a new node with its next listing. */
   const joined = async (offer: Record<string, string>): Promise<OtherNode> => {
     const other = await OtherNode.join({ memory: '512Gi', pods: '100', ...offer })
     await freeBecomes(own + 2 * Number(offer['cpu']))
     return other
   }
 
-  it('jobs go where the fewest cores are left over, though an empty node would be Kubernetes’ choice', async () => {
+  it('jobs are placed on the node with the fewest remaining cores, while Kubernetes would choose an empty node', async () => {
     await using _other = await joined({ cpu: '64' })
     const ids = [await running(), await running(), await running()]
     assert.deepEqual(await nodesOf(...ids), [real, real, real])
   })
 
-  it('nodes with GPUs are left to those that ask for some, though they would fit better', async () => {
+  it('nodes with GPUs are left to jobs with GPUs, even if they fit better', async () => {
     await using _other = await joined({ cpu: '1', 'nvidia.com/gpu': '4' })
     const ids = [await running(), await running()]
     assert.deepEqual(await nodesOf(...ids), [real, real])
@@ -61,7 +61,7 @@ describe('several nodes', { skip }, () => {
     await platform.jobs().cancel(third)
   })
 
-  it('GPUs are counted on the node that has them', async () => {
+  it('GPUs are counted on their node', async () => {
     const offer = (change: object) =>
       kubectl('patch', 'node', real, '--subresource=status', '--type=json', '-p', JSON.stringify([change]))
     const path = '/status/capacity/nvidia.com~1gpu'
@@ -75,7 +75,7 @@ describe('several nodes', { skip }, () => {
       assert.match(told.summary, /1 GPU are reserved for it on node-1/)
       await assert.rejects(
         platform.submit('true', { cores: 1, memoryGb: 1, gpus: 3 }),
-        // The second, while the node of the test before is still remembered.
+        // The second form: the platform may still count the node of the test before.
         /gpus is 3, but no node has more than 2 GPUs|no node has 1 cores, 1 GiB of memory and 3 GPUs together/,
       )
       await platform.jobs().cancel(first)

@@ -11,12 +11,12 @@ import { ServiceAccount } from '../support/service-account.ts'
 
 const skip = onKubernetes ? false : 'it takes EXECUTOR=kubernetes'
 
-describe('parts of the cluster that go away', { skip }, () => {
+describe('outages of parts of the cluster', { skip }, () => {
   let platform: Platform
   let account: ServiceAccount
   before(async () => {
     platform = await Platform.make('kubernetes: {lossSeconds: 5}\n')
-    // As where it runs in a pod: an API server that has just started refuses accounts whose roles it has not read yet.
+    // With a service account, as in a pod: an API server refuses accounts until it has loaded their roles.
     account = await ServiceAccount.make(platform.namespace, 'platform', neededRights({ usage: 'kubelet' }))
     const kubeconfig = join(platform.folder, 'service-account.conf')
     await account.writeKubeconfig(kubeconfig)
@@ -36,7 +36,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     return id
   }
   const home = (file: string): string => join(platform.dataDir, 'arc/home/ada', file)
-  /** Waits until a job has written a file, also while nobody else can be asked about it. */
+  /** Waits until a job has written a file, which works also without API server and platform. */
   const written = (file: string) =>
     eventually(`${file} to be written`, () =>
       access(home(file)).then(
@@ -45,7 +45,7 @@ describe('parts of the cluster that go away', { skip }, () => {
       ),
     )
 
-  it('the API server, for a minute: jobs go on, what was accepted meanwhile runs afterwards, once', async () => {
+  it('the API server, for a minute: jobs continue, and jobs accepted meanwhile run once afterwards', async () => {
     const ending = await runs('echo up; until [ -e end ]; do sleep 0.2; done; rm end; echo down; touch ended; exit 3')
     const lasting = await runs('echo up; while [ ! -e go ]; do sleep 0.2; done; rm go; exit 4')
     const api = new ClusterProcess('apiserver')
@@ -60,7 +60,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     await written('ended')
     await platform.jobs().cancel(cancelled)
     assert.equal(await platform.logOf(lasting), 'up\n')
-    // Longer than a node may be silent (node-monitor-grace-period, 50 s): its jobs are not lost for that.
+    // Longer than node-monitor-grace-period (50 s), without losing the jobs of the node.
     await eventually('a minute to be over', () => Promise.resolve(Date.now() > silentUntil), 70)
     await api.start()
     await nodeReady()
@@ -78,7 +78,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal((await platform.ended(lasting)).exitCode, 4)
   })
 
-  it('the API server while our own is killed: both come back to what was promised', async () => {
+  it('the API server while our own is killed: after both restarts all guarantees hold', async () => {
     const id = await runs('echo up; while [ ! -e back ]; do sleep 0.2; done; rm back; exit 6')
     const api = new ClusterProcess('apiserver')
     await api.stop()
@@ -90,7 +90,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal((await platform.ended(id)).exitCode, 6)
   })
 
-  it('the kubelet: a job goes on, and its ending and all of its log are found', async () => {
+  it('the kubelet: a job continues, and its end and its complete log are found', async () => {
     const id = await runs('echo up; until [ -e down ]; do sleep 0.2; done; rm down; echo down; touch gone-down; exit 5')
     const kubelet = new ClusterProcess('kubelet')
     await kubelet.stop()
@@ -102,7 +102,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal(await platform.logOf(id), 'up\ndown\n')
   })
 
-  it('containerd: a job goes on, and its ending and all of its log are found', async () => {
+  it('containerd: a job continues, and its end and its complete log are found', async () => {
     const id = await runs('echo up; while [ ! -e done ]; do sleep 0.2; done; rm done; echo down; exit 7')
     const containerd = new ClusterProcess('containerd')
     await containerd.stop()
@@ -113,7 +113,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal(await platform.logOf(id), 'up\ndown\n')
   })
 
-  it('a node that is closed: jobs on it go on, others wait and say so, and start when it opens', async () => {
+  it('a cordoned node: its jobs continue, others wait with that reason, and start when it is uncordoned', async () => {
     const running = await runs('echo up; while [ ! -e opened ]; do sleep 0.2; done; rm opened')
     await kubectl('cordon', 'node-1')
     await eventually('the node to be known as closed', async () => {
@@ -131,7 +131,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.equal((await platform.ended(running)).exitCode, 0)
   })
 
-  it('a node that is emptied: its jobs are ended in their own way and told why', async () => {
+  it('a drained node: its jobs are evicted with that cause', async () => {
     const id = await runs('trap "echo saved; exit 143" TERM; echo up; while :; do sleep 0.2; done')
     await kubectl(
       'drain',
@@ -148,7 +148,7 @@ describe('parts of the cluster that go away', { skip }, () => {
     assert.match(await platform.logOf(id), /^up\nsaved\n/)
   })
 
-  it('a node that is lost: first it is told that it is silent, then its jobs as lost, with what is there of their logs', async () => {
+  it('a lost node: events report its silence, then its jobs end as lost, with the copied part of their logs', async () => {
     const id = await runs('echo up; sleep 600')
     const kubelet = new ClusterProcess('kubelet')
     await kubelet.stop()

@@ -11,7 +11,7 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
   before(async () => {
     image = await PrivateImage.push()
     platform = await Platform.make(image.settings)
-    // What it says at its most talkative.
+    // The most verbose log.
     platform.set('LOG_LEVEL', 'trace')
     await platform.start()
   })
@@ -23,7 +23,7 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
   const inNamespace = (...args: string[]): Promise<string> => kubectl(...args, '-n', platform.namespace)
   const secrets = () => inNamespace('get', 'secrets', '-o', 'name')
 
-  it('is fetched with the credentials of its job, which are in its Secret alone, and gone with it', async () => {
+  it('is fetched with the credentials of its job, which are only in its Secret, and deleted with it', async () => {
     const id = await image.submit(platform, 'echo up; while [ ! -e go ]; do sleep 0.2; done; rm go')
     await platform.becomes(id, 'running')
     const [, secret = ''] = new RegExp(`^secret/(science-platform-${id}-1-[0-9a-f]{8})\n`).exec(await secrets()) ?? []
@@ -48,8 +48,8 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
     await eventually('the Secret to be gone', async () => (await secrets()) === '')
   })
 
-  it('is told as what it is where its Secret was deleted by hand', async () => {
-    // A quota holds the pod back until the Secret is gone.
+  it('has its own cause when its Secret was deleted by hand', async () => {
+    // A quota prevents the pod until the Secret is deleted.
     await inNamespace('create', 'quota', 'no-pods', '--hard=pods=0')
     const id = await image.submit(platform, 'true')
     await eventually('the Secret', async () => (await secrets()).includes(id))

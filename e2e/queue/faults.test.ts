@@ -9,7 +9,7 @@ import { eventually, Platform, testImage } from '../support/platform.ts'
 let platform: Platform
 
 before(async () => {
-  // What was used hardly decays within this test.
+  // A half-life that is long for this test.
   platform = await Platform.make('capacity: {cores: 4, memoryGb: 4}\nqueue: {halfLifeHours: 80000}\n')
   await platform.start()
 })
@@ -28,7 +28,7 @@ const heldCoreHours = (jobs: readonly Job[]): number =>
     )
 const isNear = (a: number, b: number): boolean => Math.abs(a - b) <= 1e-3 * Math.max(a, b)
 
-test('a server that is killed again and again starts every job once and charges it once', async () => {
+test('a server that is killed repeatedly starts every job once and charges it once', async () => {
   const { ids } = await platform.jobs().submit({
     name: 'once',
     image: testImage,
@@ -55,7 +55,7 @@ test('a server that is killed again and again starts every job once and charges 
   assert.ok(isNear(await used(), held), `${await used()} core-hours were charged, ${held} held`)
 })
 
-test('shares that were lost are counted again from the endings that are stored', async () => {
+test('lost shares are recomputed from the stored ends', async () => {
   const before = await used()
   await platform.stop()
   const database = new DatabaseSync(join(platform.dataDir, 'platform.db'))
@@ -65,7 +65,7 @@ test('shares that were lost are counted again from the endings that are stored',
   assert.ok(isNear(await used(), before), `${await used()} is ${before}`)
 })
 
-test('a node that comes back smaller says so to the jobs it can no longer hold, and runs the others', async () => {
+test('when a node returns smaller, jobs that no longer fit get that reason, and others run', async () => {
   const filler = await platform.submit('sleep 600', { cores: 4, memoryGb: 1 })
   await platform.becomes(filler, 'running')
   const large = await platform.submit('true', { cores: 4, memoryGb: 1 })
@@ -86,7 +86,7 @@ test('a node that comes back smaller says so to the jobs it can no longer hold, 
   await platform.jobs().cancel(large)
 })
 
-test('a user who is disabled while jobs wait has them ended where that was asked for, and else run', async () => {
+test('waiting jobs of a disabled user run, unless their cancellation was requested', async () => {
   await platform.admin('user', 'add', 'chief', '--admin')
   const chief = platform.jobs(await platform.admin('token', 'create', 'chief', '--scope', 'read,submit,manage,admin'))
   for (const [name, options] of [

@@ -35,7 +35,7 @@ const runs = (id: string) => platform.becomes(id, 'running')
 const refused = (request: Partial<JobRequest>, message: RegExp, jobs = ada) =>
   assert.rejects(submit(request, jobs), (error: Error) => message.test(error.message) || assert.fail(error.message))
 
-test('GPUs count, and so does their kind', async () => {
+test('GPUs are counted by kind', async () => {
   const [first, second] = [await submit({ gpus: 1, gpuKind: 'a100' }), await submit({ gpus: 1 })]
   await runs(first)
   await runs(second)
@@ -50,7 +50,7 @@ test('GPUs count, and so does their kind', async () => {
   await runs(third)
 })
 
-test('what leaves out cores or memory is flexible: little is set aside, and it may use more', async () => {
+test('a job without cores or memory is flexible: the request is small, and the limit generous', async () => {
   const sizes = async (request: Partial<JobRequest>) => {
     const id = await submit(request)
     const { resources } = await ada.get(id)

@@ -11,13 +11,13 @@ import { waitsFor } from '../support/waits-for.ts'
 const run = promisify(execFile)
 const canfar = fileURLToPath(new URL('../../bin/canfar', import.meta.url))
 
-// It takes one to two minutes, since hours are configured by the minute. CI has a weekend begin (weekend.test.ts), and has hours begin on
-// a virtual clock.
+// Takes one to two minutes, because hours have a resolution of a minute. CI runs weekend.test.ts instead, and tests with a virtual
+// clock.
 describe('off-peak hours that begin while the server runs', { skip: onlyInAll }, () => {
   let platform: Platform
   let eve: string
   const timezone = 'America/Vancouver'
-  /** When the off-peak hours of this test begin: on a minute, as hours are configured. */
+  /** The beginning of the off-peak hours of this test, on a full minute. */
   let opensAt: number
 
   before(async () => {
@@ -35,7 +35,7 @@ describe('off-peak hours that begin while the server runs', { skip: onlyInAll },
     await platform.admin('limit', 'set', 'group', 'sky', '--cores', '1')
     await platform.admin('limit', 'set', 'group', 'sky', '--cores', '2', '--off-peak')
     const minute = 60_000
-    // At least a minute from now: what is looked at before is looked at in time.
+    // At least a minute from now, for the checks before the beginning.
     opensAt = Math.ceil((Date.now() + 60_000) / minute) * minute
     const time = (at: number): string =>
       Temporal.Instant.fromEpochMilliseconds(at).toZonedDateTimeISO(timezone).toPlainTime().toString().slice(0, 5)
@@ -44,10 +44,10 @@ describe('off-peak hours that begin while the server runs', { skip: onlyInAll },
     await platform.start()
   })
   const used = async (): Promise<number> => (await platform.jobs().queue()).holders[0]?.coreHours ?? 0
-  /** Core-hours that a job of one core held its node for. */
+  /** Core-hours that a job of one core was allocated. */
   const held = ({ attempts }: Job): number =>
     attempts.reduce((sum, { placedAt, endedAt = '' }) => sum + (Date.parse(endedAt) - Date.parse(placedAt)) / 3.6e6, 0)
-  /** What a job was charged, as a part of what it held. */
+  /** The charge of a job divided by its allocated core-hours. */
   async function charged(line: string): Promise<number> {
     const before = await used()
     const { job } = await platform.run(line, { cores: 1, memoryGb: 1 })
@@ -61,7 +61,7 @@ describe('off-peak hours that begin while the server runs', { skip: onlyInAll },
     return (await platform.jobs(token).submit(asked)).ids[0] ?? assert.fail()
   }
 
-  /** A job that ends when it is warned, three seconds after its start, submitted as users do. */
+  /** Submits a job that ends at its warning signal three seconds after its start. */
   async function submitByCommand(): Promise<string> {
     const wishes = ['--when', 'off-peak', '--after', '20s', '--by', '1h', '--time', '60s', '--signal', 'USR1@57']
     const line = "trap 'echo warned; exit 0' USR1; while :; do sleep 0.1; done"
@@ -69,7 +69,7 @@ describe('off-peak hours that begin while the server runs', { skip: onlyInAll },
     const words = ['create', '-q', '-c', '1', '-m', '1', ...wishes, testImage, '--', 'sh', '-c', line]
     return (await run(canfar, words, { env })).stdout.trim()
   }
-  it('a job for the off-peak hours waits for them, larger limits hold in them, and it is told when they begin', async () => {
+  it('an off-peak job waits with the beginning as its reason, and larger limits apply in these hours', async () => {
     assert.ok(Date.now() < opensAt, 'the platform is up before its hours begin')
     const opening = new Date(opensAt).toISOString()
     const { offPeak } = await platform.jobs().queue()

@@ -8,9 +8,9 @@ let platform: Platform
 let filler: string
 const people: Record<string, Jobs> = {}
 
-/** Seconds in which what was used counts half. */
+/** The half-life of charges in seconds. */
 const halfLife = 8
-/** Points of a small job more than a large one has: so many seconds of waiting. */
+/** The advantage of a small job over a large one, in seconds of waiting. */
 const head = 6
 
 before(async () => {
@@ -47,7 +47,7 @@ async function submit(name: string, line: string, request: Partial<JobRequest> =
   const asked = { name: 'test', image: testImage, cmd: 'sh', args: ['-c', line], cores: 4, memoryGb: 1, ...request }
   return (await as(name).submit(asked)).ids[0] ?? assert.fail()
 }
-/** Whoever has used the platform has nothing to do with those who are compared. */
+/** A user with charges who is not part of the comparisons. */
 async function fill(): Promise<void> {
   filler = await submit('chief', 'sleep 600')
   await eventually('the filler to run', async () => (await as('chief').get(filler)).state === 'running')
@@ -63,7 +63,7 @@ async function startOf(name: string, id: string): Promise<number> {
 const points = (told: Why, term: string): number =>
   told.priority?.terms.find(({ name }) => name === term)?.points ?? assert.fail(`no ${term}`)
 
-test('a large job that has waited goes before a small one that has just come; equal ones go as they came', async () => {
+test('a large job that has waited starts before a new small one; equal jobs start in the order of submission', async () => {
   await fill()
   const large = await submit('ada', 'true')
   const next = await submit('ada', 'true')
@@ -81,7 +81,7 @@ test('a large job that has waited goes before a small one that has just come; eq
   assert.ok(first < second && second <= third, `${first} < ${second} <= ${third}`)
 })
 
-/** From here on shares have so many points, and weights count. */
+/** Restarts the platform with points for shares, and with weights. */
 async function restart(
   points: number,
   weights: readonly (readonly [kind: string, name: string, weight: string])[] = [],
@@ -93,7 +93,7 @@ async function restart(
   await start()
 }
 
-test('shares: groups go by what they have used, a group’s users by what they have, and it is forgotten with time', async () => {
+test('shares: groups are ordered by their charges, users of a group by theirs, and charges decay', async () => {
   await restart(12)
   const past = await submit('ada', 'sleep 600')
   await eventually('ada to have used something', async () => {
@@ -119,11 +119,11 @@ test('shares: groups go by what they have used, a group’s users by what they h
     return [holders[0]?.coreHours ?? 0, Date.now()]
   }
   const [used, then] = await usedAt()
-  await eventually('it to be forgotten in part', async () => (await usedAt())[0] < 0.6 * used)
+  await eventually('the charge to decay', async () => (await usedAt())[0] < 0.6 * used)
   assert.ok(points(await as('ada').why(hers), 'userShare') > points(ada, 'userShare'))
   const [left, now] = await usedAt()
   const expected = used * 2 ** (-(now - then) / (halfLife * 1000))
-  assert.ok(Math.abs(left - expected) < 0.05 * used, `${used} became ${left}, and not ${expected}`)
+  assert.ok(Math.abs(left - expected) < 0.05 * used, `${used} became ${left}, expected ${expected}`)
 
   await makeRoom()
   const [first, second, third] = [
@@ -134,12 +134,12 @@ test('shares: groups go by what they have used, a group’s users by what they h
   assert.ok(first < second && second < third, `${first} < ${second} < ${third}`)
 })
 
-test('weights: of groups and of users that have used as much, the one goes first whose part is larger', async () => {
+test('weights: of groups and users with equal charges, the one with the larger weight starts first', async () => {
   await restart(12, [
     ['group', 'survey', '9'],
     ['user', 'dov', '9'],
   ])
-  // The two of survey have used as much as bob alone has in the name of sky.
+  // The two users of survey together have the charge of bob in sky.
   const past = [
     ['ada', await submit('ada', 'sleep 600', { cores: 1 })],
     ['dov', await submit('dov', 'sleep 600', { cores: 1 })],
@@ -167,10 +167,10 @@ test('weights: of groups and of users that have used as much, the one goes first
   assert.ok(first < second && second < third, `${first} < ${second} < ${third}`)
 })
 
-test('of two users whose jobs have just as many points the one who submitted first goes first', async () => {
+test('with equal priority the earlier submission starts first', async () => {
   await restart(0)
   await fill()
-  // Both grow old from the same instant on.
+  // Both ages are counted from the same instant.
   const after = new Date(Date.now() + 2000).toISOString()
   const his = await submit('bob', 'true', { after })
   const hers = await submit('ada', 'true', { after })

@@ -3,9 +3,9 @@ import { after, afterEach, before, test } from 'node:test'
 import { Platform } from '../support/platform.ts'
 import { waitsFor } from '../support/waits-for.ts'
 
-/** How long a wrong estimate may delay what has a node kept, in seconds. */
+/** Maximum delay of a reservation by a wrong estimate, in seconds. */
 const maxDelay = 8
-/** What a busy machine takes to end one container and start the next, in seconds. */
+/** Seconds that a busy machine needs to end one container and start the next. */
 const leeway = 5
 
 let platform: Platform
@@ -19,20 +19,20 @@ afterEach(() => platform.cancelAll())
 after(() => platform[Symbol.asyncDispose]())
 
 const seconds = (at = ''): number => Date.parse(at) / 1000
-/** Three runs at once of one core each, from which the next of a line's runs are estimated: lines differ by their numbers only. */
+/** Runs three concurrent jobs of one core. Later runs of the same shell line are estimated from them. */
 async function ranBefore(line: string): Promise<void> {
   const runs = await Promise.all([1, 2, 3].map(() => platform.run(line, { cores: 1, memoryGb: 1 })))
   for (const { job } of runs) assert.equal(job.state, 'succeeded')
 }
 
-test('a job whose estimate was wrong delays what has a node kept by no more than the policy says', async () => {
+test('a job with a wrong estimate delays a reservation by at most the time of the policy', async () => {
   await ranBefore('sleep 0.1; true')
   const running = await platform.submit('sleep 600; false', { cores: 2, memoryGb: 1, timeSeconds: 10, graceSeconds: 0 })
   await platform.becomes(running, 'running')
   const large = await platform.submit('true', { cores: 4, memoryGb: 1 })
   const { reason } = await waitsFor(platform.jobs(), large, 'reservation')
   const promised = seconds(reason?.until)
-  // Both are expected to be through in a second, and are not.
+  // Both are estimated to run for a second, and run longer.
   const asked = { cores: 2, memoryGb: 1, graceSeconds: 0 }
   const tooLong = await platform.submit('sleep 601; true', { ...asked, timeSeconds: 60 })
   await waitsFor(platform.jobs(), tooLong, 'backfill')
@@ -44,7 +44,7 @@ test('a job whose estimate was wrong delays what has a node kept by no more than
   assert.ok(started < promised + maxDelay + leeway, `by ${started - promised} s`)
 })
 
-test('a job starts within the band that is told, where run times are known', async () => {
+test('with known run times a job starts within the forecast band', async () => {
   await ranBefore('sleep 2; exit 0')
   const ids: string[] = []
   for (let i = 0; i < 3; i++) ids.push(await platform.submit('sleep 2; exit 0', { cores: 4, memoryGb: 1 }))

@@ -35,7 +35,7 @@ afterEach(async () => {
 })
 after(() => platform[Symbol.asyncDispose]())
 
-/** Submits a shell line for somebody. */
+/** Submits a shell line for a user. */
 async function submit(line: string, request: Partial<JobRequest> = {}, token = platform.token): Promise<string> {
   const asked = { name: 'test', image: testImage, cmd: 'sh', args: ['-c', line], ...request }
   const { ids } = await platform.jobs(token).submit(asked)
@@ -48,7 +48,7 @@ const cancel = async (...ids: string[]): Promise<void> => {
   for (const id of ids) await platform.jobs(root).cancel(id)
   for (const id of ids) await platform.jobs(root).wait(id)
 }
-/** Holds all of the machine until it is cancelled. */
+/** Submits a job that occupies the whole machine until it is cancelled. */
 const fill = async (): Promise<string> => {
   const id = await submit('sleep 600', { name: 'filler', cores: 4, memoryGb: 1, timeSeconds: 900 })
   await platform.becomes(id, 'running')
@@ -56,7 +56,7 @@ const fill = async (): Promise<string> => {
 }
 const startOf = (job: Job): number => Date.parse(job.startedAt ?? assert.fail(`${job.name} has not started`))
 
-test('a small job goes before a large one that was submitted first', async () => {
+test('a small job starts before a large one that was submitted first', async () => {
   const filler = await fill()
   const large = await submit('true', { name: 'large', cores: 4, memoryGb: 8 })
   const small = await submit('sleep 1', { name: 'small', cores: 1, memoryGb: 1 })
@@ -69,7 +69,7 @@ test('a small job goes before a large one that was submitted first', async () =>
   assert.ok(startOf(first) < startOf(second), `${first.startedAt} before ${second.startedAt}`)
 })
 
-test('of two users the one who has used less goes first', async () => {
+test('of two users the one with lower charges starts first', async () => {
   const filler = await fill()
   const hers = await submit('true', { name: 'hers', cores: 4, memoryGb: 1 })
   const his = await submit('true', { name: 'his', cores: 4, memoryGb: 1 }, bob)
@@ -84,7 +84,7 @@ test('of two users the one who has used less goes first', async () => {
   assert.ok(startOf(him) <= startOf(her), `${him.startedAt} before ${her.startedAt}`)
 })
 
-test('limits count at once: a job waits for its own, others pass it, more lets it go; what could never start is refused', async () => {
+test('limits take effect at once: a job waits for its limit, others pass it, a higher limit starts it; a job that could never start is refused', async () => {
   await platform.admin('limit', 'set', 'user', 'ada', '--cores', '1', '--queued', '3')
   assert.match(await platform.admin('limit', 'list'), /user +ada +cores 1, queued 3/)
   await eventually('the limit to be known', async () => {
@@ -121,7 +121,7 @@ test('limits count at once: a job waits for its own, others pass it, more lets i
   assert.equal((await platform.ended(third)).state, 'succeeded')
 })
 
-test('a short job starts in the gap before a reservation, one that might be in its way waits', async () => {
+test('a short job is backfilled before a reservation, and a job that might delay it waits', async () => {
   const running = await submit('sleep 600', { name: 'running', cores: 2, memoryGb: 1, timeSeconds: 300 })
   await platform.becomes(running, 'running')
   const large = await submit('true', { name: 'large', cores: 4, memoryGb: 1 })
@@ -141,7 +141,7 @@ test('a short job starts in the gap before a reservation, one that might be in i
   assert.equal((await platform.ended(large)).state, 'succeeded')
 })
 
-test('past runs let it start in the gap, where nothing is known of it it waits; and told starts are scored', async () => {
+test('a job with past runs is backfilled, one without waits; and forecasts are scored', async () => {
   const line = 'sleep 0.3; true'
   for (let i = 0; i < 3; i++) await platform.run(line, { name: 'known', cores: 1, memoryGb: 1 })
   const running = await submit('sleep 600', { name: 'running', cores: 2, memoryGb: 1, timeSeconds: 300 })
@@ -149,7 +149,7 @@ test('past runs let it start in the gap, where nothing is known of it it waits; 
   const large = await submit('true', { name: 'large', cores: 4, memoryGb: 1 })
   await waitsFor(large, 'reservation')
   const { told } = (await platform.jobs().queue()).scores.start
-  // At their limit both would delay the large job, by less than the policy allows.
+  // If both ran to their time limits, they would delay the large job by less than the policy allows.
   const gap = { cores: 2, memoryGb: 6, timeSeconds: 7200 }
   const unknown = await submit('exec sleep 0.3', { name: 'unknown', ...gap })
   await waitsFor(unknown, 'backfill')
@@ -165,7 +165,7 @@ test('past runs let it start in the gap, where nothing is known of it it waits; 
   assert.match(stdout, /^Estimates +\d+ starts? in 30 days: \d+ as estimated/m)
 })
 
-test('--after and --by: it starts no earlier, and it is told whether it will be in time', async () => {
+test('--after and --by: the job starts no earlier, and why shows whether it will end in time', async () => {
   const at = Date.now() + 6_000
   const later = await submit('true', {
     name: 'later',
@@ -184,7 +184,7 @@ test('--after and --by: it starts no earlier, and it is told whether it will be 
   assert.ok(startOf(job) >= at, `${job.startedAt} is not before ${new Date(at).toISOString()}`)
 })
 
-test('--by: of a user’s alike jobs the one with a deadline goes before one that was submitted first', async () => {
+test('--by: of a user’s alike jobs the one with a wished end starts before one that was submitted first', async () => {
   const filler = await fill()
   const asked = { cores: 4, memoryGb: 1, timeSeconds: 60 }
   const older = await submit('true', { name: 'older', ...asked })
@@ -197,7 +197,7 @@ test('--by: of a user’s alike jobs the one with a deadline goes before one tha
   assert.ok(startOf(first) < startOf(second), `${first.startedAt} before ${second.startedAt}`)
 })
 
-test('what would start it sooner is from its past runs, was tried, and comes true', async () => {
+test('advice uses past runs, was tried with the planner, and comes true', async () => {
   for (let i = 0; i < 3; i++) await platform.run('sleep 0.2; exit 0', { name: 'past', cores: 1, memoryGb: 1 })
   const holder = await submit('sleep 600', { name: 'holder', cores: 1, memoryGb: 5, timeSeconds: 600 })
   await platform.becomes(holder, 'running')
@@ -216,7 +216,7 @@ test('what would start it sooner is from its past runs, was tried, and comes tru
   assert.equal((await platform.jobs().get(id)).state, 'queued', 'the other still waits')
 })
 
-test('why and queue are told by the command line in 80 columns, and as JSON', async () => {
+test('canfar prints why and queue in 80 columns, and as JSON', async () => {
   const filler = await fill()
   const id = await submit('true', { name: 'asked', cores: 1, memoryGb: 1 })
   await waitsFor(id, 'reservation')

@@ -9,12 +9,12 @@ before(async () => {
 })
 after(() => platform[Symbol.asyncDispose]())
 
-test('a job that asked for it is warned by a signal, told of its end, and ended with that cause', async () => {
+test('a job gets its requested warning signal and an event, and ends with that cause', async () => {
   const { job, log } = await platform.run(
     "trap 'echo warned' USR1; trap 'echo saved; exit 0' TERM; echo ready; while :; do sleep 0.1; done",
     { timeSeconds: 12, signal: 'USR1@6', graceSeconds: 20, cores: 1, memoryGb: 1 },
   )
-  // The signal reaches its children too, as from a terminal; the shell tells of theirs.
+  // The signal also reaches its children, as from a terminal, and the shell prints a line about them.
   assert.match(log, /^ready\n[^]*warned\n[^]*saved\n$/)
   assert.equal(job.state, 'failed')
   assert.equal(job.cause?.code, 'time-limit')
@@ -24,11 +24,11 @@ test('a job that asked for it is warned by a signal, told of its end, and ended 
   assert.deepEqual(reasons, ['WarningSignal', 'TimeLimitNear', 'TimeLimit', 'TimeLimit'])
   assert.match(
     events.find(({ reason }) => reason === 'WarningSignal')?.message ?? '',
-    /It was sent SIGUSR1, 6 seconds before/,
+    /SIGUSR1 is sent to each of its processes that handles it, 6 seconds before/,
   )
 })
 
-test('a server that was away when the warning was due sends it once, as soon as it is back', async () => {
+test('a server that was down when the warning was due sends it once after its start', async () => {
   const id = await platform.submit("trap 'echo warned' USR1; echo ready; while :; do sleep 0.1; done", {
     timeSeconds: 60,
     signal: 'USR1@55',

@@ -4,7 +4,7 @@ import { weekdays } from '../../packages/server/src/configuration/policy/policy.
 import { Platform, testImage } from '../support/platform.ts'
 import { waitsFor } from '../support/waits-for.ts'
 
-/** A zone in which it is about noon: the test must not run over the end of its day. */
+/** A zone in which it is about noon, so that the test does not cross midnight. */
 const zone = (): string => {
   const east = 12 - new Date().getUTCHours()
   return `Etc/GMT${east > 0 ? '-' : '+'}${Math.abs(east)}`
@@ -15,7 +15,7 @@ const isToday = (_day: string, place: number): boolean => place === today.dayOfW
 
 let platform: Platform
 
-/** The platform's weekend becomes these days, as an operator changes it: in the configuration, and then anew. */
+/** Changes the days of the weekend in the configuration, and restarts the platform. */
 async function restart(weekend: readonly string[]): Promise<void> {
   await platform.stop()
   platform.set('SCIENCE_PLATFORM_QUEUE_OFF_PEAK_WEEKENDS', `[${weekend.join(', ')}]`)
@@ -35,7 +35,7 @@ before(async () => {
 })
 after(() => platform[Symbol.asyncDispose]())
 
-test('a job for the off-peak hours waits for the weekend, and starts on it, where larger limits hold', async () => {
+test('an off-peak job waits for the weekend and starts on it, with larger limits', async () => {
   const jobs = platform.jobs()
   const begins = today.add({ days: 1 }).startOfDay().toInstant().toString({ fractionalSecondDigits: 3 })
   assert.deepEqual((await jobs.queue()).offPeak, { isNow: false, changesAt: begins, timezone })
@@ -44,7 +44,7 @@ test('a job for the off-peak hours waits for the weekend, and starts on it, wher
   const { ids: [large = ''] } = await jobs.submit({ ...asked, cores: 3 }) // prettier-ignore
   assert.equal((await waitsFor(jobs, night, 'window')).reason?.until, begins)
   assert.equal((await waitsFor(jobs, large, 'limit')).reason?.until, begins)
-  // Others go on meanwhile.
+  // Other jobs run meanwhile.
   assert.equal((await platform.run('true', { cores: 1, memoryGb: 1 })).job.state, 'succeeded')
   assert.deepEqual([(await jobs.get(night)).state, (await jobs.get(large)).state], ['queued', 'queued'])
 

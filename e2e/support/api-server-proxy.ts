@@ -28,7 +28,7 @@ export class ApiServerProxy {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Drops the bytes of all open connections, as a router does that has lost them. */
+  /** Drops the bytes of all open connections, like a router that lost their state. */
   freeze(): void {
     for (const socket of this.#sockets) {
       socket.unpipe()

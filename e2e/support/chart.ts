@@ -8,7 +8,7 @@ const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const chartFolder = join(repository, 'charts/science-platform')
 
-/** Helm and the platform's chart, with values that are written to a file of a folder. */
+/** Helm with the platform's chart, and values in a file. */
 export class Chart {
   readonly #helm: string
   readonly #valuesFile: string
@@ -18,26 +18,26 @@ export class Chart {
     this.#valuesFile = join(folder, 'values.json')
   }
 
-  /** Builds Helm where it is not there yet. */
+  /** Builds Helm if it is missing. */
   static async open(folder: string): Promise<Chart> {
     return new Chart((await run(join(repository, 'scripts/go-program'), ['helm'])).stdout.trim(), folder)
   }
 
   /**
-   * Runs a command of Helm on the chart, such as `lint --strict` or `install NAME`; returns what it prints.
+   * Runs a Helm command on the chart, such as `lint --strict` or `install NAME`, and returns its output.
    *
-   * @throws where it exits with another code than 0; `stderr` of the error says why.
+   * @throws if the exit code is not 0; `stderr` of the error has the reason.
    */
   async helm(words: readonly string[], values: object, options: readonly string[] = []): Promise<string> {
     return this.#run([...words, chartFolder, '--values', await this.#write(values), ...options])
   }
 
   /**
-   * Runs the one command line of a page that begins with these words, as it is written, with the chart and the values in the places of
-   * theirs. Returns what it prints.
+   * Runs the command line of a page that begins with these words, with this chart and these values in place of those of the page.
+   * Returns its output.
    *
    * @param page Path in the repository.
-   * @param instead What stands in this place for other words of the line.
+   * @param instead replacements for other words of the line
    */
   async asDocumented(
     page: string,
@@ -70,7 +70,7 @@ export class Chart {
   }
 }
 
-/** Values that fill in everything that the chart knows, for volumes that are claims. */
+/** Values that set every key of the chart, with claims as volumes. */
 export const fullValues = {
   image: { repository: 'registry.example.org/science-platform', tag: '9' },
   imagePullSecrets: [{ name: 'pull' }],

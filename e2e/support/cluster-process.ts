@@ -9,14 +9,14 @@ const folder = (): string => dirname(testKubeconfig())
 
 const stopped = new Set<ClusterProcess>()
 
-/** Starts what a test stopped and did not start again, so that one test that fails does not fail all that come after it. */
+/** Restarts what a failed test left stopped, so that later tests do not fail too. */
 export async function mendCluster(): Promise<void> {
   for (const part of stopped) await part.start()
   await kubectl('uncordon', 'node-1')
   await nodeReady()
 }
 
-/** A part of the test cluster that can be stopped and started again as it was. */
+/** A process of the test cluster that can be stopped and restarted with the same arguments. */
 export class ClusterProcess {
   readonly name: 'apiserver' | 'kubelet' | 'containerd' | 'controller-manager' | 'scheduler'
   #command: readonly string[] = []
@@ -26,7 +26,7 @@ export class ClusterProcess {
     this.name = name
   }
 
-  /** Ends it, and waits until it is gone. */
+  /** Stops the process and waits for its end. */
   async stop(): Promise<void> {
     const pid = Number(await readFile(this.#pidFile, 'utf8'))
     this.#command = (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0').filter((word) => word !== '')
@@ -39,7 +39,7 @@ export class ClusterProcess {
     await eventually(`${this.name} to be gone`, async () => !(await isThere(pid)))
   }
 
-  /** Starts it as it was, with more arguments where they are given. */
+  /** Starts the process with its old arguments, and optional further ones. */
   async start(more: readonly string[] = []): Promise<void> {
     const [program = '', ...args] = [...this.#command, ...more]
     const log = openSync(join(folder(), 'log', `${this.name}.log`), 'a')
@@ -61,14 +61,14 @@ export class ClusterProcess {
   }
 }
 
-/** Whether any thread of a process lives: the first may be gone while another still holds the process's ports. */
+/** Whether a process has a living thread: after the end of the main thread, another may still hold its ports. */
 async function isThere(pid: number): Promise<boolean> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => [])
   const stats = threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'utf8').catch(() => ''))
   return (await Promise.all(stats)).some((stat) => stat !== '' && !/\) [ZX] /.test(stat))
 }
 
-/** Waits until the node takes work. */
+/** Waits until the node is ready. */
 export const nodeReady = (): Promise<boolean> =>
   eventually(
     'the node to be ready',

@@ -1,4 +1,4 @@
-/** Asks again and again until there is an answer; fails after `seconds`. */
+/** Polls until the result is defined. @throws after `seconds`. */
 export async function eventually<T>(what: string, ask: () => Promise<T | undefined | false>, seconds = 60): Promise<T> {
   for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
     const answer = await ask()

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** The files below a folder in which somebody works meanwhile: what goes away while one looks is not there. */
+/** The files below a folder. Files that disappear during the search are left out. */
 export async function filesBelow(folder: string, isOfInterest: (path: string) => boolean): Promise<string[]> {
   const found: string[] = []
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(unlessGone([]))) {
@@ -13,7 +13,7 @@ export async function filesBelow(folder: string, isOfInterest: (path: string) =>
   return found
 }
 
-/** A file's bytes, each as a character; '' where it is gone. */
+/** The bytes of a file, each as a character; empty if the file has disappeared. */
 export const textOf = (path: string): Promise<string> => readFile(path, 'latin1').catch(unlessGone(''))
 
 const unlessGone =

@@ -14,10 +14,10 @@ import { eventually } from './eventually.ts'
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
-/** The kinds whose webhooks are installed: those of the other frameworks would refuse every pod of the cluster. */
+/** The kinds whose webhooks are installed. Those of other frameworks would refuse every pod of the cluster. */
 const kinds = ['clusterqueue', 'cohort', 'job', 'resourceflavor', 'workload']
 
-/** A webhook configuration, as far as it is changed here. */
+/** The changed part of a webhook configuration. */
 interface Webhooks {
   readonly metadata: { readonly name: string }
   readonly webhooks: readonly {
@@ -39,7 +39,7 @@ export class Kueue implements AsyncDisposable {
     this.#config = `${program}.config`
   }
 
-  /** Builds it where it is not there yet (some minutes), installs it, and starts it. */
+  /** Builds Kueue if it is missing (some minutes), installs it, and starts it. */
   static async start(): Promise<Kueue> {
     const program = (await run(join(repository, 'scripts/go-program'), ['kueue'])).stdout.trim()
     const kueue = new Kueue(await mkdtemp(join(tmpdir(), 'sp-kueue-')), program)
@@ -72,7 +72,7 @@ export class Kueue implements AsyncDisposable {
     await writeFile(file, JSON.stringify(configuration))
     const log = openSync(join(this.#folder, 'log'), 'a')
     const words = ['--config', file, '--kubeconfig', testKubeconfig()]
-    // It reads a certificate for its metrics under /etc, wherever they are served: it gets an /etc of its own.
+    // Kueue always reads a certificate for its metrics from /etc, so it gets its own /etc.
     for (const name of ['upper', 'work']) await mkdir(join(this.#folder, name))
     const ownEtc = [
       'mount -t overlay overlay -o lowerdir=/etc,upperdir="$0/upper",workdir="$0/work" /etc',
@@ -96,7 +96,7 @@ export class Kueue implements AsyncDisposable {
     await applyObjects(await this.#webhooks(`https://127.0.0.1:${webhook}`, authority))
   }
 
-  /** For the webhooks; who signed it, as the API server is told. */
+  /** The certificate of the webhooks, and its authority for the API server. */
   async #makeCertificate(): Promise<string> {
     const folder = join(this.#folder, 'certificate')
     await mkdir(folder)
@@ -106,7 +106,7 @@ export class Kueue implements AsyncDisposable {
     return (await readFile(join(folder, 'tls.crt'))).toString('base64')
   }
 
-  /** Kueue's own webhooks, on this machine instead of behind a Service. */
+  /** Kueue's webhooks with addresses on this machine instead of a Service. */
   async #webhooks(url: string, caBundle: string): Promise<object[]> {
     const text = await readFile(join(this.#config, 'webhook/manifests.yaml'), 'utf8')
     return parseAllDocuments(text).map((document) => {
@@ -121,12 +121,12 @@ export class Kueue implements AsyncDisposable {
     })
   }
 
-  /** Ends it and takes all that it brought out of the cluster. */
+  /** Stops Kueue and removes its objects from the cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
     const hooks = ['mutating-webhook-configuration', 'validating-webhook-configuration'] as const
     await kubectl('delete', 'mutatingwebhookconfiguration', `kueue-${hooks[0]}`, '--ignore-not-found')
     await kubectl('delete', 'validatingwebhookconfiguration', `kueue-${hooks[1]}`, '--ignore-not-found')
-    // With the controller still there: its finalizers would keep what is deleted otherwise.
+    // The controller still runs, because it must remove its finalizers.
     await kubectl('delete', '-f', join(this.#config, 'crd/bases'), '--ignore-not-found')
     if (this.#controller !== undefined && this.#controller.exitCode === null) {
       const ended = once(this.#controller, 'exit')

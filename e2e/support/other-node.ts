@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { applyObjects, kubectl } from './cluster-place.ts'
 
-/** What a node says it has, in Kubernetes' quantities. */
+/** The capacity of a node, in Kubernetes' quantities. */
 export type Offer = Readonly<Record<string, string>>
 
 /**
- * A second node of the test cluster that says it is well and runs nothing. Kubernetes gives up a node that does not answer
- * only while another one does: a cluster in which none does suspects itself. It has no kubelet: see {@link OtherNode.endPods}.
+ * A second node of the test cluster that reports ready and runs nothing. Kubernetes evicts the pods of an unreachable node only
+ * while another node is ready. It has no kubelet: see {@link OtherNode.endPods}.
  */
 export class OtherNode implements AsyncDisposable {
   readonly name: string
@@ -20,8 +20,8 @@ export class OtherNode implements AsyncDisposable {
   }
 
   /**
-   * @param offer - With one, it takes work: pods are bound to it, and nothing comes of them until they are ended.
-   * @param taint - The key of a taint that keeps off those who do not tolerate it. Default: none with an offer, else one.
+   * @param offer - With an offer, pods are bound to the node and stay pending until {@link OtherNode.endPods}.
+   * @param taint - The key of a taint of the node. Default: none with an offer, otherwise one.
    */
   static async join(
     offer?: Offer,
@@ -43,13 +43,13 @@ export class OtherNode implements AsyncDisposable {
     return node
   }
 
-  /** Has it say that it has something else. */
+  /** Changes the reported capacity. */
   async offers(offer: Offer): Promise<void> {
     this.#offer = offer
     await this.#beat()
   }
 
-  /** Ends the pods that are bound to it, as a kubelet would: a pod that is deleted stays until its node says that it has ended. */
+  /** Ends the pods of the node like a kubelet: a deleted pod stays until its node reports its end. */
   async endPods(): Promise<void> {
     const names = '{range .items[*]}{.metadata.namespace} {.metadata.name}{"\\n"}{end}'
     const onIt = ['--all-namespaces', '--field-selector', `spec.nodeName=${this.name}`]
@@ -97,7 +97,7 @@ export class OtherNode implements AsyncDisposable {
     this.#leaving.abort()
     await this.#beating
     await kubectl('delete', 'node', this.name)
-    // Afterwards, since no more come now. Kubernetes itself takes up to 80 s: the pod garbage collector looks every 20 s, twice, 40 s apart.
+    // After the removal, so that no more pods arrive. Kubernetes' own pod garbage collector takes up to 80 s.
     await this.endPods()
   }
 }

@@ -20,23 +20,23 @@ const repository = fileURLToPath(new URL('../..', import.meta.url))
 /** The image that most tests run: busybox. */
 export const testImage = 'localhost/test/busybox:1'
 
-/** Whether the platforms of this run have their jobs on the test cluster (`EXECUTOR=kubernetes`), and not on this machine. */
+/** Whether jobs of this run are on the test cluster (`EXECUTOR=kubernetes`) instead of this machine. */
 export const onKubernetes = process.env['EXECUTOR'] === 'kubernetes'
 
-/** What a platform is made with, besides its configuration and image. */
+/** Further options of a platform. */
 export interface PlatformParts {
-  /** Puts a disk under the data; returns what takes it away again. */
+  /** Mounts a disk as the data directory. Returns a function that unmounts it. */
   readonly mount?: (dataDir: string) => () => void
-  /** The checkout whose program runs. @defaultValue this one */
+  /** The checkout of the program. @defaultValue this checkout */
   readonly checkout?: string
 }
 
-/** A platform as an operator runs it: the real program, on a data directory of its own. */
+/** A platform as operators run it: the real program with its own data directory. */
 export class Platform {
   readonly folder: string
   readonly dataDir: string
   readonly config: string
-  /** The checkout whose program the next command and the next start run. */
+  /** The checkout of the program for the next command and the next start. */
   checkout = repository
   token = ''
   url = ''
@@ -52,7 +52,7 @@ export class Platform {
     this.config = join(folder, 'config.yaml')
   }
 
-  /** Makes a platform with a user and the test image; it is not started yet. @param settings YAML */
+  /** Creates a platform with a user and the test image, without starting it. @param settings YAML */
   static async make(
     settings = '',
     image: Partial<BusyboxImage> = {},
@@ -70,13 +70,13 @@ export class Platform {
     return platform
   }
 
-  /** Runs an administrative command; returns what it prints. */
+  /** Runs an administrative command and returns its output. */
   async admin(...args: string[]): Promise<string> {
     const { stdout } = await run(this.#program, [...args, '--config', this.config], { env: this.#environment() })
     return stdout.trim()
   }
 
-  /** Puts a busybox image into the local store. */
+  /** Loads a busybox image into the local store. */
   async load(as: string, image: Partial<BusyboxImage> = {}): Promise<void> {
     const archive = join(this.folder, `image-${Date.now()}.tar`)
     await busyboxImage({ ...image, archive })
@@ -85,7 +85,7 @@ export class Platform {
     await rm(archive)
   }
 
-  /** Starts the server and waits until it listens. After the first time it listens where it did. */
+  /** Starts the server and waits until it listens. Later starts use the same address. */
   async start(): Promise<void> {
     const args = ['serve', '--config', this.config, ...(this.url === '' ? [] : ['--listen', new URL(this.url).host])]
     const server = spawn(this.#program, args, {
@@ -110,7 +110,7 @@ export class Platform {
     })
   }
 
-  /** Ends the server: SIGTERM as an operator does, or SIGKILL as a crash does. Jobs go on. */
+  /** Stops the server with SIGTERM like an operator, or SIGKILL like a crash. Jobs continue. */
   async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<number | null> {
     const server = this.#server
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return null
@@ -120,7 +120,7 @@ export class Platform {
     return code
   }
 
-  /** Gives the program an environment variable. */
+  /** Sets an environment variable of the program. */
   set(name: string, value: string): void {
     this.#variables[name] = value
   }
@@ -133,7 +133,7 @@ export class Platform {
     return { ...process.env, ...this.#cluster?.settings(), ...this.#variables }
   }
 
-  /** The namespace of its jobs on the test cluster. */
+  /** The namespace of the jobs on the test cluster. */
   get namespace(): string {
     return this.#cluster?.namespace ?? ''
   }
@@ -142,12 +142,12 @@ export class Platform {
     return this.#server?.pid ?? 0
   }
 
-  /** Stops everything and removes every trace; cancels what still runs first. */
+  /** Cancels active jobs, stops everything and removes all files. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       if (this.#server !== undefined) await this.#endJobs()
     } finally {
-      // Also where a job would not end: a server left behind would keep the test's process alive.
+      // Also when a job does not end, because a running server would keep the test process alive.
       await this.stop()
       await this.#cluster?.remove()
       this.#unmount()
@@ -179,7 +179,7 @@ export class Platform {
     })
   }
 
-  /** Submits one job that runs a shell line. */
+  /** Submits a job that runs a shell line. */
   async submit(line: string, request: Partial<JobRequest> = {}): Promise<string> {
     const { ids } = await this.jobs().submit({
       name: 'test',
@@ -193,7 +193,7 @@ export class Platform {
     return id
   }
 
-  /** Cancels all that waits or runs, and waits until it has ended. */
+  /** Cancels all active jobs and waits for their ends. */
   async cancelAll(): Promise<void> {
     const { jobs } = await this.jobs().list({ state: 'queued,starting,running,stopping', limit: 100 })
     for (const { id } of jobs) await this.jobs().cancel(id)
@@ -226,7 +226,7 @@ export class Platform {
     })
   }
 
-  /** The lines of mounts, and the processes, that belong to this platform's data directory; the server left out. */
+  /** The mounts and processes with this platform's data directory, without the server. */
   async mounts(): Promise<string[]> {
     const lines = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n')
     return lines.filter((line) => line.includes(this.dataDir))
@@ -243,7 +243,7 @@ export class Platform {
     return lines.filter((line) => line.includes(`${this.dataDir}/attempts`))
   }
 
-  /** Environment for the canfar command against this platform, with a home of its own. */
+  /** The environment of `canfar` for this platform, with an own home. */
   async userEnvironment(): Promise<NodeJS.ProcessEnv> {
     const home = join(this.folder, 'home')
     await mkdir(home, { recursive: true })

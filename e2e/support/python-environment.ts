@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 const program = fileURLToPath(new URL('python-environment', import.meta.url))
 
 /**
- * The folder of programs of a virtual environment with the very packages that a file lists. It is made where it is not
- * there yet; several tests at a time share one. @param pinned lines of NAME==VERSION.
+ * The program folder of a virtual environment with exactly the listed packages. It is created if it is missing, and concurrent
+ * tests share it. @param pinned lines NAME==VERSION
  */
 export async function pythonPrograms(pinned: string): Promise<string> {
   const { stdout } = await promisify(execFile)(program, [pinned])

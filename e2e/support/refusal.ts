@@ -9,7 +9,7 @@ export class Refusal implements AsyncDisposable {
     this.name = name
   }
 
-  /** @param job - The name of the jobs. Whoever starts one afterwards is refused. */
+  /** @param job - The name of the jobs. Later requests for their objects are refused. */
   static async of(resource: 'pods' | 'jobs', namespace: string, job: string): Promise<Refusal> {
     const refusal = new Refusal(`${namespace}-${resource}`)
     const { name } = refusal
@@ -42,7 +42,7 @@ export class Refusal implements AsyncDisposable {
         spec: { policyName: name, validationActions: ['Deny'], matchResources: only },
       },
     ])
-    // It takes a moment until the API server goes by it.
+    // The API server applies the policy after a moment.
     const metadata = { name: 'probe', namespace, labels: { 'canfar.net/name': job } }
     const spec = { restartPolicy: 'Never', containers: [{ name: 'probe', image: 'probe' }] }
     const probe =

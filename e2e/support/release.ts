@@ -9,7 +9,7 @@ const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 const git = (...words: string[]) => run('git', ['-C', repository, ...words])
 
-/** An earlier release of the platform: its sources in a git worktree of their own, set up to run. */
+/** An earlier release of the platform in its own git worktree, ready to run. */
 export class Release implements AsyncDisposable {
   readonly #folder: string
 
@@ -17,7 +17,7 @@ export class Release implements AsyncDisposable {
     this.#folder = folder
   }
 
-  /** @param commit any name that git knows. @throws where this clone does not have it. */
+  /** @param commit a name of a commit for git. @throws if the clone lacks the commit. */
   static async checkOut(commit: string): Promise<Release> {
     await git('cat-file', '-e', `${commit}^{commit}`).catch((error: { stderr?: string }) => {
       throw new Error(
@@ -44,8 +44,8 @@ export class Release implements AsyncDisposable {
   async #setUp(): Promise<void> {
     await mkdir(join(this.checkout, '.node/bin'), { recursive: true })
     await symlink(process.execPath, join(this.checkout, '.node/bin/node'))
-    // The packages of this checkout do where both have the same lock; otherwise the release's own set-up fetches others. The links to
-    // the workspaces are relative, so that they lead to the sources of the release.
+    // With the same lock, the release uses the packages of this checkout. Otherwise its own set-up installs them. The links to
+    // workspaces are relative, so they lead to the sources of the release.
     await cp(join(repository, 'node_modules'), join(this.checkout, 'node_modules'), {
       recursive: true,
       verbatimSymlinks: true,
@@ -57,7 +57,7 @@ export class Release implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true })
-    // Takes the worktrees off git's list whose folders are gone.
+    // Removes worktrees without a folder from git's list.
     await git('worktree', 'prune')
   }
 }

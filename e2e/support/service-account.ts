@@ -4,7 +4,7 @@ import { applyObjects, kubectl, testKubeconfig } from './cluster-place.ts'
 
 const rbac = 'rbac.authorization.k8s.io'
 
-/** Somebody on the test cluster who has certain rights, as the platform has where it runs in a pod. */
+/** A service account of the test cluster with given rights, like that of a platform in a pod. */
 export class ServiceAccount implements AsyncDisposable {
   readonly token: string
   readonly #clusterRole: string
@@ -14,7 +14,7 @@ export class ServiceAccount implements AsyncDisposable {
     this.#clusterRole = clusterRole
   }
 
-  /** @param rights in the namespace, and in all where they say so. */
+  /** @param rights for the namespace, or for the whole cluster where they say so. */
   static async make(namespace: string, name: string, rights: readonly Right[]): Promise<ServiceAccount> {
     const clusterRole = `${namespace}-${name}`
     const account = { kind: 'ServiceAccount', name, namespace }
@@ -48,14 +48,14 @@ export class ServiceAccount implements AsyncDisposable {
     return new ServiceAccount(token.trim(), clusterRole)
   }
 
-  /** Writes a kubeconfig with which one is this account. */
+  /** Writes a kubeconfig of this account. */
   async writeKubeconfig(path: string): Promise<void> {
     const text = await readFile(testKubeconfig(), 'utf8')
     const user = `user: {token: "${this.token}"}}]`
     await writeFile(path, text.replace(/user: \{client-certificate.*\}\}\]/, user), { mode: 0o600 })
   }
 
-  /** Takes away what is not in its namespace. */
+  /** Deletes its objects outside of the namespace. */
   async [Symbol.asyncDispose](): Promise<void> {
     await kubectl('delete', 'clusterrole,clusterrolebinding', this.#clusterRole, '--ignore-not-found')
   }

@@ -3,7 +3,7 @@ import type { Jobs } from '@science-platform/client'
 import type { Why } from '@science-platform/contract'
 import { eventually } from './eventually.ts'
 
-/** Waits until a job waits for something of this kind (a pattern); returns what is told of it. */
+/** Waits until the kind of a job's reason matches a pattern, and returns the explanation. */
 export const waitsFor = (jobs: Jobs, id: string, kind: string): Promise<Why> =>
   eventually(`${id} to wait for ${kind}`, async () => {
     const told = await jobs.why(id)
@@ -11,8 +11,8 @@ export const waitsFor = (jobs: Jobs, id: string, kind: string): Promise<Why> =>
   })
 
 /**
- * Waits until a job that was started waits for something of the cluster that is told like this: why it waits, and, since it
- * waits for more than a moment, one warning among its events. Returns why.
+ * Waits until the reason text of a placed job matches a pattern, and checks that its events contain exactly one such warning.
+ * Returns the reason text.
  */
 export async function isToldToWait(jobs: Jobs, id: string, words: RegExp): Promise<string> {
   const why = await eventually(`${id} to wait for ${words.source}`, async () => {

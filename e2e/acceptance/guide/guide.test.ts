@@ -20,15 +20,15 @@ import {
 } from '../published-client.ts'
 import { examplesOfGuide } from './guide.ts'
 
-/** The images that the guide names. */
+/** The images in the guide. */
 const images = ['skaha/astroml:latest', 'skaha/casa:6.5', 'myproject/processor:latest']
 
-/** Days as the examples write them. A test that begins before midnight may end after it. */
+/** Today's date in the format of the examples. A test that begins before midnight may end after it. */
 const [today, tomorrow] = [0, 1].map((days) =>
   new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10).replaceAll('-', ''),
 ) as [string, string]
 
-/** The files that the guide's jobs call and read, under /arc/projects. */
+/** The files of the guide's jobs under /arc/projects. */
 const files: Readonly<Record<string, string>> = {
   'myproject/scripts/reduce_data.py': 'print("reduced")\n',
   'myproject/test_script.py': 'print("tested")\n',
@@ -76,7 +76,7 @@ after(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** Somebody who tries the guide. Each has jobs of their own, so that the names of the guide's jobs are theirs alone. */
+/** A reader of the guide. Each reader is a separate user, because the examples reuse job names. */
 interface Reader {
   readonly token: string
   readonly environment: NodeJS.ProcessEnv
@@ -89,7 +89,7 @@ async function newReader(name: string, version: 'v0' | 'v1' = 'v1'): Promise<Rea
   return { token, environment: { ...environment, CANFAR_URL: `${platform.url}/skaha/${version}`, CANFAR_TOKEN: token } }
 }
 
-/** Waits for a reader's jobs of a name, or several of that beginning, and returns what they were and wrote. */
+/** Waits for a reader's jobs with a name or name prefix, and returns the jobs with their logs. */
 async function results({ token }: Reader, name: string, count = 1): Promise<{ job: Job; log: string }[]> {
   const jobs = platform.jobs(token)
   const { jobs: found } = await jobs.list({ name, limit: 1000 })
@@ -101,13 +101,13 @@ async function results({ token }: Reader, name: string, count = 1): Promise<{ jo
   return Promise.all(ended.map(async (job) => ({ job, log: await logOf({ token }, job.id) })))
 }
 
-/** What a reader's job has written. */
+/** The log of a reader's job. */
 async function logOf({ token }: Pick<Reader, 'token'>, id: string): Promise<string> {
   const headers = { authorization: `Bearer ${token}` }
   return (await fetch(`${platform.url}/api/v1/jobs/${id}/logs`, { headers })).text()
 }
 
-/** A reader's only job, which has that name, wrote this and succeeded. */
+/** Checks name, log and success of a reader's only job. */
 async function assertResult(reader: Reader, name: string, log: string): Promise<Job> {
   const [result] = await results(reader, '')
   assert.ok(result !== undefined)
@@ -115,7 +115,7 @@ async function assertResult(reader: Reader, name: string, log: string): Promise<
   return result.job
 }
 
-/** A reader's only job, which reduced the data of the day that it was made on. */
+/** Checks that a reader's only job reduced the data of its submission day. */
 async function assertNight(reader: Reader): Promise<void> {
   const [result] = await results(reader, '')
   const day = result?.job.name.endsWith(tomorrow) === true ? tomorrow : today
@@ -127,7 +127,7 @@ function succeeded({ code, stdout, stderr }: Ending): string {
   return stdout
 }
 
-/** A job that has written `working` and runs until it is told to end, for the examples that ask about one. */
+/** Starts a job that prints `working` and runs until it is stopped, for examples about running jobs. */
 async function running(reader: Reader, line = 'echo working; exec sleep 600'): Promise<string> {
   const image = 'images.canfar.net/skaha/astroml:latest'
   const args = [
@@ -156,13 +156,13 @@ async function running(reader: Reader, line = 'echo working; exec sleep 600'): P
 
 const withId = (code: string, id: string): string => code.replaceAll('<session-id>', id)
 
-/** How an example is run. */
+/** The way to run an example. */
 type Way = (code: string) => void
 
-/** What no client of ours or of others has to do with. */
+/** Examples without any client. */
 const notOurs: Way = () => undefined
 
-/** By our own command line: `canfar` is ours. `check` is told what the example printed. */
+/** Runs an example with our command line as `canfar`. `check` receives its output. */
 const byOurs =
   (name: string, check: (reader: Reader, stdout: string) => Promise<void>): Way =>
   (code) => {
@@ -172,7 +172,7 @@ const byOurs =
     })
   }
 
-/** By our own command line and those published, about a job that runs. */
+/** Runs an example about a running job with our command line and the published ones. */
 const aboutAJob =
   (
     name: string,
@@ -203,7 +203,7 @@ const aboutAJob =
 const published = clientsHere.filter((name) => name !== 'skaha-1.7.0')
 const publishedAndOurs = ['ours', ...published] as const
 
-/** By the published libraries, as it is written. */
+/** Runs an example unchanged with the published libraries. */
 const byPublished =
   (name: string, version: 'v0' | 'v1', check: (reader: Reader, stdout: string) => Promise<void>): Way =>
   (code) => {
@@ -217,8 +217,8 @@ const byPublished =
   }
 
 /**
- * By no published library, since `args` is a list: they refuse it before they ask the server, which is shown with a server
- * that is not there. With `args` as the text of the same words it runs.
+ * Checks an example whose `args` is a list. The published libraries refuse it before any request, so the test uses an
+ * unreachable server. With `args` as one text it runs.
  */
 const refusedForItsList =
   (name: string, check: (reader: Reader) => Promise<void>): Way =>
@@ -242,7 +242,7 @@ const refusedForItsList =
 const firstWords = (code: string): string =>
   (code.split('\n').find((line) => line.trim() !== '' && !line.startsWith('#')) ?? '').slice(0, 60)
 
-/** Every example of the guide, in its order: words that it must hold, and how it is run. */
+/** All examples of the guide in their order, each with text that it must contain and the way to run it. */
 const ways: readonly (readonly [words: string, way: Way])[] = [
   [
     'canfar auth login\n',
@@ -321,7 +321,7 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
     'canfar stats <session-id>',
     aboutAJob('stats', ['ours'], (id, { stdout }) => assert.match(stdout, new RegExp(`^${id} +running `, 'm'))),
   ],
-  // The environments of the published clients are what this makes, but for the versions, which are pinned.
+  // The environments of the published clients equal the result of this example, except for pinned versions.
   ['pip install canfar', notOurs],
   [
     'name="python-analysis"',
@@ -338,7 +338,7 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
   ],
   [
     'name="monitored-job"',
-    // It waits for Succeeded, which is what /v0 says of a job that /v1 calls Completed.
+    // The example waits for Succeeded, the /v0 word for Completed of /v1.
     byPublished('monitor', 'v0', async (reader, stdout) => {
       assert.match(stdout, /^Active sessions: 0$/m)
       assert.match(stdout, /^Status: (Pending|Running)$/m)
@@ -368,7 +368,7 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
           reader,
           'echo working; until [ -e ~/go-on ]; do sleep 0.1; done; echo an Error happened',
         )
-        // It goes on when what it wrote before was seen: what comes after is seen because it is followed.
+        // The job continues after its first output was seen. The test then sees later output only by following.
         const seen = join(reader.environment['HOME'] ?? '', 'seen')
         const script = `exec > >(tee ${seen})\n${withId(code, id)}`
         const shell = ourShell(script, reader.environment)
@@ -385,11 +385,11 @@ const ways: readonly (readonly [words: string, way: Way])[] = [
   ],
 ]
 
-// Most of the time they wait for jobs.
+// Concurrent, because the examples mostly wait for jobs.
 describe('the examples of the batch guide', { concurrency: 4 }, () => {
   const examples = examplesOfGuide()
 
-  it('are all known, in their order', () => {
+  it('are all tested, in their order', () => {
     for (const [index, { code }] of examples.entries()) {
       const [words] = ways[index] ?? []
       assert.ok(words !== undefined && code.includes(words), `say how this example is run:\n${code}`)

@@ -9,7 +9,7 @@ export interface Example {
 
 const document = fileURLToPath(new URL('../../../../shared/spec/batch-jobs.md', import.meta.url))
 
-/** The code blocks of the batch guide, word for word, in their order. */
+/** The code blocks of the batch guide, unchanged and in order. */
 export const examplesOfGuide = (): Example[] =>
   [...readFileSync(document, 'utf8').matchAll(/^```(\w*)\n(.*?)^```/gms)].map(([, language = '', code = '']) => ({
     language,

@@ -293,7 +293,7 @@ test('ps lists waiting and running sessions, and fits 80 columns', async () => {
 })
 
 test('info shows requests and usage, and everything as JSON', async () => {
-  const usage = { cpuSeconds: 120, memoryPeakBytes: 2 * 1024 ** 3 }
+  const usage = { cpuSeconds: 120, memoryPeakBytes: 4 * 1024 ** 3, residentPeakBytes: 2 * 1024 ** 3, readBytes: 1024 }
   const { canfar } = await platform(
     own({
       'GET /api/v1/jobs/a1': { body: job('a1', 'succeeded', { exitCode: 0, usage, cmd: ['sh'], args: ['-c', 'a b'] }) },
@@ -305,7 +305,9 @@ test('info shows requests and usage, and everything as JSON', async () => {
     'State      succeeded',
     "Command    sh -c 'a b'",
     'Cores      asked 1, CPU time 2 min',
-    'Memory     asked 4 GiB, at most 2.00 GiB (50 %)',
+    'Memory     asked 4 GiB, needed at most 2.00 GiB (50 %), at most 4.00 GiB (100 %)',
+    '           with page cache',
+    'Disk       read 1.00 KiB, written not measured',
     'Ended      2026-11-23 08:02:06 UTC (ran 2 min 5 s)',
   ])
     assert.ok(stdout.includes(`${line}\n`), stdout)

@@ -152,10 +152,28 @@ export const Usage = Type.Object(
       Type.Number({ description: 'Cores in use: in the last sample while the job runs, the mean after its end.' }),
     ),
     memoryBytes: Type.Optional(Type.Integer({ description: 'Memory in use now; absent after the end.' })),
-    memoryPeakBytes: Type.Optional(Type.Integer()),
+    memoryPeakBytes: Type.Optional(
+      Type.Integer({ description: 'Peak of the memory that was charged, page cache included.' }),
+    ),
+    residentBytes: Type.Optional(
+      Type.Integer({
+        description:
+          'Anonymous and shared memory now: what the kernel cannot take back, without page cache. Absent after the end.',
+      }),
+    ),
+    residentPeakBytes: Type.Optional(
+      Type.Integer({
+        description:
+          'Largest sample of anonymous and shared memory, one a second: what the job needed. Absent where it is not measured.',
+      }),
+    ),
     oomKills: Type.Optional(Type.Integer({ description: 'Processes that the kernel killed for lack of memory.' })),
-    readBytes: Type.Optional(Type.Integer({ description: 'Bytes read from block devices.' })),
-    writtenBytes: Type.Optional(Type.Integer({ description: 'Bytes written to block devices.' })),
+    readBytes: Type.Optional(
+      Type.Integer({ description: 'Bytes read from block devices. Absent where the kernel counted none.' }),
+    ),
+    writtenBytes: Type.Optional(
+      Type.Integer({ description: 'Bytes written to block devices. Absent where the kernel counted none.' }),
+    ),
   },
   { $id: 'Usage' },
 )
@@ -167,6 +185,11 @@ export const Cause = Type.Object(
     code: Type.Enum([...causeCodes]),
     message: Type.String(),
     hint: Type.Optional(Type.String()),
+    remarks: Type.Optional(
+      Type.Array(Type.String(), {
+        description: 'What else happened, such as processes that were killed for memory or that outlived the command.',
+      }),
+    ),
   },
   { $id: 'Cause' },
 )

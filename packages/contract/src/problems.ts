@@ -28,6 +28,7 @@ export const problems = {
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'queue-full': { status: 429, title: 'The queue accepts no more jobs now' },
   internal: { status: 500, title: 'The server failed' },
+  'answer-unavailable': { status: 503, title: 'The answer could not be found this time' },
   'disk-full': { status: 507, title: 'The server has no disk space for this' },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>
 

@@ -29,7 +29,12 @@ export const SessionRecord = Type.Object(
     ),
     cause: Type.Optional(
       Type.Object(
-        { code: Type.Enum([...causeCodes]), message: Type.String(), hint: Type.Optional(Type.String()) },
+        {
+          code: Type.Enum([...causeCodes]),
+          message: Type.String(),
+          hint: Type.Optional(Type.String()),
+          remarks: Type.Optional(Type.Array(Type.String())),
+        },
         { description: 'Extension: why the job ended.' },
       ),
     ),

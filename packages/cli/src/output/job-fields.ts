@@ -21,6 +21,7 @@ export function jobFields(job: Job, now: number): Field[] {
     ['Exit code', exitCode?.toString()],
     ['Cause', job.state === 'succeeded' ? undefined : cause?.message],
     ['Fix', job.state === 'succeeded' ? undefined : cause?.hint],
+    ['Remark', cause?.remarks?.join('\n')],
     ['See', job.state === 'failed' && cause !== undefined ? troubleshooting(cause.code) : undefined],
     ['Image', image],
     ['SHA-256', imageDigest?.replace(/^sha256:/, '')],
@@ -62,6 +63,7 @@ export function sessionFields(session: SessionRecord): Field[] {
     ['Exit code', session.exitCode?.toString()],
     ['Cause', session.cause?.message],
     ['Fix', session.cause?.hint],
+    ['Remark', session.cause?.remarks?.join('\n')],
     ['Image', session.image],
     ['Cores', askedAndUsed(cores, cpuCoresInUse)],
     ['Memory', askedAndUsed(ram && memory(ram), ramInUse && memory(ramInUse))],
@@ -96,14 +98,19 @@ function coresText({ resources: { cores }, usage, endedAt }: Job): string {
 
 function memoryText({ resources: { memoryGb }, usage }: Job): string {
   const now = usage?.memoryBytes === undefined ? [] : [`uses ${bytes(usage.memoryBytes)}`]
-  const peak = usage?.memoryPeakBytes
-  const most = peak === undefined ? [] : [`at most ${bytes(peak)} (${percent(peak, memoryGb.limit * gibibyte)})`]
-  return [`asked ${span(memoryGb.request, memoryGb.limit)} GiB`, ...now, ...most].join(', ')
+  const [peak, charged] = [usage?.residentPeakBytes, usage?.memoryPeakBytes]
+  const part = (of: number): string => `${bytes(of)} (${percent(of, memoryGb.limit * gibibyte)})`
+  const most = peak === undefined ? [] : [`needed at most ${part(peak)}`]
+  const withCache = charged === undefined ? [] : [`at most ${part(charged)} with page cache`]
+  return [`asked ${span(memoryGb.request, memoryGb.limit)} GiB`, ...now, ...most, ...withCache].join(', ')
 }
 
 function diskText({ usage }: Job): string | undefined {
-  if (usage?.readBytes === undefined && usage?.writtenBytes === undefined) return undefined
-  return `read ${bytes(usage.readBytes ?? 0)}, written ${bytes(usage.writtenBytes ?? 0)}`
+  if (usage === undefined) return undefined
+  const { readBytes, writtenBytes } = usage
+  if (readBytes === undefined && writtenBytes === undefined) return 'not measured'
+  const count = (of: number | undefined): string => (of === undefined ? 'not measured' : bytes(of))
+  return `read ${count(readBytes)}, written ${count(writtenBytes)}`
 }
 
 /** A request: one number, or the request and the limit. */

@@ -31,6 +31,11 @@ test('the line of an end has its cause, and a hint follows', () => {
     'see: docs/troubleshooting.md#out-of-memory',
   ])
   assert.deepEqual(endingLines(ended('cancelled', 143)), ['k3x9a0qz (n) cancelled'])
+  const remarks = ['1 process (sleep) was still running.']
+  assert.deepEqual(endingLines({ ...ended('succeeded', 0), cause: { code: 'exited', message: 'm', remarks } }), [
+    'k3x9a0qz (n) succeeded, exit code 0',
+    'note: 1 process (sleep) was still running.',
+  ])
 })
 
 test('the statuses of every version of the skaha wire are known', () => {

@@ -10,7 +10,12 @@ export interface Ending {
   readonly name: string
   readonly state: 'succeeded' | 'failed' | 'cancelled'
   readonly exitCode?: number
-  readonly cause?: { readonly code: string; readonly message: string; readonly hint?: string }
+  readonly cause?: {
+    readonly code: string
+    readonly message: string
+    readonly hint?: string
+    readonly remarks?: readonly string[]
+  }
   /** Seconds from the start of its command to its end. */
   readonly seconds?: number
 }
@@ -51,15 +56,16 @@ export function endingExitCode({ state, exitCode }: Ending): number {
 export const endingsExitCode = (endings: readonly Ending[]): number =>
   endings.map(endingExitCode).find((code) => code !== 0) ?? 0
 
-/** A line about the end of a job; of a failed one a line with a hint if there is one, and one with the place that explains its cause. */
+/** A line about the end of a job, its remarks, and of a failed job its hint and the place that explains its cause. */
 export function endingLines({ id, name, state, exitCode, cause, seconds }: Ending): string[] {
   const after = seconds === undefined ? '' : ` after ${duration(seconds)}`
   const code = exitCode === undefined || state === 'cancelled' ? '' : `, exit code ${exitCode}`
   const why = state !== 'failed' || cause === undefined || cause.code === 'exited' ? '' : `: ${cause.message}`
   const line = `${id} (${name}) ${state}${after}${code}${why}`
-  if (state !== 'failed' || cause === undefined) return [line]
+  const notes = (cause?.remarks ?? []).map((remark) => `note: ${remark}`)
+  if (state !== 'failed' || cause === undefined) return [line, ...notes]
   const fix = cause.hint === undefined ? [] : [`fix: ${cause.hint}`]
   // Another server has causes of its own.
   const isKnown = (causeCodes as readonly string[]).includes(cause.code)
-  return [line, ...fix, ...(isKnown ? [`see: ${troubleshooting(cause.code as CauseCode)}`] : [])]
+  return [line, ...fix, ...(isKnown ? [`see: ${troubleshooting(cause.code as CauseCode)}`] : []), ...notes]
 }

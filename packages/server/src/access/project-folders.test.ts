@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { chown, lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { promisify } from 'node:util'
 import { projectFolders } from './project-folders.ts'
 
 async function place(t: TestContext): Promise<string> {
@@ -21,12 +23,40 @@ test('a project directory belongs to its group, is setgid, and closed to others'
   assert.deepEqual(await readdir(folder), ['night'])
 })
 
-test('an existing directory stays as it is', async (t) => {
+test('an existing directory gets setgid and the rights of its group, and what is in it stays as it is', async (t) => {
   const folder = await place(t)
-  await mkdir(join(folder, 'night'), { mode: 0o755 })
+  const path = join(folder, 'night')
+  await mkdir(path, { mode: 0o755 })
+  await writeFile(join(path, 'file'), '', { mode: 0o640 })
   await projectFolders(folder).ensure('night', 40_000)
-  assert.equal((await stat(join(folder, 'night'))).mode & 0o7777, 0o755)
+  assert.equal((await stat(path)).mode & 0o7777, 0o2775)
+  assert.equal((await stat(join(path, 'file'))).mode & 0o7777, 0o640)
 })
+
+test(
+  'a directory that is not setgid after chmod is a fault that says why',
+  { skip: process.getuid?.() !== 0 && 'only root can give up a capability' },
+  async (t) => {
+    const folder = await place(t)
+    // Without CAP_FSETID, and no member of the group, the kernel clears the bit and reports success.
+    const program = `
+      import { projectFolders, ensureProjects } from ${JSON.stringify(new URL('project-folders.ts', import.meta.url).href)}
+      const folders = projectFolders(${JSON.stringify(folder)}, true)
+      await folders.ensure('night', 40000).catch((error) => console.log(error.name, error.message))
+      const directory = { projects: new Map([['night', { name: 'night', group: 'g' }]]), groups: new Map([['g', { gid: 40000 }]]) }
+      await ensureProjects(folders, directory, (project, error) => console.log('fault of', project, error.name))`
+    const { stdout } = await promisify(execFile)('setpriv', [
+      '--bounding-set=-fsetid',
+      process.execPath,
+      '--input-type=module',
+      '--eval',
+      program,
+    ])
+    assert.match(stdout, /^NotSetgid .* is not setgid after chmod: the server lacks the capability FSETID/)
+    assert.match(stdout, /fault of night NotSetgid/)
+    assert.deepEqual(await readdir(folder), [], 'no half-made directory is left')
+  },
+)
 
 test(
   'given to another group, all that the old one had follows, links are not followed, and a second run finishes a first',

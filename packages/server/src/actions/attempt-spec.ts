@@ -1,7 +1,12 @@
 import { accountFor } from '../access/accounts.ts'
 import type { RegistryLogins } from '../access/registry-logins.ts'
+<<<<<<< HEAD
 import type { AttemptOrigin, AttemptSpec } from '../executor/executor.ts'
 import { platformEnvironment } from '../job/environment.ts'
+=======
+import type { AttemptSpec } from '../executor/executor.ts'
+import { mergedEnvironment, platformEnvironment } from '../job/environment.ts'
+>>>>>>> main
 import { requireReference } from '../job/image-reference.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { classOf } from '../scheduler/rules/job-class.ts'
@@ -46,9 +51,9 @@ export async function attemptSpec(
     ...(job.imageDigest === undefined ? {} : { imageDigest: job.imageDigest }),
     ...(job.cmd === undefined ? {} : { cmd: job.cmd }),
     ...(job.args === undefined ? {} : { args: job.args }),
-    env: {
-      ...job.env,
-      ...platformEnvironment({
+    env: mergedEnvironment(
+      job.env,
+      platformEnvironment({
         id: job.id,
         owner: job.owner,
         hostname: job.name,
@@ -58,7 +63,7 @@ export async function attemptSpec(
         token:
           job.jobToken === undefined ? undefined : { token: jobToken(job.id), url: `${platformUrl(network)}/skaha/v1` },
       }),
-    },
+    ),
     resources: job.resources,
     ...(network === undefined ? {} : { network }),
     graceSeconds: job.graceSeconds,

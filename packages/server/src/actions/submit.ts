@@ -4,6 +4,7 @@ import type { RegistryLogins } from '../access/registry-logins.ts'
 import { jobTokenScopes, tokensOfJobs } from '../access/token-rules.ts'
 import type { AuditEntry } from '../audit/entry.ts'
 import type { Executor } from '../executor/executor.ts'
+import { checkReserved, reservedIn } from '../job/environment.ts'
 import { newJobId } from '../job/ids.ts'
 import { printReference, type ImageReference } from '../job/image-reference.ts'
 import { InvalidRequest } from '../job/invalid.ts'
@@ -47,6 +48,11 @@ export interface Submission {
   /** `user:password` for the image's registry. */
   readonly registryAuth?: string | undefined
   readonly idempotency?: IdempotencyKey | undefined
+  /**
+   * Accepts variables that the platform sets itself, and says in an event that they are not used: the reference server accepts them.
+   * @defaultValue false: they are refused
+   */
+  readonly ignoresReserved?: boolean
   /** Makes the audit entry of stored jobs from the id of the first. */
   readonly audit: (subject: string) => AuditEntry
 }
@@ -80,7 +86,8 @@ export function submitter(dependencies: SubmitDependencies): Submit {
   }
   return submit
 
-  async function submitNew({ caller, request, registryAuth, idempotency, audit }: Submission): Promise<SubmitOutcome> {
+  async function submitNew(submission: Submission): Promise<SubmitOutcome> {
+    const { caller, request, registryAuth, idempotency, audit, ignoresReserved = false } = submission
     const now = dependencies.now()
     const image = typeof request.image === 'string' ? dependencies.checkImage(request.image) : request.image
     checkNetwork(request.network, dependencies.networks)
@@ -92,23 +99,34 @@ export function submitter(dependencies: SubmitDependencies): Submit {
         'Leave signal out: SIGTERM comes when the time is over, graceSeconds before SIGKILL.',
       )
     }
+    const jobToken = jobTokenScopes(request, caller)
+    const { env = {} } = request
+    if (!ignoresReserved) checkReserved(env, jobToken !== undefined)
+    const unused = reservedIn(env, jobToken !== undefined)
     const jobs = jobsOf(
       { ...request, image: printReference(image) },
       {
         owner: caller.account,
         context: dependencies.context(),
         now,
-        jobToken: jobTokenScopes(request, caller),
+        jobToken,
         newId: newJobId,
       },
     )
-    const events = jobs.map((job): StoredEvent => ({
-      jobId: job.id,
-      at: now,
-      type: 'Normal',
-      reason: 'Queued',
-      message: 'Accepted; waiting for its turn.',
-    }))
+    const events = jobs.flatMap(({ id: jobId }): StoredEvent[] => [
+      { jobId, at: now, type: 'Normal', reason: 'Queued', message: 'Accepted; waiting for its turn.' },
+      ...(unused.length === 0
+        ? []
+        : [
+            {
+              jobId,
+              at: now,
+              type: 'Warning' as const,
+              reason: 'EnvironmentIgnored',
+              message: `The given values of ${unused.join(', ')} are not used: the platform sets these variables.`,
+            },
+          ]),
+    ])
     const sealed = registryAuth === undefined ? undefined : dependencies.logins.sealFor(image, registryAuth)
     const tokens = tokensOfJobs(jobs, caller, dependencies.jobToken)
     const { confirm, settle } = dependencies.queue.admit(jobs)

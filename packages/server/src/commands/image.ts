@@ -20,7 +20,9 @@ export function define(image: Command): void {
     .requiredOption('--as <reference>', 'the name that jobs use: localhost/NAME:TAG')
     .addHelpText(
       'after',
-      '\nExample:\n  science-platform image load image.tar --as localhost/astro/source-extractor:1 --data DIR',
+      '\nOf an archive with several images: FILE:NAME.' +
+        '\n\nExamples:\n  science-platform image load image.tar --as localhost/astro/source-extractor:1 --data DIR' +
+        '\n  science-platform image load images.tar:astro/tool:2 --as localhost/astro/tool:2 --data DIR',
     )
     .action(loadImage)
   located(image.command('list'))

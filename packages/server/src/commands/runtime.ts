@@ -78,6 +78,7 @@ async function ociRuntime({
     ...(network === undefined ? {} : { network }),
     logLimitBytes: config.limits.logMb * 2 ** 20,
     pidsLimit: config.limits.processes,
+    ...(config.jobs.umask === undefined ? {} : { umask: config.jobs.umask }),
     log,
   })
   return {

@@ -30,7 +30,8 @@ import { offeredCapacity } from '../job/offered-capacity.ts'
 import { contextOf, type Capacity } from '../job/resources.ts'
 import { startRetention } from '../actions/retention.ts'
 import { createMetrics } from '../metrics/metrics.ts'
-import { Loop, scoredMs } from '../scheduler/loop.ts'
+import { QueueAnswers, scoredMs } from '../scheduler/answers/queue-answers.ts'
+import { Loop } from '../scheduler/loop.ts'
 import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
 import type { Store } from '../store/store.ts'
@@ -128,7 +129,9 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const audit = openAuditTrail(store, log, Date.now)
   parts.defer(() => audit.close())
   const projects = projectFolders(join(dataDir, 'arc', 'projects'))
-  await ensureProjects(projects, await store.directory())
+  await ensureProjects(projects, await store.directory(), (project, error) => {
+    log.warn({ project, err: error }, 'a project directory could not be repaired: its members may not share new files')
+  })
   const seal = await openSeal(join(dataDir, sealFile))
   const logins = registryLogins(store, seal, config.images)
   const jobToken = (jobId: string): string => tokenOf(seal.derive(`token of job ${jobId}`, tokenBytes))
@@ -209,7 +212,12 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   parts.defer(() => stopAnswering?.())
   if (!(await openUnlessStopped(loop, asked.signal))) return
   parts.defer(() => loop.close())
+<<<<<<< HEAD
   await adoptSinceRestore(store, runtime.evidence, log)
+=======
+  const answers = new QueueAnswers({ loop, store, log })
+  parts.defer(() => answers.close())
+>>>>>>> main
   parts.defer(startRetention(store, executor, config.retention, log))
 
   const cancelDisabled = startCancellingDisabled({ store, changes, log })
@@ -268,8 +276,8 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     queue: {
       caughtUp: (jobs) => loop.caughtUp(jobs),
       reason: (job) => loop.reason(job),
-      why: (job) => loop.why(job),
-      overview: (account) => loop.overview(account),
+      why: (job, caller) => answers.why(job, caller),
+      overview: (account) => answers.overview(account),
       allocated: () => loop.queue.allocated(),
     },
     capacity,

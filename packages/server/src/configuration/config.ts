@@ -45,6 +45,8 @@ export interface Config {
   readonly log: { readonly format?: LogFormat }
   /** The address that serves metrics without a token; absent: none. */
   readonly metrics: { readonly listen?: Address }
+  /** `umask` of jobs as a number; absent: 002 where the user's primary group is their own, else 022. */
+  readonly jobs: { readonly umask?: number }
   readonly limits: {
     readonly interactive: number
     readonly logMb: number

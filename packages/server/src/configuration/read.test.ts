@@ -35,6 +35,7 @@ test('defaults are complete but for the data directory', async () => {
     insecure: [],
     tokenHosts: {},
     refreshMinutes: 30,
+    waitSeconds: 600,
   })
   assert.equal(config.limits.logMb, 64)
   assert.equal(config.retention.jobsDays, 365)
@@ -98,7 +99,7 @@ test('invalid rules of the queue are refused with the reason', async () => {
     'queue: {classes: {small: {cores: 20, memoryGb: 16}}}': /queue\.classes/,
     'queue: {offPeak: {days: [mon], from: "25:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.from.*"25:00"/,
     'queue: {offPeak: {days: [mon], from: "18:00", to: "08:00", timezone: Europe/Atlantis}}':
-      /"Europe\/Atlantis" is no time zone/,
+      /"Europe\/Atlantis" is not a time zone/,
     'queue: {offPeak: {days: [monday], from: "18:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.days/,
     'queue: {offPeak: {days: [], from: "18:00", to: "08:00", weekends: friday, timezone: UTC}}':
       /queue\.offPeak\.weekends/,

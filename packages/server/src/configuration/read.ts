@@ -193,6 +193,7 @@ function frozen(file: FileConfig): Config {
     network: file.network,
     log: file.log,
     metrics: file.metrics.listen === undefined ? {} : { listen: addressOf('metrics.listen', file.metrics.listen) },
+    jobs: file.jobs.umask === undefined ? {} : { umask: parseInt(file.jobs.umask, 8) },
     limits: file.limits,
     policy: policyFrom(file),
     retention: file.retention,

@@ -107,6 +107,7 @@ export const FileConfig = Type.Object(
       },
       { ...Closed, default: {} },
     ),
+    jobs: Type.Object({ umask: Type.Optional(Type.String({ pattern: '^0?[0-7]{3}$' })) }, { ...Closed, default: {} }),
     limits: Type.Object(
       {
         interactive: Type.Integer({ minimum: 0, default: 5 }),

@@ -3,10 +3,18 @@ import { constants } from 'node:os'
 import type { AttemptSpec } from './executor.ts'
 import { printReference } from '../job/image-reference.ts'
 
+/** How a command ended. */
+export interface CommandEnd {
+  /** 0 to 255, 128 + N after signal N. */
+  readonly exitCode: number
+  /** Whether its wait status shows a signal (wait(2)). Without it a code over 128 may also be the program's own. */
+  readonly isSignal: boolean
+}
+
 /** The cause of a command that exited, or that a signal of another sender ended. Pure. */
-export function causeOfExit(exitCode: number): Cause {
+export function causeOfExit({ exitCode, isSignal }: CommandEnd): Cause {
   const signal = signalOf(exitCode)
-  if (signal !== undefined)
+  if (isSignal && signal !== undefined)
     return {
       code: 'signalled',
       message: `The command was ended by signal ${signal.number} (${signal.name}${signal.meaning}).`,
@@ -14,15 +22,25 @@ export function causeOfExit(exitCode: number): Cause {
     }
   return {
     code: 'exited',
-    message: exitCode === 0 ? 'The command ended with exit code 0.' : `The command ended with exit code ${exitCode}.`,
+    message: `The command ended with exit code ${exitCode}.`,
     ...(exitCode === 127
-      ? { hint: 'A shell exits with 127 when a command in a script is not found; the log names it.' }
+      ? {
+          hint:
+            'A shell exits with 127 when a command in a script is not found; the log names it. ' +
+            'A name that ends in \\r comes from a script with the line ends of Windows (CRLF).',
+        }
       : {}),
+    ...(signal === undefined ? {} : { hint: possibly(exitCode, signal) }),
   }
 }
 
+/** Shells, container runtimes and inits report a signal as 128 + its number; programs may use the same codes. */
+const possibly = (exitCode: number, { number, name, meaning, hint }: SignalName): string =>
+  `The code may be the program's own, or signal ${number} (${name}${meaning}) ended a program: shells exit with ` +
+  `${exitCode} then.${hint === undefined ? '' : ` ${hint}`}`
+
 /**
- * The cause of a command that ended by the signal of its stop; undefined when it exited with its own code. Pure.
+ * The cause of a command that ended as SIGTERM or SIGKILL ends one, after it was stopped; undefined when it exited with another code. Pure.
  *
  * @param killed whether its grace period was over
  */
@@ -31,10 +49,25 @@ export function stoppedBySignal(exitCode: number, killed: boolean): Cause | unde
   if (signal?.name !== 'SIGTERM' && signal?.name !== 'SIGKILL') return undefined
   return {
     code: 'cancelled',
-    message: killed
-      ? 'The job was stopped: it did not end within its grace period after SIGTERM, and was ended with SIGKILL.'
-      : 'The job was stopped: it ended after SIGTERM.',
+    message:
+      killed && signal.name === 'SIGKILL'
+        ? 'The job was stopped: it did not end within its grace period after SIGTERM, and was ended with SIGKILL.'
+        : 'The job was stopped: it ended after SIGTERM.',
   }
+}
+
+/**
+ * A remark about processes that outlived the first one. Pure.
+ *
+ * @param names some of their names; empty where they are not known
+ * @param duringStop whether the attempt was stopped, and its grace period was over
+ */
+export function remainedText(count: number, names: string, duringStop: boolean): string {
+  const processes = `${count} ${count === 1 ? 'process' : 'processes'}${names === '' ? '' : ` (${names})`}`
+  const [were, they] = count === 1 ? ['was', 'it was'] : ['were', 'they were']
+  return duringStop
+    ? `${processes} ${were} still running when the grace period was over, and ${they} ended with SIGKILL.`
+    : `${processes} ${were} still running when the command ended, and ${they} ended with it. A script waits for its background processes with: wait`
 }
 
 /** The cause of an attempt that was stopped before its command started. */
@@ -42,6 +75,13 @@ export const stoppedBeforeStart: Cause = {
   code: 'cancelled',
   message: 'The job was stopped before its command started.',
 }
+
+/**
+ * Whether the kernel's kills for memory ended the command itself, or a program whose end a shell reports as its own: then that is the cause.
+ * A program that lost a child and ended with a code of its own keeps that code as its cause. Pure.
+ */
+export const isEndedForMemory = (exitCode: number, kills: number): boolean =>
+  kills > 0 && exitCode === 128 + constants.signals.SIGKILL
 
 /** The cause of an attempt that the kernel killed for its memory. */
 export function outOfMemory(limitGb: number, peakBytes: number | undefined): Cause {
@@ -56,37 +96,108 @@ export function outOfMemory(limitGb: number, peakBytes: number | undefined): Cau
 /** The image and the account of a program that cannot be run. */
 export type Runner = Pick<AttemptSpec, 'image'> & { readonly account: Pick<AttemptSpec['account'], 'name'> }
 
-/** The cause of a program that is missing or cannot be executed. @param reason the message of the kernel or the runtime */
-export function notRunnable(program: string, reason: string, { image, account }: Runner): Cause {
-  if (/no such file/i.test(reason) || /not found/i.test(reason))
+/** What is known of a program that could not be run. */
+export interface ProgramFacts {
+  /** Whether the program itself was there, and execve(2) failed. */
+  readonly isThere?: boolean
+  /** The first line of a script, with a CR where it ends in one. */
+  readonly firstLine?: string
+  /** A folder on its path that the account may not enter. */
+  readonly closedFolder?: string
+  readonly isFolder?: boolean
+  /** The image's WORKDIR, where the program is there and not in the folder that jobs begin in. */
+  readonly imageFolder?: string
+  /** The image's entry point, where the job's command has replaced it. */
+  readonly entryPoint?: readonly string[]
+}
+
+/** The cause of a program that is missing or cannot be executed. Pure. @param reason the message of the kernel or the runtime */
+export function notRunnable(program: string, reason: string, runner: Runner, facts: ProgramFacts = {}): Cause {
+  return { code: 'command-not-found', ...whyNotRunnable(program, reason, runner, facts) }
+}
+
+type Explanation = Omit<Cause, 'code' | 'remarks'>
+
+function whyNotRunnable(program: string, reason: string, runner: Runner, facts: ProgramFacts): Explanation {
+  const { account } = runner
+  const { closedFolder, isFolder = false, isThere = false } = facts
+  if (closedFolder !== undefined)
     return {
-      code: 'command-not-found',
-      message: `The image ${printReference(image)} has no program ${program}.`,
-      hint: program.includes(' ')
-        ? 'The name contains blanks: give the program and its arguments separately.'
-        : 'Check the spelling and the path. A script also needs the interpreter that its first line names.',
+      message: `The user ${account.name} may not enter the folder ${closedFolder}, where ${program} is.`,
+      hint: closedFolder.startsWith('/arc/')
+        ? `Its owner can open it: chmod a+x ${closedFolder}`
+        : 'The image keeps the program where only its own user may go. Use an image whose programs every user may run.',
     }
+  if (isFolder) return { message: `${program} is a folder, not a program.`, hint: 'Give the program that is in it.' }
+  if (/no such file|not found/i.test(reason))
+    return isThere ? withoutInterpreter(program, runner, facts) : withoutProgram(program, runner, facts)
   if (/permission denied/i.test(reason))
     return {
-      code: 'command-not-found',
       message: `The user ${account.name} may not execute ${program}.`,
-      hint: `Make it executable (chmod a+x), or run it with its interpreter, such as: python ${program}`,
+      hint: `Make it executable (chmod a+x ${program}), or run it with its interpreter, such as: ${interpreterFor(program)} ${program}`,
     }
   return {
-    code: 'command-not-found',
     message: `${program} cannot be executed: ${reason}.`,
     hint: 'Is it a program for another kind of processor, or a script without a #! line?',
   }
 }
 
+function withoutProgram(
+  program: string,
+  { image, account }: Runner,
+  { imageFolder, entryPoint }: ProgramFacts,
+): Explanation {
+  const home = `/arc/home/${account.name}`
+  if (imageFolder !== undefined)
+    return {
+      message: `There is no program ${program} in ${home}, where jobs begin; the image's own folder (WORKDIR) is ${imageFolder}.`,
+      hint: `Give the whole path: ${imageFolder.replace(/\/$/, '')}/${program.replace(/^\.\//, '')}`,
+    }
+  const isOutside = program.startsWith('./') || program.startsWith('../') || program.startsWith('/arc/')
+  const message = isOutside
+    ? `There is no program ${program}${program.startsWith('/') ? '' : ` in ${home}, where jobs begin`}.`
+    : `The image ${printReference(image)} has no program ${program}.`
+  if (program.includes(' '))
+    return { message, hint: 'The name contains blanks: give the program and its arguments separately.' }
+  const hint = 'Check the spelling and the path.'
+  return {
+    message,
+    hint:
+      entryPoint === undefined
+        ? hint
+        : `${hint} The image's entry point (${entryPoint.join(' ')}) is not run when a command is given; it may set up the ` +
+          'environment that has the program. To keep it, give the command as --args and no --cmd.',
+  }
+}
+
+/** The kernel reports a missing interpreter as if the script were missing (execve(2), ENOENT). */
+function withoutInterpreter(program: string, { image }: Runner, { firstLine }: ProgramFacts): Explanation {
+  const name = program.split('/').at(-1) ?? program
+  const unix = `sed -i 's/\\r$//' ${name}`
+  const interpreter = firstLine?.slice(2).trimStart()
+  if (interpreter === undefined)
+    return {
+      message: `${program} is there, but the interpreter that its first line (#!) names, or the loader that it needs, is not in the image ${printReference(image)}.`,
+      hint: `Look at the first line: head -n 1 ${name} | od -c. A \\r at its end comes from Windows: ${unix}`,
+    }
+  if (interpreter.endsWith('\r'))
+    return {
+      message: `${program} has the line ends of Windows (CRLF): its first line asks for the interpreter "${interpreter.slice(0, -1)}\\r", which does not exist.`,
+      hint: `Give it the line ends of Unix: ${unix}`,
+    }
+  return {
+    message: `The image ${printReference(image)} has no interpreter ${interpreter.split(/\s/, 1)[0] ?? ''}, which the first line of ${program} names.`,
+    hint: `Correct the first line, or run the script with an interpreter that the image has, such as: ${interpreterFor(program)} ${program}`,
+  }
+}
+
+const interpreterFor = (program: string): string => (program.endsWith('.py') ? 'python3' : 'sh')
+
 /** The cause of a container that the runtime could not create, from its messages. @param noRoom whether the disk was full at that moment */
-export function runtimeFailure(output: string, spec: Runner, noRoom = false): Cause {
+export function runtimeFailure(output: string, spec: Runner, noRoom = false, facts?: ProgramFacts): Cause {
   const message = lastMessage(output)
-  const missing =
-    /exec: "([^"]*)": (?:stat [^:]*: )?(executable file not found[^:]*|no such file or directory|permission denied)/.exec(
-      message,
-    )
-  if (missing !== null) return notRunnable(missing[1] ?? '', missing[2] ?? '', spec)
+  const failed = programInMessage(message)
+  if (failed !== undefined) return notRunnable(failed.program, failed.reason, spec, facts)
   if (noRoom || /no space left on device|disk quota exceeded/i.test(message))
     return diskFull(message || 'there was no space for a container')
   return {
@@ -97,6 +208,37 @@ export function runtimeFailure(output: string, spec: Runner, noRoom = false): Ca
         : `The container could not be created: ${message}`,
     hint: 'Submit the job again. If this happens again, report it to the operators of the platform.',
   }
+}
+
+/**
+ * The program that could not be run, from the message of the runtime, or of the init (tini) of earlier releases: the log then holds it and
+ * nothing else. A program that prints this very line and exits with the same code is mistaken for one that did not run; that is harmless.
+ * The runtime has found the program before it ran execve(2), tini has not.
+ */
+export function execFailure(
+  exitCode: number,
+  shortLog: string,
+): { readonly program: string; readonly reason: string; readonly isThere: boolean } | undefined {
+  if (![1, 126, 127, 255].includes(exitCode)) return undefined
+  const ofInit = /^\[FATAL tini \(\d+\)\] exec ([^\n]*) failed: ([^\n]*)\n$/.exec(shortLog)
+  if (ofInit !== null) return { program: ofInit[1] ?? '', reason: ofInit[2] ?? '', isThere: false }
+  const ofRuntime =
+    /^exec ([^\n]*): (no such file or directory|permission denied|exec format error|argument list too long|text file busy)\n$/.exec(
+      shortLog,
+    )
+  return ofRuntime === null ? undefined : { program: ofRuntime[1] ?? '', reason: ofRuntime[2] ?? '', isThere: true }
+}
+
+/** The program that a runtime could not run, and why, from its output. Pure. */
+export const failedProgram = (output: string): { program: string; reason: string } | undefined =>
+  programInMessage(lastMessage(output))
+
+function programInMessage(message: string): { program: string; reason: string } | undefined {
+  const match =
+    /exec: "((?:[^"\\]|\\.)*)": (?:stat [^:]*: )?(executable file not found[^:]*|no such file or directory|permission denied|is a directory|not a directory)/.exec(
+      message,
+    )
+  return match === null ? undefined : { program: match[1] ?? '', reason: match[2] ?? '' }
 }
 
 /** The cause of an attempt for which the platform's own disk had no room. */

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { notRunnable } from './causes.ts'
-import type { AttemptSpec, Executor, LogRange, Observed } from './executor.ts'
+import { describeEnvironment, type EnvironmentGaps } from './environment-contract.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Observed } from './executor.ts'
 import {
   awaitFile,
   die,
@@ -44,8 +45,16 @@ export interface ExecutorUnderTest {
   rehearse?(attemptId: string, behaviourOf: BehaviourOf): void
   /** Milliseconds since the epoch, as the executor counts them. @defaultValue the machine's clock */
   now?(): number
+  /** Why a signal that ended a command cannot be told from an exit code; absent where it can. */
+  readonly whyNoSignals?: string
+  /** Why an attempt ends with its first process also during the grace period; absent where it ends with its last process. */
+  readonly whyFirstAlone?: string
+  /** Why kills for memory are not seen as they happen; absent where they are. */
+  readonly whyNoMemoryKillEvents?: string
   /** Why memory limits do not hold; absent where they do. */
   readonly whyNoMemoryLimit?: string
+  /** What of docs/environment.md the executor cannot give. @defaultValue nothing */
+  readonly gaps?: EnvironmentGaps
   /** An account that attempts may run as. */
   readonly account: AttemptSpec['account']
   /** Closes the executor and opens another one on the same state, as a restarted server does. */
@@ -57,6 +66,8 @@ export interface ExecutorUnderTest {
 /** Starts attempts and waits for them, for the suite below and for an executor's own tests. */
 export class AttemptRunner {
   executor: Executor
+  /** Events of the executor that the runner was made with. */
+  readonly events: ExecutorEvent[] = []
   readonly #base: Pick<AttemptSpec, 'image' | 'account'>
   readonly #prefix: string
   #count = 0
@@ -64,6 +75,7 @@ export class AttemptRunner {
   /** @param prefix letters and digits that make attempt ids of this run unlike those of others. */
   constructor(executor: Executor, base: Pick<AttemptSpec, 'image' | 'account'>, prefix = 'contract') {
     this.executor = executor
+    executor.onEvent((event) => this.events.push(event))
     this.#base = base
     this.#prefix = prefix
   }
@@ -142,6 +154,15 @@ export class AttemptRunner {
     if (!log.includes(text)) throw new Error(`The log of ${attemptId} has no ${JSON.stringify(text)} but: ${log}`)
   }
 
+  /** Waits for an event of an attempt with a reason. */
+  async event(attemptId: string, reason: string): Promise<ExecutorEvent> {
+    for (const deadline = Date.now() + 60_000; ; await this.#change()) {
+      const found = this.events.find((event) => event.attemptId === attemptId && event.reason === reason)
+      if (found !== undefined) return found
+      if (Date.now() > deadline) throw new Error(`After a minute there is no event ${reason} of ${attemptId}.`)
+    }
+  }
+
   async log(attemptId: string, range: LogRange = {}): Promise<string> {
     return text(this.executor.readLog(attemptId, range))
   }
@@ -214,8 +235,16 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
 
     it('reports a signal as 128 + N', async () => {
       const { ending } = await runner.run(scripted('kill -SEGV $$', [die('SIGSEGV')]))
-      assert.deepEqual([ending?.exitCode, ending?.cause.code], [139, 'signalled'])
-      assert.match(ending?.cause.message ?? '', /SIGSEGV/)
+      const code = tested.whyNoSignals === undefined ? 'signalled' : 'exited'
+      assert.deepEqual([ending?.exitCode, ending?.cause.code], [139, code])
+      assert.match(`${ending?.cause.message} ${ending?.cause.hint}`, /signal 11 \(SIGSEGV/)
+    })
+
+    it('reports a code over 128 as the exit that it is, and the signal as a possibility', async () => {
+      const { ending } = await runner.run(scripted('exit 156', [exit(156)]))
+      assert.deepEqual([ending?.exitCode, ending?.cause.code], [156, 'exited'])
+      assert.match(ending?.cause.message ?? '', /exit code 156\.$/)
+      assert.match(ending?.cause.hint ?? '', /may be the program's own, or signal 28 \(SIGWINCH\)/)
     })
 
     it('runs an attempt once that was started twice', async () => {
@@ -285,6 +314,23 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.ok(ending.cause.hint)
     })
 
+    it('reports that the interpreter of a script is missing, and that a program is a folder', async (context) => {
+      if (tested.whyNoContainers !== undefined) return context.skip(tested.whyNoContainers)
+      const made = runner.script(
+        `printf '#!/bin/sh\\r\\necho hi\\r\\n' > win.sh; printf '#!/no/such/python\\n' > no.sh; chmod +x win.sh no.sh; mkdir -p folder`,
+      )
+      assert.equal((await runner.run(made)).ending?.exitCode, 0)
+      const causeOf = async (program: string): Promise<string> => {
+        const { ending } = await runner.run(runner.script('', { cmd: [program] }))
+        assert.equal(ending?.cause.code, 'command-not-found', JSON.stringify(ending))
+        return `${ending.cause.message} ${ending.cause.hint}`
+      }
+      assert.match(await causeOf('./win.sh'), /interpreter.*Windows|Windows.*interpreter/)
+      assert.match(await causeOf('./no.sh'), /interpreter/)
+      assert.match(await causeOf('./folder'), /\.\/folder/)
+      await runner.run(runner.script('rm -r win.sh no.sh folder'))
+    })
+
     it('does not mistake a shell whose script names a missing program for a missing program', async () => {
       const { ending } = await runner.run(scripted('no-such-program', [exit(127)]))
       assert.deepEqual([ending?.exitCode, ending?.cause.code], [127, 'exited'])
@@ -337,6 +383,29 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.match(ending?.cause.message ?? '', /0\.125 GiB/)
     })
 
+    it('keeps the own code of a job whose child was killed for memory, and says so', async (context) => {
+      const why = tested.whyNoMemoryLimit ?? tested.whyNoContainers
+      if (why !== undefined) return context.skip(why)
+      const memoryGb = { request: 0.125, limit: 0.125 }
+      const spec = runner.script(
+        '(x=$(head -c 400m /dev/zero | tr "\\0" a); echo ${#x}); echo "child: $?"; until [ -e coped ]; do sleep 0.1; done; rm coped; exit 3',
+        { resources: { cores: { request: 1, limit: 1 }, memoryGb, gpus: 0, fixed: true } },
+      )
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'child: 137')
+      // Where kills are seen as they happen, there is an event while the job still runs.
+      if (tested.whyNoMemoryKillEvents === undefined)
+        assert.match(
+          (await runner.event(spec.id, 'MemoryKill')).message,
+          /^At .* UTC the kernel killed one .* 0\.125 GiB/,
+        )
+      await runner.run(runner.script('touch coped'))
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.exitCode, ending?.cause.code], [3, 'exited'])
+      assert.deepEqual([ending?.memoryKills?.count, ending?.memoryKills?.limitGb], [1, 0.125])
+      assert.equal(ending?.memoryKills?.firstAt === undefined, tested.whyNoMemoryKillEvents !== undefined)
+    })
+
     it('stops a job that ends on SIGTERM', async () => {
       const spec = scripted('echo up; sleep 600', [write('up\n'), forever])
       await runner.executor.start(spec)
@@ -376,6 +445,35 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       )
     })
 
+    it('waits during the grace period for all processes, and keeps the exit code of the first', async (context) => {
+      const why = tested.whyNoContainers ?? tested.whyFirstAlone
+      if (why !== undefined) return context.skip(why)
+      // The first process dies of SIGTERM at once. One child of its group and one of a session of its own save their state.
+      const saving = (name: string): string =>
+        `trap "sleep 0.5; echo ${name} saved; exit 0" TERM; echo ${name} up; while :; do sleep 0.1; done`
+      const spec = runner.script(`sh -c '${saving('child')}' & setsid sh -c '${saving('other')}' & wait; echo never`)
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'child up')
+      await runner.logHas(spec.id, 'other up')
+      await runner.executor.stop(spec.id, 60)
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.stopped, ending?.exitCode, ending?.cause.remarks], [true, 143, undefined])
+      const log = await runner.log(spec.id)
+      for (const name of ['child', 'other']) assert.ok(log.includes(`${name} saved\n`), log)
+    })
+
+    it('ends what is left at the end of the grace period, and says so', async (context) => {
+      const why = tested.whyNoContainers ?? tested.whyFirstAlone
+      if (why !== undefined) return context.skip(why)
+      const spec = runner.script('sh -c "trap : TERM; echo up; while :; do sleep 1; done" & wait')
+      await runner.executor.start(spec)
+      await runner.logHas(spec.id, 'up')
+      await runner.executor.stop(spec.id, 1)
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 143])
+      assert.match(ending?.cause.remarks?.[0] ?? '', /^\d process.* still running when the grace period was over/)
+    })
+
     it('shortens the grace period of a job that is being stopped', async (context) => {
       if (tested.whyNotShorter !== undefined) {
         context.skip(tested.whyNotShorter)
@@ -398,12 +496,26 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       }))
       await executor.start(spec)
       await runner.logHas(spec.id, 'ready')
-      assert.equal(await executor.signal(spec.id, 'USR1'), true)
+      assert.equal(await executor.signal(spec.id, 'USR1'), 'sent')
       await runner.logHas(spec.id, 'warned')
       await executor.stop(spec.id, 0)
       await runner.ended(spec.id)
-      assert.equal(await executor.signal(spec.id, 'USR1'), false)
-      assert.equal(await executor.signal('nobody-1', 'USR1'), false)
+      assert.equal(await executor.signal(spec.id, 'USR1'), 'not-running')
+      assert.equal(await executor.signal('nobody-1', 'USR1'), 'not-running')
+    })
+
+    it('warns each process that handles the signal, and none that would die of it', async (context) => {
+      const { executor } = runner
+      if (executor.signal === undefined) return context.skip('this executor sends no signals')
+      if (tested.whyNoContainers !== undefined) return context.skip(tested.whyNoContainers)
+      const handler = `trap "echo saved; exit 0" USR1; echo ready; while :; do sleep 0.1; done`
+      const spec = runner.script(`sh -c '${handler}'; echo "child: $?"; exit 4`)
+      await executor.start(spec)
+      await runner.logHas(spec.id, 'ready')
+      assert.equal(await executor.signal(spec.id, 'USR2'), 'not-handled')
+      assert.equal(await executor.signal(spec.id, 'USR1'), 'sent')
+      const { ending } = await runner.ended(spec.id)
+      assert.deepEqual([ending?.exitCode, await runner.log(spec.id)], [4, 'ready\nsaved\nchild: 0\n'])
     })
 
     it('stops a job that has just started', async () => {
@@ -521,6 +633,11 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       const spec = scripted('(sleep 600; echo late) & echo left', [write('left\n')])
       const { ending } = await runner.run(spec)
       assert.equal(ending?.exitCode, 0)
+      if (tested.whyNoContainers === undefined && tested.whyFirstAlone === undefined)
+        assert.match(
+          ending.cause.remarks?.[0] ?? '',
+          /^\d process\w* \(.*sleep.*\) \w+ still running when the command ended/,
+        )
       assert.equal(await runner.log(spec.id), 'left\n')
     })
 
@@ -590,6 +707,8 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       const { ending } = await runner.ended(spec.id)
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
     })
+
+    describeEnvironment(() => ({ tested, runner }))
 
     it('reports the usage of a job', async (context) => {
       const { whyNoUsage, usageAfterSeconds = 5 } = tested

@@ -1,5 +1,6 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
 import type { ImageReference } from '../job/image-reference.ts'
+import type { MemoryKills } from '../job/memory-kills.ts'
 
 /** The account that a job runs as. Its POSIX ids decide what the job may read and write under `/arc`. */
 export interface Account {
@@ -63,6 +64,8 @@ export interface Ending {
   /** What the evidence shows. The store knows of cancellation and time limits, and adds them. */
   readonly cause: Cause
   readonly usage?: Usage
+  /** Absent where there was none, or where the executor does not see them. */
+  readonly memoryKills?: MemoryKills
   /** Whether {@link Executor.stop} was called before it ended. */
   readonly stopped: boolean
   /** Present where nothing of the attempt ran, and a later attempt may succeed: the job waits for it in the queue. */
@@ -98,6 +101,8 @@ export interface ExecutorEvent {
   /** One word, as Kubernetes writes them: `Pulling`, `Pulled`, `Created`. */
   readonly reason: string
   readonly message: string
+  /** An earlier server may have reported it: stored only where the job has no event of this reason and instant. */
+  readonly isRepeated?: true
 }
 
 /** Which attempts the server may change: the identity of its database, and the records in it. */
@@ -139,13 +144,16 @@ export interface Executor {
   open(): Promise<void>
   /** Accepts the attempt, and returns before it has started. Failures are observed as endings. */
   start(attempt: AttemptSpec): Promise<void>
-  /** Sends SIGTERM, and after the grace period SIGKILL to everything in the container. Ends a preparing attempt at once. */
+  /**
+   * Sends SIGTERM, and after the grace period SIGKILL to everything in the container. The attempt ends when all its processes have ended,
+   * with the exit code of the first one. Ends a preparing attempt at once.
+   */
   stop(attemptId: string, graceSeconds: number): Promise<void>
   /**
-   * Sends a signal to the command as a warning, which ends nothing. False where no command runs. Jobs that ask for a warning are refused
-   * by executors without this method.
+   * Sends a signal as a warning to each process of the attempt that has a handler for it: the warning ends no process. Jobs that ask for a
+   * warning are refused by executors without this method.
    */
-  signal?(attemptId: string, signal: WarningSignal): Promise<boolean>
+  signal?(attemptId: string, signal: WarningSignal): Promise<WarningOutcome>
   /** Every attempt as it is now, ended ones included until they are forgotten. The only truth: `onChange` is a hint. */
   list(): Promise<readonly Observed[]>
   /** The store has the ending: the executor may remove everything but the log. */
@@ -172,6 +180,9 @@ export interface Executor {
   /** Releases everything that this process holds. Attempts go on running. */
   close(): Promise<void>
 }
+
+/** What became of a warning signal: sent to at least one process; not sent, since no process has a handler; no command runs. */
+export type WarningOutcome = 'sent' | 'not-handled' | 'not-running'
 
 /** A machine with capacity. */
 export interface Node {

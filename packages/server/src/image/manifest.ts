@@ -3,15 +3,22 @@ import Type, { type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
 
 const Descriptor = Type.Object({
+  mediaType: Type.Optional(Type.String()),
   digest: Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }),
   size: Type.Integer({ minimum: 0 }),
 })
-const Platform = Type.Object({ architecture: Type.String(), os: Type.String() })
+/** The platform of an index's entry: registries also have entries without one, or with a part of one. */
+const EntryPlatform = Type.Optional(
+  Type.Union([
+    Type.Object({ architecture: Type.Optional(Type.String()), os: Type.Optional(Type.String()) }),
+    Type.Null(),
+  ]),
+)
 
 const imageManifest = Compile(Type.Object({ config: Descriptor, layers: Type.Array(Descriptor) }))
 const imageIndex = Compile(
   Type.Object({
-    manifests: Type.Array(Type.Intersect([Descriptor, Type.Object({ platform: Type.Optional(Platform) })])),
+    manifests: Type.Array(Type.Intersect([Descriptor, Type.Object({ platform: EntryPlatform })])),
   }),
 )
 const Words = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()]))
@@ -35,15 +42,21 @@ const imageConfig = Compile(
   }),
 )
 
-/** Digest and bytes of a blob. */
+/** Digest, bytes and kind of a blob. */
 export type Descriptor = Static<typeof Descriptor>
 /** The platform that an image is built for, in Go's words: `linux`, `amd64`. */
-export type Platform = Static<typeof Platform>
+export interface Platform {
+  readonly architecture: string
+  readonly os: string
+}
 
 /** A manifest in OCI's or Docker's form: a single image, or an index of one image per platform. */
 export type Manifest =
   | { readonly type: 'image'; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
   | { readonly type: 'index'; readonly images: readonly (Descriptor & { readonly platform?: Platform })[] }
+
+/** A single image, as opposed to an index. */
+export type SingleImage = Extract<Manifest, { type: 'image' }>
 
 /** What an image's configuration says about running it. */
 export interface ImageConfig {
@@ -76,13 +89,21 @@ export function fits(platform: Platform | undefined, architecture: string): bool
 /** Reads a manifest. Pure. @throws Error that says what is wrong with it. */
 export function readManifest(bytes: Uint8Array): Manifest {
   const value = parseJson(bytes, 'manifest')
-  if (imageIndex.Check(value)) return { type: 'index', images: value.manifests }
+  if (imageIndex.Check(value))
+    return {
+      type: 'index',
+      images: value.manifests.map(({ platform, ...entry }) => ({ ...entry, ...known(platform) })),
+    }
   if (imageManifest.Check(value)) return { type: 'image', config: value.config, layers: value.layers }
   const version: unknown =
     typeof value === 'object' && value !== null && 'schemaVersion' in value ? value.schemaVersion : undefined
   if (version === 1) throw new Error('its manifest has schema 1, which Docker gave up in 2017')
   throw new Error('its manifest is neither an image nor an index of images')
 }
+
+/** The platform of an entry where it is stated in full: otherwise the configuration of the image says it. */
+const known = (platform: Static<typeof EntryPlatform> | undefined): { platform?: Platform } =>
+  platform?.os && platform.architecture ? { platform: { os: platform.os, architecture: platform.architecture } } : {}
 
 /** Reads an image's configuration. Pure. @throws Error that says what is wrong with it. */
 export function readConfig(bytes: Uint8Array): ImageConfig {
@@ -103,7 +124,7 @@ export function readConfig(bytes: Uint8Array): ImageConfig {
 }
 
 /** Bytes that the image's configuration and layers take as stored. Pure. */
-export const storedBytes = (manifest: Extract<Manifest, { type: 'image' }>): number =>
+export const storedBytes = (manifest: SingleImage): number =>
   manifest.layers.reduce((sum, { size }) => sum + size, manifest.config.size)
 
 function parseJson(bytes: Uint8Array, what: string): unknown {

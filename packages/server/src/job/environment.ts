@@ -54,7 +54,48 @@ export function parseEnvironment(items: readonly string[]): Record<string, strin
   )
 }
 
-/** Variables that the platform sets for a job (wire contract 3.1). They override those of the user. */
+/** Variables whose values describe the job itself: a user cannot set them. */
+const reserved = [
+  'skaha_hostname',
+  'skaha_username',
+  'skaha_sessionid',
+  'HOME',
+  'PWD',
+  'USER',
+  'LOGNAME',
+  'CANFAR_ATTEMPT',
+] as const
+/** Those of a job with a token. Without one, a user may pass a token of their own. */
+const reservedWithToken = ['CANFAR_TOKEN', 'CANFAR_URL'] as const
+
+/** The variables of a user that the platform sets itself, in their order. Pure. */
+export const reservedIn = (env: Readonly<Record<string, string>>, hasToken: boolean): string[] =>
+  [...reserved, ...(hasToken ? reservedWithToken : [])].filter((key) => Object.hasOwn(env, key))
+
+/** @throws {InvalidRequest} naming the variables that the platform sets itself. */
+export function checkReserved(env: Readonly<Record<string, string>>, hasToken: boolean): void {
+  const keys = reservedIn(env, hasToken)
+  if (keys.length === 0) return
+  throw new InvalidRequest(
+    'env',
+    `env has ${keys.join(', ')}: the platform sets ${keys.length === 1 ? 'it' : 'them'} for every job`,
+    `Leave ${keys.length === 1 ? 'it' : 'them'} out, or set another value within the job: sh -c '${keys[0]}=… exec PROGRAM'.`,
+  )
+}
+
+/**
+ * The variables of the user and of the platform together. The platform's take precedence, but for the number of threads: a user who gives
+ * one has a reason. Pure.
+ */
+export function mergedEnvironment(
+  ofUser: Readonly<Record<string, string>>,
+  ofPlatform: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const { OMP_NUM_THREADS: threads } = ofUser
+  return { ...ofUser, ...ofPlatform, ...(threads === undefined ? {} : { OMP_NUM_THREADS: threads }) }
+}
+
+/** Variables that the platform sets for a job (wire contract 3.1); {@link mergedEnvironment} joins them with those of the user. */
 export function platformEnvironment(job: {
   readonly id: string
   readonly owner: string

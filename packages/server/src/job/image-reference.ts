@@ -31,6 +31,10 @@ const componentPattern = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/
 const tagPattern = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
 const digestPattern = /^sha256:[0-9a-f]{64}$/
 
+/** How other tools say where an image comes from: `docker://`, `https://`, `docker-archive:`. A host with a port has digits there. */
+const transportPattern =
+  /^(?:[A-Za-z][A-Za-z0-9+.-]*:\/\/|(?:docker|docker-archive|docker-daemon|oci|oci-archive|containers-storage):(?![0-9]+\/))/i
+
 /** Whether the first part of a reference is a host. By Docker's rule `ubuntu:22.04` and `a/b` have none. */
 const namesHost = (part: string): boolean => part.toLowerCase() === localRegistry || /[.:]/.test(part)
 
@@ -43,6 +47,12 @@ export function parseReference(text: string): ImageReference | ReferenceFault {
   const wrong = (what: string, hint: string): ReferenceFault => ({ fault: `image '${shown(text)}' ${what}`, hint })
   const example = 'An image is written host/project/name:tag, or localhost/name:tag for one in the local store.'
 
+  const transport = transportPattern.exec(text)?.[0]
+  if (transport !== undefined)
+    return wrong(
+      `begins with ${transport}`,
+      `Leave ${transport} out: '${shown(text.slice(transport.length))}'. ${example}`,
+    )
   const at = text.indexOf('@')
   const digest = at < 0 ? undefined : text.slice(at + 1)
   const named = at < 0 ? text : text.slice(0, at)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { JobRequest } from '@science-platform/contract'
 import { quoteWord } from '@science-platform/contract/shell-words'
 import { parseCommand } from './command.ts'
-import { parseEnvironment, platformEnvironment } from './environment.ts'
+import { parseEnvironment, checkReserved, mergedEnvironment, platformEnvironment, reservedIn } from './environment.ts'
 import { newJobId } from './ids.ts'
 import { InvalidRequest } from './invalid.ts'
 import { jobName, replicaName } from './name.ts'
@@ -200,6 +200,27 @@ test('the platform sets variables of a job', () => {
     OMP_NUM_THREADS: '4',
     CANFAR_ATTEMPT: '1',
   })
+})
+
+test('the number of threads of the user wins, and nothing else of what the platform sets', () => {
+  const platform = { HOME: '/arc/home/ada', OMP_NUM_THREADS: '4' }
+  assert.deepEqual(mergedEnvironment({ OMP_NUM_THREADS: '1', HOME: '/tmp', A: 'b' }, platform), {
+    A: 'b',
+    HOME: '/arc/home/ada',
+    OMP_NUM_THREADS: '1',
+  })
+  assert.deepEqual(mergedEnvironment({ A: 'b' }, platform), { A: 'b', ...platform })
+})
+
+test('variables that the platform sets are refused by name', () => {
+  checkReserved({ OMP_NUM_THREADS: '1', CANFAR_TOKEN: 'mine', REPLICA_ID: '7' }, false)
+  assert.throws(() => checkReserved({ HOME: '/tmp' }, false), /env has HOME: the platform sets it/)
+  assert.throws(
+    () => checkReserved({ A: 'b', USER: 'x', HOME: '' }, false),
+    /env has HOME, USER: the platform sets them/,
+  )
+  assert.throws(() => checkReserved({ CANFAR_TOKEN: 'mine' }, true), /CANFAR_TOKEN/)
+  assert.deepEqual(reservedIn({ PWD: '/', HOME2: '' }, true), ['PWD'])
 })
 
 test('ids have the form of the wire and do not repeat', () => {

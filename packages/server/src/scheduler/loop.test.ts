@@ -10,8 +10,15 @@ import { attemptId, type StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 import { CallFailed } from './testing/fault-injector.ts'
+<<<<<<< HEAD
 import { plainSpec } from './testing/plain-spec.ts'
+=======
+import { whyIn } from './testing/answers.ts'
+>>>>>>> main
 import { Server } from './testing/server.ts'
+
+const noOutcomes = { inside: 0, early: 0, late: 0 }
+const noScores = { start: noOutcomes, run: noOutcomes }
 
 let folder: string
 let clock: VirtualClock
@@ -94,7 +101,7 @@ test('what does not fit waits with a reason, and starts when there is room', asy
     /It is next: 1 core and 1 GiB of memory are reserved for it on here/,
   )
   assert.match(server.loop.queue.reason(fourth, now) ?? '', /1 core and 1 GiB of memory/)
-  assert.equal((await server.loop.why(fourth)).ahead?.jobs, 1)
+  assert.equal(whyIn(server.loop.queue, fourth, now, noScores).ahead?.jobs, 1)
   assert.deepEqual(server.loop.queue.allocated(), { cores: 2, memoryGb: 2, gpus: 0 })
   await becomes(third, 'starting')
   assert.equal(clock.now(), 6_000, 'as soon as there is room')
@@ -113,7 +120,7 @@ test('a job whose registry is away holds no capacity, is tried again by its plac
   assert.deepEqual([returned?.state, returned?.notBefore], ['queued', 41_000])
   const text = 'It is tried again in 40 seconds, and given up at 1970-01-01 00:10:01 UTC.'
   assert.equal(server.loop.reason(returned as StoredJob), `${away.message} ${text}`)
-  const why = await server.loop.why(returned as StoredJob)
+  const why = whyIn(server.loop.queue, returned as StoredJob, clock.now(), noScores)
   assert.deepEqual(why.reason, {
     kind: 'not-before',
     until: '1970-01-01T00:00:41.000Z',
@@ -149,7 +156,6 @@ test('what is being prepared says what it waits for', async () => {
   clock.advance(2_000)
   await server.loop.resting()
   assert.equal(server.loop.reason(starting), 'The registry is slow.')
-  assert.equal((await server.loop.why(starting)).summary, 'The registry is slow.')
   assert.deepEqual(
     (await server.store.events(job.id)).map(({ reason }) => reason),
     ['Placed', 'Pulling'],
@@ -248,6 +254,19 @@ test('a new server goes on where the last one was stopped, at any point', async 
   await becomes(second, 'succeeded')
   assert.deepEqual(attemptsThat('taken'), firstOf([first, second, second, third]))
   assert.deepEqual(attemptsThat('started').toSorted(), firstOf([first, second, third]).toSorted())
+})
+
+test('a warning that no process handles is not sent, and an event says so', async () => {
+  const job = does({ command: [forever] }, { timeSeconds: 60, signal: { name: 'USR1', secondsBefore: 10 } })
+  await submit(job)
+  const ended = await becomes(job, 'failed')
+  assert.deepEqual([ended.exitCode, ended.cause?.code], [143, 'time-limit'], 'it ran until its time was over')
+  assert.deepEqual(attemptsThat('warned'), [])
+  const events = await server.store.events(job.id)
+  assert.match(
+    events.find(({ reason }) => reason === 'WarningSignalNotSent')?.message ?? '',
+    /^SIGUSR1 was not sent: no process of the job has a handler/,
+  )
 })
 
 test('a warning that could not be stored is given all the same, once', async () => {

@@ -1,11 +1,15 @@
-import type { QueueOverview, Why } from '@science-platform/contract'
+import type { WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node, Observed } from '../executor/executor.ts'
 import { attemptId, jobIdOf, type NewJob, type StoredJob } from '../job/job.ts'
 import type { ChangeLog } from '../store/change-log.ts'
+<<<<<<< HEAD
 import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
 import { AttemptRecords } from './attempt-records.ts'
+=======
+import type { JobStep, Store } from '../store/store.ts'
+>>>>>>> main
 import { ChangeReader } from './change-reader.ts'
 import type { OptimisticSteps } from './planner/optimistic-steps.ts'
 import { Queue } from './queue.ts'
@@ -19,12 +23,6 @@ import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
 
 /** Milliseconds between cycles without a wake-up, in case a notification was missed. */
 const restMs = 2_000
-
-/** Milliseconds between unrequested forecasts, which calibrate later ones. */
-const forecastEveryMs = 60_000
-
-/** Milliseconds for which outcomes of estimates are retained. */
-export const scoredMs = 30 * 86_400_000
 
 /** Dependencies of the loop. */
 export interface LoopDependencies {
@@ -67,7 +65,6 @@ export class Loop {
   /** Warnings already sent, by attempt and kind. */
   readonly #warned = new Set<string>()
   readonly #deadlines = new Deadlines()
-  #forecastAt = 0
   /** When time alone may change the plan. */
   #planAgainAt: number | undefined
   /** The earliest time at which a running job must be warned or ended. */
@@ -105,6 +102,10 @@ export class Loop {
   async open(): Promise<void> {
     const { store, executor, changes } = this.#dependencies
     const { queue } = this
+    // Before it opens: an executor reports then what happened while no server ran.
+    executor.onEvent((event) => {
+      this.#note(event)
+    })
     await executor.open()
     queue.setNodes(await executor.nodes())
     await rebuildIfLost(store, this.#dependencies.policy, this.#now())
@@ -117,9 +118,6 @@ export class Loop {
     })
     executor.onChange(() => {
       this.wake()
-    })
-    executor.onEvent((event) => {
-      this.#note(event)
     })
     this.#state = 'resting'
     this.wake()
@@ -196,28 +194,6 @@ export class Loop {
       : this.queue.reason(job, this.#now())
   }
 
-  /** The full explanation of why a job waits. */
-  async why(job: StoredJob): Promise<Why> {
-    await this.caughtUp([job])
-    const why = this.queue.why(job, this.#now(), await this.#scores())
-    const waiting = job.state === 'starting' ? this.reason(job) : undefined
-    return waiting === undefined ? why : { ...why, summary: waiting }
-  }
-
-  /** The whole queue, and the part of a user and their groups. */
-  async overview({ name, groups }: StoredAccount): Promise<QueueOverview> {
-    await this.caughtUp()
-    const holders = [
-      { kind: 'user', name } as const,
-      ...groups.map((group) => ({ kind: 'group', name: group.name }) as const),
-    ]
-    return this.queue.overview(holders, this.#now(), await this.#scores())
-  }
-
-  #scores(): Promise<EstimateScores> {
-    return this.#dependencies.store.estimateScores(this.#now() - scoredMs)
-  }
-
   async #work(): Promise<void> {
     let hasFailed = false
     do {
@@ -286,10 +262,6 @@ export class Loop {
     using applied = queue.applyOptimistically(steps, now)
     const plan = queue.plan(now)
     this.#thoughtMs = performance.now() - begun
-    if (now >= this.#forecastAt) {
-      this.#forecastAt = now + forecastEveryMs
-      queue.forecastOne(now, Math.random)
-    }
     this.#planAgainAt = plan.again
     applied.add(this.#placings(plan, now))
     const placed = (await this.#take(applied)).filter((job) => job.state === 'starting')
@@ -414,9 +386,19 @@ export class Loop {
           await this.#dependencies.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
         this.#warned.add(key)
         if (!isTold && reason === 'WarningSignal' && job.signal !== undefined)
-          await this.#dependencies.executor.signal?.(attemptId(job.id, job.attempt), job.signal.name)
+          await this.#sendWarning(job, job.signal.name)
       }
     }
+  }
+
+  async #sendWarning(job: StoredJob, signal: WarningSignal): Promise<void> {
+    const { executor, store } = this.#dependencies
+    const outcome = await executor.signal?.(attemptId(job.id, job.attempt), signal)
+    if (outcome !== 'not-handled') return
+    const message = `SIG${signal} was not sent: no process of the job has a handler for it, and a process without one would die of it.`
+    await store.addEvents([
+      { jobId: job.id, at: this.#now(), type: 'Warning', reason: 'WarningSignalNotSent', message },
+    ])
   }
 
   /** Steps that end the jobs whose time limit has passed. */
@@ -442,11 +424,26 @@ export class Loop {
       }))
   }
 
+<<<<<<< HEAD
   #note({ attemptId: id, at, type, reason, message }: ExecutorEvent): void {
     const jobId = jobIdOf(id)
     this.#dependencies.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
+=======
+  #note(event: ExecutorEvent): void {
+    const jobId = event.attemptId.slice(0, event.attemptId.lastIndexOf('-'))
+    this.#storeEvent(jobId, event).catch((error: unknown) => {
+>>>>>>> main
       this.#dependencies.log.error({ err: error, jobId }, 'an event could not be stored')
     })
+  }
+
+  async #storeEvent(jobId: string, { at, type, reason, message, isRepeated }: ExecutorEvent): Promise<void> {
+    const { store } = this.#dependencies
+    if (isRepeated === true) {
+      const known = await store.events(jobId)
+      if (known.some((event) => event.reason === reason && event.at === at)) return
+    }
+    await store.addEvents([{ jobId, at, type, reason, message }])
   }
 
   #deadlineOf(job: StoredJob): number | undefined {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
+import type { Why } from '@science-platform/contract'
 import { InvalidRequest } from '../job/invalid.ts'
 import type { StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
 import type { JobStep, StoredHolder } from '../store/store.ts'
 import { policyOf } from '../configuration/policy/policy-of.ts'
 import { Queue } from './queue.ts'
+import { overviewIn, whyIn } from './testing/answers.ts'
 import { type LimitsByHour, type OffPeak, weekdays } from '../configuration/policy/policy.ts'
 
 const hour = 3_600_000
@@ -141,7 +143,7 @@ test('an ending makes room for a start in the same plan, and charges its core-ho
   )
   const charged = step?.charge?.next(undefined)
   assert.deepEqual(charged, { user: 'ada', coreHours: 8, at: 2 * hour })
-  const [holder] = queue.overview([{ kind: 'user', name: 'ada' }], 2 * hour, scores).holders
+  const [holder] = overviewIn(queue, [{ kind: 'user', name: 'ada' }], 2 * hour, scores).holders
   assert.equal(holder?.coreHours, 8)
 })
 
@@ -162,7 +164,7 @@ test('past runs become the estimate of waiting jobs with the fingerprint, and ea
   const job = someJob({ cmd: ['reduce'] })
   queue.upsertJobs([job])
   queue.plan(hour)
-  const why = queue.why(job, hour, scores)
+  const why = whyIn(queue, job, hour, scores)
   assert.deepEqual(why.expectedRun, { seconds: { p10: 13, p50: 22.5, p90: 28.5 }, runs: 4, memoryPeakBytes: 1e9 })
   assert.deepEqual(why.scores.start, { told: 10, inside: 8, early: 1, late: 1 })
   assert.ok(why.expectedStart)
@@ -174,7 +176,7 @@ test('the forecast of a start is scored when the job starts', () => {
   queue.upsertJobs([job])
   queue.plan(0)
   assert.deepEqual(scoresOf(placing(job), 0), {}, 'no forecast was given')
-  const { expectedStart } = queue.why(job, 0, scores)
+  const { expectedStart } = whyIn(queue, job, 0, scores)
   assert.ok(expectedStart && Date.parse(expectedStart.p90) > 60_000, JSON.stringify(expectedStart))
   queue.applyOptimistically([ending(blocking, 300_000)], 300_000)
   const { scores: outcomes, forecast } = scoresOf(placing(job), 300_000)
@@ -189,7 +191,7 @@ test('why counts other users’ jobs, and discloses nothing else of them', () =>
   queue.upsertJobs([theirs, own])
   queue.setShares([{ user: 'ada', coreHours: 1000, at: 0 }])
   queue.plan(hour)
-  const why = queue.why(own, hour, scores)
+  const why = whyIn(queue, own, hour, scores)
   assert.deepEqual(why.ahead, { jobs: 1, cores: 2, memoryGb: 1, gpus: 0 })
   assert.ok(!/bob|secret/.test(JSON.stringify(why)), JSON.stringify(why))
   assert.equal(queue.reason(own, hour), why.summary)
@@ -199,14 +201,14 @@ test('waiting jobs are counted by class, also those with a start time', () => {
   running(someJob(asks(4)), 0)
   const [one, ...others] = [someJob(), someJob(), someJob({ after: hour }), someJob(asks(4, 17)), someJob(asks(16))]
   queue.upsertJobs([one ?? assert.fail(), ...others])
-  const waiting = () => queue.overview([], 0, scores).waiting
+  const waiting = () => overviewIn(queue, [], 0, scores).waiting
   assert.deepEqual(waiting(), { small: 3, normal: 1, large: 1 })
   queue.upsertJobs([{ ...(one ?? assert.fail()), state: 'cancelled' }])
   assert.deepEqual(waiting(), { small: 2, normal: 1, large: 1 })
 })
 
 test('the overview has the largest free capacity of single nodes, since a job must fit in one', () => {
-  const free = () => queue.overview([], 0, scores).largestFree
+  const free = () => overviewIn(queue, [], 0, scores).largestFree
   assert.deepEqual(free(), [{ cores: 4, memoryGb: 16, gpus: 0 }])
   running(someJob(asks(4)), 0)
   assert.deepEqual(free(), [{ cores: 0, memoryGb: 15, gpus: 0 }], 'memory alone')
@@ -254,7 +256,7 @@ test('on nodes that queue jobs themselves, forecasts go by what they run at once
   const handedOver: StoredJob = { ...second, state: 'starting', attempt: 1 }
   queue.upsertJobs([handedOver])
   queue.upsertAttempts([{ id: `${second.id}-1`, jobId: second.id, number: 1, node: 'here', placedAt: 0 }])
-  const { expectedStart } = queue.why(handedOver, 1000, scores)
+  const { expectedStart } = whyIn(queue, handedOver, 1000, scores)
   const median = Date.parse(expectedStart?.p50 ?? '')
   assert.ok(median > 1000 && median <= hour, `${expectedStart?.p50} is when the first is expected to end`)
   assert.deepEqual(scoresOf(placing(second), 1000), {}, 'it is handed over, not started')
@@ -267,7 +269,7 @@ const officeHours = policyOf({
   offPeak: { days: ['mon', 'tue', 'wed', 'thu', 'fri'], from: '18:00', to: '08:00', weekends: true, timezone: 'UTC' },
 })
 const noon = Date.UTC(2026, 10, 23, 12)
-const starts = ({ expectedStart }: ReturnType<Queue['why']>): readonly number[] =>
+const starts = ({ expectedStart }: Why): readonly number[] =>
   Object.values(expectedStart ?? assert.fail('no start is expected')).map(Date.parse)
 
 test('of a job that waits for off-peak hours, why counts the jobs ahead in those hours, and the forecast begins with them', () => {
@@ -281,10 +283,10 @@ test('of a job that waits for off-peak hours, why counts the jobs ahead in those
   const byDay = someJob({ owner: 'eve', ...asks(4, 17), submittedAt: noon })
   queue.upsertJobs([...before, own, byDay])
   queue.plan(noon)
-  assert.equal(queue.why(own, noon, scores).ahead?.jobs, 24)
-  assert.equal(queue.why(before[23] ?? assert.fail(), noon, scores).ahead?.jobs, 23)
-  assert.equal(queue.why(byDay, noon, scores).ahead?.jobs, 0)
-  const [p10 = 0, , p90 = 0] = starts(queue.why(own, noon, scores))
+  assert.equal(whyIn(queue, own, noon, scores).ahead?.jobs, 24)
+  assert.equal(whyIn(queue, before[23] ?? assert.fail(), noon, scores).ahead?.jobs, 23)
+  assert.equal(whyIn(queue, byDay, noon, scores).ahead?.jobs, 0)
+  const [p10 = 0, , p90 = 0] = starts(whyIn(queue, own, noon, scores))
   assert.ok(p10 >= noon + 6 * hour, `${new Date(p10).toISOString()}`)
   assert.ok(p90 < noon + 11 * hour, `${new Date(p90).toISOString()}`)
 })
@@ -297,7 +299,7 @@ test('of a job with --after, why answers as if that had come, and the forecast b
   const later = someJob({ after: noon + hour, submittedAt: noon, by: noon + 40 * hour })
   queue.upsertJobs([waiting, later])
   queue.plan(noon)
-  const why = queue.why(later, noon, scores)
+  const why = whyIn(queue, later, noon, scores)
   assert.equal(why.ahead?.jobs, 1)
   assert.deepEqual(
     why.priority?.terms.find(({ name }) => name === 'age'),
@@ -315,7 +317,7 @@ test('a start is scored from when it could begin', () => {
   const night = someJob({ when: 'off-peak', submittedAt: noon })
   queue.upsertJobs([night])
   queue.plan(noon)
-  queue.why(night, noon, scores)
+  whyIn(queue, night, noon, scores)
   const { scores: outcomes, forecast } = scoresOf(placing(night), noon + 6 * hour)
   assert.equal(outcomes?.[0]?.outcome, 'inside')
   assert.equal(forecast?.waited, 0)

@@ -1,4 +1,3 @@
-import type { QueueOverview, Why } from '@science-platform/contract'
 import { isEnded } from '@science-platform/contract'
 import type { Node } from '../executor/executor.ts'
 import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
@@ -16,9 +15,10 @@ import type { Policy } from '../configuration/policy/policy.ts'
 import type { JobCache } from './cache/job-cache.ts'
 import { needsOf } from './cache/planned-job.ts'
 import { SchedulerCache } from './cache/scheduler-cache.ts'
-import { emptySnapshot, type Plan, type PlannerEvent, type Snapshot } from './cache/snapshot.ts'
-import { explain, forecastStart, type WhyQuestion } from './explain/explain.ts'
-import { overviewOf, sumOf } from './explain/overview.ts'
+import { emptySnapshot, type Plan, type PlannerEvent, type Reservation, type Snapshot } from './cache/snapshot.ts'
+import { answer, type Answers, type QuestionKind, type Questions } from './answers/questions.ts'
+import type { WhyQuestion } from './explain/explain.ts'
+import { sumOf } from './explain/overview.ts'
 import { waitText } from './explain/why.ts'
 import { placementsPerPlan, PlannerPair } from './forecast/planner-pair.ts'
 import { type GivenForecast, StartForecasts } from './forecast/start-forecasts.ts'
@@ -131,16 +131,14 @@ export class Queue {
     return applied
   }
 
-  /** Forecasts the start of one waiting job without a forecast, so that forecasts are scored although no user asks. */
-  forecastOne(now: number, random: () => number): void {
+  /** A waiting job without a forecast, chosen by chance; undefined where there is none or the chosen one has a forecast. */
+  jobToForecast(random: () => number): string | undefined {
     const { queueLength } = this.jobCache
-    if (queueLength === 0) return
+    if (queueLength === 0) return undefined
     const [job] = Iterator.from(this.jobCache.queued())
       .drop(Math.floor(random() * queueLength))
       .take(1)
-    if (job === undefined || this.#starts.has(job.id)) return
-    const given = forecastStart(this.#planners, job.id, this.#starts.outcomes, now)
-    if (given !== undefined) this.#starts.record(job.id, given)
+    return job === undefined || this.#starts.has(job.id) ? undefined : job.id
   }
 
   /** Why a job waits, in a sentence; undefined where it does not. */
@@ -150,17 +148,20 @@ export class Queue {
     return reason && waitText(reason, job, now, this.#policy)
   }
 
-  /** Why a job waits, in full. The forecast that it gives is scored when the job starts. */
-  why(job: StoredJob, now: number, scores: EstimateScores): Why {
-    const { why, given } = explain(this.#planners, this.whyQuestion(job, scores), now)
-    if (given !== undefined) this.recordForecast(job.id, given)
-    return why
+  /** Answers a question in this thread; in production a worker does (`answers/`). Plan before. */
+  answer<K extends QuestionKind>(kind: K, question: Questions[K], now: number): Answers[K] {
+    return answer(this.#planners, kind, question, now)
   }
 
-  /** The question for {@link explainIn}, for a worker thread. */
+  /** The question why a job waits. */
   whyQuestion(job: StoredJob, scores: EstimateScores): WhyQuestion {
     const expectation = this.#cache.expectation(job)
-    return { job, expectation, outcomes: this.#starts.outcomes, scores, policy: this.#policy }
+    return { job, expectation, outcomes: this.outcomes, scores, policy: this.#policy }
+  }
+
+  /** What came of earlier forecasts, newest last. */
+  get outcomes(): readonly StartForecast[] {
+    return this.#starts.outcomes
   }
 
   /** A user was given this forecast of a job's start. */
@@ -173,32 +174,17 @@ export class Queue {
     return sumOf(Iterator.from(this.jobCache.active()).map((job) => ({ needs: needsOf(job) })))
   }
 
-  /** The queue as a whole, and what of it some users and groups have. */
-  overview(quotaHolders: readonly QuotaHolderName[], now: number, scores: EstimateScores): QueueOverview {
-    const cache = this.#cache
-    const { deciding, forecasting } = this.#planners
-    const facts = {
-      now,
-      policy: this.#policy,
-      offPeak: this.#offPeak,
-      nodes: cache.nodes(),
-      active: [...deciding.snapshot().active],
-      waiting: deciding.waiting(),
-      largestFree: forecasting.largestFree(),
-      usage: [...cache.shares()],
-      settingsOf: (name: QuotaHolderName) => cache.settingsOf(name),
-      queuedCount: ({ kind, name }: QuotaHolderName) => cache.jobs.queuedCount(kind, name),
-      scores,
-    }
-    return overviewOf(facts, quotaHolders)
-  }
-
-  /** The present state as plain data, for {@link explainIn} and {@link overviewIn} in a worker thread. */
+  /** The present state, which later events do not change. A worker begins with it and applies every event that follows. */
   snapshot(): Snapshot {
-    return plainSnapshot(this.#planners.deciding.snapshot())
+    return this.#planners.deciding.copiedSnapshot()
   }
 
-  /** Every event from now on. A worker thread that applies them to a `PlannerPair` of {@link snapshot} stays up to date. */
+  /** The reservations of the last plan. */
+  reservations(): readonly Reservation[] {
+    return this.#planners.deciding.reservations()
+  }
+
+  /** Every event from now on. */
   onEvent(listener: (event: PlannerEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -206,16 +192,3 @@ export class Queue {
 }
 
 const heldText = 'It is held: release it to let it go on.'
-
-/** With arrays in place of iterators, which a structured clone cannot copy. */
-const plainSnapshot = (snapshot: Snapshot): Snapshot => ({
-  ...snapshot,
-  nodes: [...snapshot.nodes],
-  queued: [...snapshot.queued],
-  active: [...snapshot.active],
-  usage: [...snapshot.usage],
-  users: new Map(snapshot.users),
-  groups: new Map(snapshot.groups),
-  served: new Map(snapshot.served),
-  reservations: [...snapshot.reservations],
-})

@@ -36,7 +36,7 @@ export function warningsOf(
           {
             at: deadlineAt - signal.secondsBefore * 1000,
             reason: 'WarningSignal' as const,
-            message: `It was sent SIG${signal.name}, ${signal.secondsBefore} seconds before its time is over.`,
+            message: `SIG${signal.name} is sent to each of its processes that handles it, ${signal.secondsBefore} seconds before its time is over.`,
           },
         ]),
   ].toSorted((a, b) => a.at - b.at)

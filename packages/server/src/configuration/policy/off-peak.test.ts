@@ -104,9 +104,9 @@ test('days, times and zones that do not exist are refused with what would do', (
       () => new OffPeakHours({ ...evenings, ...parts }),
       (error) => error instanceof InvalidPolicy && message.test(`${error.message} ${error.hint}`),
     )
-  refuse({ days: ['someday'] }, /offPeak.days: "someday" is no day Use mon/)
-  refuse({ weekends: ['friday'] }, /offPeak.weekends: "friday" is no day Use mon/)
-  refuse({ from: '24:00' }, /offPeak.from: "24:00" is no time of day Write it as HH:MM/)
+  refuse({ days: ['someday'] }, /offPeak.days: "someday" is not a day Use mon/)
+  refuse({ weekends: ['friday'] }, /offPeak.weekends: "friday" is not a day Use mon/)
+  refuse({ from: '24:00' }, /offPeak.from: "24:00" is not a time of day Write it as HH:MM/)
   refuse({ to: '8am' }, /offPeak.to: "8am"/)
-  refuse({ timezone: 'Mars/Base' }, /offPeak.timezone: "Mars\/Base" is no time zone Use an IANA name/)
+  refuse({ timezone: 'Mars/Base' }, /offPeak.timezone: "Mars\/Base" is not a time zone Use an IANA name/)
 })

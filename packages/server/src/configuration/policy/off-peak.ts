@@ -142,14 +142,14 @@ const weekendOf = ({ weekends }: OffPeak): readonly Weekday[] =>
 function requireDays(key: string, days: readonly string[]): void {
   const strange = days.find((day) => !(weekdays as readonly string[]).includes(day))
   if (strange !== undefined)
-    throw new InvalidPolicy(key, `${JSON.stringify(strange)}is not a day`, `Use ${weekdays.join(', ')}.`)
+    throw new InvalidPolicy(key, `${JSON.stringify(strange)} is not a day`, `Use ${weekdays.join(', ')}.`)
 }
 
 function timeOfDay(key: string, text: string): Temporal.PlainTime {
   if (!/^([01]\d|2[0-3]):[0-5]\d$/.test(text))
     throw new InvalidPolicy(
       key,
-      `${JSON.stringify(text)}is not a time of day`,
+      `${JSON.stringify(text)} is not a time of day`,
       'Write it as HH:MM, "18:00" for example.',
     )
   return Temporal.PlainTime.from(text)
@@ -161,7 +161,7 @@ function zone(name: string): void {
   } catch {
     throw new InvalidPolicy(
       'offPeak.timezone',
-      `${JSON.stringify(name)}is not a time zone`,
+      `${JSON.stringify(name)} is not a time zone`,
       'Use an IANA name, America/Vancouver for example.',
     )
   }

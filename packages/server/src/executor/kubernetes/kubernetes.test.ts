@@ -23,6 +23,14 @@ if (reason === undefined)
       instantMs: 1000,
       // The executor samples every 15 s, and the kubelet every 10 to 20 s.
       usageAfterSeconds: 45,
+      gaps: {
+        processors: 'a pod cannot choose its processors',
+        umask: 'a pod cannot choose its umask',
+        resourceLimits: 'a pod cannot choose its resource limits',
+      },
+      whyNoSignals: 'a node reports a signal as an exit code',
+      whyFirstAlone: 'containerd ends a container with its first process',
+      whyNoMemoryKillEvents: 'a node reports at the end that there was a kill',
       whyNotShorter: 'containerd 1.6 does not shorten a grace period',
       privateImage: {
         image: requireReference(`${registry.host}/private/busybox:1`),

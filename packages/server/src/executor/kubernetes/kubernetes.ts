@@ -72,7 +72,7 @@ class KubernetesExecutor implements Executor {
   #isOpen = false
 
   constructor(options: KubernetesOptions) {
-    const { identity, namespace, instance, gpuResource, imageSeconds, listSeconds = 10, homesFolder, log } = options
+    const { identity, namespace, instance, gpuResource, listSeconds = 10, homesFolder, log } = options
     const closing = this.#closing.signal
     this.#options = options
     this.#logLimitBytes = options.logLimitBytes ?? 64 * 2 ** 20
@@ -122,7 +122,6 @@ class KubernetesExecutor implements Executor {
       copiers,
       usage,
       tasks,
-      imageSeconds,
       onEvent: (...event) => {
         this.#report(...event)
       },

@@ -1,5 +1,5 @@
 import { watch, type FSWatcher } from 'node:fs'
-import { open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ifThere, isMissing, readIfThere } from '../../lib/files.ts'
 import type { LogRange, Output } from '../executor.ts'
@@ -326,4 +326,11 @@ function watchFolder(folder: string, wake: () => void): FSWatcher | undefined {
       return undefined
     throw error
   }
+}
+
+/** The whole log when it is short enough to be nothing but a message of the runtime, otherwise ''. */
+export async function readShortLog(folder: string): Promise<string> {
+  const path = join(folder, 'log')
+  const size = (await ifThere(stat(path)))?.size ?? 0
+  return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
 }

@@ -44,7 +44,7 @@ describe('the oci executor in a chroot whose root is no mount point', { skip: wh
         const { stdout: said = '', stderr = '' } = error as { stdout?: string; stderr?: string }
         assert.fail(`In a chroot the suite failed:\n${said}${stderr}`)
       })
-      assert.match(stdout, /^# pass (2\d|3\d)$/m)
+      assert.match(stdout, /^# pass [2-9]\d$/m)
       assert.match(stdout, /^# fail 0$/m)
     } finally {
       await rm(folder, { recursive: true, force: true })

@@ -189,6 +189,19 @@ describe('what a container may do and see', { skip }, () => {
     assert.ok((ending?.usage?.memoryPeakBytes ?? 0) <= 1024 ** 3)
   })
 
+  it('tells memory that a job needs from page cache, which the kernel takes back', async () => {
+    // The samples are a second apart at most, and five are taken before there is a figure.
+    const script =
+      'head -c 200m /dev/zero > /dev/shm/held; head -c 300m /dev/zero > cache; cat cache > /dev/null; sleep 8; rm cache'
+    const { ending } = await runner.run(runner.script(script))
+    assert.equal(ending?.exitCode, 0)
+    const { residentPeakBytes = 0, memoryPeakBytes = 0, residentBytes } = ending.usage ?? {}
+    const mib = 2 ** 20
+    assert.ok(residentPeakBytes >= 199 * mib && residentPeakBytes < 260 * mib, `${residentPeakBytes / mib} MiB`)
+    assert.ok(memoryPeakBytes > 400 * mib, `${memoryPeakBytes / mib} MiB`)
+    assert.equal(residentBytes, undefined, 'nothing is held after the end')
+  })
+
   it('stops a fork bomb at the limit of processes, and the machine goes on', async () => {
     const spec = runner.script(
       'bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1; echo "$(ls -d /proc/[0-9]* | wc -l)" > count; exit 0',

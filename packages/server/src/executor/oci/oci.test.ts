@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { MachineImages } from '../../image/machine-images.ts'
@@ -24,6 +24,7 @@ if (reason === undefined)
       executor: tested.executor,
       ...references,
       account: ada,
+      gaps: availableParallelism() === 1 ? { processors: 'the machine has one processor' } : {},
       ...(tested.executor.limitsThatHold().memory ? {} : { whyNoMemoryLimit: noCgroups, whyNoUsage: noCgroups }),
       reopen: () => tested.reopen(),
       close: () => made.disposeAsync(),

@@ -6,7 +6,18 @@ import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, Output } from '../executor.ts'
+import { containerIds, type ContainerIds } from '../container-user.ts'
+import type {
+  Account,
+  AttemptSpec,
+  Executor,
+  ExecutorEvent,
+  LogRange,
+  Node,
+  Observed,
+  Output,
+  WarningOutcome,
+} from '../executor.ts'
 import { AttemptLogs, keptLogPath, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
@@ -19,16 +30,19 @@ import { sampleUsage } from './attempt/usage-sample.ts'
 import {
   limitsOf,
   limitsText,
+  makeSupervisorGroups,
   readMachine,
   removeCgroupParents,
   type Limits,
   type Machine,
 } from './container/machine.ts'
+import { procsFile, supervisorFolders } from './container/cgroups.ts'
+import { warnProcesses } from './container/processes.ts'
 import type { IsolatedNetwork } from './network/network.ts'
 import { ForkServer } from './supervisor/fork-server.ts'
 import { openHints, type Hints } from './supervisor/hints.ts'
 import { Supervision } from './supervisor/supervision.ts'
-import { removeGrace, signalContainer, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
+import { firstProcess, removeGrace, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
 
 /** Settings of {@link createOciExecutor}. */
 export interface OciExecutorOptions {
@@ -47,6 +61,8 @@ export interface OciExecutorOptions {
   readonly logLimitBytes?: number
   /** Most processes and threads of an attempt at the same time. @defaultValue 4096 */
   readonly pidsLimit?: number
+  /** The umask of jobs. @defaultValue 002 where the account's primary group is its own, else 022 */
+  readonly umask?: number
   readonly log: Logger
 }
 
@@ -112,12 +128,20 @@ class Oci implements OciExecutor {
     const ids = await readdir(attempts)
     await requireOwnAttempts(attempts, ids, machine.bootId)
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
-    const forkServer = new ForkServer(machine.architecture, supervisorsLog)
+    await makeSupervisorGroups(machine.cgroups)
+    const forkServer = new ForkServer(machine.architecture, supervisorFolders(machine.cgroups), supervisorsLog)
     const { bootId } = machine
     const onChange = (): void => {
       for (const listener of this.#changeListeners) listener()
     }
-    const supervision = new Supervision({ folders, bootId, forkServer, network, log, onChange })
+    const onEvent = (event: ExecutorEvent): void => {
+      for (const listener of this.#eventListeners) listener(event)
+    }
+    const ids = (account: Account): ContainerIds =>
+      machine.rootless
+        ? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, additionalGids: process.getgroups?.() ?? [] }
+        : containerIds(account, false)
+    const supervision = new Supervision({ folders, bootId, ids, forkServer, network, log, onChange, onEvent })
     const hints = await openHints(folders.hints, (hint) => {
       const attempt = this.#attempts.get(hint.attemptId)
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
@@ -145,6 +169,8 @@ class Oci implements OciExecutor {
       machine,
       runtime: this.#options.runtime ?? 'runc',
       pidsLimit: this.#options.pidsLimit ?? 4096,
+      umask: this.#options.umask,
+      boundProcessors: () => [...this.#attempts.values()].flatMap((one) => (one.ended ? [] : [one.processors])),
       images,
       network,
       supervision,
@@ -179,13 +205,15 @@ class Oci implements OciExecutor {
     if (identity !== undefined) await signalSupervisor(identity, machine.bootId)
   }
 
-  async signal(attemptId: string, signal: WarningSignal): Promise<boolean> {
+  async signal(attemptId: string, signal: WarningSignal): Promise<WarningOutcome> {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined || attempt.ended) return false
+    if (attempt === undefined || attempt.ended) return 'not-running'
+    const { machine } = this.#parts()
     const folder = this.#folder(attemptId)
-    const { bootId } = this.#parts().machine
-    const { identity } = await findAttempt(folder, bootId)
-    return identity !== undefined && (await signalContainer(folder, identity, bootId, signal))
+    const { identity } = await findAttempt(folder, machine.bootId)
+    const pid = identity === undefined ? undefined : await firstProcess(folder, identity, machine.bootId)
+    if (pid === undefined) return 'not-running'
+    return (await warnProcesses(pid, procsFile(machine.cgroups, attemptId), signal)) > 0 ? 'sent' : 'not-handled'
   }
 
   async list(): Promise<readonly Observed[]> {
@@ -280,8 +308,8 @@ class Oci implements OciExecutor {
     // A tool that does not end, as on a disk that hangs, must not keep the server: the next one removes what it leaves.
     await within(closeWithinMs, Promise.allSettled(preparations))
     // The next server finds a forgotten attempt that is not settled yet, and forgets it again.
+    await within(closeWithinMs, opened.forkServer.close())
     await removeCgroupParents(opened.machine.cgroups)
-    opened.forkServer.close()
     closeSync(opened.supervisorsLog)
   }
 

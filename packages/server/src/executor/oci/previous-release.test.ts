@@ -46,7 +46,16 @@ describe('attempts of the release before', { skip: whyNotAsRoot() ?? false }, ()
     await writeFile(shared, 'root:x:0:0:root:/root:/bin/sh\n')
     const etc = { passwd: shared, group: shared, hosts: shared, 'resolv.conf': shared }
     const { rootfs, projects: projectsFolder } = folders
-    const placement = { rootfs, homeFolder, projectsFolder, scratchFolder, etc, pidsLimit: 100, programs32Bit: false }
+    const placement = {
+      rootfs,
+      homeFolder,
+      projectsFolder,
+      scratchFolder,
+      etc,
+      pidsLimit: 100,
+      umask: 0o022,
+      programs32Bit: false,
+    }
     const config = ociConfig(spec, image, { ...placement, network: { type: 'none' } }, machine)
     await writeFile(join(folder, 'config.json'), JSON.stringify(config))
     const plan = [

@@ -4,6 +4,7 @@ import { cp, mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner } from '../executor-contract.ts'
+import type { ExecutorEvent } from '../executor.ts'
 import { writeAttemptFolder } from './attempt/attempt-folder.ts'
 import { foldersOf } from './attempt/folders.ts'
 import { SharedFiles } from './attempt/shared-files.ts'
@@ -41,6 +42,56 @@ describe('attempts whose supervisor, runtime or fork server is killed', { skip }
     assert.ok((ending.usage?.cpuSeconds ?? 0) > 0, 'the control group was read before it was removed')
     assert.equal(isRunning(container), false)
     assert.equal(await runner.log(spec.id), 'up\n')
+  })
+
+  it('goes on when a service manager sends SIGTERM to every process of the server, or to every supervisor', async () => {
+    const spec = runner.script('trap "echo told" TERM; echo up; until [ -e go ]; do sleep 0.1; done; rm go; exit 4')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    const groupsOf = (pid: number | undefined): string[] => readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n')
+    const own = groupsOf(process.pid)
+    const groups = groupsOf(tested.supervisorPid(spec.id))
+    // systemd follows the processes of a unit in one of these two.
+    const tracking = groups.filter((line) => /^\d+:(name=systemd)?:/.test(line))
+    assert.ok(tracking.length > 0)
+    for (const line of tracking) {
+      assert.match(line, new RegExp(`/science-platform-${tested.instance}-supervisors$`))
+      assert.ok(!own.includes(line))
+    }
+    process.kill(tested.supervisorPid(spec.id), 'SIGTERM')
+    await runner.run(runner.script('touch go'))
+    const { ending } = await runner.ended(spec.id)
+    assert.deepEqual([ending?.exitCode, ending?.stopped], [4, false])
+    assert.equal(await runner.log(spec.id), 'up\n')
+  })
+
+  it('tells a later server of a kill for memory that no server has seen', async (context) => {
+    if (!tested.executor.limitsThatHold().memory) return context.skip('there are no control groups here')
+    const memoryGb = { request: 0.125, limit: 0.125 }
+    const spec = runner.script(
+      'until [ -e go ]; do sleep 0.1; done; rm go; (x=$(head -c 400m /dev/zero | tr "\\0" a); echo ${#x}); touch killed; sleep 600',
+      { resources: { cores: { request: 1, limit: 1 }, memoryGb, gpus: 0, fixed: true } },
+    )
+    await runner.executor.start(spec)
+    await runner.running(spec.id)
+    await tested.executor.close()
+    const home = join(tested.dataDir, 'arc', 'home', ada.name)
+    await writeFile(join(home, 'go'), '')
+    for (const deadline = Date.now() + 60_000; !existsSync(join(home, 'killed'));) {
+      assert.ok(Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const events: ExecutorEvent[] = []
+    runner.executor = await tested.reopen({}, (event) => events.push(event))
+    await runner.running(spec.id)
+    assert.deepEqual(
+      events.map(({ attemptId, reason, isRepeated }) => [attemptId, reason, isRepeated]),
+      [[spec.id, 'MemoryKill', true]],
+    )
+    process.kill(tested.supervisorPid(spec.id), 'SIGKILL')
+    const { ending } = await runner.ended(spec.id)
+    assert.deepEqual([ending?.cause.code, ending?.memoryKills?.count], ['lost', 1])
+    assert.equal(ending?.memoryKills?.firstAt, events[0]?.at)
   })
 
   it('calls an attempt lost whose supervisor was killed while no server ran', async () => {

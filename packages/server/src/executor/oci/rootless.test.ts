@@ -53,7 +53,7 @@ describe('the oci executor of an ordinary user', { skip: whyNotAsRoot() ?? false
         const { stdout: said = '', stderr = '' } = error as { stdout?: string; stderr?: string }
         assert.fail(`As uid ${stranger} the suite failed:\n${said}${stderr}`)
       })
-      assert.match(stdout, /^# pass (2\d|3\d)$/m)
+      assert.match(stdout, /^# pass [2-9]\d$/m)
       assert.match(stdout, /^# fail 0$/m)
     } finally {
       await rm(folder, { recursive: true, force: true })

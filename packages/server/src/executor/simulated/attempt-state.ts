@@ -1,6 +1,6 @@
 import { constants } from 'node:os'
 import type { Cause, Usage, WarningSignal } from '@science-platform/contract'
-import { causeOfExit, outOfMemory, stoppedBeforeStart, stoppedBySignal } from '../causes.ts'
+import { causeOfExit, outOfMemory, stoppedBeforeStart, stoppedBySignal, type CommandEnd } from '../causes.ts'
 import type { AttemptSpec, Ending } from '../executor.ts'
 import type { Behaviour, Step } from './behaviour.ts'
 
@@ -99,9 +99,9 @@ function takeStep(state: Running, { spec, now, hasFile }: Surroundings): ReturnT
   const next: Running = { ...rest, steps: later }
   switch (step?.type) {
     case undefined:
-      return { state: exited(state, 0, now) }
+      return { state: exited(state, { exitCode: 0, isSignal: false }, now) }
     case 'exit':
-      return { state: exited(state, step.code, now) }
+      return { state: exited(state, { exitCode: step.code, isSignal: false }, now) }
     case 'die':
       return { state: exited(state, signalled(step.signal), now) }
     case 'wait':
@@ -110,7 +110,9 @@ function takeStep(state: Running, { spec, now, hasFile }: Surroundings): ReturnT
     case 'await':
       return hasFile(step.file) ? { state: next } : undefined
     case 'remove':
-      return hasFile(step.file) ? { state: next, effect: step } : { state: exited(state, 1, now) }
+      return hasFile(step.file)
+        ? { state: next, effect: step }
+        : { state: exited(state, { exitCode: 1, isSignal: false }, now) }
     case 'write':
     case 'touch':
       return { state: next, effect: step }
@@ -186,15 +188,23 @@ function interrupted({ steps, waitsUntil, ...state }: Running, first: readonly S
   return { ...state, steps: [...first, ...rest] }
 }
 
-function exited(state: Running, exitCode: number, now: number, killed = false): AttemptState {
-  const stop = state.killAt === undefined ? undefined : stoppedBySignal(exitCode, killed)
-  return end(state, { exitCode, cause: stop ?? causeOfExit(exitCode) }, now)
+function exited(state: Running, command: CommandEnd, now: number, killed = false): AttemptState {
+  const stop = state.killAt === undefined ? undefined : stoppedBySignal(command.exitCode, killed)
+  return end(state, { exitCode: command.exitCode, cause: stop ?? causeOfExit(command) }, now)
 }
 
 const killedForMemory = (state: Running, limitGb: number, now: number): AttemptState =>
-  end(state, { exitCode: 137, cause: outOfMemory(limitGb, state.meter.peakBytes) }, now)
+  end(
+    state,
+    {
+      exitCode: 137,
+      cause: outOfMemory(limitGb, state.meter.peakBytes),
+      memoryKills: { count: 1, firstAt: now, lastAt: now, limitGb },
+    },
+    now,
+  )
 
-function end(state: Running, { exitCode, cause }: { exitCode: number; cause: Cause }, now: number): AttemptState {
+function end(state: Running, outcome: Pick<Ending, 'exitCode' | 'cause' | 'memoryKills'>, now: number): AttemptState {
   const { startedAt, meter, killAt } = state
   const { cpuSeconds, peakBytes } = read(meter, now)
   const seconds = (now - startedAt) / 1000
@@ -202,9 +212,9 @@ function end(state: Running, { exitCode, cause }: { exitCode: number; cause: Cau
     cpuSeconds,
     memoryPeakBytes: peakBytes,
     ...(seconds > 0 ? { cores: cpuSeconds / seconds } : {}),
-    ...(cause.code === 'out-of-memory' ? { oomKills: 1 } : {}),
+    ...(outcome.memoryKills === undefined ? {} : { oomKills: outcome.memoryKills.count }),
   }
-  return { phase: 'ended', startedAt, ending: { at: now, exitCode, cause, usage, stopped: killAt !== undefined } }
+  return { phase: 'ended', startedAt, ending: { at: now, ...outcome, usage, stopped: killAt !== undefined } }
 }
 
 const newMeter = (since: number): Meter => ({ since, cores: 0, memoryBytes: 0, cpuSeconds: 0, peakBytes: 0 })
@@ -215,4 +225,7 @@ const read = (meter: Meter, now: number): Meter => ({
   cpuSeconds: meter.cpuSeconds + (meter.cores * (now - meter.since)) / 1000,
 })
 
-const signalled = (signal: NodeJS.Signals): number => 128 + constants.signals[signal]
+const signalled = (signal: NodeJS.Signals): CommandEnd => ({
+  exitCode: 128 + constants.signals[signal],
+  isSignal: true,
+})

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Usage, WarningSignal } from '@science-platform/contract'
 import type { Clock } from '../../lib/clock.ts'
-import type { AttemptSpec, Ending, Node, Observed } from '../executor.ts'
+import type { AttemptSpec, Ending, Node, Observed, WarningOutcome } from '../executor.ts'
 import { WakeUps } from '../../lib/wake-ups.ts'
 import {
   begin,
@@ -139,9 +139,12 @@ export class SimulatedCluster {
     this.apply(attemptId, { type: 'told', steps })
   }
 
-  /** Sends a signal to a running command. False where it does not run. */
-  signal(attemptId: string, signal: WarningSignal): boolean {
-    return this.#attempts.get(attemptId)?.state.phase === 'running' && this.apply(attemptId, { type: 'signal', signal })
+  /** Sends a signal to a running command that handles it. */
+  signal(attemptId: string, signal: WarningSignal): WarningOutcome {
+    const attempt = this.#attempts.get(attemptId)
+    if (attempt?.state.phase !== 'running') return 'not-running'
+    if (attempt.behaviour.onSignal?.[signal] === undefined) return 'not-handled'
+    return this.apply(attemptId, { type: 'signal', signal }) ? 'sent' : 'not-running'
   }
 
   list(): readonly Observed[] {

@@ -1,5 +1,14 @@
 import type { Usage, WarningSignal } from '@science-platform/contract'
-import type { AttemptSpec, Executor, ExecutorEvent, LogRange, Node, Observed, Output } from '../executor.ts'
+import type {
+  AttemptSpec,
+  Executor,
+  ExecutorEvent,
+  LogRange,
+  Node,
+  Observed,
+  Output,
+  WarningOutcome,
+} from '../executor.ts'
 import type { SimulatedCluster } from './simulated-cluster.ts'
 import { printReference } from '../../job/image-reference.ts'
 
@@ -51,7 +60,7 @@ class Simulated implements SimulatedExecutor {
     this.#cluster.apply(attemptId, { type: 'stop', graceSeconds })
   }
 
-  async signal(attemptId: string, signal: WarningSignal): Promise<boolean> {
+  async signal(attemptId: string, signal: WarningSignal): Promise<WarningOutcome> {
     return this.#cluster.signal(attemptId, signal)
   }
 

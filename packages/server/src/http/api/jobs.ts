@@ -296,7 +296,10 @@ export function jobRoutes(
         response: { 200: answer<Why>('Why', 'Why'), ...problemResponses },
       },
     },
-    async (request) => parts.queue.why(await jobAt(store, callerOf(request), request.params.id)),
+    async (request) => {
+      const caller = callerOf(request)
+      return parts.queue.why(await jobAt(store, caller, request.params.id), caller.account.name)
+    },
   )
 }
 

@@ -79,9 +79,9 @@ export interface QueueViews {
   readonly caughtUp: (jobs?: readonly StoredJob[]) => Promise<void>
   /** The reason text of a waiting job; undefined where the job does not wait. */
   readonly reason: (job: StoredJob) => string | undefined
-  /** The full explanation of why a job waits. */
-  readonly why: (job: StoredJob) => Promise<Why>
-  /** The whole queue, and the part of a user and their groups. */
+  /** The full explanation of why a job waits, for a user. @throws {TooManyQuestions} {@link AnswerUnavailable} */
+  readonly why: (job: StoredJob, caller: string) => Promise<Why>
+  /** The whole queue, and the part of a user and their groups. @throws {TooManyQuestions} {@link AnswerUnavailable} */
   readonly overview: (account: StoredAccount) => Promise<QueueOverview>
   /** Capacity allocated to jobs that start, run or stop. */
   readonly allocated: () => Capacity

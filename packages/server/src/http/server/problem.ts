@@ -2,6 +2,8 @@ import { problems, problemUri, type CauseCode, type ProblemBody, type ProblemTyp
 import { masked } from '../../lib/secrets/mask.ts'
 import { ImageError } from '../../image/fetch/image-error.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
+import { AnswerUnavailable } from '../../scheduler/answers/queue-worker.ts'
+import { TooManyQuestions } from '../../scheduler/answers/turns.ts'
 import { bodyLimit } from './request-limits.ts'
 
 /** Optional fields of a {@link Problem}. */
@@ -48,6 +50,9 @@ export const problemBody = (problem: Problem): ProblemBody => ({
 
 /** Seconds of `Retry-After` when the queue is full. */
 const queueFullSeconds = 60
+
+/** Seconds of `Retry-After` of a question about the queue. */
+const answerSeconds = 1
 
 /** Error codes of Fastify and Node, and their problem types. */
 const foreign: Readonly<
@@ -103,6 +108,20 @@ export function asProblem(error: unknown): Problem {
     const { code, message, hint } = error.why
     const type = imageProblems[code]
     if (type !== undefined) return new Problem(type, message, { ...(hint === undefined ? {} : { hint }), cause: error })
+  }
+  if (error instanceof AnswerUnavailable) {
+    return new Problem('answer-unavailable', error.message, {
+      hint: `Ask again in ${answerSeconds} s (Retry-After).`,
+      headers: { 'retry-after': String(answerSeconds) },
+      cause: error,
+    })
+  }
+  if (error instanceof TooManyQuestions) {
+    return new Problem('too-many-requests', error.message, {
+      hint: `Ask again in ${answerSeconds} s (Retry-After), and at most ${error.waiting} at a time: they are answered one after the other.`,
+      headers: { 'retry-after': String(answerSeconds) },
+      cause: error,
+    })
   }
   const { code, statusCode, message } = (error ?? {}) as { code?: string; statusCode?: number; message?: string }
   const known = foreign[code ?? '']

@@ -47,6 +47,7 @@ export function sessionRoutes(
     const outcome = await actions.submit({
       caller: callerOf(request),
       request: job,
+      ignoresReserved: true,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
       audit: auditOfSubmission(request, 200, parts.now),
     })

@@ -30,6 +30,7 @@ import { createLog } from '../../lib/log.ts'
 import { createMetrics } from '../../metrics/metrics.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { Queue } from '../../scheduler/queue.ts'
+import { overviewIn, whyIn } from '../../scheduler/testing/answers.ts'
 import { plainSpec } from '../../scheduler/testing/plain-spec.ts'
 import { openSqliteStore } from '../../store/sqlite/open.ts'
 import type { Store, StoredAccount } from '../../store/store.ts'
@@ -251,11 +252,11 @@ export async function testApp(
         reason: (job) => queue.reason(job, clock.now),
         why: async (job) => {
           await reader.syncAll()
-          return queue.why(job, clock.now, await store.estimateScores(0))
+          return whyIn(queue, job, clock.now, await store.estimateScores(0))
         },
         overview: async ({ name }) => {
           await reader.syncAll()
-          return queue.overview([{ kind: 'user', name }], clock.now, await store.estimateScores(0))
+          return overviewIn(queue, [{ kind: 'user', name }], clock.now, await store.estimateScores(0))
         },
         allocated: () => ({ cores: 3, memoryGb: 6, gpus: 0 }),
       },

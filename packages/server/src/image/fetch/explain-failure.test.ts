@@ -55,6 +55,18 @@ const table: readonly (readonly [string, string, string])[] = [
   ],
   [
     'image-unreachable',
+    'https alone',
+    fatal('pinging container registry r.test: StatusCode: 400, Client sent an HTTP request to an HTTPS server.'),
+  ],
+  [
+    'image-invalid',
+    'layers of a type that Docker does not have',
+    fatal(
+      String.raw`initializing image from source docker://r.test/a:1: unsupported docker v2s2 media type: \"application/vnd.docker.image.rootfs.diff.tar.zstd\"`,
+    ),
+  ],
+  [
+    'image-unreachable',
     'no such host',
     fatal(
       String.raw`Get \"https://nosuch.invalid/v2/\": dial tcp: lookup nosuch.invalid on 10.255.255.53:53: no such host`,
@@ -84,7 +96,7 @@ const table: readonly (readonly [string, string, string])[] = [
 ]
 
 /** Failures of a registry that do not pass by themselves. */
-const lasting = ['no https', 'a certificate of its own']
+const lasting = ['no https', 'https alone', 'a certificate of its own']
 
 describe('a failure of skopeo or umoci', () => {
   for (const [code, name, words] of table) {

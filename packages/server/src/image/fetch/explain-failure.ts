@@ -92,10 +92,25 @@ const explanations: readonly Explanation[] = [
   },
   {
     remote: true,
-    pattern: /server gave HTTP response to HTTPS client|wrong version number|packet length too long/i,
+    pattern: /server gave HTTP response to HTTPS client|speaks http, not https/i,
     code: 'image-unreachable',
-    message: (failed) => `${registryOf(failed)} does not speak https.`,
+    message: (failed) => `${registryOf(failed)} speaks http, not https.`,
     hint: 'If the registry may be used over plain http, the operators can list it under images.insecure.',
+  },
+  {
+    remote: true,
+    pattern: /Client sent an HTTP request to an HTTPS server|speaks https, not http/i,
+    code: 'image-unreachable',
+    message: (failed) => `${registryOf(failed)} speaks https, not http.`,
+    hint: 'Ask the operators of the platform to remove the registry from images.insecure.',
+  },
+  {
+    remote: false,
+    pattern: /unsupported docker v2s2 media type: \\?"([^"\\]*)/i,
+    code: 'image-invalid',
+    message: ({ image }, found) =>
+      `The image ${image} has layers of the type ${found?.[1] ?? ''}, which is none of Docker's.`,
+    hint: 'Build it with the media types of OCI: docker buildx build --output type=image,oci-mediatypes=true,push=true …',
   },
   {
     remote: true,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ImageSource } from '../access/allowed.ts'
 import { writeAuthFile } from './auth-file.ts'
 import type { Layouts } from '../store/layouts.ts'
+import type { RoomForImages } from '../store/root-file-systems.ts'
 import { storedBytes } from '../manifest.ts'
 import { typesOf } from '../catalogue/image-types.ts'
 import { RegistryClient } from '../registry/registry-client.ts'
@@ -23,8 +24,8 @@ export interface WantedImage {
   readonly tokenHosts: Readonly<Record<string, readonly string[]>> | undefined
   /** Milliseconds without a new byte after which the fetch ends. */
   readonly stallMilliseconds: number
-  /** Makes room for the bytes that are about to come. */
-  readonly makeRoom: (bytes: number) => Promise<void>
+  /** Room on the disk for the bytes that are about to come. */
+  readonly room: RoomForImages
   /** Receives about once a second how many bytes of how many have come. */
   readonly onBytes?: ((bytes: number, totalBytes: number) => void) | undefined
 }
@@ -36,7 +37,7 @@ export interface WantedImage {
  * @param temporary private to this fetch
  */
 export async function fetchImage(
-  { image, source, digest, registryAuth, tokenHosts = {}, stallMilliseconds, makeRoom, onBytes }: WantedImage,
+  { image, source, digest, registryAuth, tokenHosts = {}, stallMilliseconds, room, onBytes }: WantedImage,
   layouts: Layouts,
   temporary: string,
   signal: AbortSignal,
@@ -45,7 +46,7 @@ export async function fetchImage(
   const remote = await readRemoteImage(registry, source.path, digest)
   if (!remote.fits) throw wrongPlatform(image, remote.platforms)
   const expectedBytes = storedBytes(remote.manifest)
-  await makeRoom(expectedBytes)
+  using _taken = await room.take(expectedBytes)
   const layout = join(temporary, 'layout')
   await layouts.begin(
     layout,

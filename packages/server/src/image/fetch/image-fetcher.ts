@@ -61,11 +61,11 @@ export class ImageFetcher {
     const { layouts, records, temporaries } = store
     const image = printReference(reference)
     const source = imageSource(reference, policy)
-    const makeRoom = (bytes: number): Promise<void> => store.collect(bytes)
+    const room = store.roomFor(image)
     const wanted = { image, source, digest, registryAuth, tokenHosts: policy.tokenHosts, stallMilliseconds }
     return explaining({ image, registry: source.registry, host: reference.registry }, signal, () =>
       temporaries.use(async (temporary) => {
-        const fetched = await fetchImage({ ...wanted, makeRoom, onBytes }, layouts, temporary, signal)
+        const fetched = await fetchImage({ ...wanted, room, onBytes }, layouts, temporary, signal)
         const record = { reference, digest, ...fetched, public: registryAuth === undefined }
         await records.write({ ...record, loadedAt: Date.now() }, temporary)
         return fetched.sizeBytes

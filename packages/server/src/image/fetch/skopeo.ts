@@ -31,7 +31,7 @@ export async function fetchLayout(
 }
 
 /**
- * Copies the one image of an archive into a layout. Uncompressed layers of an OCI archive stay uncompressed, which saves
+ * Copies the chosen image of an archive into a layout. Uncompressed layers of an OCI archive stay uncompressed, which saves
  * time. For a docker archive skopeo 1.9 would mark such layers as compressed, and umoci could not read them.
  */
 export async function loadLayout(
@@ -41,7 +41,12 @@ export async function loadLayout(
   signal: AbortSignal,
 ): Promise<void> {
   const asTheyAre = archive.format === 'oci' ? ['--dest-oci-accept-uncompressed-layers'] : []
-  const args = ['copy', '--quiet', ...asTheyAre, `${archive.format}:${archive.path}`]
+  const args = [
+    'copy',
+    '--quiet',
+    ...asTheyAre,
+    `${archive.format}:${archive.path}${archive.place === undefined ? '' : `:${archive.place}`}`,
+  ]
   await skopeo([`--tmpdir=${temporary}`, ...args, `oci:${layout}:${layoutTag}`], { signal, env: { TMPDIR: temporary } })
 }
 

@@ -69,6 +69,9 @@ export const shown = (url: URL): string => `${url.origin}${url.pathname}`
 /** The message of an error. A connection that fails on every address of a host is one error around several. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  // The words of OpenSSL for an answer that is no TLS record, since there is no code of its own.
+  if (error instanceof Error && /wrong version number|packet length too long|http request/i.test(error.message))
+    return 'the server speaks http, not https'
   return error instanceof Error ? error.message : String(error)
 }
 

@@ -3,7 +3,7 @@ import { Compile } from 'typebox/compile'
 import type { ImageSource } from '../access/allowed.ts'
 import { BoundedMap } from '../../lib/bounded-map.ts'
 import { digestOf } from '../manifest.ts'
-import { apiHost, isRealmOf, readChallenge, type Challenge } from './challenge.ts'
+import { apiHost, isRealmOf, readChallenges, type Challenge } from './challenge.ts'
 import { exchange, shown, type RegistryResponse } from './exchange.ts'
 import { failureOf, readRetryAfter, RegistryError } from './registry-error.ts'
 
@@ -88,7 +88,7 @@ export class RegistryClient {
       ifMissing,
     )
     if (response === undefined) return undefined
-    const next = /<([^>]*)>\s*;\s*rel="?next"?/i.exec(header(response, 'link') ?? '')?.[1]
+    const next = nextLink(header(response, 'link') ?? '')
     const url = next === undefined ? null : URL.parse(next, this.#origin)
     return {
       value: parsed(response.body, path),
@@ -112,10 +112,11 @@ export class RegistryClient {
   ): Promise<RegistryResponse> {
     const scope = repositoryOf(url)
     const first = await this.#send(method, url, { ...headers, ...this.#authorized(scope) })
+    if (first.response.status === 400 && this.#options.source.plainHttp) await this.#requireHttp()
     if (first.response.status !== 401 || first.url.origin !== this.#origin)
       return successful(first.response, method, first.url)
-    const challenge = readChallenge(header(first.response, 'www-authenticate'))
-    const authorization = challenge === undefined ? undefined : await this.#authorizationFor(challenge)
+    const challenges = readChallenges(header(first.response, 'www-authenticate'))
+    const authorization = await this.#authorizationFor(challenges)
     if (authorization === undefined) return successful(first.response, method, url)
     this.#authorization.set(scope, authorization)
     this.#wasChallenged = true
@@ -123,23 +124,38 @@ export class RegistryClient {
     return successful(response, method, last)
   }
 
+  /** An answer to HEAD has no text, so the words of Go's and of nginx's TLS servers are those to a GET. */
+  async #requireHttp(): Promise<void> {
+    const { response, url } = await this.#send('GET', new URL('/v2/', this.#origin), {})
+    if (response.status === 400 && /HTTP request (?:was sent )?to (?:an )?HTTPS/i.test(response.body.toString()))
+      throw new RegistryError('unreachable', `GET ${shown(url)}: the server speaks https, not http`)
+  }
+
   #authorized(scope: string): Record<string, string> {
     const authorization = this.#authorization.get(scope)
     return authorization === undefined ? {} : { authorization }
   }
 
-  async #authorizationFor(challenge: Challenge): Promise<string | undefined> {
+  /**
+   * The authorization that answers one of the challenges: a token, or else the credentials themselves. Undefined where there is
+   * nothing to answer with. With credentials every token service must be one that may have them: skopeo takes any of them.
+   */
+  async #authorizationFor(challenges: readonly Challenge[]): Promise<string | undefined> {
     const { credentials, source, tokenHosts = {}, signal } = this.#options
     const basic = credentials === undefined ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`
-    if (challenge.scheme === 'basic') return basic
-    if (basic !== undefined && !isRealmOf(source, challenge.realm, tokenHosts)) {
-      const host = URL.parse(challenge.realm)?.host ?? 'an invalid address'
+    const bearers = challenges.filter((each) => each.scheme === 'bearer')
+    const stranger =
+      basic === undefined ? undefined : bearers.find(({ realm }) => !isRealmOf(source, realm, tokenHosts))
+    if (stranger !== undefined) {
+      const host = URL.parse(stranger.realm)?.host ?? 'an invalid address'
       const hint = 'the operators can allow that host under images.tokenHosts'
       throw new RegistryError(
         'untrusted',
         `${source.registry} wants credentials to be sent to ${host}, which is not its own; ${hint}`,
       )
     }
+    const [challenge] = bearers
+    if (challenge === undefined) return challenges.some(({ scheme }) => scheme === 'basic') ? basic : undefined
     const url = URL.parse(challenge.realm)
     if (url === null)
       throw new RegistryError('invalid', `${source.registry} names a token service with an invalid address`)
@@ -192,6 +208,12 @@ function header({ headers }: RegistryResponse, name: string): string | undefined
   const value = headers[name]
   return Array.isArray(value) ? value.join(', ') : value
 }
+
+/** The target of the link with the relation `next` (RFC 8288); a link may have other parameters and relations. Pure. */
+export const nextLink = (header: string): string | undefined =>
+  [...header.matchAll(/<([^>]*)>((?:\s*;\s*[^\s=;,]+\s*=\s*(?:"[^"]*"|[^\s;,]*))*)/g)].find(([, , parameters = '']) =>
+    /;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next\b)/i.test(parameters),
+  )?.[1]
 
 function parsed(body: Buffer, path: string): unknown {
   try {

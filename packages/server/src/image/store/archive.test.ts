@@ -30,8 +30,8 @@ describe('an archive', () => {
     await busyboxImage({ archive })
     const temporary = join(scratch, 'any-name')
     await mkdir(temporary)
-    const readable = await readableArchive(archive, temporary, signal)
-    assert.deepEqual(readable, { format: 'oci', path: join(temporary, 'archive') })
+    const readable = await readableArchive(archive, undefined, temporary, signal)
+    assert.deepEqual([readable?.format, readable?.path], ['oci', join(temporary, 'archive')])
     assert.deepEqual((await readdir(join(temporary, 'archive'))).sort(), ['blobs', 'index.json', 'oci-layout'])
   })
 
@@ -44,7 +44,7 @@ describe('an archive', () => {
     const temporary = join(scratch, 'linked')
     await mkdir(temporary)
     await assert.rejects(
-      readableArchive(archive, temporary, signal),
+      readableArchive(archive, undefined, temporary, signal),
       /index\.json, which is neither a file nor a folder/,
     )
   })

@@ -10,7 +10,9 @@ import { bytesUsed, collectGarbage, usedAtWhenRemoved, type ImagesOfJobs, type S
 import { Layouts, readLayout } from './layouts.ts'
 import type { ImageDescription } from './local-images.ts'
 import { ImageRecords, type ImageRecord } from './records.ts'
-import { RootFileSystems, type UnpackedImage } from './root-file-systems.ts'
+import { DiskRoom, NoRoom } from './disk-room.ts'
+import { RootFileSystems, type RoomForImages, type UnpackedImage } from './root-file-systems.ts'
+import type { UnpackedSizes } from './tar-sizes.ts'
 import { Temporaries } from './temporaries.ts'
 
 /** Settings of {@link ImageStore}. */
@@ -36,6 +38,7 @@ export class ImageStore implements Storage {
   readonly temporaries: Temporaries
   readonly #options: ImageStoreOptions
   readonly #unpackings = new SingleFlight<UnpackedImage>()
+  readonly #disk: DiskRoom
   #collection = Promise.resolve()
 
   private constructor(options: ImageStoreOptions) {
@@ -46,6 +49,7 @@ export class ImageStore implements Storage {
     this.layouts = new Layouts(join(folder, 'layouts'), join(folder, 'blobs'))
     this.roots = new RootFileSystems(join(folder, 'roots'))
     this.temporaries = new Temporaries(join(folder, 'temporary'))
+    this.#disk = new DiskRoom(folder)
   }
 
   /** Opens the folder and removes what killed processes left unfinished. */
@@ -75,6 +79,23 @@ export class ImageStore implements Storage {
     return this.#collection
   }
 
+  /** Room for an image on the disk; images that nothing needs make room where there is a limit. @param image for messages */
+  roomFor(image: string): RoomForImages {
+    return {
+      diskBytes: () => this.#disk.diskBytes(),
+      take: async (bytes, sizes) => {
+        await this.collect(bytes)
+        const missing = await this.#disk.missing(bytes)
+        // Below the limit, too: the disk may have less room than the limit promises.
+        if (missing > 0 && this.#options.limitBytes !== undefined)
+          await this.collect(this.#options.limitBytes - (await this.bytesUsed()) + missing)
+        return this.#disk.take(bytes).catch((error: unknown) => {
+          throw error instanceof NoRoom ? noRoomFor(image, error, sizes) : error
+        })
+      },
+    }
+  }
+
   async #collectNow(expectedBytes: number): Promise<void> {
     const { limitBytes, ofJobs, log } = this.#options
     const { deleted, bytesUsed: used = 0 } = await collectGarbage(this, {
@@ -101,7 +122,10 @@ export class ImageStore implements Storage {
         const layout = this.layouts.path(digest)
         const { platform } = readConfig((await readLayout(layout)).config)
         if (!fits(platform, machineArchitecture)) throw wrongPlatform(name, [platform])
-        await this.temporaries.use((temporary) => this.roots.unpack(layout, digest, temporary, shared))
+        const room = this.roomFor(name)
+        await this.temporaries.use((temporary) =>
+          this.roots.unpack(layout, digest, temporary, { signal: shared, room }),
+        )
         const image = await this.roots.find(digest)
         if (!image) throw new Error(`${this.roots.path(digest)} disappeared right after it was created`)
         if (this.#options.limitBytes !== undefined) await this.collect()
@@ -168,6 +192,22 @@ export class ImageStore implements Storage {
     return bytesUsed(this)
   }
 }
+
+function noRoomFor(image: string, { wantedBytes, freeBytes, keptBytes }: NoRoom, sizes?: UnpackedSizes): ImageError {
+  const largest = sizes?.largest
+  const file = largest === undefined ? '' : `, ${size(largest.bytes)} of it for the file ${largest.path}`
+  const what = sizes === undefined ? 'to be fetched' : 'unpacked'
+  const kept = `${size(keptBytes)} of them are kept for the database and for running jobs`
+  return new ImageError({
+    code: 'disk-full',
+    message: `The image ${image} takes ${size(wantedBytes)} ${what}${file}. The platform's disk has ${size(freeBytes)} free; ${kept}.`,
+    hint: 'Ask the operators of the platform to free space, or make the image smaller. Holes of sparse files count.',
+  })
+}
+
+/** Bytes for reading. */
+const size = (bytes: number): string =>
+  bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
 
 /** The error for an image that should be in the local store and is not. */
 export const notInLocalStore = (reference: ImageReference): ImageError =>

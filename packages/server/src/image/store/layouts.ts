@@ -1,13 +1,10 @@
 import { access, link, mkdir, readdir, readFile, rename, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readManifest, type Manifest } from '../manifest.ts'
+import { readManifest, type SingleImage } from '../manifest.ts'
 import { hexOf } from './records.ts'
 
 /** The name of the one image in each of our layouts. */
 export const layoutTag = 'image'
-
-/** A single image, as opposed to an index. */
-export type SingleImage = Extract<Manifest, { type: 'image' }>
 
 /**
  * Images as fetched or loaded: an OCI layout for each digest. A blob of several images is one file with several hard links,

@@ -77,7 +77,8 @@ export interface LocalImages {
   /** The digest that a reference means now. @throws {ImageError} */
   resolve(reference: ImageReference, options: { registryAuth?: string; signal: AbortSignal }): Promise<string>
   /**
-   * Puts an OCI or docker archive into the local store as `localhost/name:tag`, unpacked, and returns its digest. Another
+   * Puts an image of an OCI or docker archive into the local store as `localhost/name:tag`, unpacked, and returns its digest.
+   * `FILE:NAME` chooses one of several images. Another
    * process may call it while the server runs. A load that fails or is interrupted adds nothing. @throws {ImageError}
    */
   load(

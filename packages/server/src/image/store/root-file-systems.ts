@@ -1,11 +1,14 @@
 import { lstat, mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BoundedMap } from '../../lib/bounded-map.ts'
-import { runTool } from '../../lib/tool.ts'
+import { runTool, ToolError } from '../../lib/tool.ts'
+import { removeTree } from './temporaries.ts'
 import { readInsideRoot } from './inside-root.ts'
 import { layoutTag, readLayout } from './layouts.ts'
 import type { PreparedImage } from './local-images.ts'
 import { readConfig, type Platform } from '../manifest.ts'
+import { plainLayout, readLayers } from './layers.ts'
+import type { UnpackedSizes } from './tar-sizes.ts'
 import { hexOf } from './records.ts'
 
 /** An unpacked image. */
@@ -30,6 +33,14 @@ const useRecordedEvery = 60_000
 
 /** Descriptions in memory. Each has the image's passwd and group files, up to 2 MiB. */
 const mostDescriptions = 256
+
+/** Room on the disk for images. */
+export interface RoomForImages {
+  /** Bytes of the whole disk. */
+  diskBytes(): Promise<number>
+  /** Takes room for bytes that are about to be written. @param sizes of the image that is unpacked @throws {ImageError} */
+  take(bytes: number, sizes?: UnpackedSizes): Promise<Disposable>
+}
 
 /** The root file system store: unpacked images by digest. Each appears complete, by rename, with its `image.json`. */
 export class RootFileSystems {
@@ -96,13 +107,22 @@ export class RootFileSystems {
   }
 
   /** Unpacks a layout under a digest. Of two processes that do it at once the first to finish counts. */
-  async unpack(layout: string, digest: string, temporary: string, signal: AbortSignal): Promise<void> {
+  async unpack(
+    layout: string,
+    digest: string,
+    temporary: string,
+    { signal, room }: { readonly signal: AbortSignal; readonly room: RoomForImages },
+  ): Promise<void> {
+    const layers = await readLayers(layout, await room.diskBytes(), signal)
+    const bytes = layers.sizes.bytes + layers.plainBytes
+    using _taken = await room.take(bytes, { ...layers.sizes, bytes })
+    const plain = await plainLayout(layout, layers, join(temporary, 'plain'), signal)
     const folder = join(temporary, 'unpacked')
     const rootfs = join(folder, 'rootfs')
     await mkdir(folder)
     // An ordinary user cannot set owners or create device nodes: --rootless makes umoci skip both.
     const rootless = process.geteuid?.() === 0 ? [] : ['--rootless']
-    await runTool('umoci', ['raw', 'unpack', ...rootless, '--image', `${layout}:${layoutTag}`, rootfs], { signal })
+    await umoci(['raw', 'unpack', ...rootless, '--image', `${plain}:${layoutTag}`, rootfs], rootfs, signal)
     if (!(await lstat(rootfs)).isDirectory()) throw new Error('its root is not a folder')
 
     const { platform, entrypoint, cmd, env, workingDir } = readConfig((await readLayout(layout)).config)
@@ -127,6 +147,27 @@ export class RootFileSystems {
     await rename(folder, this.path(digest)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })
+  }
+}
+
+/** How often umoci is run where it panics. */
+const umociTries = 3
+
+/**
+ * Runs umoci. Version 0.4 reads gzip ahead in another thread, and sometimes panics at the end of a layer ("d.nx != 0"). Nothing
+ * is wrong with the image then.
+ */
+async function umoci(args: readonly string[], rootfs: string, signal: AbortSignal): Promise<void> {
+  for (let tried = 1; ; tried++) {
+    try {
+      await runTool('umoci', args, { signal })
+      return
+    } catch (error) {
+      const isPanic =
+        error instanceof ToolError && /^(?:panic|fatal error): .*\n[^]*^goroutine \d+ /m.test(error.stderr)
+      if (!isPanic || tried === umociTries) throw error
+      await removeTree(rootfs)
+    }
   }
 }
 

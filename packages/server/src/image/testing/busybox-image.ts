@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
-import { gzipSync } from 'node:zlib'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { digestOf, machineArchitecture } from '../manifest.ts'
 import { tar, type TarEntry } from './tar.ts'
 
@@ -17,14 +17,32 @@ export interface BusyboxImage {
   readonly labels?: Readonly<Record<string, string>>
   /** Default: this machine's. Several make an index with an image for each. */
   readonly architectures?: readonly string[]
+  /** Whether an index names the platforms of its images; default true. */
+  readonly platforms?: boolean
   /** Layers above the one with busybox, lowest first. */
   readonly layers?: readonly (readonly TarEntry[])[]
+  /** Layers above those, as tar archives. */
+  readonly archives?: readonly Buffer[]
   /** Whether busybox is in it; default true. Without it only `layers` are. */
   readonly busybox?: boolean
   /** Whether the last layer is a gzip file that breaks off; default false. */
   readonly brokenLayer?: boolean
   /** Whether the layers are compressed; default true. */
   readonly compressed?: boolean
+  /** How they are compressed; zstd: in several frames with skippable ones; default gzip. */
+  readonly compression?: 'gzip' | 'zstd' | 'zstd-frame'
+  /** Media type of the layers; default: by their compression. */
+  readonly layerType?: string
+}
+
+const layerType = 'application/vnd.oci.image.layer.v1.tar'
+
+/** Two frames with a skippable one before each, as zstd:chunked and pzstd write. */
+function zstdFrames(bytes: Buffer): Buffer {
+  const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 2, 0, 0, 0, 1, 2])
+  const half = bytes.length >> 1
+  const [first, second] = [zstdCompressSync(bytes.subarray(0, half)), zstdCompressSync(bytes.subarray(half))]
+  return Buffer.concat([skippable, first, skippable, second])
 }
 
 const oci = (kind: string): string => `application/vnd.oci.image.${kind}+json`
@@ -57,12 +75,17 @@ export async function busyboxImage(wanted: BusyboxImage): Promise<string> {
   }
   const json = (mediaType: string, value: object) => keep(mediaType, Buffer.from(JSON.stringify(value)))
 
-  const archives = [...(wanted.busybox === false ? [] : [busyboxLayer()]), ...(wanted.layers ?? [])].map(tar)
+  const archives = [...(wanted.busybox === false ? [] : [busyboxLayer()]), ...(wanted.layers ?? [])]
+    .map(tar)
+    .concat(wanted.archives ?? [])
   const layers = archives.map((bytes, i) => {
-    if (wanted.compressed === false) return keep('application/vnd.oci.image.layer.v1.tar', bytes)
+    if (wanted.compressed === false) return keep(wanted.layerType ?? layerType, bytes)
+    if (wanted.compression === 'zstd-frame')
+      return keep(wanted.layerType ?? `${layerType}+zstd`, zstdCompressSync(bytes))
+    if (wanted.compression === 'zstd') return keep(wanted.layerType ?? `${layerType}+zstd`, zstdFrames(bytes))
     const zipped = gzipSync(bytes, { level: 1 })
     const broken = wanted.brokenLayer === true && i === archives.length - 1
-    return keep('application/vnd.oci.image.layer.v1.tar+gzip', broken ? zipped.subarray(0, zipped.length / 2) : zipped)
+    return keep(wanted.layerType ?? `${layerType}+gzip`, broken ? zipped.subarray(0, zipped.length / 2) : zipped)
   })
   const images = (wanted.architectures ?? [machineArchitecture]).map((architecture) => {
     const config = json(oci('config.v1'), {
@@ -78,7 +101,8 @@ export async function busyboxImage(wanted: BusyboxImage): Promise<string> {
       rootfs: { type: 'layers', diff_ids: archives.map(digestOf) },
     })
     const manifest = { schemaVersion: 2, mediaType: oci('manifest.v1'), config, layers }
-    return { ...json(oci('manifest.v1'), manifest), platform: { os: 'linux', architecture } }
+    const named = wanted.platforms !== false && { platform: { os: 'linux', architecture } }
+    return { ...json(oci('manifest.v1'), manifest), ...named }
   })
   const [only] = images
   const top =

@@ -84,7 +84,7 @@ export async function pushImage(
     '--insecure-policy',
     '--dest-tls-verify=false',
     ...(account ? [`--dest-creds=${account.user}:${account.password}`] : []),
-    ...(format ? [`--format=${format}`] : []),
+    ...(format ? [`--format=${format}`] : ['--preserve-digests']),
     `oci:${layout}`,
     `docker://${registry.host}/${as}`,
   ])

@@ -125,10 +125,26 @@ export type PlannerEvent =
   | { readonly type: 'node'; readonly node: PlanNode }
   /** A node has vanished. Its jobs keep their part of the limits until `gone` comes for each. */
   | { readonly type: 'nodeGone'; readonly name: string }
+  /** When a job of a lane was last placed, by {@link Snapshot.served}. Apply before the jobs of the lane. */
+  | { readonly type: 'served'; readonly lane: string; readonly at: number }
   /** Undefined: nothing is set any more. */
   | { readonly type: 'user'; readonly name: string; readonly settings: QuotaSettings | undefined }
   | { readonly type: 'group'; readonly name: string; readonly settings: QuotaSettings | undefined }
   | { readonly type: 'policy'; readonly policy: Policy }
+
+/**
+ * A snapshot as events, for a planner that begins with {@link emptySnapshot} of the same instant and policy. Its reservations are not
+ * among them. Lazy: each event is made when it is read.
+ */
+export function* eventsOf(snapshot: Snapshot): Generator<PlannerEvent, void> {
+  for (const node of snapshot.nodes) yield { type: 'node', node }
+  for (const [name, settings] of snapshot.users) yield { type: 'user', name, settings }
+  for (const [name, settings] of snapshot.groups) yield { type: 'group', name, settings }
+  for (const usage of snapshot.usage) yield { type: 'usage', usage }
+  for (const [lane, at] of snapshot.served) yield { type: 'served', lane, at }
+  for (const job of snapshot.active) yield { type: 'placed', job }
+  for (const job of snapshot.queued) yield { type: 'queued', job }
+}
 
 /** A job and the node it is to start on. */
 export interface Placement {

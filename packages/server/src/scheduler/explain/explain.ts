@@ -1,18 +1,18 @@
-import { isEnded, type Why } from '@science-platform/contract'
+import type { Why } from '@science-platform/contract'
+import { isEnded } from '@science-platform/contract/states'
 import type { StoredJob } from '../../job/job.ts'
 import type { EstimateScores, StartForecast } from '../../store/store.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
 import { needsOf } from '../cache/planned-job.ts'
 import type { Expectation } from '../cache/run-histories.ts'
-import type { Snapshot } from '../cache/snapshot.ts'
 import { forecast } from '../forecast/forecast.ts'
-import { placementsPerPlan, PlannerPair } from '../forecast/planner-pair.ts'
+import type { PlannerPair } from '../forecast/planner-pair.ts'
 import { givenForecast, type GivenForecast } from '../forecast/start-forecasts.ts'
 import { classOf } from '../rules/job-class.ts'
 import { adviceOf, suitsRuns } from './advice.ts'
 import { type ExpectedStart, whyOf } from './why.ts'
 
-/** A question why a job waits: plain data, which a structured clone carries to a worker thread. */
+/** A question why a job waits. */
 export interface WhyQuestion {
   readonly job: StoredJob
   /** What past runs of its fingerprint say. */
@@ -27,13 +27,6 @@ export interface WhyQuestion {
 export interface WhyAnswer {
   readonly why: Why
   readonly given: GivenForecast | undefined
-}
-
-/** Why a job waits, from a snapshot alone. Pure. */
-export function explainIn(snapshot: Snapshot, question: WhyQuestion, now: number): WhyAnswer {
-  const planners = new PlannerPair(snapshot)
-  planners.deciding.plan(now, placementsPerPlan)
-  return explain(planners, question, now)
 }
 
 /** Why a job waits, from planners that have planned. They are as before when it returns. */

@@ -1,4 +1,5 @@
-import { isEnded, type Why } from '@science-platform/contract'
+import type { Why } from '@science-platform/contract'
+import { isEnded } from '@science-platform/contract/states'
 import type { StoredJob } from '../../job/job.ts'
 import type { EstimateScores } from '../../store/store.ts'
 import type { JobClass } from '../rules/job-class.ts'
@@ -66,7 +67,7 @@ function summaryOf({ job, now, reason, policy }: WhyFacts): string {
       : `It does not wait: it runs, and may until ${instantText(job.deadlineAt)}, ${duration((job.deadlineAt - now) / 1000)} from now.`
   }
   if (job.state === 'stopping') return 'It does not wait: it was asked to end.'
-  return job.cause === undefined ? 'It has ended.' : `It has ended. ${job.cause.message}`
+  return ['It has ended.', job.cause?.message ?? '', ...(job.cause?.remarks ?? [])].join(' ').trimEnd()
 }
 
 /** Why a waiting job waits, in a sentence or two. Pure. */

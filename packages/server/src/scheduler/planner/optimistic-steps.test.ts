@@ -5,6 +5,7 @@ import { someJob } from '../../store/store-contract.ts'
 import type { JobStep } from '../../store/store.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { Queue } from '../queue.ts'
+import { overviewIn, whyIn } from '../testing/answers.ts'
 
 const hour = 3_600_000
 const scores = { start: { inside: 0, early: 0, late: 0 }, run: { inside: 0, early: 0, late: 0 } }
@@ -38,8 +39,8 @@ const ending = (job: StoredJob, endedAt: number): JobStep => ({
 const stateOf = (job: StoredJob, now: number) => ({
   placements: queue.plan(now).placements.map(({ job: { id } }) => id),
   allocated: queue.allocated(),
-  holder: queue.overview([{ kind: 'user', name: 'ada' }], now, scores).holders[0],
-  free: queue.overview([], now, scores).largestFree,
+  holder: overviewIn(queue, [{ kind: 'user', name: 'ada' }], now, scores).holders[0],
+  free: overviewIn(queue, [], now, scores).largestFree,
   expected: queue.whyQuestion(job, scores).expectation,
   outcomes: [...queue.whyQuestion(job, scores).outcomes],
 })
@@ -68,7 +69,7 @@ test('an ending frees its node for the same plan and charges its user; a commit 
   ])
   applied.rollBack()
   assert.deepEqual(queue.allocated(), { cores: 4, memoryGb: 1, gpus: 0 })
-  const [ada] = queue.overview([{ kind: 'user', name: 'ada' }], 2 * hour, scores).holders
+  const [ada] = overviewIn(queue, [{ kind: 'user', name: 'ada' }], 2 * hour, scores).holders
   assert.equal(ada?.coreHours, 8)
   assert.deepEqual(queue.plan(2 * hour).placements, [])
 })
@@ -82,7 +83,7 @@ test('a throw between application and commit rolls back capacity, shares, run hi
   const second = someJob(whole)
   queue.upsertJobs([second])
   queue.plan(hour)
-  assert.ok(queue.why(second, hour, scores).expectedStart)
+  assert.ok(whyIn(queue, second, hour, scores).expectedStart)
   const before = stateOf(first, hour)
   const starting: JobStep = { jobId: second.id, at: 1, from: 'queued', event: { type: 'placed' } }
   assert.throws(() => {
@@ -102,10 +103,10 @@ test('a step that came too late is rolled back when the others are committed', (
   const [taken, late] = [running(), running()]
   using applied = queue.applyOptimistically([ending(taken, hour), ending(late, hour)], hour)
   assert.equal(applied.steps[1]?.history?.runs.length, 2, 'the second history has the first run too')
-  assert.deepEqual(queue.overview([], hour, scores).largestFree[0]?.cores, 8)
+  assert.deepEqual(overviewIn(queue, [], hour, scores).largestFree[0]?.cores, 8)
   applied.commit([{ ...taken, state: 'succeeded' }])
-  assert.deepEqual(queue.overview([], hour, scores).largestFree[0]?.cores, 4)
-  const [ada] = queue.overview([{ kind: 'user', name: 'ada' }], hour, scores).holders
+  assert.deepEqual(overviewIn(queue, [], hour, scores).largestFree[0]?.cores, 4)
+  const [ada] = overviewIn(queue, [{ kind: 'user', name: 'ada' }], hour, scores).holders
   assert.equal(ada?.coreHours, 4)
   using retried = queue.applyOptimistically([ending(late, hour)], hour)
   assert.equal(retried.steps[0]?.history?.runs.length, 2, 'its run was removed with it')

@@ -146,7 +146,8 @@ function runOf({ attempt, fields }: JobStep): StoredRun | undefined {
   const { cause, exitCode } = fields ?? {}
   const isComplete = (cause?.code === 'exited' && exitCode === 0) || cause?.code === 'time-limit'
   if (!isComplete || startedAt === undefined || endedAt === undefined) return undefined
-  const peakBytes = usage?.memoryPeakBytes
+  // Page cache is no need of the job: the kernel takes it back.
+  const peakBytes = usage?.residentPeakBytes ?? usage?.memoryPeakBytes
   const seconds = Math.round(endedAt - startedAt) / 1000
   return { endedAt, seconds: Math.max(0, seconds), ...(peakBytes === undefined ? {} : { peakBytes }) }
 }

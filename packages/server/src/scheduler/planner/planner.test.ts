@@ -7,8 +7,9 @@ import { Planner, planOnce } from './planner.ts'
 import { randomFrom } from '../../lib/random.ts'
 import { sizeOfOffer, sizeOfRequest } from '../rules/size.ts'
 import type { Limits } from '../../configuration/policy/policy.ts'
-import type { ActiveJob, Plan, PlannerEvent, Snapshot } from '../cache/snapshot.ts'
-import { anyQuotaSettings, anyJob, anyNode, anyPolicy, anySnapshot, anyUsage } from '../testing/arbitrary-queue.ts'
+import type { ActiveJob, Plan, Snapshot } from '../cache/snapshot.ts'
+import { anySnapshot } from '../testing/arbitrary-queue.ts'
+import { anyStep, eventOf } from '../testing/arbitrary-steps.ts'
 import { Model } from '../testing/model.ts'
 
 const started = (plan: Plan, placedAt: number): ActiveJob[] =>
@@ -78,78 +79,6 @@ const answer = ({ placements, reservations, again }: Plan) => ({
   reservations,
   again,
 })
-
-/** Events between two plans; `which` chooses among the jobs there are. */
-const anyStep = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ type: fc.constant('queued'), job: anyJob }) },
-  { weight: 6, arbitrary: fc.record({ type: fc.constant('ended'), which: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('cancelled'), which: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant('node'), node: anyNode }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('nodeGone'), which: fc.nat() }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('usage'), usage: anyUsage }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      type: fc.constant('user'),
-      name: fc.constantFrom('ada', 'bob'),
-      settings: fc.option(anyQuotaSettings, { nil: undefined }),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      type: fc.constant('group'),
-      name: fc.constant('sea'),
-      settings: fc.option(anyQuotaSettings, { nil: undefined }),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('policy'), policy: anyPolicy }) },
-  // The clock goes on, and sometimes steps: an hour back, a month on.
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      type: fc.constant('clock'),
-      seconds: fc.oneof(fc.integer({ min: 0, max: 7200 }), fc.constantFrom(-7200, -3600, 2_592_000)),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      type: fc.constant('plan'),
-      isCommitted: fc.boolean(),
-      most: fc.constantFrom(1, 3, Infinity),
-    }),
-  },
-)
-type Step = typeof anyStep extends fc.Arbitrary<infer T> ? T : never
-
-function eventOf(step: Step, model: Model): PlannerEvent | undefined {
-  const pick = <T>(all: readonly T[], which: number): T | undefined => all[which % Math.max(1, all.length)]
-  switch (step.type) {
-    case 'ended': {
-      const job = pick(model.active(), step.which)
-      return job && { type: 'gone', id: job.id }
-    }
-    case 'cancelled': {
-      const job = pick(model.queued(), step.which)
-      return job && { type: 'gone', id: job.id }
-    }
-    case 'nodeGone': {
-      const node = pick(model.nodes(), step.which)
-      return node && { type: 'nodeGone', name: node.name }
-    }
-    case 'clock':
-    case 'plan':
-      return undefined
-    case 'queued':
-    case 'node':
-    case 'usage':
-    case 'user':
-    case 'group':
-    case 'policy':
-      return step
-  }
-}
 
 /** In another sequence (Fisher and Yates). */
 const shuffledBy =

@@ -8,9 +8,10 @@ import { submittedWith } from '../explain/counterfactuals.ts'
 import { QueueState } from '../cache/queue-state.ts'
 import { type Sample, sampleOf, type SampleSize } from '../forecast/sample.ts'
 import { classOf, type JobClass } from '../rules/job-class.ts'
+import type { QuotaHolderName } from '../rules/quota-holder-name.ts'
 import { LimitReservations } from './reservations.ts'
 import { capacityOf, largestOf } from '../rules/size.ts'
-import type { Ahead, Plan, PlannerEvent, Priority, Reason, Snapshot } from '../cache/snapshot.ts'
+import type { Ahead, Plan, PlannerEvent, Priority, Reason, Reservation, Snapshot } from '../cache/snapshot.ts'
 import { withTemporaryJob } from './temporary-job.ts'
 import { type LastDecision, reasonOf } from './waiting-reason.ts'
 import { counterfactualsOf, whatIf } from './what-if.ts'
@@ -59,6 +60,11 @@ export class Planner {
     }
   }
 
+  /** Replaces the reservations of the last plan by those of another planner's. */
+  setReservations(reservations: readonly Reservation[]): void {
+    this.#state.setReservations(reservations)
+  }
+
   /** Why a job waits; undefined where it does not. By the last plan and the events since. */
   reasonOf(jobId: string, now: number): Reason | undefined {
     return reasonOf(jobId, this.#state, this.#last, now)
@@ -90,6 +96,22 @@ export class Planner {
       counts[classOf(shape.needs, state.policy)] += lanes.reduce((sum, lane) => sum + lane.size, 0)
     for (const { needs } of state.later()) counts[classOf(needs, state.policy)]++
     return counts
+  }
+
+  /** How many jobs of a user, or charged to a group, wait. */
+  queuedCount({ kind, name }: QuotaHolderName): number {
+    const state = this.#state
+    state.settle()
+    let count = 0
+    for (const { association, lanes } of state.groups.values())
+      if (association[kind]?.name === name) count += lanes.reduce((sum, lane) => sum + lane.size, 0)
+    for (const job of state.later()) if (job[kind] === name) count++
+    return count
+  }
+
+  /** The policy's off-peak hours. */
+  get offPeak(): OffPeakHours | undefined {
+    return this.#state.offPeak
   }
 
   /** How many jobs wait. */
@@ -131,6 +153,16 @@ export class Planner {
   /** The state as a snapshot: a planner made of it decides as this one does. */
   snapshot(): Snapshot {
     return this.#state.snapshot()
+  }
+
+  /** The same, which later events do not change. */
+  copiedSnapshot(): Snapshot {
+    return this.#state.copiedSnapshot()
+  }
+
+  /** The reservations of the last plan. */
+  reservations(): readonly Reservation[] {
+    return [...this.#state.reservations.values()]
   }
 
   /** Reads something of a waiting job's entry, with lanes and shares up to date; where its `--after` has not come, as if it came now. */

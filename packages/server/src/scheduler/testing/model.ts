@@ -62,6 +62,9 @@ export class Model {
       case 'nodeGone':
         this.#nodes.delete(event.name)
         break
+      case 'served':
+        this.#served.set(event.lane, Math.max(event.at, this.#served.get(event.lane) ?? 0))
+        break
       case 'user':
         this.#base = { ...this.#base, users: withSettings(this.#base.users, event) }
         break

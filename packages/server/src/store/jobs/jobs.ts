@@ -5,6 +5,7 @@ import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import { activeStates } from '../../job/lifecycle.ts'
 import { TimeSlices } from '../../lib/time-slices.ts'
 import { attemptOf, jobOf } from './rows.ts'
+import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { isVisible } from './visible.ts'
@@ -86,14 +87,11 @@ export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal, after: number
   return rows.map((row) => jobOf(row, seal))
 }
 
-/** Ids per statement: below the bound-value limit of every database, and few distinct statement texts. */
-const idsPerStatement = 200
-
 async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
   const found: T[] = []
   const slices = new TimeSlices()
   for (let i = 0; i < ids.length; i += idsPerStatement) {
-    found.push(...(await read(ids.slice(i, i + idsPerStatement))))
+    found.push(...(await read(paddedIds(ids.slice(i, i + idsPerStatement)))))
     await slices.next()
   }
   return found

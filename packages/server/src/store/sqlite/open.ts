@@ -12,6 +12,7 @@ import { migrate } from '../sql/migrate.ts'
 import type { Schema } from '../sql/schema.ts'
 import { sqlStore, type StoreOptions } from '../sql/sql-store.ts'
 import type { Store } from '../store.ts'
+import { ReadsInTurns } from './reads-in-turns.ts'
 import { asBetterSqlite } from './statements.ts'
 
 /** The key file beside the database. A copy of the database alone reveals no job environment and no credentials. */
@@ -49,6 +50,7 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   // A separate connection: a long write transaction delays no read. SQLite shows it the last commit.
   const reading = new DatabaseSync(path, { timeout: patienceMs })
   reading.exec('pragma query_only = on; pragma cache_size = -16000;')
+<<<<<<< HEAD
   const store = sqlStore({ writer, reader: kyselyOver(reading) }, ids, seal, options)
   return {
     ...store,
@@ -58,6 +60,10 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
       for (const connection of [database, reading]) if (connection.isOpen) connection.close()
     },
   }
+=======
+  const reader = new Kysely<Schema>({ dialect: new ReadsInTurns({ database: asBetterSqlite(reading) }) })
+  return sqlStore({ writer, reader }, log, seal, options)
+>>>>>>> main
 }
 
 /** Draws the id of a change log. */

@@ -22,6 +22,7 @@ const events: readonly CustodyEvent[] = [
   { type: 'creation-ended' },
   { type: 'gate-opened', podUid: 'u' },
   { type: 'gate-refused' },
+  { type: 'pod-deleted', podUid: 'u' },
   { type: 'deletion-began', at: 5 },
   { type: 'copying-began', copier },
   { type: 'container-ended', done },
@@ -30,11 +31,33 @@ const events: readonly CustodyEvent[] = [
 
 /** The type of the custody after each event, in the order of `events`; '!' where the event cannot happen. */
 const table: Readonly<Record<Custody['type'], readonly (Custody['type'] | '!')[]>> = {
-  queued: ['creating', '!', '!', '!', '!', '!', '!', '!', 'ended'],
-  creating: ['!', 'tracked', 'queued', '!', '!', '!', '!', '!', 'ended'],
-  tracked: ['tracked', 'tracked', 'tracked', 'tracked', 'tracked', 'tracked', 'tracked', 'settling', 'ended'],
-  settling: ['settling', 'settling', 'settling', 'settling', 'settling', 'settling', 'settling', 'settling', 'ended'],
-  ended: ['ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended'],
+  queued: ['creating', '!', '!', '!', '!', '!', '!', '!', '!', 'ended'],
+  creating: ['!', 'tracked', 'queued', '!', '!', '!', '!', '!', '!', 'ended'],
+  tracked: [
+    'tracked',
+    'tracked',
+    'tracked',
+    'tracked',
+    'tracked',
+    'tracked',
+    'tracked',
+    'tracked',
+    'settling',
+    'ended',
+  ],
+  settling: [
+    'settling',
+    'settling',
+    'settling',
+    'settling',
+    'settling',
+    'settling',
+    'settling',
+    'settling',
+    'settling',
+    'ended',
+  ],
+  ended: ['ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended', 'ended'],
 }
 
 describe('the custody of an attempt', () => {
@@ -52,6 +75,7 @@ describe('the custody of an attempt', () => {
       { type: 'creation-began', abort },
       { type: 'gate-opened', podUid: 'u' },
       { type: 'copying-began', copier },
+      { type: 'pod-deleted', podUid: 'v' },
       { type: 'deletion-began', at: 5 },
       { type: 'deletion-began', at: 9 },
       { type: 'creation-ended' },
@@ -60,6 +84,7 @@ describe('the custody of an attempt', () => {
       type: 'tracked',
       abort: undefined,
       gateOpenedFor: 'u',
+      podDeletedFor: 'v',
       deletingSince: 5,
       copier,
     })

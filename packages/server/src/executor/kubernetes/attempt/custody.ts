@@ -20,6 +20,8 @@ export interface Tracked {
   readonly abort: AbortController | undefined
   /** The uid of the pod whose scheduling gate was opened. */
   readonly gateOpenedFor: string | undefined
+  /** The uid of the pod that was deleted after its Job. */
+  readonly podDeletedFor: string | undefined
   /** When the deletion of its Job was first observed, in milliseconds since the epoch. */
   readonly deletingSince: number | undefined
   /** Present once its command has run. */
@@ -36,6 +38,7 @@ export type CustodyEvent =
   | { readonly type: 'gate-opened'; readonly podUid: string }
   /** The API refused to open the gate. */
   | { readonly type: 'gate-refused' }
+  | { readonly type: 'pod-deleted'; readonly podUid: string }
   | { readonly type: 'deletion-began'; readonly at: number }
   | { readonly type: 'copying-began'; readonly copier: LogCopier }
   | { readonly type: 'container-ended'; readonly done: Promise<void> }
@@ -46,6 +49,7 @@ export const tracked: Tracked = {
   type: 'tracked',
   abort: undefined,
   gateOpenedFor: undefined,
+  podDeletedFor: undefined,
   deletingSince: undefined,
   copier: undefined,
 }
@@ -97,6 +101,8 @@ function nextTracked(from: Tracked, event: CustodyEvent): Custody {
       return { ...from, gateOpenedFor: event.podUid }
     case 'gate-refused':
       return { ...from, gateOpenedFor: undefined }
+    case 'pod-deleted':
+      return { ...from, podDeletedFor: event.podUid }
     case 'deletion-began':
       return { ...from, deletingSince: from.deletingSince ?? event.at }
     case 'copying-began':

@@ -1,3 +1,4 @@
+import type { V1Job } from '@kubernetes/client-node'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { requireReference } from '../../../job/image-reference.ts'
@@ -36,12 +37,10 @@ const settings: ClusterSettings = {
   lossSeconds: 300,
   images: { registries: ['images.canfar.net'], aliases: { 'images.canfar.net': 'cache.example:5000' }, insecure: [] },
 }
-const made = (changes: Partial<AttemptSpec> = {}) => {
+const made = (changes: Partial<AttemptSpec> = {}): V1Job & { metadata: object } => {
   const job = jobObject({ ...spec, ...changes }, settings, 'secret')
-  return {
-    ...job,
-    metadata: { ...job.metadata, namespace: 'jobs', creationTimestamp: '2026-11-30T08:00:00Z' as never },
-  }
+  const metadata = Object.assign(job.metadata ?? {}, { namespace: 'jobs', creationTimestamp: '2026-11-30T08:00:00Z' })
+  return Object.assign(job, { metadata })
 }
 
 test('a Job says everything of its attempt but the variables, which may be secret', () => {
@@ -76,5 +75,5 @@ test('a note that somebody changed is left out, and an object of another program
   const job = made()
   job.metadata.annotations = { [recordAnnotation]: '{"origin":' }
   assert.equal(evidenceOfJob(job)?.origin, undefined)
-  assert.equal(evidenceOfJob({ ...job, metadata: { name: 'other', labels: {} } }), undefined)
+  assert.equal(evidenceOfJob(Object.assign(job, { metadata: { name: 'other', labels: {} } })), undefined)
 })

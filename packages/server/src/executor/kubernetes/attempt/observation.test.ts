@@ -41,6 +41,7 @@ const pod = (container: ContainerRecord, changes: Partial<PodRecord> = {}): PodR
   node: 'node-7',
   createdAt: 1000,
   deletingUntil: undefined,
+  deletedAt: undefined,
   hasFinalizer: true,
   hasSecret: false,
   gated: false,
@@ -60,7 +61,6 @@ const evidence = (changes: Partial<Evidence>): Evidence => ({
   stopRequested: false,
   deletingForMs: 0,
   warning: undefined,
-  imageSeconds: 600,
   now: 100_000,
   ...changes,
 })
@@ -86,9 +86,15 @@ describe('what a cluster shows of an attempt', () => {
   it('ends with its command: by exit code, by signal, by the memory limit', () => {
     assert.deepEqual(ending({ pod: pod(ended(0, 'Completed')) }).slice(0, 2), ['exited', 0])
     assert.deepEqual(ending({ pod: pod(ended(3)) }).slice(0, 2), ['exited', 3])
-    assert.deepEqual(ending({ pod: pod(ended(139)) }).slice(0, 2), ['signalled', 139])
+    assert.deepEqual(ending({ pod: pod(ended(139)) }).slice(0, 2), ['exited', 139])
     const [code, exitCode, message] = ending({ pod: pod(ended(137, 'OOMKilled')) })
     assert.deepEqual([code, exitCode], ['out-of-memory', 137])
+    // The node reports a kill of any process of the container.
+    for (const code of [0, 3]) {
+      const { ending: coped } = observe(evidence({ pod: pod(ended(code, 'OOMKilled')) }))
+      assert.deepEqual([coped?.cause.code, coped?.exitCode], ['exited', code])
+      assert.deepEqual(coped?.memoryKills, { count: 1, limitGb: 2 })
+    }
     assert.match(message, /limit of 2 GiB/)
   })
 
@@ -110,9 +116,25 @@ describe('what a cluster shows of an attempt', () => {
       ending({ pod: pod(ended(137), { phase: 'Failed', reason: 'Evicted', message: disk }) })[2],
       /no disk space/,
     )
-    assert.match(ending({ pod: pod(ended(143), { deletingUntil: 99_000 }) })[2], /pod was deleted in the cluster/)
+    assert.match(
+      ending({ pod: pod(ended(143), { deletingUntil: 99_000, deletedAt: 8000 }) })[2],
+      /pod was deleted in the cluster/,
+    )
+    // A job may handle SIGTERM and exit with any code.
+    for (const code of [0, 7]) {
+      const byHand = { deletingUntil: 39_000, deletedAt: 9000 }
+      assert.deepEqual(ending({ pod: pod(ended(code), byHand) }).slice(0, 2), ['evicted', code])
+      assert.deepEqual(ending({ pod: pod(ended(code), { ...byHand, deletedAt: 10_000 }) }).slice(0, 2), [
+        'exited',
+        code,
+      ])
+      assert.deepEqual(ending({ stopRequested: true, pod: pod(ended(code), byHand) }).slice(0, 2), ['exited', code])
+    }
     const deleted = { ...job, deleting: true }
-    assert.match(ending({ job: deleted, pod: pod(ended(143), { deletingUntil: 99_000 }) })[2], /Job was deleted/)
+    assert.match(
+      ending({ job: deleted, pod: pod(ended(143), { deletingUntil: 99_000, deletedAt: 8000 }) })[2],
+      /Job was deleted/,
+    )
   })
 
   it('is lost with its node, after the grace period of the node', () => {
@@ -152,8 +174,10 @@ describe('what a cluster shows of an attempt', () => {
     assert.equal(waits(refusal, 25_000, true).failure?.code, 'image-unauthorized')
     assert.equal(waits('no match for platform in manifest: not found', 2000).failure?.code, 'image-wrong-platform')
     const refused = 'dial tcp 10.0.0.1:443: connect: connection refused'
-    assert.match(waits(refused, 2000).waiting ?? '', /could not be reached.*retries for 599 more seconds/)
-    assert.equal(waits(refused, 700_000).failure?.code, 'image-unreachable')
+    assert.deepEqual([waits(refused, 2000).failure?.code, waits(refused, 2000).passes], ['image-unreachable', true])
+    assert.equal(waits('no match for platform in manifest: not found', 2000).passes, undefined)
+    assert.equal(waits('something new', 2000).passes, true)
+    assert.equal(waits('tls: failed to verify certificate: x509: unknown authority', 2000).passes, undefined)
   })
 
   it('says in plain words what it waits for', () => {
@@ -199,7 +223,7 @@ describe('what a cluster shows of an attempt', () => {
   })
 
   it('is evicted by Kueue where its Job is suspended or its pod created again', () => {
-    const left = pod(ended(143), { deletingUntil: 99_000 })
+    const left = pod(ended(143), { deletingUntil: 99_000, deletedAt: 8000 })
     for (const change of [
       { job: { ...job, queued: true, suspended: true } },
       { job: { ...job, queued: true }, requeued: true },

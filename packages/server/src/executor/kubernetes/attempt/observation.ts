@@ -1,6 +1,13 @@
 import type { Cause } from '@science-platform/contract'
-import { causeOfExit, outOfMemory, runtimeFailure, stoppedBeforeStart, stoppedBySignal } from '../../causes.ts'
-import type { Ending, Observed } from '../../executor.ts'
+import {
+  causeOfExit,
+  isEndedForMemory,
+  outOfMemory,
+  runtimeFailure,
+  stoppedBeforeStart,
+  stoppedBySignal,
+} from '../../causes.ts'
+import type { Ending, Observed, Retry } from '../../executor.ts'
 import type { JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
 import { waitingFor, type WaitingContext } from './waiting.ts'
 import { unknownImage } from '../../../job/image-reference.ts'
@@ -21,10 +28,14 @@ export interface Evidence extends WaitingContext {
 }
 
 /**
- * What becomes of an attempt. `failure`: the attempt will not run, and is to be ended for this cause. `silence`: its node does not
+ * What becomes of an attempt. `failure`: the attempt will not run, and is to be ended for this cause; `passes`: a later one may run. `silence`: its node does not
  * answer, and it may still run.
  */
-export type Observation = Omit<Observed, 'attemptId'> & { readonly failure?: Cause; readonly silence?: string }
+export type Observation = Omit<Observed, 'attemptId'> & {
+  readonly failure?: Cause
+  readonly passes?: true
+  readonly silence?: string
+}
 
 /** Milliseconds after the deletion of a Job in which its pod may still appear. */
 const lateMs = 3_000
@@ -37,12 +48,17 @@ export function observe(evidence: Evidence): Observation {
   const stopped = evidence.stopRequested || job?.stopSeconds !== undefined
   const given = givenUp(job)
   const facts = pod === undefined ? {} : factsOf(pod)
-  const ended = (cause: Cause, at: number, exitCode?: number): Observation => ({
+  const ended = (
+    cause: Cause,
+    at: number,
+    more: Pick<Ending, 'exitCode' | 'memoryKills' | 'retry'> = {},
+  ): Observation => ({
     ...facts,
     phase: 'ended',
-    ending: { at, cause, stopped, ...(exitCode === undefined ? {} : { exitCode }) } satisfies Ending,
+    ending: { at, cause, stopped, ...more } satisfies Ending,
   })
-  if (given !== undefined && pod?.container.terminated?.exitCode === undefined) return ended(given.cause, given.at)
+  if (given !== undefined && pod?.container.terminated?.exitCode === undefined)
+    return ended(given.cause, given.at, given.retry === undefined ? {} : { retry: given.retry })
   if (pod === undefined) {
     if (job === undefined || (job.failed && !job.suspended))
       return ended(stopped ? stoppedBeforeStart : removed('The objects of the job were'), evidence.now)
@@ -52,8 +68,8 @@ export function observe(evidence: Evidence): Observation {
   }
   const { terminated, startedAt } = pod.container
   if (terminated !== undefined) {
-    const { cause, exitCode } = endOf(evidence, pod, stopped)
-    return ended(cause, terminated.at, exitCode)
+    const { cause, ...command } = endOf(evidence, pod, stopped)
+    return ended(cause, terminated.at, command)
   }
   if (pod.phase === 'Failed' || pod.phase === 'Succeeded')
     return ended(stopped ? stoppedBeforeStart : takenOff(pod, evidence), evidence.now)
@@ -78,18 +94,30 @@ const factsOf = ({ node, container: { imageDigest, startedAt } }: PodRecord) => 
   ...(startedAt === undefined ? {} : { startedAt }),
 })
 
-function waitingFact(evidence: Evidence, job: JobRecord): { waiting?: string; failure?: Cause } {
-  const { text, failure } = waitingFor(job, evidence.pod, evidence)
-  return { ...(text === undefined ? {} : { waiting: text }), ...(failure === undefined ? {} : { failure }) }
+function waitingFact(evidence: Evidence, job: JobRecord): Pick<Observation, 'waiting' | 'failure' | 'passes'> {
+  const { text, ...failed } = waitingFor(job, evidence.pod, evidence)
+  return { ...(text === undefined ? {} : { waiting: text }), ...failed }
 }
 
 /** The cause that the platform wrote on the Job when it ended an attempt that could not run. */
-function givenUp(job: JobRecord | undefined): { cause: Cause; at: number } | undefined {
-  return job?.cause === undefined ? undefined : (JSON.parse(job.cause) as { cause: Cause; at: number })
+function givenUp(job: JobRecord | undefined): GivenUp | undefined {
+  return job?.cause === undefined ? undefined : (JSON.parse(job.cause) as GivenUp)
+}
+
+/** The annotation of a Job whose attempt the platform ended. Earlier releases wrote no `retry`. */
+export interface GivenUp {
+  readonly cause: Cause
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly retry?: Retry
 }
 
 /** How the command ended, or why it did not start although its container was created. */
-function endOf(evidence: Evidence, pod: PodRecord, stopped: boolean): { cause: Cause; exitCode?: number } {
+function endOf(
+  evidence: Evidence,
+  pod: PodRecord,
+  stopped: boolean,
+): Pick<Ending, 'cause' | 'exitCode' | 'memoryKills'> {
   const { job } = evidence
   const { terminated, startedAt } = pod.container
   if (terminated === undefined) throw new Error('The container has not ended.')
@@ -101,15 +129,30 @@ function endOf(evidence: Evidence, pod: PodRecord, stopped: boolean): { cause: C
         : runtimeFailure(message, { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }),
     }
   if (reason === 'ContainerStatusUnknown') return { cause: nodeLost(pod.node ?? '', true) }
-  if (reason === 'OOMKilled' && !stopped)
-    return { cause: outOfMemory(job?.memoryLimitGb ?? 0, undefined), exitCode: exitCode === 0 ? 137 : exitCode }
+  const limitGb = job?.memoryLimitGb ?? 0
+  // Of the kills for memory a node reports that there was one, also where it was not the command itself. It does not report when.
+  const kills = reason === 'OOMKilled' ? 1 : 0
+  const atEnd = isEndedForMemory(exitCode, kills)
+  const command = {
+    exitCode,
+    ...(kills === 0
+      ? {}
+      : {
+          memoryKills: { count: kills, limitGb, ...(atEnd ? { firstAt: terminated.at, lastAt: terminated.at } : {}) },
+        }),
+  }
+  if (atEnd && !stopped) return { cause: outOfMemory(limitGb, undefined), ...command }
   if (pod.reason === 'DeadlineExceeded')
-    return { cause: { code: 'time-limit', message: 'The job ran longer than this cluster allows.' }, exitCode }
-  if (stopped) return { cause: stoppedBySignal(exitCode, exitCode === 137) ?? causeOfExit(exitCode), exitCode }
+    return { cause: { code: 'time-limit', message: 'The job ran longer than this cluster allows.' }, ...command }
+  // A node reports a signal as an exit code.
+  const exit = causeOfExit({ exitCode, isSignal: false })
+  if (stopped) return { cause: stoppedBySignal(exitCode, exitCode === 137) ?? exit, ...command }
+  // A program may have a handler for SIGTERM and exit with any code. Instants have a resolution of one second.
   const bySignal = exitCode === 143 || exitCode === 137
-  if (pod.reason === 'Evicted' || pod.disruption !== undefined || (pod.deletingUntil !== undefined && bySignal))
-    return { cause: takenOff(pod, evidence), exitCode }
-  return { cause: causeOfExit(exitCode), exitCode }
+  const isDeleted = pod.deletedAt !== undefined && (bySignal || terminated.at >= pod.deletedAt)
+  if (pod.reason === 'Evicted' || pod.disruption !== undefined || isDeleted)
+    return { cause: takenOff(pod, evidence), ...command }
+  return { cause: exit, ...command }
 }
 
 /** Why the cluster, or an operator, ended a pod. */

@@ -1,7 +1,10 @@
 import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { stoppedBeforeStart } from '../../causes.ts'
+import { printReference, unknownImage, type ImageReference } from '../../../job/image-reference.ts'
+import { Backoff } from '../../../lib/backoff.ts'
+import { execFailure, notRunnable, stoppedBeforeStart } from '../../causes.ts'
 import type { ExecutorEvent } from '../../executor.ts'
+import { readShortLog } from '../../log/attempt-log.ts'
 import { LogWriter } from '../../log/log-writer.ts'
 import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
@@ -13,7 +16,7 @@ import { causeAnnotation } from '../objects/names.ts'
 import type { AttemptFolders } from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
 import type { Tracked } from './custody.ts'
-import { observe, type Observation } from './observation.ts'
+import { observe, type GivenUp, type Observation } from './observation.ts'
 import type { UsageSampler } from './usage-sampler.ts'
 
 /** Settings of {@link AttemptReconciler}. */
@@ -24,8 +27,6 @@ export interface AttemptReconcilerOptions {
   readonly copiers: LogCopiers
   readonly usage: UsageSampler
   readonly tasks: BackgroundTasks
-  /** Seconds in which a registry that does not answer may come back. */
-  readonly imageSeconds: number
   readonly onEvent: (attemptId: string, type: ExecutorEvent['type'], reason: string, message: string) => void
   /** An attempt has ended. */
   readonly onEnd: () => void
@@ -35,6 +36,8 @@ export interface AttemptReconcilerOptions {
 /** Follows what becomes of attempts: compares each with the cache of the cluster, and acts on the difference. */
 export class AttemptReconciler {
   readonly #options: AttemptReconcilerOptions
+  /** Longer than on one machine: each try is a pod that the cluster schedules. */
+  readonly #registries = new Backoff<undefined>({ firstMs: 10_000, mostMs: 60_000, random: Math.random })
 
   constructor(options: AttemptReconcilerOptions) {
     this.#options = options
@@ -54,6 +57,7 @@ export class AttemptReconciler {
     if (job?.deleting === true) attempt.apply({ type: 'deletion-began', at: now })
     if (pod?.gated === true) this.#openGate(attempt, custody, pod)
     if ((job?.suspended === true && pod !== undefined) || requeued) this.preventSecondRun(attempt, now)
+    if (job?.deleting === true && pod !== undefined) this.#endPod(attempt, pod)
     // 3. Decide what the evidence shows.
     const observation = observe({
       job,
@@ -63,11 +67,10 @@ export class AttemptReconciler {
       stopRequested: attempt.stopRequested,
       deletingForMs: attempt.deletingSince === undefined ? 0 : now - attempt.deletingSince,
       warning: cache.warnings.get(attempt.id, now),
-      imageSeconds: this.#options.imageSeconds,
       now,
     })
     // 4. Act on it.
-    if (observation.failure !== undefined) this.#giveUp(attempt, observation.failure)
+    if (observation.failure !== undefined) this.#giveUp(attempt, observation.failure, observation.passes && job?.image)
     else if (observation.phase === 'ended') this.#settle(attempt, custody, observation)
     else {
       if (observation.phase === 'running' && pod !== undefined) this.#copyLog(attempt, custody, pod)
@@ -76,7 +79,7 @@ export class AttemptReconciler {
   }
 
   /** Shows what an attempt does or waits for, and reports an event where it waits for long. */
-  show(attempt: Attempt, { failure: _, silence, ...observed }: Observation): void {
+  show(attempt: Attempt, { failure: _, passes: __, silence, ...observed }: Observation): void {
     // The creation queue may still retry a Secret after the end.
     if (attempt.custody.type === 'settling' || attempt.ended) return
     const wait = silence ?? observed.waiting
@@ -97,6 +100,15 @@ export class AttemptReconciler {
     const { objects, tasks } = this.#options
     attempt.apply({ type: 'deletion-began', at: now })
     this.change(attempt, () => tasks.retry(attempt.id, () => objects.deleteJob(attempt)))
+  }
+
+  /** Ends the pod of a Job that was deleted by hand: the finalizer keeps the Job, and so the cluster does not remove its pod. */
+  #endPod(attempt: Attempt, pod: PodRecord): void {
+    if (attempt.stopRequested || pod.deletingUntil !== undefined || pod.container.terminated !== undefined) return
+    if (attempt.custody.type !== 'tracked' || attempt.custody.podDeletedFor === pod.uid) return
+    const { objects, tasks } = this.#options
+    attempt.apply({ type: 'pod-deleted', podUid: pod.uid })
+    this.change(attempt, () => tasks.retry(attempt.id, () => objects.endPod(pod)))
   }
 
   /** Changes an attempt's objects in the background, after the changes that were scheduled before. */
@@ -124,13 +136,21 @@ export class AttemptReconciler {
     })
   }
 
-  /** Ends an attempt that will not run, and then removes its objects from the cluster. */
-  #giveUp(attempt: Attempt, cause: Cause): void {
+  /**
+   * Ends an attempt that will not run, and then removes its objects from the cluster.
+   * @param retried the image, where another attempt may be able to have it
+   */
+  #giveUp(attempt: Attempt, cause: Cause, retried: ImageReference | undefined): void {
     const { objects, tasks } = this.#options
     const at = Date.now()
-    const annotations = { [causeAnnotation]: JSON.stringify({ cause, at }) }
+    // Attempts with the same image wait together, whatever node they were on.
+    const retry =
+      retried === undefined
+        ? {}
+        : { retry: { notBefore: this.#registries.failed(printReference(retried), undefined, at) } }
+    const annotations = { [causeAnnotation]: JSON.stringify({ cause, at, ...retry } satisfies GivenUp) }
     this.change(attempt, () => tasks.retry(attempt.id, () => objects.end(attempt, annotations, 1)))
-    this.#finish(attempt, { phase: 'ended', ending: { at, cause, stopped: attempt.stopRequested } })
+    this.#finish(attempt, { phase: 'ended', ending: { at, cause, stopped: attempt.stopRequested, ...retry } })
   }
 
   /** Copies the rest of the log. The attempt is shown as ended only after that. */
@@ -159,7 +179,20 @@ export class AttemptReconciler {
       pod?.deletingUntil !== undefined,
     )
     if (missing !== undefined) onEvent(attempt.id, 'Warning', 'LogIncomplete', missing)
-    this.#finish(attempt, observation, joined)
+    this.#finish(attempt, await this.#withProgram(attempt, observation), joined)
+  }
+
+  /** A container whose program could not be executed has the runtime's message as its whole log, and an exit code of the runtime. */
+  async #withProgram(attempt: Attempt, observation: Observation): Promise<Observation> {
+    const { ending } = observation
+    if (ending?.cause.code !== 'exited' || ending.exitCode === undefined || ending.exitCode === 0) return observation
+    const { cache, folders } = this.#options
+    const failed = execFailure(ending.exitCode, await readShortLog(folders.of(attempt.id)))
+    if (failed === undefined) return observation
+    const job = cache.jobs.get(attempt.name)
+    const runner = { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }
+    const cause = notRunnable(failed.program, failed.reason, runner, { isThere: failed.isThere })
+    return { ...observation, ending: { ...ending, cause } }
   }
 
   #finish(attempt: Attempt, { ending, phase: _, waiting: __, ...facts }: Observation, joined = {}): void {

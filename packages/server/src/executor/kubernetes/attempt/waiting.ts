@@ -11,14 +11,14 @@ export interface Waiting {
   readonly text?: string
   /** Why the attempt cannot run at all. */
   readonly failure?: Cause
+  /** Whether a later attempt may run. */
+  readonly passes?: true
 }
 
 /** What else the decision about a waiting attempt depends on. */
 export interface WaitingContext {
   /** The latest warning of the cluster about its Job or pod. */
   readonly warning: { readonly reason: string; readonly message: string } | undefined
-  /** Seconds in which a registry that does not answer may come back. */
-  readonly imageSeconds: number
   /** Milliseconds since the epoch. */
   readonly now: number
 }
@@ -75,7 +75,7 @@ function withoutImage(
   job: JobRecord,
   pod: PodRecord,
   { reason, message }: { readonly reason: string; readonly message: string },
-  { imageSeconds, now }: WaitingContext,
+  { now }: WaitingContext,
 ): Waiting {
   if (reason === 'InvalidImageName')
     return {
@@ -84,14 +84,12 @@ function withoutImage(
   // The message of the back-off has no reason; the one before it had.
   if (/^Back-off pulling image "[^"]*"$/.test(message) || message === '') return {}
   const { registry } = job.image
-  const { cause } = explainFailure(message, { image: printReference(job.image), host: registry, registry })
+  const { cause, passes } = explainFailure(message, { image: printReference(job.image), host: registry, registry })
   const age = now - pod.createdAt
   if (cause.code === 'image-unauthorized' && pod.hasSecret && age < secretMs)
     return { text: 'The registry refused the credentials; the node retries once.' }
-  if (cause.code !== 'image-unreachable' && cause.code !== 'image-invalid') return { failure: cause }
-  const left = Math.ceil(imageSeconds - age / 1000)
-  if (left <= 0) return { failure: cause }
-  return { text: `${cause.message} The node retries for ${left} more seconds.` }
+  // Messages that no row explains may also be of a registry that is away.
+  return passes || cause.code === 'image-invalid' ? { failure: cause, passes: true } : { failure: cause }
 }
 
 /**

@@ -49,6 +49,8 @@ export interface PodRecord extends Recorded {
   readonly createdAt: number
   /** When its grace period ends, once it is being deleted; in milliseconds since the epoch. */
   readonly deletingUntil: number | undefined
+  /** When its deletion was requested, in milliseconds since the epoch; undefined while it is not being deleted. */
+  readonly deletedAt: number | undefined
   readonly hasFinalizer: boolean
   /** Whether its image is pulled with the credentials of a Secret. */
   readonly hasSecret: boolean
@@ -140,13 +142,16 @@ export function podRecord(pod: V1Pod): PodRecord {
   const conditions = status?.conditions ?? []
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled')
   const disrupted = conditions.find(({ type, status: holds }) => type === 'DisruptionTarget' && holds === 'True')
+  const deletingUntil = instant(metadata.deletionTimestamp)
   const unschedulable = scheduled?.status === 'False' && scheduled.reason !== 'SchedulingGated'
   return {
     ...recorded(pod),
     attemptId: metadata.labels?.[attemptLabel] ?? '',
     node: spec?.nodeName,
     createdAt: instant(metadata.creationTimestamp) ?? 0,
-    deletingUntil: instant(metadata.deletionTimestamp),
+    deletingUntil,
+    deletedAt:
+      deletingUntil === undefined ? undefined : deletingUntil - (metadata.deletionGracePeriodSeconds ?? 0) * 1000,
     hasFinalizer: metadata.finalizers?.includes(finalizer) === true,
     hasSecret: (spec?.imagePullSecrets ?? []).length > 0,
     gated: spec?.schedulingGates?.some(({ name }) => name === startGate) === true,

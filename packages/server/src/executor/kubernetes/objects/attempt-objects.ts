@@ -102,6 +102,11 @@ export class AttemptObjects {
     for (const pod of cache.podsOf(attempt.id)) await this.#delete(this.#pod(pod), body, this.#limits.endings)
   }
 
+  /** Deletes a pod with the grace period of its specification. */
+  async endPod(pod: PodRecord): Promise<void> {
+    await this.#delete(this.#pod(pod), {}, this.#limits.endings)
+  }
+
   /** Deletes the Job, so that the cluster creates no further pod. Pods that exist run on. */
   async deleteJob(attempt: Attempt): Promise<void> {
     await this.#delete(this.#job(attempt), { propagationPolicy: 'Background' }, this.#limits.endings)

@@ -111,11 +111,17 @@ describe('the Job of an attempt', () => {
     assert.deepEqual(mounts, {
       '/scratch': undefined,
       '/tmp': undefined,
+      '/dev/shm': undefined,
       '/etc/passwd': 'passwd',
       '/etc/group': 'group',
       '/arc/home/ada': 'home/ada',
       '/arc/projects': 'projects',
     })
+  })
+
+  it('has a /dev/shm as large as its memory limit, in memory that counts as its own', () => {
+    const shm = podOf().pod.volumes?.find(({ name }) => name === 'shm')
+    assert.deepEqual(shm?.emptyDir, { medium: 'Memory', sizeLimit: '2147483648' })
   })
 
   it('has the requests and the limits of the job', () => {

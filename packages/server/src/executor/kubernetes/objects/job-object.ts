@@ -223,7 +223,7 @@ const preferring = (node: string) => ({
 const literal = (text: string): string => text.replaceAll('$', '$$$$')
 
 function volumesOf(
-  { account }: AttemptSpec,
+  { account, resources }: AttemptSpec,
   { volumes: { home, projects }, scratchGb }: ClusterSettings,
 ): { volumes: V1Volume[]; mounts: V1VolumeMount[] } {
   const limit = { sizeLimit: gibibytesQuantity(scratchGb.limit) }
@@ -231,6 +231,8 @@ function volumesOf(
   const volumes: V1Volume[] = [
     { name: 'scratch', emptyDir: limit },
     { name: 'tmp', emptyDir: limit },
+    // Its pages count as memory of the container, so the memory limit limits it. Without a volume the runtime gives 64 MiB.
+    { name: 'shm', emptyDir: { medium: 'Memory', sizeLimit: gibibytesQuantity(resources.memoryGb.limit) } },
     { name: 'accounts', downwardAPI: { items: [own('passwd'), own('group')] } },
     source('home', home),
     source('projects', projects),
@@ -238,6 +240,7 @@ function volumesOf(
   const mounts: V1VolumeMount[] = [
     { name: 'scratch', mountPath: '/scratch' },
     { name: 'tmp', mountPath: '/tmp' },
+    { name: 'shm', mountPath: '/dev/shm' },
     { name: 'accounts', mountPath: '/etc/passwd', subPath: 'passwd', readOnly: true },
     { name: 'accounts', mountPath: '/etc/group', subPath: 'group', readOnly: true },
     { name: 'home', mountPath: homeOf(account), ...below(home, home === undefined ? undefined : account.name) },

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { groupText, passwdText } from '../../container-user.ts'
-import { ociConfig, type Placement } from '../container/bundle.ts'
+import { environmentOf, ociConfig, type Placement } from '../container/bundle.ts'
 import type { Evidence } from './evidence.ts'
 import { BoundedMap } from '../../../lib/bounded-map.ts'
 import { ifThere } from '../../../lib/files.ts'
@@ -12,6 +12,7 @@ import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
 import type { Folders } from './folders.ts'
 import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
 import type { Machine } from '../container/machine.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 import type { SharedFiles } from './shared-files.ts'
 import { launchInput } from '../supervisor/launch-input.ts'
 import { isAlive, planText } from '../supervisor/supervisor.ts'
@@ -33,7 +34,15 @@ export interface FolderOptions {
   readonly runtime: string
   readonly logLimitBytes: number
   readonly pidsLimit: number
+  /** Absent: the usual one. */
+  readonly umask?: number
+  /** The processors that the container is bound to. @defaultValue none: it may use all */
+  readonly processors?: readonly number[]
 }
+
+/** 002 where the account's primary group is its own, so that members of a project may change each other's files there; else 022. Pure. */
+const usualUmask = ({ gid, groups }: AttemptSpec['account']): number =>
+  groups.some((group) => group.gid === gid) ? 0o022 : 0o002
 
 /**
  * Writes the journal of a prepared attempt, and returns the input for its supervisor, which makes the rest. The last step renames the
@@ -45,7 +54,7 @@ export async function writeAttemptFolder(
   network: ContainerNetwork,
   options: FolderOptions,
 ): Promise<string> {
-  const { folders, sharedFiles, machine, logLimitBytes, runtime } = options
+  const { folders, sharedFiles, machine, logLimitBytes, runtime, processors = [] } = options
   const folder = join(folders.attempts, spec.id)
   const scratchFolder = join(folders.scratch, spec.id)
   const homeFolder = join(folders.homes, spec.account.name)
@@ -65,12 +74,23 @@ export async function writeAttemptFolder(
     },
     network: network.placement,
     pidsLimit: options.pidsLimit,
+    umask: options.umask ?? usualUmask(spec.account),
+    ...(processors.length === 0 ? {} : { processorsFile: await sharedFiles.path(`${processors.join(',')}\n`) }),
     programs32Bit,
   }
-  const record = { spec, imageDigest: image.digest, logLimitBytes }
+  const bound = processors.length === 0 ? {} : { processors }
+  const record = { spec, imageDigest: image.digest, logLimitBytes, image: imageFacts(spec, image), ...bound }
   const { slot } = network
   const plan = planText(
-    { record, runtime, imageRoot: image.rootfs, scratchFolder, folders, ...(slot === undefined ? {} : { slot }) },
+    {
+      record,
+      runtime,
+      imageRoot: image.rootfs,
+      scratchFolder,
+      folders,
+      ...bound,
+      ...(slot === undefined ? {} : { slot }),
+    },
     machine,
   )
   await mkdir(folder, { mode: 0o700 })
@@ -80,6 +100,16 @@ export async function writeAttemptFolder(
   const config = ociConfig(spec, image, placement, machine)
   const keptLog = keptLogPath(folders, spec.id)
   return launchInput({ config, hosts: network.hosts, keptLog, ownTmp, ...(owner === undefined ? {} : { owner }) })
+}
+
+/** What the record of an attempt keeps of its image. */
+export function imageFacts(spec: AttemptSpec, image: PreparedImage): ImageFacts {
+  const { rootfs, entrypoint, workingDir } = image
+  const path =
+    environmentOf(spec, image)
+      .find((line) => line.startsWith('PATH='))
+      ?.slice(5) ?? ''
+  return { rootfs, entrypoint, workingDir, path }
 }
 
 /** Properties of an image's root that decide about its containers. */
@@ -139,13 +169,6 @@ export async function findAttempt(folder: string, bootId: string): Promise<Found
     }
   }
   return { stage: undefined, hasEnd: false, supervised: false }
-}
-
-/** The whole log when it is short enough to be nothing but a message of the init, otherwise ''. */
-export async function readShortLog(folder: string): Promise<string> {
-  const path = join(folder, 'log')
-  const size = (await ifThere(stat(path)))?.size ?? 0
-  return size > 0 && size <= 4096 ? readFile(path, 'utf8') : ''
 }
 
 /**

@@ -1,5 +1,6 @@
 import { WakeUps } from '../../../lib/wake-ups.ts'
 import type { AttemptSpec, Ending, Observed } from '../../executor.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 import type { EndEvidence } from './ending.ts'
 import type { SupervisorIdentity } from '../supervisor/supervisor.ts'
 
@@ -18,6 +19,10 @@ export type Custody =
 export class Attempt extends WakeUps {
   readonly spec: AttemptSpec
   readonly logLimitBytes: number
+  /** Known once its image was prepared. */
+  image: ImageFacts | undefined
+  /** The processors that it is bound to; empty where it is not bound. */
+  processors: readonly number[] = []
   custody: Custody = { type: 'settled' }
   observed: Observed
   evidence: EndEvidence | undefined
@@ -27,6 +32,8 @@ export class Attempt extends WakeUps {
   sample: { readonly at: number; readonly cpuSeconds: number; readonly cores: number | undefined } | undefined
   /** Supervisors started so far to clean up after it. */
   cleanings = 0
+  /** Kills for memory that were seen so far. */
+  memoryKills = 0
   readonly #settled = Promise.withResolvers<undefined>()
 
   constructor(spec: AttemptSpec, logLimitBytes: number) {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { runtimeFailure } from '../../causes.ts'
-import { endingOf, exitCodeOf, initFailure, parseEndEvidence, type EndEvidence } from './ending.ts'
+import { runtimeFailure, type ProgramFacts } from '../../causes.ts'
+import { endingOf, exitCodeOf, parseEndEvidence, type EndEvidence } from './ending.ts'
 import { requireReference } from '../../../job/image-reference.ts'
 
 const spec = {
@@ -54,10 +54,15 @@ describe('the cause', () => {
   })
 
   it('is a signal of another sender', () => {
-    assert.equal(code({ status: 139 << 8 }), 'signalled')
     assert.equal(code({ status: 9 }), 'signalled')
-    assert.match(ending({ status: 137 << 8 }).cause.message, /SIGKILL/)
-    assert.equal(code({ status: 200 << 8 }), 'exited', 'there is no signal 72')
+    assert.match(ending({ status: 11 }).cause.message, /signal 11 \(SIGSEGV/)
+  })
+
+  it('is an exit where no signal was seen, and the signal is a possibility', () => {
+    assert.equal(code({ status: 139 << 8 }), 'exited')
+    assert.match(ending({ status: 137 << 8 }).cause.hint ?? '', /program's own, or signal 9 \(SIGKILL/)
+    assert.match(ending({ status: 156 << 8 }).cause.message, /^The command ended with exit code 156\.$/)
+    assert.equal(ending({ status: 200 << 8 }).cause.hint, undefined, 'there is no signal 72')
   })
 
   it('is a stop when the command died of it, and an exit when the command exited with a code of its own', () => {
@@ -77,7 +82,25 @@ describe('the cause', () => {
     assert.match(cause.message, /limit of 2 GiB.*2\.00 GiB/)
     assert.match(cause.hint ?? '', /3 GiB/)
     assert.equal(usage?.oomKills, 2)
-    assert.equal(code({ status: 0, files }), 'exited', 'it went on without the process that was killed')
+    assert.equal(code({ status: 9, files }), 'out-of-memory')
+    for (const status of [0, 3 << 8, 11]) {
+      const other = ending({ status, files, memoryKills: 2, firstMemoryKillAt: 2000, lastMemoryKillAt: 3000 })
+      assert.notEqual(other.cause.code, 'out-of-memory', 'it went on without the process that was killed')
+      assert.deepEqual(other.memoryKills, { count: 2, firstAt: 2000, lastAt: 3000, limitGb: 2 })
+    }
+  })
+
+  it('has a remark about processes that outlived the first', () => {
+    const remark = (changes: Partial<EndEvidence>) => ending({ status: 0, ...changes }).cause.remarks
+    assert.equal(remark({}), undefined)
+    assert.match(
+      remark({ rest: 1, restNames: 'sleep' })?.[0] ?? '',
+      /^1 process \(sleep\) was still running when the command ended, and it was/,
+    )
+    assert.match(
+      remark({ rest: 2, killed: true, stopped: true })?.[0] ?? '',
+      /^2 processes were still running when the grace period was over/,
+    )
   })
 
   it('is lost when the end was not observed', () => {
@@ -87,23 +110,41 @@ describe('the cause', () => {
 })
 
 describe('a program that cannot be run', () => {
-  const said = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
+  const told = (exitCode: number, log: string, program?: ProgramFacts) =>
+    endingOf(evidence({ status: exitCode << 8 }), {
+      spec,
+      shortLog: log,
+      ...(program === undefined ? {} : { program }),
+    }).cause
+  const bySaid = (reason: string) => `[FATAL tini (7)] exec nosuch failed: ${reason}\n`
 
-  it('is recognised by the message of the init', () => {
-    const cause = initFailure(127, said('No such file or directory'), spec)
-    assert.equal(cause?.code, 'command-not-found')
+  it('is recognised by the message of the init of earlier releases', () => {
+    const cause = told(127, bySaid('No such file or directory'))
+    assert.equal(cause.code, 'command-not-found')
     assert.match(cause.message, /images\.example\/astro:1 has no program .*nosuch/)
-    assert.match(initFailure(126, said('Permission denied'), spec)?.message ?? '', /user ada may not execute/)
-    assert.match(initFailure(1, said('Exec format error'), spec)?.hint ?? '', /processor/)
+    assert.match(told(126, bySaid('Permission denied')).message, /user ada may not execute/)
+    assert.match(told(1, bySaid('Exec format error')).hint ?? '', /processor/)
+  })
+
+  it('is recognised by the message of the runtime, which has found the program', () => {
+    for (const code of [1, 255])
+      assert.equal(told(code, 'exec ./a.sh: no such file or directory\n').code, 'command-not-found')
+    assert.match(
+      told(1, 'exec ./a.sh: no such file or directory\n').message,
+      /^\.\/a\.sh is there, but the interpreter/,
+    )
+    assert.match(told(1, 'exec ./a: exec format error\n').message, /exec format error/)
   })
 
   it('is not recognised by the output of a program that ran', () => {
-    assert.equal(initFailure(0, said('No such file or directory'), spec), undefined)
-    assert.equal(initFailure(127, `hello\n${said('No such file or directory')}`, spec), undefined)
-    assert.equal(initFailure(127, 'sh: nosuch: not found\n', spec), undefined)
+    assert.equal(told(0, bySaid('No such file or directory')).code, 'exited')
+    assert.equal(told(127, `hello\n${bySaid('No such file or directory')}`).code, 'exited')
+    assert.equal(told(127, 'sh: nosuch: not found\n').code, 'exited')
+    assert.equal(told(2, 'exec ./a.sh: no such file or directory\n').code, 'exited')
+    assert.equal(told(1, 'exec ./a.sh: no such file or directory\nmore\n').code, 'exited')
   })
 
-  it('is recognised by the message of the runtime where there is no init', () => {
+  it('is recognised by the message of the runtime when it could not find the program', () => {
     const runc = (text: string) =>
       runtimeFailure(`time="2026" level=error msg="${text}"\n${text.replaceAll('\\', '')}\n`, spec)
     const start = 'runc run failed: unable to start container process: '

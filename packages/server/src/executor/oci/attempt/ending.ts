@@ -3,12 +3,18 @@ import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import {
   causeOfExit,
+  execFailure,
+  failedProgram,
+  isEndedForMemory,
   notRunnable,
   outOfMemory,
+  remainedText,
   runtimeFailure,
   stoppedBeforeStart,
   stoppedBySignal,
+  type ProgramFacts,
 } from '../../causes.ts'
+import type { MemoryKills } from '../../../job/memory-kills.ts'
 import type { AttemptSpec, Ending } from '../../executor.ts'
 import { coresBetween, usageOf } from './usage.ts'
 
@@ -32,6 +38,8 @@ export const EndEvidence = Type.Object({
   failure: Type.Optional(Type.String()),
   /** Whether the disk had no room for a container when the runtime failed. Absent in the evidence of older supervisors. */
   noRoom: Type.Optional(Type.Boolean()),
+  /** Largest sample of the memory that the kernel cannot take back. Absent for short runs, and in the evidence of older supervisors. */
+  residentPeak: Type.Optional(Type.Integer()),
   /** CPU seconds of the processes that the supervisor waited for. */
   childSeconds: Type.Optional(Type.Number()),
   /** Bytes of output that the disk had no room for. */
@@ -40,6 +48,15 @@ export const EndEvidence = Type.Object({
   logHead: Type.Optional(Type.Integer()),
   logDropped: Type.Optional(Type.Integer()),
   logLine: Type.Optional(Type.Integer()),
+  /** Processes that were still running when the first one had ended, or when the grace period was over; absent when there were none. */
+  rest: Type.Optional(Type.Integer()),
+  /** Names of some of them, with commas. */
+  restNames: Type.Optional(Type.String()),
+  /** Kills for memory that were seen as they happened. Absent in the evidence of older supervisors. */
+  memoryKills: Type.Optional(Type.Integer()),
+  /** Milliseconds since the epoch. */
+  firstMemoryKillAt: Type.Optional(Type.Number()),
+  lastMemoryKillAt: Type.Optional(Type.Number()),
   /** Files of the control group at the end, by name. */
   files: Type.Record(Type.String(), Type.String()),
 })
@@ -71,20 +88,48 @@ export const lostEvidence = (at: number): EndEvidence => ({
 /** What decides beside the evidence why an attempt ended. */
 export interface EndContext {
   readonly spec: Pick<AttemptSpec, 'image' | 'account' | 'resources'>
-  /** The whole log when it is short (see {@link initFailure}), otherwise ''. */
+  /** The whole log when it is short (see {@link execFailure}), otherwise ''. */
   readonly shortLog: string
+  /** What was found out about the program of {@link programOf}. */
+  readonly program?: ProgramFacts
+}
+
+/** The program that could not be run; undefined where the command ran. Pure. */
+export function programOf(evidence: EndEvidence, shortLog: string): string | undefined {
+  const exitCode = exitCodeOf(evidence.status)
+  if (exitCode === undefined) return failedProgram(evidence.failure ?? '')?.program
+  return execFailure(exitCode, shortLog)?.program
 }
 
 /** The ending that follows from the evidence: exit code, cause, usage. Pure. */
 export function endingOf(evidence: EndEvidence, context: EndContext): Ending {
   const usage = finalUsage(evidence)
   const exitCode = exitCodeOf(evidence.status)
+  const cause = causeOf(evidence, exitCode, usage, context)
+  const memoryKills = memoryKillsOf(evidence, usage, context)
+  const { rest = 0, restNames = '', killed } = evidence
   return {
     at: evidence.at,
     ...(exitCode === undefined ? {} : { exitCode }),
-    cause: causeOf(evidence, exitCode, usage, context),
+    cause: rest === 0 ? cause : { ...cause, remarks: [remainedText(rest, restNames, killed)] },
     ...(Object.keys(usage).length === 0 ? {} : { usage }),
+    ...(memoryKills === undefined ? {} : { memoryKills }),
     stopped: evidence.stopped,
+  }
+}
+
+function memoryKillsOf(
+  { memoryKills = 0, firstMemoryKillAt, lastMemoryKillAt }: EndEvidence,
+  { oomKills = 0 }: NonNullable<Ending['usage']>,
+  { spec }: EndContext,
+): MemoryKills | undefined {
+  const count = Math.max(memoryKills, oomKills)
+  if (count === 0) return undefined
+  return {
+    count,
+    ...(firstMemoryKillAt === undefined ? {} : { firstAt: firstMemoryKillAt }),
+    ...(lastMemoryKillAt === undefined ? {} : { lastAt: lastMemoryKillAt }),
+    limitGb: spec.resources.memoryGb.limit,
   }
 }
 
@@ -93,7 +138,11 @@ export const exitCodeOf = (status: number | undefined): number | undefined =>
   status === undefined ? undefined : (status & 127) === 0 ? (status >> 8) & 255 : 128 + (status & 127)
 
 function finalUsage(evidence: EndEvidence): NonNullable<Ending['usage']> {
-  const measured = usageOf(evidence.files)
+  const { residentPeak } = evidence
+  const measured = {
+    ...usageOf(evidence.files),
+    ...(residentPeak === undefined ? {} : { residentPeakBytes: residentPeak }),
+  }
   const cpuSeconds = measured.cpuSeconds ?? (evidence.status === undefined ? undefined : evidence.childSeconds)
   if (cpuSeconds === undefined) return measured
   const cores =
@@ -107,7 +156,7 @@ function causeOf(
   evidence: EndEvidence,
   exitCode: number | undefined,
   usage: NonNullable<Ending['usage']>,
-  { spec, shortLog }: EndContext,
+  { spec, shortLog, program }: EndContext,
 ): Cause {
   if (evidence.lost)
     return {
@@ -117,22 +166,13 @@ function causeOf(
     }
   if (exitCode === undefined) {
     if (evidence.stopped) return stoppedBeforeStart
-    return runtimeFailure(evidence.failure ?? '', spec, evidence.noRoom)
+    return runtimeFailure(evidence.failure ?? '', spec, evidence.noRoom, program)
   }
-  const notRun = initFailure(exitCode, shortLog, spec)
-  if (notRun !== undefined) return notRun
-  if (exitCode !== 0 && (usage.oomKills ?? 0) > 0)
+  const notRun = execFailure(exitCode, shortLog)
+  if (notRun !== undefined)
+    return notRunnable(notRun.program, notRun.reason, spec, { ...program, isThere: notRun.isThere })
+  if (isEndedForMemory(exitCode, usage.oomKills ?? 0))
     return outOfMemory(spec.resources.memoryGb.limit, usage.memoryPeakBytes)
   const stop = evidence.stopped ? stoppedBySignal(exitCode, evidence.killed) : undefined
-  return stop ?? causeOfExit(exitCode)
-}
-
-/**
- * The cause when the init (tini) could not run the program: the log then holds its message and nothing else. A program that prints this
- * very line and exits with the same code is mistaken for one that did not run; that is harmless.
- */
-export function initFailure(exitCode: number, shortLog: string, spec: EndContext['spec']): Cause | undefined {
-  if (exitCode !== 1 && exitCode !== 126 && exitCode !== 127) return undefined
-  const match = /^\[FATAL tini \(\d+\)\] exec ([^\n]*) failed: ([^\n]*)\n$/.exec(shortLog)
-  return match === null ? undefined : notRunnable(match[1] ?? '', match[2] ?? '', spec)
+  return stop ?? causeOfExit({ exitCode, isSignal: ((evidence.status ?? 0) & 127) !== 0 })
 }

@@ -33,6 +33,8 @@ const machine: Machine = {
   swap: false,
   cgroups: noCgroups,
   gpus: [],
+  processors: [0, 1],
+  resourceLimits: [],
 }
 const plan = (changes: object = {}) => ({
   record: { ...record, spec },
@@ -84,6 +86,16 @@ describe('the journal', () => {
     const journal = parseJournal(`${text}\nsupervisor 12 345 boot\nended ${JSON.stringify(end)}\n`, 'ended', 0)
     assert.deepEqual(journal.end, end)
     assert.equal(journal.identity?.pid, 12)
+  })
+
+  it('reads kills for memory, also before the end', () => {
+    const lines = `supervisor 12 345 boot\nmemory-kills 5 9 2${' '.repeat(40)}\n`
+    const { memoryKills, identity, end } = parseJournal(`${text}\n${lines}          `, 'started', 0)
+    assert.deepEqual(memoryKills, { firstAt: 5, lastAt: 9, count: 2 })
+    assert.deepEqual([identity?.pid, end], [12, undefined])
+    const none = `${text}\nsupervisor 12 345 boot\n${' '.repeat(63)}\nended ${JSON.stringify(lostEvidence(7))}\n`
+    assert.deepEqual(parseJournal(none, 'ended', 0).end, lostEvidence(7))
+    assert.equal(parseJournal(none, 'ended', 0).memoryKills, undefined)
   })
 
   it('reads an incomplete end as one that was not observed', () => {

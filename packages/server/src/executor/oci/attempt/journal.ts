@@ -4,7 +4,8 @@ import { parseRecord, type AttemptRecord } from './record.ts'
 
 /**
  * One file says everything about an attempt. Its name is the stage of the attempt. It holds the plan, which the server wrote, an empty
- * line, the identity of the supervisor (`supervisor PID START BOOT`) and the end (`ended {…}`).
+ * line, the identity of the supervisor (`supervisor PID START BOOT`), kills for memory (`memory-kills FIRST LAST COUNT`, else blanks) and the
+ * end (`ended {…}`).
  */
 export const stages = ['prepared', 'launched', 'started', 'ended', 'cleaned'] as const
 /**
@@ -21,7 +22,21 @@ export interface Journal {
   /** Absent when a power failure destroyed it. */
   readonly record?: AttemptRecord
   readonly identity?: SupervisorIdentity
+  readonly memoryKills?: ObservedMemoryKills
   readonly end?: EndEvidence
+}
+
+/** Kills for memory that a supervisor has seen so far. Instants are milliseconds since the epoch. */
+export interface ObservedMemoryKills {
+  readonly firstAt: number
+  readonly lastAt: number
+  readonly count: number
+}
+
+/** Reads `memory-kills FIRST LAST COUNT`; undefined when the line is another one. Pure. */
+export function parseMemoryKills(line: string | undefined): ObservedMemoryKills | undefined {
+  const [, firstAt, lastAt, count] = /^memory-kills (\d+) (\d+) (\d+)\b/.exec(line ?? '') ?? []
+  return count === undefined ? undefined : { firstAt: Number(firstAt), lastAt: Number(lastAt), count: Number(count) }
 }
 
 /** The network slot in the plan of a journal. */
@@ -48,8 +63,10 @@ export function parseJournal(text: string, stage: Stage, now: number): Journal {
   const complete = parseEndEvidence(/^ended (.*)$/m.exec(rest)?.[1])
   const unseen = stage === 'ended' || (stage === 'cleaned' && record === undefined)
   const end = complete ?? (unseen ? lostEvidence(now) : undefined)
+  const memoryKills = parseMemoryKills(/^memory-kills .*$/m.exec(rest)?.[0])
   return {
     ...(record === undefined ? {} : { record }),
+    ...(memoryKills === undefined ? {} : { memoryKills }),
     ...(identity === undefined ? {} : { identity }),
     ...(end === undefined ? {} : { end }),
   }

@@ -9,9 +9,10 @@ import { diskFull, stoppedBeforeStart } from '../../causes.ts'
 import type { AttemptSpec, ExecutorEvent, Retry } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
 import type { Machine } from '../container/machine.ts'
+import { chooseProcessors } from '../container/processors.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
-import { removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
+import { imageFacts, removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
 import type { Folders } from './folders.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
@@ -24,6 +25,9 @@ export interface PreparationParts {
   readonly machine: Machine
   readonly runtime: string
   readonly pidsLimit: number
+  readonly umask: number | undefined
+  /** The processors that each running attempt is bound to. */
+  readonly boundProcessors: () => readonly (readonly number[])[]
   readonly images: Pick<LocalImages, 'prepare'>
   readonly network: IsolatedNetwork | undefined
   readonly supervision: Supervision
@@ -51,17 +55,11 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       },
     })
     attempt.observed = { ...attempt.observed, imageDigest: image.digest }
+    attempt.image = imageFacts(spec, image)
     if (commandOf(spec, image).length === 0) throw new NothingToRun(image)
-    if (machine.init === undefined)
-      report(
-        attempt,
-        'Warning',
-        'NoInit',
-        'The machine has no tini-static: a program without a SIGTERM handler only ends by SIGKILL.',
-        parts,
-      )
     const containerNetwork = await networkFor(spec, machine, network)
     signal.throwIfAborted()
+    attempt.processors = chooseProcessors(spec.resources.cores.limit, machine.processors, parts.boundProcessors()) ?? []
     const input = await writeAttemptFolder(spec, image, containerNetwork, {
       folders,
       sharedFiles: parts.sharedFiles,
@@ -69,6 +67,8 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
       runtime: parts.runtime,
       logLimitBytes: attempt.logLimitBytes,
       pidsLimit: parts.pidsLimit,
+      processors: attempt.processors,
+      ...(parts.umask === undefined ? {} : { umask: parts.umask }),
     })
     signal.throwIfAborted()
     supervision.start(attempt, 'run', input)

@@ -1,11 +1,16 @@
 import { parseReference, printReference, unknownImage } from '../../../job/image-reference.ts'
 import type { AttemptSpec } from '../../executor.ts'
+import type { ImageFacts } from '../container/program-look.ts'
 
 /** What the journal keeps of an attempt for later servers. */
 export interface AttemptRecord {
   readonly spec: AttemptSpec
   readonly imageDigest: string
   readonly logLimitBytes: number
+  /** Absent in the records of earlier releases. */
+  readonly image?: ImageFacts
+  /** The processors that it is bound to; absent where it is not bound. */
+  readonly processors?: readonly number[]
 }
 
 /** The record as journals have it: the image as text. */

@@ -39,6 +39,8 @@ export async function recoverAttempt(
   }
   const record = found.record ?? unknownRecord(id)
   const attempt = new Attempt(record.spec, record.logLimitBytes)
+  attempt.image = record.image
+  attempt.processors = record.processors ?? []
   list(attempt)
   if (record.imageDigest !== '') attempt.observed = { ...attempt.observed, imageDigest: record.imageDigest }
   if (judgement === 'watch' && found.identity !== undefined)

@@ -1,8 +1,9 @@
 import type { Usage } from '@science-platform/contract'
+import { residentKeys } from '../container/cgroups.ts'
 
 /**
  * Usage from the files of a control group, v1 or v2, by file name. A file that is missing or has unexpected contents leaves its field
- * absent. Under v1 the kernel attributes buffered writes to no control group, so they are not counted.
+ * absent, as does a counter that the kernel does not keep.
  */
 export function usageOf(files: Readonly<Record<string, string>>): Usage {
   const cpuSeconds =
@@ -11,10 +12,12 @@ export function usageOf(files: Readonly<Record<string, string>>): Usage {
   const oomKills =
     number(keyed(files['memory.oom_control'], 'oom_kill')) ?? number(keyed(files['memory.events'], 'oom_kill'))
   const memoryBytes = workingSet(files)
+  const residentBytes = resident(files['memory.stat'])
   const io = blockIo(files)
   return {
     ...(cpuSeconds === undefined ? {} : { cpuSeconds }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(residentBytes === undefined ? {} : { residentBytes }),
     ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }),
     ...(oomKills === undefined ? {} : { oomKills }),
     ...io,
@@ -38,13 +41,32 @@ function workingSet(files: Readonly<Record<string, string>>): number | undefined
   return Math.max(0, charged - idle)
 }
 
+/** Memory that the kernel cannot take back without swap: anonymous pages, and pages of /dev/shm and tmpfs. */
+function resident(stat: string | undefined): number | undefined {
+  for (const keys of [residentKeys[1], residentKeys[2]]) {
+    const [anonymous, shared] = keys.map((key) => number(keyed(stat, key)))
+    if (anonymous !== undefined) return anonymous + (shared ?? 0)
+  }
+  return undefined
+}
+
+/**
+ * Bytes of block devices, only where they were counted. Nothing tells a counter of 0 from one that is not kept: not every device
+ * has one, network file systems have none, and v1 counts buffered writes for no control group.
+ */
 function blockIo(files: Readonly<Record<string, string>>): Pick<Usage, 'readBytes' | 'writtenBytes'> {
   const v1 = files['blkio.throttle.io_service_bytes']
-  if (v1 !== undefined)
-    return { readBytes: total(v1, /^\S+ Read (\d+)$/gm), writtenBytes: total(v1, /^\S+ Write (\d+)$/gm) }
-  const v2 = files['io.stat']
-  if (v2 !== undefined) return { readBytes: total(v2, /\brbytes=(\d+)/g), writtenBytes: total(v2, /\bwbytes=(\d+)/g) }
-  return {}
+  const v2 = files['io.stat'] ?? ''
+  const [read, written] =
+    v1 === undefined
+      ? [total(v2, /\brbytes=(\d+)/g), total(v2, /\bwbytes=(\d+)/g)]
+      : [total(v1, /^\S+ Read (\d+)$/gm), total(v1, /^\S+ Write (\d+)$/gm)]
+  // v2 counts both for a device or neither: with one of them the 0 of the other is a count.
+  const isCounted = v1 === undefined && read + written > 0
+  return {
+    ...(read > 0 || isCounted ? { readBytes: read } : {}),
+    ...(written > 0 || isCounted ? { writtenBytes: written } : {}),
+  }
 }
 
 const total = (text: string, pattern: RegExp): number =>

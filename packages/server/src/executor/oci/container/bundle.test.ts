@@ -37,7 +37,6 @@ const machine: Machine = {
   rootless: false,
   ownRoot: false,
   swap: false,
-  init: '/usr/bin/tini-static',
   cgroups: {
     version: 1,
     parent: '/science-platform-x',
@@ -45,6 +44,8 @@ const machine: Machine = {
     controllers: ['cpu', 'memory', 'pids', 'devices'],
   },
   gpus: [{ path: '/dev/nvidia0', major: 195, minor: 0 }],
+  processors: [0, 1, 2, 3],
+  resourceLimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 1 }],
 }
 const placement: Placement = {
   rootfs: '/data/rootfs',
@@ -54,6 +55,7 @@ const placement: Placement = {
   etc: { passwd: '/data/names/1', group: '/data/names/2', hosts: '/data/names/3', 'resolv.conf': '/data/names/4' },
   network: { type: 'isolated', namespacePath: '/run/netns/7' },
   pidsLimit: 100,
+  umask: 0o002,
   programs32Bit: false,
 }
 const config = (
@@ -94,10 +96,11 @@ describe('the environment', () => {
 })
 
 describe('the configuration', () => {
-  it('runs the command under the init as the account, at home, without privileges', () => {
+  it('runs the command as the account, at home, without privileges', () => {
     const { process, hostname } = config()
-    assert.deepEqual(process.args, ['/dev/init', '-g', '--', '/entry', 'default'])
-    assert.deepEqual(process.user, { uid: 2001, gid: 2001, additionalGids: [3001] })
+    assert.deepEqual(process.args, ['/entry', 'default'])
+    assert.deepEqual(process.user, { uid: 2001, gid: 2001, additionalGids: [3001], umask: 2 })
+    assert.deepEqual(process.rlimits, [{ type: 'RLIMIT_CORE', soft: 0, hard: 1 }])
     assert.equal(process.cwd, '/arc/home/ada')
     assert.ok(Object.values(process.capabilities).every((set) => set.length === 0))
     assert.equal(process.noNewPrivileges, true)
@@ -131,18 +134,22 @@ describe('the configuration', () => {
       machine: { rootless: true, cgroups: noCgroups },
       placement: { network: { type: 'host' } },
     })
-    assert.deepEqual(process.user, { uid: 0, gid: 0 })
+    assert.deepEqual(process.user, { uid: 0, gid: 0, umask: 2 })
+    assert.ok(!mounts.some(({ type }) => type === 'cgroup'))
     assert.equal(linux.cgroupsPath, undefined)
     assert.equal(linux.resources, undefined)
     assert.equal(mounts.find(({ destination }) => destination === '/sys')?.options[0], 'rbind')
     assert.ok(!mounts.some(({ options }) => options.includes('gid=5')))
   })
 
-  it('works without an init', () => {
-    const { init: _, ...bare } = machine
-    const { process, mounts } = ociConfig(spec, image, placement, bare)
-    assert.deepEqual(process.args, ['/entry', 'default'])
-    assert.ok(!mounts.some(({ destination }) => destination === '/dev/init'))
+  it('shows the limits of the job: its control group, read-only, and the processors that it is bound to', () => {
+    const cgroup = config().mounts.find(({ destination }) => destination === '/sys/fs/cgroup')
+    assert.equal(cgroup?.type, 'cgroup')
+    assert.ok(cgroup.options.includes('ro'))
+    const online = ({ mounts }: ReturnType<typeof config>) =>
+      mounts.find(({ destination }) => destination === '/sys/devices/system/cpu/online')?.source
+    assert.equal(online(config()), undefined)
+    assert.equal(online(config({ placement: { processorsFile: '/data/names/5' } })), '/data/names/5')
   })
 
   it('has GPUs for jobs that asked for GPUs', () => {

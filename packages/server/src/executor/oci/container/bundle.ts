@@ -3,6 +3,7 @@ import type { AttemptSpec } from '../../executor.ts'
 import { containerIds, homeOf } from '../../container-user.ts'
 import { cgroupsPath } from './cgroups.ts'
 import type { Machine } from './machine.ts'
+import type { ResourceLimit } from './resource-limits.ts'
 import { seccompProfile, type SeccompProfile } from './seccomp.ts'
 
 /** A mount of a container; mounts are made in their order. */
@@ -18,11 +19,17 @@ export interface OciConfig {
   readonly ociVersion: string
   readonly process: {
     readonly terminal: false
-    readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids?: readonly number[] }
+    readonly user: {
+      readonly uid: number
+      readonly gid: number
+      readonly additionalGids?: readonly number[]
+      readonly umask: number
+    }
     readonly args: readonly string[]
     readonly env: readonly string[]
     readonly cwd: string
     readonly capabilities: Readonly<Record<'bounding' | 'effective' | 'permitted' | 'inheritable' | 'ambient', never[]>>
+    readonly rlimits: readonly ResourceLimit[]
     readonly noNewPrivileges: true
     readonly oomScoreAdj: number
   }
@@ -62,12 +69,12 @@ export interface Placement {
   readonly network: { readonly type: 'host' | 'none' } | { readonly type: 'isolated'; readonly namespacePath: string }
   /** Most processes and threads at the same time. */
   readonly pidsLimit: number
+  readonly umask: number
+  /** The file with the processors that the job is bound to, in the kernel's form; absent where it is not bound. */
+  readonly processorsFile?: string
   /** See {@link seccompProfile}. */
   readonly programs32Bit: boolean
 }
-
-/** Path of the init inside a container: below /dev, where it hides no file of the image. */
-const initPath = '/dev/init'
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
@@ -79,12 +86,12 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
     ociVersion: '1.0.2',
     process: {
       terminal: false,
-      user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}) },
-      // -g: SIGTERM goes to the whole process group, and so to the programs that a script runs.
-      args: [...(machine.init === undefined ? [] : [initPath, '-g', '--']), ...commandOf(spec, image)],
+      user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}), umask: placement.umask },
+      args: commandOf(spec, image),
       env: environmentOf(spec, image),
       cwd: homeOf(spec.account),
       capabilities: { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] },
+      rlimits: machine.resourceLimits,
       noNewPrivileges: true,
       // When the whole machine runs out of memory, jobs go before the platform.
       oomScoreAdj: 500,
@@ -192,12 +199,16 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
     },
     { destination: '/dev/mqueue', type: 'mqueue', source: 'mqueue', options: ['nosuid', 'noexec', 'nodev'] },
     sysMount(placement, machine),
+    ...cgroupMounts(machine),
+    // What glibc counts as online (get_nprocs(3)), and so os.cpu_count of Python.
+    ...(placement.processorsFile === undefined
+      ? []
+      : [bind(placement.processorsFile, '/sys/devices/system/cpu/online', ['bind', 'ro', ...inert])]),
     bind(placement.homeFolder, homeOf(spec.account), ['rbind', ...inert]),
     bind(placement.projectsFolder, '/arc/projects', ['rbind', ...inert]),
     bind(placement.scratchFolder, '/scratch', ['bind', ...inert]),
     ...Object.entries(placement.etc).map(([name, path]) => bind(path, `/etc/${name}`, ['bind', 'ro', ...inert])),
     ...(placement.tmpFolder === undefined ? [] : [bind(placement.tmpFolder, '/tmp', ['bind', ...inert])]),
-    ...(machine.init === undefined ? [] : [bind(machine.init, initPath, ['bind', 'ro', ...inert])]),
   ]
 }
 
@@ -215,6 +226,19 @@ function sysMount({ network }: Placement, { rootless }: Machine): OciMount {
     ? { destination: '/sys', type: 'none', source: '/sys', options: ['rbind', ...options] }
     : { destination: '/sys', type: 'sysfs', source: 'sysfs', options }
 }
+
+/** The job's own control group, by which programs find their limits. Without root the /sys of the machine is shown. */
+const cgroupMounts = ({ cgroups, rootless }: Machine): OciMount[] =>
+  cgroups.parent === undefined || rootless
+    ? []
+    : [
+        {
+          destination: '/sys/fs/cgroup',
+          type: 'cgroup',
+          source: 'cgroup',
+          options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'],
+        },
+      ]
 
 function namespacesOf(network: Placement['network'], hasCgroup: boolean): { type: string; path?: string }[] {
   const own = ['pid', 'ipc', 'uts', 'mount', ...(hasCgroup ? ['cgroup'] : [])].map((type) => ({ type }))

@@ -97,7 +97,7 @@ describe('usage', () => {
     const files = {
       'cpuacct.usage': '1500000000\n',
       'memory.usage_in_bytes': '1000\n',
-      'memory.stat': 'cache 500\ninactive_file 300\nactive_file 5\n',
+      'memory.stat': 'cache 500\nrss 1\nshmem 2\ntotal_rss 100\ntotal_shmem 7\ninactive_file 300\nactive_file 5\n',
       'memory.max_usage_in_bytes': '2000\n',
       'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 3\n',
       'blkio.throttle.io_service_bytes':
@@ -106,6 +106,7 @@ describe('usage', () => {
     assert.deepEqual(usageOf(files), {
       cpuSeconds: 1.5,
       memoryBytes: 700,
+      residentBytes: 107,
       memoryPeakBytes: 2000,
       oomKills: 3,
       readBytes: 11,
@@ -117,7 +118,7 @@ describe('usage', () => {
     const files = {
       'cpu.stat': 'usage_usec 2500000\nuser_usec 1\nsystem_usec 2\n',
       'memory.current': '1000\n',
-      'memory.stat': 'anon 1\ninactive_file 1200\n',
+      'memory.stat': 'anon 1\nshmem 2\ninactive_file 1200\n',
       'memory.peak': '2000\n',
       'memory.events': 'low 0\nhigh 0\nmax 5\noom 1\noom_kill 1\noom_group_kill 0\n',
       'io.stat': '254:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:0 rbytes=1 wbytes=2 rios=1\n',
@@ -125,6 +126,7 @@ describe('usage', () => {
     assert.deepEqual(usageOf(files), {
       cpuSeconds: 2.5,
       memoryBytes: 0,
+      residentBytes: 3,
       memoryPeakBytes: 2000,
       oomKills: 1,
       readBytes: 11,
@@ -135,6 +137,17 @@ describe('usage', () => {
   it('is absent where files are missing or have unexpected contents', () => {
     assert.deepEqual(usageOf({}), {})
     assert.deepEqual(usageOf({ 'cpuacct.usage': 'x', 'memory.peak': 'max\n', 'memory.events': '' }), {})
+  })
+
+  it('has no bytes of block devices where the kernel counted none', () => {
+    const v1 = (text: string) => usageOf({ 'blkio.throttle.io_service_bytes': text })
+    const v2 = (text: string) => usageOf({ 'io.stat': text })
+    assert.deepEqual(v1('Total 0\n'), {})
+    assert.deepEqual(v1('8:0 Read 0\n8:0 Write 0\n8:0 Total 0\nTotal 0\n'), {})
+    assert.deepEqual(v1('8:0 Read 5\n8:0 Write 0\nTotal 5\n'), { readBytes: 5 }, 'buffered writes are not counted')
+    assert.deepEqual(v2(''), {})
+    assert.deepEqual(v2('8:0 rbytes=0 wbytes=0 rios=0\n'), {})
+    assert.deepEqual(v2('8:0 rbytes=5 wbytes=0 rios=1\n'), { readBytes: 5, writtenBytes: 0 })
   })
 
   it('has cores from two samples that are far enough apart', () => {

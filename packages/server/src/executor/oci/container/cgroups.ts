@@ -64,6 +64,17 @@ export const cgroupFolders = (cgroups: Cgroups, attemptId: string): string[] =>
     ? []
     : cgroups.hierarchies.map(({ mountPoint }) => join(mountPoint, cgroups.parent ?? '', attemptId))
 
+/**
+ * The folders of the group of all supervisors: a service manager that ends the server's own group reaches none of them. v1's cpuset takes no
+ * process before its processors are set.
+ */
+export const supervisorFolders = ({ parent, hierarchies }: Cgroups): string[] =>
+  parent === undefined
+    ? []
+    : hierarchies
+        .filter(({ controllers }) => !controllers.includes('cpuset'))
+        .map(({ mountPoint }) => join(mountPoint, `${parent}-supervisors`))
+
 /** The file that lists every process of an attempt. */
 export function procsFile(cgroups: Cgroups, attemptId: string): string | undefined {
   // Every hierarchy has one. The last is usually systemd's or the unified one, where other software moves no processes of ours.
@@ -87,6 +98,13 @@ const usageFileNames = {
     now: { 'memory.current': 'memory', 'memory.stat': 'memory' },
   },
 } as const
+
+/** The keys of memory.stat for memory that the kernel cannot take back without swap: anonymous, and of /dev/shm and tmpfs. */
+export const residentKeys = { 1: ['total_rss', 'total_shmem'], 2: ['anon', 'shmem'] } as const
+
+/** The memory.stat of an attempt; undefined where there is none. */
+export const memoryStatFile = (cgroups: Cgroups, attemptId: string): string | undefined =>
+  usageFiles(cgroups, attemptId, 'now').find(({ name }) => name === 'memory.stat')?.path
 
 /** The files with the usage of an attempt: of its whole run (`end`), and for `now` also of this moment. */
 export function usageFiles(cgroups: Cgroups, attemptId: string, when: 'end' | 'now'): { name: string; path: string }[] {

@@ -1,8 +1,10 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readFile, readdir, rmdir, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { mountedHierarchies, noCgroups, rootIsMountPoint, type Cgroups } from './cgroups.ts'
+import { mountedHierarchies, noCgroups, rootIsMountPoint, supervisorFolders, type Cgroups } from './cgroups.ts'
 import { gpuDevices, type Device } from './gpus.ts'
+import { parseProcessors } from './processors.ts'
+import { hardLimits, mayRaiseLimits, resourceLimits, type ResourceLimit } from './resource-limits.ts'
 
 /** The architectures whose system call numbers `supervise.pl` knows. */
 export type Architecture = 'x64' | 'arm64'
@@ -18,14 +20,12 @@ export interface Machine {
   readonly ownRoot: boolean
   /** Whether there is swap space: a memory limit must then cover it too. */
   readonly swap: boolean
-  /** Path of a static init for containers; absent where none is installed. */
-  readonly init?: string
   readonly cgroups: Cgroups
   readonly gpus: readonly Device[]
+  /** Numbers of the processors that this process may use. */
+  readonly processors: readonly number[]
+  readonly resourceLimits: readonly ResourceLimit[]
 }
-
-/** Where distributions put a statically linked tini. */
-const initPaths = ['/usr/bin/tini-static', '/usr/sbin/tini-static', '/usr/local/bin/tini-static']
 
 /**
  * Reads the properties of the machine and makes the parent of the attempts' control groups.
@@ -38,28 +38,31 @@ export async function readMachine(instance: string): Promise<Machine> {
   if (arch !== 'x64' && arch !== 'arm64')
     throw new Error(`The oci executor runs on x86_64 and aarch64 machines; this is ${arch}. Use executor: kubernetes.`)
   const rootless = process.geteuid?.() !== 0
-  const [mountinfo, bootId, swaps, ownCgroups, devices] = await Promise.all([
+  const [mountinfo, bootId, swaps, ownCgroups, devices, status, limits, mostFiles] = await Promise.all([
     readFile('/proc/self/mountinfo', 'utf8'),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     readFile('/proc/swaps', 'utf8').catch(absent('')),
     readFile('/proc/self/cgroup', 'utf8').catch(absent('')),
     readdir('/dev'),
+    readFile('/proc/self/status', 'utf8'),
+    readFile('/proc/self/limits', 'utf8'),
+    readFile('/proc/sys/fs/nr_open', 'utf8'),
   ])
   if (!rootless && mountedHierarchies(mountinfo).length === 0)
     throw new Error(
       'No control groups are mounted, and runc needs them. In a chroot, mount /sys and /sys/fs/cgroup, ' +
         'or start the server by scripts/with-sys, which mounts them.',
     )
-  const init = await firstExisting(initPaths)
   return {
     architecture: arch,
     bootId: bootId.trim(),
     rootless,
     ownRoot: !rootIsMountPoint(mountinfo),
     swap: swaps.trim().split('\n').length > 1,
-    ...(init === undefined ? {} : { init }),
     cgroups: await findCgroups(mountinfo, ownCgroups, `science-platform-${instance}`, rootless),
     gpus: await gpuDevices(devices),
+    processors: parseProcessors(/^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? ''),
+    resourceLimits: resourceLimits(Number(mostFiles), mayRaiseLimits(status) ? undefined : hardLimits(limits)),
   }
 }
 
@@ -118,15 +121,23 @@ async function delegatedAncestor(mountPoint: string, own: string): Promise<strin
   return undefined
 }
 
-/** Removes the parent groups unless attempts are left in them. */
-export async function removeCgroupParents({ parent, hierarchies }: Cgroups): Promise<void> {
+/** Makes the groups of the supervisors. One that cannot be made is left out: the supervisors then stay in the server's own. */
+export async function makeSupervisorGroups(cgroups: Cgroups): Promise<void> {
+  for (const folder of supervisorFolders(cgroups)) await mkdir(folder, { recursive: true }).catch(refused)
+}
+
+/** Removes the parent groups unless attempts or supervisors are left in them. */
+export async function removeCgroupParents(cgroups: Cgroups): Promise<void> {
+  const { parent, hierarchies } = cgroups
   if (parent === undefined) return
-  for (const { mountPoint } of hierarchies) {
-    await rmdir(join(mountPoint, parent)).catch((error: unknown) => {
+  for (const folder of [
+    ...supervisorFolders(cgroups),
+    ...hierarchies.map(({ mountPoint }) => join(mountPoint, parent)),
+  ])
+    await rmdir(folder).catch((error: unknown) => {
       // Never made, or attempts still run in it: then the next server removes it.
       if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(codeOf(error))) throw error
     })
-  }
 }
 
 /** The limits that this machine can impose on jobs. */
@@ -142,11 +153,6 @@ export const limitsOf = ({ parent, controllers }: Cgroups): Limits => ({
   memory: parent !== undefined && controllers.includes('memory'),
   pids: parent !== undefined && controllers.includes('pids'),
 })
-
-async function firstExisting(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) if (await stat(path).then(() => true, absent(false))) return path
-  return undefined
-}
 
 const mayWrite = (path: string): Promise<boolean> =>
   access(path, constants.W_OK).then(

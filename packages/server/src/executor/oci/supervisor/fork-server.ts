@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Architecture } from '../container/machine.ts'
 
@@ -20,14 +21,19 @@ export interface SupervisorExit {
  */
 export class ForkServer {
   readonly #architecture: Architecture
+  readonly #cgroupFolders: readonly string[]
   readonly #stderr: number
   readonly #waiting = new Map<number, (exit: SupervisorExit) => void>()
   #process: ChildProcess | undefined
   #number = 0
 
-  /** @param stderr file descriptor for unexpected messages; supervisors write their failures to their folders. */
-  constructor(architecture: Architecture, stderr: number) {
+  /**
+   * @param cgroupFolders control groups that the fork server and all supervisors move to
+   * @param stderr file descriptor for unexpected messages; supervisors write their failures to their folders.
+   */
+  constructor(architecture: Architecture, cgroupFolders: readonly string[], stderr: number) {
     this.#architecture = architecture
+    this.#cgroupFolders = cgroupFolders
     this.#stderr = stderr
   }
 
@@ -58,14 +64,19 @@ export class ForkServer {
     })
   }
 
-  /** Forks no more supervisors. Those that run go on, and their ends are not reported. */
-  close(): void {
+  /** Ends the fork server. Supervisors that run go on, and their ends are not reported. */
+  async close(): Promise<void> {
     this.#waiting.clear()
-    this.#process?.stdin?.end()
+    const forkServer = this.#process
+    if (forkServer === undefined) return
+    forkServer.ref()
+    const exit = once(forkServer, 'exit')
+    forkServer.stdin?.end()
+    if (forkServer.exitCode === null && forkServer.signalCode === null) await exit
   }
 
   #start(): ChildProcess {
-    const forkServer = spawn('perl', ['-w', program, 'fork-server', this.#architecture], {
+    const forkServer = spawn('perl', ['-w', program, 'fork-server', this.#architecture, ...this.#cgroupFolders], {
       cwd: '/',
       detached: true,
       env: {

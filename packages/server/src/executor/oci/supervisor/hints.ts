@@ -5,6 +5,7 @@ import { Socket } from 'node:net'
 import { promisify } from 'node:util'
 import { ifThere } from '../../../lib/files.ts'
 import { parseEndEvidence, type EndEvidence } from '../attempt/ending.ts'
+import { parseMemoryKills, type ObservedMemoryKills } from '../attempt/journal.ts'
 
 /** A named pipe to which supervisors write what has changed in a journal. */
 export interface Hints {
@@ -16,12 +17,18 @@ export interface Hint {
   readonly attemptId: string
   /** Milliseconds since the epoch. */
   readonly startedAt?: number
+  readonly memoryKills?: ObservedMemoryKills
   readonly end?: EndEvidence
 }
 
-/** Reads a line of the pipe: `ID`, `ID started MILLISECONDS` or `ID ended EVIDENCE`. The release before writes the id alone. Pure. */
+/**
+ * Reads a line of the pipe: `ID`, `ID started MILLISECONDS`, `ID memory-kills FIRST LAST COUNT` or `ID ended EVIDENCE`. The release before
+ * writes the id alone. Pure.
+ */
 export function parseHint(line: string): Hint {
   const [, attemptId = line, stage, fact] = /^(\S+) (started|ended) (.+)$/.exec(line) ?? /^(\S+)/.exec(line) ?? []
+  const memoryKills = parseMemoryKills(/^\S+ (.*)$/.exec(line)?.[1])
+  if (memoryKills !== undefined) return { attemptId, memoryKills }
   if (stage === 'started' && /^\d+$/.test(fact ?? '')) return { attemptId, startedAt: Number(fact) }
   const end = stage === 'ended' ? parseEndEvidence(fact) : undefined
   return end === undefined ? { attemptId } : { attemptId, end }

@@ -3,10 +3,16 @@
 #
 #   perl supervise.pl run DIR      makes the bundle and its root, runs the container, writes its log and its end, cleans up
 #   perl supervise.pl clean DIR    ends an attempt whose supervisor was killed: kills what is left, writes what is known, cleans up
-#   perl supervise.pl fork-server ARCH   reads orders, `NUMBER MODE BYTES DIR` and a line break, followed by BYTES of input; forks
-#                                  a supervisor for each, and writes `NUMBER STATUS` when that one has ended. A fork of this
-#                                  process costs less than starting Perl, or forking a server with its many pages. The order
-#                                  `forget`, with the place for the log as its input, is followed by this process itself.
+#   perl supervise.pl fork-server ARCH [CGROUP...]   reads orders, `NUMBER MODE BYTES DIR` and a line break, followed by BYTES of
+#                                  input; forks a supervisor for each, and writes `NUMBER STATUS` when that one has ended. A fork
+#                                  of this process costs less than starting Perl, or forking a server with its many pages. The
+#                                  order `forget`, with the place for the log as its input, is followed by this process itself.
+#                                  It moves itself, and so its supervisors, to the control groups: a service manager that signals
+#                                  the whole control group of the server (systemd.kill(5)) reaches no supervisor.
+#
+# A container has two processes of this program around it. The supervisor starts it and is the parent of its first process. The
+# keeper is process 1 of its pid namespace: it adopts orphans, and its death kills all that is left (pid_namespaces(7)). The first
+# process is so an ordinary process: signals without a handler end it, and its end leaves the others alive until the keeper ends.
 #
 # DIR is DATA/attempts/ID (folders.ts lists what is in it). Its journal is one file whose name is the attempt's stage:
 # prepared -> launched (the runtime may have run) -> started (the command runs) -> ended -> cleaned. Each step is one rename:
@@ -27,7 +33,7 @@ my $input = '';
 my ($EINTR, $EAGAIN, $ENOSPC, $EDQUOT) = (4, 11, 28, 122);
 my ($LOCK, $WNOHANG) = (2 | 4, 1);
 my ($MS_NOSUID, $MS_NODEV, $MS_BIND, $MS_MOVE, $MS_REC, $MS_SLAVE) = (2, 4, 4096, 8192, 16384, 1 << 19);
-my ($CLONE_NEWNS, $CLONE_NEWUSER) = (0x20000, 0x10000000);
+my ($CLONE_NEWNS, $CLONE_NEWUSER, $CLONE_NEWPID) = (0x20000, 0x10000000, 0x20000000);
 my ($PR_SET_PDEATHSIG, $PR_SET_CHILD_SUBREAPER) = (1, 36);
 
 fork_supervisors() if $mode eq 'fork-server';    # returns in a child only, which is a supervisor then
@@ -46,10 +52,12 @@ flock($journal, $LOCK) or exit 75;
 exit 76 if $mode eq 'run' && $stage ne 'prepared';
 
 my (%plan, @cgroups, @final_files);
-my ($plan_size, $end_at, $ended_line, $in_plan) = (0, 0, '', 1);
+my ($plan_size, $memory_at, $end_at, $ended_line, $in_plan) = (0, 0, 0, '', 1);
+my $memory_line = ' ' x 63;    # the kills for memory that a killed supervisor had noted
 while (my $line = <$journal>) {
     chomp $line;
     $ended_line = $line if $line =~ /^ended /;
+    $memory_line = sprintf '%-63s', $line if $line =~ /^memory-kills /;
     $in_plan = 0 if $line eq '';
     next unless $in_plan;
     $plan_size += 1 + length $line;
@@ -59,13 +67,19 @@ while (my $line = <$journal>) {
     else                     { $plan{$key} = $value }
 }
 my %call = $plan{arch} eq 'arm64'
-    ? (mount => 40, umount => 39, unshare => 97, prctl => 167, now => 113, sigprocmask => 135, signalfd => 74)
-    : (mount => 165, umount => 166, unshare => 272, prctl => 157, now => 228, sigprocmask => 14, signalfd => 289);
+    ? (mount => 40, umount => 39, unshare => 97, prctl => 167, now => 113, sigprocmask => 135, signalfd => 74, clone => 220,
+        eventfd => 19, sched_setaffinity => 122)
+    : (mount => 165, umount => 166, unshare => 272, prctl => 157, now => 228, sigprocmask => 14, signalfd => 289, clone => 56,
+        eventfd => 290, sched_setaffinity => 203);
 
 # --- what is known of the end ---
 
 my %end = (stopped => 0, lost => 0, lostBytes => 0, noRoom => 0);
-my ($init, $runc, %reaped);
+my %memory;    # watch over kills for memory: file, path, fd, kills seen
+my ($init, $runc, $keeper, %reaped);    # pids: the container's first process, the runtime, process 1 of the pid namespace
+
+# Samples of memory.stat: when the next is due, how long after it the one after, how many there were, and the largest.
+my ($sample_at, $sample_seconds, $samples, $resident_peak) = (0, 0.1, 0, 0);
 
 # --- the log: a head of half the limit in `log`, the newest bytes in `log.OFFSET` until the end ---
 
@@ -82,7 +96,7 @@ if ($mode eq 'run') { run() } else { clean() }
 exit(tidy() ? 0 : 74);
 
 sub run {
-    make_bundle() if $input ne '';
+    my $config = $input eq '' ? undef : make_bundle();
     take_namespace();
     open $log, '>>', 'log' or give_up('cannot write log');
 
@@ -93,12 +107,19 @@ sub run {
     syscall $call{sigprocmask}, $SIG_BLOCK, $signal_set, 0, 8;
     my $signal_fd = syscall $call{signalfd}, -1, $signal_set, 8, $SFD_CLOEXEC;
     open my $signals, '<&=', $signal_fd or give_up('cannot make a signalfd');
-    my $term = -e 'stop';
+    my $term = is_stopped();
     $SIG{HUP} = $SIG{INT} = $SIG{PIPE} = 'IGNORE';
 
     if ($term) { $end{stopped} = 1; write_end(); return }
     mount_root();
     syscall $call{prctl}, $PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0;
+    my $to_keeper;
+    if (defined $config) {
+        ($keeper, $to_keeper) = start_keeper($signals);
+        # The text cannot be within a string of the configuration: there its quotes have backslashes.
+        $config =~ s/\{"type":"pid"\}/{"type":"pid","path":"\/proc\/$keeper\/ns\/pid"}/;
+        write_file('config.json', $config, 0600);
+    }
 
     pipe my $output, my $sink or give_up('cannot make a pipe');
     rename 'prepared', 'launched' or exit 76;    # the server took it back
@@ -112,6 +133,11 @@ sub run {
         # Ignored and blocked signals are inherited: in the job `yes | head` would fail, and SIGTERM would not arrive.
         $SIG{$_} = 'DEFAULT' for qw(HUP INT QUIT ALRM PIPE USR1 USR2 TSTP TTIN TTOU);    # a shell may have ignored some
         syscall $call{sigprocmask}, $SIG_UNBLOCK, $signal_set, 0, 8;
+        if (defined $plan{processors}) {
+            my $mask = "\0" x 128;    # 1024 processors
+            vec($mask, $_, 1) = 1 for split /,/, $plan{processors};
+            syscall $call{sched_setaffinity}, 0, length $mask, $mask;
+        }
         $ENV{GOMAXPROCS} = 1;    # threads for more cores cost the runtime 1 ms; jobs do not inherit it
         my @how = ('--root', $dir, '--log', '/dev/null', $plan{lenient} ? ('--rootless', 'true') : ());
         { exec $plan{runtime}, @how, 'run', '--detach', '--pid-file', 'init.pid', '--bundle', $dir, $plan{id} }
@@ -119,27 +145,45 @@ sub run {
         exit 127;
     }
     close $sink;
-    # A stop that came before the signals were blocked has left its file.
-    $term = 1 if -e 'stop';
+    # A stop that came before the signals were blocked has left its mark.
+    $term = 1 if is_stopped();
 
-    my ($runc_status, $deadline, $open) = (undef, undef, 1);
+    # The first process ends the job. Others have $rest_seconds more to end by themselves; during a stop, the grace period.
+    my $rest_seconds = 0.2;
+    my ($runc_status, $deadline, $rest_until, $open) = (undef, undef, undef, 1);
     my $output_fd = fileno $output;
-    my ($after, @before) = (0);
-    until (defined $init && exists $reaped{$init} && (!$open || $after > 1 << 20)) {
-        my $ended = defined $init && exists $reaped{$init};
-        my $ready = '';
+    my ($after, @before, @times) = (0);
+    while (1) {
+        my $first_ended = defined $init && exists $reaped{$init};
+        if ($first_ended && !defined $rest_until) {
+            @times = times;
+            $rest_until = now() + $rest_seconds;
+            syswrite $to_keeper, 'w' if defined $keeper;
+        }
+        my $ended = $first_ended && (!defined $keeper || exists $reaped{$keeper});
+        last if $ended && (!$open || $after > 1 << 20);
+        my ($ready, $urgent) = ('', '');
         vec($ready, $signal_fd, 1) = 1;
         vec($ready, $output_fd, 1) = 1 if $open && defined $runc_status;
-        my $wait = $ended ? 0 : defined $deadline ? $deadline - now() : undef;
+        vec($ready, $memory{fd}, 1) = 1 if $memory{eventfd};
+        vec($urgent, $memory{fd}, 1) = 1 if $memory{events};
+        my $due = $end{stopped} || !defined $rest_until ? $deadline : $rest_until;
+        $due = $memory{look_at} if defined $memory{look_at} && (!defined $due || $memory{look_at} < $due);
+        my $wait = $ended ? 0 : defined $due ? $due - now() : undef;
         $wait = 0 if defined $wait && $wait < 0;
-        my $found = select $ready, undef, undef, $wait;
+        my $sample = sample_memory();
+        $wait = $sample if defined $sample && (!defined $wait || $sample < $wait);
+        my $found = select $ready, undef, $urgent, $wait;
         next if $found < 0;    # interrupted
+        ($ready, $urgent) = ('', '') if $found == 0;
         # The container is gone and the pipe is empty: a process that still holds it is not part of the container.
-        last if $ended && !($found > 0 && vec $ready, $output_fd, 1);
-        if ($found > 0 && vec $ready, $signal_fd, 1) {
+        last if $ended && !vec $ready, $output_fd, 1;
+        if (vec $ready, $signal_fd, 1) {
             sysread $signals, my $arrived, 4096;
-            # 128 bytes for each signal; the first four are its number.
-            for (my $at = 0; $at < length $arrived; $at += 128) { $term = 1 if unpack('L', substr $arrived, $at, 4) == $TERM }
+            # 128 bytes for each signal; the first four are its number. A SIGTERM of another sender than the server is refused.
+            for (my $at = 0; $at < length $arrived; $at += 128) {
+                $term = 1 if unpack('L', substr $arrived, $at, 4) == $TERM && is_stopped();
+            }
             while ((my $pid = waitpid -1, $WNOHANG) > 0) { $reaped{$pid} = $? }
         }
         if (!defined $runc_status && exists $reaped{$runc}) {
@@ -157,9 +201,10 @@ sub run {
             @before = times;
             $init = first_number('init.pid');
             mark_started();
+            watch_memory();
         }
-        if ($term) {
-            $term = 0;
+        look_at_memory($ready, $urgent) if defined $memory{fd};
+        if ($term && (!defined $init || !exists $reaped{$init} || $end{stopped})) {
             my $grace = first_number('stop');
             $grace = $plan{grace} unless defined $grace;
             my $until = now() + $grace;
@@ -167,30 +212,155 @@ sub run {
             # Once only: programs read a second SIGTERM as "at once".
             $end{stopped} ||= 1;
         }
+        $term = 0;
         if ($end{stopped} == 1 && defined $init && !exists $reaped{$init}) {
             $end{stopped} = 2;
-            kill 'TERM', $init;
+            terminate();
         }
         if (defined $deadline && now() >= $deadline) {
             $deadline = now() + 1;
+            note_rest();
             $end{killed} = 1;
             kill 9, $runc unless defined $runc_status;
-            kill 9, $init if defined $init && !exists $reaped{$init};
-            kill_cgroup();
+            kill_all();
         }
-        if ($found > 0 && vec $ready, $output_fd, 1) {
+        if (defined $rest_until && !$end{stopped} && now() >= $rest_until) {
+            $rest_until = now() + 1;
+            note_rest();
+            kill_all();
+        }
+        if (vec $ready, $output_fd, 1) {
             my $count = sysread $output, my $piece, 65536;
             if (!defined $count) { $open = 0 unless $! == $EINTR || $! == $EAGAIN }
             elsif ($count == 0) { $open = 0 }
             else { write_log($piece); $after += $count if $ended }
         }
     }
-    my @times = times;
     $end{childSeconds} = $times[2] + $times[3] - $before[2] - $before[3];    # where no control group counts
     $end{status} = $reaped{$init};
+    count_memory_kills() if defined $memory{file};
     kill_cgroup();
     finish_log();
     write_end();
+}
+
+# Forks the keeper: process 1 of a new pid namespace. It holds nothing of the supervisor open, and dies with it.
+sub start_keeper {
+    my ($signals) = @_;
+    pipe my $orders, my $to_keeper or give_up('cannot make a pipe');
+    # fork(2) has no flags, and unshare(2) would put the runtime, which comes next, into the namespace too.
+    my $pid = syscall $call{clone}, $CLONE_NEWPID | 17, 0, 0, 0, 0;    # 17: SIGCHLD at its end
+    give_up('cannot make a pid namespace') if $pid < 0;
+    if ($pid) { close $orders; return ($pid, $to_keeper) }
+    syscall $call{prctl}, $PR_SET_PDEATHSIG, 9, 0, 0, 0;
+    close $_ for $to_keeper, $journal, $log, $signals;
+    open STDERR, '>', '/dev/null';
+    chdir '/';
+    $0 = '/dev/init';    # the name of process 1 in earlier releases; and its short one (PR_SET_NAME)
+    my $short_name = 'init';
+    syscall $call{prctl}, 15, $short_name, 0, 0, 0;
+    $SIG{CHLD} = 'IGNORE';    # orphans are reaped by the kernel
+    # The supervisor writes when the first process has ended. Without a supervisor the pipe ends.
+    if (sysread $orders, my $order, 1) { waitpid -1, 0 }    # returns when no child is left (wait(2), SIGCHLD ignored)
+    exit 0;
+}
+
+# Whether the server has stopped the attempt. Where the disk had no room for the file with the grace period, the server has set
+# the sticky bit of the folder.
+sub is_stopped { return -e 'stop' || (stat '.')[2] & 01000 }
+
+# SIGTERM, once to each process: to the group of the first, and to those that have left that group.
+sub terminate {
+    my @others = grep { my $group = process_group($_); defined $group && $group != $init } container_processes();
+    kill 'TERM', -$init or kill 'TERM', $init;
+    kill 'TERM', @others if @others;
+}
+
+sub process_group {
+    open my $stat, '<', "/proc/$_[0]/stat" or return;
+    local $/;
+    my ($rest) = <$stat> =~ /.*\) (.*)/s or return;
+    return (split ' ', $rest)[2];
+}
+
+# Pids of the container's processes but the keeper.
+sub container_processes {
+    if (defined $plan{procs}) {
+        open my $file, '<', $plan{procs} or return;
+        return grep { /^[1-9]/ } map { /(\d+)/ } <$file>;
+    }
+    return unless defined $keeper;
+    my $namespace = readlink "/proc/$keeper/ns/pid" or return;
+    opendir my $proc, '/proc' or return;
+    return grep { /^\d+$/ && $_ != $keeper && (readlink "/proc/$_/ns/pid" || '') eq $namespace } readdir $proc;
+}
+
+# Notes how many processes have outlived the first one, and some of their names.
+sub note_rest {
+    return unless defined $init && exists $reaped{$init} && !defined $end{rest};
+    my (@names, $count);
+    for my $pid (container_processes()) {
+        open my $file, '<', "/proc/$pid/comm" or next;
+        my $name = <$file>;
+        next unless defined $name;
+        $count++;
+        $name =~ s/[^ -~]//g;
+        push @names, $name if @names < 3;
+    }
+    @end{qw(rest restNames)} = ($count, join ', ', @names) if $count;
+}
+
+sub kill_all {
+    kill 9, $keeper if defined $keeper && !exists $reaped{$keeper};
+    kill 9, $init if defined $init && !exists $reaped{$init};
+    kill_cgroup();
+}
+
+# --- memory kills ---
+
+# Waits for kills by the kernel from now on: cgroup v2 marks memory.events as urgent (poll(2), POLLPRI), v1 writes to an eventfd.
+sub watch_memory {
+    my ($final) = grep { $_->[0] eq 'memory.events' || $_->[0] eq 'memory.oom_control' } @final_files;
+    return unless $final && open my $file, '<', $final->[1];
+    @memory{qw(file path kills)} = ($file, $final->[1], 0);
+    if ($final->[0] eq 'memory.events') { @memory{qw(fd events)} = (fileno $file, 1) }
+    elsif ((my $fd = syscall $call{eventfd}, 0, 02004000) >= 0) {    # EFD_CLOEXEC | EFD_NONBLOCK
+        open $memory{handle}, '+<&=', $fd or return;
+        (my $control = $final->[1]) =~ s/[^\/]*$/cgroup.event_control/;
+        open my $register, '>', $control or return;
+        syswrite $register, $fd . ' ' . fileno($file) or return;
+        @memory{qw(fd eventfd)} = ($fd, 1);
+    }
+    count_memory_kills();
+}
+
+# v1 reports before the kill: the counter is read again for a second.
+sub look_at_memory {
+    my ($ready, $urgent) = @_;
+    my $now = now();
+    if ($memory{eventfd} && vec $ready, $memory{fd}, 1) {
+        sysread $memory{handle}, my $count, 8;
+        $memory{look_until} = $now + 1;
+    } elsif (!($memory{events} && vec $urgent, $memory{fd}, 1) && !(defined $memory{look_at} && $now >= $memory{look_at})) { return }
+    count_memory_kills();
+    $memory{look_at} = defined $memory{look_until} && $now < $memory{look_until} ? $now + 0.02 : undef;
+}
+
+# Writes new kills to the journal, before the room for the end, and tells the server.
+sub count_memory_kills {
+    my $file = $memory{file};
+    sysseek $file, 0, 0;
+    sysread $file, my $text, 4096 or return;
+    my ($kills) = $text =~ /^oom_kill (\d+)/m or return;
+    return unless $kills > $memory{kills};
+    my $now = int(now() * 1000);
+    $memory{kills} = $kills;
+    $end{firstMemoryKillAt} = $now unless defined $end{firstMemoryKillAt};
+    @end{qw(lastMemoryKillAt memoryKills)} = ($now, $kills);
+    my $line = "memory-kills $end{firstMemoryKillAt} $now $kills";
+    sysseek $journal, $memory_at, 0;
+    syswrite $journal, sprintf "%-63s\n", $line;
+    hint($line);
 }
 
 # Ends an attempt whose supervisor was killed. How its command ended is not known.
@@ -200,6 +370,7 @@ sub clean {
     if (open $log, '>>', 'log') { find_log(); finish_log() }
     else                        { report('cannot write log') }
     $end{lost} = 1;
+    @end{qw(firstMemoryKillAt lastMemoryKillAt memoryKills)} = ($1, $2, $3) if $memory_line =~ /^memory-kills (\d+) (\d+) (\d+)/;
     $end{startedAt} = 1000 * (stat 'started')[9] if $stage eq 'started';
     write_end();
 }
@@ -214,6 +385,11 @@ sub fork_supervisors {
     syscall $sigprocmask, $SIG_BLOCK, $signal_set, 0, 8;
     my $signal_fd = syscall $signalfd, -1, $signal_set, 8, $SFD_CLOEXEC;
     open my $signals, '<&=', $signal_fd or exit 70;
+    for my $cgroup (@ARGV[2 .. $#ARGV]) {
+        mkdir $cgroup;
+        # Refused for instance by a cpuset without processors: what can be left is left.
+        if (open my $procs, '>', "$cgroup/cgroup.procs") { syswrite $procs, "$$\n" }
+    }
     my ($orders, %number_of) = ('');
     while (1) {
         my $ready = '';
@@ -268,6 +444,8 @@ sub identify {
     my ($fields) = <$stat> =~ /\) (.*)/;
     my $start = (split ' ', $fields)[19];
     my $text = "\nsupervisor $$ $start $plan{boot}\n";
+    $memory_at = $plan_size + length $text;
+    $text .= "$memory_line\n";
     $end_at = $plan_size + length $text;
     $text .= "$ended_line\n" if $ended_line ne '';
     $text .= ' ' x ($end_at + 16384 - $plan_size - length $text) unless $mode eq 'clean' && $stage eq 'prepared';
@@ -302,7 +480,8 @@ sub take_namespace {
     chdir $dir or give_up("cannot enter $dir");
 }
 
-# Makes the files of this attempt alone. Here each takes some system calls; in the server each system call goes to a thread.
+# Makes the files of this attempt alone but config.json, which it returns. Here each takes some system calls; in the server each
+# system call goes to a thread.
 sub make_bundle {
     my ($head, $config) = split /\n\n/, $input, 2;
     my (%value, @hosts);
@@ -323,7 +502,7 @@ sub make_bundle {
         chmod 01777, 'tmp';
     }
     write_file('hosts', join('', @hosts), 0644);
-    write_file('config.json', $config, 0600);
+    return $config;
 }
 
 sub write_file {
@@ -345,6 +524,27 @@ sub mount_root {
     syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $fast) == 0
         or syscall($call{mount}, $type, $target, $type, $MS_NOSUID | $MS_NODEV, $options) == 0
         or give_up("cannot mount the container's root ($options)");
+}
+
+# Samples the memory that the kernel cannot take back: at the end there is none left to read. Soon after the start more often, then
+# once a second. Returns the seconds until the next sample; undef where there is none.
+sub sample_memory {
+    return unless defined $plan{resident} && defined $init && !exists $reaped{$init};
+    my $now = now();
+    return $sample_at - $now if $now < $sample_at;
+    my ($keys, $path) = split / /, $plan{resident}, 2;
+    open my $file, '<', $path or return;
+    sysread $file, my $stat, 16384;
+    my $bytes = 0;
+    for my $key (split /,/, $keys) { $bytes += $1 if $stat =~ /^$key (\d+)$/m }
+    $resident_peak = $bytes if $bytes > $resident_peak;
+    # Fewer samples may have missed what a short run needed.
+    $end{residentPeak} = $resident_peak if ++$samples >= 5;
+    my $wait = $sample_seconds;
+    $sample_at = $now + $wait;
+    $sample_seconds *= 2;
+    $sample_seconds = 1 if $sample_seconds > 1;
+    return $wait;
 }
 
 sub mark_started {
@@ -525,8 +725,9 @@ sub write_end {
     my @fields = ('"at":' . int(now() * 1000));
     push @fields, map { "\"$_\":" . ($end{$_} ? 'true' : 'false') } qw(stopped killed lost noRoom);
     push @fields, map { defined $end{$_} ? "\"$_\":$end{$_}" : () }
-        qw(startedAt status runtimeStatus childSeconds lostBytes logHead logDropped logLine);
-    push @fields, '"failure":' . quote($end{failure}) if defined $end{failure};
+        qw(startedAt status runtimeStatus childSeconds lostBytes logHead logDropped logLine rest memoryKills firstMemoryKillAt
+        lastMemoryKillAt residentPeak);
+    push @fields, map { defined $end{$_} ? "\"$_\":" . quote($end{$_}) : () } qw(failure restNames);
     my @files;
     for (@final_files) {
         my ($name, $path) = @$_;

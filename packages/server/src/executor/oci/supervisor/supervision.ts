@@ -1,12 +1,18 @@
 import { join } from 'node:path'
 import type { Cause } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { diskFull, stoppedBeforeStart } from '../../causes.ts'
-import { findAttempt, readShortLog, type FoundAttempt } from '../attempt/attempt-folder.ts'
+import { diskFull, stoppedBeforeStart, type ProgramFacts } from '../../causes.ts'
+import { readShortLog } from '../../log/attempt-log.ts'
+import { findAttempt, type FoundAttempt } from '../attempt/attempt-folder.ts'
 import type { Retry } from '../../executor.ts'
 import type { Attempt } from '../attempt/attempt.ts'
-import { endingOf, exitCodeOf, lostEvidence, type EndEvidence } from '../attempt/ending.ts'
+import { endingOf, exitCodeOf, lostEvidence, programOf, type EndEvidence } from '../attempt/ending.ts'
+import { lookAtProgram } from '../container/program-look.ts'
+import type { ContainerIds } from '../../container-user.ts'
 import type { Folders } from '../attempt/folders.ts'
+import type { ObservedMemoryKills } from '../attempt/journal.ts'
+import { isMemoryKillEventDue, memoryKillText } from '../../../job/memory-kills.ts'
+import type { Account, ExecutorEvent } from '../../executor.ts'
 import { readIfThere } from '../../../lib/files.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { ForkServer, SupervisorExit } from './fork-server.ts'
@@ -17,11 +23,14 @@ import { isAlive } from './supervisor.ts'
 export interface SupervisionParts {
   readonly folders: Folders
   readonly bootId: string
+  /** The ids that an account's processes have on this machine. */
+  readonly ids: (account: Account) => ContainerIds
   readonly forkServer: ForkServer
   readonly network: Pick<IsolatedNetwork, 'release'> | undefined
   readonly log: Logger
   /** Called after an attempt has started or ended. */
   readonly onChange: () => void
+  readonly onEvent: (event: ExecutorEvent) => void
 }
 
 /** Supervisors that may fail to clean up after one attempt before the next one waits for {@link cleanAgainMs}. */
@@ -51,7 +60,8 @@ export class Supervision {
 
   /** Applies what a supervisor has just written to its journal; reads the journal where the hint does not say. */
   async hear(attempt: Attempt, hint: Hint): Promise<void> {
-    if (hint.startedAt === undefined && hint.end === undefined) await this.look(attempt)
+    const { startedAt, end, memoryKills } = hint
+    if (startedAt === undefined && end === undefined && memoryKills === undefined) await this.look(attempt)
     else if (!this.#closed) await this.apply(attempt, hint)
   }
 
@@ -68,11 +78,13 @@ export class Supervision {
   }
 
   /** Applies what a journal says. An attempt only goes forward: preparing, running, ended. */
-  async apply(attempt: Attempt, found: Pick<FoundAttempt, 'startedAt' | 'end'>): Promise<void> {
+  async apply(attempt: Attempt, found: Pick<FoundAttempt, 'startedAt' | 'end' | 'memoryKills'>): Promise<void> {
+    if (found.memoryKills !== undefined) this.#noteMemoryKills(attempt, found.memoryKills)
     if (found.end !== undefined) {
       const exitCode = exitCodeOf(found.end.status)
       const shortLog = exitCode === undefined || exitCode === 0 ? '' : await readShortLog(this.#folder(attempt.id))
-      if (!attempt.ended) this.#end(attempt, found.end, shortLog)
+      const program = await this.#lookAtProgram(attempt, found.end, shortLog)
+      if (!attempt.ended) this.#end(attempt, found.end, shortLog, program)
     } else if (found.startedAt !== undefined && attempt.observed.phase === 'preparing') {
       attempt.observed = { ...attempt.observed, phase: 'running', startedAt: found.startedAt }
       attempt.wake()
@@ -139,6 +151,23 @@ export class Supervision {
     this.#cleanUp(attempt, folder)
   }
 
+  /** Reports kills for memory while the command may still run. An earlier server may have reported those of a journal. */
+  #noteMemoryKills(attempt: Attempt, kills: ObservedMemoryKills): void {
+    const before = attempt.memoryKills
+    if (kills.count <= before) return
+    attempt.memoryKills = kills.count
+    if (!isMemoryKillEventDue(before, kills.count)) return
+    const limitGb = attempt.spec.resources.memoryGb.limit
+    this.#parts.onEvent({
+      attemptId: attempt.id,
+      at: kills.lastAt,
+      type: 'Warning',
+      reason: 'MemoryKill',
+      message: memoryKillText({ ...kills, limitGb }),
+      isRepeated: true,
+    })
+  }
+
   #cleanUp(attempt: Attempt, folder: string): void {
     attempt.cleanings += 1
     if (attempt.cleanings <= cleaningLimit) {
@@ -153,9 +182,30 @@ export class Supervision {
     }, cleanAgainMs).unref()
   }
 
-  #end(attempt: Attempt, evidence: EndEvidence, shortLog: string): void {
+  /** Finds out more about a program that could not be run. */
+  async #lookAtProgram(attempt: Attempt, end: EndEvidence, shortLog: string): Promise<ProgramFacts | undefined> {
+    const { spec, image } = attempt
+    const program = programOf(end, shortLog)
+    if (program === undefined || image === undefined) return undefined
+    const { folders, ids } = this.#parts
+    const places = {
+      homeFolder: join(folders.homes, spec.account.name),
+      projectsFolder: folders.projects,
+      ids: ids(spec.account),
+    }
+    try {
+      return await lookAtProgram(program, spec, image, places)
+    } catch (error) {
+      // The ending must not wait for an explanation of it.
+      this.#parts.log.warn({ attemptId: attempt.id, err: error }, 'a program that could not be run was not found again')
+      return undefined
+    }
+  }
+
+  #end(attempt: Attempt, evidence: EndEvidence, shortLog: string, program?: ProgramFacts): void {
     if (evidence.startedAt !== undefined) attempt.observed = { startedAt: evidence.startedAt, ...attempt.observed }
-    attempt.end(endingOf(evidence, { spec: attempt.spec, shortLog }), evidence)
+    const context = { spec: attempt.spec, shortLog, ...(program === undefined ? {} : { program }) }
+    attempt.end(endingOf(evidence, context), evidence)
     this.#parts.onChange()
   }
 

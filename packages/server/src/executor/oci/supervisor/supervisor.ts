@@ -1,7 +1,7 @@
-import type { WarningSignal } from '@science-platform/contract'
-import { rm, writeFile } from 'node:fs/promises'
+import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { cgroupFolders, procsFile, usageFiles } from '../container/cgroups.ts'
+import { cgroupFolders, memoryStatFile, procsFile, residentKeys, usageFiles } from '../container/cgroups.ts'
+import { killIfThere } from '../container/processes.ts'
 import { isDiskFull, isMissing, readIfThere } from '../../../lib/files.ts'
 import type { Folders } from '../attempt/folders.ts'
 import type { Machine } from '../container/machine.ts'
@@ -16,6 +16,8 @@ export interface SupervisorPlan {
   readonly scratchFolder: string
   /** Number of its slot in the isolated network. */
   readonly slot?: number
+  /** The processors that the container is bound to; absent where it is not bound. */
+  readonly processors?: readonly number[]
   readonly folders: Pick<Folders, 'hints' | 'rootfs'>
 }
 
@@ -28,6 +30,8 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
   const { cgroups } = machine
   const { spec, logLimitBytes } = plan.record
   const procs = procsFile(cgroups, spec.id)
+  const memoryStat = memoryStatFile(cgroups, spec.id)
+  const keys = residentKeys[cgroups.version].join(',')
   const lines: [string, string | number][] = [
     ['id', spec.id],
     ['arch', machine.architecture],
@@ -44,9 +48,11 @@ export function planText(plan: SupervisorPlan, machine: Machine): string {
     ['hints', plan.folders.hints],
     ['scratch', plan.scratchFolder],
     ...(plan.slot === undefined ? [] : [['slot', plan.slot] satisfies [string, number]]),
+    ...(plan.processors === undefined ? [] : [['processors', plan.processors.join(',')] satisfies [string, string]]),
     ...(procs === undefined ? [] : [['procs', procs] satisfies [string, string]]),
     ...cgroupFolders(cgroups, spec.id).map((folder): [string, string] => ['cgroup', folder]),
     ...usageFiles(cgroups, spec.id, 'end').map(({ name, path }): [string, string] => ['final', `${name} ${path}`]),
+    ...(memoryStat === undefined ? [] : [['resident', `${keys} ${memoryStat}`] satisfies [string, string]]),
     ['record', recordText(plan.record)],
   ]
   for (const [key, value] of lines)
@@ -89,39 +95,32 @@ export async function signalSupervisor(identity: SupervisorIdentity, bootId: str
   return (await isAlive(identity, bootId)) && killIfThere(identity.pid, 'SIGTERM')
 }
 
-/** Sends a signal to the first process of the container; false when there is none. */
-export async function signalContainer(
+/** Pid of the container's first process; undefined when it has ended or its supervisor is gone. */
+export async function firstProcess(
   folder: string,
   supervisor: SupervisorIdentity,
   bootId: string,
-  signal: WarningSignal,
-): Promise<boolean> {
-  if (!(await isAlive(supervisor, bootId))) return false
+): Promise<number | undefined> {
+  if (!(await isAlive(supervisor, bootId))) return undefined
   const pid = Number(await readIfThere(join(folder, 'init.pid')))
   // Only the supervisor reaps it: while that is its parent, no other process has this pid.
   const stat = Number.isInteger(pid) && pid > 0 ? await readIfThere(`/proc/${pid}/stat`) : undefined
-  if (stat === undefined || parentOf(stat) !== supervisor.pid) return false
-  return killIfThere(pid, `SIG${signal}`)
+  return stat !== undefined && parentOf(stat) === supervisor.pid ? pid : undefined
 }
 
 const parentOf = (stat: string): number => Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
 
-function killIfThere(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    process.kill(pid, signal)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-    throw error
-  }
-}
-
-/** Writes the grace period for the supervisor. On a full disk the supervisor uses the one of the specification. */
+/**
+ * Writes the grace period for the supervisor, which obeys no SIGTERM without it. On a full disk the sticky bit of the folder stands for the
+ * grace period of the specification: setting it needs no room.
+ */
 export async function writeGrace(folder: string, graceSeconds: number): Promise<void> {
   try {
     await writeFile(join(folder, 'stop'), `${Math.ceil(graceSeconds)}\n`)
   } catch (error) {
-    if (!isDiskFull(error) && !isMissing(error)) throw error
+    if (isMissing(error)) return
+    if (!isDiskFull(error)) throw error
+    await chmod(folder, 0o1700)
   }
 }
 

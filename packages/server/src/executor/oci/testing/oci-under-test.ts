@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
-import type { Account } from '../../executor.ts'
+import type { Account, ExecutorEvent } from '../../executor.ts'
 import { createOciExecutor, type OciExecutor, type OciExecutorOptions } from '../oci.ts'
 import { fixedImages, makeBusyboxRoot } from './busybox-root.ts'
 
@@ -66,9 +66,17 @@ export class OciUnderTest {
   }
 
   /** A second server on the same folder, after the first one has closed. */
-  async reopen(changes: Partial<OciExecutorOptions> = {}): Promise<OciExecutor> {
+  async reopen(
+    changes: Partial<OciExecutorOptions> = {},
+    onEvent: (event: ExecutorEvent) => void = () => undefined,
+  ): Promise<OciExecutor> {
     await this.executor.close()
+<<<<<<< HEAD
     this.executor = this.make(changes)
+=======
+    this.executor = this.#make(changes)
+    this.executor.onEvent(onEvent)
+>>>>>>> main
     await this.executor.open()
     return this.executor
   }
@@ -140,7 +148,7 @@ export class OciUnderTest {
       await this.executor.close()
       await rm(this.folder, { recursive: true, force: true })
     }
-    const cgroups = globSync(`/sys/fs/cgroup/{,*/}science-platform-${this.instance}/`)
+    const cgroups = globSync(`/sys/fs/cgroup/{,*/}science-platform-${this.instance}{,-supervisors}/`)
     if (cgroups.length > 0) throw new Error(`still there: ${cgroups.join(', ')}`)
   }
 }
