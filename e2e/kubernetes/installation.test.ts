@@ -191,7 +191,6 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     assert.match(await log(id), /^ada\n1\n[0-9]{4,}\n$/)
   })
 
-<<<<<<< HEAD
   it('has a second replica that refuses to start, and harms no running job', async () => {
     const id = await submit('echo before; until [ -e scaled ]; do sleep 0.2; done; rm scaled; echo after; exit 6')
     await eventually('its first words', async () => (await log(id)) === 'before\n')
@@ -226,10 +225,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     assert.equal(await kubectl('exec', ...inPlatform, pod, '--', 'cat', '/var/lib/science-platform/seal.key'), sealKey)
   })
 
-  it('is upgraded without losing a running job, its log or its ending', async () => {
-=======
   it('is upgraded without losing a running job, its log or its end', async () => {
->>>>>>> main
     const id = await submit('echo before; until [ -e upgraded ]; do sleep 0.2; done; rm upgraded; echo after; exit 4')
     await eventually('its first words', async () => (await log(id)) === 'before\n')
     await documented('helm upgrade batch', { 'image.tag=0.2.0': 'image.tag=upgraded' })

@@ -1,12 +1,7 @@
 import { accountFor } from '../access/accounts.ts'
 import type { RegistryLogins } from '../access/registry-logins.ts'
-<<<<<<< HEAD
 import type { AttemptOrigin, AttemptSpec } from '../executor/executor.ts'
-import { platformEnvironment } from '../job/environment.ts'
-=======
-import type { AttemptSpec } from '../executor/executor.ts'
 import { mergedEnvironment, platformEnvironment } from '../job/environment.ts'
->>>>>>> main
 import { requireReference } from '../job/image-reference.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
 import { classOf } from '../scheduler/rules/job-class.ts'

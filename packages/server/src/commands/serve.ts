@@ -212,12 +212,9 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   parts.defer(() => stopAnswering?.())
   if (!(await openUnlessStopped(loop, asked.signal))) return
   parts.defer(() => loop.close())
-<<<<<<< HEAD
   await adoptSinceRestore(store, runtime.evidence, log)
-=======
   const answers = new QueueAnswers({ loop, store, log })
   parts.defer(() => answers.close())
->>>>>>> main
   parts.defer(startRetention(store, executor, config.retention, log))
 
   const cancelDisabled = startCancellingDisabled({ store, changes, log })

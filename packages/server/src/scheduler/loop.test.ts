@@ -10,11 +10,8 @@ import { attemptId, type StoredJob } from '../job/job.ts'
 import { someJob } from '../store/store-contract.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 import { CallFailed } from './testing/fault-injector.ts'
-<<<<<<< HEAD
-import { plainSpec } from './testing/plain-spec.ts'
-=======
 import { whyIn } from './testing/answers.ts'
->>>>>>> main
+import { plainSpec } from './testing/plain-spec.ts'
 import { Server } from './testing/server.ts'
 
 const noOutcomes = { inside: 0, early: 0, late: 0 }

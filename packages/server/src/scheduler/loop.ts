@@ -4,12 +4,8 @@ import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node, Observed } from '../executor/executor.ts'
 import { attemptId, jobIdOf, type NewJob, type StoredJob } from '../job/job.ts'
 import type { ChangeLog } from '../store/change-log.ts'
-<<<<<<< HEAD
-import type { EstimateScores, JobStep, Store, StoredAccount } from '../store/store.ts'
-import { AttemptRecords } from './attempt-records.ts'
-=======
 import type { JobStep, Store } from '../store/store.ts'
->>>>>>> main
+import { AttemptRecords } from './attempt-records.ts'
 import { ChangeReader } from './change-reader.ts'
 import type { OptimisticSteps } from './planner/optimistic-steps.ts'
 import { Queue } from './queue.ts'
@@ -424,15 +420,9 @@ export class Loop {
       }))
   }
 
-<<<<<<< HEAD
-  #note({ attemptId: id, at, type, reason, message }: ExecutorEvent): void {
-    const jobId = jobIdOf(id)
-    this.#dependencies.store.addEvents([{ jobId, at, type, reason, message }]).catch((error: unknown) => {
-=======
   #note(event: ExecutorEvent): void {
-    const jobId = event.attemptId.slice(0, event.attemptId.lastIndexOf('-'))
+    const jobId = jobIdOf(event.attemptId)
     this.#storeEvent(jobId, event).catch((error: unknown) => {
->>>>>>> main
       this.#dependencies.log.error({ err: error, jobId }, 'an event could not be stored')
     })
   }

@@ -125,8 +125,8 @@ class Oci implements OciExecutor {
     const { attempts, logs, scratch, rootfs, homes, projects } = folders
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
-    const ids = await readdir(attempts)
-    await requireOwnAttempts(attempts, ids, machine.bootId)
+    const attemptIds = await readdir(attempts)
+    await requireOwnAttempts(attempts, attemptIds, machine.bootId)
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
     await makeSupervisorGroups(machine.cgroups)
     const forkServer = new ForkServer(machine.architecture, supervisorFolders(machine.cgroups), supervisorsLog)
@@ -147,7 +147,7 @@ class Oci implements OciExecutor {
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
     })
     this.#opened = { machine, forkServer, supervision, hints, supervisorsLog }
-    for (const id of ids)
+    for (const id of attemptIds)
       await recoverAttempt(id, { folders, bootId, supervision, network, log }, (attempt) => {
         this.#attempts.set(id, attempt)
       })

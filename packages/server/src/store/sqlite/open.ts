@@ -50,8 +50,8 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   // A separate connection: a long write transaction delays no read. SQLite shows it the last commit.
   const reading = new DatabaseSync(path, { timeout: patienceMs })
   reading.exec('pragma query_only = on; pragma cache_size = -16000;')
-<<<<<<< HEAD
-  const store = sqlStore({ writer, reader: kyselyOver(reading) }, ids, seal, options)
+  const reader = new Kysely<Schema>({ dialect: new ReadsInTurns({ database: asBetterSqlite(reading) }) })
+  const store = sqlStore({ writer, reader }, ids, seal, options)
   return {
     ...store,
     close: async () => {
@@ -60,10 +60,6 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
       for (const connection of [database, reading]) if (connection.isOpen) connection.close()
     },
   }
-=======
-  const reader = new Kysely<Schema>({ dialect: new ReadsInTurns({ database: asBetterSqlite(reading) }) })
-  return sqlStore({ writer, reader }, log, seal, options)
->>>>>>> main
 }
 
 /** Draws the id of a change log. */

@@ -71,12 +71,8 @@ export class OciUnderTest {
     onEvent: (event: ExecutorEvent) => void = () => undefined,
   ): Promise<OciExecutor> {
     await this.executor.close()
-<<<<<<< HEAD
     this.executor = this.make(changes)
-=======
-    this.executor = this.#make(changes)
     this.executor.onEvent(onEvent)
->>>>>>> main
     await this.executor.open()
     return this.executor
   }
