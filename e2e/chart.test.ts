@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -7,6 +8,7 @@ import type { Network } from '@science-platform/contract'
 import { parseAllDocuments } from 'yaml'
 import type { Config } from '../packages/server/src/configuration/config.ts'
 import { readConfig } from '../packages/server/src/configuration/read.ts'
+import { builtInBlockedRanges } from '../packages/server/src/executor/blocked-ranges.ts'
 import { jobObject } from '../packages/server/src/executor/kubernetes/objects/job-object.ts'
 import { neededRights, type Right } from '../packages/server/src/executor/kubernetes/api/rights.ts'
 import { Chart, fullValues } from './support/chart.ts'
@@ -39,7 +41,11 @@ interface EgressRule {
 /** The fields of Kubernetes objects that these tests read. */
 interface KubernetesObject {
   readonly kind: string
-  readonly metadata: { readonly name: string; readonly namespace?: string }
+  readonly metadata: {
+    readonly name: string
+    readonly namespace?: string
+    readonly annotations?: Readonly<Record<string, string>>
+  }
   readonly data?: Readonly<Record<string, string>>
   readonly rules?: readonly Rule[]
   readonly spec?: PolicySpec & {
@@ -129,6 +135,12 @@ describe('the Helm chart', () => {
       assert.equal(config.kubernetes.runtimeClass, values === fullValues ? 'gvisor' : undefined)
       assert.equal(config.executor, 'kubernetes', 'the chart decides where jobs run, whatever config says')
     })
+
+  it('lets the server make homes, unless the site makes them', async () => {
+    assert.equal((await configOf(await render(least))).kubernetes.homesFolder, '/var/lib/science-platform/arc/home')
+    const storage = { ...least.storage, makeHomes: false }
+    assert.equal((await configOf(await render({ storage }))).kubernetes.homesFolder, undefined)
+  })
 
   it('gives the server no further rights', async () => {
     const objects = await render(fullValues)
@@ -222,10 +234,32 @@ describe('the Helm chart', () => {
       assert.deepEqual(await opened(await labelsOf('none')), { egress: [], ingress: [] })
     })
 
-    it('isolated: all addresses except link-local ones, and name servers', async () => {
+    const builtIn = (version: number) =>
+      builtInBlockedRanges.filter((range) => isIP(range.split('/')[0] ?? '') === version)
+
+    it('isolated: no value takes a built-in range away', async () => {
+      for (const blockedRanges of [[], ['10.0.0.0/8'], ['169.254.0.0/17'], ['fe80::/64', 'fd00::/8']]) {
+        const { egress } = await opened(await labelsOf(), { ...least, jobs: { blockedRanges } })
+        assert.ok(Array.isArray(egress))
+        const except = egress.flatMap(({ to = [] }) => to.flatMap(({ ipBlock }) => ipBlock?.except ?? []))
+        for (const range of [...builtInBlockedRanges, ...blockedRanges]) assert.ok(except.includes(range), range)
+      }
+    })
+
+    it('also after the chart was uninstalled: Helm keeps every policy, and the namespace', async () => {
+      for (const values of [least, fullValues])
+        for (const { kind, metadata } of await render(values))
+          assert.equal(
+            metadata.annotations?.['helm.sh/resource-policy'],
+            ['NetworkPolicy', 'Namespace'].includes(kind) ? 'keep' : undefined,
+            `${kind} ${metadata.name}`,
+          )
+    })
+
+    it('isolated: all addresses except the built-in ranges, and name servers', async () => {
       const everything = [
-        { ipBlock: { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] } },
-        { ipBlock: { cidr: '::/0', except: ['fe80::/10', 'fd00:ec2::254/128'] } },
+        { ipBlock: { cidr: '0.0.0.0/0', except: builtIn(4) } },
+        { ipBlock: { cidr: '::/0', except: builtIn(6) } },
         { namespaceSelector: {} },
       ]
       for (const labels of [await labelsOf(), await labelsOf('isolated')])
@@ -233,10 +267,15 @@ describe('the Helm chart', () => {
     })
 
     it('isolated: without the blocked ranges and other pods of the site', async () => {
-      const jobs = { blockedRanges: ['169.254.0.0/16', '10.0.0.0/8'], reachPods: false }
+      const jobs = { blockedRanges: ['169.254.0.0/16', '10.0.0.0/8', '2001:db8::/32'], reachPods: false }
       assert.deepEqual((await opened(await labelsOf(), { ...least, jobs })).egress, [
         names,
-        { to: [{ ipBlock: { cidr: '0.0.0.0/0', except: jobs.blockedRanges } }, { ipBlock: { cidr: '::/0' } }] },
+        {
+          to: [
+            { ipBlock: { cidr: '0.0.0.0/0', except: [...builtIn(4), '10.0.0.0/8'] } },
+            { ipBlock: { cidr: '::/0', except: [...builtIn(6), '2001:db8::/32'] } },
+          ],
+        },
       ])
     })
 

@@ -118,7 +118,7 @@ async function serve(kind: 'bare' | 'hardened') {
     audit,
     metrics: hardened ? counted : bare.metrics,
     notices: () => [],
-    readinessChecks: { store: none, loop: none, executor: none, audit: none },
+    readinessChecks: { store: none, loop: none, executor: none, audit: none, network: none },
     config,
     queue: {
       caughtUp: none,

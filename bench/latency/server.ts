@@ -111,7 +111,7 @@ const app = createApp({
   audit,
   metrics,
   notices: () => [],
-  readinessChecks: { store: none, loop: none, executor: none, audit: none },
+  readinessChecks: { store: none, loop: none, executor: none, audit: none, network: none },
   config,
   queue: {
     caughtUp: () => loop.caughtUp(),

@@ -245,6 +245,8 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     assert.match(await kubectl('get', 'pvc', ...inPlatform, '-o', 'name'), new RegExp(`data-${pod}`))
     const phases = ['get', 'pods', '-n', jobs, '-o', 'jsonpath={.items[*].status.phase}']
     assert.equal(await kubectl(...phases), 'Running')
+    const policies = ['get', 'networkpolicy', '-n', jobs, '-o', 'name']
+    assert.equal((await kubectl(...policies)).trim().split('\n').length, 2, 'running jobs keep their network policies')
     const page = await readFile(join(repository, 'docs/operations/kubernetes.md'), 'utf8')
     const [, commands = ''] = /\n## Uninstall\n[^]*?\n```sh\n([^]*?)```/.exec(page) ?? []
     await run('sh', ['-euc', commands.replaceAll('science-platform-jobs', jobs)], {
@@ -252,7 +254,7 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     })
     await eventually(
       'nothing to be left',
-      async () => (await kubectl('get', 'jobs,pods', '-n', jobs, '-o', 'name')) === '',
+      async () => (await kubectl('get', 'jobs,pods,networkpolicies', '-n', jobs, '-o', 'name')) === '',
     )
   })
 

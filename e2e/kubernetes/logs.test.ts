@@ -67,10 +67,11 @@ describe('logs that nodes rotate', { skip }, () => {
     await writeFile(join(platform.dataDir, 'arc/home/ada/go'), '')
     assert.equal((await platform.ended(id)).exitCode, 3)
     const log = await platform.logOf(id)
-    // The node checks every 10 s, so it may have rotated before the end of the burst.
+    // The node looks every ten seconds: it may have begun the other file before the end of the burst, also within a line, since
+    // containerd writes a line in parts where a part of it was there.
     assert.match(
       log,
-      /^first\n\[… part of the log may be missing here: [^\n]+ …\]\n(?:(?:[0-9a-z]{72}\n)*lost\n)?last\n$/,
+      /^first\n\[… part of the log may be missing here: [^\n]+ …\]\n(?:(?:[0-9a-z]{1,72}\n)*lost\n)?last\n$/,
     )
     assert.ok(log.length < 150_000 * 73, `${log.length} bytes`)
     await eventually('the owner to be told', async () => (await told(id)).length > 0)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { kubectl } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
@@ -45,6 +46,28 @@ describe('a private image on a cluster', { skip: onKubernetes ? false : 'it take
     for (const [where, text] of Object.entries({ objects, told, log: platform.log, secret: stored }))
       for (const words of [password, Buffer.from(password).toString('base64'), auth])
         assert.ok(!text.includes(words), `${words} is in ${where}`)
+    await eventually('the Secret to be gone', async () => (await secrets()) === '')
+  })
+
+  it("and a job's variables and its token are in no object that a reader of pods sees", async () => {
+    const password = `pässword-$(HOME)-${randomUUID()}`
+    const script = 'echo "$DB_PASSWORD $CANFAR_TOKEN"; while [ ! -e go2 ]; do sleep 0.2; done; rm go2'
+    const id = await platform.submit(script, { env: { DB_PASSWORD: password }, jobToken: true })
+    await platform.becomes(id, 'running')
+    const objects = await inNamespace(
+      'get',
+      'jobs,pods,events,replicasets,configmaps',
+      '-o',
+      'json',
+      '--show-managed-fields',
+    )
+    assert.ok(objects.includes(`"canfar.net/id": "${id}"`))
+    await platform.run('touch go2')
+    assert.equal((await platform.ended(id)).state, 'succeeded')
+    const [seen, token = ''] = (await platform.logOf(id)).trim().split(' ')
+    assert.equal(seen, password, 'the job has it unchanged')
+    assert.ok(token.length > 20)
+    for (const words of [password, token]) assert.ok(!objects.includes(words) && !platform.log.includes(words))
     await eventually('the Secret to be gone', async () => (await secrets()) === '')
   })
 

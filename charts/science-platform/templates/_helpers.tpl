@@ -47,7 +47,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- $_ := set $volumes $name (dict "hostPath" $volume.hostPath) -}}
 {{- end -}}
 {{- end -}}
-{{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes "usage" .Values.jobs.usage "homesFolder" "/var/lib/science-platform/arc/home" -}}
+{{- $kubernetes := dict "namespace" .Values.jobs.namespace "volumes" $volumes "usage" .Values.jobs.usage -}}
+{{- if .Values.storage.makeHomes -}}{{- $_ := set $kubernetes "homesFolder" "/var/lib/science-platform/arc/home" -}}{{- end -}}
 {{- if .Values.jobs.nodeSelector -}}{{- $_ := set $kubernetes "nodeSelector" .Values.jobs.nodeSelector -}}{{- end -}}
 {{- if .Values.jobs.tolerations -}}{{- $_ := set $kubernetes "tolerations" .Values.jobs.tolerations -}}{{- end -}}
 {{- if .Values.jobs.runtimeClass -}}{{- $_ := set $kubernetes "runtimeClass" .Values.jobs.runtimeClass -}}{{- end -}}
@@ -58,4 +59,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- $own := dict "listen" "0.0.0.0:8080" "publicUrl" .Values.publicUrl "dataDir" "/var/lib/science-platform" "executor" "kubernetes" "kubernetes" $kubernetes -}}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) $own) -}}
+{{- end }}
+
+{{/*
+The ranges that no job on the network "isolated" reaches, as JSON. No value removes one. The executor oci has the same list in
+packages/server/src/executor/blocked-ranges.ts, which explains each range.
+*/}}
+{{- define "science-platform.builtInBlockedRanges" -}}
+["0.0.0.0/8",
+ "100.100.100.200/32",
+ "127.0.0.0/8",
+ "168.63.129.16/32",
+ "169.254.0.0/16",
+ "192.0.0.192/32",
+ "224.0.0.0/4",
+ "240.0.0.0/4",
+ "::/127",
+ "64:ff9b::a9fe:0/112",
+ "fd00:ec2::254/128",
+ "fd20:ce::254/128",
+ "fe80::/10",
+ "ff00::/8"]
 {{- end }}

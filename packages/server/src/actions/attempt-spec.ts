@@ -37,6 +37,16 @@ export async function attemptSpec(
   const [account, registryAuth] = await Promise.all([store.account(job.owner), logins.ofJob(job, image)])
   if (account === undefined) throw new Error(`its owner ${job.owner} is no user of the platform any more`)
   const network = job.network ?? defaultNetwork
+  const ofPlatform = platformEnvironment({
+    id: job.id,
+    owner: job.owner,
+    hostname: job.name,
+    home: `/arc/home/${job.owner}`,
+    attempt: job.attempt,
+    resources: job.resources,
+    token:
+      job.jobToken === undefined ? undefined : { token: jobToken(job.id), url: `${platformUrl(network)}/skaha/v1` },
+  })
   return {
     id: attemptId(job.id, job.attempt),
     jobId: job.id,
@@ -46,19 +56,8 @@ export async function attemptSpec(
     ...(job.imageDigest === undefined ? {} : { imageDigest: job.imageDigest }),
     ...(job.cmd === undefined ? {} : { cmd: job.cmd }),
     ...(job.args === undefined ? {} : { args: job.args }),
-    env: mergedEnvironment(
-      job.env,
-      platformEnvironment({
-        id: job.id,
-        owner: job.owner,
-        hostname: job.name,
-        home: `/arc/home/${job.owner}`,
-        attempt: job.attempt,
-        resources: job.resources,
-        token:
-          job.jobToken === undefined ? undefined : { token: jobToken(job.id), url: `${platformUrl(network)}/skaha/v1` },
-      }),
-    ),
+    env: mergedEnvironment(job.env, ofPlatform),
+    publicEnv: publicVariables(job, ofPlatform),
     resources: job.resources,
     ...(network === undefined ? {} : { network }),
     graceSeconds: job.graceSeconds,
@@ -81,3 +80,15 @@ const originOf = (
   taskIndex,
   taskCount,
 })
+
+/** The variables that the platform set, other than the job's token. A value that the user gave may be a secret. Pure. */
+function publicVariables(job: StoredJob, ofPlatform: Readonly<Record<string, string>>): readonly string[] {
+  const ofTask: Readonly<Record<string, string>> = {
+    REPLICA_ID: String(job.taskIndex),
+    REPLICA_COUNT: String(job.taskCount),
+  }
+  return [
+    ...Object.keys(ofPlatform).filter((key) => key !== 'CANFAR_TOKEN' && job.env[key] === undefined),
+    ...Object.keys(ofTask).filter((key) => job.env[key] === ofTask[key]),
+  ]
+}

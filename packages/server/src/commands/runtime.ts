@@ -1,3 +1,4 @@
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Network } from '@science-platform/contract'
 import type { Logger } from 'pino'
@@ -7,6 +8,7 @@ import type { Executor, Ownership } from '../executor/executor.ts'
 import { heldSlots } from '../executor/oci/attempt/held-slots.ts'
 import { evidenceOfFolders } from '../executor/oci/attempt/folder-evidence.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
+import { whyNoHomes } from '../executor/home.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
 import type { LocalImages } from '../image/store/local-images.ts'
 import { offeredNetworks } from '../job/offered-networks.ts'
@@ -21,6 +23,8 @@ export interface Runtime {
   readonly gateway: string | undefined
   /** What the attempts in the executor's place say of themselves. */
   readonly evidence: () => Promise<AttemptEvidence[]>
+  /** What is wrong with the isolated network of jobs, while it is repaired. */
+  readonly networkFault: () => string | undefined
   /** A sentence for each limit that this machine cannot enforce. Known once the executor is open. */
   readonly unenforced: () => readonly string[]
 }
@@ -70,6 +74,9 @@ async function ociRuntime({
     await network.open()
     parts.defer(() => network.close())
   }
+  const homes = join(dataDir, 'arc', 'home')
+  await mkdir(homes, { recursive: true })
+  if (isRoot) await warnOfHomes(homes, log)
   const executor = createOciExecutor({
     dataDir,
     instance,
@@ -86,6 +93,7 @@ async function ociRuntime({
     networks: offeredNetworks(config.network, isRoot),
     gateway: network?.gateway,
     evidence: () => evidenceOfFolders(dataDir, instance),
+    networkFault: () => network?.fault(),
     unenforced: () => executor.limitsThatHold().missing,
   }
 }
@@ -100,6 +108,7 @@ async function kubernetesRuntime({
 }: RuntimeDependencies): Promise<Runtime> {
   const { openKubernetes } = await import('../executor/kubernetes/open.ts')
   const { kubernetes, images, limits } = config
+  if (kubernetes.homesFolder !== undefined) await warnOfHomes(kubernetes.homesFolder, log)
   return {
     executor: await openKubernetes({
       ...kubernetes,
@@ -124,6 +133,17 @@ async function kubernetesRuntime({
         cluster.close()
       }
     },
+    networkFault: () => undefined,
     unenforced: () => [],
   }
+}
+
+/** A storage server that lets nobody give folders away would otherwise show it to the first new user only. */
+async function warnOfHomes(folder: string, log: Logger): Promise<void> {
+  const reason = await whyNoHomes(folder)
+  if (reason === undefined) return
+  const hint =
+    'make the homes of users yourself; on Kubernetes also set storage.makeHomes: false in the values of the chart. ' +
+    'Or export the file system with no_root_squash to this server'
+  log.warn({ folder, reason, hint }, 'homes of new users cannot be made: their first job fails')
 }

@@ -41,6 +41,11 @@ export interface AttemptSpec {
   readonly args?: readonly string[]
   /** The variables of the user and of the platform, merged: the platform's take precedence. */
   readonly env: Readonly<Record<string, string>>
+  /**
+   * Names of the variables whose values are known to be no secrets, such as HOME. All others, among them every variable of the user, are
+   * treated as secrets.
+   */
+  readonly publicEnv?: readonly string[]
   readonly resources: Resources
   /** Absent: the executor's default. */
   readonly network?: Network

@@ -5,8 +5,8 @@ import type { Store } from './store.ts'
 /** Milliseconds between reads of the log head, to find changes of other processes. */
 const lookEveryMs = 500
 
-/** Changes cached in memory. Readers that are up to date share one query. */
-const mostKept = 10_000
+/** Newest changes in memory, for readers that are up to date: 1 MB. Others read the store. */
+const mostKept = 4_000
 
 /** Changes per query. */
 const pageSize = 1_000
@@ -151,7 +151,7 @@ export class ChangeLog {
   #keep(changes: readonly StoredChange[]): void {
     for (const change of changes) this.#kept.push(change)
     this.#head = changes.at(-1)?.number ?? this.#head
-    if (this.#kept.length > 2 * mostKept) this.#kept = this.#kept.slice(-mostKept)
+    if (this.#kept.length > 1.25 * mostKept) this.#kept = this.#kept.slice(-mostKept)
   }
 
   #hint(): void {

@@ -142,6 +142,9 @@ class KubernetesExecutor implements Executor {
       onDelay: (attempt, waiting) => {
         reconciler.show(attempt, { phase: 'preparing', waiting })
       },
+      onHomeOfAnother: (attempt, message) => {
+        this.#report(attempt.id, 'Warning', 'HomeOfAnother', message)
+      },
       tasks,
     })
     this.#lease = new NamespaceLease({

@@ -23,7 +23,7 @@ import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
 import { requireOwnAttempts } from './attempt/copied-folder.ts'
 import { foldersOf, type Folders } from './attempt/folders.ts'
-import { prepareAttempt } from './attempt/preparation.ts'
+import { prepareAttempt, type GpuFolders } from './attempt/preparation.ts'
 import { recoverAttempt } from './attempt/recovery.ts'
 import { SharedFiles } from './attempt/shared-files.ts'
 import { sampleUsage } from './attempt/usage-sample.ts'
@@ -39,8 +39,11 @@ import {
 import { procsFile, supervisorFolders } from './container/cgroups.ts'
 import { warnProcesses } from './container/processes.ts'
 import type { IsolatedNetwork } from './network/network.ts'
+import { requireOverlay } from './container/overlay-probe.ts'
 import { ForkServer } from './supervisor/fork-server.ts'
 import { openHints, type Hints } from './supervisor/hints.ts'
+import { readGpuDevices } from './gpu/devices.ts'
+import { GpuPool } from './gpu/gpu-pool.ts'
 import { Supervision } from './supervisor/supervision.ts'
 import { firstProcess, removeGrace, signalSupervisor, writeGrace } from './supervisor/supervisor.ts'
 
@@ -57,6 +60,7 @@ export interface OciExecutorOptions {
   readonly network?: IsolatedNetwork
   /** The OCI runtime: a name to be found in PATH, or a path. @defaultValue 'runc' */
   readonly runtime?: string
+  readonly gpuFolders?: GpuFolders
   /** Bytes of output kept of an attempt. @defaultValue 67108864 (64 MiB) */
   readonly logLimitBytes?: number
   /** Most processes and threads of an attempt at the same time. @defaultValue 4096 */
@@ -98,6 +102,7 @@ class Oci implements OciExecutor {
   readonly #folders: Folders
   readonly #logs: AttemptLogs
   readonly #sharedFiles: SharedFiles
+  readonly #gpus = new GpuPool()
   readonly #attempts = new Map<string, Attempt>()
   /** Removals of forgotten attempts that still go on. */
   readonly #removals = new Map<string, Promise<void>>()
@@ -127,6 +132,8 @@ class Oci implements OciExecutor {
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
     const attemptIds = await readdir(attempts)
     await requireOwnAttempts(attempts, attemptIds, machine.bootId)
+    await this.#warnOfMissingGpus()
+    await requireOverlay(this.#options.dataDir, machine)
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
     await makeSupervisorGroups(machine.cgroups)
     const forkServer = new ForkServer(machine.architecture, supervisorFolders(machine.cgroups), supervisorsLog)
@@ -141,14 +148,24 @@ class Oci implements OciExecutor {
       machine.rootless
         ? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, additionalGids: process.getgroups?.() ?? [] }
         : containerIds(account, false)
-    const supervision = new Supervision({ folders, bootId, ids, forkServer, network, log, onChange, onEvent })
+    const supervision = new Supervision({
+      folders,
+      bootId,
+      ids,
+      forkServer,
+      network,
+      gpus: this.#gpus,
+      log,
+      onChange,
+      onEvent,
+    })
     const hints = await openHints(folders.hints, (hint) => {
       const attempt = this.#attempts.get(hint.attemptId)
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
     })
     this.#opened = { machine, forkServer, supervision, hints, supervisorsLog }
     for (const id of attemptIds)
-      await recoverAttempt(id, { folders, bootId, supervision, network, log }, (attempt) => {
+      await recoverAttempt(id, { folders, bootId, supervision, network, gpus: this.#gpus, log }, (attempt) => {
         this.#attempts.set(id, attempt)
       })
     // Contents change with accounts and images. Only containers that are just being made still open these files by name.
@@ -173,6 +190,8 @@ class Oci implements OciExecutor {
       boundProcessors: () => [...this.#attempts.values()].flatMap((one) => (one.ended ? [] : [one.processors])),
       images,
       network,
+      gpus: this.#gpus,
+      gpuFolders: this.#options.gpuFolders ?? {},
       supervision,
       log,
       onEvent: (event) => {
@@ -311,6 +330,17 @@ class Oci implements OciExecutor {
     await within(closeWithinMs, opened.forkServer.close())
     await removeCgroupParents(opened.machine.cgroups)
     closeSync(opened.supervisorsLog)
+  }
+
+  async #warnOfMissingGpus(): Promise<void> {
+    const { capacity, gpuFolders, log } = this.#options
+    if (capacity.gpus === 0) return
+    const { gpus } = await readGpuDevices(gpuFolders?.devices)
+    if (gpus.size < capacity.gpus)
+      log.warn(
+        { configured: capacity.gpus, found: gpus.size },
+        'capacity.gpus is more than the NVIDIA device nodes in /dev',
+      )
   }
 
   #runningLog(attemptId: string): RunningLog | undefined {

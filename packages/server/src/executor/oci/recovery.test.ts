@@ -217,14 +217,19 @@ describe('attempts whose supervisor, runtime or fork server is killed', { skip }
     const folders = foldersOf(tested.dataDir)
     const image = await fixedImages(tested.rootfs).prepare(spec.image, { signal: new AbortController().signal })
     const network = { placement: { type: 'host' }, resolvConf: '', hosts: '' } as const
-    await writeAttemptFolder(spec, image, network, {
-      folders,
-      sharedFiles: new SharedFiles(folders.names),
-      machine: await readMachine(tested.instance),
-      runtime: 'runc',
-      logLimitBytes: 1 << 20,
-      pidsLimit: 100,
-    })
+    await writeAttemptFolder(
+      spec,
+      image,
+      { network, gpus: undefined },
+      {
+        folders,
+        sharedFiles: new SharedFiles(folders.names),
+        machine: await readMachine(tested.instance),
+        runtime: 'runc',
+        logLimitBytes: 1 << 20,
+        pidsLimit: 100,
+      },
+    )
     assert.deepEqual(await readdir(tested.attemptFolder(spec.id)), ['prepared'])
     await reopen()
     assert.equal(await runner.find(spec.id), undefined)

@@ -12,6 +12,7 @@ describe('health', async () => {
     loop: well,
     executor: well,
     audit: well,
+    network: well,
   }
   const notices: string[] = []
   const t = await testApp({ readinessChecks, notices: () => notices })
@@ -38,6 +39,7 @@ describe('health', async () => {
     ['loop', 'the scheduler loop is stalled'],
     ['executor', 'the executor does not answer'],
     ['audit', 'the audit trail cannot be written'],
+    ['network', 'the rules that isolate the network of jobs are not in place; jobs wait until they are'],
   ]
   for (const [name, words] of faults) {
     it(`says which one is not: ${name}; the cause is for the log alone`, async () => {

@@ -18,6 +18,8 @@ export interface ReadinessChecks {
   readonly executor: () => Promise<void>
   /** The audit trail can be written. */
   readonly audit: () => Promise<void>
+  /** The network of jobs isolates them. */
+  readonly network: () => Promise<void>
 }
 
 /** Messages for failed checks. They contain no internal details. */
@@ -26,6 +28,7 @@ const faults: Readonly<Record<keyof ReadinessChecks, string>> = {
   loop: 'the scheduler loop is stalled',
   executor: 'the executor does not answer',
   audit: 'the audit trail cannot be written',
+  network: 'the rules that isolate the network of jobs are not in place; jobs wait until they are',
 }
 
 /** Milliseconds that a check may take. */

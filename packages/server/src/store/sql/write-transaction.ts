@@ -68,9 +68,12 @@ export class WriteTransaction {
     for (const { place } of this.#appended) place.number = ++number
     const rows = this.#appended.map(({ change, place }) => changeRow(change, place.number))
     await insertRows(this.db, 'changes', rows)
-    await execute(this.db, 'update counters', () => this.db.updateTable('counters').set(counters), [
-      ...Object.values({ ...counters, changes: number }),
-    ])
+    await execute(
+      this.db,
+      'update counters',
+      () => this.db.updateTable('counters').set(counters),
+      Object.values({ ...counters, changes: number }),
+    )
     return rows.map(changeOf)
   }
 

@@ -163,6 +163,14 @@ describe('what a cluster shows of an attempt', () => {
     assert.deepEqual(ending({ pod: pod(container, { phase: 'Failed' }) }).slice(0, 2), ['command-not-found', undefined])
   })
 
+  it('fails where its Secret was deleted by hand', () => {
+    const message = 'secret "platform-a-1-0a1b2c3d" not found'
+    const waits = (now: number) =>
+      observe(evidence({ now, pod: pod({ waiting: { reason: 'CreateContainerConfigError', message } }) }))
+    assert.match(waits(2000).waiting ?? '', /cannot be created yet/, 'the node may not have seen it yet')
+    assert.equal(waits(25_000).failure?.code, 'start-failed')
+  })
+
   it('fails where its image is missing or refused, and waits for a registry that does not answer', () => {
     const waits = (message: string, now: number, hasSecret = false) =>
       observe(evidence({ now, pod: pod({ waiting: { reason: 'ErrImagePull', message } }, { hasSecret }) }))

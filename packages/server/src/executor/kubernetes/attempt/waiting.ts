@@ -26,6 +26,12 @@ export interface WaitingContext {
 /** Milliseconds in which a Secret may not have reached its node. The node pulls without it then, and retries after ten seconds. */
 const secretMs = 20_000
 
+const secretDeleted: Cause = {
+  code: 'start-failed',
+  message: "The Secret with the job's variables was deleted from the cluster before the job started.",
+  hint: 'Submit the job again. If this happens again, tell the operators of the platform.',
+}
+
 const imageReasons = [
   'ErrImagePull',
   'ImagePullBackOff',
@@ -40,8 +46,12 @@ export function waitingFor(job: JobRecord, pod: PodRecord | undefined, context: 
   if (pod.unschedulable !== undefined) return { text: unschedulable(pod.unschedulable) }
   const { waiting } = pod.container
   if (waiting !== undefined && imageReasons.includes(waiting.reason)) return withoutImage(job, pod, waiting, context)
-  if (waiting?.reason === 'CreateContainerConfigError')
+  if (waiting?.reason === 'CreateContainerConfigError') {
+    // The platform creates the Secret before the pod.
+    if (/^secret "[^"]*" not found$/.test(waiting.message) && context.now - pod.createdAt >= secretMs)
+      return { failure: secretDeleted }
     return { text: `The job's container cannot be created yet: ${waiting.message}. The node retries.` }
+  }
   if (waiting !== undefined && ['CreateContainerError', 'RunContainerError'].includes(waiting.reason))
     return { failure: runtimeFailure(waiting.message, { image: job.image, account: { name: job.account } }) }
   const { warning } = context

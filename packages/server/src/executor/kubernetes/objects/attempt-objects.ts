@@ -66,7 +66,7 @@ export class AttemptObjects {
   }
 
   /**
-   * Creates the Secret with the credentials of an attempt, and then releases its Job, which was held for the Secret.
+   * Creates the Secret of an attempt, and then releases its Job, which was held for the Secret.
    *
    * @throws {QuotaExceeded}
    */

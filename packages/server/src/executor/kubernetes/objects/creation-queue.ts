@@ -1,14 +1,16 @@
-import { join } from 'node:path'
+import { realpath } from 'node:fs/promises'
+import { isAbsolute, join, sep } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { homeOf } from '../../container-user.ts'
 import type { AttemptSpec } from '../../executor.ts'
-import { makeHome } from '../../home.ts'
+import { homeOfAnother, makeHome, type Home } from '../../home.ts'
 import type { ApiError } from '../api/api-error.ts'
 import type { AttemptFolders } from '../attempt/attempt-folder.ts'
 import type { Attempt } from '../attempt/attempt.ts'
 import type { BackgroundTasks } from '../background-tasks.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
 import { QuotaExceeded, type AttemptObjects } from './attempt-objects.ts'
+import { hasSecrets } from './job-object.ts'
 
 /** Attempts whose objects are created at once. */
 const concurrency = 16
@@ -32,6 +34,8 @@ export interface CreationQueueOptions {
   readonly onFailure: (attempt: Attempt, error: unknown) => void
   /** An attempt waits for a retry. */
   readonly onDelay: (attempt: Attempt, reason: string) => void
+  /** The home of an attempt's account belongs to another user. */
+  readonly onHomeOfAnother: (attempt: Attempt, message: string) => void
   readonly tasks: BackgroundTasks
 }
 
@@ -109,13 +113,13 @@ export class CreationQueue {
     if (await folders.wasRemoved(spec.id))
       throw new Error(`attempt ${spec.id} has run and was removed; it does not run twice`)
     signal.throwIfAborted()
-    await this.#createHome(spec)
+    await this.#createHome(attempt, spec)
     const job = await objects.createJob(attempt, spec, signal, onRetry)
     // The cache comes first: a tracked attempt without a Job in the cache counts as deleted by hand.
     cache.upsertJob(job)
     attempt.apply({ type: 'job-created' })
     await folders.noteCreated(spec.id, job.metadata?.uid ?? '')
-    if (spec.registryAuth !== undefined) await objects.createSecret(spec, job, signal, onRetry)
+    if (hasSecrets(spec)) await objects.createSecret(spec, job, signal, onRetry)
   }
 
   /** Queues an attempt again later: others that need less of the quota may fit meanwhile. */
@@ -131,16 +135,31 @@ export class CreationQueue {
     tasks.own(attempt.id, requeued)
   }
 
-  async #createHome({ account, id }: AttemptSpec): Promise<void> {
+  async #createHome(attempt: Attempt, { account, id }: AttemptSpec): Promise<void> {
     const { homesFolder } = this.#options
     if (homesFolder === undefined) return
     if (!/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(account.name))
       throw new Error(`the account name ${JSON.stringify(account.name)} cannot be the name of a folder`)
     try {
-      await makeHome(join(homesFolder, account.name), id, account)
+      const home = await makeHome(join(homesFolder, account.name), id, account)
+      requireFollowable(home, await realpath(homesFolder))
+      if (home.otherUid !== undefined)
+        this.#options.onHomeOfAnother(attempt, homeOfAnother(homeOf(account), account, home.otherUid))
     } catch (error) {
       const message = `the home ${homeOf(account)} could not be created: ${(error as Error).message}`
       throw new Error(message, { cause: error })
     }
   }
+}
+
+/**
+ * A node mounts a folder of the volume (`subPath`) and follows a symbolic link within the volume only.
+ * @throws Error that names the link.
+ */
+function requireFollowable({ folder, link }: Home, homesFolder: string): void {
+  if (link === undefined) return
+  if (isAbsolute(link) || !folder.startsWith(`${homesFolder}${sep}`))
+    throw new Error(
+      `it is a symbolic link to ${link}, and nodes only follow relative links to folders of the same volume; make it a folder, or such a link`,
+    )
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import fc from 'fast-check'
 import platform from '../../../../package.json' with { type: 'json' }
 import type { AttemptSpec } from '../../executor.ts'
-import { CannotRun, jobObject, releaseOf, secretObject } from './job-object.ts'
+import { CannotRun, hasSecrets, jobObject, releaseOf, secretObject } from './job-object.ts'
 import type { ClusterSettings } from '../settings.ts'
 import { requireReference } from '../../../job/image-reference.ts'
 
@@ -15,6 +16,7 @@ const spec: AttemptSpec = {
   cmd: ['fit', '$(HOME)', '$$'],
   args: ['--to=$X'],
   env: { PRICE: '5$', HOME: '/arc/home/ada' },
+  publicEnv: ['PRICE', 'HOME'],
   resources: { cores: { request: 2, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 0, fixed: true },
   graceSeconds: 30,
   node: 'node-7',
@@ -153,7 +155,49 @@ describe('the Job of an attempt', () => {
       auths: { 'cache.example:5000': { auth: Buffer.from('ada:word').toString('base64') } },
     })
     assert.equal(secret.metadata?.ownerReferences?.[0]?.uid, 'u')
+    assert.equal(secret.type, 'kubernetes.io/dockerconfigjson')
     assert.deepEqual(releaseOf(withAuth, settings), { spec: { suspend: false } })
+  })
+
+  it('has its secrets in its Secret alone: no reader of Jobs and pods finds them', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_.-]{0,300}$/), fc.string(), { minKeys: 1, maxKeys: 5 }),
+        fc.option(fc.string(), { nil: undefined }),
+        (words, password) => {
+          // Marked, so that a value is not found by chance.
+          const env = Object.fromEntries(Object.entries(words).map(([name, value]) => [name, `secret:${value}`]))
+          const registryAuth = password === undefined ? undefined : `ada:secret:${password}`
+          const sealed = {
+            ...spec,
+            env: { ...env, HOME: '/arc/home/ada' },
+            publicEnv: ['HOME'],
+            ...(registryAuth === undefined ? {} : { registryAuth }),
+          }
+          const job = jobObject(sealed, settings, secretName)
+          assert.doesNotMatch(JSON.stringify(job), /secret:|c2VjcmV0/)
+          assert.equal(job.spec?.suspend, true)
+          const { stringData = {}, type, metadata } = secretObject(sealed, settings, job)
+          assert.equal(metadata?.name, secretName)
+          assert.equal(type, registryAuth === undefined ? 'Opaque' : 'kubernetes.io/dockerconfigjson')
+          for (const { name, value, valueFrom } of job.spec?.template.spec?.containers[0]?.env ?? []) {
+            if (name === 'HOME' && env['HOME'] === undefined) assert.equal(value, '/arc/home/ada')
+            else if (name !== 'HOME') {
+              assert.equal(valueFrom?.secretKeyRef?.name, secretName)
+              assert.equal(stringData[valueFrom.secretKeyRef.key], env[name], 'unchanged: dollars are not escaped here')
+            }
+          }
+          for (const key of Object.keys(stringData)) assert.match(key, /^[-._a-zA-Z0-9]{1,253}$/)
+        },
+      ),
+    )
+  })
+
+  it('counts every variable as a secret that is not known to be none', () => {
+    const { publicEnv: _, ...unmarked } = spec
+    assert.equal(hasSecrets(spec), false)
+    assert.equal(hasSecrets(unmarked), true)
+    assert.equal(hasSecrets({ ...spec, env: {} }), false)
   })
 
   it('leaves the admission to Kueue where a queue is configured', () => {

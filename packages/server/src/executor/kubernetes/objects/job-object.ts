@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import platform from '../../../../package.json' with { type: 'json' }
 import type { V1Job, V1Secret, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
 import type { Volume } from '../../../configuration/config.ts'
@@ -14,6 +15,7 @@ import {
   instanceLabel,
   objectName,
   recordAnnotation,
+  secretAnnotation,
   startGate,
 } from './names.ts'
 import { coresQuantity, gibibytesQuantity } from './quantity.ts'
@@ -37,9 +39,26 @@ export class CannotRun extends Error {
   }
 }
 
+/** The variables of an attempt that a reader of pods may not see, by name. Pure. */
+function secretVariables({ env, publicEnv = [] }: AttemptSpec): readonly (readonly [string, string])[] {
+  const open = new Set(publicEnv)
+  return Object.entries(env).filter(([name]) => !open.has(name))
+}
+
 /**
- * The Job of an attempt. Pure. A Job with credentials is suspended and in no queue, until {@link releaseOf} after the creation of
- * its Secret.
+ * Whether an attempt has secrets, which stand in the Secret that its Job owns and nowhere else: whoever may read pods reads their
+ * specification. Pure.
+ */
+export const hasSecrets = (spec: AttemptSpec): boolean =>
+  spec.registryAuth !== undefined || secretVariables(spec).length > 0
+
+/** The key of a variable in a Secret; keys have at most 253 characters. Pure. */
+const secretKey = (name: string): string =>
+  name.length <= 253 ? name : createHash('sha256').update(name).digest('hex')
+
+/**
+ * The Job of an attempt. Pure. A Job with secrets is suspended and in no queue, until {@link releaseOf} after the creation of its
+ * Secret.
  * @param secret - The name that the Secret will have.
  * @throws {CannotRun}
  */
@@ -51,7 +70,8 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
   const { volumes, mounts } = volumesOf(spec, settings)
   const { cores, memoryGb, gpus } = spec.resources
   const gpu = gpus > 0 ? { [settings.gpuResource]: String(gpus) } : {}
-  const isHeld = spec.registryAuth !== undefined
+  const isHeld = hasSecrets(spec)
+  const sealed = new Set(secretVariables(spec).map(([variable]) => variable))
   const unreachable = { operator: 'Exists', effect: 'NoExecute', tolerationSeconds: settings.lossSeconds } as const
   return {
     apiVersion: 'batch/v1',
@@ -59,7 +79,11 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
     metadata: {
       name,
       labels: { ...labels, ...(isHeld ? {} : queueLabels(spec, settings)) },
-      annotations: { [imageAnnotation]: printReference(spec.image), ...recordOf(spec) },
+      annotations: {
+        [imageAnnotation]: printReference(spec.image),
+        ...recordOf(spec),
+        ...(isHeld ? { [secretAnnotation]: secret } : {}),
+      },
       finalizers: [finalizer],
     },
     spec: {
@@ -99,7 +123,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
           schedulingGates: [{ name: startGate }],
           ...(settings.priorityClass === undefined ? {} : { priorityClassName: settings.priorityClass }),
           ...(settings.runtimeClass === undefined ? {} : { runtimeClassName: settings.runtimeClass }),
-          ...(isHeld ? { imagePullSecrets: [{ name: secret }] } : {}),
+          ...(spec.registryAuth === undefined ? {} : { imagePullSecrets: [{ name: secret }] }),
           securityContext: {
             runAsNonRoot: true,
             runAsUser: spec.account.uid,
@@ -114,7 +138,12 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
               imagePullPolicy: settings.imagePullPolicy,
               ...(spec.cmd === undefined ? {} : { command: spec.cmd.map(literal) }),
               ...(spec.args === undefined ? {} : { args: spec.args.map(literal) }),
-              env: Object.entries(spec.env).map(([key, value]) => ({ name: key, value: literal(value) })),
+              env: Object.entries(spec.env).map(([variable, value]) => ({
+                name: variable,
+                ...(sealed.has(variable)
+                  ? { valueFrom: { secretKeyRef: { name: secret, key: secretKey(variable) } } }
+                  : { value: literal(value) }),
+              })),
               workingDir: homeOf(spec.account),
               resources: {
                 requests: {
@@ -149,23 +178,35 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
 export const releaseOf = (spec: AttemptSpec, settings: ClusterSettings): object =>
   settings.queue === undefined ? { spec: { suspend: false } } : { metadata: { labels: queueLabels(spec, settings) } }
 
-/** The Secret with the credentials for an attempt's image. Garbage collection removes it with its Job. Pure. */
+/**
+ * The Secret of an attempt: its variables, and the credentials for its image. Garbage collection removes it with its Job. Pure.
+ * @param job - The Job as it was created, which names the Secret.
+ */
 export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: V1Job): V1Secret {
-  const { name = '', uid = '' } = job.metadata ?? {}
-  const { registry } = sourceOf(spec, settings)
-  const auth = Buffer.from(spec.registryAuth ?? '').toString('base64')
+  const { name = '', uid = '', annotations } = job.metadata ?? {}
   return {
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: {
-      name: job.spec?.template.spec?.imagePullSecrets?.[0]?.name ?? name,
+      name: annotations?.[secretAnnotation] ?? name,
       labels: labelsOf(spec, settings),
       ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name, uid }],
     },
-    type: 'kubernetes.io/dockerconfigjson',
+    type: spec.registryAuth === undefined ? 'Opaque' : 'kubernetes.io/dockerconfigjson',
     immutable: true,
-    stringData: { '.dockerconfigjson': JSON.stringify({ auths: { [registry]: { auth } } }) },
+    stringData: {
+      ...Object.fromEntries(secretVariables(spec).map(([variable, value]) => [secretKey(variable), value])),
+      ...(spec.registryAuth === undefined
+        ? {}
+        : { '.dockerconfigjson': pullSecret(spec, settings, spec.registryAuth) }),
+    },
   }
+}
+
+/** Credentials for the registry of an attempt's image, as the kubelet reads them. */
+function pullSecret(spec: AttemptSpec, settings: ClusterSettings, registryAuth: string): string {
+  const { registry } = sourceOf(spec, settings)
+  return JSON.stringify({ auths: { [registry]: { auth: Buffer.from(registryAuth).toString('base64') } } })
 }
 
 /**

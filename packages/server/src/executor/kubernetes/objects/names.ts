@@ -10,6 +10,8 @@ export const identityLabel = 'canfar.net/identity'
 export const recordAnnotation = 'canfar.net/record'
 /** The image as the user wrote it, for messages. */
 export const imageAnnotation = 'canfar.net/image'
+/** The name of the Secret that the Job owns, where it has one. */
+export const secretAnnotation = 'canfar.net/secret'
 /** Set when the platform stops the attempt: the grace period in seconds. */
 export const stopAnnotation = 'canfar.net/stop'
 /** Set when the platform ends an attempt whose command cannot start: the cause as JSON. */

@@ -7,10 +7,10 @@ import { environmentOf, ociConfig, type Placement } from '../container/bundle.ts
 import type { Evidence } from './evidence.ts'
 import { BoundedMap } from '../../../lib/bounded-map.ts'
 import { ifThere } from '../../../lib/files.ts'
-import { makeHome } from '../../home.ts'
 import { keepLog, keptLogPath } from '../../log/attempt-log.ts'
-import type { Folders } from './folders.ts'
+import { homeFolderOf, type Folders } from './folders.ts'
 import { parseJournal, stages, type Journal, type Stage } from './journal.ts'
+import type { GpuGrant } from '../gpu/grant.ts'
 import type { Machine } from '../container/machine.ts'
 import type { ImageFacts } from '../container/program-look.ts'
 import type { SharedFiles } from './shared-files.ts'
@@ -24,6 +24,12 @@ export interface ContainerNetwork {
   readonly placement: Placement['network']
   readonly resolvConf: string
   readonly hosts: string
+}
+
+/** The GPUs of a container: their numbers, and what they need. */
+export interface ContainerGpus {
+  readonly numbers: readonly number[]
+  readonly grant: GpuGrant
 }
 
 /** Settings of the executor that an attempt's folder depends on. */
@@ -51,13 +57,13 @@ const usualUmask = ({ gid, groups }: AttemptSpec['account']): number =>
 export async function writeAttemptFolder(
   spec: AttemptSpec,
   image: PreparedImage,
-  network: ContainerNetwork,
+  { network, gpus }: { readonly network: ContainerNetwork; readonly gpus: ContainerGpus | undefined },
   options: FolderOptions,
 ): Promise<string> {
   const { folders, sharedFiles, machine, logLimitBytes, runtime, processors = [] } = options
   const folder = join(folders.attempts, spec.id)
   const scratchFolder = join(folders.scratch, spec.id)
-  const homeFolder = join(folders.homes, spec.account.name)
+  const homeFolder = homeFolderOf(folders, spec.account)
   const owner = machine.rootless ? undefined : spec.account
   const { ownTmp, programs32Bit } = await lookInto(image)
   const placement: Placement = {
@@ -77,9 +83,17 @@ export async function writeAttemptFolder(
     umask: options.umask ?? usualUmask(spec.account),
     ...(processors.length === 0 ? {} : { processorsFile: await sharedFiles.path(`${processors.join(',')}\n`) }),
     programs32Bit,
+    ...(gpus === undefined ? {} : { gpus: gpus.grant }),
   }
   const bound = processors.length === 0 ? {} : { processors }
-  const record = { spec, imageDigest: image.digest, logLimitBytes, image: imageFacts(spec, image), ...bound }
+  const record = {
+    spec,
+    imageDigest: image.digest,
+    logLimitBytes,
+    image: imageFacts(spec, image),
+    ...bound,
+    ...(gpus === undefined ? {} : { gpus: gpus.numbers }),
+  }
   const { slot } = network
   const plan = planText(
     {
@@ -94,7 +108,6 @@ export async function writeAttemptFolder(
     machine,
   )
   await mkdir(folder, { mode: 0o700 })
-  await makeHome(homeFolder, spec.id, owner)
   await writeFile(join(folder, 'plan'), plan, { mode: 0o600 })
   await rename(join(folder, 'plan'), join(folder, 'prepared'))
   const config = ociConfig(spec, image, placement, machine)

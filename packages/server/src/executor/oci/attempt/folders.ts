@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Account } from '../../executor.ts'
 
 /**
  * Files of the executor below the data folder.
@@ -29,6 +30,10 @@ export interface Folders {
   readonly homes: string
   readonly projects: string
 }
+
+/** The home of an account, or a symbolic link of the operator's in its place. */
+export const homeFolderOf = ({ homes }: Pick<Folders, 'homes'>, { name }: Pick<Account, 'name'>): string =>
+  join(homes, name)
 
 /** The folders below a data folder. */
 export const foldersOf = (dataDir: string): Folders => ({

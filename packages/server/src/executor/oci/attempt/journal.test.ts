@@ -24,7 +24,7 @@ const spec: AttemptSpec = {
   registryAuth: 'user:secret',
 }
 const { registryAuth: _, ...kept } = spec
-const record = { spec: kept, imageDigest: 'sha256:x', logLimitBytes: 1000 }
+const record = { spec: { ...kept, env: {} }, imageDigest: 'sha256:x', logLimitBytes: 1000 }
 const machine: Machine = {
   architecture: 'x64',
   bootId: 'boot',
@@ -32,7 +32,6 @@ const machine: Machine = {
   ownRoot: false,
   swap: false,
   cgroups: noCgroups,
-  gpus: [],
   processors: [0, 1],
   resourceLimits: [],
 }
@@ -46,8 +45,8 @@ const plan = (changes: object = {}) => ({
 })
 
 describe('the plan', () => {
-  it('has a line for everything, without credentials', () => {
-    const text = planText(plan(), machine)
+  it('has a line for everything, without credentials and variables', () => {
+    const text = planText(plan({ record: { ...record, spec: { ...spec, env: { DB: 'secret-word' } } } }), machine)
     assert.match(text, /^id j-1$/m)
     assert.match(text, /^lenient 1$/m)
     assert.doesNotMatch(text, /secret/)

@@ -6,17 +6,36 @@ import { ImageError } from '../../../image/fetch/image-error.ts'
 import type { LocalImages, PreparedImage } from '../../../image/store/local-images.ts'
 import { isDiskFull } from '../../../lib/files.ts'
 import { diskFull, stoppedBeforeStart } from '../../causes.ts'
+import { homeOf } from '../../container-user.ts'
+import { homeOfAnother, makeHome } from '../../home.ts'
 import type { AttemptSpec, ExecutorEvent, Retry } from '../../executor.ts'
 import { commandOf } from '../container/bundle.ts'
+import { readGpuDevices } from '../gpu/devices.ts'
+import { grantGpus } from '../gpu/grant.ts'
+import type { GpuPool } from '../gpu/gpu-pool.ts'
 import type { Machine } from '../container/machine.ts'
 import { chooseProcessors } from '../container/processors.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
-import { imageFacts, removeAttempt, writeAttemptFolder, type ContainerNetwork } from './attempt-folder.ts'
+import {
+  imageFacts,
+  removeAttempt,
+  writeAttemptFolder,
+  type ContainerGpus,
+  type ContainerNetwork,
+} from './attempt-folder.ts'
 import type { Attempt } from './attempt.ts'
-import type { Folders } from './folders.ts'
+import { homeFolderOf, type Folders } from './folders.ts'
 import { hostHosts, hostResolvConf, noNetworkHosts } from './names.ts'
 import type { SharedFiles } from './shared-files.ts'
+
+/** Folders of the machine that describe its GPUs; absent: those of the system. */
+export interface GpuFolders {
+  /** Device nodes. @defaultValue '/dev' */
+  readonly devices?: string
+  /** Files of the Container Device Interface. @defaultValue ['/etc/cdi', '/var/run/cdi'] */
+  readonly cdi?: readonly string[]
+}
 
 /** What {@link prepareAttempt} works with. */
 export interface PreparationParts {
@@ -30,6 +49,9 @@ export interface PreparationParts {
   readonly boundProcessors: () => readonly (readonly number[])[]
   readonly images: Pick<LocalImages, 'prepare'>
   readonly network: IsolatedNetwork | undefined
+  readonly gpus: GpuPool
+  /** Where the device nodes of GPUs, and the files that describe them, are; by default where the system has them. */
+  readonly gpuFolders: GpuFolders
   readonly supervision: Supervision
   readonly log: Logger
   readonly onEvent: (event: ExecutorEvent) => void
@@ -57,23 +79,31 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
     attempt.observed = { ...attempt.observed, imageDigest: image.digest }
     attempt.image = imageFacts(spec, image)
     if (commandOf(spec, image).length === 0) throw new NothingToRun(image)
-    const containerNetwork = await networkFor(spec, machine, network)
+    const containerNetwork = await unlessAborted(signal, networkFor(attempt, parts))
+    await prepareHome(attempt, parts)
+    const gpus = await unlessAborted(signal, gpusFor(attempt, parts))
     signal.throwIfAborted()
     attempt.processors = chooseProcessors(spec.resources.cores.limit, machine.processors, parts.boundProcessors()) ?? []
-    const input = await writeAttemptFolder(spec, image, containerNetwork, {
-      folders,
-      sharedFiles: parts.sharedFiles,
-      machine,
-      runtime: parts.runtime,
-      logLimitBytes: attempt.logLimitBytes,
-      pidsLimit: parts.pidsLimit,
-      processors: attempt.processors,
-      ...(parts.umask === undefined ? {} : { umask: parts.umask }),
-    })
+    const input = await writeAttemptFolder(
+      spec,
+      image,
+      { network: containerNetwork, gpus },
+      {
+        folders,
+        sharedFiles: parts.sharedFiles,
+        machine,
+        runtime: parts.runtime,
+        logLimitBytes: attempt.logLimitBytes,
+        pidsLimit: parts.pidsLimit,
+        processors: attempt.processors,
+        ...(parts.umask === undefined ? {} : { umask: parts.umask }),
+      },
+    )
     signal.throwIfAborted()
     supervision.start(attempt, 'run', input)
   } catch (error) {
     await network?.release(spec.id)
+    parts.gpus.release(spec.id)
     await removeAttempt(folders, spec.id)
     attempt.settle()
     // A server that closes leaves the attempt to the next one, which starts it again.
@@ -82,23 +112,84 @@ export async function prepareAttempt(attempt: Attempt, signal: AbortSignal, part
   }
 }
 
-async function networkFor(
-  spec: AttemptSpec,
-  machine: Machine,
-  network: IsolatedNetwork | undefined,
-): Promise<ContainerNetwork> {
+async function networkFor(attempt: Attempt, parts: PreparationParts): Promise<ContainerNetwork> {
+  const { spec } = attempt
+  const { machine, network } = parts
   const type = spec.network ?? (network === undefined ? 'host' : 'isolated')
   if (type === 'none') return { placement: { type }, resolvConf: '', hosts: noNetworkHosts(spec.name) }
   if (type === 'host')
     return { placement: { type }, resolvConf: await hostResolvConf(), hosts: await hostHosts(spec.name) }
   if (network === undefined || machine.rootless)
     throw new Error('the network isolated needs a platform that runs as root; use none or host')
-  const lease = await network.acquire(spec.id)
+  const lease = await network.acquire(spec.id, (reason) => {
+    report(attempt, 'Warning', 'NetworkNotReady', reason, parts)
+  })
+  if (!lease.resolvesNames)
+    report(
+      attempt,
+      'Warning',
+      'NoNameServer',
+      'Names do not resolve in this job: the machine has no name server that a job reaches. Addresses work. Tell the operators of the platform.',
+      parts,
+    )
   return {
     slot: lease.slot,
     placement: { type, namespacePath: lease.namespacePath },
     resolvConf: lease.resolvConf,
     hosts: lease.hosts(spec.name),
+  }
+}
+
+async function prepareHome(attempt: Attempt, parts: PreparationParts): Promise<void> {
+  const { account, id } = attempt.spec
+  const owner = parts.machine.rootless ? undefined : account
+  const { otherUid } = await makeHome(homeFolderOf(parts.folders, account), id, owner)
+  if (otherUid !== undefined)
+    report(attempt, 'Warning', 'HomeOfAnother', homeOfAnother(homeOf(account), account, otherUid), parts)
+}
+
+/** The GPUs of an attempt that asks for some, no other attempt's. */
+async function gpusFor(attempt: Attempt, parts: PreparationParts): Promise<ContainerGpus | undefined> {
+  const { spec } = attempt
+  const { gpus: count } = spec.resources
+  if (count === 0) return undefined
+  const { devices: folder, cdi } = parts.gpuFolders
+  const devices = await readGpuDevices(folder)
+  const present = [...devices.gpus.keys()].sort((a, b) => a - b)
+  if (present.length === 0) {
+    const text =
+      'The machine has no device node of an NVIDIA GPU: the job runs without one. Tell the operators of the platform.'
+    report(attempt, 'Warning', 'NoGpuDevice', text, parts)
+    return undefined
+  }
+  if (count > present.length)
+    throw new Error(
+      `the job requests ${count} GPUs, and the machine has device nodes of ${present.length} (capacity.gpus)`,
+    )
+  const taken = parts.gpus.take(spec.id, count, present)
+  if (parts.gpus.isWaiting(spec.id))
+    report(attempt, 'Normal', 'WaitsForGpu', 'The job waits for the GPUs of jobs that are being cleaned up.', parts)
+  const numbers = await taken
+  report(attempt, 'Normal', 'GpusAssigned', `The job has ${gpusText(numbers)} of the machine.`, parts)
+  return { numbers, grant: await grantGpus(numbers, devices, cdi) }
+}
+
+const gpusText = (numbers: readonly number[]): string =>
+  numbers.length === 1 ? `the GPU ${numbers[0]}` : `the GPUs ${numbers.join(', ')}`
+
+/** The result, or a rejection with the signal's reason as soon as it aborts. The work itself goes on. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = (): void => {
+    reject(signal.reason as Error)
+  }
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    work.catch(() => undefined) // after an abort its failure is of no interest
   }
 }
 

@@ -7,6 +7,8 @@ export interface AttemptRecord {
   readonly spec: AttemptSpec
   readonly imageDigest: string
   readonly logLimitBytes: number
+  /** Numbers of its GPUs. Earlier releases did not write them: each job had all. */
+  readonly gpus?: readonly number[]
   /** Absent in the records of earlier releases. */
   readonly image?: ImageFacts
   /** The processors that it is bound to; absent where it is not bound. */
@@ -18,10 +20,11 @@ type RecordOnDisk = Omit<AttemptRecord, 'spec'> & {
   readonly spec: Omit<AttemptSpec, 'image'> & { readonly image: string }
 }
 
-/** The record of an attempt, on one line and without credentials. */
+/** The record of an attempt, on one line, without credentials and variables: no later server needs them. */
 export function recordText({ spec, ...rest }: AttemptRecord): string {
   const { registryAuth: _, ...kept } = spec
-  return JSON.stringify({ spec: { ...kept, image: printReference(kept.image) }, ...rest } satisfies RecordOnDisk)
+  const image = printReference(kept.image)
+  return JSON.stringify({ spec: { ...kept, env: {}, image }, ...rest } satisfies RecordOnDisk)
 }
 
 /** Reads the record; undefined when it is missing or incomplete, as after a power failure. */

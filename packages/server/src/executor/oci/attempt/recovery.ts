@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import type { GpuPool } from '../gpu/gpu-pool.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { Supervision } from '../supervisor/supervision.ts'
 import { findAttempt, removeAttempt, takeBack } from './attempt-folder.ts'
@@ -15,6 +16,7 @@ export interface RecoveryParts {
   readonly bootId: string
   readonly supervision: Supervision
   readonly network: IsolatedNetwork | undefined
+  readonly gpus: GpuPool
   readonly log: Logger
 }
 
@@ -38,6 +40,7 @@ export async function recoverAttempt(
     return recoverAttempt(id, parts, list)
   }
   const record = found.record ?? unknownRecord(id)
+  parts.gpus.hold(id, record.gpus, record.spec.resources.gpus)
   const attempt = new Attempt(record.spec, record.logLimitBytes)
   attempt.image = record.image
   attempt.processors = record.processors ?? []

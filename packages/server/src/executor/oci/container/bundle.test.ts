@@ -5,7 +5,6 @@ import type { AttemptSpec } from '../../executor.ts'
 import { containerIds, groupText, passwdText } from '../../container-user.ts'
 import { commandOf, environmentOf, ociConfig, resourcesOf, type Placement } from './bundle.ts'
 import { noCgroups } from './cgroups.ts'
-import { gpuDeviceNames } from './gpus.ts'
 import type { Machine } from './machine.ts'
 import { seccompProfile } from './seccomp.ts'
 import { requireReference } from '../../../job/image-reference.ts'
@@ -43,7 +42,6 @@ const machine: Machine = {
     hierarchies: [{ mountPoint: '/sys/fs/cgroup/all', controllers: ['cpu', 'memory', 'pids', 'devices'] }],
     controllers: ['cpu', 'memory', 'pids', 'devices'],
   },
-  gpus: [{ path: '/dev/nvidia0', major: 195, minor: 0 }],
   processors: [0, 1, 2, 3],
   resourceLimits: [{ type: 'RLIMIT_CORE', soft: 0, hard: 1 }],
 }
@@ -152,17 +150,34 @@ describe('the configuration', () => {
     assert.equal(online(config({ placement: { processorsFile: '/data/names/5' } })), '/data/names/5')
   })
 
-  it('has GPUs for jobs that asked for GPUs', () => {
+  it('has the devices, variables, files and hooks of its GPUs, and those of no others', () => {
     assert.equal(config().linux.devices, undefined)
-    const { linux } = config({ spec: { resources: { ...spec.resources, gpus: 1 } } })
-    assert.deepEqual(linux.devices, [{ path: '/dev/nvidia0', type: 'c', major: 195, minor: 0, fileMode: 0o666 }])
-    assert.deepEqual(linux.resources?.devices[1], { allow: true, access: 'rw', type: 'c', major: 195, minor: 0 })
+    assert.equal(config().hooks, undefined)
+    const gpus = {
+      devices: [{ path: '/dev/nvidia3', major: 195, minor: 3 }],
+      env: { CUDA_VISIBLE_DEVICES: '0', LANG: 'lost', EQUALS: 'won' },
+      mounts: [{ source: '/lib/cuda', destination: '/usr/lib/cuda', options: ['ro', 'nosuid', 'nodev'] }],
+      hooks: [{ hookName: 'createContainer', path: '/usr/bin/hook', args: ['hook'] }],
+    }
+    const { linux, hooks, mounts, process } = config({ placement: { gpus } })
+    assert.deepEqual(linux.devices, [{ path: '/dev/nvidia3', type: 'c', major: 195, minor: 3, fileMode: 0o666 }])
+    assert.deepEqual(linux.resources?.devices, [
+      { allow: false, access: 'rwm' },
+      { allow: true, access: 'rw', type: 'c', major: 195, minor: 3 },
+    ])
+    assert.deepEqual(hooks, { createContainer: [{ path: '/usr/bin/hook', args: ['hook'] }] })
+    assert.equal(mounts.at(-1)?.destination, '/usr/lib/cuda')
+    assert.ok(process.env.includes('CUDA_VISIBLE_DEVICES=0'))
+    assert.ok(
+      process.env.includes('LANG=de') && process.env.includes('EQUALS=won'),
+      "the job's own, these, the image's",
+    )
   })
 })
 
 describe('limits', () => {
   it('set the share by the request and the quota by the limit', () => {
-    assert.deepEqual(resourcesOf(spec, 100, machine), {
+    assert.deepEqual(resourcesOf(spec, { pidsLimit: 100 }, machine), {
       devices: [{ allow: false, access: 'rwm' }],
       cpu: { shares: 1024, quota: 400_000, period: 100_000 },
       memory: { limit: 2 * 1024 ** 3 },
@@ -171,12 +186,12 @@ describe('limits', () => {
   })
 
   it('cover swap where there is some', () => {
-    assert.equal(resourcesOf(spec, 100, { ...machine, swap: true }).memory?.swap, 2 * 1024 ** 3)
+    assert.equal(resourcesOf(spec, { pidsLimit: 100 }, { ...machine, swap: true }).memory?.swap, 2 * 1024 ** 3)
   })
 
   it('are left out where the controller is missing: the runtime fails on them', () => {
     const cgroups = { ...machine.cgroups, controllers: ['devices'] }
-    assert.deepEqual(Object.keys(resourcesOf(spec, 100, { ...machine, cgroups })), ['devices'])
+    assert.deepEqual(Object.keys(resourcesOf(spec, { pidsLimit: 100 }, { ...machine, cgroups })), ['devices'])
   })
 })
 
@@ -243,11 +258,4 @@ describe('the seccomp profile', () => {
     assert.deepEqual(seccompProfile('x64', true).architectures, ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'])
     assert.deepEqual(seccompProfile('arm64', true).architectures, ['SCMP_ARCH_AARCH64', 'SCMP_ARCH_ARM'])
   })
-})
-
-it('GPU devices are known by their names', () => {
-  assert.deepEqual(
-    gpuDeviceNames(['null', 'nvidia0', 'nvidia10', 'nvidiactl', 'nvidia-uvm', 'nvidia-caps', 'xnvidia0']),
-    ['nvidia-uvm', 'nvidia0', 'nvidia10', 'nvidiactl'],
-  )
 })

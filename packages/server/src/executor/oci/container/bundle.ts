@@ -1,6 +1,7 @@
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { containerIds, homeOf } from '../../container-user.ts'
+import type { GpuGrant } from '../gpu/grant.ts'
 import { cgroupsPath } from './cgroups.ts'
 import type { Machine } from './machine.ts'
 import type { ResourceLimit } from './resource-limits.ts'
@@ -36,6 +37,8 @@ export interface OciConfig {
   readonly root: { readonly path: string; readonly readonly: false }
   readonly hostname: string
   readonly mounts: readonly OciMount[]
+  /** By the name of their point in time, such as `createContainer`. */
+  readonly hooks?: Readonly<Record<string, readonly OciHook[]>>
   readonly linux: {
     readonly cgroupsPath?: string
     readonly resources?: OciResources
@@ -46,6 +49,9 @@ export interface OciConfig {
     readonly seccomp: SeccompProfile
   }
 }
+
+/** A program that the runtime runs at a point in time. */
+export type OciHook = Omit<GpuGrant['hooks'][number], 'hookName'>
 
 /** Limits of an OCI runtime configuration. */
 export interface OciResources {
@@ -69,6 +75,8 @@ export interface Placement {
   readonly network: { readonly type: 'host' | 'none' } | { readonly type: 'isolated'; readonly namespacePath: string }
   /** Most processes and threads at the same time. */
   readonly pidsLimit: number
+  /** For an attempt with GPUs. */
+  readonly gpus?: GpuGrant
   readonly umask: number
   /** The file with the processors that the job is bound to, in the kernel's form; absent where it is not bound. */
   readonly processorsFile?: string
@@ -88,7 +96,7 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
       terminal: false,
       user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}), umask: placement.umask },
       args: commandOf(spec, image),
-      env: environmentOf(spec, image),
+      env: environmentOf(spec, image, placement.gpus?.env),
       cwd: homeOf(spec.account),
       capabilities: { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] },
       rlimits: machine.resourceLimits,
@@ -99,11 +107,10 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
     root: { path: placement.rootfs, readonly: false },
     hostname: spec.name,
     mounts: mountsOf(spec, placement, machine),
+    ...(placement.gpus === undefined || placement.gpus.hooks.length === 0 ? {} : { hooks: hooksOf(placement.gpus) }),
     linux: {
-      ...(group === undefined
-        ? {}
-        : { cgroupsPath: group, resources: resourcesOf(spec, placement.pidsLimit, machine) }),
-      ...(spec.resources.gpus > 0 ? { devices: gpuNodes(machine) } : {}),
+      ...(group === undefined ? {} : { cgroupsPath: group, resources: resourcesOf(spec, placement, machine) }),
+      ...(placement.gpus === undefined ? {} : { devices: gpuNodes(placement.gpus) }),
       namespaces: namespacesOf(placement.network, group !== undefined),
       maskedPaths,
       readonlyPaths,
@@ -125,27 +132,33 @@ export function commandOf(
 }
 
 /** The image's variables, overridden by the attempt's. PATH is always set. Pure. */
-export function environmentOf(spec: Pick<AttemptSpec, 'env'>, image: Pick<PreparedImage, 'env'>): string[] {
+export function environmentOf(
+  spec: Pick<AttemptSpec, 'env'>,
+  image: Pick<PreparedImage, 'env'>,
+  defaults: Readonly<Record<string, string>> = {},
+): string[] {
   const merged = new Map<string, string>()
   for (const line of [defaultPath, ...image.env]) {
     const [key = '', ...rest] = line.split('=')
     if (key !== '') merged.set(key, rest.join('='))
   }
-  for (const [key, value] of Object.entries(spec.env)) merged.set(key, value)
+  for (const [key, value] of [...Object.entries(defaults), ...Object.entries(spec.env)]) merged.set(key, value)
   return [...merged].map(([key, value]) => `${key}=${value}`)
 }
 
 /** Limits of those controllers that the machine has: the runtime fails on a limit that it cannot set. Pure. */
-export function resourcesOf({ resources }: AttemptSpec, pidsLimit: number, machine: Machine): OciResources {
+export function resourcesOf(
+  { resources }: AttemptSpec,
+  { pidsLimit, gpus }: Pick<Placement, 'pidsLimit' | 'gpus'>,
+  machine: Machine,
+): OciResources {
   const has = (controller: string): boolean => machine.cgroups.controllers.includes(controller)
   const period = 100_000
   const limit = memoryLimitBytes(resources.memoryGb.limit)
   return {
     devices: [
       { allow: false, access: 'rwm' },
-      ...(resources.gpus > 0
-        ? machine.gpus.map(({ major, minor }) => ({ allow: true, access: 'rw', type: 'c', major, minor }))
-        : []),
+      ...(gpus?.devices ?? []).map(({ major, minor }) => ({ allow: true, access: 'rw', type: 'c', major, minor })),
     ],
     ...(has('cpu')
       ? {
@@ -209,6 +222,7 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
     bind(placement.scratchFolder, '/scratch', ['bind', ...inert]),
     ...Object.entries(placement.etc).map(([name, path]) => bind(path, `/etc/${name}`, ['bind', 'ro', ...inert])),
     ...(placement.tmpFolder === undefined ? [] : [bind(placement.tmpFolder, '/tmp', ['bind', ...inert])]),
+    ...(placement.gpus?.mounts ?? []).map((mount) => ({ ...mount, type: 'bind' })),
   ]
 }
 
@@ -246,8 +260,14 @@ function namespacesOf(network: Placement['network'], hasCgroup: boolean): { type
   return [...own, network.type === 'isolated' ? { type: 'network', path: network.namespacePath } : { type: 'network' }]
 }
 
-const gpuNodes = (machine: Machine): { path: string; type: 'c'; major: number; minor: number; fileMode: number }[] =>
-  machine.gpus.map((device) => ({ ...device, type: 'c', fileMode: 0o666 }))
+const gpuNodes = ({ devices }: GpuGrant) =>
+  devices.map(({ path, major, minor }) => ({ path, major, minor, type: 'c' as const, fileMode: 0o666 }))
+
+function hooksOf({ hooks }: GpuGrant): Record<string, OciHook[]> {
+  const byTime: Record<string, OciHook[]> = {}
+  for (const { hookName, ...hook } of hooks) (byTime[hookName] ??= []).push(hook)
+  return byTime
+}
 
 /** Parts of /proc and /sys that disclose facts about the machine or its other users. */
 const maskedPaths = [

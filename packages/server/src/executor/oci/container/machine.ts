@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
-import { access, mkdir, readFile, readdir, rmdir, writeFile } from 'node:fs/promises'
+import { access, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { mountedHierarchies, noCgroups, rootIsMountPoint, supervisorFolders, type Cgroups } from './cgroups.ts'
-import { gpuDevices, type Device } from './gpus.ts'
 import { parseProcessors } from './processors.ts'
 import { hardLimits, mayRaiseLimits, resourceLimits, type ResourceLimit } from './resource-limits.ts'
 
@@ -21,7 +20,6 @@ export interface Machine {
   /** Whether there is swap space: a memory limit must then cover it too. */
   readonly swap: boolean
   readonly cgroups: Cgroups
-  readonly gpus: readonly Device[]
   /** Numbers of the processors that this process may use. */
   readonly processors: readonly number[]
   readonly resourceLimits: readonly ResourceLimit[]
@@ -38,12 +36,11 @@ export async function readMachine(instance: string): Promise<Machine> {
   if (arch !== 'x64' && arch !== 'arm64')
     throw new Error(`The oci executor runs on x86_64 and aarch64 machines; this is ${arch}. Use executor: kubernetes.`)
   const rootless = process.geteuid?.() !== 0
-  const [mountinfo, bootId, swaps, ownCgroups, devices, status, limits, mostFiles] = await Promise.all([
+  const [mountinfo, bootId, swaps, ownCgroups, status, limits, mostFiles] = await Promise.all([
     readFile('/proc/self/mountinfo', 'utf8'),
     readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
     readFile('/proc/swaps', 'utf8').catch(absent('')),
     readFile('/proc/self/cgroup', 'utf8').catch(absent('')),
-    readdir('/dev'),
     readFile('/proc/self/status', 'utf8'),
     readFile('/proc/self/limits', 'utf8'),
     readFile('/proc/sys/fs/nr_open', 'utf8'),
@@ -60,7 +57,6 @@ export async function readMachine(instance: string): Promise<Machine> {
     ownRoot: !rootIsMountPoint(mountinfo),
     swap: swaps.trim().split('\n').length > 1,
     cgroups: await findCgroups(mountinfo, ownCgroups, `science-platform-${instance}`, rootless),
-    gpus: await gpuDevices(devices),
     processors: parseProcessors(/^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? ''),
     resourceLimits: resourceLimits(Number(mostFiles), mayRaiseLimits(status) ? undefined : hardLimits(limits)),
   }

@@ -10,15 +10,19 @@ const believedFor = 1000
 export class ResolverOfHost {
   #resolver: JobResolver | undefined
   #version = ''
+  #gateway: string | undefined
   #checkedAt = 0
 
-  async read(now = Date.now()): Promise<JobResolver> {
+  /** @param gateway the machine's address for jobs, once it is known. */
+  async read(gateway?: string, now = Date.now()): Promise<JobResolver> {
+    if (this.#gateway !== gateway) this.#resolver = undefined
     if (this.#resolver !== undefined && now - this.#checkedAt < believedFor) return this.#resolver
+    this.#gateway = gateway
     this.#checkedAt = now
     const version = (await Promise.all([resolvConfPath, upstreamPath].map(versionOf))).join(' ')
     if (this.#resolver === undefined || version !== this.#version) {
       const [resolvConf = '', upstream = ''] = await Promise.all([resolvConfPath, upstreamPath].map(contentOf))
-      this.#resolver = jobResolver({ resolvConf, upstream })
+      this.#resolver = jobResolver({ resolvConf, upstream }, gateway)
       this.#version = version
     }
     return this.#resolver

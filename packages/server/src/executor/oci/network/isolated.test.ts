@@ -198,7 +198,8 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await killed.open()
     const before = await killed.acquire('stays-1')
     const gone = await killed.acquire('gone-1')
-    // Nobody closes it: that server was killed.
+    // Attempts hold leases, so that closing removes nothing, as if that server was killed.
+    await killed.close()
     const next = make(instance, apiPort + 1, { 'stays-1': before, 'gone-1': gone })
     await next.open()
     next.adopt('stays-1')
@@ -252,6 +253,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     const killed = make(instance, apiPort)
     await killed.open()
     const before = await killed.acquire('stays-1')
+    await killed.close()
     const folder = join(scratch, instance, 'leases')
     await mkdir(folder)
     await symlink(String(before.slot), join(folder, 'stays-1'))
@@ -270,6 +272,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     const first = make(instance, apiPort)
     await first.open()
     const job = await first.acquire('job-1')
+    await first.close()
     await ip('link', 'del', `sp${instance}`)
     const second = make(instance, apiPort, { 'job-1': job })
     await second.open()

@@ -2,14 +2,13 @@ import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { ifThere } from '../../../lib/files.ts'
-import { runTool } from '../../../lib/tool.ts'
+import { NetworkGuard } from './guard.ts'
 import { ResolverOfHost } from './host-resolver.ts'
 import { PreviousLeases } from './leases.ts'
 import {
   attachSlots,
   hasBridge,
   linkNames,
-  makeBridge,
   makeSlots,
   namespaceId,
   namespaceNames,
@@ -18,14 +17,15 @@ import {
   removeSlots,
   usedSubnets,
 } from './links.ts'
+import { NameRelay } from './name-relay.ts'
 import type { IsolatedNetwork, NetworkLease } from './network.ts'
 import { occupiedNamespaces } from './occupied.ts'
 import { isInstance, planNetwork, planSlot, seedOf, slotNumber, type NetworkPlan } from './plan.ts'
 import { firstSlots } from './pool-size.ts'
-import type { JobResolver } from './resolver.ts'
-import { noRuleset, ruleset } from './ruleset.ts'
+import { RulesMonitor } from './rules-monitor.ts'
 import { SlotPool } from './slot-pool.ts'
 import { chooseSubnet, parseSubnet, printSubnet, type Subnet } from './subnet.ts'
+import { Upkeep } from './upkeep.ts'
 
 /** Settings of {@link createIsolatedNetwork}. */
 export interface IsolatedNetworkOptions {
@@ -37,6 +37,8 @@ export interface IsolatedNetworkOptions {
   readonly heldSlots: () => Promise<ReadonlyMap<string, number>>
   /** TCP port of the platform's API on the gateway's address. */
   readonly apiPort: number
+  /** Milliseconds between two looks at the rules and links without a reason. @defaultValue 5000 */
+  readonly lookEveryMs?: number
   readonly log: Pick<Logger, 'info' | 'warn' | 'error'>
 }
 
@@ -45,14 +47,13 @@ const tidyEvery = 30_000
 /** Milliseconds after opening before an unclaimed lease is taken back: its supervisor may just be starting. */
 const claimedWithin = 60_000
 
-const forwardSwitch = '/proc/sys/net/ipv4/ip_forward'
-
 /** The isolated network of one platform: see {@link IsolatedNetwork}. Needs root, `ip` (iproute2) and `nft` (nftables). */
 export function createIsolatedNetwork({
   instance,
   stateDir,
   heldSlots,
   apiPort,
+  lookEveryMs = 5000,
   log,
 }: IsolatedNetworkOptions): IsolatedNetwork {
   if (!isInstance(instance))
@@ -62,12 +63,15 @@ export function createIsolatedNetwork({
   const planFile = join(stateDir, 'network.json')
   const previousLeases = new PreviousLeases(join(stateDir, 'leases'))
   const resolverOfHost = new ResolverOfHost()
+  const relay = new NameRelay(log)
   /** Slots by attempt id; `claimed` when this server's executor lists the attempt. */
   const leases = new Map<string, { readonly slot: number; claimed: boolean }>()
   const acquiring = new Map<string, Promise<number>>()
   const namespaceIds = new Map<number, string>()
   let plan: NetworkPlan | undefined
-  let openedFor: readonly string[] = []
+  let upkeep: Upkeep | undefined
+  let guard: NetworkGuard | undefined
+  const monitor = new RulesMonitor((by) => guard?.changed(by))
   let tidying: Promise<void> = Promise.resolve()
   let tidyTimer: NodeJS.Timeout | undefined
   let openedAt = 0
@@ -75,6 +79,10 @@ export function createIsolatedNetwork({
   const opened = (): NetworkPlan => {
     if (plan === undefined) throw new Error('the isolated network is not open')
     return plan
+  }
+  const watched = () => {
+    if (upkeep === undefined || guard === undefined) throw new Error('the isolated network is not open')
+    return { upkeep, guard }
   }
   const slotsOf = (numbers: readonly number[]) => numbers.map((number) => planSlot(opened(), number))
 
@@ -103,13 +111,13 @@ export function createIsolatedNetwork({
       throw new Error('the network isolated needs root: use host or none, or start the server as root')
     const held = new Map([...(await previousLeases.read()), ...(await heldSlots())])
     plan = planNetwork(instance, await subnet(held.size > 0))
-    const isNew = !(await hasBridge(plan.bridge))
-    await makeBridge(plan)
-    await applyRules(await resolverOfHost.read())
-    await switchForwardingOn()
-    await warnOfForeignRules()
-    await takeOver(held, isNew)
+    const slots = () => slotsOf(pool.complete())
+    upkeep = new Upkeep({ plan, apiPort, resolverOfHost, relay, slots, log })
+    guard = new NetworkGuard({ guarded: upkeep, log, everyMs: lookEveryMs })
+    await takeOver(held, await upkeep.make())
     await pool.fill(firstSlots)
+    monitor.start()
+    guard.start()
     openedAt = Date.now()
     tidyTimer = setInterval(() => {
       tidying = tidying.then(tidy).catch((error: unknown) => {
@@ -134,31 +142,6 @@ export function createIsolatedNetwork({
     await writeFile(`${planFile}.new`, `${printSubnet(chosen)}\n`)
     await rename(`${planFile}.new`, planFile)
     return chosen
-  }
-
-  async function applyRules({ nameservers }: JobResolver): Promise<void> {
-    await runTool('nft', ['-f', '-'], { input: ruleset(opened(), { apiPort, nameservers }) })
-    openedFor = nameservers
-    if (nameservers.length > 0) return
-    const hint = 'add a name server with an address other than a loopback address to /etc/resolv.conf'
-    log.warn({ hint }, 'jobs on the network isolated cannot resolve names')
-  }
-
-  async function switchForwardingOn(): Promise<void> {
-    if ((await readFile(forwardSwitch, 'utf8')).trim() !== '0') return
-    await writeFile(forwardSwitch, '1')
-    log.info({ sysctl: 'net.ipv4.ip_forward=1' }, 'IPv4 forwarding enabled for jobs; it stays enabled')
-  }
-
-  /** Rules of other software apply too, and Docker's drop unknown traffic. Rules of this table cannot accept what another table drops. */
-  async function warnOfForeignRules(): Promise<void> {
-    const tables = (await runTool('nft', ['list', 'tables'])).toString()
-    if (!tables.includes('table ip filter')) return
-    const rules = (await runTool('nft', ['list', 'table', 'ip', 'filter'])).toString()
-    if (!/chain FORWARD \{[^}]*policy drop/.test(rules)) return
-    const { bridge } = opened()
-    const hint = `iptables -I FORWARD -i ${bridge} -j ACCEPT; iptables -I FORWARD -o ${bridge} -j ACCEPT`
-    log.warn({ hint }, 'a firewall on this machine, perhaps Docker, drops the traffic of jobs')
   }
 
   /** Keeps the slots that attempts of an earlier server hold, and removes its others. */
@@ -200,6 +183,7 @@ export function createIsolatedNetwork({
   }
 
   async function tidy(): Promise<void> {
+    monitor.start()
     await pool.shrink()
     if (Date.now() - openedAt < claimedWithin) return
     for (const [attemptId, { slot, claimed }] of leases) {
@@ -211,7 +195,7 @@ export function createIsolatedNetwork({
 
   const isOccupied = (slot: number): boolean => occupiedNamespaces(new Set([namespaceIds.get(slot) ?? ''])).size > 0
 
-  async function acquire(attemptId: string): Promise<NetworkLease> {
+  async function acquire(attemptId: string, onWait: (reason: string) => void = () => undefined): Promise<NetworkLease> {
     const held = leases.get(attemptId)
     if (held) held.claimed = true
     let slot = held?.slot
@@ -220,7 +204,17 @@ export function createIsolatedNetwork({
       acquiring.set(attemptId, pending)
       slot = await pending
     }
+    await whole(attemptId, onWait)
     return describe(slot)
+  }
+
+  /** No lease without rules: they are looked at before every lease, unless a look is younger than a second and nothing was reported since. */
+  async function whole(attemptId: string, onWait: (reason: string) => void): Promise<void> {
+    const { guard, upkeep } = watched()
+    if (!(await upkeep.isCurrent())) guard.changed()
+    const fault = guard.fault()
+    if (fault !== undefined) onWait(`The network of jobs is being repaired: ${fault}.`)
+    await guard.whole(attemptId)
   }
 
   async function lease(attemptId: string): Promise<number> {
@@ -233,14 +227,14 @@ export function createIsolatedNetwork({
     }
   }
 
-  async function describe(number: number): Promise<NetworkLease> {
+  function describe(number: number): NetworkLease {
     const slot = planSlot(opened(), number)
-    const resolver = await resolverOfHost.read()
-    if (resolver.nameservers.join() !== openedFor.join()) await applyRules(resolver)
+    const { resolvConf, nameservers } = watched().upkeep.resolver
     return {
       slot: number,
       namespacePath: namespacePath(slot),
-      resolvConf: resolver.resolvConf,
+      resolvConf,
+      resolvesNames: nameservers.length > 0,
       hosts: (hostname) =>
         `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n${slot.address} ${hostname}\n`,
     }
@@ -248,6 +242,7 @@ export function createIsolatedNetwork({
 
   async function release(attemptId: string, empty = false): Promise<void> {
     pool.leave(attemptId)
+    guard?.leave(attemptId)
     // A lease that is just being made is returned once it is made; a refused one has nothing to return.
     await acquiring.get(attemptId)?.catch(() => undefined)
     const held = leases.get(attemptId)
@@ -259,14 +254,16 @@ export function createIsolatedNetwork({
 
   async function close(): Promise<void> {
     clearInterval(tidyTimer)
+    monitor.close()
+    await guard?.close()
+    relay.close()
     await tidying
     const slots = await pool.close()
-    if (plan === undefined) return
+    if (plan === undefined || upkeep === undefined) return
     const isHeld = [...leases.values()].some(({ slot, claimed }) => claimed || isOccupied(slot))
     if (isHeld) return
     await removeSlots(opened(), slotsOf(slots))
-    await runTool('nft', ['-f', '-'], { input: noRuleset(plan) })
-    await removeBridge(plan)
+    await upkeep.unmake()
     await rm(stateDir, { recursive: true, force: true })
   }
 
@@ -279,6 +276,7 @@ export function createIsolatedNetwork({
     },
     release,
     close,
+    fault: () => guard?.fault(),
     get gateway() {
       return opened().gateway
     },

@@ -1,5 +1,6 @@
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { runTool } from '../../../lib/tool.ts'
+import type { Link } from './faults.ts'
 import type { NetworkPlan, Slot } from './plan.ts'
 import { parseSubnet, type Subnet } from './subnet.ts'
 
@@ -82,6 +83,27 @@ export async function removeSlots(plan: NetworkPlan, slots: readonly Slot[]): Pr
 export async function linkNames(): Promise<readonly string[]> {
   const links = JSON.parse((await runTool('ip', ['-json', 'link'])).toString()) as { ifname: string }[]
   return links.map(({ ifname }) => ifname)
+}
+
+/** What `ip` prints of a link, as far as it is used. */
+interface PrintedLink {
+  readonly ifname: string
+  readonly flags: readonly string[]
+  readonly master?: string
+  readonly addr_info: readonly { readonly family: string; readonly local?: string }[]
+  readonly linkinfo?: { readonly info_slave_data?: { readonly isolated?: boolean } }
+}
+
+/** The interfaces of this machine with their addresses and bridges. */
+export async function listLinks(): Promise<readonly Link[]> {
+  const printed = JSON.parse((await runTool('ip', ['-json', '-details', 'addr'])).toString()) as PrintedLink[]
+  return printed.map(({ ifname, flags, master, addr_info, linkinfo }) => ({
+    name: ifname,
+    up: flags.includes('UP'),
+    addresses: addr_info.flatMap(({ family, local }) => (family === 'inet' && local !== undefined ? [local] : [])),
+    ...(master === undefined ? {} : { master }),
+    isolated: linkinfo?.info_slave_data?.isolated === true,
+  }))
 }
 
 /** The named network namespaces of this machine. */

@@ -124,6 +124,8 @@ except OSError as error: print(error)`
     ]
     const api = await sockets.run('/proc/self/ns/net', script(apiPort), asNobody)
     assert.equal(await sockets.connect(network.gateway, apiPort, { from: job.namespacePath }), 'served')
+    // An open network would put back its own rules.
+    await network.close()
     await runTool('nft', ['-f', '-'], { input: ruleset(await plan(), { apiPort, nameservers: [network.gateway] }) })
     const names = await sockets.run('/proc/self/ns/net', script(53), asNobody)
     assert.equal(await sockets.connect(network.gateway, 53, { from: job.namespacePath }), 'served')
@@ -150,7 +152,6 @@ except OSError as error: print(error)`
       `const s = require('net').connect(${apiPort}, '${network.gateway}', () => s.write('one'))
        s.pipe(process.stdout); process.stdin.pipe(s)`,
     )
-    await network.close()
     network = await open()
     network.adopt('job-1')
     assert.equal((await network.acquire('job-1')).namespacePath, job.namespacePath)

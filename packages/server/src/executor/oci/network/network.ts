@@ -6,6 +6,8 @@ export interface NetworkLease {
   readonly namespacePath: string
   /** Contents for /etc/resolv.conf. */
   readonly resolvConf: string
+  /** Whether there is a name server that the container reaches. */
+  readonly resolvesNames: boolean
   /** Contents for /etc/hosts of a container with this host name. */
   readonly hosts: (hostname: string) => string
 }
@@ -17,8 +19,13 @@ export interface NetworkLease {
 export interface IsolatedNetwork {
   /** Makes the bridge, the rules and the first namespaces, or takes over those of an earlier server. Call it before the executor opens. */
   open(): Promise<void>
-  /** A namespace for this attempt, the same one when called again. Waits while none is ready. */
-  acquire(attemptId: string): Promise<NetworkLease>
+  /**
+   * A namespace for this attempt, the same one when called again. Waits while none is ready, and while the rules and links of the network
+   * are not complete; rejects when the attempt is released meanwhile.
+   *
+   * @param onWait called with a sentence for the attempt's owner when it waits for the rules.
+   */
+  acquire(attemptId: string, onWait?: (reason: string) => void): Promise<NetworkLease>
   /** Claims the lease of a running attempt of an earlier server. Without a lease it does nothing. */
   adopt(attemptId: string): void
   /**
@@ -29,6 +36,8 @@ export interface IsolatedNetwork {
   release(attemptId: string, empty?: boolean): Promise<void>
   /** Removes everything unless an attempt holds a lease; then the next server takes over. */
   close(): Promise<void>
+  /** What is wrong with the rules and links, while they are repaired; undefined while nothing is known to be. */
+  fault(): string | undefined
   /** The machine's address on the bridge, where jobs reach the platform's API. Known after `open()`. */
   readonly gateway: string
 }

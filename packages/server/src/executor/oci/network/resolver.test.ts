@@ -9,6 +9,7 @@ describe("a job's resolver", () => {
     assert.deepEqual(jobResolver({ resolvConf }), {
       resolvConf: 'nameserver 192.0.2.53\nsearch example.org a.example.org\noptions edns0\n',
       nameservers: ['192.0.2.53'],
+      relayed: [],
     })
   })
 
@@ -28,6 +29,19 @@ describe("a job's resolver", () => {
 
   it('keeps link-local servers, as clouds have them', () => {
     assert.deepEqual(jobResolver({ resolvConf: 'nameserver 169.254.169.253\n' }).nameservers, ['169.254.169.253'])
+  })
+
+  it('asks the gateway where the machine alone reaches its name servers', () => {
+    const gateway = '10.208.7.1'
+    for (const server of ['127.0.0.1', '127.0.0.53', '::1', 'fd00::53'])
+      assert.deepEqual(jobResolver({ resolvConf: `nameserver ${server}\nsearch example.org\n` }, gateway), {
+        resolvConf: 'nameserver 10.208.7.1\nsearch example.org\n',
+        nameservers: [gateway],
+        relayed: [server],
+      })
+    const resolved = { resolvConf: 'nameserver 127.0.0.53\n', upstream: 'nameserver 192.0.2.1\n' }
+    assert.deepEqual(jobResolver(resolved, gateway).relayed, [], 'the servers of systemd-resolved are reached')
+    assert.deepEqual(jobResolver({ resolvConf: '' }, gateway).nameservers, [], 'there is nothing to relay to')
   })
 
   it('has a comment where there is no name server', () => {

@@ -1,3 +1,5 @@
+import { isIP, isIPv4 } from 'node:net'
+
 /** The configuration by which the machine resolves names. */
 export interface HostResolver {
   /** /etc/resolv.conf; '' where it is missing. */
@@ -12,6 +14,8 @@ export interface JobResolver {
   readonly resolvConf: string
   /** The name servers in it. */
   readonly nameservers: readonly string[]
+  /** The machine's name servers that jobs reach by way of the gateway only; empty where they need none. */
+  readonly relayed: readonly string[]
 }
 
 const wordsOf = (text: string): readonly (readonly string[])[] =>
@@ -25,24 +29,29 @@ const wordsOf = (text: string): readonly (readonly string[])[] =>
     )
     .filter(([keyword = '']) => keyword !== '')
 
-const isIpv4 = (text: string): boolean =>
-  /^\d{1,3}(\.\d{1,3}){3}$/.test(text) && text.split('.').every((part) => Number(part) <= 255)
-
-const reachable = (text: string): readonly string[] =>
+const serversOf = (text: string): readonly string[] =>
   wordsOf(text)
     .filter(([keyword]) => keyword === 'nameserver')
     .map(([, address = '']) => address)
-    .filter((address) => isIpv4(address) && !address.startsWith('127.') && address !== '0.0.0.0')
+
+const reachable = (text: string): readonly string[] =>
+  serversOf(text).filter((address) => isIPv4(address) && !address.startsWith('127.') && address !== '0.0.0.0')
 
 /**
  * The machine's resolver for jobs: its search domains, options, and the name servers that another network namespace reaches over IPv4. A
- * server on a loopback address is not reachable: then the servers of systemd-resolved are used. Without it, names do not resolve until
- * /etc/resolv.conf has a server with another address. Pure.
+ * server on a loopback address is not reachable: then the servers of systemd-resolved are used. Without it, jobs ask the gateway, which
+ * relays to the machine's own servers (name-relay.ts). Pure.
+ *
+ * @param gateway the machine's address on the bridge. Without it nothing is relayed.
  */
-export function jobResolver({ resolvConf, upstream = '' }: HostResolver): JobResolver {
+export function jobResolver({ resolvConf, upstream = '' }: HostResolver, gateway?: string): JobResolver {
   const own = reachable(resolvConf)
-  const nameservers = own.length > 0 ? own : reachable(upstream)
-  const rest = wordsOf(own.length > 0 || upstream === '' ? resolvConf : upstream).filter(([keyword = '']) =>
+  const direct = own.length > 0 ? own : reachable(upstream)
+  const relayed =
+    direct.length > 0 || gateway === undefined ? [] : serversOf(resolvConf).filter((text) => isIP(text) > 0)
+  const nameservers = relayed.length > 0 && gateway !== undefined ? [gateway] : direct
+  const fromUpstream = own.length === 0 && direct.length > 0
+  const rest = wordsOf(fromUpstream ? upstream : resolvConf).filter(([keyword = '']) =>
     ['search', 'domain', 'options'].includes(keyword),
   )
   const lines = [
@@ -50,5 +59,5 @@ export function jobResolver({ resolvConf, upstream = '' }: HostResolver): JobRes
     ...nameservers.map((address) => `nameserver ${address}`),
     ...rest.map((words) => words.join(' ')),
   ]
-  return { resolvConf: `${lines.join('\n')}\n`, nameservers: [...new Set(nameservers)] }
+  return { resolvConf: `${lines.join('\n')}\n`, nameservers: [...new Set(nameservers)], relayed: [...new Set(relayed)] }
 }

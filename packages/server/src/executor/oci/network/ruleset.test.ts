@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { isIPv4 } from 'node:net'
 import { describe, it } from 'node:test'
+import { builtInBlockedRanges } from '../../blocked-ranges.ts'
 import { isInstance, planNetwork, planSlot, slotLimit, slotNumber } from './plan.ts'
 import { noRuleset, ruleset } from './ruleset.ts'
 import { overlaps, parseSubnet, printAddress } from './subnet.ts'
@@ -54,8 +56,34 @@ describe('the rules of a network', () => {
         .trim()
         .split('\n')
         .map((line) => line.trim()),
-      ['ct state established,related accept', 'meta skuid 0 accept', 'goto refuse'],
+      [
+        'ct state established ct direction reply accept',
+        'ct state related accept',
+        'meta skuid 0 accept',
+        'meta skuid != 0 goto refuse',
+        'ct state established accept',
+        'goto refuse',
+      ],
     )
+  })
+
+  it('refuse the built-in ranges of IPv4 after the name servers, which may be among them', () => {
+    const text = ruleset(plan, { apiPort: 8080, nameservers: ['169.254.169.253'] })
+    const refused = /ip daddr \{ (.*) \} goto refuse/.exec(text)
+    assert.deepEqual(
+      refused?.[1]?.split(', '),
+      builtInBlockedRanges.filter((range) => isIPv4(range.split('/')[0] ?? '')),
+    )
+    assert.ok(text.indexOf('dport 53 accept') < (refused?.index ?? 0))
+  })
+
+  it('let no packet pass for being part of a connection, unless it is a reply', () => {
+    const text = ruleset(plan, { apiPort: 8080, nameservers: [] })
+    for (const chain of ['prerouting', 'forward']) {
+      const [, rules = ''] = new RegExp(`chain ${chain} \\{([^]*?)\n  \\}`).exec(text) ?? []
+      for (const [rule] of rules.matchAll(/ct state .*/g))
+        assert.match(rule, /^ct state (established ct direction reply|related ip protocol icmp) accept$/)
+    }
   })
 
   it('open the machine for its API and its name servers alone', () => {

@@ -1,3 +1,4 @@
+import { builtInBlockedRanges } from '../../blocked-ranges.ts'
 import { planSlot, slotLimit, type NetworkPlan } from './plan.ts'
 import { printSubnet } from './subnet.ts'
 
@@ -18,8 +19,13 @@ export interface Openings {
  *   address translation: ports that Docker or others forward from the machine's addresses count as the machine's own.
  * - Its output chain sees the processes of this machine: root connects to jobs, and with it this server, which needs root for the
  *   network. Other users, and jobs on the network `host`, do not. A user may bind a socket to a port of the bridge itself
- *   (SO_BINDTODEVICE), so the ports are named too.
+ *   (SO_BINDTODEVICE), so the ports are named too. The kernel's own packets, such as the last acknowledgement of a closed connection,
+ *   have no user and pass in known connections.
  * - A refusal answers at once: without an answer the client would wait for its timeout.
+ * - Only replies pass as part of a known connection. Every other packet is judged by itself: a connection that began while the rules
+ *   were missing ends when they are back.
+ * - A segment of TCP is no larger than the route permits, as on the machine itself. Links of jobs have 1500 bytes, an uplink may have
+ *   less, and the ICMP message that says so may be lost on its way (RFC 2923, 2.1).
  */
 export function ruleset(plan: NetworkPlan, { apiPort, nameservers }: Openings): string {
   const table = `sp_${plan.instance}`
@@ -32,18 +38,26 @@ delete table inet ${table}
 table inet ${table} {
   chain prerouting {
     type filter hook prerouting priority mangle; policy accept;
+    iifname "${plan.portPrefix}*" drop
     iifname != "${bridge}" accept
     ip saddr != ${printSubnet(plan.subnet)} drop
     meta nfproto != ipv4 drop
-    ct state established,related accept
+    ct state established ct direction reply accept
+    ct state related ip protocol icmp accept
     ip daddr ${gateway} tcp dport ${apiPort} accept
-${nameservers.length === 0 ? '' : `    ip daddr { ${nameservers.join(', ')} } meta l4proto { tcp, udp } th dport 53 accept\n`}    ip daddr 169.254.0.0/16 goto refuse
+${nameservers.length === 0 ? '' : `    ip daddr { ${nameservers.join(', ')} } meta l4proto { tcp, udp } th dport 53 accept\n`}    ip daddr { ${blockedAddresses} } goto refuse
     fib daddr type != unicast goto refuse
+  }
+  chain segments {
+    type filter hook forward priority mangle; policy accept;
+    iifname "${bridge}" tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
+    oifname "${bridge}" tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu
   }
   chain forward {
     type filter hook forward priority filter - 10; policy accept;
     oifname != "${bridge}" accept
-    ct state established,related accept
+    ct state established ct direction reply accept
+    ct state related ip protocol icmp accept
     goto refuse
   }
   chain output {
@@ -52,8 +66,11 @@ ${nameservers.length === 0 ? '' : `    ip daddr { ${nameservers.join(', ')} } me
     oifname "${plan.portPrefix}*" goto callers
   }
   chain callers {
-    ct state established,related accept
+    ct state established ct direction reply accept
+    ct state related accept
     meta skuid 0 accept
+    meta skuid != 0 goto refuse
+    ct state established accept
     goto refuse
   }
   chain refuse {
@@ -82,6 +99,9 @@ table bridge ${table} {
 }
 `
 }
+
+/** The ranges of IPv4 that no job reaches, as elements of a set. Jobs have no IPv6. */
+const blockedAddresses = builtInBlockedRanges.filter((range) => !range.includes(':')).join(', ')
 
 /** Commands that remove the rules, also where there are none. Pure. */
 export function noRuleset(plan: NetworkPlan): string {

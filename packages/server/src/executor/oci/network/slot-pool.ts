@@ -94,6 +94,11 @@ export class SlotPool {
     this.#work()
   }
 
+  /** The slots that exist and are neither being made nor being removed. */
+  complete(): readonly number[] {
+    return [...this.#in('free'), ...this.#in('leased'), ...this.#in('returned')]
+  }
+
   /** Removes some of the spare slots. The caller repeats it at intervals. */
   async shrink(): Promise<void> {
     await this.#working

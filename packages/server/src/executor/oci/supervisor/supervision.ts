@@ -14,6 +14,7 @@ import type { ObservedMemoryKills } from '../attempt/journal.ts'
 import { isMemoryKillEventDue, memoryKillText } from '../../../job/memory-kills.ts'
 import type { Account, ExecutorEvent } from '../../executor.ts'
 import { readIfThere } from '../../../lib/files.ts'
+import type { GpuPool } from '../gpu/gpu-pool.ts'
 import type { IsolatedNetwork } from '../network/network.ts'
 import type { ForkServer, SupervisorExit } from './fork-server.ts'
 import type { Hint } from './hints.ts'
@@ -27,6 +28,7 @@ export interface SupervisionParts {
   readonly ids: (account: Account) => ContainerIds
   readonly forkServer: ForkServer
   readonly network: Pick<IsolatedNetwork, 'release'> | undefined
+  readonly gpus: Pick<GpuPool, 'release'>
   readonly log: Logger
   /** Called after an attempt has started or ended. */
   readonly onChange: () => void
@@ -101,6 +103,7 @@ export class Supervision {
   /** Nothing is left to remove: returns the network. @param empty whether its supervisor has seen that no process is left. */
   async settle(attempt: Attempt, empty = false): Promise<void> {
     await this.#parts.network?.release(attempt.id, empty)
+    this.#parts.gpus.release(attempt.id)
     attempt.settle()
   }
 
