@@ -1,7 +1,7 @@
 import { watch, type FSWatcher } from 'node:fs'
 import { open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ifThere, isMissing, readIfThere } from '../../lib/files.ts'
+import { ifThere, isDiskFull, isMissing, readIfThere } from '../../lib/files.ts'
 import type { LogRange, Output } from '../executor.ts'
 import { endsLine } from './line-end.ts'
 import { gapMark, logFile, logLimits, segmentFile, segmentStart } from './log-format.ts'
@@ -301,8 +301,13 @@ export async function noteGap(folders: LogFolders, attemptId: string, joined: Jo
   const { logHead, logDropped = 0, logLine, lostBytes = 0 } = joined
   if (logDropped === 0 && lostBytes === 0) return
   const path = keptGapPath(folders, attemptId)
-  await writeFile(`${path}.new`, JSON.stringify({ logHead, logDropped, logLine, lostBytes }), { mode: 0o600 })
-  await rename(`${path}.new`, path)
+  try {
+    await writeFile(`${path}.new`, JSON.stringify({ logHead, logDropped, logLine, lostBytes }), { mode: 0o600 })
+    await rename(`${path}.new`, path)
+  } catch (error) {
+    // Without room for the note, the line in the log alone tells of the gap.
+    if (!isDiskFull(error)) throw error
+  }
 }
 
 /** What {@link noteGap} noted; nothing of a whole log, or of one that an earlier release kept. */

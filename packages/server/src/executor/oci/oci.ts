@@ -244,24 +244,24 @@ class Oci implements OciExecutor {
     return [...this.#attempts.values()].map(({ observed }) => observed)
   }
 
-  forget(attemptId: string): Promise<void> {
+  async forget(attemptId: string): Promise<void> {
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined) return Promise.resolve()
+    if (attempt === undefined) return
     if (!attempt.ended) throw new Error(`Attempt ${attemptId} has not ended; it cannot be forgotten.`)
-    this.#attempts.delete(attemptId)
+    // Before it is no longer listed: a reader would take the line in the place of missing bytes for output.
+    await noteGap(this.#folders, attemptId, attempt.evidence ?? {})
+    if (!this.#attempts.delete(attemptId)) return
     // A supervisor may still remove its files. The log is moved once nothing works in the folder any more.
     const removal = attempt.settled
       .then(async () => {
         if (this.#closed) return
         const { forkServer } = this.#parts()
-        await noteGap(this.#folders, attemptId, attempt.evidence ?? {})
         if (!(await forkServer.forget(this.#folder(attemptId), keptLogPath(this.#folders, attemptId))))
           await keepOnlyLog(this.#folders, attemptId)
       })
       .finally(() => this.#removals.delete(attemptId))
     this.#removals.set(attemptId, removal)
     this.#parts().supervision.own(removal, attemptId)
-    return Promise.resolve()
   }
 
   async usage(attemptId: string): Promise<Usage | undefined> {
