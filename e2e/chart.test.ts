@@ -49,12 +49,25 @@ interface KubernetesObject {
   readonly data?: Readonly<Record<string, string>>
   readonly rules?: readonly Rule[]
   readonly spec?: PolicySpec & {
-    readonly template: {
-      readonly spec: {
-        readonly enableServiceLinks: boolean
-        readonly containers: readonly [{ readonly securityContext: unknown; readonly volumeMounts: readonly unknown[] }]
-      }
-    }
+    readonly template: PodTemplate
+    readonly selector?: Readonly<Record<string, string>>
+    /** Of a CronJob. */
+    readonly jobTemplate?: { readonly spec: { readonly template: PodTemplate } }
+  }
+}
+interface PodTemplate {
+  readonly metadata?: { readonly labels?: Readonly<Record<string, string>> }
+  readonly spec: {
+    readonly enableServiceLinks: boolean
+    readonly automountServiceAccountToken?: boolean
+    readonly containers: readonly [
+      {
+        readonly args?: readonly string[]
+        readonly securityContext: unknown
+        readonly volumeMounts?: readonly { readonly mountPath: string; readonly subPath?: string }[]
+      },
+    ]
+    readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[]
   }
 }
 
@@ -140,6 +153,32 @@ describe('the Helm chart', () => {
     })
     // Kubernetes would set SCIENCE_PLATFORM_SERVICE_HOST, which the platform refuses as an unknown setting.
     assert.equal(server?.enableServiceLinks, false)
+  })
+
+  it('backs up from a CronJob on the node of the server, with its data, its key and no token', async () => {
+    assert.equal(
+      (await render(least)).find(({ kind }) => kind === 'CronJob'),
+      undefined,
+    )
+    const objects = await render(fullValues)
+    const cron = objects.find(({ kind }) => kind === 'CronJob')?.spec?.jobTemplate?.spec.template
+    const [container] = cron?.spec.containers ?? []
+    assert.equal(cron?.spec.automountServiceAccountToken, false)
+    assert.match(container?.args?.[0] ?? '', /^science-platform backup "\/backup\/platform-.*" --logs --config /)
+    assert.match(container?.args?.[0] ?? '', /tail -n \+15/)
+    const server = objects.find(({ kind }) => kind === 'StatefulSet')?.spec?.template.spec.containers[0]
+    const mounts = (one: typeof container) =>
+      one?.volumeMounts?.map(({ mountPath, subPath = '' }) => mountPath + subPath) ?? []
+    for (const path of [
+      '/var/lib/science-platform',
+      '/var/lib/science-platform/seal.keyseal.key',
+      '/etc/science-platform',
+    ])
+      for (const one of [container, server]) assert.ok(mounts(one).includes(path), path)
+    const claims = cron?.spec.volumes?.flatMap(({ persistentVolumeClaim: claim }) => claim?.claimName ?? [])
+    assert.deepEqual(claims, ['data-batch-science-platform-0', 'backups'])
+    const selector = objects.find(({ kind }) => kind === 'Service')?.spec?.selector
+    assert.notEqual(cron?.metadata?.labels?.['app.kubernetes.io/name'], selector?.['app.kubernetes.io/name'])
   })
 
   for (const usage of ['metrics', 'kubelet', 'none'] as const)
@@ -254,5 +293,7 @@ describe('the Helm chart', () => {
     for (const range of ['10.0.0.0', '0.0.0.0/0'])
       assert.match(await refusal({ ...least, jobs: { blockedRanges: [range] } }), /blockedRanges/)
     assert.match(await refusal({ ...least, ingress: { enabled: true } }), /ingress\.tlsSecret/)
+    assert.match(await refusal({ ...least, backup: { enabled: true } }), /backup\.claim: name the claim/)
+    assert.match(await refusal({ ...least, backup: { schedule: 'daily' } }), /schedule/)
   })
 })

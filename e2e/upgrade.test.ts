@@ -177,7 +177,7 @@ class Scene {
       outOfTime: await this.#submit(
         'out-of-time',
         'trap "echo saved; exit 0" TERM; echo up; while :; do sleep 0.1; done',
-        { timeSeconds: 20 },
+        { timeSeconds: 3600 },
       ),
     }
     this.#ids = running
@@ -270,12 +270,10 @@ class Scene {
     // The old release has this state, but no command that sets it.
     const places = this.#held.map(() => '?').join(', ')
     database.prepare(`update jobs set state = 'held' where id in (${places})`).run(...this.#held)
-    const { deadline } = database
-      .prepare('select deadline_at as deadline from jobs where id = ?')
-      .get(this.#id('outOfTime')) as { deadline: number }
+    // A short limit might pass while the old server still runs, on a machine with other work: then what waits would start there.
+    database.prepare('update jobs set deadline_at = ? where id = ?').run(Date.now(), this.#id('outOfTime'))
     database.close()
     await this.#platform.admin('user', 'disable', 'bob', '--cancel-jobs')
-    await eventually('the time of a job to be over', () => Promise.resolve(Date.now() > deadline))
   }
 
   /** Checks that the new server gives all answers of the old one. */

@@ -45,6 +45,7 @@ async function serve(kind: 'bare' | 'hardened') {
     estimateScores: () => store.estimateScores(0),
     registries: () => [],
     imageBytes: async () => 0,
+    unrecordedAttempts: () => 0,
   })
   const store = await openSqliteStore(`${dataDir}/platform.db`, {
     onCommit: (seconds) => {
@@ -116,6 +117,7 @@ async function serve(kind: 'bare' | 'hardened') {
     actions,
     audit,
     metrics: hardened ? counted : bare.metrics,
+    notices: () => [],
     readinessChecks: { store: none, loop: none, executor: none, audit: none, network: none },
     config,
     queue: {

@@ -78,6 +78,7 @@ const metrics = createMetrics({
   estimateScores: () => store.estimateScores(0),
   registries: () => [],
   imageBytes: async () => 0,
+  unrecordedAttempts: () => 0,
 })
 const watch = new JobWatch(changes)
 const audit = openAuditTrail(store, log, Date.now)
@@ -109,6 +110,7 @@ const app = createApp({
   watch,
   audit,
   metrics,
+  notices: () => [],
   readinessChecks: { store: none, loop: none, executor: none, audit: none, network: none },
   config,
   queue: {

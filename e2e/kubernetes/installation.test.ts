@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -33,6 +35,8 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
   const platform = `chart-platform-${own}`
   const jobs = `chart-jobs-${own}`
   const pod = 'batch-science-platform-0'
+  const secondPod = 'batch-science-platform-1'
+  const sealKey = randomBytes(32).toString('base64')
   const inPlatform = ['-n', platform]
   const onCluster = ['--kubeconfig', testKubeconfig()]
   const withHelm = [...onCluster, '--namespace', platform]
@@ -43,6 +47,9 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     storage: { home: { claim: 'arc-home' }, projects: { claim: 'arc-projects' } },
     data: { size: '1Gi' },
     ingress: { enabled: true, className: 'nginx', tlsSecret: 'batch-tls' },
+    // The 31st of February: the test starts it.
+    backup: { enabled: true, claim: 'backups', schedule: '0 0 31 2 *', keep: 1 },
+    sealKey: { existingSecret: 'seal' },
     config: {
       images: { registries: [clusterRegistry], insecure: [clusterRegistry] },
       kubernetes: { dnsPolicy: 'Default', overcommit: 4 },
@@ -100,6 +107,8 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     }
     const volumes = [
       await volume(`${own}-data`, 'data', `data-${pod}`, platform),
+      await volume(`${own}-data-1`, 'data-1', `data-${secondPod}`, platform),
+      await volume(`${own}-backups`, 'backups', 'backups', platform),
       ...(await Promise.all(
         [platform, jobs].flatMap((namespace) =>
           ['home', 'projects'].map((what) => volume(`${namespace}-${what}`, what, `arc-${what}`, namespace)),
@@ -108,11 +117,19 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     ]
     await applyObjects(volumes)
     await kubectl('create', 'namespace', platform)
-    await applyObjects(claims(platform))
+    await applyObjects(claims(platform, 'backups'))
+    await applyObjects([
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'seal', namespace: platform },
+        stringData: { 'seal.key': sealKey },
+      },
+    ])
   }
 
-  const claims = (namespace: string) =>
-    ['arc-home', 'arc-projects'].map((name) => ({
+  const claims = (namespace: string, ...more: readonly string[]) =>
+    ['arc-home', 'arc-projects', ...more].map((name) => ({
       apiVersion: 'v1',
       kind: 'PersistentVolumeClaim',
       metadata: { name, namespace },
@@ -172,6 +189,40 @@ describe('the chart, installed', { skip: onKubernetes ? false : 'it takes EXECUT
     const job = await ended(id)
     assert.equal(job?.state, 'succeeded', JSON.stringify(job?.cause))
     assert.match(await log(id), /^ada\n1\n[0-9]{4,}\n$/)
+  })
+
+  it('has a second replica that refuses to start, and harms no running job', async () => {
+    const id = await submit('echo before; until [ -e scaled ]; do sleep 0.2; done; rm scaled; echo after; exit 6')
+    await eventually('its first words', async () => (await log(id)) === 'before\n')
+    const scale = (replicas: number) =>
+      kubectl('scale', ...inPlatform, 'statefulset/batch-science-platform', `--replicas=${replicas}`)
+    await scale(2)
+    const refusal =
+      /does not run the jobs of the instance science-platform .* they belong to the database [-0-9a-f]{36} since/
+    await eventually('the second to refuse', async () =>
+      refusal.test(await kubectl('logs', ...inPlatform, secondPod).catch(() => '')),
+    )
+    assert.equal((await (await client()).get(id)).state, 'running')
+    await scale(1)
+    await ended(await submit('touch scaled'))
+    assert.equal((await ended(id))?.exitCode, 6)
+    assert.equal(await log(id), 'before\nafter\n')
+  })
+
+  it('is backed up by its CronJob while it runs, without the key', async () => {
+    await kubectl('create', 'job', ...inPlatform, 'backup-now', '--from=cronjob/batch-science-platform-backup')
+    await kubectl('wait', ...inPlatform, '--for=condition=complete', '--timeout=100s', 'job/backup-now')
+    const files = await readdir(join(folder, 'backups'))
+    assert.equal(files.length, 1, files.join())
+    assert.match(files[0] ?? '', /^platform-\d{8}T\d{6}Z\.backup$/)
+    const backup = new DatabaseSync(join(folder, 'backups', files[0] ?? ''), { readOnly: true })
+    const facts = backup.prepare('select name from backup_facts').all()
+    assert.ok(facts.some(({ name }) => name === 'key'))
+    assert.deepEqual({ ...backup.prepare('select count(*) as users from accounts').get() }, { users: 1 })
+    backup.close()
+    const bytes = await readFile(join(folder, 'backups', files[0] ?? ''))
+    for (const secret of [sealKey, Buffer.from(sealKey, 'base64')]) assert.equal(bytes.includes(secret), false)
+    assert.equal(await kubectl('exec', ...inPlatform, pod, '--', 'cat', '/var/lib/science-platform/seal.key'), sealKey)
   })
 
   it('is upgraded without losing a running job, its log or its end', async () => {

@@ -86,5 +86,7 @@ export const fullValues = {
   kueue: { localQueue: 'science', priorityClasses: { small: 'high', large: 'low' } },
   config: { images: { registries: ['images.example.org'] }, retention: { logsDays: 30 }, executor: 'oci' },
   ingress: { enabled: true, className: 'nginx', tlsSecret: 'tls' },
+  backup: { enabled: true, claim: 'backups', logs: true },
+  sealKey: { existingSecret: 'seal' },
   nodeSelector: { pool: 'system' },
 }

@@ -19,6 +19,18 @@ const commands: Readonly<Record<string, LazyCommand>> = {
   project: { summary: 'manage project directories', load: () => import('./commands/project.ts') },
   token: { summary: 'manage tokens', load: () => import('./commands/token.ts') },
   limit: { summary: 'manage limits and weights of users and groups', load: () => import('./commands/limit.ts') },
+  backup: {
+    summary: 'write the database to a file while the server runs',
+    load: async () => ({ define: (await import('./commands/backup.ts')).defineBackup }),
+  },
+  restore: {
+    summary: 'make a data directory from a backup',
+    load: async () => ({ define: (await import('./commands/backup.ts')).defineRestore }),
+  },
+  adopt: {
+    summary: 'show and take over attempts that the database has no record of',
+    load: () => import('./commands/adopt.ts'),
+  },
   audit: { summary: 'show the audit trail', load: () => import('./commands/audit.ts') },
   image: { summary: 'manage the local image store', load: () => import('./commands/image.ts') },
 }

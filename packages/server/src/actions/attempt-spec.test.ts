@@ -16,6 +16,7 @@ it('marks as public what the platform sets, never the token of a job or what its
       logins: t.logins,
       jobToken: () => 'token',
       platformUrl: () => 'http://platform.example',
+      identity: 'i',
       policy: defaultPolicy,
     },
   )

@@ -1,6 +1,6 @@
 import { accountFor } from '../access/accounts.ts'
 import type { RegistryLogins } from '../access/registry-logins.ts'
-import type { AttemptSpec } from '../executor/executor.ts'
+import type { AttemptOrigin, AttemptSpec } from '../executor/executor.ts'
 import { mergedEnvironment, platformEnvironment } from '../job/environment.ts'
 import { requireReference } from '../job/image-reference.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
@@ -19,6 +19,7 @@ export async function attemptSpec(
     platformUrl,
     defaultNetwork,
     policy,
+    identity,
   }: {
     readonly store: Pick<Store, 'account'>
     readonly logins: Pick<RegistryLogins, 'ofJob'>
@@ -28,6 +29,8 @@ export async function attemptSpec(
     readonly platformUrl: (network: AttemptSpec['network']) => string
     readonly defaultNetwork?: AttemptSpec['network']
     readonly policy: Pick<Policy, 'classes'>
+    /** The identity of the database. */
+    readonly identity: string
   },
 ): Promise<AttemptSpec> {
   const image = requireReference(job.image)
@@ -60,8 +63,23 @@ export async function attemptSpec(
     graceSeconds: job.graceSeconds,
     priorityClass: classOf(needsOf(job), policy),
     ...(registryAuth === undefined ? {} : { registryAuth }),
+    origin: originOf(job, identity),
   }
 }
+
+/** Pure. */
+const originOf = (
+  { submittedAt, timeSeconds, group, arrayId, taskIndex, taskCount }: StoredJob,
+  identity: string,
+): AttemptOrigin => ({
+  identity,
+  submittedAt,
+  timeSeconds,
+  ...(group === undefined ? {} : { group }),
+  ...(arrayId === undefined ? {} : { arrayId }),
+  taskIndex,
+  taskCount,
+})
 
 /** The variables that the platform set, other than the job's token. A value that the user gave may be a secret. Pure. */
 function publicVariables(job: StoredJob, ofPlatform: Readonly<Record<string, string>>): readonly string[] {

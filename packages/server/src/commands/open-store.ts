@@ -61,7 +61,7 @@ export function changeStore<T>(
 }
 
 /** The user who runs this command: the user behind sudo, else the user of the process. */
-function operator(): string {
+export function operator(): string {
   const { SUDO_USER } = process.env
   if (SUDO_USER !== undefined && SUDO_USER !== '') return SUDO_USER
   try {

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import type { Network } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import type { Config } from '../configuration/config.ts'
-import type { Executor } from '../executor/executor.ts'
+import type { AttemptEvidence } from '../executor/attempt-evidence.ts'
+import type { Executor, Ownership } from '../executor/executor.ts'
 import { heldSlots } from '../executor/oci/attempt/held-slots.ts'
+import { evidenceOfFolders } from '../executor/oci/attempt/folder-evidence.ts'
 import { createIsolatedNetwork } from '../executor/oci/network/isolated.ts'
 import { whyNoHomes } from '../executor/home.ts'
 import { createOciExecutor } from '../executor/oci/oci.ts'
@@ -19,6 +21,8 @@ export interface Runtime {
   readonly networks: readonly Network[]
   /** A further address at which jobs reach the server. Undefined where they reach its own address. */
   readonly gateway: string | undefined
+  /** What the attempts in the executor's place say of themselves. */
+  readonly evidence: () => Promise<AttemptEvidence[]>
   /** What is wrong with the isolated network of jobs, while it is repaired. */
   readonly networkFault: () => string | undefined
   /** A sentence for each limit that this machine cannot enforce. Known once the executor is open. */
@@ -36,6 +40,9 @@ interface RuntimeDependencies {
   readonly images: LocalImages
   /** Closes what the runtime opens. */
   readonly parts: AsyncDisposableStack
+  readonly ownership: Ownership
+  /** Called where another server runs the jobs now: this one must stop. */
+  readonly onReplaced: (message: string) => void
   readonly log: Logger
 }
 
@@ -85,26 +92,47 @@ async function ociRuntime({
     executor,
     networks: offeredNetworks(config.network, isRoot),
     gateway: network?.gateway,
+    evidence: () => evidenceOfFolders(dataDir, instance),
     networkFault: () => network?.fault(),
     unenforced: () => executor.limitsThatHold().missing,
   }
 }
 
 /** Loaded only when configured, because its HTTP client needs 26 MB of memory. */
-async function kubernetesRuntime({ config, dataDir, parts: _, ...rest }: RuntimeDependencies): Promise<Runtime> {
+async function kubernetesRuntime({
+  config,
+  dataDir,
+  ownership,
+  onReplaced,
+  log,
+}: RuntimeDependencies): Promise<Runtime> {
   const { openKubernetes } = await import('../executor/kubernetes/open.ts')
   const { kubernetes, images, limits } = config
-  if (kubernetes.homesFolder !== undefined) await warnOfHomes(kubernetes.homesFolder, rest.log)
+  if (kubernetes.homesFolder !== undefined) await warnOfHomes(kubernetes.homesFolder, log)
   return {
     executor: await openKubernetes({
       ...kubernetes,
       images,
       dataDir,
       logLimitBytes: limits.logMb * 2 ** 20,
-      log: rest.log,
+      ownership,
+      onLeaseLost: onReplaced,
+      log,
     }),
     networks: offeredNetworks(config.network, true),
     gateway: undefined,
+    evidence: async () => {
+      const { kubeconfig, namespace, instance } = kubernetes
+      const { openClusterEvidence } = await import('../executor/kubernetes/cluster-evidence.ts')
+      const { identity } = ownership
+      const at = kubeconfig === undefined ? {} : { kubeconfig }
+      const cluster = await openClusterEvidence({ ...at, namespace, instance, identity, log })
+      try {
+        return await cluster.attempts()
+      } finally {
+        cluster.close()
+      }
+    },
     networkFault: () => undefined,
     unenforced: () => [],
   }

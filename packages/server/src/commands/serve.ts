@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import type { FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
 import { ensureProjects, projectFolders } from '../access/project-folders.ts'
 import { registryLogins } from '../access/registry-logins.ts'
 import { openSeal } from '../lib/secrets/seal.ts'
@@ -12,6 +13,7 @@ import { tokenBytes, tokenOf } from '../lib/secrets/token-text.ts'
 import { openAuditTrail } from '../audit/trail.ts'
 import { freePort } from '../lib/free-port.ts'
 import { createApp } from '../http/server/app.ts'
+import { adopt, unrecordedAmong } from '../actions/adopt.ts'
 import { createActions } from '../actions/actions.ts'
 import { startCancellingDisabled } from '../actions/cancel-disabled.ts'
 import { JobWatch } from '../actions/job-watch.ts'
@@ -33,14 +35,16 @@ import { QueueAnswers, scoredMs } from '../scheduler/answers/queue-answers.ts'
 import { Loop } from '../scheduler/loop.ts'
 import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
+import type { Store } from '../store/store.ts'
 import { attemptSpec } from '../actions/attempt-spec.ts'
 import { InvalidConfiguration } from '../configuration/invalid-configuration.ts'
+import { answerWhileStarting } from './answer-while-starting.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { claimDataDir, instanceName } from './instance.ts'
+import { claimDataDir, claimIdentity, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
 import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
-import { createRuntime } from './runtime.ts'
+import { createRuntime, type Runtime } from './runtime.ts'
 
 /** Defines `serve`. */
 export function define(command: Command): void {
@@ -113,6 +117,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
         fault: fault !== undefined,
       })),
     imageBytes: () => images.bytesUsed(),
+    unrecordedAttempts: () => loop.unrecorded().length,
   })
   const store = await openSqliteStore(databasePath(dataDir), {
     onCommit: (seconds) => {
@@ -120,6 +125,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     },
   })
   parts.defer(() => store.close())
+  parts.defer(await claimIdentity(store.identity, dataDir))
   const changes = await ChangeLog.open(store, log)
   parts.defer(() => changes.close())
   parts.defer(
@@ -155,7 +161,24 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   parts.defer(() => pulls?.close())
 
   const defaultNetwork = config.network.default
-  const runtime = await createRuntime({ config, dataDir, instance, port, images, parts, log })
+  const runtime = await createRuntime({
+    config,
+    dataDir,
+    instance,
+    port,
+    images,
+    parts,
+    ownership: {
+      identity: store.identity,
+      recorded: async (ids) => new Set((await store.recordedAttempts(ids)).keys()),
+    },
+    onReplaced: (message) => {
+      log.fatal(message)
+      process.exitCode = 1
+      asked.abort('replaced')
+    },
+    log,
+  })
   const { executor, gateway } = runtime
   parts.defer(() => executor.close())
 
@@ -172,6 +195,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       jobToken,
       platformUrl,
       policy: config.policy,
+      identity: store.identity,
       ...(defaultNetwork === undefined ? {} : { defaultNetwork }),
     })
   executor.onEvent((event) => {
@@ -191,8 +215,11 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       if (outcome === 'done') heart.beat()
     },
   })
-  await loop.open()
+  const stopAnswering = config.executor === 'kubernetes' ? await answerWhileStarting({ host, port }) : undefined
+  parts.defer(() => stopAnswering?.())
+  if (!(await openUnlessStopped(loop, asked.signal))) return
   parts.defer(() => loop.close())
+  await adoptSinceRestore(store, runtime.evidence, log)
   const answers = new QueueAnswers({ loop, store, log })
   parts.defer(() => answers.close())
   parts.defer(startRetention(store, executor, config.retention, log))
@@ -250,6 +277,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
         if (fault !== undefined) throw new Error(fault)
       },
     },
+    notices: () => unrecordedNotice(loop.unrecorded().length),
     config,
     context,
     networks: runtime.networks,
@@ -274,6 +302,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   await app.ready()
   // What the start left: 10 MB, which V8 keeps as long as the server is idle. Before anybody waits for an answer.
   globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' })
+  await stopAnswering?.()
   await app.listen({ host, port })
   parts.defer(() => app.close())
   if (gateway !== undefined && !isAnyAddress(host)) parts.defer(await listenForJobs(app, gateway, port))
@@ -303,6 +332,39 @@ function logLevel(text: string | undefined): string {
   if (levels.includes(text)) return text
   throw new InvalidConfiguration(`LOG_LEVEL is ${JSON.stringify(text)}; use one of ${levels.join(', ')}`)
 }
+
+/** Opens the loop and its executor. False where the server was told to stop meanwhile: a cluster may not answer for hours. */
+async function openUnlessStopped(loop: Loop, signal: AbortSignal): Promise<boolean> {
+  const stopped = new Promise<false>((resolve) => {
+    if (signal.aborted) resolve(false)
+    signal.addEventListener('abort', () => {
+      resolve(false)
+    })
+  })
+  const opened = loop.open().then(() => true as const)
+  // After a stop, the executor rejects what it still waits for.
+  opened.catch(() => undefined)
+  return Promise.race([opened, stopped])
+}
+
+/** Adopts the attempts that this database started after the backup from which it was restored. Others stay as they are. */
+async function adoptSinceRestore(store: Store, evidence: Runtime['evidence'], log: Logger): Promise<void> {
+  if ((await store.restoredAt()) === undefined) return
+  for (const { evidence: one, obstacle } of await unrecordedAmong(store, await evidence())) {
+    if (one.identity !== store.identity) continue
+    if (obstacle === undefined) await adopt(store, one, Date.now())
+    const facts = { attemptId: one.id, owner: one.owner }
+    if (obstacle === undefined) log.info(facts, 'adopted an attempt that started after the backup')
+    else log.warn({ ...facts, obstacle }, 'an attempt that started after the backup could not be adopted')
+  }
+  await store.noteAdopted()
+}
+
+/** What `/readyz` says of attempts without a record. Pure. */
+const unrecordedNotice = (count: number): string[] =>
+  count === 0
+    ? []
+    : [`${count} attempts have no record in the database and are left alone; science-platform adopt lists them`]
 
 const isAnyAddress = (host: string): boolean => host === '0.0.0.0' || host === '::'
 

@@ -11,6 +11,20 @@ export interface Account {
   readonly groups: readonly { readonly name: string; readonly gid: number }[]
 }
 
+/** Where an attempt comes from: what a server that adopts it must know of its job, beside the rest of the {@link AttemptSpec}. */
+export interface AttemptOrigin {
+  /** The identity of the database that has the attempt's record, a UUID. */
+  readonly identity: string
+  /** Milliseconds since the epoch. */
+  readonly submittedAt: number
+  readonly timeSeconds: number
+  /** The group that is charged; absent: none. */
+  readonly group?: string
+  readonly arrayId?: string
+  readonly taskIndex: number
+  readonly taskCount: number
+}
+
 /** Everything that an executor needs to run one attempt. Plain data: the oci executor writes it to disk for the next server. */
 export interface AttemptSpec {
   /** `JOB-NUMBER`, unique for ever, made of letters, digits and hyphens. */
@@ -42,6 +56,8 @@ export interface AttemptSpec {
   readonly priorityClass?: 'small' | 'normal' | 'large'
   /** `user:password` for the image's registry, for this attempt only. Never written to disk in clear. */
   readonly registryAuth?: string
+  /** Absent in attempts of releases that did not know it. */
+  readonly origin?: AttemptOrigin
 }
 
 /** How an attempt ended, as the executor observed it. */
@@ -92,6 +108,14 @@ export interface ExecutorEvent {
   readonly message: string
   /** An earlier server may have reported it: stored only where the job has no event of this reason and instant. */
   readonly isRepeated?: true
+}
+
+/** Which attempts the server may change: the identity of its database, and the records in it. */
+export interface Ownership {
+  /** The identity of the database, a UUID. Executors stamp it on what they create. */
+  readonly identity: string
+  /** Those of these attempts that the database has a record of. An executor on shared ground changes and ends no other. */
+  readonly recorded: (attemptIds: readonly string[]) => Promise<ReadonlySet<string>>
 }
 
 /** A piece of an attempt's log. */

@@ -119,3 +119,22 @@ export function platformEnvironment(job: {
     ...(job.token === undefined ? {} : { CANFAR_TOKEN: job.token.token, CANFAR_URL: job.token.url }),
   }
 }
+
+/** The variables that {@link platformEnvironment} sets. The last two come with a token. */
+const platformKeys: ReadonlySet<string> = new Set([
+  'skaha_hostname',
+  'skaha_username',
+  'skaha_sessionid',
+  'HOME',
+  'PWD',
+  'USER',
+  'LOGNAME',
+  'OMP_NUM_THREADS',
+  'CANFAR_ATTEMPT',
+  'CANFAR_TOKEN',
+  'CANFAR_URL',
+])
+
+/** The user's variables among those of an attempt. Pure. */
+export const ownVariables = (env: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(Object.entries(env).filter(([key]) => !platformKeys.has(key)))

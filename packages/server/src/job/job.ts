@@ -90,3 +90,6 @@ export interface StoredAttempt {
 
 /** The id of a job's attempt. */
 export const attemptId = (jobId: string, number: number): string => `${jobId}-${number}`
+
+/** The id of an attempt's job. */
+export const jobIdOf = (attemptId: string): string => attemptId.slice(0, attemptId.lastIndexOf('-'))

@@ -9,7 +9,7 @@ import { timingOf } from './timing.ts'
 import { chargedGroup } from './charged-group.ts'
 
 /** 14 days, as on the reference server (wire contract 2.4). */
-const defaultTimeSeconds = 1_209_600
+export const defaultTimeSeconds = 1_209_600
 
 /** Seconds between SIGTERM and SIGKILL; the default of Kubernetes for a pod. */
 const defaultGraceSeconds = 30

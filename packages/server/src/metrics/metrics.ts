@@ -44,6 +44,8 @@ export interface GaugeSources {
   readonly registries: () => readonly { readonly registry: string; readonly images: number; readonly fault: boolean }[]
   /** Disk usage of images in bytes. */
   readonly imageBytes: () => Promise<number>
+  /** The number of attempts that the executor lists and the database has no record of. */
+  readonly unrecordedAttempts: () => number
 }
 
 const activeStates: readonly JobState[] = ['held', 'queued', 'starting', 'running', 'stopping']
@@ -55,6 +57,7 @@ export function createMetrics({
   estimateScores,
   registries,
   imageBytes,
+  unrecordedAttempts,
 }: GaugeSources): Metrics {
   const registry = new Registry()
   const registers = [registry]
@@ -150,6 +153,14 @@ export function createMetrics({
     registers,
     async collect() {
       this.set(await imageBytes())
+    },
+  })
+  new Gauge({
+    name: `${prefix}unrecorded_attempts`,
+    help: 'Attempts without a record in the database: the server leaves them alone (science-platform adopt lists them)',
+    registers,
+    collect() {
+      this.set(unrecordedAttempts())
     },
   })
   collectDefaultMetrics({ register: registry })

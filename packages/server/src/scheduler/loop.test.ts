@@ -11,6 +11,7 @@ import { someJob } from '../store/store-contract.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 import { CallFailed } from './testing/fault-injector.ts'
 import { whyIn } from './testing/answers.ts'
+import { plainSpec } from './testing/plain-spec.ts'
 import { Server } from './testing/server.ts'
 
 const noOutcomes = { inside: 0, early: 0, late: 0 }
@@ -209,6 +210,28 @@ test('an attempt that the executor does not take fails with its words', async ()
   await submit(job)
   const ended = await becomes(job, 'failed')
   assert.match(ended.cause?.message ?? '', /no room/)
+})
+
+test('attempts of another database are listed, and neither ended nor forgotten by this server or the next', async () => {
+  const [running, ended] = [does({ command: [forever] }), does({ command: [exit(0)] })]
+  for (const job of [running, ended]) cluster.take(plainSpec({ ...job, attempt: 1 }))
+  const own = does({ command: [wait(20), exit(3)] })
+  await submit(own)
+  await becomes(own, 'failed')
+  const foreign = firstOf([running, ended])
+  for (let servers = 0; servers < 2; servers++) {
+    await server.loop.resting()
+    assert.deepEqual(
+      server.loop.unrecorded().map(({ attemptId: id, phase }) => [id, phase]),
+      [
+        [foreign[0], 'running'],
+        [foreign[1], 'ended'],
+      ],
+    )
+    await server.end()
+    await openServer()
+  }
+  assert.deepEqual(attemptsThat('forgotten'), firstOf([own]))
 })
 
 test('a new server goes on where the last one was stopped, at any point', async () => {

@@ -1,10 +1,11 @@
 import type { WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
-import type { AttemptSpec, Executor, ExecutorEvent, Node } from '../executor/executor.ts'
-import { attemptId, type NewJob, type StoredJob } from '../job/job.ts'
+import type { AttemptSpec, Executor, ExecutorEvent, Node, Observed } from '../executor/executor.ts'
+import { attemptId, jobIdOf, type NewJob, type StoredJob } from '../job/job.ts'
 import type { ChangeLog } from '../store/change-log.ts'
 import type { JobStep, Store } from '../store/store.ts'
+import { AttemptRecords } from './attempt-records.ts'
 import { ChangeReader } from './change-reader.ts'
 import type { OptimisticSteps } from './planner/optimistic-steps.ts'
 import { Queue } from './queue.ts'
@@ -72,6 +73,9 @@ export class Loop {
   #cycle: Promise<void> = Promise.resolve()
   #stopReading: () => void = () => {}
   readonly #reader: ChangeReader
+  readonly #records: AttemptRecords
+  /** Attempts without a record in the store, as listed last. */
+  #unrecorded: ReadonlyMap<string, Observed> = new Map()
   /** Executor calls in progress, by operation and attempt. */
   readonly #underWay = new Map<string, Promise<void>>()
 
@@ -79,6 +83,7 @@ export class Loop {
     this.#dependencies = dependencies
     this.#clock = dependencies.clock ?? machineClock
     this.queue = new Queue(dependencies.policy, this.#now())
+    this.#records = new AttemptRecords(dependencies.store)
     this.#reader = new ChangeReader({
       log: dependencies.changes,
       store: dependencies.store,
@@ -165,6 +170,11 @@ export class Loop {
     }
   }
 
+  /** Attempts that run or lie in the executor's place and have no record in the store. The server leaves them alone. */
+  unrecorded(): readonly Observed[] {
+    return [...this.#unrecorded.values()]
+  }
+
   /** The nodes that jobs may run on. */
   nodes(): readonly Node[] {
     return this.queue.nodes()
@@ -228,6 +238,7 @@ export class Loop {
     queue.setNodes(await executor.nodes())
     await this.#reader.syncKnown()
     await this.#reader.loadSome()
+    await this.#readRecords(observed)
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
     const now = this.#now()
@@ -237,9 +248,11 @@ export class Loop {
       jobCache.active(),
       observed,
       (job) => jobCache.attempt(job),
+      (id) => this.#records.of(id),
       now,
       this.#dependencies.waitSeconds ?? 600,
     )
+    this.#noteUnrecorded(agreement.unrecorded)
     // Ends of this cycle free capacity in this cycle: an end and the start that it allows share one commit.
     const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
     using applied = queue.applyOptimistically(steps, now)
@@ -266,6 +279,24 @@ export class Loop {
     await Promise.all([...agreement.start, ...placed].map((job) => this.#start(job)))
     // The next cycle removes ended attempts, and continues a plan that reached its size limit and the loading of a large array.
     if (steps.length > 0 || placed.length > 0 || this.#reader.isLoading) this.wake()
+  }
+
+  #readRecords(observed: readonly Observed[]): Promise<void> {
+    return this.#records.read(observed, (id) => {
+      const job = this.queue.jobCache.activeJob(jobIdOf(id))
+      return job !== undefined && attemptId(job.id, job.attempt) === id
+    })
+  }
+
+  #noteUnrecorded(unrecorded: readonly Observed[]): void {
+    const before = this.#unrecorded
+    this.#unrecorded = new Map(unrecorded.map((seen) => [seen.attemptId, seen]))
+    for (const { attemptId: id, phase } of unrecorded)
+      if (!before.has(id))
+        this.#dependencies.log.warn(
+          { attemptId: id, phase },
+          'attempt without a record in the database, left alone; science-platform adopt lists it',
+        )
   }
 
   /**
@@ -390,7 +421,7 @@ export class Loop {
   }
 
   #note(event: ExecutorEvent): void {
-    const jobId = event.attemptId.slice(0, event.attemptId.lastIndexOf('-'))
+    const jobId = jobIdOf(event.attemptId)
     this.#storeEvent(jobId, event).catch((error: unknown) => {
       this.#dependencies.log.error({ err: error, jobId }, 'an event could not be stored')
     })

@@ -22,11 +22,11 @@ const seen = (job: StoredJob, parts: Partial<Observed>): Observed => ({
 })
 const ending = (exitCode: number) =>
   ({ at: 50, exitCode, cause: { code: 'exited', message: 'm' }, stopped: false }) as const
-const agree = (jobs: StoredJob[], observed: Observed[]) => reconcile(jobs, observed, attemptOf, 99, 600)
+const agree = (jobs: StoredJob[], observed: Observed[]) => reconcile(jobs, observed, attemptOf, () => 'over', 99, 600)
 
 test('a placed job of which the executor knows nothing is given to it again', () => {
   const job = active('starting')
-  assert.deepEqual(agree([job], []), { steps: [], start: [job], stop: [], forget: [] })
+  assert.deepEqual(agree([job], []), { steps: [], start: [job], stop: [], forget: [], unrecorded: [] })
 })
 
 test('a job that was running and left no trace is lost', () => {
@@ -69,6 +69,37 @@ test('attempts of no active job are ended if they run, forgotten if they ended',
   const agreement = agree([], [seen(one, { phase: 'running' }), seen(other, { phase: 'ended', ending: ending(0) })])
   assert.deepEqual(agreement.stop, [{ attemptId: `${one.id}-1`, graceSeconds: 0 }])
   assert.deepEqual(agreement.forget, [`${other.id}-1`])
+})
+
+test('attempts without a record are neither ended nor forgotten, whatever they do', () => {
+  const mine = active('stopping', { stopReason: 'cancelled', graceSeconds: 7 })
+  const foreign = [
+    seen(active('running'), { phase: 'preparing' }),
+    seen(active('running'), { phase: 'running' }),
+    seen(active('running'), { phase: 'ended', ending: ending(0) }),
+  ]
+  const agreement = reconcile(
+    [mine],
+    [...foreign, seen(mine, { phase: 'running' })],
+    attemptOf,
+    () => undefined,
+    99,
+    600,
+  )
+  const stop = [{ attemptId: `${mine.id}-1`, graceSeconds: 7 }]
+  assert.deepEqual(agreement, { steps: [], start: [], stop, forget: [], unrecorded: foreign })
+})
+
+test('an attempt whose job is active in the store, and not yet in the job cache, is left alone for this cycle', () => {
+  const adopted = [
+    seen(active('running'), { phase: 'running' }),
+    seen(active('running'), { phase: 'ended', ending: ending(0) }),
+  ]
+  const nothing = { steps: [], start: [], stop: [], forget: [], unrecorded: [] }
+  assert.deepEqual(
+    reconcile([], adopted, attemptOf, () => 'current', 99, 600),
+    nothing,
+  )
 })
 
 test('every step it makes is one the lifecycle knows, and none leaves an ending untold', () => {

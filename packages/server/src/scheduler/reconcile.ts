@@ -1,4 +1,5 @@
 import type { Observed } from '../executor/executor.ts'
+import type { RecordState } from './attempt-records.ts'
 import { judgeEnding } from '../job/cause.ts'
 import { judgeFailedTry } from '../job/postpone.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
@@ -16,18 +17,22 @@ export interface Agreement {
   readonly stop: readonly { readonly attemptId: string; readonly graceSeconds: number }[]
   /** Attempts whose end is stored: the executor may delete their evidence. */
   readonly forget: readonly string[]
+  /** Attempts without a record in the store. They belong to another database, or to a later state of this one: none is touched. */
+  readonly unrecorded: readonly Observed[]
 }
 
 /**
  * Compares the store with the observations of the executor. Pure. The store is authoritative for the desired state,
  * the executor for what happened.
  *
+ * @param recordOf The record of an attempt of no active job.
  * @param waitSeconds how long a job is tried again whose attempts could not run
  */
 export function reconcile(
   active: Iterable<StoredJob>,
   observed: readonly Observed[],
   attemptOf: (job: StoredJob) => StoredAttempt,
+  recordOf: (attemptId: string) => RecordState,
   now: number,
   waitSeconds: number,
 ): Agreement {
@@ -50,12 +55,16 @@ export function reconcile(
       if (job.state === 'stopping') stop.push({ attemptId: id, graceSeconds: job.graceSeconds })
     }
   }
-  // The remaining attempts belong to no active job: the end is stored already, or the job was abandoned.
+  // The remaining attempts belong to no active job: the end is stored already, the job was abandoned, or the store has no record.
+  const unrecorded: Observed[] = []
   for (const [id, seen] of evidence) {
-    if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
+    const record = recordOf(id)
+    if (record === undefined) unrecorded.push(seen)
+    else if (record === 'current') continue
+    else if (seen.ending === undefined) stop.push({ attemptId: id, graceSeconds: 0 })
     else forget.push(id)
   }
-  return { steps, start, stop, forget }
+  return { steps, start, stop, forget, unrecorded }
 }
 
 /** The end of an attempt: of the job too, unless nothing of it ran and it is tried again later. */

@@ -517,6 +517,35 @@ export function describeStore(
       )
     })
 
+    test('knows which attempts it has a record of, and which of them are over', async () => {
+      const [running, ended] = [someJob(), someJob()]
+      await submit(store, running, ended)
+      const placed = (jobId: string) => {
+        const attempt = { id: `${jobId}-1`, jobId, number: 1, node: 'n', placedAt: 5 }
+        return {
+          jobId,
+          at: 5,
+          from: 'queued' as const,
+          event: { type: 'placed' as const },
+          fields: { attempt: 1 },
+          attempt,
+        }
+      }
+      await store.step([placed(running.id), placed(ended.id)])
+      await store.step([
+        { jobId: ended.id, at: 9, from: 'starting', event: { type: 'exited', exitCode: 0 }, fields: { endedAt: 9 } },
+      ])
+      const many = Array.from({ length: 1000 }, (_, i) => `a${i}-1`)
+      assert.deepEqual(
+        new Map(await store.recordedAttempts([...many, `${running.id}-1`, `${ended.id}-1`, `${running.id}-2`])),
+        new Map([
+          [`${running.id}-1`, 'current'],
+          [`${ended.id}-1`, 'over'],
+        ]),
+      )
+      assert.equal((await store.recordedAttempts([])).size, 0)
+    })
+
     test('gives numbers without gaps where writes fail between others, and those of another process follow on', async () => {
       const [first, taken] = [someJob(), someJob()]
       await submit(store, first)

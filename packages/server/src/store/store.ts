@@ -308,6 +308,12 @@ export interface Store {
   /** Inserts events without a step. */
   addEvents(events: readonly StoredEvent[]): Promise<void>
 
+  /** The identity of the database, a UUID: created with it, and kept by backup and restore. */
+  readonly identity: string
+  /** When the database was restored from a backup, in milliseconds; until the attempts that started since are adopted. */
+  restoredAt(): Promise<number | undefined>
+  /** Notes that the attempts since a restore are adopted. */
+  noteAdopted(): Promise<void>
   /** The id of the change log: created with the database, and again by a restore. */
   readonly logId: string
   /** The number of the newest change. */
@@ -340,6 +346,11 @@ export interface Store {
   /** Tasks of an array from `first` to `last`, both included. */
   tasks(arrayId: string, first: number, last: number): Promise<StoredJob[]>
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
+  /**
+   * Those of these attempts that have a record: the server changes and ends no other. `current`: its job starts, runs or stops with
+   * it; `over`: its job has ended, or is past this attempt.
+   */
+  recordedAttempts(ids: readonly string[]): Promise<ReadonlyMap<string, 'current' | 'over'>>
   events(jobId: string): Promise<StoredEvent[]>
   secret(jobId: string): Promise<string | undefined>
 

@@ -10,6 +10,7 @@ import { Attempt } from './attempt/attempt.ts'
 import { requireReference } from '../../job/image-reference.ts'
 import { createKubernetesExecutor } from './kubernetes.ts'
 import { attemptLabel, containerName, finalizer } from './objects/names.ts'
+import { ownAll } from './testing/test-cluster.ts'
 import { SimulatedApiServer } from './testing/simulated-api-server.ts'
 
 const jobs = '/apis/batch/v1/namespaces/jobs/jobs'
@@ -50,6 +51,8 @@ describe('many attempts side by side', () => {
       gpuResource: 'nvidia.com/gpu',
       lossSeconds: 300,
       images: { registries: ['registry.example'], aliases: {}, insecure: [] },
+      ownership: ownAll,
+      onLeaseLost: assert.fail,
       usage: 'none',
       log: pino({ level: 'silent' }),
     })

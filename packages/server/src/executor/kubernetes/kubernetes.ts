@@ -6,7 +6,7 @@ import { AttemptLogs, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { KubernetesApi } from './api/api-client.ts'
 import { requireLocalQueue } from './api/local-queue.ts'
 import { requireRights } from './api/rights.ts'
-import { adoptAttempts } from './attempt/adoption.ts'
+import { adoptAttempts, adoptJob, type AdoptionSources } from './attempt/adoption.ts'
 import { AttemptFolders } from './attempt/attempt-folder.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { AttemptReconciler } from './attempt/reconciler.ts'
@@ -14,6 +14,8 @@ import { UsageSampler } from './attempt/usage-sampler.ts'
 import { BackgroundTasks } from './background-tasks.ts'
 import { ClusterCache } from './cache/cluster-cache.ts'
 import { nodesOf } from './cache/node-capacity.ts'
+import type { JobCounts } from './lease/judge-lease.ts'
+import { NamespaceLease } from './lease/namespace-lease.ts'
 import { LogCopiers } from './log/log-copiers.ts'
 import { AttemptObjects } from './objects/attempt-objects.ts'
 import { CreationQueue } from './objects/creation-queue.ts'
@@ -35,6 +37,9 @@ const logMovesAtOnce = 8
 /** Milliseconds that opening waits for the logs of attempts that have ended. */
 const openingLogsMs = 20_000
 
+/** Milliseconds that closing waits for the release of the Lease. */
+const releaseMs = 2_000
+
 /** Milliseconds between two reconciliations of an attempt without a change in the cluster: time limits of waiting pass. */
 const resyncMs = 2_000
 
@@ -51,12 +56,17 @@ class KubernetesExecutor implements Executor {
   readonly #reconciler: AttemptReconciler
   readonly #folders: AttemptFolders
   readonly #logs: AttemptLogs
+  readonly #lease: NamespaceLease
   readonly #attempts = new Map<string, Attempt>()
+  /** Attempts with objects in the cluster that the database has no record of. Nothing of them is changed. */
+  readonly #unrecorded = new Set<string>()
   readonly #logMoves = new Semaphore(logMovesAtOnce)
   readonly #changeListeners: (() => void)[] = []
   readonly #eventListeners: ((event: ExecutorEvent) => void)[] = []
   readonly #closing = new AbortController()
   readonly #tasks: BackgroundTasks
+  /** Attempts that {@link KubernetesExecutor.#examine} works on. */
+  readonly #examining = new Set<string>()
   #resync: NodeJS.Timeout | undefined
   /** Whether all attempts of earlier servers are adopted. */
   #isOpen = false
@@ -137,6 +147,15 @@ class KubernetesExecutor implements Executor {
       },
       tasks,
     })
+    this.#lease = new NamespaceLease({
+      api,
+      namespace,
+      instance,
+      identity: options.ownership.identity,
+      signal: closing,
+      onLost: options.onLeaseLost,
+      log,
+    })
     this.#removals = new ObjectRemovals({ objects, cache, instance, tasks })
     this.#logs = new AttemptLogs(folders, (attemptId) => this.#runningLog(attemptId))
     this.#api = api
@@ -153,17 +172,19 @@ class KubernetesExecutor implements Executor {
   }
 
   async open(): Promise<void> {
-    const { namespace, instance, queue } = this.#options
+    const { namespace, queue } = this.#options
     const signal = this.#closing.signal
     // 1. Check what the executor needs of the cluster.
     await this.#folders.open()
     await requireRights(this.#api, namespace, signal, this.#options)
     if (queue !== undefined) await requireLocalQueue(this.#api, namespace, queue.localQueue, signal)
-    // 2. Fill the cache, and adopt the attempts of earlier servers.
+    // 2. Fill the cache, take the Lease, and adopt the attempts of earlier servers.
     await this.#cache.open()
-    const sources = { cache: this.#cache, folders: this.#folders, objects: this.#objects, instance }
-    const { attempts, suspended } = await adoptAttempts(sources)
+    await this.#lease.take(await this.#countJobs())
+    const { attempts, suspended, unrecorded } = await adoptAttempts(this.#sources)
     for (const attempt of attempts) this.#attempts.set(attempt.id, attempt)
+    for (const id of unrecorded) this.#unrecorded.add(id)
+    this.#stampJobs()
     for (const attempt of suspended) this.#reconciler.preventSecondRun(attempt, Date.now())
     // 3. Bring all up to date, so that the first list shows the endings.
     this.#reconcile([...this.#attempts.keys()])
@@ -173,21 +194,23 @@ class KubernetesExecutor implements Executor {
     this.#isOpen = true
     this.#resync = setInterval(() => {
       this.#reconcile([...this.#attempts.values()].filter(({ ended }) => !ended).map(({ id }) => id))
+      if (this.#unrecorded.size > 0) this.#tasks.own('', this.#adoptRecorded())
     }, resyncMs)
     this.#usage.start()
   }
 
-  start(spec: AttemptSpec): Promise<void> {
-    if (this.#attempts.has(spec.id)) return Promise.resolve()
+  async start(spec: AttemptSpec): Promise<void> {
+    await this.#adoptIfRecorded(spec.id)
+    if (this.#attempts.has(spec.id)) return
     const attempt = Attempt.queued(spec.id, objectName(this.#options.instance, spec.id))
     this.#attempts.set(spec.id, attempt)
     this.#creationQueue.add(attempt, spec)
-    return Promise.resolve()
   }
 
-  stop(attemptId: string, graceSeconds: number): Promise<void> {
+  async stop(attemptId: string, graceSeconds: number): Promise<void> {
+    await this.#adoptIfRecorded(attemptId)
     const attempt = this.#attempts.get(attemptId)
-    if (attempt === undefined || attempt.ended) return Promise.resolve()
+    if (attempt === undefined || attempt.ended) return
     attempt.stopRequested = true
     const reason = new Error('The attempt was stopped.')
     if (attempt.custody.type === 'queued') this.#reconciler.endNotCreated(attempt, reason)
@@ -196,11 +219,14 @@ class KubernetesExecutor implements Executor {
     this.#reconciler.change(attempt, () =>
       this.#tasks.retry(attempt.id, () => this.#objects.end(attempt, annotations, graceSeconds)),
     )
-    return Promise.resolve()
   }
 
   list(): Promise<readonly Observed[]> {
-    return Promise.resolve([...this.#attempts.values()].map(({ observed }) => observed))
+    const unrecorded = [...this.#unrecorded].map((attemptId): Observed => {
+      const startedAt = this.#cache.podOf(attemptId)?.container.startedAt
+      return startedAt === undefined ? { attemptId, phase: 'preparing' } : { attemptId, phase: 'running', startedAt }
+    })
+    return Promise.resolve([...this.#attempts.values()].map(({ observed }) => observed).concat(unrecorded))
   }
 
   async forget(attemptId: string): Promise<void> {
@@ -261,11 +287,13 @@ class KubernetesExecutor implements Executor {
     clearInterval(this.#resync)
     // The next server would continue them, but there may be none: then finalizers would block their namespace for ever.
     await this.#removals.settled(lastRemovalsMs)
+    await this.#releaseLease()
     const stopping = new Error('The platform is stopping.')
     this.#closing.abort(stopping)
     for (const { creation } of this.#attempts.values()) creation?.abort(stopping)
     await this.#cache.close()
     await this.#tasks.settled()
+    await this.#lease.settled()
     this.#api.close()
   }
 
@@ -275,9 +303,84 @@ class KubernetesExecutor implements Executor {
     for (const id of ids) {
       const attempt = this.#attempts.get(id)
       if (attempt !== undefined) this.#reconciler.reconcile(attempt)
-      else if (this.#isOpen) this.#removals.removeStrays(id)
+      else if (this.#isOpen) this.#examine(id)
     }
     this.#changed()
+  }
+
+  /** Examines, in the background, an attempt that has objects in the cluster and is not known here. */
+  #examine(id: string): void {
+    if (this.#examining.has(id) || this.#removals.isUnderWay(id)) return
+    this.#examining.add(id)
+    const done = this.#examineNow(id).finally(() => this.#examining.delete(id))
+    this.#tasks.own(id, done)
+  }
+
+  async #examineNow(id: string): Promise<void> {
+    if (!this.#cache.hasObjects(id)) {
+      if (this.#unrecorded.delete(id)) this.#changed()
+      return
+    }
+    if (this.#unrecorded.has(id)) return
+    const recorded = await this.#options.ownership.recorded([id])
+    if (this.#attempts.has(id) || this.#closing.signal.aborted) return
+    if (recorded.has(id)) this.#removals.removeStrays(id)
+    else {
+      this.#unrecorded.add(id)
+      this.#changed()
+    }
+  }
+
+  /** Takes over the attempts that got their record after they were found, as by `science-platform adopt`. */
+  async #adoptRecorded(): Promise<void> {
+    for (const id of await this.#options.ownership.recorded([...this.#unrecorded])) await this.#adopt(id)
+  }
+
+  async #adoptIfRecorded(id: string): Promise<void> {
+    if (this.#unrecorded.has(id) && (await this.#options.ownership.recorded([id])).has(id)) await this.#adopt(id)
+  }
+
+  async #adopt(id: string): Promise<void> {
+    if (!this.#unrecorded.has(id)) return
+    const job = this.#cache.jobs.get(objectName(this.#options.instance, id))
+    const adopted = job && (await adoptJob(job, this.#sources))
+    this.#unrecorded.delete(id)
+    if (adopted === undefined || this.#attempts.has(id)) return
+    this.#attempts.set(id, adopted.attempt)
+    if (adopted.isSuspended) this.#reconciler.preventSecondRun(adopted.attempt, Date.now())
+    this.#stampJobs()
+    this.#reconcile([id])
+  }
+
+  /** Stamps the identity on the Jobs of attempts with a record that an earlier release, or another database, created. */
+  #stampJobs(): void {
+    const { identity } = this.#options.ownership
+    for (const job of this.#cache.jobs.values()) {
+      const attempt = this.#attempts.get(job.attemptId)
+      if (attempt !== undefined && job.identity !== identity && !job.deleting)
+        this.#reconciler.change(attempt, () =>
+          this.#tasks.retry(attempt.id, () => this.#objects.stamp(attempt, identity)),
+        )
+    }
+  }
+
+  async #countJobs(): Promise<JobCounts> {
+    const ids = [...this.#cache.jobs.values()].filter(({ failed }) => !failed).map(({ attemptId }) => attemptId)
+    const { size } = await this.#options.ownership.recorded(ids)
+    return { recorded: size, others: ids.length - size }
+  }
+
+  /** A cluster that does not answer does not delay the stop of the server: the next one waits for the Lease to run out. */
+  async #releaseLease(): Promise<void> {
+    const released = this.#lease.release().catch((error: unknown) => {
+      this.#options.log.debug({ err: error }, 'the Lease could not be released')
+    })
+    await Promise.race([released, sleep(releaseMs, undefined, { ref: false })])
+  }
+
+  get #sources(): AdoptionSources {
+    const { instance, ownership } = this.#options
+    return { cache: this.#cache, folders: this.#folders, objects: this.#objects, instance, ownership }
   }
 
   #runningLog(attemptId: string): RunningLog | undefined {

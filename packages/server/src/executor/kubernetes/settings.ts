@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { ImagePolicy } from '../../image/access/allowed.ts'
+import type { Ownership } from '../executor.ts'
 import type { KubernetesConfig } from '../../configuration/config.ts'
 import type { IdentitySource } from './credentials/kubeconfig.ts'
 
@@ -10,6 +11,10 @@ export type ClusterSettings = Omit<KubernetesConfig, 'kubeconfig' | 'homesFolder
 
 /** Settings of an executor on a cluster. */
 export interface KubernetesOptions extends ClusterSettings {
+  /** Which of the objects in the namespace are this server's. */
+  readonly ownership: Ownership
+  /** Called once where another server has taken the Lease: this one must stop. The text says who. */
+  readonly onLeaseLost: (message: string) => void
   /** Finds the API server and the credentials for it. */
   readonly identity: IdentitySource
   /** Absolute path of the data folder; attempts and logs are stored in it. */

@@ -21,6 +21,7 @@ import type {
 import { AttemptLogs, keptLogPath, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
+import { requireOwnAttempts } from './attempt/copied-folder.ts'
 import { foldersOf, type Folders } from './attempt/folders.ts'
 import { prepareAttempt, type GpuFolders } from './attempt/preparation.ts'
 import { recoverAttempt } from './attempt/recovery.ts'
@@ -129,6 +130,8 @@ class Oci implements OciExecutor {
     const { attempts, logs, scratch, rootfs, homes, projects } = folders
     for (const folder of [attempts, logs, scratch, rootfs]) await mkdir(folder, { recursive: true, mode: 0o700 })
     for (const folder of [homes, projects]) await mkdir(folder, { recursive: true })
+    const attemptIds = await readdir(attempts)
+    await requireOwnAttempts(attempts, attemptIds, machine.bootId)
     await this.#warnOfMissingGpus()
     await requireOverlay(this.#options.dataDir, machine)
     const supervisorsLog = openSync(folders.supervisorsLog, 'a', 0o600)
@@ -161,7 +164,7 @@ class Oci implements OciExecutor {
       if (attempt !== undefined) supervision.own(supervision.hear(attempt, hint), hint.attemptId)
     })
     this.#opened = { machine, forkServer, supervision, hints, supervisorsLog }
-    for (const id of await readdir(attempts))
+    for (const id of attemptIds)
       await recoverAttempt(id, { folders, bootId, supervision, network, gpus: this.#gpus, log }, (attempt) => {
         this.#attempts.set(id, attempt)
       })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { AttemptRunner } from '../attempt-runner.ts'
@@ -112,6 +112,27 @@ describe('attempts whose supervisor, runtime or fork server is killed', { skip }
     await reopen()
     process.kill(tested.supervisorPid(spec.id), 'SIGKILL')
     assert.equal((await runner.ended(spec.id)).ending?.cause.code, 'lost')
+  })
+
+  it('refuses a copy of the data folder while its attempts run in the first, and harms none', async () => {
+    const spec = runner.script('echo up; while :; do sleep 1; done')
+    await runner.executor.start(spec)
+    await runner.logHas(spec.id, 'up')
+    const container = tested.containerPid(spec.id)
+    await tested.executor.close()
+    const copy = join(tested.folder, 'copy')
+    await mkdir(copy)
+    await cp(join(tested.dataDir, 'attempts'), join(copy, 'attempts'), { recursive: true })
+    const other = tested.make({ dataDir: copy, instance: `${tested.instance}c` })
+    await assert.rejects(
+      other.open(),
+      new RegExp(`${copy}.* is a copy: the attempt runs in ${tested.attemptFolder(spec.id)}`),
+    )
+    await other.close()
+    assert.ok(isRunning(container))
+    await reopen()
+    await runner.executor.stop(spec.id, 0)
+    await runner.ended(spec.id)
   })
 
   it('joins the parts of the log of a lost attempt', async () => {

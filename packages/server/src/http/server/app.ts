@@ -106,7 +106,7 @@ export function createApp(
     stopFollowing()
   })
   const common = { authenticator, rates }
-  healthRoutes(app)
+  healthRoutes(app, parts.notices)
   metricsRoute(app, parts, common)
   app.register(async (api) => apiRoutes(api, parts, common), { prefix: '/api/v1' })
   app.register(async (skaha) => skahaRoutes(skaha, parts, common), { prefix: '/skaha' })

@@ -13,7 +13,7 @@ import type { Pulls } from '../../image/fetch/pulls.ts'
 import type { StoredJob } from '../../job/job.ts'
 import type { Capacity } from '../../job/resources.ts'
 import type { Metrics } from '../../metrics/metrics.ts'
-import type { ReadinessChecks } from './health.ts'
+import type { Notices, ReadinessChecks } from './health.ts'
 import type { Actions, JobWrites } from '../../actions/actions.ts'
 import type { JobWatch } from '../../actions/job-watch.ts'
 import type { ChangeLog } from '../../store/change-log.ts'
@@ -40,6 +40,7 @@ export interface Dependencies {
   readonly audit: AuditTrail
   readonly metrics: Metrics
   readonly readinessChecks: ReadinessChecks
+  readonly notices: Notices
   readonly config: Pick<Config, 'images' | 'limits' | 'policy' | 'retention' | 'trustedProxies'>
   readonly queue: QueueViews
   /** The limits against which requests are validated. */

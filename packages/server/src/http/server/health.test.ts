@@ -14,7 +14,8 @@ describe('health', async () => {
     audit: well,
     network: well,
   }
-  const t = await testApp({ readinessChecks })
+  const notices: string[] = []
+  const t = await testApp({ readinessChecks, notices: () => notices })
   /** Reads readiness after the previous result has expired. */
   const ready = async () => {
     t.clock.now += 1_000
@@ -25,6 +26,12 @@ describe('health', async () => {
   it('is ready when all checks pass', async () => {
     assert.deepEqual(await ready(), [200, 'ready\n'])
     assert.equal((await t.app.inject('/healthz')).body, 'ok\n')
+  })
+
+  it('stays ready with a notice for the operator', async () => {
+    notices.push('2 attempts have no record')
+    assert.deepEqual(await ready(), [200, 'ready\n2 attempts have no record\n'])
+    notices.pop()
   })
 
   const faults: readonly (readonly [keyof ReadinessChecks, string])[] = [

@@ -40,6 +40,9 @@ const freshMs = 1_000
 /** Runs the readiness checks: one line per failed check, empty when all pass. Concurrent calls share one result. */
 export type FindFaults = () => Promise<readonly string[]>
 
+/** A line for `/readyz` for each thing that an operator must decide, and that keeps the platform from nothing. */
+export type Notices = () => readonly string[]
+
 /** Dependencies of {@link findFaults}. */
 export interface HealthDependencies {
   readonly readinessChecks: ReadinessChecks
@@ -90,14 +93,17 @@ async function withinPatience(work: Promise<void>): Promise<void> {
   }
 }
 
-/** `/healthz`: the process responds. `/readyz`: the platform works, or the failed checks. For probes, without a token. */
-export function healthRoutes(app: FastifyInstance): void {
+/**
+ * `/healthz`: the process responds. `/readyz`: the platform works, with its notices; or the failed checks. For probes, without a
+ * token.
+ */
+export function healthRoutes(app: FastifyInstance, notices: Notices): void {
   const open = { config: { scope: 'public' }, exposeHeadRoute: true } as const
   app.get('/healthz', open, (_request, reply) => reply.type(plainText).send('ok\n'))
   app.get('/readyz', open, async (_request, reply) => {
     const found = await app.findFaults()
     return found.length === 0
-      ? reply.type(plainText).send('ready\n')
+      ? reply.type(plainText).send(`${['ready', ...notices()].join('\n')}\n`)
       : reply
           .code(503)
           .type(plainText)

@@ -84,6 +84,7 @@ describe('platform metrics', () => {
     estimateScores: async () => ({ start: { ...none, inside: 8 }, run: none }),
     registries: () => [],
     imageBytes: async () => 0,
+    unrecordedAttempts: () => 3,
   }
 
   it('cover placements, ends by cause, commits, cycles and image pulls', async () => {
@@ -107,6 +108,7 @@ describe('platform metrics', () => {
     assert.equal(value(text, 'science_platform_image_fetch_seconds_sum'), 3)
     assert.equal(value(text, 'science_platform_image_fetch_seconds_count'), 1)
     assert.equal(value(text, 'science_platform_audit_fault'), 1)
+    assert.equal(value(text, 'science_platform_unrecorded_attempts'), 3)
     assert.equal(value(text, 'science_platform_estimates{what="start",outcome="inside"}'), 8)
   })
 

@@ -2,6 +2,7 @@ import { endedStates, isEnded, type JobState } from '@science-platform/contract'
 import { sql, type Kysely } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
+import { activeStates } from '../../job/lifecycle.ts'
 import { TimeSlices } from '../../lib/time-slices.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
@@ -136,6 +137,26 @@ export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promi
         .orderBy('number')
         .execute()
     ).map(attemptOf),
+  )
+
+/** Served by the primary keys. */
+export const recordedAttempts = async (
+  db: Kysely<Schema>,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, 'current' | 'over'>> =>
+  new Map(
+    await inParts(ids, async (part) => {
+      const rows = await db
+        .selectFrom('attempts')
+        .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+        .select(['attempts.id', 'attempts.number', 'jobs.attempt', 'jobs.state'])
+        .where('attempts.id', 'in', part)
+        .execute()
+      return rows.map(({ id, number, attempt, state }): [string, 'current' | 'over'] => [
+        id,
+        number === attempt && (activeStates as readonly string[]).includes(state) ? 'current' : 'over',
+      ])
+    }),
   )
 
 export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import type { CauseCode, JobState } from '@science-platform/contract'
-import { sql, type Kysely, type Selectable } from 'kysely'
+import type { Kysely, Selectable } from 'kysely'
 import { CursorTooOld, type StoredChange } from '../change.ts'
 import type { Schema } from './schema.ts'
 
@@ -50,13 +50,6 @@ export async function deleteChangesBefore(db: Kysely<Schema>, at: number, most: 
   const bound = Math.min(oldest + most, kept?.seq ?? Infinity)
   const result = await db.deleteFrom('changes').where('seq', '<', bound).executeTakeFirst()
   return Number(result.numDeletedRows)
-}
-
-/** The id of this log. Created at first use. */
-export async function logId(db: Kysely<Schema>, draw: () => string): Promise<string> {
-  await sql`insert into facts (name, value) values ('log_id', ${draw()}) on conflict (name) do nothing`.execute(db)
-  const { value } = await db.selectFrom('facts').select('value').where('name', '=', 'log_id').executeTakeFirstOrThrow()
-  return value
 }
 
 /** A row as its readers get it. Pure. */

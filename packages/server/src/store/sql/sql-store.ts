@@ -16,6 +16,7 @@ import * as shares from '../queue/shares.ts'
 import { deleteStagedBefore } from '../jobs/staging.ts'
 import { takeStep, type TakenStep } from '../jobs/steps.ts'
 import * as changes from './changes.ts'
+import * as facts from './facts.ts'
 import type { StoredChange } from '../change.ts'
 import type { Store } from '../store.ts'
 import { answeredBefore, deleteIdempotencyBefore, storeSubmission } from '../jobs/submissions.ts'
@@ -43,7 +44,7 @@ export interface Connections {
  */
 export function sqlStore(
   { writer, reader: db }: Connections,
-  logId: string,
+  { logId, identity }: Pick<Store, 'logId' | 'identity'>,
   seal: Seal,
   { now = Date.now, onCommit }: StoreOptions = {},
 ): Store {
@@ -69,6 +70,12 @@ export function sqlStore(
     },
     addEvents: (events) => commit.run((tx) => noteEvents(tx, events)),
 
+    identity,
+    restoredAt: async () => {
+      const at = await facts.readFact(db, 'restored_at')
+      return at === undefined ? undefined : Number(at)
+    },
+    noteAdopted: () => commit.run((tx) => facts.deleteFact(tx.db, 'restored_at')),
     logId,
     logHead: () => changes.headOfLog(db),
     changesAfter: (number, limit, owner) => changes.changesAfter(db, number, limit, owner),
@@ -85,6 +92,7 @@ export function sqlStore(
     jobsById: (ids) => jobs.jobsById(db, seal, ids),
     tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
+    recordedAttempts: (ids) => jobs.recordedAttempts(db, ids),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),
 

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
 import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely'
 import { openSeal, type Seal } from '../../lib/secrets/seal.ts'
-import { logId } from '../sql/changes.ts'
+import { drawnFact } from '../sql/facts.ts'
 import { migrate } from '../sql/migrate.ts'
 import type { Schema } from '../sql/schema.ts'
 import { sqlStore, type StoreOptions } from '../sql/sql-store.ts'
@@ -43,13 +43,27 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   `)
   const writer = kyselyOver(database)
   await migrate(writer, { folder: migrations, dialect: 'sqlite' })
-  const log = await logId(writer, () => randomBytes(8).toString('hex'))
+  const ids = {
+    logId: await drawnFact(writer, 'log_id', newLogId),
+    identity: await drawnFact(writer, 'identity', randomUUID),
+  }
   // A separate connection: a long write transaction delays no read. SQLite shows it the last commit.
   const reading = new DatabaseSync(path, { timeout: patienceMs })
   reading.exec('pragma query_only = on; pragma cache_size = -16000;')
   const reader = new Kysely<Schema>({ dialect: new ReadsInTurns({ database: asBetterSqlite(reading) }) })
-  return sqlStore({ writer, reader }, log, seal, options)
+  const store = sqlStore({ writer, reader }, ids, seal, options)
+  return {
+    ...store,
+    close: async () => {
+      await store.close()
+      // Kysely closes no connection that was never used. An open one would keep the write-ahead log beside the database.
+      for (const connection of [database, reading]) if (connection.isOpen) connection.close()
+    },
+  }
 }
+
+/** Draws the id of a change log. */
+export const newLogId = (): string => randomBytes(8).toString('hex')
 
 /**
  * Kysely locks a connection of SQLite for each query, and wakes all that wait when it is free. There is nothing to lock: a query runs

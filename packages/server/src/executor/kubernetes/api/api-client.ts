@@ -32,6 +32,8 @@ export interface ChangeOptions {
   readonly onRetry?: OnRetry
   /** Limits the requests of one purpose; absent: that of the client. */
   readonly limit?: Semaphore
+  /** Whether a patch is sent again after a conflict. False for one with a resourceVersion. @defaultValue true */
+  readonly retriesConflicts?: boolean
 }
 
 /** Milliseconds to the first retry, and the most between two tries. */
@@ -83,7 +85,8 @@ export class KubernetesApi {
 
   /** Changes some fields (RFC 7386); retries with backoff after transient failures and conflicts. @throws {ApiError} */
   patch<T>(path: string, body: unknown, signal: AbortSignal, options?: ChangeOptions): Promise<T> {
-    return this.#change<T>('PATCH', path, { body, signal }, isTransientOrConflict, options)
+    const isRetried = options?.retriesConflicts === false ? isTransient : isTransientOrConflict
+    return this.#change<T>('PATCH', path, { body, signal }, isRetried, options)
   }
 
   /** Deletes; an object that does not exist is no error. Retries like {@link patch}. @throws {ApiError} */
@@ -154,10 +157,9 @@ export class KubernetesApi {
         return answer
       } catch (error) {
         if (signal.aborted || !isRetried(error) || !(error instanceof ApiError)) throw error
-        if (retries > 1) {
-          this.#noteUnavailable(error)
-          onRetry?.(error)
-        }
+        // At the start nothing is known to work: an operator reads the first failure.
+        if (retries > 1 || !this.#wasAccepted) this.#noteUnavailable(error)
+        if (retries > 1) onRetry?.(error)
         const { retryAfterSeconds } = error
         const backoff = Math.min(backoffMs.most, backoffMs.first * 2 ** retries)
         const waitMs = retryAfterSeconds === undefined ? backoff : retryAfterSeconds * 1000

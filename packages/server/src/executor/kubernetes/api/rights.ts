@@ -26,6 +26,7 @@ const always: readonly Right[] = [
   { verb: 'get', group: '', resource: 'pods', subresource: 'log' },
   { verb: 'create', group: '', resource: 'secrets' },
   { verb: 'watch', group: '', resource: 'events' },
+  ...['get', 'create', 'patch'].map((verb) => ({ verb, group: 'coordination.k8s.io', resource: 'leases' })),
   { verb: 'list', group: '', resource: 'nodes', everywhere: true },
   { verb: 'watch', group: '', resource: 'nodes', everywhere: true },
   { verb: 'list', group: '', resource: 'pods', everywhere: true },

@@ -16,6 +16,7 @@ const job: JobRecord = {
   failed: false,
   stopSeconds: undefined,
   cause: undefined,
+  identity: undefined,
   image: requireReference('images.example/astro:1'),
   account: 'ada',
   memoryLimitGb: 2,

@@ -51,7 +51,7 @@ export class ClusterCache {
   /** Pods of other programs on the nodes. */
   readonly tenants = new ObjectCache<Tenant>()
   /** What the cluster warned of last about each attempt. */
-  readonly warnings = new WarningCache((attemptId) => this.#hasObjects(attemptId))
+  readonly warnings = new WarningCache((attemptId) => this.hasObjects(attemptId))
   readonly #options: ClusterCacheOptions
   /** The names of an attempt's pods. There are several only where pods were created or deleted by hand. */
   readonly #podNames = new Map<string, Set<string>>()
@@ -131,6 +131,12 @@ export class ClusterCache {
 
   podsOf(attemptId: string): PodRecord[] {
     return [...(this.#podNames.get(attemptId) ?? [])].flatMap((name) => this.pods.get(name) ?? [])
+  }
+
+  /** Whether the cluster has a Job or a pod of an attempt. */
+  hasObjects(attemptId: string): boolean {
+    const job = this.jobs.get(objectName(this.#options.instance, attemptId))
+    return job !== undefined || this.#podNames.has(attemptId)
   }
 
   /** Applies the answer to a create request, before a watch reports the Job. */
@@ -255,11 +261,6 @@ export class ClusterCache {
     const at = Math.min(Date.now(), lastTimestamp ? Date.parse(String(lastTimestamp)) : Infinity)
     const until = kind === 'Pod' ? at + podWarningMs : Infinity
     if (this.warnings.upsert(attemptId, { reason, message, until })) this.#options.onChange([attemptId])
-  }
-
-  #hasObjects(attemptId: string): boolean {
-    const job = this.jobs.get(objectName(this.#options.instance, attemptId))
-    return job !== undefined || this.#podNames.has(attemptId)
   }
 
   /** False when the cache was closed meanwhile. */

@@ -4,6 +4,7 @@ import {
   causeAnnotation,
   containerName,
   finalizer,
+  identityLabel,
   imageAnnotation,
   startGate,
   stopAnnotation,
@@ -36,6 +37,8 @@ export interface JobRecord extends Recorded {
   /** {@link unknownImage} where the annotation is missing. */
   readonly image: ImageReference
   readonly account: string
+  /** The identity of the database that has the attempt's record; undefined: a release that stamped none created it. */
+  readonly identity: string | undefined
   readonly memoryLimitGb: number
 }
 
@@ -128,6 +131,7 @@ export function jobRecord(job: V1Job): JobRecord {
     cause: annotations[causeAnnotation],
     image: imageOf(annotations[imageAnnotation]),
     account: labels['canfar.net/username'] ?? '',
+    identity: labels[identityLabel],
     memoryLimitGb: parseQuantity(spec?.template.spec?.containers[0]?.resources?.limits?.['memory']) / gib,
   }
 }

@@ -8,6 +8,7 @@ import type { Attempt } from '../attempt/attempt.ts'
 import type { ClusterCache } from '../cache/cluster-cache.ts'
 import type { PodRecord } from '../cache/records.ts'
 import type { ClusterSettings } from '../settings.ts'
+import { identityLabel } from './names.ts'
 import { jobObject, releaseOf, secretObject } from './job-object.ts'
 
 /** A resource quota of the cluster leaves no room for an object. */
@@ -109,6 +110,11 @@ export class AttemptObjects {
   /** Deletes the Job, so that the cluster creates no further pod. Pods that exist run on. */
   async deleteJob(attempt: Attempt): Promise<void> {
     await this.#delete(this.#job(attempt), { propagationPolicy: 'Background' }, this.#limits.endings)
+  }
+
+  /** Stamps the identity of the database that has the attempt's record on its Job. */
+  async stamp(attempt: Attempt, identity: string): Promise<void> {
+    await this.#patch(this.#job(attempt), { metadata: { labels: { [identityLabel]: identity } } }, this.#limits.gates)
   }
 
   /** Removes all objects of an attempt that has ended, or never began. */

@@ -10,14 +10,19 @@ import {
   attemptLabel,
   containerName,
   finalizer,
+  identityLabel,
   imageAnnotation,
   instanceLabel,
   objectName,
+  recordAnnotation,
   secretAnnotation,
   startGate,
 } from './names.ts'
 import { coresQuantity, gibibytesQuantity } from './quantity.ts'
 import type { ClusterSettings } from '../settings.ts'
+
+/** The content of the record annotation. */
+export type JobRecordNote = Pick<AttemptSpec, 'resources' | 'network'> & Required<Pick<AttemptSpec, 'origin'>>
 
 /** Accounts that programs expect beside the job's own. The platform does not know those of the image. */
 const usualPasswd = 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n'
@@ -76,6 +81,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
       labels: { ...labels, ...(isHeld ? {} : queueLabels(spec, settings)) },
       annotations: {
         [imageAnnotation]: printReference(spec.image),
+        ...recordOf(spec),
         ...(isHeld ? { [secretAnnotation]: secret } : {}),
       },
       finalizers: [finalizer],
@@ -220,10 +226,18 @@ const labelsOf = (spec: AttemptSpec, { instance }: ClusterSettings): Record<stri
   'canfar.net/network': spec.network ?? 'isolated',
   [instanceLabel]: instance,
   [attemptLabel]: spec.id,
+  ...(spec.origin === undefined ? {} : { [identityLabel]: spec.origin.identity }),
   'app.kubernetes.io/managed-by': 'skaha',
   'app.kubernetes.io/part-of': 'canfar',
   'app.kubernetes.io/version': platform.version,
 })
+
+/** What a server that adopts the attempt reads, beside the Job's own fields. No variables: they may hold secrets. */
+function recordOf({ origin, resources, network }: AttemptSpec): Record<string, string> {
+  if (origin === undefined) return {}
+  const record: JobRecordNote = { origin, resources, ...(network === undefined ? {} : { network }) }
+  return { [recordAnnotation]: JSON.stringify(record) }
+}
 
 function queueLabels({ priorityClass }: AttemptSpec, { queue }: ClusterSettings): Record<string, string> {
   if (queue === undefined) return {}

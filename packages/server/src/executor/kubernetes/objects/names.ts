@@ -4,6 +4,10 @@
 export const instanceLabel = 'canfar.net/instance'
 /** The label with the id of the attempt. */
 export const attemptLabel = 'canfar.net/attempt'
+/** The label with the identity of the database that has the attempt's record. */
+export const identityLabel = 'canfar.net/identity'
+/** What a record of the attempt needs beside the Job's own fields, as JSON: a server that adopts the attempt reads it. */
+export const recordAnnotation = 'canfar.net/record'
 /** The image as the user wrote it, for messages. */
 export const imageAnnotation = 'canfar.net/image'
 /** The name of the Secret that the Job owns, where it has one. */

@@ -33,12 +33,17 @@ export class ObjectRemovals {
    * traces, and a Job that the API server created from a request that was aborted.
    */
   removeStrays(attemptId: string): void {
-    if (this.#underWay.has(attemptId)) return
+    if (this.isUnderWay(attemptId)) return
     const { objects, cache, instance } = this.#options
     const attempt = Attempt.adopted(attemptId, objectName(instance, attemptId))
     const pods = cache.podsOf(attemptId).filter(({ hasFinalizer }) => hasFinalizer)
     if (cache.jobs.get(attempt.name)?.deleting === false) this.#begin(attemptId, () => objects.remove(attempt))
     else if (pods.length > 0) this.#begin(attemptId, () => objects.removePods(pods))
+  }
+
+  /** Whether objects of an attempt are being removed. */
+  isUnderWay(attemptId: string): boolean {
+    return this.#underWay.has(attemptId)
   }
 
   /** Resolves when all removals have ended, or after a time. */

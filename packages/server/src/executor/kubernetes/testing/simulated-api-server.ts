@@ -106,6 +106,9 @@ export class SimulatedApiServer {
       return [200, { metadata: { resourceVersion: String(this.#version) }, items: this.list(path) }]
     }
     if (object === undefined) return [404, { reason: 'NotFound' }]
+    const wanted = (body as Partial<StoredObject>).metadata?.resourceVersion
+    if (method === 'PATCH' && wanted !== undefined && wanted !== object.metadata.resourceVersion)
+      return [409, { reason: 'Conflict' }]
     if (method === 'PATCH') return [200, this.#settle(path, merged(object, body) as StoredObject)]
     if (method === 'DELETE') {
       const deletionTimestamp = object.metadata.deletionTimestamp ?? new Date().toISOString()

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -7,7 +8,7 @@ import type { V1Namespace } from '@kubernetes/client-node'
 import { pino } from 'pino'
 import { busyboxImage } from '../../../image/testing/busybox-image.ts'
 import { runTool } from '../../../lib/tool.ts'
-import type { Account, Executor } from '../../executor.ts'
+import type { Account, Executor, Ownership } from '../../executor.ts'
 import { createKubernetesExecutor } from '../kubernetes.ts'
 import type { KubernetesOptions } from '../settings.ts'
 import type { KubernetesApi } from '../api/api-client.ts'
@@ -32,6 +33,12 @@ export const ada: Account = {
     { name: 'stars', gid: 53_001 },
     { name: 'comets', gid: 53_002 },
   ],
+}
+
+/** Has a record of every attempt. */
+export const ownAll: Ownership = {
+  identity: 'a1b2c3d4-0000-4000-8000-000000000000',
+  recorded: (ids) => Promise.resolve(new Set(ids)),
 }
 
 /** Why no test can run on a real cluster; undefined where one can. */
@@ -96,6 +103,8 @@ export class TestCluster {
       gpuResource: 'nvidia.com/gpu',
       lossSeconds: 300,
       images: { registries: [clusterRegistry], aliases: {}, insecure: [clusterRegistry] },
+      ownership: ownAll,
+      onLeaseLost: assert.fail,
       usage: 'kubelet',
       log: pino({ level: process.env['LOG_LEVEL'] ?? 'silent' }),
       ...this.#options,

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -226,6 +228,24 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     await last.close()
     assert.deepEqual(await traces(instance), [])
     await assert.rejects(access(join(scratch, instance)), { code: 'ENOENT' })
+  })
+
+  it('leaves a network alone in which processes run, although no known attempt holds it', async () => {
+    const instance = `u${unique}`
+    const killed = make(instance, apiPort)
+    await killed.open()
+    const unknown = await killed.acquire('unknown-1')
+    const inside = spawn('nsenter', [`--net=${unknown.namespacePath}`, 'sh', '-c', 'echo up; exec sleep 600'])
+    await once(inside.stdout, 'data')
+    const next = make(instance, apiPort)
+    await next.open()
+    await access(unknown.namespacePath)
+    assert.notEqual((await next.acquire('known-1')).slot, unknown.slot)
+    inside.kill('SIGKILL')
+    await once(inside, 'exit')
+    await next.release('known-1')
+    await next.close()
+    assert.deepEqual(await traces(instance), [])
   })
 
   it('takes over the leases of the release before, and removes them one by one', async () => {

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { ifThere } from '../../../lib/files.ts'
 import { NetworkGuard } from './guard.ts'
 import { ResolverOfHost } from './host-resolver.ts'
 import { PreviousLeases } from './leases.ts'
@@ -157,10 +158,28 @@ export function createIsolatedNetwork({
         await previousLeases.remove(attemptId)
       }
     }
+    await holdOccupied(there)
     await removeSlots(opened(), slotsOf([...there]))
     const kept = slotsOf([...leases.values()].map(({ slot }) => slot))
     for (const slot of kept) namespaceIds.set(slot.number, await namespaceId(slot))
     if (isNewBridge && kept.length > 0) await attachSlots(opened(), kept)
+  }
+
+  /** Keeps the slots in which processes run although no attempt of this data directory holds them, until those have ended. */
+  async function holdOccupied(numbers: Set<number>): Promise<void> {
+    const ids = new Map<number, string>()
+    for (const slot of slotsOf([...numbers])) {
+      const id = await ifThere(namespaceId(slot)) // a link may be left without its namespace
+      if (id !== undefined) ids.set(slot.number, id)
+    }
+    const occupied = occupiedNamespaces(new Set(ids.values()))
+    for (const [slot, id] of ids) {
+      if (!occupied.has(id)) continue
+      log.warn({ slot }, 'processes run in a network of no known attempt, left alone')
+      leases.set(`slot ${slot}`, { slot, claimed: false })
+      pool.hold(slot)
+      numbers.delete(slot)
+    }
   }
 
   async function tidy(): Promise<void> {

@@ -38,7 +38,7 @@ export class OciUnderTest {
     this.instance = folder.slice(-6).toLowerCase()
     this.#options = options
     this.#image = image
-    this.executor = this.#make()
+    this.executor = this.make()
   }
 
   static async open(
@@ -52,7 +52,8 @@ export class OciUnderTest {
     return made
   }
 
-  #make(changes: Partial<OciExecutorOptions> = {}): OciExecutor {
+  /** An executor on the folder, not open yet. */
+  make(changes: Partial<OciExecutorOptions> = {}): OciExecutor {
     return createOciExecutor({
       dataDir: this.dataDir,
       instance: this.instance,
@@ -70,7 +71,7 @@ export class OciUnderTest {
     onEvent: (event: ExecutorEvent) => void = () => undefined,
   ): Promise<OciExecutor> {
     await this.executor.close()
-    this.executor = this.#make(changes)
+    this.executor = this.make(changes)
     this.executor.onEvent(onEvent)
     await this.executor.open()
     return this.executor
