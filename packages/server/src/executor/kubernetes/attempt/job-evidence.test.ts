@@ -16,7 +16,7 @@ const spec: AttemptSpec = {
   image: requireReference('images.canfar.net/astro/fit:1'),
   cmd: ['fit', '$(HOME)', '$$'],
   args: ['--to=$X'],
-  env: { DB_PASSWORD: 'secret' },
+  env: { DB_PASSWORD: 'hunter2' },
   resources: { cores: { request: 2, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 1, fixed: true },
   network: 'none',
   graceSeconds: 30,
@@ -38,7 +38,7 @@ const settings: ClusterSettings = {
   images: { registries: ['images.canfar.net'], aliases: { 'images.canfar.net': 'cache.example:5000' }, insecure: [] },
 }
 const made = (changes: Partial<AttemptSpec> = {}): V1Job & { metadata: object } => {
-  const job = jobObject({ ...spec, ...changes }, settings, 'secret')
+  const job = jobObject({ ...spec, ...changes }, settings, 'a1b2c3')
   const metadata = Object.assign(job.metadata ?? {}, { namespace: 'jobs', creationTimestamp: '2026-11-30T08:00:00Z' })
   return Object.assign(job, { metadata })
 }
@@ -54,12 +54,12 @@ test('a Job says everything of its attempt but the variables, which may be secre
     createdAt: Date.parse('2026-11-30T08:00:00Z'),
     where: 'Job jobs/platform-k3x9a0qz-1',
   })
-  assert.doesNotMatch(JSON.stringify(made().metadata), /secret|DB_PASSWORD/)
+  assert.doesNotMatch(JSON.stringify(made().metadata), /hunter2|DB_PASSWORD/)
 })
 
 test('a Job of a release without the note is told from its own fields', () => {
   const { origin: _, ...before } = spec
-  const job = jobObject(before, settings, 'secret')
+  const job = jobObject(before, settings, 'a1b2c3')
   assert.equal(job.metadata?.annotations?.[recordAnnotation], undefined)
   const found = evidenceOfJob(job)
   assert.deepEqual(found?.resources, {
