@@ -295,5 +295,7 @@ describe('the Helm chart', () => {
     assert.match(await refusal({ ...least, ingress: { enabled: true } }), /ingress\.tlsSecret/)
     assert.match(await refusal({ ...least, backup: { enabled: true } }), /backup\.claim: name the claim/)
     assert.match(await refusal({ ...least, backup: { schedule: 'daily' } }), /schedule/)
+    assert.match(await refusal({ ...least, config: { limitz: {} } }), /limitz/)
+    assert.match(await refusal({ ...least, config: { limits: { logMb: '64' } } }), /logMb/)
   })
 })

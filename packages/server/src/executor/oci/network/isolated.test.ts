@@ -237,6 +237,7 @@ describe('the isolated network', { skip: !isRoot && 'only root can make bridges 
     const unknown = await killed.acquire('unknown-1')
     const inside = spawn('nsenter', [`--net=${unknown.namespacePath}`, 'sh', '-c', 'echo up; exec sleep 600'])
     await once(inside.stdout, 'data')
+    await killed.close()
     const next = make(instance, apiPort)
     await next.open()
     await access(unknown.namespacePath)
