@@ -97,7 +97,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
   const fileSystem = await fileSystemOf(dataDir)
   if (isRemote(fileSystem))
     log.warn(
-      { dataDir, fileSystem, hint: 'use a local disk or block storage for --data' },
+      { folder: dataDir, fileSystem, hint: 'use a local disk or block storage for --data' },
       'the data directory is on a network file system: the database needs working locks and fsync',
     )
   const instance = instanceName(dataDir)
@@ -355,7 +355,7 @@ async function adoptSinceRestore(store: Store, evidence: Runtime['evidence'], lo
     if (obstacle === undefined) await adopt(store, one, Date.now())
     const facts = { attemptId: one.id, owner: one.owner }
     if (obstacle === undefined) log.info(facts, 'adopted an attempt that started after the backup')
-    else log.warn({ ...facts, obstacle }, 'an attempt that started after the backup could not be adopted')
+    else log.warn({ ...facts, reason: obstacle }, 'an attempt that started after the backup could not be adopted')
   }
   await store.noteAdopted()
 }

@@ -15,11 +15,15 @@ export const loggable: ReadonlySet<string> = new Set([
   'attempt',
   'attemptId',
   'bytesUsed',
+  'configured',
   'count',
   'deleted',
   'entries',
   'failure',
+  'fileSystem',
   'folder',
+  'found',
+  'gateway',
   'head',
   'hint',
   'image',
@@ -32,6 +36,9 @@ export const loggable: ReadonlySet<string> = new Set([
   'method',
   'milliseconds',
   'objects',
+  'phase',
+  'project',
+  'reason',
   'registry',
   'reqId',
   'route',
@@ -42,6 +49,7 @@ export const loggable: ReadonlySet<string> = new Set([
   'state',
   'status',
   'sysctl',
+  'upstreams',
 ])
 
 /** Maximum characters of a text. */

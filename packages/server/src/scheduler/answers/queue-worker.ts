@@ -154,7 +154,7 @@ export class QueueWorker {
   #end(running: Running, why: string): void {
     if (this.#running !== running) return
     this.#running = undefined
-    this.#parts.log.debug({ why }, 'the worker for questions about the queue ends')
+    this.#parts.log.debug({ reason: why }, 'the worker for questions about the queue ends')
     running.feed.close()
     running.cancelEnd()
     for (const { reject, cancelTimeout } of running.unanswered.values()) {

@@ -133,11 +133,11 @@ export class NetworkGuard {
       const failure = await this.#repair()
       const left = failure ?? (await this.#look())
       if (left !== undefined && left !== before)
-        log.error({ fault: left }, 'the network of jobs could not be repaired, retrying')
+        log.error({ failure: left }, 'the network of jobs could not be repaired, retrying')
       this.#fault = left
     } else this.#fault = undefined
     if (this.#fault === undefined && (found !== undefined || before !== undefined))
-      log.info({ fault: found ?? before }, 'the network of jobs is repaired')
+      log.info({ failure: found ?? before }, 'the network of jobs is repaired')
     this.#changedBy = undefined
   }
 
