@@ -79,10 +79,13 @@ test('every field that the sources log is on the list', () => {
   const files = globSync('**/*.ts', { cwd: root.pathname, exclude: ['**/*.test.ts', '**/testing/**'] })
   const logged = files.flatMap((file) => {
     const calls = readFileSync(new URL(file, root), 'utf8').matchAll(
-      /\b#?log(?:\[\w+\])?\??\.?(?:trace|debug|info|warn|error|fatal)?\(\s*\{([^{}]*)\}/g,
+      /\b#?log(?:\[\w+\])?\??\.?(?:trace|debug|info|warn|error|fatal)?\(\s*\{([^{}]*)([{}])/g,
     )
-    return [...calls].flatMap(([, fields = '']) =>
-      [...fields.matchAll(/(?:^|,)\s*(\w+)/g)].map(([, name = '']) => ({ file, name })),
+    return [...calls].flatMap(([, fields = '', brace]) =>
+      // An object in the object would hide its fields from this test.
+      brace === '{'
+        ? [{ file, name: `{${fields}{` }]
+        : [...fields.matchAll(/(?:^|,)\s*(\w+)/g)].map(([, name = '']) => ({ file, name })),
     )
   })
   assert.ok(logged.length > 20, `found ${logged.length} fields only`)

@@ -37,6 +37,7 @@ export const loggable: ReadonlySet<string> = new Set([
   'milliseconds',
   'objects',
   'phase',
+  'program',
   'project',
   'reason',
   'registry',

@@ -56,7 +56,7 @@ describe('the guard of a network', () => {
     await guard.whole('job-1')
     assert.equal(network.repairs, 1)
     assert.equal(guard.fault(), undefined)
-    assert.match(logged[0] ?? '', /^warn: .*the table is missing","by":"nft"/)
+    assert.match(logged[0] ?? '', /^warn: .*the table is missing","program":"nft"/)
     assert.match(logged[1] ?? '', /^info: .*is repaired.*the table is missing/)
     assert.equal(logged.length, 2)
     await guard.close()

@@ -127,7 +127,7 @@ export class NetworkGuard {
       this.#fault = found
       if (found !== before)
         log.warn(
-          { fault: found, ...(this.#changedBy === undefined ? {} : { by: this.#changedBy }) },
+          { failure: found, program: this.#changedBy },
           'the network of jobs was changed by another program; jobs wait until it is repaired',
         )
       const failure = await this.#repair()
