@@ -353,9 +353,9 @@ async function adoptSinceRestore(store: Store, evidence: Runtime['evidence'], lo
   for (const { evidence: one, obstacle } of await unrecordedAmong(store, await evidence())) {
     if (one.identity !== store.identity) continue
     if (obstacle === undefined) await adopt(store, one, Date.now())
-    const facts = { attemptId: one.id, owner: one.owner }
-    if (obstacle === undefined) log.info(facts, 'adopted an attempt that started after the backup')
-    else log.warn({ ...facts, reason: obstacle }, 'an attempt that started after the backup could not be adopted')
+    const attemptId = one.id
+    if (obstacle === undefined) log.info({ attemptId }, 'adopted an attempt that started after the backup')
+    else log.warn({ attemptId, reason: obstacle }, 'an attempt that started after the backup could not be adopted')
   }
   await store.noteAdopted()
 }
