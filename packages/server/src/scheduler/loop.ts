@@ -238,6 +238,7 @@ export class Loop {
     queue.setNodes(await executor.nodes())
     await this.#reader.syncKnown()
     await this.#reader.loadSome()
+    queue.estimateSome()
     await this.#readRecords(observed)
     const isDue = this.#now() >= this.#dueAt
     if (isDue) await this.#warn(this.#now())
@@ -278,7 +279,7 @@ export class Loop {
     }
     await Promise.all([...agreement.start, ...placed].map((job) => this.#start(job)))
     // The next cycle removes ended attempts, and continues a plan that reached its size limit and the loading of a large array.
-    if (steps.length > 0 || placed.length > 0 || this.#reader.isLoading) this.wake()
+    if (steps.length > 0 || placed.length > 0 || this.#reader.isLoading || queue.isEstimating) this.wake()
   }
 
   #readRecords(observed: readonly Observed[]): Promise<void> {

@@ -105,6 +105,16 @@ export class Queue {
     this.#cache.upsertAttempts(attempts)
   }
 
+  /** Whether waiting jobs still have an old estimate of their run time. */
+  get isEstimating(): boolean {
+    return this.#cache.isEstimating
+  }
+
+  /** Gives some waiting jobs the estimate that a run of a similar job has changed. */
+  estimateSome(): void {
+    this.#cache.estimateSome()
+  }
+
   /** See {@link AdmissionControl.admit}. */
   admit(jobs: readonly NewJob[]): Admission {
     return this.#admission.admit(jobs)

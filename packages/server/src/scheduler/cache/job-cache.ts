@@ -53,9 +53,12 @@ export class JobCache {
     return this.#queuedBy.get(`${kind} ${name}`) ?? 0
   }
 
-  /** Queued jobs with the same fingerprint. */
-  queuedLike(job: StoredJob): StoredJob[] {
-    return [...(this.#byFingerprint.get(jobFingerprint(job)) ?? [])].flatMap((id) => this.#queued.get(id) ?? [])
+  /** Queued jobs with a fingerprint. They may change while this is read. */
+  *queuedLike(fingerprint: string): Generator<StoredJob, void> {
+    for (const id of this.#byFingerprint.get(fingerprint) ?? []) {
+      const job = this.#queued.get(id)
+      if (job !== undefined) yield job
+    }
   }
 
   activeJob(id: string): StoredJob | undefined {

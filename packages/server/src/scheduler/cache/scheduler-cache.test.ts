@@ -69,6 +69,36 @@ test('a pending charge counts until it is undone, and replaces the stored share 
   assert.deepEqual(usage(), [0])
 })
 
+test('many waiting jobs get a new estimate in pieces, also one that a later run changed meanwhile', () => {
+  const { cache, takeEvents } = cacheWithEvents()
+  const jobs = Array.from({ length: 2_500 }, (_, i) => someJob({ id: `a${i}`, seq: i, timeSeconds: 3600 }))
+  cache.upsertJobs(jobs)
+  takeEvents()
+  const estimates = () => takeEvents().map((event) => event.type === 'queued' && event.job.estimateSeconds)
+  const run = (seconds: number) => cache.addRun(someJob({ id: 'done' }), { endedAt: 1, seconds })
+  const pieces: (readonly (number | false)[])[] = []
+  const finish = () => {
+    for (let piece = estimates(); piece.length > 0; piece = estimates()) {
+      pieces.push(piece)
+      cache.estimateSome()
+    }
+  }
+  for (let i = 0; !cache.isEstimating && i < 10; i++) run(60)
+  finish()
+  assert.deepEqual(
+    pieces.map((piece) => piece.length),
+    [1_000, 1_000, 500],
+  )
+  assert.deepEqual([...new Set(pieces.flat())], [60])
+  const last = Array.from({ length: 60 }, () => run(600)).at(-1)
+  while (cache.isEstimating) cache.estimateSome()
+  const latest = takeEvents().flatMap((event) => (event.type === 'queued' ? [event.job] : []))
+  const now = new Map(latest.map(({ id, estimateSeconds }) => [id, estimateSeconds]))
+  assert.equal(now.size, jobs.length)
+  assert.deepEqual([...new Set(now.values())], [600])
+  assert.equal(last?.stored.runs.length, 50)
+})
+
 test('run histories stay as few as the store keeps', () => {
   const day = 86_400_000
   const { cache } = cacheWithEvents(10 * day)

@@ -27,6 +27,9 @@ interface CachedShare {
   readonly pending: Set<NextShare>
 }
 
+/** Waiting jobs that get a new estimate at once. The others get it in pieces of so many: each takes some milliseconds. */
+const estimatedAtOnce = 1_000
+
 /** How often old run histories are dropped, in runs added. */
 const pruneEvery = 1_000
 
@@ -43,6 +46,8 @@ export class SchedulerCache {
   #nodes: readonly Node[] = []
   readonly #shares = new Map<string, CachedShare>()
   readonly #holders = new Map<string, StoredHolder>()
+  /** By fingerprint, the waiting jobs whose estimate has changed since they were emitted. */
+  readonly #toEstimate = new Map<string, Iterator<StoredJob, void>>()
 
   /** @param keepRunsMs - Run histories without a run for this long are dropped, as the store drops them. */
   constructor(emit: (event: PlannerEvent) => void, keepRunsMs: number) {
@@ -77,20 +82,39 @@ export class SchedulerCache {
     return this.#histories.expectation(job)
   }
 
-  /** Adds a run, and updates waiting jobs with its fingerprint where their estimate changed. */
+  /** Adds a run. Where it changes the estimate of waiting jobs, some are updated at once and the others by {@link estimateSome}. */
   addRun(job: StoredJob, run: StoredRun): AddedRun {
     if (++this.#runsAdded % pruneEvery === 0) this.#histories.prune(run.endedAt - this.#keepRunsMs)
     const added = this.#histories.add(job, run)
     if (!added.estimateChanged) return added
-    const emitLike = (): void => {
-      for (const waiting of this.jobs.queuedLike(job)) this.#emitQueued(waiting)
+    const estimateAlike = (): void => {
+      this.#toEstimate.set(added.stored.alike, this.jobs.queuedLike(added.stored.alike))
+      this.estimateSome()
     }
-    emitLike()
+    estimateAlike()
     const undo = (): void => {
       added.undo()
-      emitLike()
+      estimateAlike()
     }
     return { ...added, undo }
+  }
+
+  /** Whether waiting jobs still have an old estimate. */
+  get isEstimating(): boolean {
+    return this.#toEstimate.size > 0
+  }
+
+  /** Emits waiting jobs whose estimate has changed: a piece of them, which takes some milliseconds. */
+  estimateSome(): void {
+    let left = estimatedAtOnce
+    for (const [fingerprint, waiting] of this.#toEstimate) {
+      for (let next = waiting.next(); next.done !== true; next = waiting.next()) {
+        this.#emitQueued(next.value)
+        left--
+        if (left === 0) return
+      }
+      this.#toEstimate.delete(fingerprint)
+    }
   }
 
   shares(): Iterable<StoredShare> {
