@@ -1,9 +1,10 @@
 import { createServer } from 'node:http'
 import type { Address } from '../configuration/config.ts'
+import { listen } from './listen.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 
 /** Answers `GET /metrics` without a token on a separate address. Returns a function that stops it. */
-export async function listenForScrapes(metrics: Metrics, { host, port }: Address): Promise<() => Promise<void>> {
+export async function listenForScrapes(metrics: Metrics, address: Address): Promise<() => Promise<void>> {
   const server = createServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('This address answers only GET /metrics.\n')
@@ -14,15 +15,5 @@ export async function listenForScrapes(metrics: Metrics, { host, port }: Address
       () => response.writeHead(500, { 'content-type': 'text/plain' }).end('the metrics could not be read\n'),
     )
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, resolve)
-  })
-  return () =>
-    new Promise((resolve) => {
-      server.close(() => {
-        resolve()
-      })
-      server.closeAllConnections()
-    })
+  return listen(server, address)
 }

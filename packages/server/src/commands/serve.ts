@@ -42,6 +42,7 @@ import { answerWhileStarting } from './answer-while-starting.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { claimDataDir, claimIdentity, instanceName } from './instance.ts'
 import { listenForScrapes } from './listen-for-scrapes.ts'
+import { listen } from './listen.ts'
 import { located } from './located.ts'
 import { configAt, databasePath, type Location } from './open-store.ts'
 import { createRuntime, type Runtime } from './runtime.ts'
@@ -382,15 +383,5 @@ async function listenForJobs(app: FastifyInstance, gateway: string, port: number
     },
   )
   server.on('clientError', refuseMalformed)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, gateway, resolve)
-  })
-  return () =>
-    new Promise((resolve) => {
-      server.close(() => {
-        resolve()
-      })
-      server.closeAllConnections()
-    })
+  return listen(server, { host: gateway, port })
 }
