@@ -120,20 +120,8 @@ export function platformEnvironment(job: {
   }
 }
 
-/** The variables that {@link platformEnvironment} sets. The last two come with a token. */
-const platformKeys: ReadonlySet<string> = new Set([
-  'skaha_hostname',
-  'skaha_username',
-  'skaha_sessionid',
-  'HOME',
-  'PWD',
-  'USER',
-  'LOGNAME',
-  'OMP_NUM_THREADS',
-  'CANFAR_ATTEMPT',
-  'CANFAR_TOKEN',
-  'CANFAR_URL',
-])
+/** The variables that {@link platformEnvironment} sets. */
+const platformKeys: ReadonlySet<string> = new Set([...reserved, 'OMP_NUM_THREADS', ...reservedWithToken])
 
 /** The user's variables among those of an attempt. Pure. */
 export const ownVariables = (env: Readonly<Record<string, string>>): Record<string, string> =>
