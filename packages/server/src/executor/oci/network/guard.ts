@@ -42,6 +42,9 @@ export class NetworkGuard {
   #working: Promise<void> | undefined
   #again = false
   #lookedAt = -Infinity
+  /** Changes reported so far, and how many of them the latest look without a fault has seen. */
+  #reported = 0
+  #seen = 0
   #fault: string | undefined
   #changedBy: string | undefined
 
@@ -53,7 +56,7 @@ export class NetworkGuard {
   start(): void {
     this.#lookedAt = performance.now()
     this.#timer = setInterval(() => {
-      this.changed()
+      this.#lookSoon()
     }, this.#options.everyMs).unref()
   }
 
@@ -64,27 +67,40 @@ export class NetworkGuard {
 
   /** Something may have changed: looks soon. @param by the program that changed it, for the log. */
   changed(by?: string): void {
-    if (this.#closing.signal.aborted) return
     this.#changedBy = by ?? this.#changedBy
-    this.#again = true
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined
-    })
+    this.#reported += 1
+    this.#lookSoon()
   }
 
   /** Whether the latest look is recent, found nothing, and nothing was reported since. */
   isWhole(): boolean {
-    const isFresh = performance.now() - this.#lookedAt < this.#options.freshMs
-    return isFresh && this.#fault === undefined && this.#working === undefined
+    return this.#age() < this.#options.freshMs && this.#fault === undefined && this.#reported === this.#seen
   }
 
   /** Resolves once a look has found nothing wrong. Rejects when {@link NetworkGuard.leave} is called for the attempt. */
   whole(attemptId: string): Promise<void> {
-    if (this.isWhole()) return Promise.resolve()
+    if (this.isWhole()) {
+      // The next look begins before this one is too old, so that a row of leases waits for none.
+      if (this.#age() > this.#options.freshMs / 2) this.#lookSoon()
+      return Promise.resolve()
+    }
     if (this.#closing.signal.aborted) return Promise.reject(new Error('the isolated network is closed'))
     return new Promise((resolve, reject) => {
       this.#waiters.push({ attemptId, resolve, reject })
-      this.changed()
+      this.#lookSoon()
+    })
+  }
+
+  /** Milliseconds since the latest look began. */
+  #age(): number {
+    return performance.now() - this.#lookedAt
+  }
+
+  #lookSoon(): void {
+    if (this.#closing.signal.aborted) return
+    this.#again = true
+    this.#working ??= this.#work().finally(() => {
+      this.#working = undefined
     })
   }
 
@@ -108,8 +124,10 @@ export class NetworkGuard {
       this.#again = false
       // Those that arrive during a look wait for the next one.
       const served = new Set(this.#waiters)
+      const reported = this.#reported
       await this.#lookAndRepair()
       if (this.#fault === undefined) {
+        this.#seen = reported
         this.#waiters = this.#waiters.filter((waiter) => !served.has(waiter))
         for (const { resolve } of served) resolve()
       }
