@@ -20,6 +20,7 @@ import { requireReference } from '../../packages/server/src/job/image-reference.
 import { contextOf } from '../../packages/server/src/job/resources.ts'
 import { createLog } from '../../packages/server/src/lib/log.ts'
 import { createMetrics, type Metrics } from '../../packages/server/src/metrics/metrics.ts'
+import { gaugesOf } from '../../packages/server/src/metrics/testing/gauges-of.ts'
 import { ChangeLog } from '../../packages/server/src/store/change-log.ts'
 import { openSqliteStore, sealFile } from '../../packages/server/src/store/sqlite/open.ts'
 
@@ -39,14 +40,9 @@ const empty = { cores: 0, memoryGb: 0, gpus: 0 }
 async function serve(kind: 'bare' | 'hardened') {
   const hardened = kind === 'hardened'
   const dataDir = `${folder}/${kind}`
-  const counted = createMetrics({
-    jobsByState: () => store.jobsByState(),
-    auditFault: () => false,
-    estimateScores: () => store.estimateScores(0),
-    registries: () => [],
-    imageBytes: async () => 0,
-    unrecordedAttempts: () => 0,
-  })
+  const counted = createMetrics(
+    gaugesOf({ jobsByState: () => store.jobsByState(), estimateScores: (since) => store.estimateScores(since) }),
+  )
   const store = await openSqliteStore(`${dataDir}/platform.db`, {
     onCommit: (seconds) => {
       if (hardened) counted.commit(seconds)

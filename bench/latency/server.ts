@@ -25,6 +25,7 @@ import { createLog } from '../../packages/server/src/lib/log.ts'
 import { openSeal } from '../../packages/server/src/lib/secrets/seal.ts'
 import { newToken } from '../../packages/server/src/lib/secrets/token-text.ts'
 import { createMetrics } from '../../packages/server/src/metrics/metrics.ts'
+import { gaugesOf } from '../../packages/server/src/metrics/testing/gauges-of.ts'
 import { QueueAnswers } from '../../packages/server/src/scheduler/answers/queue-answers.ts'
 import { Loop } from '../../packages/server/src/scheduler/loop.ts'
 import { plainSpec } from '../../packages/server/src/scheduler/testing/plain-spec.ts'
@@ -72,14 +73,7 @@ const loop = new Loop({
 })
 await loop.open()
 const answers = new QueueAnswers({ loop, store, log })
-const metrics = createMetrics({
-  jobsByState: () => store.jobsByState(),
-  auditFault: () => false,
-  estimateScores: () => store.estimateScores(0),
-  registries: () => [],
-  imageBytes: async () => 0,
-  unrecordedAttempts: () => 0,
-})
+const metrics = createMetrics(gaugesOf(store))
 const watch = new JobWatch(changes)
 const audit = openAuditTrail(store, log, Date.now)
 const tokenUse = openTokenUse(store, log)

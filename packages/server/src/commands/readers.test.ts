@@ -27,6 +27,7 @@ import { openSeal } from '../lib/secrets/seal.ts'
 import { newToken } from '../lib/secrets/token-text.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 import { createMetrics } from '../metrics/metrics.ts'
+import { gaugesOf } from '../metrics/testing/gauges-of.ts'
 import { ChangeReader } from '../scheduler/change-reader.ts'
 import { Loop } from '../scheduler/loop.ts'
 import { Queue } from '../scheduler/queue.ts'
@@ -92,14 +93,7 @@ class TestServer {
         watch,
         actions: createActions({ ...common, store, executor, queue: { admit: (jobs) => loop.admit(jobs) } }),
         audit,
-        metrics: createMetrics({
-          jobsByState: () => store.jobsByState(),
-          auditFault: () => false,
-          estimateScores: () => store.estimateScores(0),
-          registries: () => [],
-          imageBytes: async () => 0,
-          unrecordedAttempts: () => 0,
-        }),
+        metrics: createMetrics(gaugesOf(store)),
         notices: () => [],
         readinessChecks: { store: noWork, loop: noWork, executor: noWork, audit: noWork, network: noWork },
         images: { list: async () => [], describe: notAsked },

@@ -4,27 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { queryObjects } from 'node:v8'
-import { pino } from 'pino'
-import type { AttemptSpec, Executor, Observed } from '../executor.ts'
+import type { Executor, Observed } from '../executor.ts'
 import { Attempt } from './attempt/attempt.ts'
-import { requireReference } from '../../job/image-reference.ts'
 import { createKubernetesExecutor } from './kubernetes.ts'
 import { attemptLabel, containerName, finalizer } from './objects/names.ts'
-import { ownAll } from './testing/test-cluster.ts'
 import { SimulatedApiServer } from './testing/simulated-api-server.ts'
+import { optionsOn, smallSpec } from './testing/simulated-cluster-options.ts'
 
 const jobs = '/apis/batch/v1/namespaces/jobs/jobs'
 const pods = '/api/v1/namespaces/jobs/pods'
-const spec = (id: string): AttemptSpec => ({
-  id,
-  jobId: id.replace(/-.*/, ''),
-  name: 'test',
-  account: { name: 'ada', uid: 52_001, gid: 52_001, groups: [] },
-  image: requireReference('registry.example/test:1'),
-  env: {},
-  resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
-  graceSeconds: 30,
-})
 const idsOf = (prefix: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}-1`)
 const many = 40
 
@@ -35,27 +23,7 @@ describe('many attempts side by side', () => {
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'kubernetes-concurrency-'))
     server = await SimulatedApiServer.open()
-    executor = createKubernetesExecutor({
-      identity: server.identity,
-      namespace: 'jobs',
-      instance: 'test',
-      dataDir: folder,
-      volumes: {},
-      scratchGb: { request: 0, limit: 1 },
-      imagePullPolicy: 'Always',
-      imageSeconds: 600,
-      dnsPolicy: 'Default',
-      nodeSelector: {},
-      tolerations: [],
-      overcommit: 1,
-      gpuResource: 'nvidia.com/gpu',
-      lossSeconds: 300,
-      images: { registries: ['registry.example'], aliases: {}, insecure: [] },
-      ownership: ownAll,
-      onLeaseLost: assert.fail,
-      usage: 'none',
-      log: pino({ level: 'silent' }),
-    })
+    executor = createKubernetesExecutor(optionsOn(server, folder))
     await executor.open()
   })
   afterEach(async () => {
@@ -78,7 +46,7 @@ describe('many attempts side by side', () => {
     const shown = new Map((await executor.list()).map((attempt) => [attempt.attemptId, attempt.phase]))
     return ids.every((id) => shown.get(id) === phase)
   }
-  const startAll = (ids: readonly string[]) => Promise.all(ids.map((id) => executor.start(spec(id))))
+  const startAll = (ids: readonly string[]) => Promise.all(ids.map((id) => executor.start(smallSpec(id))))
   const stopAll = (ids: readonly string[]) => Promise.all(ids.map((id) => executor.stop(id, 1)))
   const forgetAll = (ids: readonly string[]) => Promise.all(ids.map((id) => executor.forget(id)))
 

@@ -5,25 +5,18 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { pino } from 'pino'
 import type { AttemptSpec, Executor } from '../executor.ts'
-import { requireReference } from '../../job/image-reference.ts'
 import { KubernetesApi } from './api/api-client.ts'
 import { createKubernetesExecutor } from './kubernetes.ts'
 import { leaseName, NamespaceLease } from './lease/namespace-lease.ts'
 import { identityLabel } from './objects/names.ts'
 import { SimulatedApiServer } from './testing/simulated-api-server.ts'
+import { optionsOn, smallSpec } from './testing/simulated-cluster-options.ts'
 
 const jobs = '/apis/batch/v1/namespaces/jobs/jobs'
 const pods = '/api/v1/namespaces/jobs/pods'
 const leases = '/apis/coordination.k8s.io/v1/namespaces/jobs/leases'
 const spec = (id: string, identity?: string): AttemptSpec => ({
-  id,
-  jobId: id.replace(/-.*/, ''),
-  name: 'test',
-  account: { name: 'ada', uid: 52_001, gid: 52_001, groups: [] },
-  image: requireReference('registry.example/test:1'),
-  env: {},
-  resources: { cores: { request: 1, limit: 1 }, memoryGb: { request: 1, limit: 1 }, gpus: 0, fixed: true },
-  graceSeconds: 30,
+  ...smallSpec(id),
   ...(identity === undefined
     ? {}
     : { origin: { identity, submittedAt: 1, timeSeconds: 60, taskIndex: 1, taskCount: 1 } }),
@@ -49,26 +42,10 @@ describe('whose Jobs these are', () => {
   /** A server's executor. @param records The attempts that its database has a record of. */
   const make = (identity: string, records: Set<string>): Executor => {
     const executor = createKubernetesExecutor({
-      identity: server.identity,
-      namespace: 'jobs',
-      instance: 'test',
-      dataDir: join(folder, identity),
-      volumes: {},
-      scratchGb: { request: 0, limit: 1 },
-      imagePullPolicy: 'Always',
-      imageSeconds: 600,
-      dnsPolicy: 'Default',
-      nodeSelector: {},
-      tolerations: [],
-      overcommit: 1,
-      gpuResource: 'nvidia.com/gpu',
-      lossSeconds: 300,
-      images: { registries: ['registry.example'], aliases: {}, insecure: [] },
+      ...optionsOn(server, join(folder, identity)),
       ownership: { identity, recorded: async (ids) => new Set(ids.filter((id) => records.has(id))) },
       onLeaseLost: (message) => lost.push(message),
-      usage: 'none',
       listSeconds: 1,
-      log,
     })
     opened.push(executor)
     return executor
