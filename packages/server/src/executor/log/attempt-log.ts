@@ -44,6 +44,8 @@ const never = new AbortController().signal
 type LiveLog = 'joining' | LiveFiles
 
 interface LiveFiles {
+  /** Bytes of output kept at most. */
+  readonly limitBytes: number
   readonly headSize: number
   readonly segments: readonly Segment[]
   /** Whether the head ends with a whole line; read only where a gap follows. */
@@ -201,33 +203,43 @@ export class AttemptLogs {
     running: RunningLog | undefined,
     waits = true,
   ): Promise<readonly Stretch[] | undefined> {
-    while (running !== undefined && running.joined === undefined) {
-      const changed = running.changed(never)
-      const found = await this.#liveLog(attemptId, running)
-      if (found === undefined) return undefined
-      if (found !== 'joining') return liveStretches(found.headSize, found.segments)
-      if (!waits) return undefined
-      await changed
-    }
+    const live = await this.#settledLog(attemptId, running, waits)
+    if (live === undefined) return undefined
+    if (live !== 'finished') return liveStretches(live.headSize, live.segments)
     const size = await this.#finishedSize(attemptId)
     if (size === undefined) return undefined
     return finishedStretches(size, running?.joined ?? (await readGap(this.#folders, attemptId)))
   }
 
   async #pieces(attemptId: string, running: RunningLog | undefined): Promise<Piece[] | undefined> {
-    while (running !== undefined && running.joined === undefined) {
-      const changed = running.changed(never)
-      const found = await this.#liveLog(attemptId, running)
-      if (found === undefined) return undefined
-      if (found !== 'joining')
-        return wholeLog(found.headSize, found.segments, (gapBytes) =>
-          gapMark({ gapBytes, limitBytes: running.logLimitBytes, afterLine: found.headEndsLine }),
-        )
-      await changed
-    }
+    const live = await this.#settledLog(attemptId, running, true)
+    if (live === undefined) return undefined
+    if (live !== 'finished')
+      return wholeLog(live.headSize, live.segments, (gapBytes) =>
+        gapMark({ gapBytes, limitBytes: live.limitBytes, afterLine: live.headEndsLine }),
+      )
     const size = await this.#finishedSize(attemptId)
     if (size === undefined) return undefined
     return size === 0 ? [] : [{ type: 'file', file: logFile, offset: 0, length: size }]
+  }
+
+  /**
+   * The files of a running log that no writer joins, or `finished` where the log is one file. Undefined where there is no log, or where it is
+   * being joined and the caller does not wait.
+   */
+  async #settledLog(
+    attemptId: string,
+    running: RunningLog | undefined,
+    waits: boolean,
+  ): Promise<LiveFiles | 'finished' | undefined> {
+    while (running !== undefined && running.joined === undefined) {
+      const found = await this.#liveLog(attemptId, running)
+      if (found !== 'joining') return found
+      if (!waits) return undefined
+      // Its end wakes; one that came during the look is seen here.
+      if (running.joined === undefined) await running.changed(never)
+    }
+    return 'finished'
   }
 
   async #finishedSize(attemptId: string): Promise<number | undefined> {
@@ -249,10 +261,12 @@ export class AttemptLogs {
     // The size comes last: a writer that joins appends to the head before it removes a segment.
     const size = (await ifThere(stat(join(folder, logFile))))?.size
     if (size === undefined) return undefined
-    const headSize = Math.min(size, logLimits(running.logLimitBytes).headBytes)
+    const limitBytes = running.logLimitBytes
+    const headSize = Math.min(size, logLimits(limitBytes).headBytes)
     if (size > headSize) return 'joining'
     const hasGap = (segments[0]?.start ?? headSize) > headSize
-    return { headSize, segments, headEndsLine: !hasGap || (await endsLine(join(folder, logFile), headSize)) }
+    const headEndsLine = !hasGap || (await endsLine(join(folder, logFile), headSize))
+    return { limitBytes, headSize, segments, headEndsLine }
   }
 
   /** Forgetting an attempt moves its log from the second path to the first, so the third look is at the first again. */
