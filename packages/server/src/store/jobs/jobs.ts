@@ -73,17 +73,12 @@ export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobS
   return new Map(rows.map(({ state, count }) => [state, Number(count)]))
 }
 
-/** Served by jobs_not_ended. */
+/** A page of the jobs that have not ended. Served by jobs_not_ended. */
+const pageOfNotEnded = (db: Kysely<Schema>, after: number, limit: number) =>
+  db.selectFrom('jobs').where(notEnded).where(isVisible).where('seq', '>', after).orderBy('seq').limit(limit)
+
 export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal, after: number, limit: number): Promise<StoredJob[]> {
-  const rows = await db
-    .selectFrom('jobs')
-    .selectAll()
-    .where(notEnded)
-    .where(isVisible)
-    .where('seq', '>', after)
-    .orderBy('seq')
-    .limit(limit)
-    .execute()
+  const rows = await pageOfNotEnded(db, after, limit).selectAll().execute()
   return rows.map((row) => jobOf(row, seal))
 }
 
@@ -237,16 +232,8 @@ export async function setLogsDeletedTo(db: Kysely<Schema>, place: EndedAt): Prom
     .execute()
 }
 
-/** Reads four columns only and decrypts nothing. Served by jobs_not_ended. */
+/** Reads four columns only and decrypts nothing. */
 export async function glimpses(db: Kysely<Schema>, after: number, limit: number): Promise<JobGlimpse[]> {
-  const rows = await db
-    .selectFrom('jobs')
-    .select(['seq', 'owner', 'state', 'started_at'])
-    .where(notEnded)
-    .where(isVisible)
-    .where('seq', '>', after)
-    .orderBy('seq')
-    .limit(limit)
-    .execute()
+  const rows = await pageOfNotEnded(db, after, limit).select(['seq', 'owner', 'state', 'started_at']).execute()
   return rows.map(({ started_at, ...row }) => ({ ...row, ...(started_at === null ? {} : { startedAt: started_at }) }))
 }
