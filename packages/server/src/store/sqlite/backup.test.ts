@@ -106,7 +106,12 @@ test('logs come along where that is asked for: empty ones, large ones, and none 
   const logs = join(folder, 'data', 'logs')
   await mkdir(logs)
   const large = Buffer.alloc(9 * 2 ** 20, 'line of a log\n')
-  const contents = { 'a-1.log': large, 'b-1.log': Buffer.from(''), 'c-1.log': Buffer.from('backup') }
+  const contents = {
+    'a-1.log': large,
+    'b-1.log': Buffer.from(''),
+    'c-1.log': Buffer.from('backup'),
+    'a-1.gap': Buffer.from('{}'),
+  }
   for (const [name, text] of Object.entries(contents)) await writeFile(join(logs, name), text)
   assert.equal((await writeBackup(file, await source({ logs }), control)).logs, 3)
   await takeKey()
@@ -117,6 +122,7 @@ test('logs come along where that is asked for: empty ones, large ones, and none 
   assert.ok(large.equals(await read('a-1.log')))
   assert.equal((await read('b-1.log')).length, 0)
   assert.equal((await read('c-1.log')).toString(), 'newer')
+  assert.equal((await read('a-1.gap')).toString(), '{}', 'what is missing in a log comes along')
 })
 
 test('the key is never in a backup, and another key is refused', async () => {

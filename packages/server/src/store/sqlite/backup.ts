@@ -16,8 +16,8 @@ const pagesPerStep = 1000
 const partBytes = 4 * 2 ** 20
 /** Result codes of SQLite: a statement about what is not there, a damaged file, a full disk, and a file that is no database. */
 const sqliteCodes = { error: 1, corrupt: 11, full: 13, notDatabase: 26 } as const
-/** A name in the folder of logs. A backup that somebody changed must write nowhere else. */
-const logName = /^[A-Za-z0-9-]+\.log$/
+/** A log, or the note about what is missing in one. A backup that somebody changed must write nowhere else. */
+const logName = /^[A-Za-z0-9-]+\.(?:log|gap)$/
 
 /** What a backup says of itself. */
 export interface BackupFacts {
@@ -237,7 +237,7 @@ async function copyLogsIn(target: DatabaseSync, folder: string, { onProgress, si
     for await (const bytes of file.createReadStream({ highWaterMark: partBytes }))
       insert.run(name, part++, bytes as Buffer)
     if (part === 0) insert.run(name, 0, new Uint8Array())
-    copied++
+    if (name.endsWith('.log')) copied++
     if (copied % 100 === 0) onProgress(`logs: ${copied} of ${names.length}`)
   }
   target.exec('commit')
