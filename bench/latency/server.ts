@@ -49,7 +49,7 @@ const [folder = ''] = process.argv.slice(2)
 const log = createLog('warn', { write: (line: string) => void process.stderr.write(line) })
 const none = async (): Promise<void> => {}
 const notAsked = (): never => {
-  throw new Error('nobody asks for this here')
+  throw new Error('not used in this benchmark')
 }
 const plenty = { perSecond: 1_000_000, burst: 1_000_000 }
 

@@ -63,7 +63,7 @@ async function mayReplace(parent: string, { uid }: HomeOwner): Promise<boolean> 
   return owner === uid || (mode & 0o022) !== 0
 }
 
-/** A text for the owner of a job whose home belongs to somebody else. Pure. */
+/** A text for the owner of a job whose home belongs to another user. Pure. */
 export const homeOfAnother = (home: string, { uid, gid }: HomeOwner, otherUid: number): string =>
   `Your home ${home} belongs to the user id ${otherUid}, not to yours (${uid}), so programs may be refused access to your files. Ask the operators of the platform for: chown -R ${uid}:${gid}.`
 

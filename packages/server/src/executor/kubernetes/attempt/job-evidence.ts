@@ -38,7 +38,7 @@ export function evidenceOfJob(job: V1Job): AttemptEvidence | undefined {
 /** Undoes the escape of dollars in commands. */
 const unescaped = (text: string): string => text.replaceAll('$$', '$')
 
-/** The note of a server of this release or a newer one; undefined where there is none, or somebody changed it. */
+/** The note of a server of this release or a newer one; undefined where there is none, or a user changed it. */
 function noteOf(text: string | undefined): JobRecordNote | undefined {
   if (text === undefined) return undefined
   try {

@@ -134,7 +134,7 @@ export class NamespaceLease {
         }
         await this.#write(found)
       } catch (error) {
-        // Without an answer nobody else takes the Lease either; and what others run is never touched.
+        // Without an answer no other server takes the Lease either; and what others run is never touched.
         if (!signal.aborted) log.warn({ err: error }, 'the Lease could not be renewed, retrying')
       }
     }
