@@ -26,6 +26,7 @@ export interface SubmissionOptions {
   readonly cmd?: string
   readonly args?: string
   readonly env?: readonly string[]
+  readonly workdir?: string
   readonly replicas?: string
   readonly network?: string
   readonly jobToken?: true | string
@@ -74,6 +75,7 @@ export function submissionFrom(
     image: fullImageReference(image),
     ...program(options, [...words, ...command]),
     ...(Object.keys(env).length === 0 ? {} : { env }),
+    ...(options.workdir === undefined ? {} : { workingDirectory: options.workdir }),
     ...(cores === undefined ? {} : { cores }),
     ...(memoryGb === undefined ? {} : { memoryGb }),
     ...(gpus === undefined || gpus === 0 ? {} : { gpus }),
@@ -94,6 +96,7 @@ export function submissionFrom(
 
 /** Options that the wire of other skaha servers does not have. */
 const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
+  workingDirectory: '--workdir',
   network: '--network',
   jobToken: '--job-token',
   timeSeconds: '--time',

@@ -26,6 +26,8 @@ export interface StoredJob {
   readonly cmd?: readonly string[]
   readonly args?: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Absolute and normalised. Absent: the home. */
+  readonly workingDirectory?: string
   readonly resources: Resources
   readonly network?: Network
   /** Scopes of the job's own token. Absent: the job has no token. */

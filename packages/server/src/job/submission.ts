@@ -7,6 +7,7 @@ import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 import { timingOf } from './timing.ts'
 import { chargedGroup } from './charged-group.ts'
+import { normalisedDirectory } from './working-directory.ts'
 
 /** 14 days, as on the reference server (wire contract 2.4). */
 export const defaultTimeSeconds = 1_209_600
@@ -35,6 +36,8 @@ export function jobsOf(
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
   checkCommandSize(command, env)
+  const workingDirectory =
+    request.workingDirectory === undefined ? undefined : normalisedDirectory(request.workingDirectory)
   const resources = resourcesFor(request, context)
   const count = request.replicas ?? 1
   const many = count > 1
@@ -51,6 +54,7 @@ export function jobsOf(
     env: many
       ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
       : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
     ...(jobToken === undefined ? {} : { jobToken }),

@@ -20,6 +20,7 @@ const specKeys = [
   'cmd',
   'args',
   'env',
+  'workingDirectory',
   'resources',
   'network',
   'jobToken',
