@@ -596,12 +596,19 @@ test('login where the home cannot be written says what to do', async () => {
   cleanups.push(() => server.close())
   const file = join(await temporaryHome(), 'file')
   await writeFile(file, '')
-  const { code, stderr } = await runCanfar(file, ['login', '--server', server.url, '--token-stdin'], { input: 't\n' })
-  assert.equal(code, 1)
-  assert.match(
-    stderr,
-    /^canfar: cannot (?:read|write) [^\n]*config.yaml: ENOTDIR[^\n]*\nfix: set HOME to [^\n]* CANFAR_TOKEN\n$/,
-  )
+  for (const [home, why] of [
+    [file, 'ENOTDIR'],
+    ['/proc/nothing/below', 'ENOENT'],
+  ] as const) {
+    const { code, stderr } = await runCanfar(home, ['login', '--server', server.url, '--token-stdin'], { input: 't\n' })
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      new RegExp(
+        `^canfar: cannot (?:read|write) [^\\n]*config.yaml: ${why}[^\\n]*\\nfix: set HOME to [^\\n]* CANFAR_TOKEN\\n$`,
+      ),
+    )
+  }
 })
 
 test('a reader that closes the pipe is not an error', async () => {
