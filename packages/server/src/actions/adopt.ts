@@ -79,6 +79,7 @@ function jobOf(evidence: AttemptEvidence, number: number): NewJob {
     ...(cmd === undefined ? {} : { cmd }),
     ...(args === undefined ? {} : { args }),
     env: ownVariables(env),
+    ...(evidence.labels === undefined ? {} : { labels: evidence.labels }),
     resources,
     ...(network === undefined ? {} : { network }),
     timeSeconds: origin?.timeSeconds ?? defaultTimeSeconds,

@@ -58,6 +58,7 @@ export async function attemptSpec(
     ...(job.args === undefined ? {} : { args: job.args }),
     env: mergedEnvironment(job.env, ofPlatform),
     publicEnv: publicVariables(job, ofPlatform),
+    ...(job.labels === undefined ? {} : { labels: job.labels }),
     resources: job.resources,
     ...(network === undefined ? {} : { network }),
     graceSeconds: job.graceSeconds,

@@ -3,6 +3,7 @@ import { checkCommandSize } from './command-size.ts'
 import { parseCommand } from './command.ts'
 import { checkEnvironment } from './environment.ts'
 import type { NewJob } from './job.ts'
+import { checkLabels } from './labels.ts'
 import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 import { timingOf } from './timing.ts'
@@ -34,6 +35,7 @@ export function jobsOf(
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
+  const labels = checkLabels(request.labels ?? {})
   checkCommandSize(command, env)
   const resources = resourcesFor(request, context)
   const count = request.replicas ?? 1
@@ -51,6 +53,7 @@ export function jobsOf(
     env: many
       ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
       : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
     ...(jobToken === undefined ? {} : { jobToken }),
