@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const program = fileURLToPath(new URL('python-environment', import.meta.url))
+const program = fileURLToPath(new URL('../../scripts/python-environment', import.meta.url))
 
 /**
  * The program folder of a virtual environment with exactly the listed packages. It is created if it is missing, and concurrent

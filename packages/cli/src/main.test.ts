@@ -121,6 +121,78 @@ for (const [line, expected] of guide)
     assert.deepEqual({ ...sent, ...expected }, sent)
   })
 
+test('labels: create sends them, ps and wait find jobs by them, info shows them', async () => {
+  const labels = { run: '7', step: 'a=b' }
+  const jobs = [job('a1', 'succeeded', { labels, exitCode: 0, kind: 'headless' }), job('b2', 'running', { labels })]
+  const { canfar, server } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      'GET /api/v1/jobs': ({ url }) => ({ body: { jobs: url.includes('run%3D7') ? jobs : [] } }),
+      'GET /api/v1/jobs/a1': { body: jobs[0] ?? {} },
+      'GET /api/v1/jobs/b2': { body: job('b2', 'failed', { exitCode: 3 }) },
+      'POST /api/v1/jobs/wait': ({ body }) => ({
+        body: { ended: (JSON.parse(body) as { ids: string[] }).ids.map((id) => ({ id })), unknown: [] },
+      }),
+    }),
+  )
+  assert.equal((await canfar('create', 'x', '--label', 'run=7', '--label', 'step=a=b')).code, 0)
+  assert.deepEqual((JSON.parse(server.requests.at(-1)?.body ?? '') as { labels: object }).labels, labels)
+  const listed = await canfar('ps', '--all', '--label', 'run=7', '--json')
+  assert.deepEqual(
+    (JSON.parse(listed.stdout) as { id: string; status: string; labels: object }[]).map((each) => [
+      each.id,
+      each.status,
+      each.labels,
+    ]),
+    [
+      ['a1', 'Completed', labels],
+      ['b2', 'Running', labels],
+    ],
+  )
+  assert.match(server.requests.at(-1)?.url ?? '', /state=held%2Cqueued.*label=run%3D7/)
+  await canfar('ps', '--status', 'Succeeded', '--label', 'run')
+  assert.match(server.requests.at(-1)?.url ?? '', /state=succeeded&label=run&/)
+  const waited = await canfar('wait', '--label', 'run=7')
+  assert.equal(waited.code, 3, waited.stderr)
+  assert.match(waited.stdout, /a1 .* succeeded[^]*b2 .* failed/)
+  assert.match((await canfar('info', 'a1')).stdout, /^Labels +run=7\n +step=a=b$/m)
+  const none = await canfar('wait', '--label', 'run=8')
+  assert.equal(none.code, 3)
+  assert.match(none.stderr, /no job of yours has the label run=8\nfix: /)
+  for (const words of [['wait'], ['wait', 'a1', '--label', 'run'], ['create', 'x', '--label', 'run']])
+    assert.equal((await canfar(...words)).code, 2, words.join(' '))
+})
+
+test('labels on a server that lacks them are refused in plain words, and nothing is listed in their place', async () => {
+  const problem = (part: string, field: string): Reply => ({
+    status: 400,
+    body: {
+      type: 'urn:science-platform:problem:invalid-request',
+      title: 'The request does not fit the schema',
+      status: 400,
+      detail: `the ${part} has an unknown key "${field}"`,
+      field,
+    },
+  })
+  const before = await platform(
+    own({ 'POST /api/v1/jobs': problem('body', 'labels'), 'GET /api/v1/jobs': problem('query', 'label') }),
+  )
+  const elsewhere = await platform(foreign(() => ({ body: [session('a1', 'Running')] })))
+  for (const words of [
+    ['create', 'x', '--label', 'a=b'],
+    ['ps', '--label', 'a'],
+    ['wait', '--label', 'a'],
+  ])
+    for (const { canfar } of [before, elsewhere]) {
+      const { code, stdout, stderr } = await canfar(...words)
+      assert.deepEqual([code, stdout], [2, ''])
+      assert.match(
+        stderr,
+        /(--label is not available on this server|this server does not know --label).*\nfix: leave --label out/,
+      )
+    }
+})
+
 test('create sends the words after -- unchanged, and --json prints the ids', async () => {
   const { canfar, server } = await platform(own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1', 'b2'] } } }))
   const { code, stdout } = await canfar(
@@ -524,12 +596,19 @@ test('login where the home cannot be written says what to do', async () => {
   cleanups.push(() => server.close())
   const file = join(await temporaryHome(), 'file')
   await writeFile(file, '')
-  const { code, stderr } = await runCanfar(file, ['login', '--server', server.url, '--token-stdin'], { input: 't\n' })
-  assert.equal(code, 1)
-  assert.match(
-    stderr,
-    /^canfar: cannot (?:read|write) [^\n]*config.yaml: ENOTDIR[^\n]*\nfix: set HOME to [^\n]* CANFAR_TOKEN\n$/,
-  )
+  for (const [home, why] of [
+    [file, 'ENOTDIR'],
+    ['/proc/nothing/below', 'ENOENT'],
+  ] as const) {
+    const { code, stderr } = await runCanfar(home, ['login', '--server', server.url, '--token-stdin'], { input: 't\n' })
+    assert.equal(code, 1)
+    assert.match(
+      stderr,
+      new RegExp(
+        `^canfar: cannot (?:read|write) [^\\n]*config.yaml: ${why}[^\\n]*\\nfix: set HOME to [^\\n]* CANFAR_TOKEN\\n$`,
+      ),
+    )
+  }
 })
 
 test('a reader that closes the pipe is not an error', async () => {

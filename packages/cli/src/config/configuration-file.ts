@@ -45,7 +45,7 @@ export async function saveConfiguration(configuration: Configuration): Promise<v
   const path = configurationPath()
   try {
     const folder = dirname(path)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await makeFolder(folder)
     if (((await stat(folder)).mode & 0o077) !== 0) await chmod(folder, 0o700)
     // A symbolic link stays, and its target is replaced.
     const target = await realpath(path).catch(() => path)
@@ -59,6 +59,14 @@ export async function saveConfiguration(configuration: Configuration): Promise<v
       error,
     )
   }
+}
+
+/** Makes the folder in the home, and the home where it is missing; the recursive `mkdir` of Node never returns below /proc. */
+async function makeFolder(folder: string): Promise<void> {
+  for (const each of [dirname(folder), folder])
+    await mkdir(each, { mode: 0o700 }).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    })
 }
 
 async function replace(target: string, text: string): Promise<void> {

@@ -94,6 +94,7 @@ function jobOf(evidence: AttemptEvidence, number: number): NewJob {
     ...(args === undefined ? {} : { args }),
     env: ownVariables(env),
     ...(workingDirectory === undefined ? {} : { workingDirectory }),
+    ...(evidence.labels === undefined ? {} : { labels: evidence.labels }),
     resources,
     ...(network === undefined ? {} : { network }),
     timeSeconds: origin?.timeSeconds ?? defaultTimeSeconds,

@@ -60,6 +60,7 @@ export async function attemptSpec(
     env: mergedEnvironment(job.env, ofPlatform),
     publicEnv: publicVariables(job, ofPlatform),
     ...(job.workingDirectory === undefined ? {} : { workingDirectory: job.workingDirectory }),
+    ...(job.labels === undefined ? {} : { labels: job.labels }),
     resources: job.resources,
     ...(network === undefined ? {} : { network }),
     graceSeconds: job.graceSeconds,

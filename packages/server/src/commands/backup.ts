@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
-import { mkdir, realpath, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Option, type Command } from 'commander'
 import platform from '../../package.json' with { type: 'json' }
 import { foldersOf } from '../executor/oci/attempt/folders.ts'
 import { InvalidRequest } from '../job/invalid.ts'
+import { makeFolders } from '../lib/files.ts'
 import { openSeal } from '../lib/secrets/seal.ts'
 import { BackupFailed, restoreBackup, writeBackup, type CopyControl } from '../store/sqlite/backup.ts'
 import { openSqliteStore, sealFile } from '../store/sqlite/open.ts'
@@ -96,7 +97,7 @@ async function runRestore(path: string, options: RestoreOptions): Promise<void> 
       'Say --keep-tokens or --revoke-tokens.',
     )
   const config = await configAt(options)
-  await mkdir(config.dataDir, { recursive: true })
+  await makeFolders(config.dataDir)
   const dataDir = await realpath(config.dataDir)
   const release = await claimDataDir(dataDir)
   try {

@@ -1,4 +1,4 @@
-import { mkdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { openSeal } from '../lib/secrets/seal.ts'
 import { openTokenUse } from '../access/token-use.ts'
 import { tokenBytes, tokenOf } from '../lib/secrets/token-text.ts'
 import { openAuditTrail } from '../audit/trail.ts'
+import { makeFolders } from '../lib/files.ts'
 import { freePort } from '../lib/free-port.ts'
 import { createApp } from '../http/server/app.ts'
 import { adopt, unrecordedAmong } from '../actions/adopt.ts'
@@ -92,7 +93,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     })
 
   await using parts = new AsyncDisposableStack()
-  await mkdir(config.dataDir, { recursive: true })
+  await makeFolders(config.dataDir)
   const dataDir = await realpath(config.dataDir)
   parts.defer(await claimDataDir(dataDir))
   const fileSystem = await fileSystemOf(dataDir)

@@ -10,6 +10,7 @@ export interface AttemptEvidence extends Pick<
   | 'args'
   | 'env'
   | 'workingDirectory'
+  | 'labels'
   | 'resources'
   | 'network'
   | 'graceSeconds'

@@ -1,5 +1,6 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
 import type { ImageReference } from '../job/image-reference.ts'
+import type { Labels } from '../job/labels.ts'
 import type { MemoryKills } from '../job/memory-kills.ts'
 
 /** The account that a job runs as. Its POSIX ids decide what the job may read and write under `/arc`. */
@@ -48,6 +49,8 @@ export interface AttemptSpec {
   readonly publicEnv?: readonly string[]
   /** Absolute and normalised; absent: the home. Below /scratch it is created, elsewhere it must exist. */
   readonly workingDirectory?: string
+  /** Labels of the job, for operators to read. Absent: none. */
+  readonly labels?: Labels
   readonly resources: Resources
   /** Absent: the executor's default. */
   readonly network?: Network

@@ -3,6 +3,7 @@ import { checkCommandSize } from './command-size.ts'
 import { parseCommand } from './command.ts'
 import { checkEnvironment } from './environment.ts'
 import type { NewJob } from './job.ts'
+import { checkLabels } from './labels.ts'
 import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 import { timingOf } from './timing.ts'
@@ -35,6 +36,7 @@ export function jobsOf(
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
+  const labels = checkLabels(request.labels ?? {})
   checkCommandSize(command, env)
   const workingDirectory =
     request.workingDirectory === undefined ? undefined : normalisedDirectory(request.workingDirectory)
@@ -55,6 +57,7 @@ export function jobsOf(
       ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
       : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
     ...(workingDirectory === undefined ? {} : { workingDirectory }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
     ...(jobToken === undefined ? {} : { jobToken }),

@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 const hasCode = (error: unknown, codes: readonly string[]): boolean =>
   error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '')
@@ -21,3 +22,22 @@ export async function ifThere<T>(wanted: Promise<T>): Promise<T | undefined> {
 
 /** The text of a file, or undefined where it does not exist. */
 export const readIfThere = (path: string): Promise<string | undefined> => ifThere(readFile(path, 'utf8'))
+
+/**
+ * Makes a folder and the missing folders above it. Node's own recursive `mkdir` never returns where a file system such as /proc
+ * answers ENOENT although the folder above exists (seen with Node 26); this one throws that ENOENT.
+ */
+export async function makeFolders(path: string, options: { readonly mode?: number } = {}): Promise<void> {
+  const make = (): Promise<unknown> =>
+    mkdir(path, options).catch((error: unknown) => {
+      if (!hasCode(error, ['EEXIST'])) throw error
+    })
+  try {
+    await make()
+  } catch (error) {
+    const above = dirname(path)
+    if (!isMissing(error) || above === path) throw error
+    await makeFolders(above, options)
+    await make()
+  }
+}

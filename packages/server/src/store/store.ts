@@ -1,6 +1,7 @@
 import type { JobSort, JobState } from '@science-platform/contract'
 import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
 import type { NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
+import type { LabelFilter } from '../job/labels.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 import type { StoredChange } from './change.ts'
 
@@ -164,6 +165,7 @@ export interface JobFilter {
   readonly states?: readonly JobState[]
   readonly namePrefix?: string
   readonly arrayId?: string
+  readonly label?: LabelFilter
   /** Leaves out jobs deleted on the skaha wire. */
   readonly notRemoved?: boolean
   /** Only jobs that ended at or after this time. */

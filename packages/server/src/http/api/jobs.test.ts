@@ -133,6 +133,33 @@ describe('/api/v1/jobs', () => {
     }
   })
 
+  it('has labels, lists by them, and refuses bad ones by name', async () => {
+    const labels = { run: 'night 42', 'a/b': 'x=y' }
+    const [id = ''] = (await post({ ...good, labels })).json<Submitted>().ids
+    const [other = ''] = (await post({ ...good, labels: { run: 'night 43' } })).json<Submitted>().ids
+    await t.submit('bob', { labels })
+    assert.deepEqual((await get(id)).labels, labels)
+    assert.equal('labels' in (await get(await t.submit('ada', { labels: {} }))), false)
+    const list = async (label: string): Promise<string[]> =>
+      (await t.as('ada', { url: '/api/v1/jobs', query: { label, sort: 'submitted' } }))
+        .json<JobPage>()
+        .jobs.map((job) => job.id)
+    assert.deepEqual(await list('run=night 42'), [id])
+    assert.deepEqual(await list('run'), [id, other])
+    assert.deepEqual(await list('a/b=x=y'), [id])
+    assert.deepEqual(await list('a/b='), [])
+    const wrong = await t.as('ada', { url: '/api/v1/jobs?label=a%20b' })
+    assert.deepEqual([wrong.statusCode, wrong.json<ProblemBody>().field], [400, 'label'])
+    for (const [field, given] of Object.entries({
+      labels: { 'a b': 'x' },
+      'labels.run': { run: 'line\nend' },
+      'labels.n': { n: 1 },
+    })) {
+      const answer = await post({ ...good, labels: given })
+      assert.deepEqual([answer.statusCode, answer.json<ProblemBody>().field], [400, field])
+    }
+  })
+
   it('draws new ids when one exists already', async () => {
     const submit = t.store.submit.bind(t.store)
     const taken: string[][] = []

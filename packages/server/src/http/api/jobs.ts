@@ -23,6 +23,7 @@ import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
 import type { StoredJob } from '../../job/job.ts'
+import { labelFilter } from '../../job/labels.ts'
 import { waitForAny } from '../../actions/wait.ts'
 import { mayTouchJobsOf } from '../../access/may-touch.ts'
 import { findJob } from '../views/find-job.ts'
@@ -145,12 +146,13 @@ export function jobRoutes(
       },
     },
     async (request) => {
-      const { state, name, array, limit = 50, cursor, sort = '-submitted' } = request.query
+      const { state, name, array, label, limit = 50, cursor, sort = '-submitted' } = request.query
       const jobs = await store.jobs({
         owner: callerOf(request).account.name,
         ...(state === undefined ? {} : { states: readStates(state) }),
         ...(name === undefined ? {} : { namePrefix: name.toLowerCase() }),
         ...(array === undefined ? {} : { arrayId: array }),
+        ...(label === undefined ? {} : { label: labelFilter(label) }),
         sort,
         // One job more than requested shows whether there is a next page.
         limit: limit + 1,

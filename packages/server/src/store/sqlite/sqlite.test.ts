@@ -293,6 +293,40 @@ test('serves queries of active jobs from indexes', async () => {
   await remove()
 })
 
+test('serves lists by label from their indexes in their order, and deletes labels with their jobs', async () => {
+  const { path, open, remove } = await place()
+  const store = await open()
+  const job = someJob({ labels: { run: '7', step: 'fit' } })
+  await store.submit({ jobs: [job], events: [] })
+  const database = new DatabaseSync(path)
+  const list = `select jobs.* from job_labels cross join jobs where jobs.seq = job_labels.job and job_labels.owner = ?
+    and job_labels.key = ? and jobs.owner = ?`
+  const order = 'order by job_labels.job desc limit 51'
+  for (const [query, index] of [
+    [`${list} and job_labels.value = ? ${order}`, 'job_labels_by_value'],
+    [`${list} ${order}`, 'job_labels_by_key'],
+  ] as const) {
+    const plan = JSON.stringify(database.prepare(`explain query plan ${query}`).all())
+    assert.ok(plan.includes(`INDEX ${index}`) && plan.includes('INDEX jobs_by_owner ('), plan)
+    assert.ok(!plan.includes('TEMP B-TREE'), plan)
+  }
+  const rows = () => database.prepare('select count(*) as count from job_labels').get()?.['count']
+  assert.equal(rows(), 2)
+  const cancel = {
+    jobId: job.id,
+    at: 1,
+    from: 'queued',
+    event: { type: 'cancelRequested' },
+    fields: { endedAt: 1 },
+  } as const
+  await store.step([cancel])
+  await store.deleteJobsEndedBefore(2, 10)
+  assert.equal(rows(), 0)
+  database.close()
+  await store.close()
+  await remove()
+})
+
 test('stores no job specification in plain text, and reads plain ones of earlier versions', async () => {
   const { path, open, remove } = await place()
   const secret = 'hunter2-hunter2'

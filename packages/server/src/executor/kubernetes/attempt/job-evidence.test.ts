@@ -17,6 +17,7 @@ const spec: AttemptSpec = {
   cmd: ['fit', '$(HOME)', '$$'],
   args: ['--to=$X'],
   env: { DB_PASSWORD: 'hunter2' },
+  labels: { 'canfar.net/record': 'x', run: 'night 42' },
   resources: { cores: { request: 2, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 1, fixed: true },
   network: 'none',
   graceSeconds: 30,

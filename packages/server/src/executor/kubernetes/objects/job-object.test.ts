@@ -86,6 +86,22 @@ describe('the Job of an attempt', () => {
     assert.throws(() => jobObject({ ...withoutCommand, ...changes }, settings, secretName), CannotRun)
   })
 
+  it('has the labels of the job in an annotation of its own, and nowhere where they select or replace something', () => {
+    const labels = {
+      'canfar.net/image': 'mine',
+      'canfar.net/id': 'z',
+      'kueue.x-k8s.io/queue-name': 'q',
+      run: 'night 42',
+    }
+    const { metadata, spec: job } = jobObject({ ...spec, labels }, settings, secretName)
+    const plain = jobObject(spec, settings, secretName)
+    assert.deepEqual(metadata?.labels, plain.metadata?.labels)
+    assert.deepEqual(job, plain.spec)
+    const { 'canfar.net/labels': text = '', ...others } = metadata?.annotations ?? {}
+    assert.deepEqual(JSON.parse(text), labels)
+    assert.deepEqual(others, plain.metadata?.annotations)
+  })
+
   it('runs once at most, and has the labels that operators query', () => {
     const { metadata, spec: job } = jobObject(spec, settings, secretName)
     assert.deepEqual([job?.backoffLimit, job?.parallelism, job?.completions, job?.suspend], [0, 1, 1, false])

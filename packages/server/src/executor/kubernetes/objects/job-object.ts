@@ -14,6 +14,7 @@ import {
   identityLabel,
   imageAnnotation,
   instanceLabel,
+  labelsAnnotation,
   objectName,
   recordAnnotation,
   secretAnnotation,
@@ -100,6 +101,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
       annotations: {
         [imageAnnotation]: printReference(spec.image),
         ...recordOf(spec),
+        ...(spec.labels === undefined ? {} : { [labelsAnnotation]: JSON.stringify(spec.labels) }),
         ...(isHeld ? { [secretAnnotation]: secret } : {}),
       },
       finalizers: [finalizer],

@@ -1,0 +1,1 @@
+"""Client for the batch jobs of a science platform."""
