@@ -209,7 +209,7 @@ export function describeStore(
         )
         const own = changes.find(({ tasks }) => tasks !== undefined)
         assert.deepEqual([own?.number, own?.tasks], [outcome.change, { first: 1, last: 1_000 }])
-        const stored = await store.tasks('arr00000', 1, 1_000)
+        const stored = await store.tasks('arr00000', { first: 1, last: 1_000, after: 0, limit: 1_000 })
         assert.deepEqual(ids(stored), ids(jobs))
         assert.deepEqual(
           stored.map(({ seq }) => seq - (stored[0]?.seq ?? 0)),
@@ -485,7 +485,10 @@ export function describeStore(
         },
       ])
       assert.equal(await store.logHead(), 3)
-      assert.deepEqual(ids(await store.tasks('arr00000', 2, 3)), ids(tasks.slice(1)))
+      assert.deepEqual(
+        ids(await store.tasks('arr00000', { first: 2, last: 3, after: 0, limit: 1_000 })),
+        ids(tasks.slice(1)),
+      )
       assert.deepEqual(ids(await store.jobsById([two.id, one.id, 'zzzzzzzz'])).toSorted(), ids([one, two]).toSorted())
     })
 

@@ -1,19 +1,38 @@
-import { endedStates, isEnded, type JobState } from '@science-platform/contract'
-import { sql, type Kysely, type SelectQueryBuilder } from 'kysely'
+import { endedStates, isEnded, jobStates, type JobState } from '@science-platform/contract'
+import { sql, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
-import type { LabelFilter } from '../../job/labels.ts'
+
 import { activeStates } from '../../job/lifecycle.ts'
-import { TimeSlices } from '../../lib/time-slices.ts'
+import { workTurns } from '../../lib/work-turns.ts'
 import { attemptOf, jobOf } from './rows.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
-import type { Schema } from '../sql/schema.ts'
+import type { JobRow, Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { isVisible } from './visible.ts'
-import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
+import type { EndedAt, IdentifiedGlimpse, JobFilter, JobGlimpse, TaskPage } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
 export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
+
+/**
+ * As {@link notEnded}, by the column that every end sets. For pages of all users' jobs: with {@link notEnded} SQLite takes the index by
+ * state, and reads and sorts all of them for each page.
+ */
+export const withoutEnd = sql<boolean>`ended_at is null`
+
+/** Rows that one piece of work decrypts. */
+const rowsAtOnce = 50
+
+/** Decrypts rows. Many of them are decrypted in pieces, in turns with others' work. */
+async function jobsOf(rows: readonly JobRow[], seal: Seal): Promise<StoredJob[]> {
+  const decrypt = (part: readonly JobRow[]): StoredJob[] => part.map((row) => jobOf(row, seal))
+  if (rows.length <= rowsAtOnce) return decrypt(rows)
+  const jobs: StoredJob[] = []
+  for (let i = 0; i < rows.length; i += rowsAtOnce)
+    jobs.push(...(await workTurns.run('large', () => decrypt(rows.slice(i, i + rowsAtOnce)))))
+  return jobs
+}
 
 /** Served by the primary key. */
 export async function findJob(
@@ -53,22 +72,64 @@ const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as
 
 /**
  * One page of the jobs of one owner. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array; by
- * jobs_not_ended_by_owner where all requested states are active; by jobs_by_end where sorted by end; by job_labels_by_value or
+ * jobs_not_ended_by_owner where all active states are requested; by jobs_by_end where sorted by end; by job_labels_by_value or
  * job_labels_by_key where a label is requested, and not only active states.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
+  const { label, states = [] } = filter
+  const isActive = states.length > 0 && !states.some(isEnded)
+  const rows = isMerged(filter)
+    ? await mergedByState(db, filter)
+    : label !== undefined && !isActive
+      ? // The order of the index of labels.
+        await pageOf(fromLabels(db, filter.owner, label).selectAll('jobs'), filter, sql.ref('job_labels.job')).execute()
+      : await pageOf(db.selectFrom('jobs').selectAll('jobs'), filter, sql.ref('jobs.seq')).execute()
+  return jobsOf(rows, seal)
+}
+
+/** Whether the page is merged from the pages of each state: some states of many, in the order in which jobs were submitted. */
+function isMerged({ states = [], label, sort }: JobFilter): boolean {
+  const wanted = new Set(states)
+  const isAllActive = jobStates.every((state) => wanted.has(state) !== isEnded(state))
+  return wanted.size > 1 && !isAllActive && label === undefined && sort.endsWith('submitted')
+}
+
+/**
+ * A page from one page of each state, so that states of which the owner has many and did not ask for are not read. One statement: a
+ * job that goes from one state to another meanwhile is found in one of them.
+ */
+function mergedByState(db: Kysely<Schema>, filter: JobFilter): Promise<JobRow[]> {
+  const { owner, states = [], limit } = filter
+  const direction = directionOf(filter)
+  const pages = [...new Set(states)].map((state) => {
+    const page = pageOf(db.selectFrom('jobs').select('jobs.seq'), { ...filter, states: [state] }, sql.ref('jobs.seq'))
+    return db.selectFrom(page.as('of_state')).select('seq')
+  })
+  const merged = pages.reduce((all, page) => all.unionAll(page))
+  const seqs = db.selectFrom(merged.as('merged')).select('seq').orderBy('seq', direction).limit(limit)
+  return db
+    .selectFrom('jobs')
+    .selectAll()
+    .where('owner', '=', owner)
+    .where('seq', 'in', seqs)
+    .orderBy('seq', direction)
+    .execute()
+}
+
+const directionOf = ({ sort }: JobFilter): 'asc' | 'desc' => (sort.startsWith('-') ? 'desc' : 'asc')
+
+/** The conditions, the order and the limit of a page. */
+function pageOf<O>(
+  from: SelectQueryBuilder<Schema, 'jobs', O>,
+  filter: JobFilter,
+  seq: RawBuilder<number>,
+): SelectQueryBuilder<Schema, 'jobs', O> {
   const { owner, states, namePrefix, arrayId, label, after, endedSince } = filter
-  const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
+  const direction = directionOf(filter)
   const beyond = direction === 'desc' ? '<' : '>'
   const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
   const isActive = states !== undefined && !states.some(isEnded)
-  const startsAtLabels = label !== undefined && !isActive
-  let query = (startsAtLabels ? fromLabels(db, owner, label) : db.selectFrom('jobs'))
-    .selectAll('jobs')
-    .where('jobs.owner', '=', owner)
-    .where(isVisible)
-  // The order of the index of labels, where the rows come from there.
-  const seq = startsAtLabels ? sql.ref<number>('job_labels.job') : sql.ref<number>('jobs.seq')
+  let query = from.where('jobs.owner', '=', owner).where(isVisible)
   if (states !== undefined) query = query.where('state', 'in', states)
   if (isActive) query = query.where(notEnded)
   if (isActive && label !== undefined) query = query.where(hasLabel(label))
@@ -89,8 +150,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
     query = query.where(seq, beyond, after.seq)
   }
   if (column !== undefined) query = query.orderBy(column, direction)
-  const rows = await query.orderBy(seq, direction).limit(filter.limit).execute()
-  return rows.map((row) => jobOf(row, seal))
+  return query.orderBy(seq, direction).limit(filter.limit)
 }
 
 /** Served by jobs_not_ended_by_state as a covering index: it counts all jobs, and subtracts those that are not visible. */
@@ -104,51 +164,59 @@ export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobS
   return new Map(rows.map(({ state, count }) => [state, Number(count)]))
 }
 
-/** A page of the jobs that have not ended. Served by jobs_not_ended. */
+/** A page of the jobs that have not ended. Served by jobs_without_end. */
 const pageOfNotEnded = (db: Kysely<Schema>, after: number, limit: number) =>
-  db.selectFrom('jobs').where(notEnded).where(isVisible).where('seq', '>', after).orderBy('seq').limit(limit)
+  db.selectFrom('jobs').where(withoutEnd).where(isVisible).where('seq', '>', after).orderBy('seq').limit(limit)
 
 export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal, after: number, limit: number): Promise<StoredJob[]> {
-  const rows = await pageOfNotEnded(db, after, limit).selectAll().execute()
-  return rows.map((row) => jobOf(row, seal))
+  return jobsOf(await pageOfNotEnded(db, after, limit).selectAll().execute(), seal)
 }
 
 async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
   const found: T[] = []
-  const slices = new TimeSlices()
-  for (let i = 0; i < ids.length; i += idsPerStatement) {
+  for (let i = 0; i < ids.length; i += idsPerStatement)
     found.push(...(await read(paddedIds(ids.slice(i, i + idsPerStatement)))))
-    await slices.next()
-  }
   return found
 }
 
 /** Served by the primary key. */
 export const jobsById = (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
   inParts(ids, async (part) =>
-    (await db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible).execute()).map((row) =>
-      jobOf(row, seal),
-    ),
+    jobsOf(await db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible).execute(), seal),
   )
 
-/** Served by jobs_by_array. */
+/** Reads four columns and decrypts nothing. Served by the primary key. */
+export const glimpsesById = (db: Kysely<Schema>, ids: readonly string[]): Promise<IdentifiedGlimpse[]> =>
+  inParts(ids, async (part) =>
+    (
+      await db
+        .selectFrom('jobs')
+        .select(['id', 'owner', 'state', 'array_id'])
+        .where('id', 'in', part)
+        .where(isVisible)
+        .execute()
+    ).map(({ array_id, ...row }) => ({ ...row, ...(array_id === null ? {} : { arrayId: array_id }) })),
+  )
+
+/** Served by jobs_by_array: it reads no task outside the page, but for those before `first`. */
 export async function tasksOf(
   db: Kysely<Schema>,
   seal: Seal,
   arrayId: string,
-  first: number,
-  last: number,
+  { first, last, after, limit }: TaskPage,
 ): Promise<StoredJob[]> {
   const rows = await db
     .selectFrom('jobs')
     .selectAll()
     .where('array_id', '=', arrayId)
+    .where('seq', '>', after)
     .where('task_index', '>=', first)
     .where('task_index', '<=', last)
     .where(isVisible)
     .orderBy('seq')
+    .limit(limit)
     .execute()
-  return rows.map((row) => jobOf(row, seal))
+  return jobsOf(rows, seal)
 }
 
 /** Served by the unique key on (job_id, number). */

@@ -12,7 +12,7 @@ test('many long reads that begin together leave turns of the event loop to other
     for (const end = performance.now() + 10; performance.now() < end;);
     return 1
   })
-  const db = new Kysely<object>({ dialect: new ReadsInTurns({ database: asBetterSqlite(database) }) })
+  const db = new Kysely<object>({ dialect: new ReadsInTurns({ database: asBetterSqlite(database) }, 'small') })
   await sql`select 1`.execute(db)
   let turns = 0
   let isOver = false

@@ -156,7 +156,7 @@ async function tasksSeen(store: Store): Promise<number[]> {
     await store.jobs({ ...filter, sort: '-name', namePrefix: 'job' }),
     await store.jobs({ ...filter, states: ['queued'] }),
     await store.jobs({ ...filter, arrayId: 'array000' }),
-    await store.tasks('array000', 1, 1_000),
+    await store.tasks('array000', { first: 1, last: 1_000, after: 0, limit: 1_000 }),
     await store.notEnded(),
     await store.jobsById(taskIds),
   ]
@@ -245,7 +245,7 @@ test('another process reads and writes between the transactions of a large submi
   assert.deepEqual(await child.end(), { output: 'stored\n', errors: '' })
   const [submitted] = await store.changesAfter(2, 9)
   assert.deepEqual([submitted?.number, submitted?.tasks], [3, { first: 1, last: 1_000 }])
-  assert.equal((await store.tasks('array000', 1, 1_000)).length, 1_000)
+  assert.equal((await store.tasks('array000', { first: 1, last: 1_000, after: 0, limit: 1_000 })).length, 1_000)
   await store.close()
   await remove()
 })
