@@ -1,7 +1,10 @@
 /** Milliseconds of work before the event loop gets a turn. */
 const turnMs = 5
 
-/** `small`: what a user waits for, well under a millisecond. `large`: a piece of something long, a few milliseconds. */
+/**
+ * `small`: what scheduling waits for, and short answers; at most about a millisecond. `large`: a piece of a long answer, a few
+ * milliseconds.
+ */
 export type WorkSize = 'small' | 'large'
 
 /**

@@ -16,9 +16,6 @@ const tasksPerPage = 200
 /** Milliseconds of {@link ChangeReader.loadSome}. */
 const loadMs = 20
 
-/** Jobs that do not count as a large piece of work. */
-const fewJobs = 16
-
 /** Jobs per query when the full state is loaded. */
 const jobsPerPage = 200
 
@@ -222,7 +219,7 @@ export class ChangeReader {
     const { store, queue, onJobs } = this.#dependencies
     const active = stored.filter(isActive).map((job) => job.id)
     const attempts = active.length === 0 ? [] : await store.attempts(active)
-    await workTurns.run(stored.length <= fewJobs ? 'small' : 'large', () => {
+    await workTurns.run('small', () => {
       // The loop may have applied its own steps during the queries.
       const news = stored.filter(({ id }) => this.#isNews(id, numberOf(id)))
       const latest = new Map(news.map((job) => [job.id, job.attempt]))

@@ -1,11 +1,12 @@
 import { endedStates, isEnded, jobStates, type JobState } from '@science-platform/contract'
-import { sql, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
+import { sql, type Compilable, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { LabelFilter } from '../../job/labels.ts'
 import { activeStates } from '../../job/lifecycle.ts'
-import { workTurns } from '../../lib/work-turns.ts'
+import { workTurns, type WorkSize } from '../../lib/work-turns.ts'
 import { attemptOf, jobOf } from './rows.ts'
+import { execute } from '../sql/execute.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { JobRow, Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
@@ -25,12 +26,12 @@ export const withoutEnd = sql<boolean>`ended_at is null`
 const rowsAtOnce = 50
 
 /** Decrypts rows. Many of them are decrypted in pieces, in turns with others' work. */
-async function jobsOf(rows: readonly JobRow[], seal: Seal): Promise<StoredJob[]> {
+async function jobsOf(rows: readonly JobRow[], seal: Seal, size: WorkSize = 'small'): Promise<StoredJob[]> {
   const decrypt = (part: readonly JobRow[]): StoredJob[] => part.map((row) => jobOf(row, seal))
   if (rows.length <= rowsAtOnce) return decrypt(rows)
   const jobs: StoredJob[] = []
   for (let i = 0; i < rows.length; i += rowsAtOnce)
-    jobs.push(...(await workTurns.run('large', () => decrypt(rows.slice(i, i + rowsAtOnce)))))
+    jobs.push(...(await workTurns.run(size, () => decrypt(rows.slice(i, i + rowsAtOnce)))))
   return jobs
 }
 
@@ -84,7 +85,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
       ? // The order of the index of labels.
         await pageOf(fromLabels(db, filter.owner, label).selectAll('jobs'), filter, sql.ref('job_labels.job')).execute()
       : await pageOf(db.selectFrom('jobs').selectAll('jobs'), filter, sql.ref('jobs.seq')).execute()
-  return jobsOf(rows, seal)
+  return jobsOf(rows, seal, 'large')
 }
 
 /** Whether the page is merged from the pages of each state: some states of many, in the order in which jobs were submitted. */
@@ -172,31 +173,37 @@ export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal, after: number
   return jobsOf(await pageOfNotEnded(db, after, limit).selectAll().execute(), seal)
 }
 
-async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
-  const found: T[] = []
-  for (let i = 0; i < ids.length; i += idsPerStatement)
-    found.push(...(await read(paddedIds(ids.slice(i, i + idsPerStatement)))))
-  return found
+/** Runs a statement for parts of a long list of ids, one after another. Its text is built once for each length of a part. */
+async function inParts<R>(
+  db: Kysely<Schema>,
+  name: string,
+  ids: readonly string[],
+  build: (part: readonly string[]) => Compilable<R>,
+): Promise<R[]> {
+  const rows: R[] = []
+  for (let i = 0; i < ids.length; i += idsPerStatement) {
+    const part = paddedIds(ids.slice(i, i + idsPerStatement))
+    rows.push(...(await execute(db, `${name} ${part.length}`, () => build(part), part)))
+  }
+  return rows
 }
 
 /** Served by the primary key. */
-export const jobsById = (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
-  inParts(ids, async (part) =>
-    jobsOf(await db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible).execute(), seal),
+export const jobsById = async (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
+  jobsOf(
+    await inParts(db, 'jobs by id', ids, (part) =>
+      db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible),
+    ),
+    seal,
   )
 
 /** Reads four columns and decrypts nothing. Served by the primary key. */
-export const glimpsesById = (db: Kysely<Schema>, ids: readonly string[]): Promise<IdentifiedGlimpse[]> =>
-  inParts(ids, async (part) =>
-    (
-      await db
-        .selectFrom('jobs')
-        .select(['id', 'owner', 'state', 'array_id'])
-        .where('id', 'in', part)
-        .where(isVisible)
-        .execute()
-    ).map(({ array_id, ...row }) => ({ ...row, ...(array_id === null ? {} : { arrayId: array_id }) })),
+export async function glimpsesById(db: Kysely<Schema>, ids: readonly string[]): Promise<IdentifiedGlimpse[]> {
+  const rows = await inParts(db, 'glimpses by id', ids, (part) =>
+    db.selectFrom('jobs').select(['id', 'owner', 'state', 'array_id']).where('id', 'in', part).where(isVisible),
   )
+  return rows.map(({ array_id, ...row }) => ({ ...row, ...(array_id === null ? {} : { arrayId: array_id }) }))
+}
 
 /** Served by jobs_by_array: it reads no task outside the page, but for those before `first`. */
 export async function tasksOf(
@@ -220,38 +227,32 @@ export async function tasksOf(
 }
 
 /** Served by the unique key on (job_id, number). */
-export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> =>
-  inParts(jobIds, async (part) =>
-    (
-      await db
-        .selectFrom('attempts')
-        .selectAll()
-        .where('job_id', 'in', part)
-        .orderBy('job_id')
-        .orderBy('number')
-        .execute()
-    ).map(attemptOf),
-  )
+export const attemptsOf = async (db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> =>
+  (
+    await inParts(db, 'attempts by job', jobIds, (part) =>
+      db.selectFrom('attempts').selectAll().where('job_id', 'in', part).orderBy('job_id').orderBy('number'),
+    )
+  ).map(attemptOf)
 
 /** Served by the primary keys. */
-export const recordedAttempts = async (
+export async function recordedAttempts(
   db: Kysely<Schema>,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, 'current' | 'over'>> =>
-  new Map(
-    await inParts(ids, async (part) => {
-      const rows = await db
-        .selectFrom('attempts')
-        .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
-        .select(['attempts.id', 'attempts.number', 'jobs.attempt', 'jobs.state'])
-        .where('attempts.id', 'in', part)
-        .execute()
-      return rows.map(({ id, number, attempt, state }): [string, 'current' | 'over'] => [
-        id,
-        number === attempt && (activeStates as readonly string[]).includes(state) ? 'current' : 'over',
-      ])
-    }),
+): Promise<ReadonlyMap<string, 'current' | 'over'>> {
+  const rows = await inParts(db, 'recorded attempts', ids, (part) =>
+    db
+      .selectFrom('attempts')
+      .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+      .select(['attempts.id', 'attempts.number', 'jobs.attempt', 'jobs.state'])
+      .where('attempts.id', 'in', part),
   )
+  return new Map(
+    rows.map(({ id, number, attempt, state }) => [
+      id,
+      number === attempt && (activeStates as readonly string[]).includes(state) ? 'current' : 'over',
+    ]),
+  )
+}
 
 export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<string | undefined> {
   const row = await db.selectFrom('job_secrets').select('sealed').where('job_id', '=', jobId).executeTakeFirst()

@@ -35,14 +35,14 @@ export interface StoreOptions {
 export interface Connections {
   /** One connection: its transactions run one after another. */
   readonly writer: Kysely<Schema>
-  /** Reads committed data, independent of the writer: a few rows by their key, which do not wait for many pages. */
+  /** Reads committed data, independent of the writer: what scheduling and short answers read, which does not wait for many pages. */
   readonly reader: Kysely<Schema>
-  /** As `reader`, for statements that read up to a few hundred rows. */
+  /** As `reader`, for the pieces of long answers. */
   readonly pages: Kysely<Schema>
 }
 
-/** Rows that a small read returns at most. */
-const fewRows = 16
+/** Rows of a short answer: at most about a millisecond. */
+const fewRows = 200
 
 /**
  * The store over any database that Kysely supports. A driver provides the connections and runs the migrations. Job
@@ -85,7 +85,7 @@ export function sqlStore(
     noteAdopted: () => commit.run((tx) => facts.deleteFact(tx.db, 'restored_at')),
     logId,
     logHead: () => changes.headOfLog(db),
-    changesAfter: (number, limit, owner) => changes.changesAfter(pages, number, limit, owner),
+    changesAfter: (number, limit, owner) => changes.changesAfter(readerOf(limit), number, limit, owner),
     onCommit: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -94,14 +94,14 @@ export function sqlStore(
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(readerOf(filter.limit), seal, filter),
-    notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(pages, seal, after, limit),
+    notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(db, seal, after, limit),
     notEndedOf: (owner, filter, after, limit) => jobs.notEndedOf(readerOf(limit), owner, filter, after, limit),
     glimpses: (after, limit) => jobs.glimpses(pages, after, limit),
-    jobsById: (ids) => jobs.jobsById(readerOf(ids.length), seal, ids),
-    glimpsesById: (ids) => jobs.glimpsesById(readerOf(ids.length), ids),
-    tasks: (arrayId, page) => jobs.tasksOf(pages, seal, arrayId, page),
-    attempts: (jobIds) => jobs.attemptsOf(readerOf(jobIds.length), jobIds),
-    recordedAttempts: (ids) => jobs.recordedAttempts(readerOf(ids.length), ids),
+    jobsById: (ids) => jobs.jobsById(db, seal, ids),
+    glimpsesById: (ids) => jobs.glimpsesById(ids.length === 1 ? db : pages, ids),
+    tasks: (arrayId, page) => jobs.tasksOf(db, seal, arrayId, page),
+    attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
+    recordedAttempts: (ids) => jobs.recordedAttempts(db, ids),
     events: (jobId) => eventsOf(db, jobId),
     secret: (jobId) => jobs.sealedSecret(db, jobId),
 

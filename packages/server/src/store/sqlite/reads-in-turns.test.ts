@@ -28,7 +28,8 @@ test('many long reads that begin together leave turns of the event loop to other
   })
   await Promise.all(reads)
   isOver = true
-  assert.ok(turns >= 9, `${turns} turns`)
+  // One a turn, and two in the first: it begins before the turn of immediates.
+  assert.ok(turns >= 8, `${turns} turns`)
   assert.deepEqual(order, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   await db.destroy()
 })
