@@ -121,6 +121,137 @@ for (const [line, expected] of guide)
     assert.deepEqual({ ...sent, ...expected }, sent)
   })
 
+test('labels: create sends them, ps and wait find jobs by them, info shows them', async () => {
+  const labels = { run: '7', step: 'a=b' }
+  const jobs = [job('a1', 'succeeded', { labels, exitCode: 0, kind: 'headless' }), job('b2', 'running', { labels })]
+  const { canfar, server } = await platform(
+    own({
+      'POST /api/v1/jobs': { status: 201, body: { ids: ['a1'] } },
+      'GET /api/v1/jobs': ({ url }) => ({ body: { jobs: url.includes('run%3D7') ? jobs : [] } }),
+      'GET /api/v1/jobs/a1': { body: jobs[0] ?? {} },
+      'GET /api/v1/jobs/b2': { body: job('b2', 'failed', { exitCode: 3 }) },
+      'POST /api/v1/jobs/wait': ({ body }) => ({
+        body: { ended: (JSON.parse(body) as { ids: string[] }).ids.map((id) => ({ id })), unknown: [] },
+      }),
+    }),
+  )
+  assert.equal((await canfar('create', 'x', '--label', 'run=7', '--label', 'step=a=b')).code, 0)
+  assert.deepEqual((JSON.parse(server.requests.at(-1)?.body ?? '') as { labels: object }).labels, labels)
+  const listed = await canfar('ps', '--all', '--label', 'run=7', '--json')
+  assert.deepEqual(
+    (JSON.parse(listed.stdout) as { id: string; status: string; labels: object }[]).map((each) => [
+      each.id,
+      each.status,
+      each.labels,
+    ]),
+    [
+      ['a1', 'Completed', labels],
+      ['b2', 'Running', labels],
+    ],
+  )
+  assert.match(server.requests.at(-1)?.url ?? '', /state=held%2Cqueued.*label=run%3D7/)
+  await canfar('ps', '--status', 'Succeeded', '--label', 'run')
+  assert.match(server.requests.at(-1)?.url ?? '', /state=succeeded&label=run&/)
+  const waited = await canfar('wait', '--label', 'run=7')
+  assert.equal(waited.code, 3, waited.stderr)
+  assert.match(waited.stdout, /a1 .* succeeded[^]*b2 .* failed/)
+  assert.match((await canfar('info', 'a1')).stdout, /^Labels +run=7\n +step=a=b$/m)
+  const none = await canfar('wait', '--label', 'run=8')
+  assert.equal(none.code, 3)
+  assert.match(none.stderr, /no job of yours has the label run=8\nfix: /)
+  for (const words of [['wait'], ['wait', 'a1', '--label', 'run'], ['create', 'x', '--label', 'run']])
+    assert.equal((await canfar(...words)).code, 2, words.join(' '))
+})
+
+test('labels on a server that lacks them are refused in plain words, and nothing is listed in their place', async () => {
+  const problem = (part: string, field: string): Reply => ({
+    status: 400,
+    body: {
+      type: 'urn:science-platform:problem:invalid-request',
+      title: 'The request does not fit the schema',
+      status: 400,
+      detail: `the ${part} has an unknown key "${field}"`,
+      field,
+    },
+  })
+  const before = await platform(
+    own({ 'POST /api/v1/jobs': problem('body', 'labels'), 'GET /api/v1/jobs': problem('query', 'label') }),
+  )
+  const elsewhere = await platform(foreign(() => ({ body: [session('a1', 'Running')] })))
+  for (const words of [
+    ['create', 'x', '--label', 'a=b'],
+    ['ps', '--label', 'a'],
+    ['wait', '--label', 'a'],
+    ['cancel', '--label', 'a', '--yes'],
+  ])
+    for (const { canfar } of [before, elsewhere]) {
+      const { code, stdout, stderr } = await canfar(...words)
+      assert.deepEqual([code, stdout], [2, ''])
+      assert.match(
+        stderr,
+        /(--label is not available on this server|this server does not know --label).*\nfix: leave --label out/,
+      )
+    }
+})
+
+test('cancel --label and --prefix say how many, ask on a terminal alone, and cancel in one request', async () => {
+  const counts = { cancelled: 2, ended: 0, unknown: 0 }
+  const { canfar, server } = await platform(
+    own({
+      'POST /api/v1/jobs/cancel': ({ body }) => {
+        const isNone = body.includes('none')
+        return {
+          body: {
+            cancelled: isNone ? [] : ['a1', 'b2'],
+            ended: [],
+            unknown: [],
+            counts: isNone ? { ...counts, cancelled: 0 } : counts,
+          },
+        }
+      },
+    }),
+  )
+  const sent = () =>
+    server.requests.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body) as object)
+  const refused = await canfar('cancel', '--label', 'run=7')
+  assert.deepEqual([refused.code, refused.stdout, sent()], [1, '', []])
+  assert.match(refused.stderr, /no terminal to ask on: cancel the jobs with the label run=7\?\nfix: add --yes/)
+  const cancelled = await canfar('cancel', '--label', 'run=7', '--yes')
+  assert.deepEqual([cancelled.code, cancelled.stdout], [0, 'Cancelled 2 jobs with the label run=7.\n'])
+  const dry = await canfar('delete', '--prefix', 'night-', '--owner', 'bob', '--dry-run')
+  assert.equal(dry.stdout, 'a1\nb2\nWould cancel 2 jobs of bob whose name begins with night-.\n')
+  const none = await canfar('cancel', '--prefix', 'none', '-y')
+  assert.deepEqual([none.code, none.stdout], [0, 'No job whose name begins with none waits or runs.\n'])
+  assert.deepEqual(sent(), [{ label: 'run=7' }, { prefix: 'night-', owner: 'bob', dryRun: true }, { prefix: 'none' }])
+  const printed = await canfar('cancel', '--label', 'run', '--yes', '--json')
+  assert.deepEqual((JSON.parse(printed.stdout) as { counts: object }).counts, counts)
+  for (const words of [
+    [],
+    ['a1', '--label', 'run'],
+    ['--label', 'run', '--prefix', 'night'],
+    ['a1', '--owner', 'bob'],
+    ['a1', '--dry-run'],
+  ])
+    assert.equal((await canfar('cancel', ...words)).code, 2, words.join(' '))
+})
+
+test('cancel --label on a terminal cancels after a yes, and nothing after anything else', async () => {
+  const counts = { cancelled: 2, ended: 0, unknown: 0 }
+  const { shell, server } = await platform(
+    own({ 'POST /api/v1/jobs/cancel': { body: { cancelled: ['a1', 'b2'], ended: [], unknown: [], counts } } }),
+  )
+  const sent = () =>
+    server.requests.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body) as object)
+  const typed = (answer: string) =>
+    shell(`printf '${answer}\\n' | script -qec '"$NODE" "$MAIN" cancel --label run=7' /dev/null`)
+  const no = await typed('n')
+  assert.match(no.stdout, /Cancel 2 jobs with the label run=7\? \[y\/N\] /)
+  assert.match(no.stdout, /nothing was cancelled/)
+  assert.deepEqual(sent(), [{ label: 'run=7', dryRun: true }])
+  assert.match((await typed('y')).stdout, /Cancelled 2 jobs with the label run=7\./)
+  assert.deepEqual(sent().slice(1), [{ label: 'run=7', dryRun: true }, { label: 'run=7' }])
+})
+
 test('create sends the words after -- unchanged, and --json prints the ids', async () => {
   const { canfar, server } = await platform(own({ 'POST /api/v1/jobs': { status: 201, body: { ids: ['a1', 'b2'] } } }))
   const { code, stdout } = await canfar(

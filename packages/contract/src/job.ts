@@ -12,6 +12,14 @@ const Closed = { additionalProperties: false } as const
 /** The id of a job: a letter and seven letters or digits, drawn at random (wire contract 2.2). */
 export const JobId = Type.String({ pattern: '^[a-z][a-z0-9]{7}$', examples: ['k3x9a0qz'] })
 
+/** Labels of a job, by key. */
+const Labels = Type.Record(Type.String(), Type.String(), {
+  description:
+    `Words by which you find the job again: at most ${limits.labels}. A key is 1 to ${limits.labelKeyLength} letters, digits, dots, underscores, slashes and hyphens; ` +
+    `a value has at most ${limits.labelValueLength} characters. They are stored and shown in clear: put no secrets there.`,
+  examples: [{ run: 'night-42' }],
+})
+
 /** A submission: one job, or an array of `replicas` jobs. Unknown keys are refused. */
 export const JobRequest = Type.Object(
   {
@@ -46,6 +54,17 @@ export const JobRequest = Type.Object(
         description: 'Environment variables. Values may hold any character but NUL.',
       }),
     ),
+    workingDirectory: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: limits.pathBytes,
+        description:
+          'The folder in which the program starts: an absolute path in the container, without `..`. It must exist and the user must ' +
+          'have permission to enter it, else the job ends with the cause `start-failed`; below /scratch it is created. Default: the home.',
+        examples: ['/arc/projects/survey/night-17'],
+      }),
+    ),
+    labels: Type.Optional(Labels),
     cores: Type.Optional(
       Type.Integer({ minimum: 1, maximum: limits.cores, description: 'Cores. Left out: flexible, 1 up to 8.' }),
     ),
@@ -225,6 +244,10 @@ export const Job = Type.Object(
     cmd: Type.Optional(Type.Array(Type.String())),
     args: Type.Optional(Type.Array(Type.String())),
     env: Type.Record(Type.String(), Type.String()),
+    workingDirectory: Type.Optional(
+      Type.String({ description: 'The folder in which the program starts. Absent: the home.' }),
+    ),
+    labels: Type.Optional(Labels),
     resources: Resources,
     network: Type.Optional(Type.Enum([...networks])),
     jobToken: Type.Optional(Type.Array(Type.Enum([...jobScopes]), { description: 'Scopes of the token of the job.' })),
@@ -279,6 +302,12 @@ export const JobListQuery = Type.Object(
     state: Type.Optional(Type.String({ description: 'States, separated by commas.', examples: ['queued,running'] })),
     name: Type.Optional(Type.String({ description: 'Names that start with this.' })),
     array: Type.Optional(Type.String({ description: 'The id of an array.' })),
+    label: Type.Optional(
+      Type.String({
+        description: 'KEY=VALUE: jobs with this label. KEY: jobs with any value.',
+        examples: ['run=night-42'],
+      }),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
     cursor: Type.Optional(Type.String()),
     sort: Type.Optional(Type.Enum([...jobSorts])),

@@ -17,8 +17,16 @@ export const limits = {
    * stack (execve(2)); the rest is for variables of the image and the platform.
    */
   commandBytes: 1_835_008,
+  /** Bytes of a path (PATH_MAX without its final NUL). */
+  pathBytes: 4095,
   /** Environment variables. */
   envEntries: 1_000,
+  /** Labels of a job. */
+  labels: 32,
+  /** Characters of a label's key. */
+  labelKeyLength: 63,
+  /** Characters of a label's value. */
+  labelValueLength: 255,
   /** Longest time limit in seconds: 30 days. */
   timeSeconds: 2_592_000,
   /** Days that a start time may be ahead. */

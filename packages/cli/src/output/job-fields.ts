@@ -26,6 +26,7 @@ export function jobFields(job: Job, now: number): Field[] {
     ['Image', image],
     ['SHA-256', imageDigest?.replace(/^sha256:/, '')],
     ['Command', commandText(job.cmd, job.args)],
+    ['Folder', job.workingDirectory],
     ['Network', job.network],
     ['Cores', coresText(job)],
     ['Memory', memoryText(job)],
@@ -37,6 +38,7 @@ export function jobFields(job: Job, now: number): Field[] {
     ],
     ['Disk', diskText(job)],
     ['Group', job.group],
+    ['Labels', labelsText(job.labels)],
     ['To start', startText(job)],
     ['Wanted by', job.by && instant(job.by)],
     ['Submitted', instant(submittedAt)],
@@ -88,6 +90,12 @@ function commandText(cmd: readonly string[] = [], args: readonly string[] = []):
   const words = [...cmd, ...args].map(quoteWord).join(' ')
   return words === '' ? undefined : words
 }
+
+/** One label a line. */
+const labelsText = (labels: Job['labels'] = {}): string | undefined =>
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join('\n') || undefined
 
 function coresText({ resources: { cores }, usage, endedAt }: Job): string {
   const verb = endedAt === undefined ? 'uses' : 'used'

@@ -26,6 +26,8 @@ export interface SubmissionOptions {
   readonly cmd?: string
   readonly args?: string
   readonly env?: readonly string[]
+  readonly workdir?: string
+  readonly label?: readonly string[]
   readonly replicas?: string
   readonly network?: string
   readonly jobToken?: true | string
@@ -68,12 +70,15 @@ export function submissionFrom(
   const replicas = whole('--replicas', options.replicas, 1, limits.replicas)
   const timeSeconds = span('--time', options.time, 1, limits.timeSeconds)
   const graceSeconds = span('--grace', options.grace, 0, limits.graceSeconds)
-  const env = environment(options.env ?? [])
+  const env = pairs('--env', options.env ?? [])
+  const labels = pairs('--label', options.label ?? [])
   const request: JobRequest = {
     name: options.name ?? `${nameOf(image)}-${suffix}`,
     image: fullImageReference(image),
     ...program(options, [...words, ...command]),
     ...(Object.keys(env).length === 0 ? {} : { env }),
+    ...(options.workdir === undefined ? {} : { workingDirectory: options.workdir }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(cores === undefined ? {} : { cores }),
     ...(memoryGb === undefined ? {} : { memoryGb }),
     ...(gpus === undefined || gpus === 0 ? {} : { gpus }),
@@ -93,7 +98,9 @@ export function submissionFrom(
 }
 
 /** Options that the wire of other skaha servers does not have. */
-const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
+export const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
+  workingDirectory: '--workdir',
+  labels: '--label',
   network: '--network',
   jobToken: '--job-token',
   timeSeconds: '--time',
@@ -183,13 +190,15 @@ function jobTokenFrom(option: true | string): true | JobScope[] {
 
 const isKind = (word: string): word is SessionKind => (sessionKinds as readonly string[]).includes(word)
 
-function environment(items: readonly string[]): Record<string, string> {
-  const pairs = items.map((item): [string, string] => {
-    const at = item.indexOf('=')
-    if (at < 1) throw usageFailure(`--env is '${item}'`, 'write it as --env KEY=VALUE')
-    return [item.slice(0, at), item.slice(at + 1)]
-  })
-  return Object.fromEntries(pairs)
+/** Values of an option `KEY=VALUE`, by key. The last value of a key counts. */
+function pairs(option: string, items: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    items.map((item): [string, string] => {
+      const at = item.indexOf('=')
+      if (at < 1) throw usageFailure(`${option} is '${item}'`, `write it as ${option} KEY=VALUE`)
+      return [item.slice(0, at), item.slice(at + 1)]
+    }),
+  )
 }
 
 function whole(option: string, text: string | undefined, minimum: number, maximum: number): number | undefined {

@@ -29,6 +29,7 @@ const evidence = (parts: Partial<AttemptEvidence> = {}): AttemptEvidence => ({
   owner: 'ada',
   image: 'images.example.org/astro/fit:1',
   cmd: ['fit'],
+  labels: { run: '7' },
   env: { MINE: '1', HOME: '/arc/home/ada', CANFAR_TOKEN: 'sp_secret' },
   resources: { cores: { request: 2, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 0, fixed: true },
   graceSeconds: 9,
@@ -65,6 +66,7 @@ test('a record is made as the attempt has it, placed where it runs, and once', a
     taskIndex: 3,
     arrayId: 'arr00000',
     cmd: ['fit'],
+    labels: { run: '7' },
   })
   assert.deepEqual(job?.env, { MINE: '1' }, 'the platform sets its own variables anew, and a token is never stored')
   assert.deepEqual(await store.attempts(['k3x9a0qz']), [

@@ -3,7 +3,19 @@ import type { AttemptSpec } from './executor.ts'
 /** What an attempt says of itself where it runs: enough to write a record of it. */
 export interface AttemptEvidence extends Pick<
   AttemptSpec,
-  'id' | 'jobId' | 'name' | 'cmd' | 'args' | 'env' | 'resources' | 'network' | 'graceSeconds' | 'imageDigest' | 'origin'
+  | 'id'
+  | 'jobId'
+  | 'name'
+  | 'cmd'
+  | 'args'
+  | 'env'
+  | 'workingDirectory'
+  | 'labels'
+  | 'resources'
+  | 'network'
+  | 'graceSeconds'
+  | 'imageDigest'
+  | 'origin'
 > {
   readonly owner: string
   /** The image reference as text. */

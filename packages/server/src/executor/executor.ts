@@ -1,5 +1,6 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
 import type { ImageReference } from '../job/image-reference.ts'
+import type { Labels } from '../job/labels.ts'
 import type { MemoryKills } from '../job/memory-kills.ts'
 
 /** The account that a job runs as. Its POSIX ids decide what the job may read and write under `/arc`. */
@@ -46,6 +47,10 @@ export interface AttemptSpec {
    * treated as secrets.
    */
   readonly publicEnv?: readonly string[]
+  /** Absolute and normalised; absent: the home. Below /scratch it is created, elsewhere it must exist. */
+  readonly workingDirectory?: string
+  /** Labels of the job, for operators to read. Absent: none. */
+  readonly labels?: Labels
   readonly resources: Resources
   /** Absent: the executor's default. */
   readonly network?: Network
@@ -159,6 +164,8 @@ export interface Executor {
    * warning are refused by executors without this method.
    */
   signal?(attemptId: string, signal: WarningSignal): Promise<WarningOutcome>
+  /** Present where an attempt with a `workingDirectory` needs a `cmd`: the executor does not know the entry points of images. */
+  readonly workingDirectoryNeedsCommand?: true
   /** Every attempt as it is now, ended ones included until they are forgotten. The only truth: `onChange` is a hint. */
   list(): Promise<readonly Observed[]>
   /** The store has the ending: the executor may remove everything but the log. */

@@ -1,4 +1,5 @@
 import type { Cause, JobState, Network, Resources, Usage, WarningSignal, JobScope } from '@science-platform/contract'
+import type { Labels } from './labels.ts'
 
 /** Why the platform stops a job. */
 export type StopReason = 'cancelled' | 'time-limit'
@@ -26,6 +27,10 @@ export interface StoredJob {
   readonly cmd?: readonly string[]
   readonly args?: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Absolute and normalised. Absent: the home. */
+  readonly workingDirectory?: string
+  /** Absent: none. In clear in the database. */
+  readonly labels?: Labels
   readonly resources: Resources
   readonly network?: Network
   /** Scopes of the job's own token. Absent: the job has no token. */

@@ -3,10 +3,12 @@ import { checkCommandSize } from './command-size.ts'
 import { parseCommand } from './command.ts'
 import { checkEnvironment } from './environment.ts'
 import type { NewJob } from './job.ts'
+import { checkLabels } from './labels.ts'
 import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 import { timingOf } from './timing.ts'
 import { chargedGroup } from './charged-group.ts'
+import { normalisedDirectory } from './working-directory.ts'
 
 /** 14 days, as on the reference server (wire contract 2.4). */
 export const defaultTimeSeconds = 1_209_600
@@ -34,7 +36,10 @@ export function jobsOf(
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
   const env = checkEnvironment(request.env ?? {})
+  const labels = checkLabels(request.labels ?? {})
   checkCommandSize(command, env)
+  const workingDirectory =
+    request.workingDirectory === undefined ? undefined : normalisedDirectory(request.workingDirectory)
   const resources = resourcesFor(request, context)
   const count = request.replicas ?? 1
   const many = count > 1
@@ -51,6 +56,8 @@ export function jobsOf(
     env: many
       ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
       : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+    ...(Object.keys(labels).length === 0 ? {} : { labels }),
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),
     ...(jobToken === undefined ? {} : { jobToken }),

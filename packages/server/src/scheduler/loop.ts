@@ -1,4 +1,3 @@
-import type { WarningSignal } from '@science-platform/contract'
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node, Observed } from '../executor/executor.ts'
@@ -14,11 +13,8 @@ import { reconcile } from './reconcile.ts'
 import type { Policy } from '../configuration/policy/policy.ts'
 import type { Plan } from './cache/snapshot.ts'
 import { outcomesRetained } from './forecast/start-forecasts.ts'
-import { Deadlines } from './deadlines.ts'
-import { warningReasons, warningsOf, type Warning } from './time-limit.ts'
-
-/** Milliseconds between cycles without a wake-up, in case a notification was missed. */
-const restMs = 2_000
+import { Cycles } from './cycles.ts'
+import { TimeLimits } from './time-limit/time-limits.ts'
 
 /** Dependencies of the loop. */
 export interface LoopDependencies {
@@ -58,19 +54,12 @@ export class Loop {
   readonly #told = new Set<string>()
   /** What each attempt waits for inside the executor. */
   #waiting: ReadonlyMap<string, string> = new Map()
-  /** Warnings already sent, by attempt and kind. */
-  readonly #warned = new Set<string>()
-  readonly #deadlines = new Deadlines()
+  readonly #timeLimits: TimeLimits
   /** When time alone may change the plan. */
   #planAgainAt: number | undefined
-  /** The earliest time at which a running job must be warned or ended. */
-  #dueAt = 0
   /** Milliseconds that the last cycle took to reconcile and plan. */
   #thoughtMs = 0
-  #state: 'new' | 'resting' | 'working' | 'woken' | 'closed' = 'new'
-  /** Cancels the timer of the next cycle. */
-  #stay: () => void = () => {}
-  #cycle: Promise<void> = Promise.resolve()
+  readonly #cycles: Cycles
   #stopReading: () => void = () => {}
   readonly #reader: ChangeReader
   readonly #records: AttemptRecords
@@ -89,8 +78,23 @@ export class Loop {
       store: dependencies.store,
       queue: this.queue,
       onJobs: (jobs) => {
-        this.#dueAt = Math.min(this.#dueAt, this.#firstDue(jobs))
+        this.#timeLimits.note(jobs)
       },
+    })
+    this.#timeLimits = new TimeLimits({
+      jobs: this.queue.jobCache,
+      store: dependencies.store,
+      executor: dependencies.executor,
+      clock: this.#clock,
+    })
+    this.#cycles = new Cycles({
+      run: () => this.#once(),
+      // With many running jobs twice the duration of the last reconcile and plan, so that these use at most a third of a processor.
+      gatherMs: () => (this.#thoughtMs < 1 ? 0 : 2 * this.#thoughtMs),
+      nextAt: () => Math.min(this.#timeLimits.dueAt, this.#planAgainAt ?? Infinity),
+      clock: this.#clock,
+      log: dependencies.log,
+      onCycle: dependencies.onCycle,
     })
   }
 
@@ -115,32 +119,25 @@ export class Loop {
     executor.onChange(() => {
       this.wake()
     })
-    this.#state = 'resting'
-    this.wake()
+    this.#cycles.open()
   }
 
   /** Requests a cycle. Cheap; may be called any number of times. */
   wake(): void {
-    if (this.#state === 'working') this.#state = 'woken'
-    if (this.#state !== 'resting') return
-    this.#state = 'working'
-    this.#stay()
-    this.#cycle = this.#work()
+    this.#cycles.wake()
   }
 
   /** Fulfilled when the loop is idle. Tests then advance the clock. */
   async resting(): Promise<void> {
     await this.#dependencies.changes.refresh()
-    while (this.#is('working') || this.#is('woken') || this.#underWay.size > 0)
-      await Promise.all([this.#cycle, ...this.#underWay.values()])
+    while (this.#cycles.isBusy || this.#underWay.size > 0)
+      await Promise.all([this.#cycles.working, ...this.#underWay.values()])
   }
 
   /** Stops after the current cycle. Attempts continue to run. */
   async close(): Promise<void> {
-    this.#state = 'closed'
     this.#stopReading()
-    this.#stay()
-    await this.#cycle
+    await this.#cycles.close()
     await Promise.all(this.#underWay.values())
   }
 
@@ -190,43 +187,6 @@ export class Loop {
       : this.queue.reason(job, this.#now())
   }
 
-  async #work(): Promise<void> {
-    let hasFailed = false
-    do {
-      await this.#gather()
-      if (this.#state === 'closed') return
-      this.#state = 'working'
-      const begun = performance.now()
-      const tell = (outcome: 'done' | 'failed'): void =>
-        this.#dependencies.onCycle?.((performance.now() - begun) / 1000, outcome)
-      try {
-        await this.#once()
-        tell('done')
-      } catch (error) {
-        tell('failed')
-        hasFailed = true
-        this.#dependencies.log.error({ err: error }, 'a cycle of the loop failed; it is tried again')
-        break
-      }
-    } while (this.#is('woken'))
-    if (this.#is('closed')) return
-    this.#state = 'resting'
-    this.#stay = this.#clock.at(this.#now() + (hasFailed ? restMs : this.#restFor()), () => {
-      this.wake()
-    })
-  }
-
-  /**
-   * Batches events: waits one turn of the event loop. With many running jobs it waits twice the duration of the last reconcile
-   * and plan, so that these use at most a third of one processor.
-   */
-  #gather(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#thoughtMs < 1) setImmediate(resolve)
-      else setTimeout(resolve, 2 * this.#thoughtMs)
-    })
-  }
-
   /** One cycle. */
   async #once(): Promise<void> {
     const { executor } = this.#dependencies
@@ -240,8 +200,8 @@ export class Loop {
     await this.#reader.loadSome()
     queue.estimateSome()
     await this.#readRecords(observed)
-    const isDue = this.#now() >= this.#dueAt
-    if (isDue) await this.#warn(this.#now())
+    const isDue = this.#now() >= this.#timeLimits.dueAt
+    if (isDue) await this.#timeLimits.warn()
     const now = this.#now()
     const { jobCache } = queue
     const begun = performance.now()
@@ -255,19 +215,18 @@ export class Loop {
     )
     this.#noteUnrecorded(agreement.unrecorded)
     // Ends of this cycle free capacity in this cycle: an end and the start that it allows share one commit.
-    const steps = [...agreement.steps, ...(isDue ? this.#overdue() : [])]
+    const steps = [...agreement.steps, ...(isDue ? this.#timeLimits.overdue() : [])]
     using applied = queue.applyOptimistically(steps, now)
     const plan = queue.plan(now)
     this.#thoughtMs = performance.now() - begun
     this.#planAgainAt = plan.again
     applied.add(this.#placings(plan, now))
     const placed = (await this.#take(applied)).filter((job) => job.state === 'starting')
-    if (isDue) this.#dueAt = this.#firstDue(this.queue.jobCache.active())
+    if (isDue) this.#timeLimits.renew()
 
     for (const id of agreement.forget) {
       this.#told.delete(id)
-      this.#deadlines.forget(id)
-      for (const reason of warningReasons) this.#warned.delete(warningKey(id, reason))
+      this.#timeLimits.forget(id)
       this.#call(`forget ${id}`, () => executor.forget(id))
     }
     for (const { attemptId: id, graceSeconds } of agreement.stop) {
@@ -325,7 +284,7 @@ export class Loop {
     const taken = outcomes.map(({ job }) => job)
     applied.commit(taken)
     this.#reader.noteOwn(outcomes)
-    this.#dueAt = Math.min(this.#dueAt, this.#firstDue(taken))
+    this.#timeLimits.note(taken)
     for (const { id, state, attempt } of taken)
       this.#dependencies.log.debug({ jobId: id, attempt, state }, 'job changed state')
     return taken
@@ -370,57 +329,6 @@ export class Loop {
     })
   }
 
-  /** Warns jobs whose time is nearly over. The event is stored before the signal is sent: a signal is never sent twice. */
-  async #warn(now: number): Promise<void> {
-    for (const job of this.queue.jobCache.active()) {
-      for (const { at, reason, message } of this.#warningsOf(job)) {
-        const key = warningKey(attemptId(job.id, job.attempt), reason)
-        if (at > now || this.#warned.has(key)) continue
-        const { startedAt = 0 } = job
-        const before = await this.#dependencies.store.events(job.id)
-        const isTold = before.some((event) => event.reason === reason && event.at >= startedAt)
-        if (!isTold)
-          await this.#dependencies.store.addEvents([{ jobId: job.id, at: now, type: 'Warning', reason, message }])
-        this.#warned.add(key)
-        if (!isTold && reason === 'WarningSignal' && job.signal !== undefined)
-          await this.#sendWarning(job, job.signal.name)
-      }
-    }
-  }
-
-  async #sendWarning(job: StoredJob, signal: WarningSignal): Promise<void> {
-    const { executor, store } = this.#dependencies
-    const outcome = await executor.signal?.(attemptId(job.id, job.attempt), signal)
-    if (outcome !== 'not-handled') return
-    const message = `SIG${signal} was not sent: no process of the job has a handler for it, and a process without one would die of it.`
-    await store.addEvents([
-      { jobId: job.id, at: this.#now(), type: 'Warning', reason: 'WarningSignalNotSent', message },
-    ])
-  }
-
-  /** Steps that end the jobs whose time limit has passed. */
-  #overdue(): JobStep[] {
-    const at = this.#now()
-    return [...this.queue.jobCache.active()]
-      .filter((job) => (this.#deadlineOf(job) ?? Infinity) <= at)
-      .map((job) => ({
-        jobId: job.id,
-        at,
-        from: 'running' as const,
-        event: { type: 'timeLimitReached' as const },
-        fields: { stopReason: 'time-limit' as const },
-        events: [
-          {
-            jobId: job.id,
-            at,
-            type: 'Warning' as const,
-            reason: 'TimeLimit',
-            message: `It ran for its ${job.timeSeconds} seconds and is ended.`,
-          },
-        ],
-      }))
-  }
-
   #note(event: ExecutorEvent): void {
     const jobId = jobIdOf(event.attemptId)
     this.#storeEvent(jobId, event).catch((error: unknown) => {
@@ -437,41 +345,7 @@ export class Loop {
     await store.addEvents([{ jobId, at, type, reason, message }])
   }
 
-  #deadlineOf(job: StoredJob): number | undefined {
-    return this.#deadlines.of(job, this.#now(), this.#clock.elapsed())
-  }
-
-  #warningsOf(job: StoredJob): readonly Warning[] {
-    const deadlineAt = this.#deadlineOf(job)
-    return deadlineAt === undefined ? [] : warningsOf({ ...job, deadlineAt })
-  }
-
   #now(): number {
     return this.#clock.now()
   }
-
-  /** The earliest warning or deadline among these jobs; Infinity where there is none. */
-  #firstDue(jobs: Iterable<StoredJob>): number {
-    let first = Infinity
-    for (const job of jobs) {
-      const deadlineAt = this.#deadlineOf(job)
-      if (deadlineAt === undefined) continue
-      first = Math.min(first, deadlineAt)
-      for (const { at, reason } of this.#warningsOf(job))
-        if (!this.#warned.has(warningKey(attemptId(job.id, job.attempt), reason))) first = Math.min(first, at)
-    }
-    return first
-  }
-
-  #restFor(): number {
-    const next = Math.min(this.#dueAt, this.#planAgainAt ?? Infinity)
-    return Math.min(restMs, Math.max(0, next - this.#now()))
-  }
-
-  /** A method, because the state changes during `await` and the compiler would narrow the field. */
-  #is(state: 'working' | 'woken' | 'closed'): boolean {
-    return this.#state === state
-  }
 }
-
-const warningKey = (attempt: string, reason: string): string => `${attempt} ${reason}`

@@ -50,6 +50,7 @@ const wishes = {
   by: 3_000,
   group: 'survey',
   gpuKind: 'a100',
+  labels: { run: 'night 42' },
 } as const satisfies Partial<NewJob>
 
 const audited = (change: Partial<AuditEntry> = {}): AuditEntry => ({
@@ -401,6 +402,64 @@ export function describeStore(
       ])
       assert.deepEqual(await names({ notRemoved: true, states: ['cancelled'] }), ['b', 'a%'])
       assert.equal((await store.job(cancelled.id))?.removedAt, 7)
+    })
+
+    test('finds jobs by a label with or without its value, and with every other filter and order', async () => {
+      const labelled = (name: string, labels: Record<string, string>, owner = 'ada') => someJob({ name, labels, owner })
+      const jobs = [
+        labelled('c', { run: '7', step: 'fit' }),
+        labelled('b', { run: '7' }),
+        labelled('a', { run: '8' }),
+        someJob({ name: 'd' }),
+        labelled('e', { run: '7', step: '' }),
+      ]
+      await submit(store, ...jobs, labelled('f', { run: '7' }, 'bob'))
+      assert.deepEqual((await store.jobs(all('ada', { namePrefix: 'c' })))[0]?.labels, { run: '7', step: 'fit' })
+      await store.step([
+        { jobId: jobs[1]?.id ?? '', at: 1, from: 'queued', event: { type: 'cancelRequested' }, fields: { endedAt: 5 } },
+      ])
+      const names = async (parts: Partial<JobFilter>) => (await store.jobs(all('ada', parts))).map((job) => job.name)
+      const run = { key: 'run', value: '7' }
+      assert.deepEqual(await names({ label: run }), ['c', 'b', 'e'])
+      assert.deepEqual(await names({ label: { key: 'run' } }), ['c', 'b', 'a', 'e'])
+      assert.deepEqual(await names({ label: { key: 'step', value: '' } }), ['e'])
+      assert.deepEqual(await names({ label: { key: 'ru' } }), [])
+      assert.deepEqual(await names({ label: run, states: ['queued', 'running'] }), ['c', 'e'])
+      assert.deepEqual(await names({ label: { key: 'step' }, states: ['queued'] }), ['c', 'e'])
+      assert.deepEqual(await names({ label: run, states: ['queued', 'cancelled'] }), ['c', 'b', 'e'])
+      assert.deepEqual(await names({ label: run, namePrefix: 'b' }), ['b'])
+      for (const states of [undefined, ['queued']] as const)
+        for (const sort of ['submitted', '-submitted', 'name', '-name'] as const) {
+          const filter = { label: { key: 'run' }, sort, ...(states === undefined ? {} : { states }) }
+          const paged: StoredJob[] = []
+          for (let after: StoredJob | undefined; ; after = paged.at(-1)) {
+            const page = await store.jobs(
+              all('ada', { ...filter, limit: 1, ...(after === undefined ? {} : { after }) }),
+            )
+            if (page.length === 0) break
+            paged.push(...page)
+          }
+          assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', filter))), sort)
+        }
+      const matches = async (filter: Pick<JobFilter, 'label' | 'namePrefix'>, after = 0, limit = 9) =>
+        (await store.notEndedOf('ada', filter, after, limit)).map(({ id, isMatch }) => [
+          jobs.find((job) => job.id === id)?.name,
+          isMatch,
+        ])
+      assert.deepEqual(await matches({ label: run }), [
+        ['c', true],
+        ['a', false],
+        ['d', false],
+        ['e', true],
+      ])
+      const [first] = await store.notEndedOf('ada', {}, 0, 1)
+      assert.partialDeepStrictEqual(first, { id: jobs[0]?.id, owner: 'ada', state: 'queued', isMatch: true })
+      assert.deepEqual(await matches({ label: { key: 'run' }, namePrefix: 'a' }, first?.seq, 2), [
+        ['a', true],
+        ['d', false],
+      ])
+      await store.deleteJobsEndedBefore(10, 10)
+      assert.deepEqual(await names({ label: run }), ['c', 'e'])
     })
 
     test('moves the deadline of a job that runs, and of no other', async () => {

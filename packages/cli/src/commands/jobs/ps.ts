@@ -5,12 +5,14 @@ import {
   type SessionKind,
   type SessionStatus,
 } from '@science-platform/client'
-import type { SessionRecord } from '@science-platform/contract'
+import type { Job, SessionRecord } from '@science-platform/contract'
+import { isEnded, jobStates, type JobState } from '@science-platform/contract/states'
 import { Option, type Command } from 'commander'
 import { examples } from '../../examples.ts'
 import { usageFailure } from '../../failure.ts'
 import { invocationOf, show } from '../../invocation.ts'
-import { platformFor } from '../../platform.ts'
+import { platformFor, type Platform } from '../../platform.ts'
+import { labelledJobs } from '../../run/labelled.ts'
 import { duration } from '../../output/quantities.ts'
 import { table, type Column } from '../../output/table.ts'
 import { columns, note, paint, print } from '../../output/terminal.ts'
@@ -20,7 +22,12 @@ interface PsOptions {
   readonly quiet?: true
   readonly kind?: SessionKind
   readonly status?: SessionStatus
+  readonly label?: string
 }
+
+/** What the list shows of a session. */
+type Listed = Pick<SessionRecord, 'id' | 'name' | 'type' | 'status' | 'image' | 'startTime' | 'exitCode'> &
+  Pick<Job, 'labels'>
 
 /** Defines `canfar ps`. */
 export function define(program: Command): void {
@@ -31,13 +38,14 @@ export function define(program: Command): void {
     .option('-q, --quiet', 'print only the ids')
     .addOption(new Option('-k, --kind <kind>', 'list only sessions of this kind').choices(sessionKinds))
     .addOption(new Option('-s, --status <status>', 'list only sessions with this status').choices(sessionStatuses))
-    .addHelpText(...examples('canfar ps', 'canfar ps --all --status Failed'))
+    .option('--label <label>', 'list only jobs with this label, such as run=7, or run for any value')
+    .addHelpText(...examples('canfar ps', 'canfar ps --all --status Failed', 'canfar ps --label run=7'))
     .action(async (options: PsOptions, self: Command) => {
       const invocation = invocationOf(self)
       if (options.quiet === true && invocation.format !== 'human')
         throw usageFailure('--quiet cannot be combined with --json or --output', 'leave one of them out')
-      const { session } = await platformFor(invocation)
-      const sessions = (await fetchSessions(session, options)).toSorted(byStart)
+      const platform = await platformFor(invocation)
+      const sessions = (await listed(platform, options)).toSorted(byStart)
       if (options.quiet === true) {
         if (sessions.length > 0) print(sessions.map(({ id }) => id).join('\n'))
       } else if (invocation.format === 'human' && sessions.length === 0) {
@@ -47,6 +55,43 @@ export function define(program: Command): void {
       }
     })
 }
+
+/** The wire has no labels: jobs with a label come from the platform's own API. */
+async function listed(platform: Platform, options: PsOptions): Promise<Listed[]> {
+  const { all, kind = 'headless', status, label } = options
+  if (label === undefined) return fetchSessions(platform.session, options)
+  const states = status === undefined ? (all === true ? jobStates : activeStates) : statesOf(status)
+  if (kind !== 'headless' || states.length === 0) return []
+  return (await labelledJobs(platform, label, { state: states.join(',') })).map(listedJob)
+}
+
+/** A job in the list. */
+const listedJob = ({ id, name, kind, state, image, startedAt, exitCode, labels }: Job): Listed => ({
+  id,
+  name,
+  type: kind,
+  status: statuses[state],
+  image,
+  ...(startedAt === undefined ? {} : { startTime: startedAt }),
+  ...(exitCode === undefined ? {} : { exitCode }),
+  ...(labels === undefined ? {} : { labels }),
+})
+
+/** The words of the wire for the states of a job, and `Cancelled`, which the wire does not show. */
+const statuses: Readonly<Record<JobState, string>> = {
+  held: 'Pending',
+  queued: 'Pending',
+  starting: 'Pending',
+  running: 'Running',
+  stopping: 'Terminating',
+  succeeded: 'Completed',
+  failed: 'Failed',
+  cancelled: 'Cancelled',
+}
+const synonyms: { readonly [K in SessionStatus]?: SessionStatus } = { Succeeded: 'Completed', Error: 'Failed' }
+const activeStates = jobStates.filter((state) => !isEnded(state))
+const statesOf = (status: SessionStatus): JobState[] =>
+  jobStates.filter((state) => statuses[state] === (synonyms[status] ?? status))
 
 /**
  * The sessions of a command line. Without --all or --status the request leaves ended sessions out: a user may have 100,000.
@@ -61,7 +106,7 @@ async function fetchSessions(session: Session, { all, kind, status }: PsOptions)
 }
 
 /** Oldest start first; sessions that have not started come last. */
-const byStart = (a: SessionRecord, b: SessionRecord): number =>
+const byStart = (a: Listed, b: Listed): number =>
   (a.startTime === undefined ? Infinity : Date.parse(a.startTime)) -
     (b.startTime === undefined ? Infinity : Date.parse(b.startTime)) || a.name.localeCompare(b.name)
 
@@ -78,8 +123,8 @@ const layout: Column[] = [
 const colours = { Running: 'green', Failed: 'red', Error: 'red', Pending: 'yellow', Terminating: 'yellow' } as const
 
 /** The table of sessions that people see. `now` is in milliseconds since the epoch. */
-export function sessionTable(sessions: readonly SessionRecord[], now: number, width: number): string {
-  const started = ({ startTime }: SessionRecord): string =>
+export function sessionTable(sessions: readonly Listed[], now: number, width: number): string {
+  const started = ({ startTime }: Listed): string =>
     startTime === undefined ? '' : `${duration((now - Date.parse(startTime)) / 1000)} ago`
   // A column with one value for every session is left out.
   const hasKinds = sessions.some(({ type }) => type !== 'headless')

@@ -107,6 +107,59 @@ describe('/api/v1/jobs', () => {
     }
   })
 
+  it('accepts a working directory, shows it normalised, and names the field where it is no path', async () => {
+    const [id = ''] = (await post({ ...good, workingDirectory: '//arc/home/ada/./run/' })).json<Submitted>().ids
+    assert.equal((await get(id)).workingDirectory, '/arc/home/ada/run')
+    for (const workingDirectory of ['', 'run', '/arc/../etc', '/a\0', `/${'x'.repeat(5000)}`]) {
+      const answer = await post({ ...good, workingDirectory })
+      const problem = answer.json<ProblemBody>()
+      assert.deepEqual([answer.statusCode, problem.field], [400, 'workingDirectory'], workingDirectory.slice(0, 20))
+      assert.notEqual(problem.hint ?? '', '')
+    }
+  })
+
+  it('refuses a working directory without cmd where the executor does not know entry points', async () => {
+    const { cmd: _, args: __, ...bare } = good
+    const wanted = { ...bare, workingDirectory: '/arc' }
+    assert.equal((await post(wanted)).statusCode, 201)
+    Object.assign(t.executor, { workingDirectoryNeedsCommand: true })
+    try {
+      const problem = (await post(wanted)).json<ProblemBody>()
+      assert.equal(problem.field, 'workingDirectory')
+      assert.match(problem.detail, /without cmd.*entry point/)
+      assert.equal((await post({ ...wanted, cmd: 'true' })).statusCode, 201)
+    } finally {
+      Object.assign(t.executor, { workingDirectoryNeedsCommand: undefined })
+    }
+  })
+
+  it('has labels, lists by them, and refuses bad ones by name', async () => {
+    const labels = { run: 'night 42', 'a/b': 'x=y' }
+    const [id = ''] = (await post({ ...good, labels })).json<Submitted>().ids
+    const [other = ''] = (await post({ ...good, labels: { run: 'night 43' } })).json<Submitted>().ids
+    await t.submit('bob', { labels })
+    assert.deepEqual((await get(id)).labels, labels)
+    assert.equal('labels' in (await get(await t.submit('ada', { labels: {} }))), false)
+    const list = async (label: string): Promise<string[]> =>
+      (await t.as('ada', { url: '/api/v1/jobs', query: { label, sort: 'submitted' } }))
+        .json<JobPage>()
+        .jobs.map((job) => job.id)
+    assert.deepEqual(await list('run=night 42'), [id])
+    assert.deepEqual(await list('run'), [id, other])
+    assert.deepEqual(await list('a/b=x=y'), [id])
+    assert.deepEqual(await list('a/b='), [])
+    const wrong = await t.as('ada', { url: '/api/v1/jobs?label=a%20b' })
+    assert.deepEqual([wrong.statusCode, wrong.json<ProblemBody>().field], [400, 'label'])
+    for (const [field, given] of Object.entries({
+      labels: { 'a b': 'x' },
+      'labels.run': { run: 'line\nend' },
+      'labels.n': { n: 1 },
+    })) {
+      const answer = await post({ ...good, labels: given })
+      assert.deepEqual([answer.statusCode, answer.json<ProblemBody>().field], [400, field])
+    }
+  })
+
   it('draws new ids when one exists already', async () => {
     const submit = t.store.submit.bind(t.store)
     const taken: string[][] = []

@@ -23,11 +23,12 @@ import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
 import type { StoredJob } from '../../job/job.ts'
+import { labelFilter } from '../../job/labels.ts'
 import { waitForAny } from '../../actions/wait.ts'
 import { mayTouchJobsOf } from '../../access/may-touch.ts'
 import { findJob } from '../views/find-job.ts'
 import { namedJobs } from '../views/named-jobs.ts'
-import { auditOfSubmission } from '../server/audit-requests.ts'
+import { auditOfChange } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
 import { jobEvents } from '../views/job-events.ts'
 import { endedJobView, instant, viewJob, viewJobs } from '../views/job-view.ts'
@@ -110,7 +111,7 @@ export function jobRoutes(
         request: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
         idempotency,
-        audit: auditOfSubmission(request, 201, parts.now),
+        audit: auditOfChange(request, 201, parts.now),
       })
       request.isAudited = outcome.outcome === 'stored'
       if (outcome.outcome === 'conflict') {
@@ -145,12 +146,13 @@ export function jobRoutes(
       },
     },
     async (request) => {
-      const { state, name, array, limit = 50, cursor, sort = '-submitted' } = request.query
+      const { state, name, array, label, limit = 50, cursor, sort = '-submitted' } = request.query
       const jobs = await store.jobs({
         owner: callerOf(request).account.name,
         ...(state === undefined ? {} : { states: readStates(state) }),
         ...(name === undefined ? {} : { namePrefix: name.toLowerCase() }),
         ...(array === undefined ? {} : { arrayId: array }),
+        ...(label === undefined ? {} : { label: labelFilter(label) }),
         sort,
         // One job more than requested shows whether there is a next page.
         limit: limit + 1,

@@ -1,7 +1,8 @@
 import { endedStates, isEnded, type JobState } from '@science-platform/contract'
-import { sql, type Kysely } from 'kysely'
+import { sql, type Kysely, type SelectQueryBuilder } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
+import type { LabelFilter } from '../../job/labels.ts'
 import { activeStates } from '../../job/lifecycle.ts'
 import { TimeSlices } from '../../lib/time-slices.ts'
 import { attemptOf, jobOf } from './rows.ts'
@@ -9,7 +10,7 @@ import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { isVisible } from './visible.ts'
-import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
+import type { EndedAt, JobFilter, JobGlimpse, JobMatch } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
 export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
@@ -26,21 +27,51 @@ export async function findJob(
   return row && jobOf(row, seal)
 }
 
+/** Jobs by their labels. The cross join makes SQLite begin with the labels, of which few match. */
+const fromLabels = (
+  db: Kysely<Schema>,
+  owner: string,
+  { key, value }: LabelFilter,
+): SelectQueryBuilder<Schema, 'jobs', object> => {
+  const labels = db
+    .selectFrom('job_labels')
+    .crossJoin('jobs')
+    .whereRef('jobs.seq', '=', 'job_labels.job')
+    .where('job_labels.owner', '=', owner)
+    .where('job_labels.key', '=', key)
+  return value === undefined ? labels : labels.where('job_labels.value', '=', value)
+}
+
+/** Whether a job has a label. Served by the primary key of job_labels. */
+const hasLabel = ({ key, value }: LabelFilter) => {
+  const ofValue = value === undefined ? sql`` : sql`and value = ${value}`
+  return sql<boolean>`exists (select 1 from job_labels where job = jobs.seq and key = ${key} ${ofValue})`
+}
+
 /** The sort column before `seq`, if any. */
 const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as const
 
 /**
  * One page of the jobs of one owner. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array; by
- * jobs_not_ended_by_owner where all requested states are active; by jobs_by_end where sorted by end.
+ * jobs_not_ended_by_owner where all requested states are active; by jobs_by_end where sorted by end; by job_labels_by_value or
+ * job_labels_by_key where a label is requested, and not only active states.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
-  const { states, namePrefix, arrayId, after, endedSince } = filter
+  const { owner, states, namePrefix, arrayId, label, after, endedSince } = filter
   const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
   const beyond = direction === 'desc' ? '<' : '>'
   const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
-  let query = db.selectFrom('jobs').selectAll().where('owner', '=', filter.owner).where(isVisible)
+  const isActive = states !== undefined && !states.some(isEnded)
+  const startsAtLabels = label !== undefined && !isActive
+  let query = (startsAtLabels ? fromLabels(db, owner, label) : db.selectFrom('jobs'))
+    .selectAll('jobs')
+    .where('jobs.owner', '=', owner)
+    .where(isVisible)
+  // The order of the index of labels, where the rows come from there.
+  const seq = startsAtLabels ? sql.ref<number>('job_labels.job') : sql.ref<number>('jobs.seq')
   if (states !== undefined) query = query.where('state', 'in', states)
-  if (states !== undefined && !states.some(isEnded)) query = query.where(notEnded)
+  if (isActive) query = query.where(notEnded)
+  if (isActive && label !== undefined) query = query.where(hasLabel(label))
   if (namePrefix !== undefined) {
     // A range instead of LIKE: the index serves it, and `%` needs no escape.
     query = query.where('name', '>=', namePrefix).where('name', '<', `${namePrefix}\u{10ffff}`)
@@ -52,13 +83,13 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   if (after !== undefined && column !== undefined) {
     const place = column === 'name' ? after.name : (after.endedAt ?? 0)
     query = query.where((where) =>
-      where.or([where(column, beyond, place), where.and([where(column, '=', place), where('seq', beyond, after.seq)])]),
+      where.or([where(column, beyond, place), where.and([where(column, '=', place), where(seq, beyond, after.seq)])]),
     )
   } else if (after !== undefined) {
-    query = query.where('seq', beyond, after.seq)
+    query = query.where(seq, beyond, after.seq)
   }
   if (column !== undefined) query = query.orderBy(column, direction)
-  const rows = await query.orderBy('seq', direction).limit(filter.limit).execute()
+  const rows = await query.orderBy(seq, direction).limit(filter.limit).execute()
   return rows.map((row) => jobOf(row, seal))
 }
 
@@ -191,6 +222,10 @@ export async function deleteJobs(db: Kysely<Schema>, ids: readonly string[]): Pr
   await db.deleteFrom('events').where('job_id', 'in', ids).execute()
   await db.deleteFrom('job_secrets').where('job_id', 'in', ids).execute()
   await db.deleteFrom('tokens').where('job_id', 'in', ids).execute()
+  await db
+    .deleteFrom('job_labels')
+    .where('job', 'in', db.selectFrom('jobs').select('seq').where('id', 'in', ids))
+    .execute()
   await db.deleteFrom('jobs').where('id', 'in', ids).execute()
   return attempts.map((row) => row.id)
 }
@@ -236,4 +271,36 @@ export async function setLogsDeletedTo(db: Kysely<Schema>, place: EndedAt): Prom
 export async function glimpses(db: Kysely<Schema>, after: number, limit: number): Promise<JobGlimpse[]> {
   const rows = await pageOfNotEnded(db, after, limit).select(['seq', 'owner', 'state', 'started_at']).execute()
   return rows.map(({ started_at, ...row }) => ({ ...row, ...(started_at === null ? {} : { startedAt: started_at }) }))
+}
+
+/** Served by jobs_not_ended_by_owner, and the primary key of job_labels. The statement looks at `limit` jobs at most. */
+export async function notEndedOf(
+  db: Kysely<Schema>,
+  owner: string,
+  { label, namePrefix }: Pick<JobFilter, 'label' | 'namePrefix'>,
+  after: number,
+  limit: number,
+): Promise<JobMatch[]> {
+  const labelled = label === undefined ? sql<boolean>`1 = 1` : hasLabel(label)
+  const rows = await db
+    .selectFrom('jobs')
+    .select([
+      'id',
+      'seq',
+      'owner',
+      'state',
+      'name',
+      sql<number>`case when ${labelled} then 1 else 0 end`.as('labelled'),
+    ])
+    .where('owner', '=', owner)
+    .where(notEnded)
+    .where(isVisible)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
+  return rows.map(({ name, labelled: has, ...job }) => ({
+    ...job,
+    isMatch: has === 1 && (namePrefix === undefined || name.startsWith(namePrefix)),
+  }))
 }

@@ -1,5 +1,6 @@
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Seal } from '../../lib/secrets/seal.ts'
+import type { Labels } from '../../job/labels.ts'
 import type { Postponement, StopReason, StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { AttemptRow, JobRow } from '../sql/schema.ts'
 
@@ -20,6 +21,7 @@ const specKeys = [
   'cmd',
   'args',
   'env',
+  'workingDirectory',
   'resources',
   'network',
   'jobToken',
@@ -60,6 +62,7 @@ export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
     removed_at: job.removedAt ?? null,
     not_before: job.notBefore ?? null,
     postponed_json: job.postponed === undefined ? null : JSON.stringify(job.postponed),
+    labels_json: job.labels === undefined ? null : JSON.stringify(job.labels),
   }
 }
 
@@ -91,6 +94,7 @@ export function jobOf(row: JobRow, { unseal }: Pick<Seal, 'unseal'>): StoredJob 
     removedAt: row.removed_at,
     notBefore: row.not_before,
     postponed: row.postponed_json === null ? null : (JSON.parse(row.postponed_json) as Postponement),
+    labels: row.labels_json === null ? null : (JSON.parse(row.labels_json) as Labels),
   })
 }
 

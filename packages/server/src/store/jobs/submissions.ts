@@ -125,6 +125,13 @@ function jobInserter({ events, secrets, tokens }: Submission, seal: Seal): Inser
       if (/jobs\.id\b|jobs_pkey/.test((error as Error).message)) throw new JobIdTaken({ cause: error })
       throw error
     }
+    await insertRows(
+      db,
+      'job_labels',
+      jobs.flatMap(({ owner, labels = {} }, i) =>
+        Object.entries(labels).map(([key, value]) => ({ job: firstSeq + i, owner, key, value })),
+      ),
+    )
     await insertEvents(
       tx,
       jobs.flatMap(({ id }) => eventsOf.get(id) ?? []),

@@ -31,6 +31,7 @@ export interface Schema {
     job_id: string | null
   }
   jobs: JobRow
+  job_labels: { job: number; owner: string; key: string; value: string }
   attempts: AttemptRow
   events: { seq: number; job_id: string; at: number; type: string; reason: string; message: string }
   changes: ChangeRow
@@ -97,6 +98,7 @@ export interface JobRow {
   removed_at: number | null
   not_before: number | null
   postponed_json: string | null
+  labels_json: string | null
 }
 
 export interface AttemptRow {

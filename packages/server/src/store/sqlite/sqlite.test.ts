@@ -124,6 +124,46 @@ test('acknowledged writes survive kill -9 during writing', async () => {
   await remove()
 })
 
+test('cancelling many jobs survives kill -9: each cancelled job has its audit entry, and a repetition finishes', async () => {
+  const { path, open, remove } = await place()
+  const before = await open()
+  const jobs = Array.from({ length: 400 }, () => someJob({ labels: { run: '7' } }))
+  await before.submit({ jobs, events: [] })
+  await before.close()
+  const program = `
+    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { jobsCanceller } from ${JSON.stringify(new URL('../../actions/cancel-jobs.ts', import.meta.url).href)}
+    let commits = 0
+    const onCommit = () => { if (++commits === Number(process.env.KILL_AT)) process.kill(process.pid, 'SIGKILL') }
+    const store = await openSqliteStore(${JSON.stringify(path)}, { onCommit })
+    const caller = { account: { name: 'ada', admin: false }, scopes: new Set(['manage']) }
+    const jobs = { owner: 'ada', label: { key: 'run', value: '7' } }
+    const audit = { at: 1, actor: 'ada', via: 'api', action: 'cancelJobs', subject: 'label run=7', outcome: 'done', count: 1 }
+    const { cancelled } = await jobsCanceller({ store, now: () => 5 })({ caller, jobs, audit, isDryRun: false })
+    await store.close()
+    process.stdout.write(String(cancelled.length))`
+  const run = (killAt: number) =>
+    spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
+      encoding: 'utf8',
+      env: { ...process.env, KILL_AT: String(killAt) },
+    })
+  const states = async (): Promise<[ended: number, entries: number]> => {
+    const store = await open()
+    const left = (await store.notEnded()).length
+    const entries = await store.audit({ order: 'newest-first', limit: 9 })
+    await store.close()
+    return [400 - left, entries.length]
+  }
+  assert.equal(run(1).signal, 'SIGKILL')
+  const [ended, entries] = await states()
+  assert.ok(ended > 0 && ended < 400, String(ended))
+  assert.equal(entries, 1)
+  const { stdout, stderr } = run(0)
+  assert.equal(stdout, String(400 - ended), stderr)
+  assert.deepEqual(await states(), [400, 2])
+  await remove()
+})
+
 /** Ids of the tasks of {@link largeSubmission}. */
 const taskIds = Array.from({ length: 1_000 }, (_, i) => `t${String(i).padStart(7, '0')}`)
 
@@ -290,6 +330,40 @@ test('serves queries of active jobs from indexes', async () => {
     )
   }
   database.close()
+  await remove()
+})
+
+test('serves lists by label from their indexes in their order, and deletes labels with their jobs', async () => {
+  const { path, open, remove } = await place()
+  const store = await open()
+  const job = someJob({ labels: { run: '7', step: 'fit' } })
+  await store.submit({ jobs: [job], events: [] })
+  const database = new DatabaseSync(path)
+  const list = `select jobs.* from job_labels cross join jobs where jobs.seq = job_labels.job and job_labels.owner = ?
+    and job_labels.key = ? and jobs.owner = ?`
+  const order = 'order by job_labels.job desc limit 51'
+  for (const [query, index] of [
+    [`${list} and job_labels.value = ? ${order}`, 'job_labels_by_value'],
+    [`${list} ${order}`, 'job_labels_by_key'],
+  ] as const) {
+    const plan = JSON.stringify(database.prepare(`explain query plan ${query}`).all())
+    assert.ok(plan.includes(`INDEX ${index}`) && plan.includes('INDEX jobs_by_owner ('), plan)
+    assert.ok(!plan.includes('TEMP B-TREE'), plan)
+  }
+  const rows = () => database.prepare('select count(*) as count from job_labels').get()?.['count']
+  assert.equal(rows(), 2)
+  const cancel = {
+    jobId: job.id,
+    at: 1,
+    from: 'queued',
+    event: { type: 'cancelRequested' },
+    fields: { endedAt: 1 },
+  } as const
+  await store.step([cancel])
+  await store.deleteJobsEndedBefore(2, 10)
+  assert.equal(rows(), 0)
+  database.close()
+  await store.close()
   await remove()
 })
 

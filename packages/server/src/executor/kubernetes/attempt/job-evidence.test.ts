@@ -17,6 +17,7 @@ const spec: AttemptSpec = {
   cmd: ['fit', '$(HOME)', '$$'],
   args: ['--to=$X'],
   env: { DB_PASSWORD: 'hunter2' },
+  labels: { 'canfar.net/record': 'x', run: 'night 42' },
   resources: { cores: { request: 2, limit: 4 }, memoryGb: { request: 1, limit: 2 }, gpus: 1, fixed: true },
   network: 'none',
   graceSeconds: 30,
@@ -55,6 +56,11 @@ test('a Job says everything of its attempt but the variables, which may be secre
     where: 'Job jobs/platform-k3x9a0qz-1',
   })
   assert.doesNotMatch(JSON.stringify(made().metadata), /hunter2|DB_PASSWORD/)
+})
+
+test('a Job says the working directory, and the command without its entry', () => {
+  const found = evidenceOfJob(made({ workingDirectory: '/arc/projects/$x' }))
+  assert.deepEqual([found?.workingDirectory, found?.cmd, found?.args], ['/arc/projects/$x', spec.cmd, spec.args])
 })
 
 test('a Job of a release without the note is told from its own fields', () => {

@@ -10,6 +10,8 @@ export const identityLabel = 'canfar.net/identity'
 export const recordAnnotation = 'canfar.net/record'
 /** The image as the user wrote it, for messages. */
 export const imageAnnotation = 'canfar.net/image'
+/** The labels of the job as JSON: never labels of the object, which select. */
+export const labelsAnnotation = 'canfar.net/labels'
 /** The name of the Secret that the Job owns, where it has one. */
 export const secretAnnotation = 'canfar.net/secret'
 /** Set when the platform stops the attempt: the grace period in seconds. */

@@ -1,7 +1,7 @@
 import type { NetworkPlan, Slot } from './plan.ts'
 
 /** A family of nftables in which a platform has a table. */
-export type Family = 'inet' | 'bridge'
+type Family = 'inet' | 'bridge'
 
 /** An interface of this machine, as far as it matters for the network of jobs. */
 export interface Link {

@@ -94,9 +94,9 @@ interface PrintedLink {
   readonly linkinfo?: { readonly info_slave_data?: { readonly isolated?: boolean } }
 }
 
-/** The interfaces of this machine with their addresses and bridges. */
-export async function listLinks(): Promise<readonly Link[]> {
-  const printed = JSON.parse((await runTool('ip', ['-json', '-details', 'addr'])).toString()) as PrintedLink[]
+/** The interfaces with their addresses and bridges, from the output of `ip -json -details addr`. Pure. */
+export function parseLinks(output: string): readonly Link[] {
+  const printed = JSON.parse(output) as PrintedLink[]
   return printed.map(({ ifname, flags, master, addr_info, linkinfo }) => ({
     name: ifname,
     up: flags.includes('UP'),

@@ -1,11 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Logger } from 'pino'
-import { runTool, ToolError } from '../../../lib/tool.ts'
-import { looseSlots, networkFaults, type ExpectedNetwork, type Family, type ObservedNetwork } from './faults.ts'
+import { runTool } from '../../../lib/tool.ts'
+import { looseSlots, networkFaults, type ExpectedNetwork, type ObservedNetwork } from './faults.ts'
 import type { Guarded } from './guard.ts'
 import type { ResolverOfHost } from './host-resolver.ts'
-import { attachSlots, hasBridge, listLinks, makeBridge, removeBridge } from './links.ts'
+import { attachSlots, hasBridge, makeBridge, removeBridge } from './links.ts'
 import type { NameRelay } from './name-relay.ts'
+import { forwardingOf, observeNetwork, readForwarding } from './observe.ts'
 import type { NetworkPlan, Slot } from './plan.ts'
 import type { JobResolver } from './resolver.ts'
 import { noRuleset, ruleset } from './ruleset.ts'
@@ -91,16 +92,11 @@ export class Upkeep implements Guarded {
   async #observe(): Promise<{ readonly observed: ObservedNetwork; readonly slots: readonly Slot[] }> {
     const { plan, slots } = this.#parts
     const before = slots()
-    const [inet, bridge, links, forwards] = await Promise.all([
-      readTable('inet', plan),
-      readTable('bridge', plan),
-      listLinks(),
-      readForwarding(plan.bridge),
-    ])
+    const observed = await observeNetwork(plan)
     // Links of other slots are being made or removed.
     const after = new Set(slots().map(({ number }) => number))
     return {
-      observed: { tables: { inet, bridge }, links, forwards },
+      observed,
       slots: before.filter(({ number }) => after.has(number)),
     }
   }
@@ -109,8 +105,7 @@ export class Upkeep implements Guarded {
     const { plan, apiPort, relay, log } = this.#parts
     const { nameservers, relayed } = resolver
     await runTool('nft', ['-f', '-'], { input: ruleset(plan, { apiPort, nameservers }) })
-    const [inet, bridge] = await Promise.all([readTable('inet', plan), readTable('bridge', plan)])
-    this.#tables = { inet, bridge }
+    this.#tables = (await observeNetwork(plan)).tables
     const isNew = this.#resolver?.resolvConf !== resolver.resolvConf
     this.#resolver = resolver
     if (!isNew) return
@@ -141,25 +136,4 @@ export class Upkeep implements Guarded {
     const hint = `iptables -I FORWARD -i ${bridge} -j ACCEPT; iptables -I FORWARD -o ${bridge} -j ACCEPT`
     log.warn({ hint }, 'a firewall on this machine, perhaps Docker, drops the traffic of jobs')
   }
-}
-
-/** The rules of a platform in one family, without counters; undefined where there are none. */
-async function readTable(family: Family, { instance }: NetworkPlan): Promise<string | undefined> {
-  try {
-    return (await runTool('nft', ['--stateless', 'list', 'table', family, `sp_${instance}`])).toString()
-  } catch (error) {
-    if (error instanceof ToolError && error.stderr.includes('No such file or directory')) return undefined
-    throw error
-  }
-}
-
-const forwardingOf = (bridge: string): string => `/proc/sys/net/ipv4/conf/${bridge}/forwarding`
-
-/** Whether the kernel forwards from the bridge; false without a bridge. */
-async function readForwarding(bridge: string): Promise<boolean> {
-  const text = await readFile(forwardingOf(bridge), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'ENOENT') throw error
-    return '0'
-  })
-  return text.trim() !== '0'
 }

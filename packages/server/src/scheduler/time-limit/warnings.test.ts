@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { warningsOf } from './time-limit.ts'
+import { warningsOf } from './warnings.ts'
 
 const job = { state: 'running', deadlineAt: 10_000_000, timeSeconds: 3600, graceSeconds: 30 } as const
 

@@ -1,4 +1,4 @@
-import { attemptId, type StoredJob } from '../job/job.ts'
+import { attemptId, type StoredJob } from '../../job/job.ts'
 
 /** Smaller differences are clock drift, not a clock step: the announced deadline stays. */
 const toleranceMs = 5_000

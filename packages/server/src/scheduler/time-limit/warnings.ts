@@ -1,5 +1,5 @@
-import type { StoredJob } from '../job/job.ts'
-import { duration } from './explain/reason-text.ts'
+import type { StoredJob } from '../../job/job.ts'
+import { duration } from '../explain/reason-text.ts'
 
 /** The notice comes when a tenth of the time is left, and at most ten minutes before the deadline. */
 const noticePart = 0.1

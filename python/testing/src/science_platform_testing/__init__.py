@@ -1,0 +1,5 @@
+"""A platform for the tests of the Python packages: the real server of this checkout with its own data directory."""
+
+from .platform import IMAGE, Platform, eventually
+
+__all__ = ["IMAGE", "Platform", "eventually"]
