@@ -208,9 +208,12 @@ class StandIn:
         self.answers: list[tuple[str, int, Problem]] = []
         #: How many submissions are accepted without an answer.
         self.swallow = 0
+        #: How many lists do not show jobs, as if they came too early.
+        self.blind_lists = 0
         self.requests: list[tuple[float, str, str]] = []
         self.keys: dict[str, tuple[str, str]] = {}
         self.replays = 0
+        self.conflicts = 0
         handler = type("Handler", (Handler,), {"standin": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
@@ -252,6 +255,9 @@ class StandIn:
         if (method, path) == ("POST", "/jobs/wait"):
             return 200, self._wait(**json.loads(body))
         if (method, path) == ("GET", "/jobs"):
+            if self.blind_lists > 0:
+                self.blind_lists -= 1
+                return 200, {"jobs": []}
             found = [job.as_json() for job in self.jobs if job.body["name"].startswith(query.get("name", ""))]
             return 200, {"jobs": found}
         job = self.processes.jobs.get(path.split("/")[2])
@@ -284,6 +290,7 @@ class StandIn:
             if key in self.keys:
                 known, identifier = self.keys[key]
                 if known != digest:
+                    self.conflicts += 1
                     raise Problem(409, "idempotency-conflict", "The key was used for another request.")
                 self.replays += 1
             else:

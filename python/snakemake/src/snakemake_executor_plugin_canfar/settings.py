@@ -1,6 +1,10 @@
 """Settings of the plugin: `--canfar-…` on the command line, `canfar-…` in a profile."""
 
+# Snakemake makes options of the types, and does not know `str | None`.
+# ruff: noqa: UP045
+
 from dataclasses import dataclass, field
+from typing import Optional
 
 from snakemake_interface_executor_plugins.settings import CommonSettings, ExecutorSettingsBase
 
@@ -20,7 +24,7 @@ common_settings = CommonSettings(
 class ExecutorSettings(ExecutorSettingsBase):
     """Options of the executor. The token has no option: it comes from CANFAR_TOKEN or from the saved login."""
 
-    url: str | None = field(
+    url: Optional[str] = field(
         default=None,
         metadata={
             "help": "Address of the platform. Default: CANFAR_URL, or the server of the saved login. "
@@ -35,7 +39,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "choices": ["auto", "v1", "skaha"],
         },
     )
-    image: str | None = field(
+    image: Optional[str] = field(
         default=None,
         metadata={"help": "Image of jobs without an image of their own. Default: --container-image."},
     )
@@ -46,7 +50,7 @@ class ExecutorSettings(ExecutorSettingsBase):
             "The resource canfar_image of a rule goes before it.",
         },
     )
-    python: str | None = field(
+    python: Optional[str] = field(
         default=None,
         metadata={
             "help": "Python with Snakemake in the jobs. Default: the Python of this process if it is below a shared "
@@ -60,13 +64,13 @@ class ExecutorSettings(ExecutorSettingsBase):
             "jobs, such as /mnt/arc=/arc. Default: /arc.",
         },
     )
-    group: str | None = field(
+    group: Optional[str] = field(
         default=None, metadata={"help": "Group to charge. The resource canfar_group of a rule goes before it."}
     )
-    network: str | None = field(
+    network: Optional[str] = field(
         default=None, metadata={"help": "Network of the jobs. The resource canfar_network of a rule goes before it."}
     )
-    when: str | None = field(
+    when: Optional[str] = field(
         default=None,
         metadata={"help": "'off-peak': start jobs only then. The resource canfar_when of a rule goes before it."},
     )
