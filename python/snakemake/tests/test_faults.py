@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from standin import Problem, StandIn
 from workflow import Workflow
 
