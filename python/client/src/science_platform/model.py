@@ -323,6 +323,7 @@ class Job(Record):
         "imageDigest": ("image_digest", None),
         "cmd": ("cmd", None),
         "args": ("args", None),
+        "labels": ("labels", None),
         "network": ("network", None),
         "jobToken": ("job_token", None),
         "signal": ("signal", None),
@@ -359,6 +360,11 @@ class Job(Record):
     """The digest of the tag when the job first started."""
     cmd: list[str] | None = None
     args: list[str] | None = None
+    labels: dict[str, str] | None = None
+    """Words by which you find the job again: at most 32. A key is 1 to 63 letters, digits, dots, underscores,
+    slashes and hyphens; a value has at most 255 characters. They are stored and shown in clear: put no secrets
+    there.
+    """
     network: Literal["isolated", "none", "host"] | None = None
     job_token: list[Literal["read", "submit", "manage"]] | None = None
     """Scopes of the token of the job."""
@@ -444,6 +450,7 @@ class JobRequest(Record):
         "cmd": ("cmd", None),
         "args": ("args", None),
         "env": ("env", None),
+        "labels": ("labels", None),
         "cores": ("cores", None),
         "memoryGb": ("memory_gb", None),
         "gpus": ("gpus", None),
@@ -475,6 +482,11 @@ class JobRequest(Record):
     """
     env: dict[str, str] | None = field(default=None, repr=False)
     """Environment variables. Values may hold any character but NUL."""
+    labels: dict[str, str] | None = None
+    """Words by which you find the job again: at most 32. A key is 1 to 63 letters, digits, dots, underscores,
+    slashes and hyphens; a value has at most 255 characters. They are stored and shown in clear: put no secrets
+    there.
+    """
     cores: int | None = None
     """Cores. Left out: flexible, 1 up to 8."""
     memory_gb: int | None = None
