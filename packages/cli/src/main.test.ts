@@ -182,6 +182,7 @@ test('labels on a server that lacks them are refused in plain words, and nothing
     ['create', 'x', '--label', 'a=b'],
     ['ps', '--label', 'a'],
     ['wait', '--label', 'a'],
+    ['cancel', '--label', 'a', '--yes'],
   ])
     for (const { canfar } of [before, elsewhere]) {
       const { code, stdout, stderr } = await canfar(...words)
@@ -191,6 +192,64 @@ test('labels on a server that lacks them are refused in plain words, and nothing
         /(--label is not available on this server|this server does not know --label).*\nfix: leave --label out/,
       )
     }
+})
+
+test('cancel --label and --prefix say how many, ask on a terminal alone, and cancel in one request', async () => {
+  const counts = { cancelled: 2, ended: 0, unknown: 0 }
+  const { canfar, server } = await platform(
+    own({
+      'POST /api/v1/jobs/cancel': ({ body }) => {
+        const isNone = body.includes('none')
+        return {
+          body: {
+            cancelled: isNone ? [] : ['a1', 'b2'],
+            ended: [],
+            unknown: [],
+            counts: isNone ? { ...counts, cancelled: 0 } : counts,
+          },
+        }
+      },
+    }),
+  )
+  const sent = () =>
+    server.requests.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body) as object)
+  const refused = await canfar('cancel', '--label', 'run=7')
+  assert.deepEqual([refused.code, refused.stdout, sent()], [1, '', []])
+  assert.match(refused.stderr, /no terminal to ask on: cancel the jobs with the label run=7\?\nfix: add --yes/)
+  const cancelled = await canfar('cancel', '--label', 'run=7', '--yes')
+  assert.deepEqual([cancelled.code, cancelled.stdout], [0, 'Cancelled 2 jobs with the label run=7.\n'])
+  const dry = await canfar('delete', '--prefix', 'night-', '--owner', 'bob', '--dry-run')
+  assert.equal(dry.stdout, 'a1\nb2\nWould cancel 2 jobs of bob whose name begins with night-.\n')
+  const none = await canfar('cancel', '--prefix', 'none', '-y')
+  assert.deepEqual([none.code, none.stdout], [0, 'No job whose name begins with none waits or runs.\n'])
+  assert.deepEqual(sent(), [{ label: 'run=7' }, { prefix: 'night-', owner: 'bob', dryRun: true }, { prefix: 'none' }])
+  const printed = await canfar('cancel', '--label', 'run', '--yes', '--json')
+  assert.deepEqual((JSON.parse(printed.stdout) as { counts: object }).counts, counts)
+  for (const words of [
+    [],
+    ['a1', '--label', 'run'],
+    ['--label', 'run', '--prefix', 'night'],
+    ['a1', '--owner', 'bob'],
+    ['a1', '--dry-run'],
+  ])
+    assert.equal((await canfar('cancel', ...words)).code, 2, words.join(' '))
+})
+
+test('cancel --label on a terminal cancels after a yes, and nothing after anything else', async () => {
+  const counts = { cancelled: 2, ended: 0, unknown: 0 }
+  const { shell, server } = await platform(
+    own({ 'POST /api/v1/jobs/cancel': { body: { cancelled: ['a1', 'b2'], ended: [], unknown: [], counts } } }),
+  )
+  const sent = () =>
+    server.requests.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body) as object)
+  const typed = (answer: string) =>
+    shell(`printf '${answer}\\n' | script -qec '"$NODE" "$MAIN" cancel --label run=7' /dev/null`)
+  const no = await typed('n')
+  assert.match(no.stdout, /Cancel 2 jobs with the label run=7\? \[y\/N\] /)
+  assert.match(no.stdout, /nothing was cancelled/)
+  assert.deepEqual(sent(), [{ label: 'run=7', dryRun: true }])
+  assert.match((await typed('y')).stdout, /Cancelled 2 jobs with the label run=7\./)
+  assert.deepEqual(sent().slice(1), [{ label: 'run=7', dryRun: true }, { label: 'run=7' }])
 })
 
 test('create sends the words after -- unchanged, and --json prints the ids', async () => {

@@ -11,7 +11,7 @@
  * - `disk-full`: the platform's disk had no room for the image or the job's files.
  * - `evicted`: the cluster or its operators ended the job: its node was drained or short of resources, or a more urgent job came.
  * - `lost`: the supervisor, the container or the machine disappeared without an exit code.
- * - `start-failed`: the container could not be created for another reason, which the message names.
+ * - `start-failed`: the working directory could not be entered, or the container could not be created for another reason, which the message names.
  */
 export const causeCodes = [
   'exited',

@@ -54,6 +54,16 @@ export const JobRequest = Type.Object(
         description: 'Environment variables. Values may hold any character but NUL.',
       }),
     ),
+    workingDirectory: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: limits.pathBytes,
+        description:
+          'The folder in which the program starts: an absolute path in the container, without `..`. It must exist and the user must ' +
+          'have permission to enter it, else the job ends with the cause `start-failed`; below /scratch it is created. Default: the home.',
+        examples: ['/arc/projects/survey/night-17'],
+      }),
+    ),
     labels: Type.Optional(Labels),
     cores: Type.Optional(
       Type.Integer({ minimum: 1, maximum: limits.cores, description: 'Cores. Left out: flexible, 1 up to 8.' }),
@@ -234,6 +244,9 @@ export const Job = Type.Object(
     cmd: Type.Optional(Type.Array(Type.String())),
     args: Type.Optional(Type.Array(Type.String())),
     env: Type.Record(Type.String(), Type.String()),
+    workingDirectory: Type.Optional(
+      Type.String({ description: 'The folder in which the program starts. Absent: the home.' }),
+    ),
     labels: Type.Optional(Labels),
     resources: Resources,
     network: Type.Optional(Type.Enum([...networks])),

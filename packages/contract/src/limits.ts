@@ -17,6 +17,8 @@ export const limits = {
    * stack (execve(2)); the rest is for variables of the image and the platform.
    */
   commandBytes: 1_835_008,
+  /** Bytes of a path (PATH_MAX without its final NUL). */
+  pathBytes: 4095,
   /** Environment variables. */
   envEntries: 1_000,
   /** Labels of a job. */

@@ -26,6 +26,7 @@ export function jobFields(job: Job, now: number): Field[] {
     ['Image', image],
     ['SHA-256', imageDigest?.replace(/^sha256:/, '')],
     ['Command', commandText(job.cmd, job.args)],
+    ['Folder', job.workingDirectory],
     ['Network', job.network],
     ['Cores', coresText(job)],
     ['Memory', memoryText(job)],

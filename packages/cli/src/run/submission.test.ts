@@ -111,6 +111,7 @@ test('for another server the CLI splits a command of several words, because the 
 
 test('options that another server does not have are refused', () => {
   assert.throws(() => sessionRequestFrom(from({ image, time: '1h' })), /--time is not available on this server/)
+  assert.throws(() => sessionRequestFrom(from({ image, workdir: '/arc' })), /--workdir is not available on this server/)
 })
 
 test('options for the queue', () => {
@@ -121,6 +122,7 @@ test('options for the queue', () => {
     by: '2d',
     group: 'survey',
     gpuKind: 'a100',
+    workdir: '/arc/projects/survey',
     time: '1h',
     signal: 'USR1@60',
   }
@@ -135,6 +137,7 @@ test('options for the queue', () => {
     by: '2026-11-26T23:00:00Z',
     group: 'survey',
     gpuKind: 'a100',
+    workingDirectory: '/arc/projects/survey',
   })
   for (const option of [{ when: 'off-peak' }, { group: 'survey' }, { by: '2d' }])
     assert.throws(() => sessionRequestFrom(from(option, [image])), /is not available on this server/)

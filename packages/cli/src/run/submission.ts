@@ -26,6 +26,7 @@ export interface SubmissionOptions {
   readonly cmd?: string
   readonly args?: string
   readonly env?: readonly string[]
+  readonly workdir?: string
   readonly label?: readonly string[]
   readonly replicas?: string
   readonly network?: string
@@ -76,6 +77,7 @@ export function submissionFrom(
     image: fullImageReference(image),
     ...program(options, [...words, ...command]),
     ...(Object.keys(env).length === 0 ? {} : { env }),
+    ...(options.workdir === undefined ? {} : { workingDirectory: options.workdir }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     ...(cores === undefined ? {} : { cores }),
     ...(memoryGb === undefined ? {} : { memoryGb }),
@@ -97,6 +99,7 @@ export function submissionFrom(
 
 /** Options that the wire of other skaha servers does not have. */
 export const ownOptions: { readonly [K in keyof JobRequest]?: string } = {
+  workingDirectory: '--workdir',
   labels: '--label',
   network: '--network',
   jobToken: '--job-token',

@@ -31,6 +31,20 @@ const problem = (name: string, status: number): Reply => ({
   body: { type: `urn:science-platform:problem:${name}`, title: 'T', status, detail: 'D', hint: 'H', field: '/name' },
 })
 
+test('cancelMany sends the selection, and again without an answer', async () => {
+  let lost = 1
+  const outcome = { cancelled: ['a'], ended: [], unknown: [], counts: { cancelled: 1, ended: 0, unknown: 0 } }
+  const { jobs, requests } = await start((_, response) => {
+    if (lost-- > 0) response.destroy()
+    return { body: outcome }
+  })
+  assert.deepEqual(await jobs.cancelMany({ label: 'run=7' }), outcome)
+  assert.deepEqual(
+    requests.map(({ method, url, body }) => [method, url, JSON.parse(body) as object]),
+    Array.from({ length: 2 }, () => ['POST', '/api/v1/jobs/cancel', { label: 'run=7' }]),
+  )
+})
+
 test('submit sends the request as JSON with an idempotency key', async () => {
   const { jobs, requests } = await start(() => ({ status: 201, body: { ids: ['a', 'b'] } }))
   const request = { name: 'n', image: 'localhost/i:1', cmd: 'true', replicas: 2 }

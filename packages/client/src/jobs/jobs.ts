@@ -1,4 +1,6 @@
 import type {
+  CancelledJobs,
+  CancelRequest,
   Change,
   ChangesQuery,
   Job,
@@ -25,6 +27,9 @@ import { ProblemError, problemFrom } from '../connection/problem-error.ts'
 const waitSeconds = 25
 /** Seconds of retries of a submission without an answer. The idempotency key makes retries safe. */
 const submitPatienceSeconds = 10
+
+/** Seconds that the server may take to cancel many jobs. */
+const cancelManySeconds = 120
 
 /** How to reach this platform's own API. */
 export interface JobsOptions extends ConnectionOptions {
@@ -126,6 +131,22 @@ export class Jobs {
   /** Cancels a job. A job that was waiting has ended when this returns; a running job stops afterwards. */
   async cancel(id: string, { signal }: Abortable = {}): Promise<Job> {
     return (await this.#json({ method: 'POST', url: `${this.#job(id)}/cancel`, signal })) as Job
+  }
+
+  /**
+   * Cancels jobs by exactly one of `ids` (up to 1,000), `label` and `prefix` of the name, and returns the ids by what became of them.
+   * Without an answer, the request is repeated for ten seconds: a repetition cancels what is left, and finds the rest ended.
+   */
+  async cancelMany(request: CancelRequest, { signal }: Abortable = {}): Promise<CancelledJobs> {
+    const outgoing = {
+      method: 'POST',
+      url: `${this.#api}/jobs/cancel`,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+      signal,
+      timeoutSeconds: Math.max(this.#connection.timeoutSeconds, cancelManySeconds),
+    } as const
+    return (await persist(() => this.#json(outgoing), submitPatienceSeconds, signal)) as CancelledJobs
   }
 
   /**

@@ -68,7 +68,21 @@ export async function adopt(store: AdoptionStore, evidence: AttemptEvidence, now
 
 /** The job of an attempt, as it was before that attempt was placed. Pure. */
 function jobOf(evidence: AttemptEvidence, number: number): NewJob {
-  const { jobId, owner, name, image, cmd, args, env, resources, network, graceSeconds, origin, createdAt } = evidence
+  const {
+    jobId,
+    owner,
+    name,
+    image,
+    cmd,
+    args,
+    env,
+    workingDirectory,
+    resources,
+    network,
+    graceSeconds,
+    origin,
+    createdAt,
+  } = evidence
   return {
     id: jobId,
     owner,
@@ -79,6 +93,7 @@ function jobOf(evidence: AttemptEvidence, number: number): NewJob {
     ...(cmd === undefined ? {} : { cmd }),
     ...(args === undefined ? {} : { args }),
     env: ownVariables(env),
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
     ...(evidence.labels === undefined ? {} : { labels: evidence.labels }),
     resources,
     ...(network === undefined ? {} : { network }),

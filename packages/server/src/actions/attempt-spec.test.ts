@@ -25,3 +25,23 @@ it('marks as public what the platform sets, never the token of a job or what its
   assert.deepEqual(secret.sort(), ['CANFAR_TOKEN', 'DB_PASSWORD', 'OMP_NUM_THREADS', 'REPLICA_COUNT', 'SKY'])
   assert.ok(publicEnv.includes('HOME') && publicEnv.includes('REPLICA_ID'))
 })
+
+it('gives the working directory to the executor, with PWD', async () => {
+  const t = await testApp()
+  const parts = {
+    store: t.store,
+    logins: t.logins,
+    jobToken: () => 'token',
+    platformUrl: () => 'http://platform.example',
+    identity: 'i',
+    policy: defaultPolicy,
+  }
+  const specOf = async (changes: Record<string, unknown>) => {
+    const job = await t.store.job(await t.submit('ada', changes))
+    assert.ok(job !== undefined)
+    const { workingDirectory, env } = await attemptSpec(job, parts)
+    return [workingDirectory, env['PWD'], env['HOME']]
+  }
+  assert.deepEqual(await specOf({}), [undefined, '/arc/home/ada', '/arc/home/ada'])
+  assert.deepEqual(await specOf({ workingDirectory: '/scratch/a/' }), ['/scratch/a', '/scratch/a', '/arc/home/ada'])
+})

@@ -42,6 +42,7 @@ export async function attemptSpec(
     owner: job.owner,
     hostname: job.name,
     home: `/arc/home/${job.owner}`,
+    workingDirectory: job.workingDirectory,
     attempt: job.attempt,
     resources: job.resources,
     token:
@@ -58,6 +59,7 @@ export async function attemptSpec(
     ...(job.args === undefined ? {} : { args: job.args }),
     env: mergedEnvironment(job.env, ofPlatform),
     publicEnv: publicVariables(job, ofPlatform),
+    ...(job.workingDirectory === undefined ? {} : { workingDirectory: job.workingDirectory }),
     ...(job.labels === undefined ? {} : { labels: job.labels }),
     resources: job.resources,
     ...(network === undefined ? {} : { network }),

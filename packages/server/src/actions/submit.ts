@@ -7,7 +7,7 @@ import type { Executor } from '../executor/executor.ts'
 import { checkReserved, reservedIn } from '../job/environment.ts'
 import { newJobId } from '../job/ids.ts'
 import { printReference, type ImageReference } from '../job/image-reference.ts'
-import { InvalidRequest } from '../job/invalid.ts'
+import { InvalidRequest, shown } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
 import type { NewJob } from '../job/job.ts'
 import { jobsOf } from '../job/submission.ts'
@@ -16,7 +16,7 @@ import { JobIdTaken, type IdempotencyKey, type Store, type StoredEvent, type Sub
 /** Dependencies of {@link submitter}. */
 export interface SubmitDependencies {
   readonly store: Pick<Store, 'submit' | 'answeredBefore'>
-  readonly executor: Pick<Executor, 'signal'>
+  readonly executor: Pick<Executor, 'signal' | 'workingDirectoryNeedsCommand'>
   /** The limits against which requests are validated. */
   readonly context: () => PlatformContext
   /** The networks that a job may request. */
@@ -98,6 +98,14 @@ export function submitter(dependencies: SubmitDependencies): Submit {
         `signal is ${request.signal}, but jobs here run where no signal can be sent to them`,
         'Leave signal out: SIGTERM comes when the time is over, graceSeconds before SIGKILL.',
       )
+    }
+    if (request.workingDirectory !== undefined && dependencies.executor.workingDirectoryNeedsCommand === true) {
+      if (request.cmd === undefined)
+        throw new InvalidRequest(
+          'workingDirectory',
+          `workingDirectory is ${shown(request.workingDirectory)} without cmd: jobs here run on a cluster, where the platform does not know the entry point of an image`,
+          'Give cmd too, or leave workingDirectory out.',
+        )
     }
     const jobToken = jobTokenScopes(request, caller)
     const { env = {} } = request

@@ -9,6 +9,7 @@ export interface AttemptEvidence extends Pick<
   | 'cmd'
   | 'args'
   | 'env'
+  | 'workingDirectory'
   | 'labels'
   | 'resources'
   | 'network'

@@ -1,6 +1,7 @@
 import type { Cause } from '@science-platform/contract'
 import { constants } from 'node:os'
 import type { AttemptSpec } from './executor.ts'
+import type { EntryFailure } from './entry/entry.ts'
 import { printReference } from '../job/image-reference.ts'
 
 /** How a command ended. */
@@ -93,8 +94,41 @@ export function outOfMemory(limitGb: number, peakBytes: number | undefined): Cau
   }
 }
 
-/** The image and the account of a program that cannot be run. */
-export type Runner = Pick<AttemptSpec, 'image'> & { readonly account: Pick<AttemptSpec['account'], 'name'> }
+/** The image, the account and the folder of a program that cannot be run. */
+export type Runner = Pick<AttemptSpec, 'image' | 'workingDirectory'> & {
+  readonly account: Pick<AttemptSpec['account'], 'name'>
+}
+
+/** The cause of an attempt whose working directory could not be entered. Pure. */
+export function cannotEnter(
+  { verb, folder, reason }: EntryFailure,
+  { account, workingDirectory = folder }: Pick<Runner, 'account' | 'workingDirectory'>,
+): Cause {
+  return {
+    code: 'start-failed',
+    message: `The working directory ${workingDirectory} could not be ${verb === 'make' ? 'created' : 'entered'}: ${whyNotEntered(folder, reason, account.name)}.`,
+    hint: hintFor(verb, folder, reason),
+  }
+}
+
+function whyNotEntered(folder: string, reason: string, user: string): string {
+  if (reason === 'no such file or directory') return `there is no folder ${folder} in the container`
+  if (reason === 'not a directory') return `${folder} is a file, not a folder`
+  if (reason === 'permission denied') return `the user ${user} may not enter ${folder}`
+  return `${folder}: ${reason}`
+}
+
+function hintFor(verb: EntryFailure['verb'], folder: string, reason: string): string {
+  if (reason === 'permission denied' && verb === 'enter')
+    return folder.startsWith('/arc/')
+      ? `Its owner can open it: chmod a+x ${folder}. Or give another folder.`
+      : 'Give a folder that the user may enter.'
+  if (reason === 'no such file or directory')
+    return folder.startsWith('/arc/')
+      ? `Create it before: mkdir -p ${folder}. Folders below /scratch are created for each job.`
+      : 'Give a folder below /arc, or one of the image. Folders below /scratch are created for each job.'
+  return 'Give another folder, such as one below /scratch, which is created for each job.'
+}
 
 /** What is known of a program that could not be run. */
 export interface ProgramFacts {
@@ -144,18 +178,18 @@ function whyNotRunnable(program: string, reason: string, runner: Runner, facts: 
 
 function withoutProgram(
   program: string,
-  { image, account }: Runner,
+  { image, account, workingDirectory }: Runner,
   { imageFolder, entryPoint }: ProgramFacts,
 ): Explanation {
-  const home = `/arc/home/${account.name}`
+  const folder = workingDirectory ?? `/arc/home/${account.name}, where jobs begin`
   if (imageFolder !== undefined)
     return {
-      message: `There is no program ${program} in ${home}, where jobs begin; the image's own folder (WORKDIR) is ${imageFolder}.`,
+      message: `There is no program ${program} in ${folder}; the image's own folder (WORKDIR) is ${imageFolder}.`,
       hint: `Give the whole path: ${imageFolder.replace(/\/$/, '')}/${program.replace(/^\.\//, '')}`,
     }
   const isOutside = program.startsWith('./') || program.startsWith('../') || program.startsWith('/arc/')
   const message = isOutside
-    ? `There is no program ${program}${program.startsWith('/') ? '' : ` in ${home}, where jobs begin`}.`
+    ? `There is no program ${program}${program.startsWith('/') ? '' : ` in ${folder}`}.`
     : `The image ${printReference(image)} has no program ${program}.`
   if (program.includes(' '))
     return { message, hint: 'The name contains blanks: give the program and its arguments separately.' }
@@ -211,9 +245,9 @@ export function runtimeFailure(output: string, spec: Runner, noRoom = false, fac
 }
 
 /**
- * The program that could not be run, from the message of the runtime, or of the init (tini) of earlier releases: the log then holds it and
+ * The program that could not be run, from the message of the runtime, of the program `enter`, or of the init (tini) of earlier releases: the log then holds it and
  * nothing else. A program that prints this very line and exits with the same code is mistaken for one that did not run; that is harmless.
- * The runtime has found the program before it ran execve(2), tini has not.
+ * The runtime has found the program before it ran execve(2), tini has not; `enter` reports one that it did not find as `not found`.
  */
 export function execFailure(
   exitCode: number,
@@ -223,10 +257,12 @@ export function execFailure(
   const ofInit = /^\[FATAL tini \(\d+\)\] exec ([^\n]*) failed: ([^\n]*)\n$/.exec(shortLog)
   if (ofInit !== null) return { program: ofInit[1] ?? '', reason: ofInit[2] ?? '', isThere: false }
   const ofRuntime =
-    /^exec ([^\n]*): (no such file or directory|permission denied|exec format error|argument list too long|text file busy)\n$/.exec(
+    /^exec ([^\n]*): (no such file or directory|not found|permission denied|exec format error|argument list too long|text file busy)\n$/.exec(
       shortLog,
     )
-  return ofRuntime === null ? undefined : { program: ofRuntime[1] ?? '', reason: ofRuntime[2] ?? '', isThere: true }
+  if (ofRuntime === null) return undefined
+  const [, program = '', reason = ''] = ofRuntime
+  return { program, reason, isThere: reason !== 'not found' }
 }
 
 /** The program that a runtime could not run, and why, from its output. Pure. */

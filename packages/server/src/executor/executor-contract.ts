@@ -4,6 +4,7 @@ import { notRunnable } from './causes.ts'
 import { AttemptRunner, text } from './attempt-runner.ts'
 import { describeEnvironment } from './environment-contract.ts'
 import type { AttemptSpec } from './executor.ts'
+import { describeWorkingDirectory } from './working-directory-contract.ts'
 import type { ExecutorUnderTest } from './executor-under-test.ts'
 import {
   awaitFile,
@@ -542,6 +543,7 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
     })
 
     describeEnvironment(() => ({ tested, runner }))
+    describeWorkingDirectory(() => ({ tested, runner }))
 
     it('reports the usage of a job', async (context) => {
       const { whyNoUsage, usageAfterSeconds = 5 } = tested

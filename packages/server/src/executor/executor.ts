@@ -47,6 +47,8 @@ export interface AttemptSpec {
    * treated as secrets.
    */
   readonly publicEnv?: readonly string[]
+  /** Absolute and normalised; absent: the home. Below /scratch it is created, elsewhere it must exist. */
+  readonly workingDirectory?: string
   /** Labels of the job, for operators to read. Absent: none. */
   readonly labels?: Labels
   readonly resources: Resources
@@ -162,6 +164,8 @@ export interface Executor {
    * warning are refused by executors without this method.
    */
   signal?(attemptId: string, signal: WarningSignal): Promise<WarningOutcome>
+  /** Present where an attempt with a `workingDirectory` needs a `cmd`: the executor does not know the entry points of images. */
+  readonly workingDirectoryNeedsCommand?: true
   /** Every attempt as it is now, ended ones included until they are forgotten. The only truth: `onChange` is a hint. */
   list(): Promise<readonly Observed[]>
   /** The store has the ending: the executor may remove everything but the log. */

@@ -101,6 +101,8 @@ export function platformEnvironment(job: {
   readonly owner: string
   readonly hostname: string
   readonly home: string
+  /** Absent: the home. */
+  readonly workingDirectory?: string | undefined
   readonly attempt: number
   readonly resources: Resources
   /** The token of the job, and the server that accepts it (wire contract 4.2). */
@@ -111,7 +113,7 @@ export function platformEnvironment(job: {
     skaha_username: job.owner,
     skaha_sessionid: job.id,
     HOME: job.home,
-    PWD: job.home,
+    PWD: job.workingDirectory ?? job.home,
     USER: job.owner,
     LOGNAME: job.owner,
     OMP_NUM_THREADS: String(Math.max(1, Math.floor(job.resources.cores.request))),

@@ -27,6 +27,8 @@ export interface StoredJob {
   readonly cmd?: readonly string[]
   readonly args?: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Absolute and normalised. Absent: the home. */
+  readonly workingDirectory?: string
   /** Absent: none. In clear in the database. */
   readonly labels?: Labels
   readonly resources: Resources

@@ -8,6 +8,7 @@ import { jobName, replicaName } from './name.ts'
 import { resourcesFor } from './resources.ts'
 import { timingOf } from './timing.ts'
 import { chargedGroup } from './charged-group.ts'
+import { normalisedDirectory } from './working-directory.ts'
 
 /** 14 days, as on the reference server (wire contract 2.4). */
 export const defaultTimeSeconds = 1_209_600
@@ -37,6 +38,8 @@ export function jobsOf(
   const env = checkEnvironment(request.env ?? {})
   const labels = checkLabels(request.labels ?? {})
   checkCommandSize(command, env)
+  const workingDirectory =
+    request.workingDirectory === undefined ? undefined : normalisedDirectory(request.workingDirectory)
   const resources = resourcesFor(request, context)
   const count = request.replicas ?? 1
   const many = count > 1
@@ -53,6 +56,7 @@ export function jobsOf(
     env: many
       ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
       : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
     ...(Object.keys(labels).length === 0 ? {} : { labels }),
     resources,
     ...(request.network === undefined ? {} : { network: request.network }),

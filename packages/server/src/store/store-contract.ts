@@ -441,6 +441,23 @@ export function describeStore(
           }
           assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', filter))), sort)
         }
+      const matches = async (filter: Pick<JobFilter, 'label' | 'namePrefix'>, after = 0, limit = 9) =>
+        (await store.notEndedOf('ada', filter, after, limit)).map(({ id, isMatch }) => [
+          jobs.find((job) => job.id === id)?.name,
+          isMatch,
+        ])
+      assert.deepEqual(await matches({ label: run }), [
+        ['c', true],
+        ['a', false],
+        ['d', false],
+        ['e', true],
+      ])
+      const [first] = await store.notEndedOf('ada', {}, 0, 1)
+      assert.partialDeepStrictEqual(first, { id: jobs[0]?.id, owner: 'ada', state: 'queued', isMatch: true })
+      assert.deepEqual(await matches({ label: { key: 'run' }, namePrefix: 'a' }, first?.seq, 2), [
+        ['a', true],
+        ['d', false],
+      ])
       await store.deleteJobsEndedBefore(10, 10)
       assert.deepEqual(await names({ label: run }), ['c', 'e'])
     })

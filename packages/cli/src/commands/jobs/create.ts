@@ -62,6 +62,7 @@ export function define(program: Command, command: readonly string[]): void {
     .option('--cmd <command>', 'command as one text, such as "python a.py"; split into words like a shell does')
     .option('--args <arguments>', 'arguments as one text, such as "-n 1"; split into words like a shell does')
     .option('-e, --env <KEY=VALUE>', 'environment variable, such as BAND=r; repeat the option for more', collect)
+    .option('--workdir <path>', 'folder in which the command starts, such as /scratch/run (default: the home)')
     .option('--label <KEY=VALUE>', 'label, such as run=7, shown in clear: no secrets; repeat for more', collect)
     .option('-r, --replicas <count>', 'number of jobs, such as 10; each job has REPLICA_ID and REPLICA_COUNT')
     .addOption(new Option('--network <network>', 'network of the job').choices(networks))
@@ -89,6 +90,7 @@ export function define(program: Command, command: readonly string[]): void {
       ...examples(
         'canfar create headless skaha/astroml -c 4 -m 16 -- python /arc/home/me/a.py',
         'canfar create --name a --image skaha/astroml --cores 2 --ram 4 --cmd "sleep 5"',
+        'canfar create headless skaha/astroml --workdir /scratch/run -- make all',
         'canfar create headless skaha/astroml --label run=7 -- python fit.py',
         'canfar create headless skaha/astroml --follow -- sh -c "echo hello; nproc"',
       ),

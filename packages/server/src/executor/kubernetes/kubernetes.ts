@@ -45,6 +45,7 @@ const resyncMs = 2_000
 
 class KubernetesExecutor implements Executor {
   readonly name = 'kubernetes'
+  readonly workingDirectoryNeedsCommand = true
   readonly #options: KubernetesOptions
   readonly #logLimitBytes: number
   readonly #api: KubernetesApi

@@ -107,6 +107,32 @@ describe('/api/v1/jobs', () => {
     }
   })
 
+  it('accepts a working directory, shows it normalised, and names the field where it is no path', async () => {
+    const [id = ''] = (await post({ ...good, workingDirectory: '//arc/home/ada/./run/' })).json<Submitted>().ids
+    assert.equal((await get(id)).workingDirectory, '/arc/home/ada/run')
+    for (const workingDirectory of ['', 'run', '/arc/../etc', '/a\0', `/${'x'.repeat(5000)}`]) {
+      const answer = await post({ ...good, workingDirectory })
+      const problem = answer.json<ProblemBody>()
+      assert.deepEqual([answer.statusCode, problem.field], [400, 'workingDirectory'], workingDirectory.slice(0, 20))
+      assert.notEqual(problem.hint ?? '', '')
+    }
+  })
+
+  it('refuses a working directory without cmd where the executor does not know entry points', async () => {
+    const { cmd: _, args: __, ...bare } = good
+    const wanted = { ...bare, workingDirectory: '/arc' }
+    assert.equal((await post(wanted)).statusCode, 201)
+    Object.assign(t.executor, { workingDirectoryNeedsCommand: true })
+    try {
+      const problem = (await post(wanted)).json<ProblemBody>()
+      assert.equal(problem.field, 'workingDirectory')
+      assert.match(problem.detail, /without cmd.*entry point/)
+      assert.equal((await post({ ...wanted, cmd: 'true' })).statusCode, 201)
+    } finally {
+      Object.assign(t.executor, { workingDirectoryNeedsCommand: undefined })
+    }
+  })
+
   it('has labels, lists by them, and refuses bad ones by name', async () => {
     const labels = { run: 'night 42', 'a/b': 'x=y' }
     const [id = ''] = (await post({ ...good, labels })).json<Submitted>().ids

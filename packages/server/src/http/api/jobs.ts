@@ -28,7 +28,7 @@ import { waitForAny } from '../../actions/wait.ts'
 import { mayTouchJobsOf } from '../../access/may-touch.ts'
 import { findJob } from '../views/find-job.ts'
 import { namedJobs } from '../views/named-jobs.ts'
-import { auditOfSubmission } from '../server/audit-requests.ts'
+import { auditOfChange } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
 import { jobEvents } from '../views/job-events.ts'
 import { endedJobView, instant, viewJob, viewJobs } from '../views/job-view.ts'
@@ -111,7 +111,7 @@ export function jobRoutes(
         request: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
         idempotency,
-        audit: auditOfSubmission(request, 201, parts.now),
+        audit: auditOfChange(request, 201, parts.now),
       })
       request.isAudited = outcome.outcome === 'stored'
       if (outcome.outcome === 'conflict') {

@@ -14,6 +14,7 @@ import { changeRoutes } from './changes.ts'
 import { auditRoutes } from './audit.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
+import { jobSetRoutes } from './job-sets.ts'
 import { limitRoutes } from './limits.ts'
 import { logRoutes } from './logs.ts'
 import { groupRoutes } from './groups.ts'
@@ -54,6 +55,7 @@ export async function apiRoutes(
       'docs/problems.md lists them.',
   })
   jobRoutes(app, parts)
+  jobSetRoutes(app, parts)
   changeRoutes(app, parts, common.authenticator)
   logRoutes(app, parts)
   accountRoutes(app)

@@ -100,6 +100,12 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
     whose: 'callers',
     request: () => ({ payload: { ids: ['zzzzzzzz'], timeout: 0 } }),
   },
+  // Jobs of other users are among the unknown ids.
+  'POST /api/v1/jobs/cancel': {
+    scope: 'manage',
+    whose: 'callers',
+    request: () => ({ payload: { ids: ['zzzzzzzz'] } }),
+  },
   // A stream stays open. With an unknown cursor it is refused at once.
   'GET /api/v1/changes': {
     scope: 'read',

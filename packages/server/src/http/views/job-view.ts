@@ -72,6 +72,7 @@ function jobView(
     ...(job.cmd === undefined ? {} : { cmd: [...job.cmd] }),
     ...(job.args === undefined ? {} : { args: [...job.args] }),
     env: { ...job.env },
+    ...known({ workingDirectory: job.workingDirectory }),
     ...(job.labels === undefined ? {} : { labels: { ...job.labels } }),
     resources: job.resources,
     ...known({ network: job.network }),

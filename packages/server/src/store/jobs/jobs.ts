@@ -10,7 +10,7 @@ import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { isVisible } from './visible.ts'
-import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
+import type { EndedAt, JobFilter, JobGlimpse, JobMatch } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
 export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
@@ -271,4 +271,36 @@ export async function setLogsDeletedTo(db: Kysely<Schema>, place: EndedAt): Prom
 export async function glimpses(db: Kysely<Schema>, after: number, limit: number): Promise<JobGlimpse[]> {
   const rows = await pageOfNotEnded(db, after, limit).select(['seq', 'owner', 'state', 'started_at']).execute()
   return rows.map(({ started_at, ...row }) => ({ ...row, ...(started_at === null ? {} : { startedAt: started_at }) }))
+}
+
+/** Served by jobs_not_ended_by_owner, and the primary key of job_labels. The statement looks at `limit` jobs at most. */
+export async function notEndedOf(
+  db: Kysely<Schema>,
+  owner: string,
+  { label, namePrefix }: Pick<JobFilter, 'label' | 'namePrefix'>,
+  after: number,
+  limit: number,
+): Promise<JobMatch[]> {
+  const labelled = label === undefined ? sql<boolean>`1 = 1` : hasLabel(label)
+  const rows = await db
+    .selectFrom('jobs')
+    .select([
+      'id',
+      'seq',
+      'owner',
+      'state',
+      'name',
+      sql<number>`case when ${labelled} then 1 else 0 end`.as('labelled'),
+    ])
+    .where('owner', '=', owner)
+    .where(notEnded)
+    .where(isVisible)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
+  return rows.map(({ name, labelled: has, ...job }) => ({
+    ...job,
+    isMatch: has === 1 && (namePrefix === undefined || name.startsWith(namePrefix)),
+  }))
 }

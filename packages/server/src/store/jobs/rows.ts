@@ -21,6 +21,7 @@ const specKeys = [
   'cmd',
   'args',
   'env',
+  'workingDirectory',
   'resources',
   'network',
   'jobToken',

@@ -58,6 +58,11 @@ test('a Job says everything of its attempt but the variables, which may be secre
   assert.doesNotMatch(JSON.stringify(made().metadata), /hunter2|DB_PASSWORD/)
 })
 
+test('a Job says the working directory, and the command without its entry', () => {
+  const found = evidenceOfJob(made({ workingDirectory: '/arc/projects/$x' }))
+  assert.deepEqual([found?.workingDirectory, found?.cmd, found?.args], ['/arc/projects/$x', spec.cmd, spec.args])
+})
+
 test('a Job of a release without the note is told from its own fields', () => {
   const { origin: _, ...before } = spec
   const job = jobObject(before, settings, 'a1b2c3')

@@ -1,5 +1,6 @@
 import type { V1Job } from '@kubernetes/client-node'
 import type { AttemptEvidence } from '../../attempt-evidence.ts'
+import { withoutEntry } from '../../entry/entry.ts'
 import { jobIdOf } from '../../../job/job.ts'
 import type { Labels } from '../../../job/labels.ts'
 import type { JobRecordNote } from '../objects/job-object.ts'
@@ -16,17 +17,19 @@ export function evidenceOfJob(job: V1Job): AttemptEvidence | undefined {
   const note = jsonOf<JobRecordNote>(annotations[recordAnnotation])
   const ofJob = jsonOf<Labels>(annotations[labelsAnnotation])
   const identity = labels[identityLabel]
-  const { command, args } = container
+  const { args } = container
+  const { command, workingDirectory } = commandOf(container.command)
   return {
     id,
     jobId: labels['canfar.net/id'] ?? jobIdOf(id),
     name: labels['canfar.net/name'] ?? id.toLowerCase(),
     owner: labels['canfar.net/username'] ?? '',
     image: annotations[imageAnnotation] ?? container.image ?? '',
-    ...(command === undefined ? {} : { cmd: command.map(unescaped) }),
+    ...(command === undefined ? {} : { cmd: command }),
     ...(args === undefined ? {} : { args: args.map(unescaped) }),
     // Variables may hold secrets, which the server does not read back from the cluster.
     env: {},
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
     ...(ofJob === undefined ? {} : { labels: ofJob }),
     resources: note?.resources ?? resourcesOf(container.resources ?? {}, labels['canfar.net/flavor'] === 'fixed'),
     ...(note?.network === undefined ? {} : { network: note.network }),
@@ -36,6 +39,11 @@ export function evidenceOfJob(job: V1Job): AttemptEvidence | undefined {
     createdAt: Date.parse(String(metadata.creationTimestamp ?? '')) || Date.now(),
     where: `Job ${metadata.namespace ?? ''}/${metadata.name ?? ''}`,
   }
+}
+
+/** The command of the job, and its working directory, from that of its container. Pure. */
+export function commandOf(command: readonly string[] | undefined): Partial<ReturnType<typeof withoutEntry>> {
+  return command === undefined ? {} : withoutEntry(command.map(unescaped))
 }
 
 /** Undoes the escape of dollars in commands. */

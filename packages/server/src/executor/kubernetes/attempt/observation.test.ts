@@ -19,6 +19,7 @@ const job: JobRecord = {
   identity: undefined,
   image: requireReference('images.example/astro:1'),
   account: 'ada',
+  workingDirectory: undefined,
   memoryLimitGb: 2,
 }
 const node: NodeRecord = {
@@ -96,6 +97,23 @@ describe('what a cluster shows of an attempt', () => {
       assert.deepEqual(coped?.memoryKills, { count: 1, limitGb: 2 })
     }
     assert.match(message, /limit of 2 GiB/)
+  })
+
+  it('says why the working directory was not entered, or the command not run, where a job has one', () => {
+    const of = (exitCode: number, message: string, workingDirectory: string | undefined = '/arc/x/y') =>
+      ending({ job: { ...job, workingDirectory }, pod: pod(ended(exitCode, 'Error', message)) })
+    const message = 'cannot enter /arc/x: permission denied\n'
+    const [code, exitCode, text] = of(125, message)
+    assert.deepEqual([code, exitCode], ['start-failed', undefined])
+    assert.match(
+      text,
+      /^The working directory \/arc\/x\/y could not be entered: the user ada may not enter \/arc\/x\.$/,
+    )
+    assert.equal(of(127, 'exec fit: not found\n')[0], 'command-not-found')
+    assert.match(of(127, 'exec ./fit: not found\n')[2], /no program \.\/fit in \/arc\/x\/y/)
+    assert.deepEqual(of(1, message).slice(0, 2), ['exited', 1])
+    const without = ending({ pod: pod(ended(125, 'Error', message)) })
+    assert.deepEqual(without.slice(0, 2), ['exited', 125])
   })
 
   it('ends as stopped where the platform stopped it', () => {

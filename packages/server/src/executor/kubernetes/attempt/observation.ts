@@ -1,12 +1,17 @@
 import type { Cause } from '@science-platform/contract'
 import {
+  cannotEnter,
   causeOfExit,
+  execFailure,
   isEndedForMemory,
+  notRunnable,
   outOfMemory,
   runtimeFailure,
   stoppedBeforeStart,
   stoppedBySignal,
+  type Runner,
 } from '../../causes.ts'
+import { entryFailure } from '../../entry/entry.ts'
 import type { Ending, Observed, Retry } from '../../executor.ts'
 import type { JobRecord, NodeRecord, PodRecord } from '../cache/records.ts'
 import { waitingFor, type WaitingContext } from './waiting.ts'
@@ -122,12 +127,17 @@ function endOf(
   const { terminated, startedAt } = pod.container
   if (terminated === undefined) throw new Error('The container has not ended.')
   const { exitCode, reason, message } = terminated
+  const { workingDirectory } = job ?? {}
+  const runner: Runner = {
+    image: job?.image ?? unknownImage,
+    account: { name: job?.account ?? '' },
+    ...(workingDirectory === undefined ? {} : { workingDirectory }),
+  }
   if (reason === 'StartError' || reason === 'ContainerCannotRun' || startedAt === undefined)
-    return {
-      cause: stopped
-        ? stoppedBeforeStart
-        : runtimeFailure(message, { image: job?.image ?? unknownImage, account: { name: job?.account ?? '' } }),
-    }
+    return { cause: stopped ? stoppedBeforeStart : runtimeFailure(message, runner) }
+  // The termination message is that of `enter`.
+  const notEntered = workingDirectory === undefined ? undefined : entryFailure(exitCode, message)
+  if (notEntered !== undefined) return { cause: cannotEnter(notEntered, runner) }
   if (reason === 'ContainerStatusUnknown') return { cause: nodeLost(pod.node ?? '', true) }
   const limitGb = job?.memoryLimitGb ?? 0
   // Of the kills for memory a node reports that there was one, also where it was not the command itself. It does not report when.
@@ -144,6 +154,9 @@ function endOf(
   if (atEnd && !stopped) return { cause: outOfMemory(limitGb, undefined), ...command }
   if (pod.reason === 'DeadlineExceeded')
     return { cause: { code: 'time-limit', message: 'The job ran longer than this cluster allows.' }, ...command }
+  const notRun = workingDirectory === undefined ? undefined : execFailure(exitCode, message)
+  if (notRun !== undefined)
+    return { cause: notRunnable(notRun.program, notRun.reason, runner, { isThere: notRun.isThere }), ...command }
   // A node reports a signal as an exit code.
   const exit = causeOfExit({ exitCode, isSignal: false })
   if (stopped) return { cause: stoppedBySignal(exitCode, exitCode === 137) ?? exit, ...command }

@@ -9,6 +9,7 @@ import {
   startGate,
   stopAnnotation,
 } from '../objects/names.ts'
+import { commandOf } from '../attempt/job-evidence.ts'
 import { parseQuantity } from '../objects/quantity.ts'
 import { parseReference, unknownImage, type ImageReference } from '../../../job/image-reference.ts'
 
@@ -37,6 +38,8 @@ export interface JobRecord extends Recorded {
   /** {@link unknownImage} where the annotation is missing. */
   readonly image: ImageReference
   readonly account: string
+  /** Undefined: the home. */
+  readonly workingDirectory: string | undefined
   /** The identity of the database that has the attempt's record; undefined: a release that stamped none created it. */
   readonly identity: string | undefined
   readonly memoryLimitGb: number
@@ -131,6 +134,7 @@ export function jobRecord(job: V1Job): JobRecord {
     cause: annotations[causeAnnotation],
     image: imageOf(annotations[imageAnnotation]),
     account: labels['canfar.net/username'] ?? '',
+    workingDirectory: commandOf(spec?.template.spec?.containers[0]?.command).workingDirectory,
     identity: labels[identityLabel],
     memoryLimitGb: parseQuantity(spec?.template.spec?.containers[0]?.resources?.limits?.['memory']) / gib,
   }

@@ -49,6 +49,43 @@ const podOf = (changes: Partial<AttemptSpec> = {}, of: Partial<ClusterSettings> 
 }
 
 describe('the Job of an attempt', () => {
+  it('enters a working directory by a program of its Secret, as the user, and by no setting of the cluster', () => {
+    const changes = { workingDirectory: '/arc/projects/$x' }
+    const { pod, container } = podOf(changes)
+    assert.deepEqual(container.command, ['/dev/enter', 'find', '/arc/projects/$$x', 'fit', '$$(HOME)', '$$$$'])
+    assert.equal(container.workingDir, '/arc/home/ada', 'the runtime would create and enter it as root')
+    const item = { key: '.enter', path: 'enter', mode: 0o555 }
+    assert.deepEqual(
+      pod.volumes?.find(({ name }) => name === 'enter'),
+      { name: 'enter', secret: { secretName, items: [item] } },
+    )
+    assert.deepEqual(
+      container.volumeMounts?.find(({ name }) => name === 'enter'),
+      { name: 'enter', mountPath: '/dev/enter', subPath: 'enter', readOnly: true },
+    )
+    assert.equal(hasSecrets(spec), false)
+    assert.equal(hasSecrets({ ...spec, ...changes }), true)
+    const own = process.arch === 'arm64' ? 'arm64' : 'amd64'
+    assert.deepEqual(pod.nodeSelector, { 'kubernetes.io/arch': own })
+    assert.deepEqual(podOf(changes, { nodeSelector: { 'kubernetes.io/arch': 'arm64' } }).pod.nodeSelector, {
+      'kubernetes.io/arch': 'arm64',
+    })
+    const machine = (of: Partial<ClusterSettings>): number | undefined => {
+      const { data } = secretObject(
+        { ...spec, ...changes },
+        { ...settings, ...of },
+        jobObject(spec, settings, secretName),
+      )
+      return Buffer.from(data?.['.enter'] ?? '', 'base64').readUInt16LE(18)
+    }
+    assert.deepEqual(
+      ['amd64', 'arm64'].map((arch) => machine({ nodeSelector: { 'kubernetes.io/arch': arch } })),
+      [62, 183],
+    )
+    const { cmd: _, ...withoutCommand } = spec
+    assert.throws(() => jobObject({ ...withoutCommand, ...changes }, settings, secretName), CannotRun)
+  })
+
   it('has the labels of the job in an annotation of its own, and nowhere where they select or replace something', () => {
     const labels = {
       'canfar.net/image': 'mine',

@@ -5,6 +5,7 @@ import type { Volume } from '../../../configuration/config.ts'
 import { imageSource } from '../../../image/access/allowed.ts'
 import { isLocal, localRegistry, printReference } from '../../../job/image-reference.ts'
 import { groupText, homeOf, passwdText } from '../../container-user.ts'
+import { enteringCommand, enterPath, enterProgram } from '../../entry/entry.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import {
   attemptLabel,
@@ -48,10 +49,22 @@ function secretVariables({ env, publicEnv = [] }: AttemptSpec): readonly (readon
 
 /**
  * Whether an attempt has secrets, which stand in the Secret that its Job owns and nowhere else: whoever may read pods reads their
- * specification. Pure.
+ * specification. The program `enter` is in it too: the platform may create no ConfigMaps. Pure.
  */
 export const hasSecrets = (spec: AttemptSpec): boolean =>
-  spec.registryAuth !== undefined || secretVariables(spec).length > 0
+  spec.registryAuth !== undefined || spec.workingDirectory !== undefined || secretVariables(spec).length > 0
+
+/** The key of the program `enter` in a Secret: no variable has this name. */
+const enterKey = '.enter'
+const architectureLabel = 'kubernetes.io/arch'
+
+/** The architecture of the program `enter`, by its names in Node and Kubernetes: that of the nodes, or of this server. */
+const enterArchitectures = { amd64: 'x64', arm64: 'arm64' } as const
+const ownArchitecture = process.arch === 'arm64' ? 'arm64' : 'amd64'
+function enterArchitectureOf({ nodeSelector }: Pick<ClusterSettings, 'nodeSelector'>): keyof typeof enterArchitectures {
+  const chosen = nodeSelector[architectureLabel]
+  return chosen === 'amd64' || chosen === 'arm64' ? chosen : ownArchitecture
+}
 
 /** The key of a variable in a Secret; keys have at most 253 characters. Pure. */
 const secretKey = (name: string): string =>
@@ -66,9 +79,14 @@ const secretKey = (name: string): string =>
 export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: string): V1Job {
   if (spec.network === 'host')
     throw new CannotRun('The network "host" is not offered on a cluster.', 'Use isolated, or none.')
+  if (spec.workingDirectory !== undefined && spec.cmd === undefined)
+    throw new CannotRun(
+      'A working directory needs a command here: the cluster alone knows the entry point of the image.',
+      'Submit the job again with cmd, or without workingDirectory.',
+    )
   const name = objectName(settings.instance, spec.id)
   const labels = labelsOf(spec, settings)
-  const { volumes, mounts } = volumesOf(spec, settings)
+  const { volumes, mounts } = volumesOf(spec, settings, secret)
   const { cores, memoryGb, gpus } = spec.resources
   const gpu = gpus > 0 ? { [settings.gpuResource]: String(gpus) } : {}
   const isHeld = hasSecrets(spec)
@@ -113,7 +131,10 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
           enableServiceLinks: false,
           dnsPolicy: settings.dnsPolicy,
           terminationGracePeriodSeconds: Math.max(1, Math.ceil(spec.graceSeconds)),
-          nodeSelector: { ...settings.nodeSelector },
+          nodeSelector: {
+            ...(spec.workingDirectory === undefined ? {} : { [architectureLabel]: enterArchitectureOf(settings) }),
+            ...settings.nodeSelector,
+          },
           ...(spec.node === undefined || settings.queue !== undefined ? {} : { affinity: preferring(spec.node) }),
           tolerations: [
             { ...unreachable, key: 'node.kubernetes.io/not-ready' },
@@ -138,7 +159,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
               name: containerName,
               image: pulledImage(spec, settings),
               imagePullPolicy: settings.imagePullPolicy,
-              ...(spec.cmd === undefined ? {} : { command: spec.cmd.map(literal) }),
+              ...(spec.cmd === undefined ? {} : { command: enteringCommand(spec, spec.cmd).map(literal) }),
               ...(spec.args === undefined ? {} : { args: spec.args.map(literal) }),
               env: Object.entries(spec.env).map(([variable, value]) => ({
                 name: variable,
@@ -146,6 +167,7 @@ export function jobObject(spec: AttemptSpec, settings: ClusterSettings, secret: 
                   ? { valueFrom: { secretKeyRef: { name: secret, key: secretKey(variable) } } }
                   : { value: literal(value) }),
               })),
+              // The runtime creates and enters it as root. A working directory is entered by `enter`.
               workingDir: homeOf(spec.account),
               resources: {
                 requests: {
@@ -196,6 +218,9 @@ export function secretObject(spec: AttemptSpec, settings: ClusterSettings, job: 
     },
     type: spec.registryAuth === undefined ? 'Opaque' : 'kubernetes.io/dockerconfigjson',
     immutable: true,
+    ...(spec.workingDirectory === undefined
+      ? {}
+      : { data: { [enterKey]: enterProgram(enterArchitectures[enterArchitectureOf(settings)]).toString('base64') } }),
     stringData: {
       ...Object.fromEntries(secretVariables(spec).map(([variable, value]) => [secretKey(variable), value])),
       ...(spec.registryAuth === undefined
@@ -266,8 +291,9 @@ const preferring = (node: string) => ({
 const literal = (text: string): string => text.replaceAll('$', '$$$$')
 
 function volumesOf(
-  { account, resources }: AttemptSpec,
+  { account, resources, workingDirectory }: AttemptSpec,
   { volumes: { home, projects }, scratchGb }: ClusterSettings,
+  secret: string,
 ): { volumes: V1Volume[]; mounts: V1VolumeMount[] } {
   const limit = { sizeLimit: gibibytesQuantity(scratchGb.limit) }
   const own = (path: string) => ({ path, fieldRef: { fieldPath: `metadata.annotations['canfar.net/${path}']` } })
@@ -279,6 +305,9 @@ function volumesOf(
     { name: 'accounts', downwardAPI: { items: [own('passwd'), own('group')] } },
     source('home', home),
     source('projects', projects),
+    ...(workingDirectory === undefined
+      ? []
+      : [{ name: 'enter', secret: { secretName: secret, items: [{ key: enterKey, path: 'enter', mode: 0o555 }] } }]),
   ]
   const mounts: V1VolumeMount[] = [
     { name: 'scratch', mountPath: '/scratch' },
@@ -288,6 +317,9 @@ function volumesOf(
     { name: 'accounts', mountPath: '/etc/group', subPath: 'group', readOnly: true },
     { name: 'home', mountPath: homeOf(account), ...below(home, home === undefined ? undefined : account.name) },
     { name: 'projects', mountPath: '/arc/projects', ...below(projects) },
+    ...(workingDirectory === undefined
+      ? []
+      : [{ name: 'enter', mountPath: enterPath, subPath: 'enter', readOnly: true }]),
   ]
   return { volumes, mounts }
 }

@@ -2,6 +2,7 @@ import { lstat, mkdir, readFile, rename, rm, stat, unlink, writeFile } from 'nod
 import { join } from 'node:path'
 import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
+import { enterProgram } from '../../entry/entry.ts'
 import { groupText, passwdText } from '../../container-user.ts'
 import { environmentOf, ociConfig, type Placement } from '../container/bundle.ts'
 import type { Evidence } from './evidence.ts'
@@ -78,6 +79,9 @@ export async function writeAttemptFolder(
       hosts: join(folder, 'hosts'),
       'resolv.conf': await sharedFiles.path(network.resolvConf),
     },
+    ...(spec.workingDirectory === undefined
+      ? {}
+      : { enterFile: await sharedFiles.path(enterProgram(machine.architecture), 0o755) }),
     network: network.placement,
     pidsLimit: options.pidsLimit,
     umask: options.umask ?? usualUmask(spec.account),

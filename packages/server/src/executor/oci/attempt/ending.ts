@@ -2,6 +2,7 @@ import type { Cause } from '@science-platform/contract'
 import Type, { type Static } from 'typebox'
 import Value from 'typebox/value'
 import {
+  cannotEnter,
   causeOfExit,
   execFailure,
   failedProgram,
@@ -14,6 +15,7 @@ import {
   stoppedBySignal,
   type ProgramFacts,
 } from '../../causes.ts'
+import { entryFailure } from '../../entry/entry.ts'
 import type { MemoryKills } from '../../../job/memory-kills.ts'
 import type { AttemptSpec, Ending } from '../../executor.ts'
 import { coresBetween, usageOf } from './usage.ts'
@@ -87,7 +89,7 @@ export const lostEvidence = (at: number): EndEvidence => ({
 
 /** What decides beside the evidence why an attempt ended. */
 export interface EndContext {
-  readonly spec: Pick<AttemptSpec, 'image' | 'account' | 'resources'>
+  readonly spec: Pick<AttemptSpec, 'image' | 'account' | 'resources' | 'workingDirectory'>
   /** The whole log when it is short (see {@link execFailure}), otherwise ''. */
   readonly shortLog: string
   /** What was found out about the program of {@link programOf}. */
@@ -104,8 +106,10 @@ export function programOf(evidence: EndEvidence, shortLog: string): string | und
 /** The ending that follows from the evidence: exit code, cause, usage. Pure. */
 export function endingOf(evidence: EndEvidence, context: EndContext): Ending {
   const usage = finalUsage(evidence)
-  const exitCode = exitCodeOf(evidence.status)
-  const cause = causeOf(evidence, exitCode, usage, context)
+  const status = exitCodeOf(evidence.status)
+  const notEntered = notEnteredCause(status, context)
+  const exitCode = notEntered === undefined ? status : undefined
+  const cause = notEntered ?? causeOf(evidence, exitCode, usage, context)
   const memoryKills = memoryKillsOf(evidence, usage, context)
   const { rest = 0, restNames = '', killed } = evidence
   return {
@@ -116,6 +120,12 @@ export function endingOf(evidence: EndEvidence, context: EndContext): Ending {
     ...(memoryKills === undefined ? {} : { memoryKills }),
     stopped: evidence.stopped,
   }
+}
+
+/** The cause of an attempt whose command did not run since its working directory could not be entered. */
+function notEnteredCause(exitCode = 0, { spec, shortLog }: EndContext): Cause | undefined {
+  const failure = spec.workingDirectory === undefined ? undefined : entryFailure(exitCode, shortLog)
+  return failure === undefined ? undefined : cannotEnter(failure, spec)
 }
 
 function memoryKillsOf(

@@ -29,6 +29,7 @@ export async function evidenceOfFolders(dataDir: string, instance: string): Prom
       ...(spec.cmd === undefined ? {} : { cmd: spec.cmd }),
       ...(spec.args === undefined ? {} : { args: spec.args }),
       env: spec.env,
+      ...(spec.workingDirectory === undefined ? {} : { workingDirectory: spec.workingDirectory }),
       ...(spec.labels === undefined ? {} : { labels: spec.labels }),
       resources: spec.resources,
       ...(spec.network === undefined ? {} : { network: spec.network }),

@@ -18,12 +18,12 @@ export class SharedFiles {
     this.#folder = folder
   }
 
-  /** Path of a file with this content, readable for everybody. */
-  path(content: string): Promise<string> {
+  /** Path of a file with this content. @param mode - Its permissions: always the same for the same content. */
+  path(content: string | Uint8Array, mode = 0o644): Promise<string> {
     const name = createHash('sha256').update(content).digest('hex')
     const known = this.#made.get(name)
     if (known !== undefined) return known
-    const made = this.#make(name, content)
+    const made = this.#make(name, content, mode)
     this.#made.set(name, made)
     made.catch(() => {
       this.#made.delete(name) // the caller reports it; the next one tries again
@@ -36,11 +36,11 @@ export class SharedFiles {
     await rm(this.#folder, { recursive: true, force: true })
   }
 
-  async #make(name: string, content: string): Promise<string> {
+  async #make(name: string, content: string | Uint8Array, mode: number): Promise<string> {
     const path = join(this.#folder, name)
     const temporary = `${path}.${randomUUID()}`
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
-    await writeFile(temporary, content, { mode: 0o644 })
+    await writeFile(temporary, content, { mode })
     await rename(temporary, path)
     return path
   }

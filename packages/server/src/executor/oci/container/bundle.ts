@@ -2,6 +2,7 @@ import type { PreparedImage } from '../../../image/store/local-images.ts'
 import type { AttemptSpec } from '../../executor.ts'
 import { containerIds, homeOf } from '../../container-user.ts'
 import type { GpuGrant } from '../gpu/grant.ts'
+import { enteringCommand, enterPath } from '../../entry/entry.ts'
 import { cgroupsPath } from './cgroups.ts'
 import type { Machine } from './machine.ts'
 import type { ResourceLimit } from './resource-limits.ts'
@@ -72,6 +73,8 @@ export interface Placement {
   readonly tmpFolder?: string
   /** Paths of the files that replace those in the image's /etc. */
   readonly etc: Readonly<Record<'passwd' | 'group' | 'hosts' | 'resolv.conf', string>>
+  /** The program `enter`, for a job with a working directory. */
+  readonly enterFile?: string
   readonly network: { readonly type: 'host' | 'none' } | { readonly type: 'isolated'; readonly namespacePath: string }
   /** Most processes and threads at the same time. */
   readonly pidsLimit: number
@@ -95,8 +98,9 @@ export function ociConfig(spec: AttemptSpec, image: PreparedImage, placement: Pl
     process: {
       terminal: false,
       user: { uid, gid, ...(additionalGids.length > 0 ? { additionalGids } : {}), umask: placement.umask },
-      args: commandOf(spec, image),
+      args: enteringCommand(spec, commandOf(spec, image)),
       env: environmentOf(spec, image, placement.gpus?.env),
+      // The runtime enters it as root, so it must be a folder that no user can replace. A working directory is entered by `enter`.
       cwd: homeOf(spec.account),
       capabilities: { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] },
       rlimits: machine.resourceLimits,
@@ -221,6 +225,7 @@ function mountsOf(spec: AttemptSpec, placement: Placement, machine: Machine): Oc
     bind(placement.projectsFolder, '/arc/projects', ['rbind', ...inert]),
     bind(placement.scratchFolder, '/scratch', ['bind', ...inert]),
     ...Object.entries(placement.etc).map(([name, path]) => bind(path, `/etc/${name}`, ['bind', 'ro', ...inert])),
+    ...(placement.enterFile === undefined ? [] : [bind(placement.enterFile, enterPath, ['bind', 'ro', ...inert])]),
     ...(placement.tmpFolder === undefined ? [] : [bind(placement.tmpFolder, '/tmp', ['bind', ...inert])]),
     ...(placement.gpus?.mounts ?? []).map((mount) => ({ ...mount, type: 'bind' })),
   ]

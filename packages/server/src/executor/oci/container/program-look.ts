@@ -21,7 +21,7 @@ export interface ProgramPlaces {
   readonly ids: ContainerIds
 }
 
-type Spec = Pick<AttemptSpec, 'account' | 'cmd'>
+type Spec = Pick<AttemptSpec, 'account' | 'cmd' | 'workingDirectory'>
 
 /** Links that are followed before a path counts as unknown, as in the kernel (path_resolution(7)). */
 const mostLinks = 40
@@ -48,7 +48,9 @@ export async function lookAtProgram(
     }
     return entryPoint
   }
-  const { found, closedFolder, isFolder } = await look.at(posix.resolve(homeOf(spec.account), program))
+  const { found, closedFolder, isFolder } = await look.at(
+    posix.resolve(spec.workingDirectory ?? homeOf(spec.account), program),
+  )
   if (found !== undefined) {
     const firstLine = isFolder || closedFolder !== undefined ? undefined : await look.firstLine(found)
     return {
