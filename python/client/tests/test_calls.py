@@ -8,6 +8,7 @@ from clock import Clock
 from science_platform import JobRequest, ProblemError, UnreachableError
 from science_platform.calls import Calls
 from science_platform.login import Identity
+from science_platform.model import CancelRequest
 from science_platform.steps import Answer, Request
 
 URL = "https://batch.example.org"
@@ -182,3 +183,16 @@ def test_ids_are_no_paths() -> None:
 
     Clock(server).run(calls().get("../account?x=1"))
     assert seen == [f"{URL}/api/v1/jobs/..%2Faccount%3Fx%3D1"]
+
+
+def test_more_ids_than_a_request_takes_are_cancelled_in_parts() -> None:
+    parts: list[int] = []
+
+    def server(request: Request) -> Answer:
+        body = json.loads(request.content or b"")
+        parts.append(len(body["ids"]))
+        return json_answer({"cancelled": body["ids"], "ended": [], "unknown": [], "counts": {}})
+
+    answer = Clock(server).run(calls().cancel_many(CancelRequest(ids=[f"j{number}" for number in range(2_500)])))
+    assert parts == [1000, 1000, 500]
+    assert (len(answer.cancelled), answer.counts.cancelled) == (2500, 2500)

@@ -154,6 +154,30 @@ def test_more_requests_than_the_limit_are_sent_again_when_the_server_takes_them(
     assert sorted(ended) == sorted(ids)
 
 
+def test_labels_select_jobs_to_list_and_to_cancel(jobs: Jobs, gate: Gate) -> None:
+    request = shell(WAITS, env=gate.env, labels={"run": "night-42"}, replicas=3, name="labelled")
+    ids = jobs.submit(request).ids
+    assert sorted(job.id for job in jobs.list_all(label="run=night-42")) == sorted(ids)
+    assert jobs.get(ids[0]).labels == {"run": "night-42"}
+    assert jobs.cancel_many(label="run", dry_run=True).counts.cancelled == 3
+    assert jobs.cancel_many([ids[0], "zzzzzzzz"]).to_json() == {
+        "cancelled": [ids[0]],
+        "ended": [],
+        "unknown": ["zzzzzzzz"],
+        "counts": {"cancelled": 1, "ended": 0, "unknown": 1},
+    }
+    jobs.cancel_many(prefix="labelled")
+    assert {job.state for job in jobs.wait(ids)} == {"cancelled"}
+    with pytest.raises(ValueError, match="give exactly one of ids, label and prefix; 2 were given"):
+        jobs.cancel_many(ids, label="run")
+
+
+def test_a_job_runs_in_the_directory_of_its_request(jobs: Jobs) -> None:
+    lines: list[str] = []
+    jobs.run(shell("pwd", workingDirectory="/tmp"), on_log=lines.append)
+    assert lines == ["/tmp"]
+
+
 def test_a_wait_outlives_a_crash_of_the_server(platform: Platform, jobs: Jobs, gate: Gate) -> None:
     (id,) = jobs.submit(shell(WAITS, env=gate.env)).ids
     becomes(jobs, id, "running")
@@ -317,6 +341,7 @@ def test_asyncio_has_the_same(platform: Platform, gate: Gate) -> None:
             assert (await jobs.why(job.id)).state == "succeeded"
             assert (await jobs.events(job.id)) != []
             assert (await jobs.queue()).nodes == 1
+            assert (await jobs.cancel_many(many)).counts.ended == 3
 
             begun = asyncio.Event()
             request = shell(f"echo begun; {WAITS}", name="async-left", env=gate.env)
