@@ -151,6 +151,13 @@ export const JobRequest = Type.Object(
 )
 export type JobRequest = Static<typeof JobRequest>
 
+/** Unlike submissions in one request, all or none. */
+export const JobBatch = Type.Object(
+  { jobs: Type.Array(JobRequest, { minItems: 1, maxItems: limits.batch }) },
+  { ...Closed, $id: 'JobBatch' },
+)
+export type JobBatch = Static<typeof JobBatch>
+
 /** Resources of a job: `request` is allocated, `limit` is the most it may use. They differ where the submission left them out. */
 export const Resources = Type.Object(
   {

@@ -78,6 +78,13 @@ export interface StoredJob {
 /** A job to submit. The store assigns its `seq`. */
 export type NewJob = Omit<StoredJob, 'seq'>
 
+/** The jobs of one request, which are alike but for their numbers. */
+export interface RequestedJobs {
+  /** The place of the request among several, such as `jobs[3]`. Absent: it is the only one. */
+  readonly place?: string
+  readonly jobs: readonly NewJob[]
+}
+
 /** One attempt to run a job, in the store. */
 export interface StoredAttempt {
   /** `JOB-NUMBER`. */

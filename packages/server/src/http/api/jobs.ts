@@ -39,7 +39,18 @@ import { registryAuth } from '../views/registry-auth.ts'
 import type { ApiServer } from './api-server.ts'
 import { cursorAfter, readCursor } from './cursor.ts'
 import { idempotencyOf } from './idempotency.ts'
+import { sendSubmitted } from './send-submitted.ts'
 import { answer, problemResponses } from './responses.ts'
+
+/** Headers of a submission. */
+export const SubmissionHeaders = Type.Object({
+  'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })),
+  'X-Skaha-Registry-Auth': Type.Optional(
+    Type.String({
+      description: 'user:secret for the registry of a private image, in base64. Only these jobs use it.',
+    }),
+  ),
+})
 
 /** The `:id` in the address of a job. */
 export const JobAddress = Type.Object({ id: Type.String({ description: 'The id of a job.', examples: ['k3x9a0qz'] }) })
@@ -88,14 +99,7 @@ export function jobRoutes(
         description:
           'With an Idempotency-Key the same request may be repeated, for instance after a broken connection: the answer has ' +
           'the ids of the first submission and Idempotency-Replayed: true.',
-        headers: Type.Object({
-          'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })),
-          'X-Skaha-Registry-Auth': Type.Optional(
-            Type.String({
-              description: 'user:secret for the registry of a private image, in base64. Only this job uses it.',
-            }),
-          ),
-        }),
+        headers: SubmissionHeaders,
         body: JobRequest,
         response: {
           201: answer<Submitted>('Submitted', 'The ids in the order of REPLICA_ID; Location is the first job'),
@@ -108,25 +112,12 @@ export function jobRoutes(
       const idempotency = idempotencyOf(request.headers['idempotency-key'], caller.account.name, request.body)
       const outcome = await actions.submit({
         caller,
-        request: request.body,
+        requests: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
         idempotency,
         audit: auditOfChange(request, 201, parts.now),
       })
-      request.isAudited = outcome.outcome === 'stored'
-      if (outcome.outcome === 'conflict') {
-        throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {
-          hint: 'Use a new key for each submission. Reuse a key only to repeat the same request.',
-          field: 'Idempotency-Key',
-        })
-      }
-      if (outcome.outcome === 'repeated') reply.header('idempotency-replayed', 'true')
-      const [first = ''] = outcome.ids
-      request.subject = first
-      return reply
-        .code(201)
-        .header('location', `/api/v1/jobs/${first}`)
-        .send({ ids: [...outcome.ids] })
+      return sendSubmitted(request, reply, outcome)
     },
   )
 

@@ -302,6 +302,25 @@ test('a submission that was taken for one of a dead process is refused, and noth
   await remove()
 })
 
+test('writes unlike jobs in transactions of about one MiB, whatever the size of the first', async () => {
+  const { path, remove } = await place()
+  let commits = 0
+  const store = await openSqliteStore(path, { onCommit: () => void (commits += 1) })
+  const jobs = ['', 'x'.repeat(600_000), 'y'.repeat(600_000), '', 'z'.repeat(900_000)].map((value) =>
+    someJob({ env: { A: value } }),
+  )
+  const outcome = await store.submit({ jobs, events: [] })
+  // Three pieces, and the one that makes the jobs visible.
+  assert.equal(commits, 4)
+  assert.deepEqual(
+    (await store.notEnded()).map(({ id, env }) => [id, env]),
+    jobs.map(({ id, env }) => [id, env]),
+  )
+  assert.equal(outcome.outcome, 'stored')
+  await store.close()
+  await remove()
+})
+
 test('refuses SQL that changes or deletes an audit entry', async () => {
   const { path, open, remove } = await place()
   const store = await open()
