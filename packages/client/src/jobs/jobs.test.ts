@@ -45,6 +45,23 @@ test('cancelMany sends the selection, and again without an answer', async () => 
   )
 })
 
+test('submitBatch sends all requests under one key, and again without an answer', async () => {
+  const { jobs, requests } = await start((_, response) => {
+    if (requests.length > 1) return { status: 201, body: { ids: ['a', 'b'] } }
+    response.destroy()
+    return undefined
+  })
+  const list = [
+    { name: 'a', image: 'localhost/i:1' },
+    { name: 'b', image: 'localhost/i:1', cores: 2 },
+  ]
+  assert.deepEqual(await jobs.submitBatch(list, { idempotencyKey: 'mine' }), { ids: ['a', 'b'] })
+  assert.deepEqual(
+    requests.map(({ url, body, headers }) => [url, JSON.parse(body) as object, headers['idempotency-key']]),
+    Array.from({ length: 2 }, () => ['/api/v1/jobs/batch', { jobs: list }, 'mine']),
+  )
+})
+
 test('submit sends the request as JSON with an idempotency key', async () => {
   const { jobs, requests } = await start(() => ({ status: 201, body: { ids: ['a', 'b'] } }))
   const request = { name: 'n', image: 'localhost/i:1', cmd: 'true', replicas: 2 }

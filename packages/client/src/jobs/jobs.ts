@@ -93,14 +93,26 @@ export class Jobs {
     options: Abortable & { readonly idempotencyKey?: string | undefined } = {},
   ): Promise<Submitted> {
     const { signal, idempotencyKey = crypto.randomUUID() } = options
-    const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey }
-    const outgoing = {
-      method: 'POST',
-      url: `${this.#api}/jobs`,
-      headers,
-      body: JSON.stringify(request),
-      signal,
-    } as const
+    return this.#submit('/jobs', request, idempotencyKey, signal)
+  }
+
+  /**
+   * Submits up to 1,000 unlike jobs or arrays, all or none. The ids are in the order of the requests; one with replicas has that many in
+   * a row. An error names the request in its `field`, such as `jobs[3].cores`. Repeated as {@link submit} is.
+   * @defaultValue idempotencyKey a random key
+   */
+  async submitBatch(
+    requests: readonly JobRequest[],
+    options: Abortable & { readonly idempotencyKey?: string | undefined } = {},
+  ): Promise<Submitted> {
+    const { signal, idempotencyKey = crypto.randomUUID() } = options
+    return this.#submit('/jobs/batch', { jobs: requests }, idempotencyKey, signal)
+  }
+
+  async #submit(path: string, body: object, key: string, signal: AbortSignal | undefined): Promise<Submitted> {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+    const url = `${this.#api}${path}`
+    const outgoing = { method: 'POST', url, headers, body: JSON.stringify(body), signal } as const
     return (await persist(() => this.#json(outgoing), submitPatienceSeconds, signal)) as Submitted
   }
 
