@@ -149,9 +149,9 @@ test('labels: create sends them, ps and wait find jobs by them, info shows them'
       ['b2', 'Running', labels],
     ],
   )
-  assert.match(server.requests.at(-1)?.url ?? '', /state=held%2Cqueued.*label=run%3D7/)
+  assert.match(server.requests.at(-1)?.url ?? '', /state=held%2Cqueued.*fields=id%2Cname.*label=run%3D7/)
   await canfar('ps', '--status', 'Succeeded', '--label', 'run')
-  assert.match(server.requests.at(-1)?.url ?? '', /state=succeeded&label=run&/)
+  assert.match(server.requests.at(-1)?.url ?? '', /state=succeeded&fields=.*&label=run&/)
   const waited = await canfar('wait', '--label', 'run=7')
   assert.equal(waited.code, 3, waited.stderr)
   assert.match(waited.stdout, /a1 .* succeeded[^]*b2 .* failed/)

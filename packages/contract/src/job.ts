@@ -315,6 +315,13 @@ export const JobListQuery = Type.Object(
         examples: ['run=night-42'],
       }),
     ),
+    fields: Type.Optional(
+      Type.String({
+        description:
+          'Fields of a job, separated by commas: the answer has these alone, and is found sooner. Left out: all.',
+        examples: ['id,state,exitCode'],
+      }),
+    ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
     cursor: Type.Optional(Type.String()),
     sort: Type.Optional(Type.Enum([...jobSorts])),

@@ -62,6 +62,16 @@ test('submitBatch sends all requests under one key, and again without an answer'
   )
 })
 
+test('listAll asks for the named fields on every page', async () => {
+  const { jobs, requests } = await start(({ url }) => ({
+    body: url.includes('cursor') ? { jobs: [{ id: 'b' }] } : { jobs: [{ id: 'a' }], next: 'c' },
+  }))
+  const ids: string[] = []
+  for await (const { id } of jobs.listAll({ label: 'run=7', fields: ['id', 'state'] })) ids.push(id)
+  assert.deepEqual(ids, ['a', 'b'])
+  for (const { url } of requests) assert.match(url, /^\/api\/v1\/jobs\?label=run%3D7&fields=id%2Cstate/)
+})
+
 test('submit sends the request as JSON with an idempotency key', async () => {
   const { jobs, requests } = await start(() => ({ status: 201, body: { ids: ['a', 'b'] } }))
   const request = { name: 'n', image: 'localhost/i:1', cmd: 'true', replicas: 2 }

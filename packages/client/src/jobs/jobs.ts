@@ -6,7 +6,6 @@ import type {
   Job,
   JobEvent,
   JobListQuery,
-  JobPage,
   JobRequest,
   QueueOverview,
   Submitted,
@@ -60,6 +59,18 @@ export interface LogOptions extends Abortable {
 export interface ChangesOptions extends Abortable, Omit<ChangesQuery, 'after'> {
   /** Continue after the change with this id: nothing is missed. @defaultValue now */
   readonly lastEventId?: string | undefined
+}
+
+/** A query of a list. `F` are the fields that each job has. */
+export interface ListQuery<F extends keyof Job = keyof Job> extends Omit<JobListQuery, 'fields'> {
+  /** @defaultValue all */
+  readonly fields?: readonly F[]
+}
+
+/** One page of a list; `next` is the cursor of the following page. */
+export interface ListedPage<F extends keyof Job = keyof Job> {
+  readonly jobs: Pick<Job, F>[]
+  readonly next?: string
 }
 
 /** A change of a job, with the id to continue after. */
@@ -116,17 +127,23 @@ export class Jobs {
     return (await persist(() => this.#json(outgoing), submitPatienceSeconds, signal)) as Submitted
   }
 
-  /** One page of the caller's jobs. */
-  async list(query: JobListQuery = {}, { signal }: Abortable = {}): Promise<JobPage> {
+  /** One page of the caller's jobs, with all fields or those in `fields`, which the server finds sooner. */
+  async list<F extends keyof Job = keyof Job>(
+    query: ListQuery<F> = {},
+    { signal }: Abortable = {},
+  ): Promise<ListedPage<F>> {
     const parameters = new URLSearchParams(
       Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
     ).toString()
     const url = `${this.#api}/jobs${parameters === '' ? '' : `?${parameters}`}`
-    return (await this.#json({ method: 'GET', url, signal })) as JobPage
+    return (await this.#json({ method: 'GET', url, signal })) as ListedPage<F>
   }
 
   /** All jobs that match a query, fetched page by page during iteration. `limit` is the size of a page. */
-  async *listAll(query: JobListQuery = {}, options: Abortable = {}): AsyncGenerator<Job> {
+  async *listAll<F extends keyof Job = keyof Job>(
+    query: ListQuery<F> = {},
+    options: Abortable = {},
+  ): AsyncGenerator<Pick<Job, F>> {
     let page = await this.list(query, options)
     yield* page.jobs
     while (page.next !== undefined) {

@@ -75,6 +75,29 @@ export interface StoredJob {
   readonly removedAt?: number
 }
 
+/** The specification of a job: what its user asked for, and no statement filters by. */
+export const specificationKeys = [
+  'cmd',
+  'args',
+  'env',
+  'workingDirectory',
+  'resources',
+  'network',
+  'jobToken',
+  'timeSeconds',
+  'timeIsAsked',
+  'graceSeconds',
+  'signal',
+  'when',
+  'after',
+  'by',
+  'group',
+  'gpuKind',
+] as const satisfies readonly (keyof StoredJob)[]
+
+/** A job without its specification. */
+export type JobOutline = Omit<StoredJob, (typeof specificationKeys)[number]>
+
 /** A job to submit. The store assigns its `seq`. */
 export type NewJob = Omit<StoredJob, 'seq'>
 
