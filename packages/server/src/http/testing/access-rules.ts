@@ -101,6 +101,12 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
     request: () => ({ payload: { ids: ['zzzzzzzz'], timeout: 0 } }),
   },
   // Jobs of other users are among the unknown ids.
+  'POST /api/v1/jobs/batch': {
+    scope: 'submit',
+    whose: 'callers',
+    status: 201,
+    request: () => ({ payload: { jobs: [session] } }),
+  },
   'POST /api/v1/jobs/cancel': {
     scope: 'manage',
     whose: 'callers',

@@ -88,6 +88,7 @@ export function sqlStore(
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(db, seal, filter),
+    jobOutlines: (filter) => jobs.listOutlines(db, filter),
     notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(db, seal, after, limit),
     notEndedOf: (owner, filter, after, limit) => jobs.notEndedOf(db, owner, filter, after, limit),
     glimpses: (after, limit) => jobs.glimpses(db, after, limit),
