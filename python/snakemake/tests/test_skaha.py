@@ -102,7 +102,9 @@ def test_a_job_that_ended_and_was_forgotten_while_no_engine_ran(workflow: Workfl
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_the_outputs_tell_the_end_of_a_job_without_a_record(workflow: Workflow, skaha: SkahaStandIn, made: bool) -> None:
+def test_the_outputs_tell_the_end_of_a_job_without_a_record(
+    workflow: Workflow, skaha: SkahaStandIn, made: bool
+) -> None:
     """The platform is away for longer than it keeps records: only the files say how the job ended."""
     workflow.write(ONCE)
     engine = workflow.start("a.txt")
@@ -133,7 +135,9 @@ def test_the_log_is_fetched_at_the_end(workflow: Workflow, skaha: SkahaStandIn) 
 
 
 def test_logs_of_good_jobs_are_kept_if_asked(workflow: Workflow, skaha: SkahaStandIn) -> None:
-    workflow.write("rule all:\n    input: 'a.txt'\nrule a:\n    output: 'a.txt'\n    shell: 'echo seen; touch {output}'\n")
+    workflow.write(
+        "rule all:\n    input: 'a.txt'\nrule a:\n    output: 'a.txt'\n    shell: 'echo seen; touch {output}'\n"
+    )
     workflow.start("--canfar-keep-logs", "all").succeeds()
     (log,) = (workflow.folder / ".snakemake/canfar/logs/a").glob("*.log")
     assert "seen" in log.read_text()
