@@ -1,0 +1,128 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import type { Duplex } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+import { LookFailed } from '../arc-look.ts'
+import { parseRecord, type LookRecord } from './order.ts'
+
+const program = fileURLToPath(new URL('look.pl', import.meta.url))
+
+/** Looks at the same time. */
+export const lookLanes = 4
+
+/** A look that runs. */
+interface Running {
+  readonly onRecord: (record: LookRecord) => void
+  /** Called once, when its process has ended. */
+  readonly onEnd: (error?: Error) => void
+}
+
+/**
+ * Forks one confined process per look, from a small process that is started with the first look. Forking this server would stop it for
+ * milliseconds, for its many pages.
+ */
+export class LookServer {
+  readonly #architecture: string
+  readonly #log: Logger
+  readonly #running = new Map<number, Running>()
+  #process: ChildProcess | undefined
+  #isClosed = false
+
+  constructor(architecture: 'x64' | 'arm64', log: Logger) {
+    this.#architecture = architecture
+    this.#log = log
+  }
+
+  /**
+   * Runs an order on a free lane. Resolves when its process has ended, and not before: a process that waits for a disk that does not answer
+   * keeps its lane. @throws {LookFailed}
+   *
+   * @param seconds - After which the process is killed.
+   * @param signal - Kills it.
+   */
+  run(order: string, seconds: number, signal: AbortSignal, onRecord: Running['onRecord']): Promise<void> {
+    const lane = Array.from({ length: lookLanes }, (_, i) => i).find((i) => !this.#running.has(i))
+    if (lane === undefined) throw new Error('No lane is free.')
+    const { promise, resolve, reject } = Promise.withResolvers<undefined>()
+    const kill = (): void => {
+      this.#write(`${lane} 0 0\n`)
+    }
+    this.#running.set(lane, {
+      onRecord,
+      onEnd: (error) => {
+        signal.removeEventListener('abort', kill)
+        this.#running.delete(lane)
+        if (error === undefined) resolve(undefined)
+        else reject(error)
+      },
+    })
+    signal.addEventListener('abort', kill, { once: true })
+    this.#process ??= this.#start()
+    this.#write(`${lane} ${seconds} ${Buffer.byteLength(order)}\n${order}`)
+    return promise
+  }
+
+  /** Ends all looks. */
+  close(): void {
+    this.#isClosed = true
+    this.#process?.stdin?.end()
+  }
+
+  #write(text: string): void {
+    if (!this.#isClosed) this.#process?.stdin?.write(text)
+  }
+
+  #start(): ChildProcess {
+    const started = spawn('perl', [program, this.#architecture, String(lookLanes)], {
+      cwd: '/',
+      detached: true,
+      // Nothing of the server's environment: it may hold secrets.
+      env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+      stdio: ['pipe', 'ignore', 'pipe', ...Array.from({ length: lookLanes }, () => 'pipe' as const)],
+    })
+    started.unref()
+    started.stdio.slice(3).forEach((stream, lane) => {
+      this.#read(stream as Duplex, lane)
+    })
+    started.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#log.warn({ text: text.slice(0, 1000) }, 'the look server wrote an error')
+    })
+    const onDeath = (why: string): void => {
+      if (this.#process !== started) return
+      this.#process = undefined
+      for (const { onEnd } of [...this.#running.values()]) onEnd(new LookFailed(why))
+    }
+    started.once('error', (error) => {
+      onDeath(error.message)
+    })
+    started.once('exit', () => {
+      onDeath('the look server was ended')
+    })
+    // 'exit' reports its end; a write after that fails and says nothing new.
+    started.stdin?.on('error', () => undefined)
+    return started
+  }
+
+  /** Reads the records of a lane. Records end in a NUL; the record `exit` is the last one of a look. */
+  #read(stream: Duplex, lane: number): void {
+    let rest: Buffer = Buffer.alloc(0)
+    stream.on('error', () => undefined)
+    stream.on('data', (bytes: Buffer) => {
+      const all = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
+      let start = 0
+      for (let end = all.indexOf(0); end >= 0; end = all.indexOf(0, start)) {
+        this.#deliver(lane, all.subarray(start, end))
+        start = end + 1
+      }
+      rest = all.subarray(start)
+    })
+  }
+
+  #deliver(lane: number, bytes: Buffer): void {
+    const record = parseRecord(bytes)
+    const running = this.#running.get(lane)
+    if (record === undefined || running === undefined) return
+    running.onRecord(record)
+    if (record.type === 'exit') running.onEnd()
+  }
+}
