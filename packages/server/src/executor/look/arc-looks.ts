@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { Logger } from 'pino'
 import { Semaphore } from '../../lib/semaphore.ts'
 import {
   LookBusy,
@@ -13,13 +12,12 @@ import {
 } from '../arc-look.ts'
 import type { ContainerIds } from '../container-user.ts'
 import type { Account } from '../executor.ts'
-import { LookServer, lookLanes } from './look-server.ts'
+import { LookServer, lookLanes, type LookServerOptions } from './look-server.ts'
 import { orderText, type LookOrder, type LookRecord } from './order.ts'
 import { parsePattern, type PatternPart } from './pattern.ts'
 
 /** Where /arc is on this machine, and how this server runs. */
-export interface ArcLooksOptions {
-  readonly architecture: 'x64' | 'arm64'
+export interface ArcLooksOptions extends LookServerOptions {
   readonly rootless: boolean
   readonly ownRoot: boolean
   /** An empty folder. */
@@ -28,7 +26,6 @@ export interface ArcLooksOptions {
   readonly projects: string
   /** The ids of an account's jobs. */
   readonly ids: (account: Account) => ContainerIds
-  readonly log: Logger
 }
 
 /** Seconds after which a process that has not ended by itself is killed. */
@@ -47,7 +44,7 @@ export class ArcLooks implements ArcLook {
 
   constructor(options: ArcLooksOptions) {
     this.#options = options
-    this.#server = new LookServer(options.architecture, options.log)
+    this.#server = new LookServer(options)
   }
 
   async glob(account: Account, pattern: string, limits: LookLimits = {}): Promise<LookAnswer> {
@@ -70,6 +67,7 @@ export class ArcLooks implements ArcLook {
     limits: LookLimits = {},
   ): Promise<readonly (SeenFile | UnseenFile)[]> {
     const { records } = await this.#look(account, { type: 'stat', paths }, { ...limits, most: paths.length })
+    if (records.length < paths.length) throw new LookBusy('the disk takes too long')
     return records
   }
 

@@ -1,14 +1,22 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
 import { LookFailed } from '../arc-look.ts'
 import { parseRecord, type LookRecord } from './order.ts'
 
-const program = fileURLToPath(new URL('look.pl', import.meta.url))
+const ownProgram = fileURLToPath(new URL('look.pl', import.meta.url))
 
 /** Looks at the same time. */
 export const lookLanes = 4
+
+/** Settings of {@link LookServer}. */
+export interface LookServerOptions {
+  readonly architecture: 'x64' | 'arm64'
+  readonly log: Logger
+  /** Path of the program. @defaultValue look.pl beside this file */
+  readonly program?: string
+}
 
 /** A look that runs. */
 interface Running {
@@ -24,13 +32,17 @@ interface Running {
 export class LookServer {
   readonly #architecture: string
   readonly #log: Logger
+  readonly #program: string
   readonly #running = new Map<number, Running>()
   #process: ChildProcess | undefined
+  /** The streams of the lanes. An idle one does not keep this process alive. */
+  #lanes: readonly Socket[] = []
   #isClosed = false
 
-  constructor(architecture: 'x64' | 'arm64', log: Logger) {
+  constructor({ architecture, log, program = ownProgram }: LookServerOptions) {
     this.#architecture = architecture
     this.#log = log
+    this.#program = program
   }
 
   /**
@@ -52,12 +64,14 @@ export class LookServer {
       onEnd: (error) => {
         signal.removeEventListener('abort', kill)
         this.#running.delete(lane)
+        this.#lanes[lane]?.unref()
         if (error === undefined) resolve(undefined)
         else reject(error)
       },
     })
     signal.addEventListener('abort', kill, { once: true })
     this.#process ??= this.#start()
+    this.#lanes[lane]?.ref()
     this.#write(`${lane} ${seconds} ${Buffer.byteLength(order)}\n${order}`)
     return promise
   }
@@ -73,7 +87,7 @@ export class LookServer {
   }
 
   #start(): ChildProcess {
-    const started = spawn('perl', [program, this.#architecture, String(lookLanes)], {
+    const started = spawn('perl', [this.#program, this.#architecture, String(lookLanes)], {
       cwd: '/',
       detached: true,
       // Nothing of the server's environment: it may hold secrets.
@@ -81,15 +95,18 @@ export class LookServer {
       stdio: ['pipe', 'ignore', 'pipe', ...Array.from({ length: lookLanes }, () => 'pipe' as const)],
     })
     started.unref()
-    started.stdio.slice(3).forEach((stream, lane) => {
-      this.#read(stream as Duplex, lane)
-    })
+    // Pipes of a child are sockets (child_process, `subprocess.stdio`).
+    const lanes = started.stdio.slice(3) as unknown as readonly Socket[]
+    this.#lanes = lanes
+    for (const [lane, stream] of lanes.entries()) this.#read(stream, lane)
+    for (const stream of [started.stdin, started.stderr, ...lanes] as unknown as readonly Socket[]) stream.unref()
     started.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#log.warn({ text: text.slice(0, 1000) }, 'the look server wrote an error')
     })
     const onDeath = (why: string): void => {
       if (this.#process !== started) return
       this.#process = undefined
+      for (const stream of lanes) stream.destroy()
       for (const { onEnd } of [...this.#running.values()]) onEnd(new LookFailed(why))
     }
     started.once('error', (error) => {
@@ -104,7 +121,7 @@ export class LookServer {
   }
 
   /** Reads the records of a lane. Records end in a NUL; the record `exit` is the last one of a look. */
-  #read(stream: Duplex, lane: number): void {
+  #read(stream: Socket, lane: number): void {
     let rest: Buffer = Buffer.alloc(0)
     stream.on('error', () => undefined)
     stream.on('data', (bytes: Buffer) => {

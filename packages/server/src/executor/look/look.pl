@@ -88,6 +88,7 @@ sub start {
         $running{$number} = {pid => $pid, life => $life, deadline => time + $seconds};
         return;
     }
+    syscall $call{prctl}, $PR_SET_PDEATHSIG, $SIGKILL, 0, 0, 0;
     # Neither the server's orders nor the other lanes stay open. There are three descriptors at most for each lane.
     my %own = map { $_ => 1 } 2, 3 + $number, fileno $mine;
     $own{$_} or syscall $call{close}, $_ for 0 .. 3 * $lanes + 16;
@@ -107,7 +108,7 @@ sub write_all {
 
 # --- the child ---
 
-my ($output, $written, $pending, $most, $ends_at, $cut, $unreadable, $is_partial);
+my ($output, $written, $pending, $most, $ends_at, $cut, $is_partial, %unreadable);
 
 sub look {
     my ($lane, $order) = @_;
@@ -121,13 +122,12 @@ sub look {
         else                    { $set{$key} = $value }
         last if $key eq 'do';
     }
-    ($output, $pending, $written, $most, $ends_at, $cut, $unreadable) =
-        ($lane, '', 0, $set{most}, time + $set{seconds}, '', 0);
+    ($output, $pending, $written, $most, $ends_at, $cut) = ($lane, '', 0, $set{most}, time + $set{seconds}, '');
     confine(\%set, @mounts);
     if ($set{do} eq 'stat') { report($_) for @fields }
     else                    { walk('', @fields) }
     $cut ||= 'count' if $is_partial;
-    record("end $cut $unreadable");
+    record("end $cut " . keys %unreadable);
     write_all($output, $pending);
 }
 
@@ -221,7 +221,8 @@ sub record {
 # Writes what is at a path. A name that has gone meanwhile is reported as missing only where it was asked for by name.
 sub report {
     my ($path, $is_found) = @_;
-    if ($written >= $most) { $cut ||= 'count'; return }
+    if ($written >= $most) { $cut ||= 'count' }
+    return if $cut ne '' || is_late();
     my ($size, $time) = (stat $path)[7, 9];
     if (defined $time) {
         my $type = -f _ ? 'f' : -d _ ? (chdir $path ? 'd' : 'c') : 'o';
@@ -271,7 +272,7 @@ sub names {
     my ($folder, $pattern, $limit) = @_;
     my $handle;
     if (!opendir $handle, $folder eq '' ? '/' : $folder) {
-        $unreadable++ if $! == $EACCES;
+        $unreadable{$folder} = 1 if $! == $EACCES;
         return;
     }
     my (@found, $count);

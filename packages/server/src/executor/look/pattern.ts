@@ -97,6 +97,9 @@ function setAt(
   if (isNot) at++
   const end = characters.indexOf(']', at + 1)
   if (end < 0) return undefined
+  const within = characters.slice(at, end)
+  if (within.includes('[') || within.includes('\\'))
+    refuse('a set contains [ or a backslash', 'Use sets such as [abc], [a-z] or [!0-9].')
   const choices: string[] = []
   while (at < end) {
     const [first = '', dash, second = ''] = characters.slice(at, at + 3)
