@@ -31,6 +31,9 @@ export interface ArcLooksOptions extends LookServerOptions {
 /** Seconds after which a process that has not ended by itself is killed. */
 const patienceSeconds = 2
 
+/** Looks of a user that may wait for their turn. */
+const mostWaiting = 20
+
 type Work = LookOrder['work']
 type Found = { readonly records: readonly (SeenFile | UnseenFile)[] } & Omit<LookAnswer, 'files'>
 
@@ -69,6 +72,11 @@ export class ArcLooks implements ArcLook {
     const { records } = await this.#look(account, { type: 'stat', paths }, { ...limits, most: paths.length })
     if (records.length < paths.length) throw new LookBusy('the disk takes too long')
     return records
+  }
+
+  /** Prepares for looks. Not required: the first look does it, which stops a large server for a moment. */
+  open(): void {
+    this.#server.open()
   }
 
   /** Ends all looks. */
@@ -114,6 +122,7 @@ export class ArcLooks implements ArcLook {
   async #inTurn(account: Account, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     const line = this.#turns.get(account.name) ?? { turn: new Semaphore(1), looks: 0 }
     this.#turns.set(account.name, line)
+    if (line.looks > mostWaiting) throw new LookBusy(`${mostWaiting} looks of ${account.name} wait already`)
     line.looks++
     try {
       await line.turn.take(signal, () => this.#lanes.take(signal, work))

@@ -26,8 +26,8 @@ interface Running {
 }
 
 /**
- * Forks one confined process per look, from a small process that is started with the first look. Forking this server would stop it for
- * milliseconds, for its many pages.
+ * Forks one confined process per look, from a small process. That one is started while this server is small, too: forking a server with
+ * 1 GiB of pages stops it for 0.1 s.
  */
 export class LookServer {
   readonly #architecture: string
@@ -53,6 +53,7 @@ export class LookServer {
    * @param signal - Kills it.
    */
   run(order: string, seconds: number, signal: AbortSignal, onRecord: Running['onRecord']): Promise<void> {
+    if (this.#isClosed) return Promise.reject(new LookFailed('the server is stopping'))
     const lane = Array.from({ length: lookLanes }, (_, i) => i).find((i) => !this.#running.has(i))
     if (lane === undefined) throw new Error('No lane is free.')
     const { promise, resolve, reject } = Promise.withResolvers<undefined>()
@@ -70,10 +71,15 @@ export class LookServer {
       },
     })
     signal.addEventListener('abort', kill, { once: true })
-    this.#process ??= this.#start()
+    this.open()
     this.#lanes[lane]?.ref()
     this.#write(`${lane} ${seconds} ${Buffer.byteLength(order)}\n${order}`)
     return promise
+  }
+
+  /** Starts the process. A later look starts another one where it has ended. */
+  open(): void {
+    this.#process ??= this.#start()
   }
 
   /** Ends all looks. */
@@ -99,7 +105,8 @@ export class LookServer {
     const lanes = started.stdio.slice(3) as unknown as readonly Socket[]
     this.#lanes = lanes
     for (const [lane, stream] of lanes.entries()) this.#read(stream, lane)
-    for (const stream of [started.stdin, started.stderr, ...lanes] as unknown as readonly Socket[]) stream.unref()
+    for (const stream of [started.stdin, started.stderr, ...lanes] as unknown as readonly (Socket | null)[])
+      stream?.unref()
     started.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#log.warn({ text: text.slice(0, 1000) }, 'the look server wrote an error')
     })
@@ -107,7 +114,7 @@ export class LookServer {
       if (this.#process !== started) return
       this.#process = undefined
       for (const stream of lanes) stream.destroy()
-      for (const { onEnd } of [...this.#running.values()]) onEnd(new LookFailed(why))
+      for (const { onEnd } of this.#running.values()) onEnd(new LookFailed(why))
     }
     started.once('error', (error) => {
       onDeath(error.message)

@@ -39,7 +39,7 @@ type Refuse = (what: string, hint: string) => never
 type Piece = { readonly type: 'text' | 'any'; readonly source: string } | { readonly type: 'star' }
 
 function partOf(part: string, refuse: Refuse): PatternPart {
-  const characters = [...part]
+  const characters = Array.from(part)
   const pieces: Piece[] = []
   let literal = ''
   for (let at = 0; at < characters.length; at++) {
