@@ -1,4 +1,5 @@
 export { AuditEntry, AuditPage, AuditQuery } from './audit.ts'
+export * from './cancel.ts'
 export { causeCodes, type CauseCode } from './causes.ts'
 export { Change, ChangesQuery, jobChangeKinds, type JobChangeKind } from './change.ts'
 export * from './directory.ts'

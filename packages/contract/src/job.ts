@@ -151,6 +151,13 @@ export const JobRequest = Type.Object(
 )
 export type JobRequest = Static<typeof JobRequest>
 
+/** Unlike submissions in one request, all or none. */
+export const JobBatch = Type.Object(
+  { jobs: Type.Array(JobRequest, { minItems: 1, maxItems: limits.batch }) },
+  { ...Closed, $id: 'JobBatch' },
+)
+export type JobBatch = Static<typeof JobBatch>
+
 /** Resources of a job: `request` is allocated, `limit` is the most it may use. They differ where the submission left them out. */
 export const Resources = Type.Object(
   {
@@ -306,6 +313,13 @@ export const JobListQuery = Type.Object(
       Type.String({
         description: 'KEY=VALUE: jobs with this label. KEY: jobs with any value.',
         examples: ['run=night-42'],
+      }),
+    ),
+    fields: Type.Optional(
+      Type.String({
+        description:
+          'Fields of a job, separated by commas: the answer has these alone, and is found sooner. Left out: all.',
+        examples: ['id,state,exitCode'],
       }),
     ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),

@@ -1,4 +1,6 @@
 import type {
+  CancelledJobs,
+  CancelRequest,
   Change,
   ChangesQuery,
   FileList,
@@ -6,7 +8,6 @@ import type {
   Job,
   JobEvent,
   JobListQuery,
-  JobPage,
   JobRequest,
   QueueOverview,
   Submitted,
@@ -27,6 +28,9 @@ import { ProblemError, problemFrom } from '../connection/problem-error.ts'
 const waitSeconds = 25
 /** Seconds of retries of a submission without an answer. The idempotency key makes retries safe. */
 const submitPatienceSeconds = 10
+
+/** Seconds that the server may take to cancel many jobs. */
+const cancelManySeconds = 120
 
 /** How to reach this platform's own API. */
 export interface JobsOptions extends ConnectionOptions {
@@ -57,6 +61,18 @@ export interface LogOptions extends Abortable {
 export interface ChangesOptions extends Abortable, Omit<ChangesQuery, 'after'> {
   /** Continue after the change with this id: nothing is missed. @defaultValue now */
   readonly lastEventId?: string | undefined
+}
+
+/** A query of a list. `F` are the fields that each job has. */
+export interface ListQuery<F extends keyof Job = keyof Job> extends Omit<JobListQuery, 'fields'> {
+  /** @defaultValue all */
+  readonly fields?: readonly F[]
+}
+
+/** One page of a list; `next` is the cursor of the following page. */
+export interface ListedPage<F extends keyof Job = keyof Job> {
+  readonly jobs: Pick<Job, F>[]
+  readonly next?: string
 }
 
 /** A change of a job, with the id to continue after. */
@@ -90,28 +106,46 @@ export class Jobs {
     options: Abortable & { readonly idempotencyKey?: string | undefined } = {},
   ): Promise<Submitted> {
     const { signal, idempotencyKey = crypto.randomUUID() } = options
-    const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey }
-    const outgoing = {
-      method: 'POST',
-      url: `${this.#api}/jobs`,
-      headers,
-      body: JSON.stringify(request),
-      signal,
-    } as const
+    return this.#submit('/jobs', request, idempotencyKey, signal)
+  }
+
+  /**
+   * Submits up to 1,000 unlike jobs or arrays, all or none. The ids are in the order of the requests; one with replicas has that many in
+   * a row. An error names the request in its `field`, such as `jobs[3].cores`. Repeated as {@link submit} is.
+   * @defaultValue idempotencyKey a random key
+   */
+  async submitBatch(
+    requests: readonly JobRequest[],
+    options: Abortable & { readonly idempotencyKey?: string | undefined } = {},
+  ): Promise<Submitted> {
+    const { signal, idempotencyKey = crypto.randomUUID() } = options
+    return this.#submit('/jobs/batch', { jobs: requests }, idempotencyKey, signal)
+  }
+
+  async #submit(path: string, body: object, key: string, signal: AbortSignal | undefined): Promise<Submitted> {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+    const url = `${this.#api}${path}`
+    const outgoing = { method: 'POST', url, headers, body: JSON.stringify(body), signal } as const
     return (await persist(() => this.#json(outgoing), submitPatienceSeconds, signal)) as Submitted
   }
 
-  /** One page of the caller's jobs. */
-  async list(query: JobListQuery = {}, { signal }: Abortable = {}): Promise<JobPage> {
+  /** One page of the caller's jobs, with all fields or those in `fields`, which the server finds sooner. */
+  async list<F extends keyof Job = keyof Job>(
+    query: ListQuery<F> = {},
+    { signal }: Abortable = {},
+  ): Promise<ListedPage<F>> {
     const parameters = new URLSearchParams(
       Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
     ).toString()
     const url = `${this.#api}/jobs${parameters === '' ? '' : `?${parameters}`}`
-    return (await this.#json({ method: 'GET', url, signal })) as JobPage
+    return (await this.#json({ method: 'GET', url, signal })) as ListedPage<F>
   }
 
   /** All jobs that match a query, fetched page by page during iteration. `limit` is the size of a page. */
-  async *listAll(query: JobListQuery = {}, options: Abortable = {}): AsyncGenerator<Job> {
+  async *listAll<F extends keyof Job = keyof Job>(
+    query: ListQuery<F> = {},
+    options: Abortable = {},
+  ): AsyncGenerator<Pick<Job, F>> {
     let page = await this.list(query, options)
     yield* page.jobs
     while (page.next !== undefined) {
@@ -128,6 +162,22 @@ export class Jobs {
   /** Cancels a job. A job that was waiting has ended when this returns; a running job stops afterwards. */
   async cancel(id: string, { signal }: Abortable = {}): Promise<Job> {
     return (await this.#json({ method: 'POST', url: `${this.#job(id)}/cancel`, signal })) as Job
+  }
+
+  /**
+   * Cancels jobs by exactly one of `ids` (up to 1,000), `label` and `prefix` of the name, and returns the ids by what became of them.
+   * Without an answer, the request is repeated for ten seconds: a repetition cancels what is left, and finds the rest ended.
+   */
+  async cancelMany(request: CancelRequest, { signal }: Abortable = {}): Promise<CancelledJobs> {
+    const outgoing = {
+      method: 'POST',
+      url: `${this.#api}/jobs/cancel`,
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+      signal,
+      timeoutSeconds: Math.max(this.#connection.timeoutSeconds, cancelManySeconds),
+    } as const
+    return (await persist(() => this.#json(outgoing), submitPatienceSeconds, signal)) as CancelledJobs
   }
 
   /**

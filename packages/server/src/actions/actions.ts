@@ -1,4 +1,5 @@
 import { canceller, type Cancel } from './cancel.ts'
+import { jobsCanceller, type CancelJobs } from './cancel-jobs.ts'
 import { remover, type Remove } from './remove.ts'
 import { renewer, type Renew } from './renew.ts'
 import { submitter, type Submit, type SubmitDependencies } from './submit.ts'
@@ -8,6 +9,7 @@ import type { Store } from '../store/store.ts'
 export interface Actions {
   readonly submit: Submit
   readonly cancel: Cancel
+  readonly cancelJobs: CancelJobs
   readonly renew: Renew
   readonly remove: Remove
 }
@@ -17,7 +19,7 @@ export type JobWrites = 'submit' | 'step' | 'addEvents'
 
 /** Dependencies of {@link createActions}. */
 export interface ActionsDependencies extends SubmitDependencies {
-  readonly store: Pick<Store, 'submit' | 'answeredBefore' | 'step' | 'job'>
+  readonly store: Pick<Store, 'submit' | 'answeredBefore' | 'step' | 'job' | 'jobsById' | 'notEndedOf'>
 }
 
 /** Creates the {@link Actions}. */
@@ -27,6 +29,7 @@ export function createActions(dependencies: ActionsDependencies): Actions {
   return {
     submit: submitter(dependencies),
     cancel,
+    cancelJobs: jobsCanceller({ store, now }),
     renew: renewer({ store, now }),
     remove: remover({ store, cancel, now }),
   }

@@ -1,18 +1,11 @@
-import { jobStates, isEnded } from '@science-platform/contract'
 import type { Logger } from 'pino'
-import { mayHappen } from '../job/lifecycle.ts'
 import type { StoredChange } from '../store/change.ts'
 import type { ChangeLog } from '../store/change-log.ts'
 import type { Store } from '../store/store.ts'
-import { cancelStep } from './cancel.ts'
+import { cancelMatching } from './cancel-jobs.ts'
 
 /** Milliseconds before a failed run is retried. */
 const retryMs = 2_000
-
-/** Jobs cancelled per transaction. */
-const atOnce = 500
-
-const cancellable = jobStates.filter((state) => !isEnded(state) && mayHappen(state, 'cancelRequested'))
 
 /** Cancels the jobs of users who were disabled with that option. */
 export interface CancelDisabled {
@@ -23,7 +16,7 @@ export interface CancelDisabled {
 
 /** Dependencies of {@link startCancellingDisabled}. */
 export interface CancelDisabledDependencies {
-  readonly store: Pick<Store, 'usersToCancel' | 'jobs' | 'step'>
+  readonly store: Pick<Store, 'usersToCancel' | 'notEndedOf' | 'job' | 'step'>
   readonly changes: Pick<ChangeLog, 'follow'>
   readonly log: Pick<Logger, 'error'>
   /** Milliseconds since the epoch. @defaultValue the system's clock */
@@ -46,15 +39,8 @@ export function startCancellingDisabled({
 
   async function cancelAll(): Promise<void> {
     users = new Set(await store.usersToCancel())
-    for (const owner of users) {
-      for (;;) {
-        const jobs = await store.jobs({ owner, states: cancellable, sort: 'submitted', limit: atOnce })
-        await store.step(
-          jobs.flatMap((job) => cancelStep(job, 'the platform, since its owner was disabled,', now()) ?? []),
-        )
-        if (jobs.length < atOnce) break
-      }
-    }
+    for (const owner of users)
+      await cancelMatching({ store, now }, { owner }, 'the platform, since its owner was disabled,')
   }
 
   const next = (): Promise<void> => {

@@ -19,25 +19,30 @@ export interface CancelDependencies {
 
 /** The single implementation of cancel, for every API. A job that has ended or is stopping stays unchanged. */
 export function canceller({ store, now }: CancelDependencies): Cancel {
-  return async (found, caller) => {
-    let before = found
-    // The step fails when the job changed state after the read. That happens only a few times before the job ends.
-    for (;;) {
-      const step = cancelStep(before, who(before, caller.account.name), now())
-      if (step === undefined) return { before, job: before }
-      const [taken] = await store.step([step])
-      if (taken !== undefined) return { before, job: taken.job }
-      const current = await store.job(before.id)
-      if (current === undefined) return { before, job: before }
-      before = current
-    }
+  return (found, caller) => cancelJob({ store, now }, found, actorText(found, caller))
+}
+
+/** Cancels a job in the state that it has by then. Returns the job before and after. `who` names the actor for the owner. */
+export async function cancelJob({ store, now }: CancelDependencies, found: StoredJob, who: string): ReturnType<Cancel> {
+  let before = found
+  // The step fails when the job changed state after the read. That happens only a few times before the job ends.
+  for (;;) {
+    const step = cancelStep(before, who, now())
+    if (step === undefined) return { before, job: before }
+    const [taken] = await store.step([step])
+    if (taken !== undefined) return { before, job: taken.job }
+    const current = await store.job(before.id)
+    if (current === undefined) return { before, job: before }
+    before = current
   }
 }
 
-const who = (job: StoredJob, by: string): string => (by === job.owner ? 'its owner' : `the administrator ${by}`)
+/** Who cancels a job, as its owner reads it. Pure. */
+export const actorText = (job: Pick<StoredJob, 'owner'>, { account: { name } }: Caller): string =>
+  name === job.owner ? 'its owner' : `the administrator ${name}`
 
 /** The step that cancels a job; `who` names the actor for the owner. Undefined where the job has ended or is stopping. Pure. */
-export function cancelStep(job: StoredJob, who: string, now: number): JobStep | undefined {
+export function cancelStep(job: Pick<StoredJob, 'id' | 'state'>, who: string, now: number): JobStep | undefined {
   if (!mayHappen(job.state, 'cancelRequested')) return undefined
   const endsNow = isEnded(nextState(job.state, { type: 'cancelRequested' }))
   return {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { AuditEntry } from '../audit/entry.ts'
 import { verifyTrail } from '../audit/verify.ts'
-import type { NewJob, StoredJob } from '../job/job.ts'
+import { specificationKeys, type NewJob, type StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
 import { CursorTooOld, type StoredChange } from './change.ts'
 import {
@@ -441,6 +441,36 @@ export function describeStore(
           }
           assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', filter))), sort)
         }
+      for (const filter of [
+        { label: run },
+        { label: run, states: ['queued'] as const, sort: '-name' as const },
+        { limit: 2 },
+      ]) {
+        const whole = await store.jobs(all('ada', filter))
+        const outlines = whole.map((job) =>
+          Object.fromEntries(
+            Object.entries(job).filter(([key]) => !(specificationKeys as readonly string[]).includes(key)),
+          ),
+        )
+        assert.deepEqual(await store.jobOutlines(all('ada', filter)), outlines)
+      }
+      const matches = async (filter: Pick<JobFilter, 'label' | 'namePrefix'>, after = 0, limit = 9) =>
+        (await store.notEndedOf('ada', filter, after, limit)).map(({ id, isMatch }) => [
+          jobs.find((job) => job.id === id)?.name,
+          isMatch,
+        ])
+      assert.deepEqual(await matches({ label: run }), [
+        ['c', true],
+        ['a', false],
+        ['d', false],
+        ['e', true],
+      ])
+      const [first] = await store.notEndedOf('ada', {}, 0, 1)
+      assert.partialDeepStrictEqual(first, { id: jobs[0]?.id, owner: 'ada', state: 'queued', isMatch: true })
+      assert.deepEqual(await matches({ label: { key: 'run' }, namePrefix: 'a' }, first?.seq, 2), [
+        ['a', true],
+        ['d', false],
+      ])
       await store.deleteJobsEndedBefore(10, 10)
       assert.deepEqual(await names({ label: run }), ['c', 'e'])
     })

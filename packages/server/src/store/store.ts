@@ -1,6 +1,6 @@
 import type { JobSort, JobState } from '@science-platform/contract'
 import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
-import type { NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
+import type { JobOutline, NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LabelFilter } from '../job/labels.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 import type { StoredChange } from './change.ts'
@@ -180,6 +180,9 @@ export interface JobFilter {
 /** The public fields of a job. */
 export type JobGlimpse = Pick<StoredJob, 'seq' | 'owner' | 'state' | 'startedAt'>
 
+/** A job that has not ended, and whether a filter matches it. */
+export type JobMatch = Pick<StoredJob, 'id' | 'seq' | 'owner' | 'state'> & { readonly isMatch: boolean }
+
 /** A filter and a page of the audit trail. */
 export interface AuditFilter {
   readonly actor?: string
@@ -305,8 +308,11 @@ export interface Store {
   deleteStagedBefore(at: number): Promise<void>
   /** The earlier answer for this key; undefined where the key is new. */
   answeredBefore(idempotency: IdempotencyKey): Promise<SubmitOutcome | undefined>
-  /** Applies all steps in one transaction. Returns the jobs after their steps, without those whose state had changed before. */
-  step(steps: readonly JobStep[]): Promise<TakenStep[]>
+  /**
+   * Applies all steps in one transaction. Returns the jobs after their steps, without those whose state had changed before. `audit` is
+   * stored in that transaction.
+   */
+  step(steps: readonly JobStep[], audit?: AuditEntry): Promise<TakenStep[]>
   /** Inserts events without a step. */
   addEvents(events: readonly StoredEvent[]): Promise<void>
 
@@ -336,6 +342,8 @@ export interface Store {
   /** The job with this id. With `owner` only that user's: the query takes the same time for another's job and a missing job. */
   job(id: string, owner?: string): Promise<StoredJob | undefined>
   jobs(filter: JobFilter): Promise<StoredJob[]>
+  /** As {@link jobs}, without their specifications, which are neither read nor decrypted. */
+  jobOutlines(filter: JobFilter): Promise<JobOutline[]>
   /**
    * Jobs that have not ended, in order of submission: the work of the loop. At most `limit` after the job with the `seq` `after`; all
    * by default.
@@ -343,6 +351,16 @@ export interface Store {
   notEnded(after?: number, limit?: number): Promise<StoredJob[]>
   /** A page of the public fields of jobs that have not ended, in order of submission, after the job with this `seq`. */
   glimpses(after: number, limit: number): Promise<JobGlimpse[]>
+  /**
+   * The first `limit` jobs of an owner after the job with the `seq` `after` that have not ended, in order of submission, and whether each
+   * has the label and the beginning of its name. It reads no specifications.
+   */
+  notEndedOf(
+    owner: string,
+    filter: Pick<JobFilter, 'label' | 'namePrefix'>,
+    after: number,
+    limit: number,
+  ): Promise<readonly JobMatch[]>
   /** The existing jobs among these ids. */
   jobsById(ids: readonly string[]): Promise<StoredJob[]>
   /** Tasks of an array from `first` to `last`, both included. */

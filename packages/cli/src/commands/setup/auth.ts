@@ -13,8 +13,8 @@ import { howToLogIn } from '../../config/server-login.ts'
 import { fields } from '../../output/fields.ts'
 import { instant } from '../../output/quantities.ts'
 import { table } from '../../output/table.ts'
-import { columns, isInteractive } from '../../output/terminal.ts'
-import { ask } from '../../run/prompt.ts'
+import { columns } from '../../output/terminal.ts'
+import { confirm } from '../../run/confirm.ts'
 import { defineTokens } from './auth-token.ts'
 import { defineLogin } from './login.ts'
 
@@ -82,7 +82,7 @@ export function define(program: Command): void {
     .option('-f, --force', 'do not ask')
     .addHelpText(...examples('canfar auth purge --force'))
     .action(async ({ force }: { force?: true }, self: Command) => {
-      await confirm(force === true, 'Remove all logins?')
+      await confirmed(force === true, 'Remove all logins?')
       await removeConfiguration()
       await show(invocationOf(self), [configurationPath()], () => `Removed ${configurationPath()}.`)
     })
@@ -117,7 +117,7 @@ async function remove(key: string, force: boolean, invocation: Invocation): Prom
   const configuration = await required()
   if (configuration.authentication[key] === undefined)
     throw new CommandFailure('notFound', 'authentication.unknown', `there is no login '${key}'`, 'canfar auth ls')
-  if (configuration.active.authentication === key) await confirm(force, `Remove the active login '${key}'?`)
+  if (configuration.active.authentication === key) await confirmed(force, `Remove the active login '${key}'?`)
   const changed = withoutLogin(configuration, key)
   await (changed === undefined ? removeConfiguration() : saveConfiguration(changed))
   await show(invocation, changed?.active ?? null, (active) =>
@@ -127,17 +127,8 @@ async function remove(key: string, force: boolean, invocation: Invocation): Prom
   )
 }
 
-async function confirm(force: boolean, question: string): Promise<void> {
-  if (force) return
-  if (!isInteractive())
-    throw new CommandFailure(
-      'failure',
-      'command.cancelled',
-      `there is no terminal to ask on: ${question}`,
-      'add --force to answer yes',
-    )
-  const answer = await ask(`${question} [y/N] `)
-  if (!/^y(es)?$/i.test(answer)) throw new CommandFailure('failure', 'command.cancelled', 'nothing was removed')
+const confirmed = async (force: boolean, text: string): Promise<void> => {
+  if (!force) await confirm({ text, option: '--force', kept: 'nothing was removed' })
 }
 
 function summaries({ authentication, active, servers }: Configuration): LoginSummary[] {

@@ -15,6 +15,7 @@ import { auditRoutes } from './audit.ts'
 import { fileRoutes } from './files.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
+import { jobSetRoutes } from './job-sets.ts'
 import { limitRoutes } from './limits.ts'
 import { logRoutes } from './logs.ts'
 import { groupRoutes } from './groups.ts'
@@ -55,6 +56,7 @@ export async function apiRoutes(
       'docs/problems.md lists them.',
   })
   jobRoutes(app, parts)
+  jobSetRoutes(app, parts)
   changeRoutes(app, parts, common.authenticator)
   logRoutes(app, parts)
   accountRoutes(app)

@@ -78,7 +78,7 @@ function shownPrefix(header: string | undefined): string | undefined {
   return token !== undefined && isTokenShaped(token) ? token.slice(0, prefixLength) : undefined
 }
 
-/** Makes the audit entry of a submission, which is stored in the transaction of its jobs. `status` is the answer on success. */
-export const auditOfSubmission =
+/** Makes the audit entry of a change, which is stored in the transaction of that change. `status` is the answer on success. */
+export const auditOfChange =
   (request: FastifyRequest, status: number, now: () => number) =>
   (subject: string): AuditEntry => ({ ...entryOf(request, status, now()), subject: subjectOf(subject) })

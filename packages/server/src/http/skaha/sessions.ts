@@ -7,7 +7,7 @@ import { attemptId, type StoredJob } from '../../job/job.ts'
 import { findJob } from '../views/find-job.ts'
 import { namedJobs } from '../views/named-jobs.ts'
 import type { JobFilter } from '../../store/store.ts'
-import { auditOfSubmission } from '../server/audit-requests.ts'
+import { auditOfChange } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
 import { jobEvents } from '../views/job-events.ts'
 import { usageNow } from '../views/job-view.ts'
@@ -46,10 +46,10 @@ export function sessionRoutes(
     const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
     const outcome = await actions.submit({
       caller: callerOf(request),
-      request: job,
+      requests: job,
       ignoresReserved: true,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
-      audit: auditOfSubmission(request, 200, parts.now),
+      audit: auditOfChange(request, 200, parts.now),
     })
     request.isAudited = outcome.outcome === 'stored'
     // The wire has no Idempotency-Key, so the outcome is never a conflict.

@@ -100,6 +100,18 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
     whose: 'callers',
     request: () => ({ payload: { ids: ['zzzzzzzz'], timeout: 0 } }),
   },
+  // Jobs of other users are among the unknown ids.
+  'POST /api/v1/jobs/batch': {
+    scope: 'submit',
+    whose: 'callers',
+    status: 201,
+    request: () => ({ payload: { jobs: [session] } }),
+  },
+  'POST /api/v1/jobs/cancel': {
+    scope: 'manage',
+    whose: 'callers',
+    request: () => ({ payload: { ids: ['zzzzzzzz'] } }),
+  },
   // A stream stays open. With an unknown cursor it is refused at once.
   'GET /api/v1/changes': {
     scope: 'read',

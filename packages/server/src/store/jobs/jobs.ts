@@ -1,16 +1,16 @@
 import { endedStates, isEnded, type JobState } from '@science-platform/contract'
 import { sql, type Kysely, type SelectQueryBuilder } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
-import type { StoredAttempt, StoredJob } from '../../job/job.ts'
+import type { JobOutline, StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { LabelFilter } from '../../job/labels.ts'
 import { activeStates } from '../../job/lifecycle.ts'
 import { TimeSlices } from '../../lib/time-slices.ts'
-import { attemptOf, jobOf } from './rows.ts'
+import { attemptOf, jobOf, outlineColumns, outlineOf } from './rows.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { isVisible } from './visible.ts'
-import type { EndedAt, JobFilter, JobGlimpse } from '../store.ts'
+import type { EndedAt, JobFilter, JobGlimpse, JobMatch } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
 export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
@@ -57,6 +57,16 @@ const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as
  * job_labels_by_key where a label is requested, and not only active states.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
+  return (await pageOf(db, filter).selectAll('jobs').execute()).map((row) => jobOf(row, seal))
+}
+
+/** As {@link listJobs}. It does not read the specifications. */
+export async function listOutlines(db: Kysely<Schema>, filter: JobFilter): Promise<JobOutline[]> {
+  const columns = outlineColumns.map((column) => `jobs.${column}` as const)
+  return (await pageOf(db, filter).select(columns).execute()).map(outlineOf)
+}
+
+function pageOf(db: Kysely<Schema>, filter: JobFilter): SelectQueryBuilder<Schema, 'jobs', object> {
   const { owner, states, namePrefix, arrayId, label, after, endedSince } = filter
   const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
   const beyond = direction === 'desc' ? '<' : '>'
@@ -64,7 +74,6 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
   const isActive = states !== undefined && !states.some(isEnded)
   const startsAtLabels = label !== undefined && !isActive
   let query = (startsAtLabels ? fromLabels(db, owner, label) : db.selectFrom('jobs'))
-    .selectAll('jobs')
     .where('jobs.owner', '=', owner)
     .where(isVisible)
   // The order of the index of labels, where the rows come from there.
@@ -89,8 +98,7 @@ export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter
     query = query.where(seq, beyond, after.seq)
   }
   if (column !== undefined) query = query.orderBy(column, direction)
-  const rows = await query.orderBy(seq, direction).limit(filter.limit).execute()
-  return rows.map((row) => jobOf(row, seal))
+  return query.orderBy(seq, direction).limit(filter.limit)
 }
 
 /** Served by jobs_not_ended_by_state as a covering index: it counts all jobs, and subtracts those that are not visible. */
@@ -271,4 +279,36 @@ export async function setLogsDeletedTo(db: Kysely<Schema>, place: EndedAt): Prom
 export async function glimpses(db: Kysely<Schema>, after: number, limit: number): Promise<JobGlimpse[]> {
   const rows = await pageOfNotEnded(db, after, limit).select(['seq', 'owner', 'state', 'started_at']).execute()
   return rows.map(({ started_at, ...row }) => ({ ...row, ...(started_at === null ? {} : { startedAt: started_at }) }))
+}
+
+/** Served by jobs_not_ended_by_owner, and the primary key of job_labels. The statement looks at `limit` jobs at most. */
+export async function notEndedOf(
+  db: Kysely<Schema>,
+  owner: string,
+  { label, namePrefix }: Pick<JobFilter, 'label' | 'namePrefix'>,
+  after: number,
+  limit: number,
+): Promise<JobMatch[]> {
+  const labelled = label === undefined ? sql<boolean>`1 = 1` : hasLabel(label)
+  const rows = await db
+    .selectFrom('jobs')
+    .select([
+      'id',
+      'seq',
+      'owner',
+      'state',
+      'name',
+      sql<number>`case when ${labelled} then 1 else 0 end`.as('labelled'),
+    ])
+    .where('owner', '=', owner)
+    .where(notEnded)
+    .where(isVisible)
+    .where('seq', '>', after)
+    .orderBy('seq')
+    .limit(limit)
+    .execute()
+  return rows.map(({ name, labelled: has, ...job }) => ({
+    ...job,
+    isMatch: has === 1 && (namePrefix === undefined || name.startsWith(namePrefix)),
+  }))
 }

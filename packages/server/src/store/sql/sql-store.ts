@@ -18,6 +18,7 @@ import { takeStep, type TakenStep } from '../jobs/steps.ts'
 import * as changes from './changes.ts'
 import * as facts from './facts.ts'
 import type { StoredChange } from '../change.ts'
+import type { AuditEntry } from '../../audit/entry.ts'
 import type { Store } from '../store.ts'
 import { answeredBefore, deleteIdempotencyBefore, storeSubmission } from '../jobs/submissions.ts'
 import * as tokens from '../users/tokens.ts'
@@ -57,7 +58,7 @@ export function sqlStore(
     submit: (submission) => storeSubmission(commit, submission, seal),
     deleteStagedBefore: (at) => deleteStagedBefore(db, commit, at),
     answeredBefore: (idempotency) => answeredBefore(db, idempotency),
-    step: async (steps) => {
+    step: async (steps, audit) => {
       const taken = await commit.run(async (tx) => {
         const all: TakenStep[] = []
         for (const step of steps) {
@@ -65,7 +66,7 @@ export function sqlStore(
           if (one !== undefined) all.push(one)
         }
         return all
-      })
+      }, auditedBy(audit))
       return taken.map(({ job, change }) => ({ job, change: change.number }))
     },
     addEvents: (events) => commit.run((tx) => noteEvents(tx, events)),
@@ -87,7 +88,9 @@ export function sqlStore(
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(db, seal, filter),
+    jobOutlines: (filter) => jobs.listOutlines(db, filter),
     notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(db, seal, after, limit),
+    notEndedOf: (owner, filter, after, limit) => jobs.notEndedOf(db, owner, filter, after, limit),
     glimpses: (after, limit) => jobs.glimpses(db, after, limit),
     jobsById: (ids) => jobs.jobsById(db, seal, ids),
     tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
@@ -150,3 +153,7 @@ export function sqlStore(
     },
   }
 }
+
+/** The audit entries of a write with at most one. A write without an entry succeeds also where the trail cannot be written. */
+const auditedBy = (audit: AuditEntry | undefined): (() => readonly AuditEntry[]) | undefined =>
+  audit === undefined ? undefined : () => [audit]

@@ -124,6 +124,46 @@ test('acknowledged writes survive kill -9 during writing', async () => {
   await remove()
 })
 
+test('cancelling many jobs survives kill -9: each cancelled job has its audit entry, and a repetition finishes', async () => {
+  const { path, open, remove } = await place()
+  const before = await open()
+  const jobs = Array.from({ length: 400 }, () => someJob({ labels: { run: '7' } }))
+  await before.submit({ jobs, events: [] })
+  await before.close()
+  const program = `
+    import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
+    import { jobsCanceller } from ${JSON.stringify(new URL('../../actions/cancel-jobs.ts', import.meta.url).href)}
+    let commits = 0
+    const onCommit = () => { if (++commits === Number(process.env.KILL_AT)) process.kill(process.pid, 'SIGKILL') }
+    const store = await openSqliteStore(${JSON.stringify(path)}, { onCommit })
+    const caller = { account: { name: 'ada', admin: false }, scopes: new Set(['manage']) }
+    const jobs = { owner: 'ada', label: { key: 'run', value: '7' } }
+    const audit = { at: 1, actor: 'ada', via: 'api', action: 'cancelJobs', subject: 'label run=7', outcome: 'done', count: 1 }
+    const { cancelled } = await jobsCanceller({ store, now: () => 5 })({ caller, jobs, audit, isDryRun: false })
+    await store.close()
+    process.stdout.write(String(cancelled.length))`
+  const run = (killAt: number) =>
+    spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program], {
+      encoding: 'utf8',
+      env: { ...process.env, KILL_AT: String(killAt) },
+    })
+  const states = async (): Promise<[ended: number, entries: number]> => {
+    const store = await open()
+    const left = (await store.notEnded()).length
+    const entries = await store.audit({ order: 'newest-first', limit: 9 })
+    await store.close()
+    return [400 - left, entries.length]
+  }
+  assert.equal(run(1).signal, 'SIGKILL')
+  const [ended, entries] = await states()
+  assert.ok(ended > 0 && ended < 400, String(ended))
+  assert.equal(entries, 1)
+  const { stdout, stderr } = run(0)
+  assert.equal(stdout, String(400 - ended), stderr)
+  assert.deepEqual(await states(), [400, 2])
+  await remove()
+})
+
 /** Ids of the tasks of {@link largeSubmission}. */
 const taskIds = Array.from({ length: 1_000 }, (_, i) => `t${String(i).padStart(7, '0')}`)
 
@@ -262,6 +302,25 @@ test('a submission that was taken for one of a dead process is refused, and noth
   await remove()
 })
 
+test('writes unlike jobs in transactions of about one MiB, whatever the size of the first', async () => {
+  const { path, remove } = await place()
+  let commits = 0
+  const store = await openSqliteStore(path, { onCommit: () => void (commits += 1) })
+  const jobs = ['', 'x'.repeat(600_000), 'y'.repeat(600_000), '', 'z'.repeat(900_000)].map((value) =>
+    someJob({ env: { A: value } }),
+  )
+  const outcome = await store.submit({ jobs, events: [] })
+  // Three pieces, and the one that makes the jobs visible.
+  assert.equal(commits, 4)
+  assert.deepEqual(
+    (await store.notEnded()).map(({ id, env }) => [id, env]),
+    jobs.map(({ id, env }) => [id, env]),
+  )
+  assert.equal(outcome.outcome, 'stored')
+  await store.close()
+  await remove()
+})
+
 test('refuses SQL that changes or deletes an audit entry', async () => {
   const { path, open, remove } = await place()
   const store = await open()
@@ -336,6 +395,9 @@ test('stores no job specification in plain text, and reads plain ones of earlier
   for (const file of await readdir(dirname(path)))
     assert.ok(!(await readFile(join(dirname(path), file), 'latin1')).includes(secret), file)
   const database = new DatabaseSync(path)
+  database.prepare('update jobs set spec_sealed = ?').run('no specification')
+  const [outline] = await store.jobOutlines({ owner: job.owner, sort: 'submitted', limit: 1 })
+  assert.equal(outline?.id, job.id, 'a list without the specification does not read it')
   database.prepare('update jobs set spec_sealed = ?').run(JSON.stringify({ ...job }))
   database.close()
   assert.deepEqual((await store.job(job.id))?.env, job.env)
