@@ -22,6 +22,7 @@ from science_platform import (
     UnreachableError,
     WaitStopped,
 )
+from science_platform.calls import Body
 from science_platform_testing import IMAGE, Platform, eventually
 
 
@@ -170,6 +171,24 @@ def test_labels_select_jobs_to_list_and_to_cancel(jobs: Jobs, gate: Gate) -> Non
     assert {job.state for job in jobs.wait(ids)} == {"cancelled"}
     with pytest.raises(ValueError, match="give exactly one of ids, label and prefix; 2 were given"):
         jobs.cancel_many(ids, label="run")
+
+
+def test_unlike_jobs_are_submitted_together_or_not_at_all(jobs: Jobs) -> None:
+    unlike: list[Body] = [
+        JobRequest(name="batch-a", image=IMAGE, cmd="true"),
+        shell("exit 4", name="batch-b", replicas=2),
+    ]
+    ids = jobs.submit_batch(unlike, key="batch-1").ids
+    assert jobs.submit_batch(unlike, key="batch-1").ids == ids
+    assert [(job.name, job.exit_code) for job in jobs.wait(ids)] == [("batch-a", 0), ("batch-b-1", 4), ("batch-b-2", 4)]
+    slim = {job.id: job for job in jobs.list_all(name="batch", fields=["id", "exit_code"])}
+    assert {id: job.exit_code for id, job in slim.items()} == dict(zip(ids, (0, 4, 4), strict=True))
+    owner: object = slim[ids[0]].owner
+    assert owner is None
+    with pytest.raises(ProblemError) as caught:
+        jobs.submit_batch([shell("true", name="none-a"), shell("true", name="none-b", cores=0)])
+    assert caught.value.field == "jobs[1].cores"
+    assert [*jobs.list_all(name="none")] == []
 
 
 def test_a_job_runs_in_the_directory_of_its_request(jobs: Jobs) -> None:
@@ -334,7 +353,7 @@ def test_asyncio_has_the_same(platform: Platform, gate: Gate) -> None:
                 await jobs.run(shell("exit 3"))
             assert [one.id async for one in jobs.list_all(name="async")] == [job.id]
             assert await jobs.log_end(job.id, 3) == b"lo\n"
-            many = (await jobs.submit(shell("true", replicas=3))).ids
+            many = (await jobs.submit_batch([shell("true", replicas=3)])).ids
             ended: list[str] = []
             await asyncio.gather(jobs.wait(many, on_ended=lambda one: ended.append(one.id)), jobs.wait(many[0]))
             assert sorted(ended) == sorted(many)

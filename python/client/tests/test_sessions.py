@@ -7,7 +7,7 @@ import pytest
 from science_platform import ProblemError
 from science_platform.session_calls import full_image, name_matches, session_forms
 from science_platform.sessions import AsyncSession, Session
-from science_platform_testing import IMAGE, Platform
+from science_platform_testing import IMAGE, Platform, eventually
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_prefix_with_signs_is_a_regular_expression() -> None:
     assert name_matches("t-[0-9]+$", "night-12")
 
 
-def test_long_parameters_go_into_the_body_and_a_refusal_has_the_words_of_the_server() -> None:
+def test_parameters_go_into_the_body_and_a_refusal_has_the_words_of_the_server() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -96,6 +96,7 @@ def test_sessions_on_the_real_server(platform: Platform, caplog: pytest.LogCaptu
         assert table in caplog.text
         assert "cores" in session.stats()
         (sleeper,) = session.create(name="sleeper", image=IMAGE, cmd="sleep", args=["600"])
+        eventually("it to run", lambda: session.info(sleeper)[0]["status"] == "Running")
         assert session.renew(sleeper) == {sleeper: True}
         assert session.destroy(sleeper) == {sleeper: True}
         assert session.destroy(ids[0]) == {ids[0]: True}

@@ -41,6 +41,10 @@ class AsyncJobs(AsyncConnection):
         """Submits one job, or all replicas or none: see `Jobs.submit`."""
         return await self._run(self._calls.submit(request, key))
 
+    async def submit_batch(self, requests: Sequence[Body], *, key: str | None = None) -> Submitted:
+        """Submits up to 1,000 unlike jobs or arrays, all or none: see `Jobs.submit_batch`."""
+        return await self._run(self._calls.submit_batch(requests, key))
+
     async def get(self, id: str) -> Job:
         """One job."""
         return await self._run(self._calls.get(id))
@@ -52,20 +56,14 @@ class AsyncJobs(AsyncConnection):
         name: str | None = None,
         array: str | None = None,
         label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> JobPage:
         """One page of your jobs: see `Jobs.list`."""
-        query = {
-            "state": state,
-            "name": name,
-            "array": array,
-            "label": label,
-            "sort": sort,
-            "limit": limit,
-            "cursor": cursor,
-        }
+        given = {"state": state, "name": name, "array": array, "label": label, "fields": fields}
+        query = {**given, "sort": sort, "limit": limit, "cursor": cursor}
         return await self._run(self._calls.page(query))
 
     async def list_all(
@@ -75,6 +73,7 @@ class AsyncJobs(AsyncConnection):
         name: str | None = None,
         array: str | None = None,
         label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
     ) -> AsyncIterator[Job]:
         """All jobs that match, fetched page by page during iteration."""

@@ -36,25 +36,31 @@ ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 Body = JobRequest | Mapping[str, Any]
 
+#: Attribute of a job: its name in the API.
+_API_NAMES = {attribute: name for name, (attribute, _) in Job.shape.items()}
+
 
 class Calls(Exchange):
     """The calls with the login of a client."""
 
     def submit(self, request: Body, key: str | None) -> Steps[Submitted]:
-        body = request.to_json() if isinstance(request, JobRequest) else dict(request)
-        key = str(uuid.uuid4()) if key is None else key
-        return persist(
-            lambda: self._parsed(Submitted, self._post("/jobs", body, {"idempotency-key": key})), SUBMIT_PATIENCE
-        )
+        return self._submit("/jobs", body_of(request), key)
+
+    def submit_batch(self, requests: Sequence[Body], key: str | None) -> Steps[Submitted]:
+        return self._submit("/jobs/batch", {"jobs": [body_of(one) for one in requests]}, key)
+
+    def _submit(self, path: str, body: Mapping[str, Any], key: str | None) -> Steps[Submitted]:
+        headers = {"idempotency-key": str(uuid.uuid4()) if key is None else key}
+        return persist(lambda: self._parsed(Submitted, self._post(path, body, headers)), SUBMIT_PATIENCE)
 
     def get(self, id: str) -> Steps[Job]:
         return self._parsed(Job, self._request("GET", self._job(id)))
 
     def page(self, query: Mapping[str, str | int | Sequence[str] | None]) -> Steps[JobPage]:
         given = {name: value for name, value in query.items() if value is not None}
-        parameters = urlencode(
-            {name: str(value) if isinstance(value, str | int) else ",".join(value) for name, value in given.items()}
-        )
+        if fields := given.get("fields"):
+            given["fields"] = [_API_NAMES.get(name, name) for name in _words(fields)]
+        parameters = urlencode({name: ",".join(_words(value)) for name, value in given.items()})
         return self._parsed(JobPage, self._request("GET", f"/jobs?{parameters}" if parameters else "/jobs"))
 
     def cancel(self, id: str) -> Steps[Job]:
@@ -172,3 +178,12 @@ class Calls(Exchange):
         return Request(
             "POST", self.addresses.api + path, {"content-type": "application/json", **headers}, content, seconds
         )
+
+
+def body_of(request: Body) -> dict[str, Any]:
+    """The request with the names of the API."""
+    return request.to_json() if isinstance(request, JobRequest) else dict(request)
+
+
+def _words(value: str | int | Sequence[str]) -> Sequence[str]:
+    return str(value).split(",") if isinstance(value, str | int) else value

@@ -70,6 +70,16 @@ class Jobs(Connection):
         """
         return self._run(self._calls.submit(request, key), stop)
 
+    def submit_batch(
+        self, requests: Sequence[Body], *, key: str | None = None, stop: threading.Event | None = None
+    ) -> Submitted:
+        """Submits up to 1,000 unlike jobs or arrays, all or none.
+
+        The ids are in the order of the requests; one with replicas has that many in a row. An error names the request in its `field`,
+        such as `jobs[3].cores`. `key` and repetition are those of `submit`.
+        """
+        return self._run(self._calls.submit_batch(requests, key), stop)
+
     def get(self, id: str, *, stop: threading.Event | None = None) -> Job:
         """One job."""
         return self._run(self._calls.get(id), stop)
@@ -81,6 +91,7 @@ class Jobs(Connection):
         name: str | None = None,
         array: str | None = None,
         label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
@@ -92,20 +103,14 @@ class Jobs(Connection):
             name: Names that start with this.
             array: The id of an array.
             label: `KEY=VALUE`, or `KEY` for any value of it.
+            fields: Attributes of a job, such as `id` and `exit_code`: the others are None, and the server finds these sooner.
             sort: `submitted`, `-submitted`, `name` or `-name`.
             limit: Jobs of a page, at most 1,000; 50 if left out.
             cursor: Where the page begins.
 
         """
-        query = {
-            "state": state,
-            "name": name,
-            "array": array,
-            "label": label,
-            "sort": sort,
-            "limit": limit,
-            "cursor": cursor,
-        }
+        given = {"state": state, "name": name, "array": array, "label": label, "fields": fields}
+        query = {**given, "sort": sort, "limit": limit, "cursor": cursor}
         return self._run(self._calls.page(query))
 
     def list_all(
@@ -115,12 +120,22 @@ class Jobs(Connection):
         name: str | None = None,
         array: str | None = None,
         label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
     ) -> Iterator[Job]:
         """All jobs that match, fetched page by page during iteration."""
         cursor: str | None = None
         while True:
-            page = self.list(state=state, name=name, array=array, label=label, sort=sort, limit=1000, cursor=cursor)
+            page = self.list(
+                state=state,
+                name=name,
+                array=array,
+                label=label,
+                fields=fields,
+                sort=sort,
+                limit=1000,
+                cursor=cursor,
+            )
             yield from page.jobs
             if page.next is None:
                 return
