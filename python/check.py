@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 FOLDER = Path(__file__).resolve().parent
+EXAMPLES = FOLDER.parent / "examples" / "python"
 CACHE = FOLDER.parent / ".cache" / "python"
 ENVIRONMENT = Path(sys.prefix)
 
@@ -83,14 +84,15 @@ def main(arguments: list[str]) -> int:
             return 2
     passed = failed = 0
     if not arguments:
-        ruff_cache = ["--quiet", "--cache-dir", str(CACHE / "ruff"), "."]
+        ruff_cache = ["--quiet", "--cache-dir", str(CACHE / "ruff"), ".", str(EXAMPLES)]
         results = [
             check("ruff check", ["ruff", "check", *ruff_cache], FOLDER),
             check("ruff format", ["ruff", "format", "--check", *ruff_cache], FOLDER),
         ]
         for one in chosen:
             mypy = ["mypy", "--config-file", str(FOLDER / "mypy.ini"), "--cache-dir", str(CACHE / "mypy" / one.name)]
-            results.append(check(f"mypy --strict {one.name}", [*mypy, "src", "tests"], one))
+            examples = [str(EXAMPLES)] if one.name == "client" else []
+            results.append(check(f"mypy --strict {one.name}", [*mypy, "src", "tests", *examples], one))
         passed, failed = results.count(True), results.count(False)
     for one in chosen:
         good, bad = test(one, arguments)

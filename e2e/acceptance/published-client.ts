@@ -93,7 +93,7 @@ export async function emptyEnvironment(platform: Platform, name: string): Promis
 }
 
 /** Runs a program to its end, also if it fails. */
-async function run(
+export async function run(
   program: string,
   args: readonly string[],
   environment: NodeJS.ProcessEnv,

@@ -35,6 +35,8 @@ def with_good_job(values):
 def map_body(context, body):
     if operation_of(context) == "submitJobs" and isinstance(body, dict):
         return with_good_job(body)
+    if operation_of(context) == "submitJobBatch" and isinstance(body, dict) and isinstance(body.get("jobs"), list):
+        return {**body, "jobs": [with_good_job(job) if isinstance(job, dict) else job for job in body["jobs"]]}
     return body
 
 

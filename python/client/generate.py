@@ -17,8 +17,19 @@ TARGET = HERE / "src" / "science_platform" / "model.py"
 
 #: The objects that the methods of the client send or return. What they contain comes along.
 ROOTS = [
-    *("Account", "EndedJob", "Job", "JobEvent", "JobEvents", "JobPage", "JobRequest", "QueueOverview", "Submitted"),
-    *("Waited", "WaitRequest", "Why"),
+    *(
+        "Account",
+        "CancelRequest",
+        "CancelledJobs",
+        "EndedJob",
+        "Job",
+        "JobEvent",
+        "JobEvents",
+        "JobPage",
+        "JobRequest",
+        "QueueOverview",
+    ),
+    *("Submitted", "Waited", "WaitRequest", "Why"),
 ]
 #: Names for values that several objects share.
 LITERALS = {"Job.state": "JobState", "Cause.code": "CauseCode"}

@@ -9,16 +9,21 @@ import { promisify } from 'node:util'
 import type { Job } from '@science-platform/contract'
 import { pushImage, startRegistry, type TestRegistry } from '../../../packages/server/src/image/testing/registry.ts'
 import { eventually, Platform } from '../../support/platform.ts'
+import { pythonPrograms } from '../../support/python-environment.ts'
 import {
   clientsHere,
   emptyEnvironment,
   ourCanfar,
   ourShell,
   PublishedClient,
+  run,
   type ClientName,
   type Ending,
 } from '../published-client.ts'
 import { examplesOfGuide } from './guide.ts'
+
+/** The Python packages of this checkout. */
+const python = fileURLToPath(new URL('../../../python', import.meta.url))
 
 /** The images in the guide. */
 const images = ['skaha/astroml:latest', 'skaha/casa:6.5', 'myproject/processor:latest']
@@ -203,10 +208,28 @@ const aboutAJob =
 const published = clientsHere.filter((name) => name !== 'skaha-1.7.0')
 const publishedAndOurs = ['ours', ...published] as const
 
-/** Runs an example unchanged with the published libraries. */
+/** Runs an example with our Python client, where nothing but the import is changed. */
+function byOurPython(
+  name: string,
+  code: string,
+  version: 'v0' | 'v1',
+  check: (reader: Reader, stdout: string) => Promise<void>,
+): void {
+  it(`by our Python client: ${firstWords(code)}`, async () => {
+    const reader = await newReader(`${name}-python`, version)
+    const changed = code.replace('from canfar.sessions import', 'from science_platform.sessions import')
+    assert.notEqual(changed, code)
+    const environment = { ...reader.environment, PYTHONPATH: join(python, 'client/src') }
+    const programs = await pythonPrograms(join(python, 'environment.txt'))
+    await check(reader, succeeded(await run(join(programs, 'python'), ['-c', changed], environment)))
+  })
+}
+
+/** Runs an example unchanged with the published libraries, and with ours. */
 const byPublished =
   (name: string, version: 'v0' | 'v1', check: (reader: Reader, stdout: string) => Promise<void>): Way =>
   (code) => {
+    byOurPython(name, code, version, check)
     for (const client of published) {
       it(`by ${client}: ${firstWords(code)}`, async () => {
         const reader = await newReader(`${name}-${client.replace(/\W/g, '-')}`, version)
@@ -217,12 +240,13 @@ const byPublished =
   }
 
 /**
- * Checks an example whose `args` is a list. The published libraries refuse it before any request, so the test uses an
- * unreachable server. With `args` as one text it runs.
+ * Checks an example whose `args` is a list. Our Python client runs it. The published libraries refuse it before any request, so the
+ * test uses an unreachable server. With `args` as one text it runs with them too.
  */
 const refusedForItsList =
   (name: string, check: (reader: Reader) => Promise<void>): Way =>
   (code) => {
+    byOurPython(name, code, 'v1', check)
     for (const client of published) {
       it(`refused by ${client} itself, and run with args as text: ${firstWords(code)}`, async () => {
         const reader = await newReader(`${name}-${client.replace(/\W/g, '-')}`)

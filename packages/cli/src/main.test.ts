@@ -149,9 +149,9 @@ test('labels: create sends them, ps and wait find jobs by them, info shows them'
       ['b2', 'Running', labels],
     ],
   )
-  assert.match(server.requests.at(-1)?.url ?? '', /state=held%2Cqueued.*label=run%3D7/)
+  assert.match(server.requests.at(-1)?.url ?? '', /state=held%2Cqueued.*fields=id%2Cname.*label=run%3D7/)
   await canfar('ps', '--status', 'Succeeded', '--label', 'run')
-  assert.match(server.requests.at(-1)?.url ?? '', /state=succeeded&label=run&/)
+  assert.match(server.requests.at(-1)?.url ?? '', /state=succeeded&fields=.*&label=run&/)
   const waited = await canfar('wait', '--label', 'run=7')
   assert.equal(waited.code, 3, waited.stderr)
   assert.match(waited.stdout, /a1 .* succeeded[^]*b2 .* failed/)
@@ -250,6 +250,85 @@ test('cancel --label on a terminal cancels after a yes, and nothing after anythi
   assert.deepEqual(sent(), [{ label: 'run=7', dryRun: true }])
   assert.match((await typed('y')).stdout, /Cancelled 2 jobs with the label run=7\./)
   assert.deepEqual(sent().slice(1), [{ label: 'run=7', dryRun: true }, { label: 'run=7' }])
+})
+
+test('create --file submits the requests of a file or of stdin in one request, and prints the ids', async () => {
+  const { canfar, shell, server } = await platform(
+    own({
+      'POST /api/v1/jobs/batch': ({ body }) => ({
+        status: 201,
+        body: { ids: (JSON.parse(body) as { jobs: object[] }).jobs.map((_, i) => `id${i}`) },
+      }),
+      'POST /api/v1/jobs/wait': { body: { ended: [{ id: 'id0' }], unknown: [] } },
+      'GET /api/v1/jobs/id0': { body: job('id0', 'failed', { exitCode: 4 }) },
+    }),
+  )
+  const folder = await temporaryHome()
+  const [a, b] = [
+    { name: 'a', image: 'skaha/x', cores: 1 },
+    { name: 'b', image: 'localhost/x:1', labels: { run: '7' } },
+  ]
+  const full = [{ ...a, image: 'images.canfar.net/skaha/x:latest' }, b]
+  const sent = () => (JSON.parse(server.requests.at(-1)?.body ?? '') as { jobs: object[] }).jobs
+  const file = async (name: string, text: string): Promise<string> => {
+    const path = join(folder, name)
+    await writeFile(path, text)
+    return path
+  }
+  for (const text of [
+    `${JSON.stringify(a)}\n\n${JSON.stringify(b)}\n`,
+    JSON.stringify([a, b], null, 2),
+    JSON.stringify({ jobs: [a, b] }),
+  ]) {
+    const ran = await canfar('create', '--file', await file('jobs', text), '--idempotency-key', 'k')
+    assert.deepEqual([ran.code, ran.stdout], [0, 'Successfully created 2 jobs:\n  - id0\n  - id1\n'], ran.stderr)
+    assert.deepEqual(sent(), full)
+    assert.equal(server.requests.at(-1)?.headers['idempotency-key'], 'k')
+  }
+  const piped = await shell(`echo '${JSON.stringify(b)}' | canfar create --file - --quiet`)
+  assert.deepEqual([piped.stdout, sent()], ['id0\n', [b]])
+  const waited = await canfar('create', '--file', await file('one', JSON.stringify(b)), '--wait')
+  assert.equal(waited.code, 4)
+  assert.match(waited.stdout, /^Successfully created 1 job \(ID: id0\)\nid0 .* failed/)
+  const count = server.requests.length
+  const dry = await canfar('create', '--file', await file('jobs', JSON.stringify([a])), '--dry-run', '--json')
+  assert.deepEqual(JSON.parse(dry.stdout), [full[0]])
+  for (const [text, message] of [
+    ['', /has no request/],
+    ['[]', /has no request/],
+    [`${JSON.stringify(a)}\n{"name": }\n`, /line 2 of .* is not JSON/],
+    ['[1]', /request 1 of .* is 1/],
+    [JSON.stringify(Array.from({ length: 1_001 }, () => a)), /has 1001 requests\nfix: submit at most 1000/],
+  ] as const) {
+    const ran = await canfar('create', '--file', await file('bad', text))
+    assert.equal(ran.code, 2)
+    assert.match(ran.stderr, message)
+  }
+  for (const words of [['skaha/x'], ['--name', 'x'], ['--follow'], ['--gpu-kind', 'a100'], ['--', 'true']]) {
+    const ran = await canfar('create', '--file', await file('jobs', JSON.stringify([a])), ...words)
+    assert.equal(ran.code, 2, words.join(' '))
+    assert.match(ran.stderr, /stands beside --file/)
+  }
+  assert.equal((await canfar('create', '--file', join(folder, 'nothing'))).code, 1)
+  assert.equal(server.requests.length, count, 'nothing was sent')
+})
+
+test('requests on many jobs on a server that lacks them are refused in plain words', async () => {
+  const before = await platform(
+    own({
+      'POST /api/v1/jobs/cancel': { status: 404, body: 'not found' },
+      'POST /api/v1/jobs/batch': { status: 405, body: 'not allowed' },
+    }),
+  )
+  const elsewhere = await platform(foreign(() => ({ body: [] })))
+  for (const { shell } of [before, elsewhere]) {
+    const file = await shell(`echo '{"name": "a", "image": "x/y"}' | canfar create --file -`)
+    assert.deepEqual([file.code, file.stdout], [2, ''])
+    assert.match(file.stderr, /this server does not know --file\nfix: leave --file out/)
+    const prefix = await shell('canfar cancel --prefix night --yes')
+    assert.equal(prefix.code, 2)
+    assert.match(prefix.stderr, /this server does not know --prefix\nfix: leave --prefix out/)
+  }
 })
 
 test('create sends the words after -- unchanged, and --json prints the ids', async () => {

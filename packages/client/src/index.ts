@@ -17,6 +17,8 @@ export {
   type Abortable,
   type ChangesOptions,
   type JobsOptions,
+  type ListedPage,
+  type ListQuery,
   type LogOptions,
   type ReceivedChange,
 } from './jobs/jobs.ts'

@@ -151,6 +151,13 @@ export const JobRequest = Type.Object(
 )
 export type JobRequest = Static<typeof JobRequest>
 
+/** Unlike submissions in one request, all or none. */
+export const JobBatch = Type.Object(
+  { jobs: Type.Array(JobRequest, { minItems: 1, maxItems: limits.batch }) },
+  { ...Closed, $id: 'JobBatch' },
+)
+export type JobBatch = Static<typeof JobBatch>
+
 /** Resources of a job: `request` is allocated, `limit` is the most it may use. They differ where the submission left them out. */
 export const Resources = Type.Object(
   {
@@ -292,6 +299,17 @@ export const JobPage = Type.Object(
 )
 export type JobPage = { jobs: Job[]; next?: string }
 
+/** A job with some of its fields. */
+export const JobFields = Type.Partial(Job, { $id: 'JobFields' })
+export type JobFields = Partial<Job>
+
+/** One page of jobs with the fields that the request names. */
+export const JobFieldsPage = Type.Object(
+  { jobs: Type.Array(Type.Ref('JobFields')), next: Type.Optional(Type.String()) },
+  { $id: 'JobFieldsPage' },
+)
+export type JobFieldsPage = { jobs: JobFields[]; next?: string }
+
 /** Orders of a list; `-` reverses the order. */
 export const jobSorts = ['submitted', '-submitted', 'name', '-name'] as const
 export type JobSort = (typeof jobSorts)[number]
@@ -306,6 +324,13 @@ export const JobListQuery = Type.Object(
       Type.String({
         description: 'KEY=VALUE: jobs with this label. KEY: jobs with any value.',
         examples: ['run=night-42'],
+      }),
+    ),
+    fields: Type.Optional(
+      Type.String({
+        description:
+          'Fields of a job, separated by commas: the answer has these alone, and is found sooner. Left out: all.',
+        examples: ['id,state,exitCode'],
       }),
     ),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),

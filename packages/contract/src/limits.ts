@@ -10,6 +10,8 @@ export const limits = {
   gpus: 28,
   /** Jobs in one request. */
   replicas: 10_000,
+  /** Requests in one batch. */
+  batch: 1_000,
   /** Bytes of one word, or of one variable with its name, must be below this (execve(2), MAX_ARG_STRLEN). */
   wordBytes: 131_072,
   /**

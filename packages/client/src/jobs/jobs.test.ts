@@ -45,6 +45,33 @@ test('cancelMany sends the selection, and again without an answer', async () => 
   )
 })
 
+test('submitBatch sends all requests under one key, and again without an answer', async () => {
+  const { jobs, requests } = await start((_, response) => {
+    if (requests.length > 1) return { status: 201, body: { ids: ['a', 'b'] } }
+    response.destroy()
+    return undefined
+  })
+  const list = [
+    { name: 'a', image: 'localhost/i:1' },
+    { name: 'b', image: 'localhost/i:1', cores: 2 },
+  ]
+  assert.deepEqual(await jobs.submitBatch(list, { idempotencyKey: 'mine' }), { ids: ['a', 'b'] })
+  assert.deepEqual(
+    requests.map(({ url, body, headers }) => [url, JSON.parse(body) as object, headers['idempotency-key']]),
+    Array.from({ length: 2 }, () => ['/api/v1/jobs/batch', { jobs: list }, 'mine']),
+  )
+})
+
+test('listAll asks for the named fields on every page', async () => {
+  const { jobs, requests } = await start(({ url }) => ({
+    body: url.includes('cursor') ? { jobs: [{ id: 'b' }] } : { jobs: [{ id: 'a' }], next: 'c' },
+  }))
+  const ids: string[] = []
+  for await (const { id } of jobs.listAll({ label: 'run=7', fields: ['id', 'state'] })) ids.push(id)
+  assert.deepEqual(ids, ['a', 'b'])
+  for (const { url } of requests) assert.match(url, /^\/api\/v1\/jobs\?label=run%3D7&fields=id%2Cstate/)
+})
+
 test('submit sends the request as JSON with an idempotency key', async () => {
   const { jobs, requests } = await start(() => ({ status: 201, body: { ids: ['a', 'b'] } }))
   const request = { name: 'n', image: 'localhost/i:1', cmd: 'true', replicas: 2 }

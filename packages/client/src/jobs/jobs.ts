@@ -3,10 +3,11 @@ import type {
   CancelRequest,
   Change,
   ChangesQuery,
+  FileList,
+  FileQuery,
   Job,
   JobEvent,
   JobListQuery,
-  JobPage,
   JobRequest,
   QueueOverview,
   Submitted,
@@ -62,6 +63,18 @@ export interface ChangesOptions extends Abortable, Omit<ChangesQuery, 'after'> {
   readonly lastEventId?: string | undefined
 }
 
+/** A query of a list. `F` are the fields that each job has. */
+export interface ListQuery<F extends keyof Job = keyof Job> extends Omit<JobListQuery, 'fields'> {
+  /** @defaultValue all */
+  readonly fields?: readonly F[]
+}
+
+/** One page of a list; `next` is the cursor of the following page. */
+export interface ListedPage<F extends keyof Job = keyof Job> {
+  readonly jobs: Pick<Job, F>[]
+  readonly next?: string
+}
+
 /** A change of a job, with the id to continue after. */
 export interface ReceivedChange {
   readonly id: string
@@ -93,28 +106,46 @@ export class Jobs {
     options: Abortable & { readonly idempotencyKey?: string | undefined } = {},
   ): Promise<Submitted> {
     const { signal, idempotencyKey = crypto.randomUUID() } = options
-    const headers = { 'content-type': 'application/json', 'idempotency-key': idempotencyKey }
-    const outgoing = {
-      method: 'POST',
-      url: `${this.#api}/jobs`,
-      headers,
-      body: JSON.stringify(request),
-      signal,
-    } as const
+    return this.#submit('/jobs', request, idempotencyKey, signal)
+  }
+
+  /**
+   * Submits up to 1,000 unlike jobs or arrays, all or none. The ids are in the order of the requests; one with replicas has that many in
+   * a row. An error names the request in its `field`, such as `jobs[3].cores`. Repeated as {@link submit} is.
+   * @defaultValue idempotencyKey a random key
+   */
+  async submitBatch(
+    requests: readonly JobRequest[],
+    options: Abortable & { readonly idempotencyKey?: string | undefined } = {},
+  ): Promise<Submitted> {
+    const { signal, idempotencyKey = crypto.randomUUID() } = options
+    return this.#submit('/jobs/batch', { jobs: requests }, idempotencyKey, signal)
+  }
+
+  async #submit(path: string, body: object, key: string, signal: AbortSignal | undefined): Promise<Submitted> {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': key }
+    const url = `${this.#api}${path}`
+    const outgoing = { method: 'POST', url, headers, body: JSON.stringify(body), signal } as const
     return (await persist(() => this.#json(outgoing), submitPatienceSeconds, signal)) as Submitted
   }
 
-  /** One page of the caller's jobs. */
-  async list(query: JobListQuery = {}, { signal }: Abortable = {}): Promise<JobPage> {
+  /** One page of the caller's jobs, with all fields or those in `fields`, which the server finds sooner. */
+  async list<F extends keyof Job = keyof Job>(
+    query: ListQuery<F> = {},
+    { signal }: Abortable = {},
+  ): Promise<ListedPage<F>> {
     const parameters = new URLSearchParams(
       Object.entries(query).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
     ).toString()
     const url = `${this.#api}/jobs${parameters === '' ? '' : `?${parameters}`}`
-    return (await this.#json({ method: 'GET', url, signal })) as JobPage
+    return (await this.#json({ method: 'GET', url, signal })) as ListedPage<F>
   }
 
   /** All jobs that match a query, fetched page by page during iteration. `limit` is the size of a page. */
-  async *listAll(query: JobListQuery = {}, options: Abortable = {}): AsyncGenerator<Job> {
+  async *listAll<F extends keyof Job = keyof Job>(
+    query: ListQuery<F> = {},
+    options: Abortable = {},
+  ): AsyncGenerator<Pick<Job, F>> {
     let page = await this.list(query, options)
     yield* page.jobs
     while (page.next !== undefined) {
@@ -204,6 +235,18 @@ export class Jobs {
   /** Why a job waits, when it is expected to start, and what would start it sooner. */
   async why(id: string, { signal }: Abortable = {}): Promise<Why> {
     return (await this.#json({ method: 'GET', url: `${this.#job(id)}/why`, signal })) as Why
+  }
+
+  /**
+   * The files below /arc that match a pattern such as `/arc/projects/survey/*.fits`, as a job of the caller would see them: at most
+   * `limit`. @throws {ProblemError} of the type `files-not-visible` on a platform whose server does not see them.
+   */
+  async files(query: FileQuery, { signal }: Abortable = {}): Promise<FileList> {
+    const parameters = new URLSearchParams({
+      glob: query.glob,
+      ...(query.limit === undefined ? {} : { limit: String(query.limit) }),
+    })
+    return (await this.#json({ method: 'GET', url: `${this.#api}/files?${parameters.toString()}`, signal })) as FileList
   }
 
   /** Free capacity, waiting jobs, and how much of their limits the caller and their groups use. */

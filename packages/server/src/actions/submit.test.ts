@@ -35,7 +35,7 @@ test('ten thousand jobs of a request are made in pieces, and the short work of o
   const account = { name: 'ada', uid: 20_000, gid: 20_000, admin: false, groups: [] }
   const submitted = submit({
     caller: { account, scopes: new Set(['submit']), tokenId: 't', tokenPrefix: 'p' } as never,
-    request: { name: 'many', image: 'localhost/a:1', replicas: 10_000 },
+    requests: { name: 'many', image: 'localhost/a:1', replicas: 10_000 },
     audit: () => ({}) as never,
   })
   await workTurns.run('small', () => order.push('another request'))

@@ -21,7 +21,7 @@ describe('waiting for a thousand jobs', () => {
   let changes: ChangeLog
   let watch: JobWatch
   /** The reads of jobs since the last look: method and number of ids. */
-  let reads: [method: string, count: number][] = []
+  const reads: [method: string, count: number][] = []
   const looked = () => reads.splice(0)
   const cancelled = (jobId: string) =>
     store.step([{ jobId, at: 1, from: 'queued', event: { type: 'cancelRequested' }, fields: { endedAt: 1 } }])

@@ -249,7 +249,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     checkImage,
     logins,
     jobToken,
-    queue: { admit: (jobs) => loop.admit(jobs) },
+    queue: { admit: (requests) => loop.admit(requests) },
     now: Date.now,
   })
   const app = createApp({

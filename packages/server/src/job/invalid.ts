@@ -15,6 +15,20 @@ export class InvalidRequest extends Error {
     this.hint = hint
     this.problem = problem
   }
+
+  /** The same refusal of one of several requests. `place` names it, such as `jobs[3]`. */
+  within(place: string): InvalidRequest {
+    return new InvalidRequest(`${place}.${this.field}`, `${place}: ${this.message}`, this.hint, this.problem)
+  }
+}
+
+/** Runs a check of one of several requests, so that a refusal names the place of that request. Without a place it changes nothing. */
+export function checkedAt<T>(place: string | undefined, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    throw place !== undefined && error instanceof InvalidRequest ? error.within(place) : error
+  }
 }
 
 /** A value for an error message: quoted, control characters escaped, long values cut. */

@@ -75,8 +75,38 @@ export interface StoredJob {
   readonly removedAt?: number
 }
 
+/** The specification of a job: what its user asked for, and no statement filters by. */
+export const specificationKeys = [
+  'cmd',
+  'args',
+  'env',
+  'workingDirectory',
+  'resources',
+  'network',
+  'jobToken',
+  'timeSeconds',
+  'timeIsAsked',
+  'graceSeconds',
+  'signal',
+  'when',
+  'after',
+  'by',
+  'group',
+  'gpuKind',
+] as const satisfies readonly (keyof StoredJob)[]
+
+/** A job without its specification. */
+export type JobOutline = Omit<StoredJob, (typeof specificationKeys)[number]>
+
 /** A job to submit. The store assigns its `seq`. */
 export type NewJob = Omit<StoredJob, 'seq'>
+
+/** The jobs of one request, which are alike but for their numbers. */
+export interface RequestedJobs {
+  /** The place of the request among several, such as `jobs[3]`. Absent: it is the only one. */
+  readonly place?: string
+  readonly jobs: readonly NewJob[]
+}
 
 /** One attempt to run a job, in the store. */
 export interface StoredAttempt {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { machineClock, type Clock } from '../lib/clock.ts'
 import type { AttemptSpec, Executor, ExecutorEvent, Node, Observed } from '../executor/executor.ts'
-import { attemptId, jobIdOf, type NewJob, type StoredJob } from '../job/job.ts'
+import { attemptId, jobIdOf, type RequestedJobs, type StoredJob } from '../job/job.ts'
 import type { ChangeLog } from '../store/change-log.ts'
 import type { JobStep, Store } from '../store/store.ts'
 import { AttemptRecords } from './attempt-records.ts'
@@ -153,11 +153,11 @@ export class Loop {
   }
 
   /**
-   * Checks that the jobs of one request are feasible and that the queue has room for them. They count as waiting from then on.
+   * Checks that the jobs of one or several requests are feasible and that the queue has room for all. They count as waiting from then on.
    * @throws {InvalidRequest}
    */
-  admit(jobs: readonly NewJob[]): Entering {
-    const { confirm, leave } = this.queue.admit(jobs)
+  admit(requests: readonly RequestedJobs[]): Entering {
+    const { confirm, leave } = this.queue.admit(requests)
     return {
       confirm,
       settle: (change) => {

@@ -60,7 +60,7 @@ function scoresOf(step: JobStep, now: number): Pick<JobStep, 'scores' | 'forecas
 }
 const refused = (jobs: readonly StoredJob[], field: string, message: RegExp, problem = 'never-fits') =>
   assert.throws(
-    () => queue.admit(jobs),
+    () => queue.admit([{ jobs }]),
     (error) => {
       assert.ok(error instanceof InvalidRequest)
       assert.deepEqual([error.field, error.problem], [field, problem])
@@ -78,8 +78,8 @@ test('an infeasible job is refused, with what would do', () => {
   refused([someJob({ gpuKind: 'a100' })], 'gpuKind', /no GPU is asked for/, 'invalid-request')
   set({ cores: 2 })
   refused([someJob(asks(3))], 'cores', /cores is 3, but ada may hold at most 2 cores at once/)
-  queue.admit([someJob(asks(2))]).leave()
-  queue.admit([someJob({ ...asks(3), owner: 'bob' })]).leave()
+  queue.admit([{ jobs: [someJob(asks(2))] }]).leave()
+  queue.admit([{ jobs: [someJob({ ...asks(3), owner: 'bob' })] }]).leave()
   set({ running: 0 }, 'group', 'survey')
   refused([someJob({ group: 'survey' })], 'name', /no job of the group survey may run/)
   set({ memoryGb: 0 })
@@ -96,12 +96,12 @@ test('a limit counts only at hours at which the job may start, and off-peak hour
   }
   opened({ cores: 8, offPeak: { cores: 2 } }, evenings)
   refused([someJob(night)], 'cores', /cores is 4, but ada may hold at most 2 cores at once off-peak/)
-  queue.admit([someJob(asks(4))]).leave()
+  queue.admit([{ jobs: [someJob(asks(4))] }]).leave()
   opened({ cores: 8, offPeak: { cores: 2 } }, daily)
   refused([someJob(asks(4))], 'cores', /at most 2 cores/)
   opened({ cores: 2, offPeak: { cores: 8 } }, evenings)
-  queue.admit([someJob(night)]).leave()
-  queue.admit([someJob(asks(4))]).leave()
+  queue.admit([{ jobs: [someJob(night)] }]).leave()
+  queue.admit([{ jobs: [someJob(asks(4))] }]).leave()
   for (const none of [undefined, { ...evenings, days: [] }]) {
     opened({ cores: 2, offPeak: { cores: 8 } }, none)
     refused([someJob(asks(4))], 'cores', /at most 2 cores/)
@@ -111,7 +111,7 @@ test('a limit counts only at hours at which the job may start, and off-peak hour
 
 test('a queue is full with what waits and what is about to be stored, and has room again when that starts', () => {
   const jobs = Array.from({ length: 3 }, () => someJob())
-  const { leave } = queue.admit(jobs)
+  const { leave } = queue.admit([{ jobs }])
   refused(
     Array.from({ length: 3 }, () => someJob()),
     'replicas',
@@ -120,9 +120,9 @@ test('a queue is full with what waits and what is about to be stored, and has ro
   )
   queue.upsertJobs(jobs)
   leave()
-  queue.admit([someJob(), someJob()]).leave()
+  queue.admit([{ jobs: [someJob(), someJob()] }]).leave()
   for (const job of jobs) running(job, 1)
-  queue.admit(Array.from({ length: 5 }, () => someJob())).leave()
+  queue.admit([{ jobs: Array.from({ length: 5 }, () => someJob()) }]).leave()
   refused(
     Array.from({ length: 6 }, () => someJob()),
     'replicas',

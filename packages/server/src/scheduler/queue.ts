@@ -1,6 +1,6 @@
 import { isEnded } from '@science-platform/contract'
 import type { Node } from '../executor/executor.ts'
-import type { NewJob, StoredAttempt, StoredJob } from '../job/job.ts'
+import type { RequestedJobs, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { Capacity } from '../job/resources.ts'
 import type {
   EstimateScores,
@@ -116,8 +116,8 @@ export class Queue {
   }
 
   /** See {@link AdmissionControl.admit}. */
-  admit(jobs: readonly NewJob[]): Admission {
-    return this.#admission.admit(jobs)
+  admit(requests: readonly RequestedJobs[]): Admission {
+    return this.#admission.admit(requests)
   }
 
   /** What to do now. */

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, test } from 'node:test'
 import type { AuditEntry } from '../audit/entry.ts'
 import { verifyTrail } from '../audit/verify.ts'
-import type { NewJob, StoredJob } from '../job/job.ts'
+import { specificationKeys, type NewJob, type StoredJob } from '../job/job.ts'
 import { newJobId } from '../job/ids.ts'
 import { CursorTooOld, type StoredChange } from './change.ts'
 import {
@@ -476,6 +476,19 @@ export function describeStore(
           }
           assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', filter))), sort)
         }
+      for (const filter of [
+        { label: run },
+        { label: run, states: ['queued'] as const, sort: '-name' as const },
+        { limit: 2 },
+      ]) {
+        const whole = await store.jobs(all('ada', filter))
+        const outlines = whole.map((job) =>
+          Object.fromEntries(
+            Object.entries(job).filter(([key]) => !(specificationKeys as readonly string[]).includes(key)),
+          ),
+        )
+        assert.deepEqual(await store.jobOutlines(all('ada', filter)), outlines)
+      }
       const matches = async (filter: Pick<JobFilter, 'label' | 'namePrefix'>, after = 0, limit = 9) =>
         (await store.notEndedOf('ada', filter, after, limit)).map(({ id, isMatch }) => [
           jobs.find((job) => job.id === id)?.name,

@@ -1,6 +1,6 @@
 import type { JobSort, JobState } from '@science-platform/contract'
 import type { AuditEntry, StoredAuditEntry } from '../audit/entry.ts'
-import type { NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
+import type { JobOutline, NewJob, Postponement, StoredAttempt, StoredJob } from '../job/job.ts'
 import type { LabelFilter } from '../job/labels.ts'
 import type { LifecycleEvent } from '../job/lifecycle.ts'
 import type { StoredChange } from './change.ts'
@@ -355,6 +355,8 @@ export interface Store {
   /** The job with this id. With `owner` only that user's: the query takes the same time for another's job and a missing job. */
   job(id: string, owner?: string): Promise<StoredJob | undefined>
   jobs(filter: JobFilter): Promise<StoredJob[]>
+  /** As {@link jobs}, without their specifications, which are neither read nor decrypted. */
+  jobOutlines(filter: JobFilter): Promise<JobOutline[]>
   /**
    * Jobs that have not ended, in order of submission: the work of the loop. At most `limit` after the job with the `seq` `after`; all
    * by default.

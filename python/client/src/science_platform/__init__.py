@@ -6,6 +6,7 @@ from .jobs import Jobs
 from .model import (
     Account,
     Attempt,
+    CancelledJobs,
     Cause,
     EndedJob,
     Job,
@@ -23,6 +24,7 @@ __all__ = [
     "Account",
     "AsyncJobs",
     "Attempt",
+    "CancelledJobs",
     "Cause",
     "ClientError",
     "EndedJob",

@@ -6,33 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
 
 import httpx
 
+from .async_connection import AsyncConnection
 from .calls import ENDED, WAIT_SECONDS, Body, Calls
 from .errors import ClientError, JobFailed, ProblemError, UnreachableError
 from .log_reading import Lines, LogReading
 from .login import Identity
-from .model import Account, Job, JobEvent, JobPage, QueueOverview, Submitted, Waited, Why
+from .model import Account, CancelledJobs, CancelRequest, Job, JobEvent, JobPage, QueueOverview, Submitted, Waited, Why
 from .running import left_running, new_key, single_job
-from .steps import Answer, Now, Pause, Request, Step, Steps, Together
-from .transport import (
-    LIMITS,
-    IdleStream,
-    answer_of,
-    headers_of,
-    is_worth_repeating,
-    stream_errors,
-    timeout_of,
-    unreachable,
-)
-
-T = TypeVar("T")
+from .transport import IdleStream
 
 
-class AsyncJobs:
+class AsyncJobs(AsyncConnection):
     """`Jobs` for asyncio: the same methods, arguments and errors. Cancelling a task ends its wait at once."""
 
     def __init__(
@@ -47,33 +34,16 @@ class AsyncJobs:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """Opens no connection yet. The arguments are those of `Jobs`."""
-        identity = Identity(url, token, configuration)
-        self.url = identity.addresses.root
-        self._timeout = timeout_seconds
-        self._calls = Calls(identity, registry, concurrency)
-        self._client = httpx.AsyncClient(limits=LIMITS, transport=transport)
-
-    def __repr__(self) -> str:
-        """Names the server, and never the token."""
-        return f"{type(self).__name__}({self.url!r})"
-
-    async def __aenter__(self) -> AsyncJobs:
-        """Returns the client."""
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes the client."""
-        await self.close()
-
-    async def close(self) -> None:
-        """Closes the connections."""
-        await self._client.aclose()
+        self._calls = Calls(Identity(url, token, configuration), registry, concurrency)
+        super().__init__(self._calls.addresses.root, timeout_seconds, transport)
 
     async def submit(self, request: Body, *, key: str | None = None) -> Submitted:
         """Submits one job, or all replicas or none: see `Jobs.submit`."""
         return await self._run(self._calls.submit(request, key))
+
+    async def submit_batch(self, requests: Sequence[Body], *, key: str | None = None) -> Submitted:
+        """Submits up to 1,000 unlike jobs or arrays, all or none: see `Jobs.submit_batch`."""
+        return await self._run(self._calls.submit_batch(requests, key))
 
     async def get(self, id: str) -> Job:
         """One job."""
@@ -85,12 +55,15 @@ class AsyncJobs:
         state: str | Sequence[str] | None = None,
         name: str | None = None,
         array: str | None = None,
+        label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
     ) -> JobPage:
         """One page of your jobs: see `Jobs.list`."""
-        query = {"state": state, "name": name, "array": array, "sort": sort, "limit": limit, "cursor": cursor}
+        given = {"state": state, "name": name, "array": array, "label": label, "fields": fields}
+        query = {**given, "sort": sort, "limit": limit, "cursor": cursor}
         return await self._run(self._calls.page(query))
 
     async def list_all(
@@ -99,12 +72,16 @@ class AsyncJobs:
         state: str | Sequence[str] | None = None,
         name: str | None = None,
         array: str | None = None,
+        label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
     ) -> AsyncIterator[Job]:
         """All jobs that match, fetched page by page during iteration."""
         cursor: str | None = None
         while True:
-            page = await self.list(state=state, name=name, array=array, sort=sort, limit=1000, cursor=cursor)
+            page = await self.list(
+                state=state, name=name, array=array, label=label, sort=sort, limit=1000, cursor=cursor
+            )
             for job in page.jobs:
                 yield job
             if page.next is None:
@@ -114,6 +91,19 @@ class AsyncJobs:
     async def cancel(self, id: str) -> Job:
         """Cancels a job. A job that waited has ended when this returns; a running job stops afterwards."""
         return await self._run(self._calls.cancel(id))
+
+    async def cancel_many(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        label: str | None = None,
+        prefix: str | None = None,
+        dry_run: bool = False,
+    ) -> CancelledJobs:
+        """Cancels many jobs by ids, a label or the beginning of their names: see `Jobs.cancel_many`."""
+        given = None if ids is None else [*ids]
+        request = CancelRequest(ids=given, label=label, prefix=prefix, dry_run=dry_run or None)
+        return await self._run(self._calls.cancel_many(request))
 
     async def events(self, id: str) -> Sequence[JobEvent]:
         """The events of a job, oldest first."""
@@ -225,78 +215,3 @@ class AsyncJobs:
             except ClientError as error:
                 reading.fail(error, time.monotonic())
             await asyncio.sleep(reading.pause())
-
-    # --- carrying out the steps ---
-
-    async def _run(self, steps: Steps[T]) -> T:
-        outcome: Any = None
-        error: ClientError | None = None
-        try:
-            while True:
-                try:
-                    step = steps.send(outcome) if error is None else steps.throw(error)
-                except StopIteration as done:
-                    result: T = done.value
-                    return result
-                outcome, error = None, None
-                try:
-                    outcome = await self._do(step)
-                except (UnreachableError, ProblemError) as failure:
-                    error = failure
-        finally:
-            steps.close()
-
-    async def _do(self, step: Step) -> Any:
-        if isinstance(step, Now):
-            return time.monotonic()
-        if isinstance(step, Pause):
-            return await asyncio.sleep(step.seconds)
-        if isinstance(step, Together):
-            return await self._together(step)
-        return await self._send(step)
-
-    async def _together(self, step: Together) -> Sequence[Any]:
-        limit = asyncio.Semaphore(step.limit)
-
-        async def one(call: Steps[Any]) -> Any:
-            async with limit:
-                return await self._run(call)
-
-        tasks = [asyncio.ensure_future(one(call)) for call in step.calls]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _send(self, request: Request) -> Answer:
-        built = self._client.build_request(
-            request.method,
-            request.url,
-            headers=headers_of(request),
-            content=request.content,
-            timeout=timeout_of(request, self._timeout),
-        )
-        repeated = False
-        while True:
-            try:
-                response = await self._client.send(built, stream=request.streamed)
-                if request.streamed and response.is_success:
-                    return answer_of(response, stream=response)
-                await response.aread()
-                return answer_of(response)
-            except httpx.TransportError as error:
-                if repeated or not is_worth_repeating(error, request):
-                    raise unreachable(error, request.url) from None
-                repeated = True
-
-    async def _pieces(self, answer: Answer) -> AsyncIterator[bytes]:
-        """The body of an open answer. Leaving the loop closes the connection."""
-        response: httpx.Response = answer.stream
-        try:
-            with stream_errors(str(response.url)):
-                async for piece in response.aiter_bytes():
-                    yield piece
-        finally:
-            await response.aclose()

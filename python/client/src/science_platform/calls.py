@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -10,56 +9,83 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from .errors import ProblemError
-from .login import Identity
-from .model import Account, Job, JobEvent, JobEvents, JobPage, JobRequest, QueueOverview, Submitted, Waited, Why
-from .steps import PATIENCE, SUBMIT_PATIENCE, Answer, Now, Pause, Request, Steps, Together, log, persist
+from .exchange import Exchange
+from .model import (
+    Account,
+    CancelledJobs,
+    CancelledJobsCounts,
+    CancelRequest,
+    Job,
+    JobEvent,
+    JobEvents,
+    JobPage,
+    JobRequest,
+    QueueOverview,
+    Submitted,
+    Waited,
+    Why,
+)
+from .steps import PATIENCE, SUBMIT_PATIENCE, Answer, Now, Pause, Request, Steps, Together, persist
 
 #: Seconds that a wait stays open: below the 30 s timeout of many proxies.
 WAIT_SECONDS = 25.0
-#: Ids of one request to wait: the server takes no more.
-IDS_PER_WAIT = 1_000
+#: Ids of one request to wait or to cancel: the server takes no more.
+IDS_PER_REQUEST = 1_000
 #: States of jobs that have ended.
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 Body = JobRequest | Mapping[str, Any]
 
+#: Attribute of a job: its name in the API.
+_API_NAMES = {attribute: name for name, (attribute, _) in Job.shape.items()}
 
-class Calls:
-    """Every call with the login of a client."""
 
-    def __init__(self, identity: Identity, registry: tuple[str, str] | None, concurrency: int) -> None:
-        """Takes who calls; `registry` is user and secret for private images."""
-        self._identity = identity
-        self._api = identity.addresses.api
-        self._concurrency = concurrency
-        self._headers = {
-            "accept": "application/json",
-            "x-skaha-authentication-type": "RUNTIME-TOKEN",
-            "user-agent": "science-platform-client-python/0.1.0",
-        }
-        if registry is not None:
-            pair = base64.b64encode(":".join(registry).encode()).decode()
-            self._headers["x-skaha-registry-auth"] = pair
+class Calls(Exchange):
+    """The calls with the login of a client."""
 
     def submit(self, request: Body, key: str | None) -> Steps[Submitted]:
-        body = request.to_json() if isinstance(request, JobRequest) else dict(request)
-        key = str(uuid.uuid4()) if key is None else key
-        return persist(
-            lambda: self._parsed(Submitted, self._post("/jobs", body, {"idempotency-key": key})), SUBMIT_PATIENCE
-        )
+        return self._submit("/jobs", body_of(request), key)
+
+    def submit_batch(self, requests: Sequence[Body], key: str | None) -> Steps[Submitted]:
+        return self._submit("/jobs/batch", {"jobs": [body_of(one) for one in requests]}, key)
+
+    def _submit(self, path: str, body: Mapping[str, Any], key: str | None) -> Steps[Submitted]:
+        headers = {"idempotency-key": str(uuid.uuid4()) if key is None else key}
+        return persist(lambda: self._parsed(Submitted, self._post(path, body, headers)), SUBMIT_PATIENCE)
 
     def get(self, id: str) -> Steps[Job]:
         return self._parsed(Job, self._request("GET", self._job(id)))
 
     def page(self, query: Mapping[str, str | int | Sequence[str] | None]) -> Steps[JobPage]:
         given = {name: value for name, value in query.items() if value is not None}
-        parameters = urlencode(
-            {name: str(value) if isinstance(value, str | int) else ",".join(value) for name, value in given.items()}
-        )
+        if fields := given.get("fields"):
+            given["fields"] = [_API_NAMES.get(name, name) for name in _words(fields)]
+        parameters = urlencode({name: ",".join(_words(value)) for name, value in given.items()})
         return self._parsed(JobPage, self._request("GET", f"/jobs?{parameters}" if parameters else "/jobs"))
 
     def cancel(self, id: str) -> Steps[Job]:
         return self._parsed(Job, self._request("POST", f"{self._job(id)}/cancel"))
+
+    def cancel_many(self, request: CancelRequest) -> Steps[CancelledJobs]:
+        ids = request.ids
+        given = [one for one in (ids, request.label, request.prefix) if one is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of ids, label and prefix; {len(given)} were given")
+        if ids is None:
+            return (yield from self._cancelled(request.to_json()))
+        body = request.to_json()
+        parts = [[*ids[start : start + IDS_PER_REQUEST]] for start in range(0, len(ids), IDS_PER_REQUEST)]
+        answers: list[CancelledJobs] = []
+        for part in parts:
+            answers.append((yield from self._cancelled({**body, "ids": part})))
+        cancelled, ended, unknown = (
+            [id for one in answers for id in getattr(one, name)] for name in ("cancelled", "ended", "unknown")
+        )
+        counts = CancelledJobsCounts(cancelled=len(cancelled), ended=len(ended), unknown=len(unknown))
+        return CancelledJobs(cancelled=cancelled, ended=ended, unknown=unknown, counts=counts)
+
+    def _cancelled(self, body: Mapping[str, Any]) -> Steps[CancelledJobs]:
+        return persist(lambda: self._parsed(CancelledJobs, self._post("/jobs/cancel", body, {})), SUBMIT_PATIENCE)
 
     def events(self, id: str) -> Steps[list[JobEvent]]:
         answer: JobEvents = yield from self._parsed(JobEvents, self._request("GET", f"{self._job(id)}/events"))
@@ -87,7 +113,7 @@ class Calls:
                 on_ended(job)
 
         unique = [*dict.fromkeys(ids)]
-        parts = [unique[start : start + IDS_PER_WAIT] for start in range(0, len(unique), IDS_PER_WAIT)]
+        parts = [unique[start : start + IDS_PER_REQUEST] for start in range(0, len(unique), IDS_PER_REQUEST)]
         yield Together([self._wait_for_all(part, end) for part in parts], max(1, len(parts)))
         return [ended[id] for id in ids]
 
@@ -101,7 +127,7 @@ class Calls:
                 # Raises the server's own words for an id that is no job of the caller.
                 yield from self._persistent_get(waited.unknown[0])
             fetches = [self._persistent_get(one.id) for one in waited.ended]
-            for job in (yield Together(fetches, self._concurrency)) if fetches else []:
+            for job in (yield Together(fetches, self.concurrency)) if fetches else []:
                 open_ids.pop(job.id, None)
                 end(job)
             # A server that shuts down answers at once.
@@ -129,27 +155,6 @@ class Calls:
         answer = yield from self.exchange(request, also=(416,))
         return b"" if answer.status == 416 else answer.content[-size:]
 
-    def exchange(self, request: Request, also: tuple[int, ...] = (416,)) -> Steps[Answer]:
-        """A successful answer, or one of the statuses in `also`. Obeys Retry-After, and reads a saved token anew after 401."""
-        until = (yield Now()) + PATIENCE
-        renewals = 0
-        while True:
-            token = self._identity.token
-            headers = {**self._headers, "authorization": f"Bearer {token}", **request.headers}
-            answer: Answer = yield _with_headers(request, headers)
-            if 200 <= answer.status < 300 or (answer.status in also and request.headers.get("range")):
-                return answer
-            if answer.status == 401 and renewals < 2 and self._identity.renew(token):
-                renewals += 1
-                continue
-            if answer.status == 429:
-                pause = _retry_after(answer)
-                if (yield Now()) + pause <= until:
-                    log.info("%s: too many requests, again after %g s", request.name, pause)
-                    yield Pause(pause)
-                    continue
-            raise ProblemError.of(answer.status, answer.content, request.name)
-
     def _parsed(self, record: Any, request: Request) -> Steps[Any]:
         answer = yield from self.exchange(request, ())
         try:
@@ -166,18 +171,19 @@ class Calls:
     def _request(
         self, method: str, path: str, headers: Mapping[str, str] | None = None, *, streamed: bool = False
     ) -> Request:
-        return Request(method, self._api + path, headers or {}, streamed=streamed)
+        return Request(method, self.addresses.api + path, headers or {}, streamed=streamed)
 
     def _post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str], seconds: float = 0) -> Request:
         content = json.dumps(body).encode()
-        return Request("POST", self._api + path, {"content-type": "application/json", **headers}, content, seconds)
+        return Request(
+            "POST", self.addresses.api + path, {"content-type": "application/json", **headers}, content, seconds
+        )
 
 
-def _with_headers(request: Request, headers: Mapping[str, str]) -> Request:
-    return Request(request.method, request.url, headers, request.content, request.seconds, request.streamed)
+def body_of(request: Body) -> dict[str, Any]:
+    """The request with the names of the API."""
+    return request.to_json() if isinstance(request, JobRequest) else dict(request)
 
 
-def _retry_after(answer: Answer) -> float:
-    """Seconds; one where the server names none, or a date."""
-    text = answer.headers.get("retry-after", "")
-    return float(text) if text.isdigit() else 1.0
+def _words(value: str | int | Sequence[str]) -> Sequence[str]:
+    return str(value).split(",") if isinstance(value, str | int) else value

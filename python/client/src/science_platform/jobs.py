@@ -6,35 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
 
 import httpx
 
 from .calls import ENDED, WAIT_SECONDS, Body, Calls
-from .errors import ClientError, JobFailed, ProblemError, UnreachableError, WaitStopped
-from .leaving import Leave, interruptible, together
+from .connection import Connection
+from .errors import ClientError, JobFailed, ProblemError, UnreachableError
+from .leaving import Leave
 from .log_reading import Lines, LogReading
 from .login import Identity
-from .model import Account, Job, JobEvent, JobPage, QueueOverview, Submitted, Waited, Why
+from .model import Account, CancelledJobs, CancelRequest, Job, JobEvent, JobPage, QueueOverview, Submitted, Waited, Why
 from .running import left_running, new_key, single_job
-from .steps import Answer, Now, Pause, Request, Step, Steps, Together
-from .transport import (
-    LIMITS,
-    IdleStream,
-    answer_of,
-    close_stream,
-    headers_of,
-    is_worth_repeating,
-    stream_errors,
-    timeout_of,
-    unreachable,
-)
-
-T = TypeVar("T")
+from .transport import IdleStream
 
 
-class Jobs:
+class Jobs(Connection):
     """Jobs on this platform's own API: submissions of all replicas or none, logs to follow, causes and usage of ended jobs.
 
     Address and token are the arguments, else CANFAR_URL and CANFAR_TOKEN, else the active login in `~/.canfar/config.yaml`. A
@@ -67,29 +53,8 @@ class Jobs:
             transport: Replaces the network, for tests.
 
         """
-        identity = Identity(url, token, configuration)
-        self.url = identity.addresses.root
-        self._timeout = timeout_seconds
-        self._calls = Calls(identity, registry, concurrency)
-        self._client = httpx.Client(limits=LIMITS, transport=transport)
-
-    def __repr__(self) -> str:
-        """Names the server, and never the token."""
-        return f"{type(self).__name__}({self.url!r})"
-
-    def __enter__(self) -> Jobs:
-        """Returns the client."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes the client."""
-        self.close()
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._client.close()
+        self._calls = Calls(Identity(url, token, configuration), registry, concurrency)
+        super().__init__(self._calls.addresses.root, timeout_seconds, transport)
 
     def submit(self, request: Body, *, key: str | None = None, stop: threading.Event | None = None) -> Submitted:
         """Submits one job, or all replicas or none, and returns the ids.
@@ -105,6 +70,16 @@ class Jobs:
         """
         return self._run(self._calls.submit(request, key), stop)
 
+    def submit_batch(
+        self, requests: Sequence[Body], *, key: str | None = None, stop: threading.Event | None = None
+    ) -> Submitted:
+        """Submits up to 1,000 unlike jobs or arrays, all or none.
+
+        The ids are in the order of the requests; one with replicas has that many in a row. An error names the request in its `field`,
+        such as `jobs[3].cores`. `key` and repetition are those of `submit`.
+        """
+        return self._run(self._calls.submit_batch(requests, key), stop)
+
     def get(self, id: str, *, stop: threading.Event | None = None) -> Job:
         """One job."""
         return self._run(self._calls.get(id), stop)
@@ -115,6 +90,8 @@ class Jobs:
         state: str | Sequence[str] | None = None,
         name: str | None = None,
         array: str | None = None,
+        label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
@@ -125,12 +102,15 @@ class Jobs:
             state: States, as a list or separated by commas.
             name: Names that start with this.
             array: The id of an array.
+            label: `KEY=VALUE`, or `KEY` for any value of it.
+            fields: Attributes of a job, such as `id` and `exit_code`: the others are None, and the server finds these sooner.
             sort: `submitted`, `-submitted`, `name` or `-name`.
             limit: Jobs of a page, at most 1,000; 50 if left out.
             cursor: Where the page begins.
 
         """
-        query = {"state": state, "name": name, "array": array, "sort": sort, "limit": limit, "cursor": cursor}
+        given = {"state": state, "name": name, "array": array, "label": label, "fields": fields}
+        query = {**given, "sort": sort, "limit": limit, "cursor": cursor}
         return self._run(self._calls.page(query))
 
     def list_all(
@@ -139,12 +119,23 @@ class Jobs:
         state: str | Sequence[str] | None = None,
         name: str | None = None,
         array: str | None = None,
+        label: str | None = None,
+        fields: Sequence[str] | None = None,
         sort: str | None = None,
     ) -> Iterator[Job]:
         """All jobs that match, fetched page by page during iteration."""
         cursor: str | None = None
         while True:
-            page = self.list(state=state, name=name, array=array, sort=sort, limit=1000, cursor=cursor)
+            page = self.list(
+                state=state,
+                name=name,
+                array=array,
+                label=label,
+                fields=fields,
+                sort=sort,
+                limit=1000,
+                cursor=cursor,
+            )
             yield from page.jobs
             if page.next is None:
                 return
@@ -153,6 +144,27 @@ class Jobs:
     def cancel(self, id: str) -> Job:
         """Cancels a job. A job that waited has ended when this returns; a running job stops afterwards."""
         return self._run(self._calls.cancel(id))
+
+    def cancel_many(
+        self,
+        ids: Sequence[str] | None = None,
+        *,
+        label: str | None = None,
+        prefix: str | None = None,
+        dry_run: bool = False,
+    ) -> CancelledJobs:
+        """Cancels many jobs, and returns the ids by what became of them. Give exactly one of the first three.
+
+        Args:
+            ids: The ids of jobs, as many as you like.
+            label: `KEY=VALUE` or `KEY`: your jobs with this label that have not ended.
+            prefix: The beginning of a name, at least three characters: your jobs that have not ended.
+            dry_run: Return what would be cancelled, and cancel nothing.
+
+        """
+        given = None if ids is None else [*ids]
+        request = CancelRequest(ids=given, label=label, prefix=prefix, dry_run=dry_run or None)
+        return self._run(self._calls.cancel_many(request))
 
     def events(self, id: str) -> Sequence[JobEvent]:
         """The events of a job, oldest first."""
@@ -313,87 +325,3 @@ class Jobs:
             except ClientError as error:
                 reading.fail(error, time.monotonic())
             Leave(stop).pause(reading.pause())
-
-    # --- carrying out the steps ---
-
-    def _run(self, steps: Steps[T], stop: threading.Event | None = None) -> T:
-        if stop is None:
-            return self._carry_out(steps, Leave())
-        result: T = interruptible(lambda leave: self._carry_out(steps, leave), stop, close_stream)
-        return result
-
-    def _carry_out(self, steps: Steps[T], leave: Leave) -> T:
-        outcome: Any = None
-        error: ClientError | None = None
-        try:
-            while True:
-                try:
-                    step = steps.send(outcome) if error is None else steps.throw(error)
-                except StopIteration as done:
-                    result: T = done.value
-                    return result
-                outcome, error = None, None
-                leave.check()
-                try:
-                    outcome = self._do(step, leave)
-                except (UnreachableError, ProblemError) as failure:
-                    error = failure
-        finally:
-            steps.close()
-
-    def _do(self, step: Step, leave: Leave) -> Any:
-        if isinstance(step, Now):
-            return time.monotonic()
-        if isinstance(step, Pause):
-            leave.pause(step.seconds)
-            return None
-        if isinstance(step, Together):
-            inner = Leave(leave)
-            calls = [lambda call=call: self._carry_out(call, inner) for call in step.calls]
-            return together(calls, step.limit, inner)
-        return self._send(step)
-
-    def _send(self, request: Request) -> Answer:
-        built = self._client.build_request(
-            request.method,
-            request.url,
-            headers=headers_of(request),
-            content=request.content,
-            timeout=timeout_of(request, self._timeout),
-        )
-        repeated = False
-        while True:
-            try:
-                response = self._client.send(built, stream=request.streamed)
-                if request.streamed and response.is_success:
-                    return answer_of(response, stream=response)
-                response.read()
-                return answer_of(response)
-            except httpx.TransportError as error:
-                if repeated or not is_worth_repeating(error, request):
-                    raise unreachable(error, request.url) from None
-                repeated = True
-
-    def _pieces(self, answer: Answer, stop: threading.Event | None) -> Iterator[bytes]:
-        """The body of an open answer. Leaving the loop closes the connection."""
-        response: httpx.Response = answer.stream
-        pieces = response.iter_bytes()
-        # The thread that still reads closes the connection: the number of a closed one may belong to another in the same moment.
-        reads_on = False
-        try:
-            with stream_errors(str(response.url)):
-                if stop is None:
-                    yield from pieces
-                    return
-                while True:
-                    try:
-                        piece = interruptible(lambda _: next(pieces, None), stop, lambda _: response.close())
-                    except BaseException as error:
-                        reads_on = isinstance(error, WaitStopped | KeyboardInterrupt)
-                        raise
-                    if piece is None:
-                        return
-                    yield piece
-        finally:
-            if not reads_on:
-                response.close()

@@ -14,6 +14,9 @@ __all__ = [
     "Account",
     "AccountGroups",
     "Attempt",
+    "CancelRequest",
+    "CancelledJobs",
+    "CancelledJobsCounts",
     "Cause",
     "CauseCode",
     "EndedJob",
@@ -118,6 +121,72 @@ class Account(Record):
     scopes: list[str]
     """Scopes of this token."""
     token_expires_at: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Fields that this version of the client does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequest(Record):
+    """`CancelRequest` of the API."""
+
+    shape: ClassVar[dict[str, tuple[str, type[Record] | None]]] = {
+        "ids": ("ids", None),
+        "label": ("label", None),
+        "prefix": ("prefix", None),
+        "owner": ("owner", None),
+        "dryRun": ("dry_run", None),
+    }
+
+    ids: list[str] | None = None
+    """Ids of the jobs, in any order."""
+    label: str | None = None
+    """KEY=VALUE: jobs with this label that have not ended. KEY: those with any value of it."""
+    prefix: str | None = None
+    """Jobs that have not ended and whose name begins with this, in any case of letters."""
+    owner: str | None = None
+    """With label or prefix: whose jobs. Only an administrator may name another user. Default: yours."""
+    dry_run: bool | None = None
+    """Whether to answer what would be cancelled, and cancel nothing. Default: false."""
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Fields that this version of the client does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelledJobsCounts(Record):
+    """The lengths of the lists."""
+
+    shape: ClassVar[dict[str, tuple[str, type[Record] | None]]] = {
+        "cancelled": ("cancelled", None),
+        "ended": ("ended", None),
+        "unknown": ("unknown", None),
+    }
+
+    cancelled: int
+    ended: int
+    unknown: int
+    extra: dict[str, Any] = field(default_factory=dict, repr=False)
+    """Fields that this version of the client does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelledJobs(Record):
+    """`CancelledJobs` of the API."""
+
+    shape: ClassVar[dict[str, tuple[str, type[Record] | None]]] = {
+        "cancelled": ("cancelled", None),
+        "ended": ("ended", None),
+        "unknown": ("unknown", None),
+        "counts": ("counts", CancelledJobsCounts),
+    }
+
+    cancelled: list[str]
+    """Ids of jobs that are cancelled, or stop now."""
+    ended: list[str]
+    """Ids of jobs that had already ended; they are unchanged."""
+    unknown: list[str]
+    """Ids of jobs that do not exist or belong to another user."""
+    counts: CancelledJobsCounts
+    """The lengths of the lists."""
     extra: dict[str, Any] = field(default_factory=dict, repr=False)
     """Fields that this version of the client does not know."""
 
@@ -323,6 +392,8 @@ class Job(Record):
         "imageDigest": ("image_digest", None),
         "cmd": ("cmd", None),
         "args": ("args", None),
+        "workingDirectory": ("working_directory", None),
+        "labels": ("labels", None),
         "network": ("network", None),
         "jobToken": ("job_token", None),
         "signal": ("signal", None),
@@ -359,6 +430,13 @@ class Job(Record):
     """The digest of the tag when the job first started."""
     cmd: list[str] | None = None
     args: list[str] | None = None
+    working_directory: str | None = None
+    """The folder in which the program starts. Absent: the home."""
+    labels: dict[str, str] | None = None
+    """Words by which you find the job again: at most 32. A key is 1 to 63 letters, digits, dots, underscores,
+    slashes and hyphens; a value has at most 255 characters. They are stored and shown in clear: put no secrets
+    there.
+    """
     network: Literal["isolated", "none", "host"] | None = None
     job_token: list[Literal["read", "submit", "manage"]] | None = None
     """Scopes of the token of the job."""
@@ -444,6 +522,8 @@ class JobRequest(Record):
         "cmd": ("cmd", None),
         "args": ("args", None),
         "env": ("env", None),
+        "workingDirectory": ("working_directory", None),
+        "labels": ("labels", None),
         "cores": ("cores", None),
         "memoryGb": ("memory_gb", None),
         "gpus": ("gpus", None),
@@ -475,6 +555,16 @@ class JobRequest(Record):
     """
     env: dict[str, str] | None = field(default=None, repr=False)
     """Environment variables. Values may hold any character but NUL."""
+    working_directory: str | None = None
+    """The folder in which the program starts: an absolute path in the container, without `..`. It must exist and
+    the user must have permission to enter it, else the job ends with the cause `start-failed`; below /scratch it
+    is created. Default: the home.
+    """
+    labels: dict[str, str] | None = None
+    """Words by which you find the job again: at most 32. A key is 1 to 63 letters, digits, dots, underscores,
+    slashes and hyphens; a value has at most 255 characters. They are stored and shown in clear: put no secrets
+    there.
+    """
     cores: int | None = None
     """Cores. Left out: flexible, 1 up to 8."""
     memory_gb: int | None = None

@@ -5,19 +5,15 @@ import { troubleshooting } from '@science-platform/contract/troubleshooting'
 import { startTimes } from '@science-platform/contract/timing'
 import { Option, type Command } from 'commander'
 import { examples } from '../../examples.ts'
-import { endingLines, endingsExitCode } from '../../run/ending.ts'
 import type { JobRequest } from '@science-platform/contract'
-import { remarksOn } from '../../run/command-remarks.ts'
-import { lastLines } from '../../run/last-lines.ts'
+import { remarksOn, type Remark } from '../../run/command-remarks.ts'
+import { lookAtWorkingDirectory } from '../../run/working-directory-remark.ts'
 import { usageFailure } from '../../failure.ts'
-import { reportFailure, reportOf } from '../../output/failure-report.ts'
-import { followOutput, printPrefixed, printStream } from '../../run/follow.ts'
-import { MissingOutput } from '../../run/missing-output.ts'
 import { interrupted, takeInterrupts, type Interruption } from '../../run/interruption.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
 import { platformFor, type Platform } from '../../platform.ts'
-import { serialise } from '../../output/format.ts'
-import { isPiped, note, print } from '../../output/terminal.ts'
+import { isPiped, note } from '../../output/terminal.ts'
+import { interruptedWith, printIds, restartSeconds, submitted, waitFor } from '../../run/created-jobs.ts'
 import { explained } from '../../run/earlier-server.ts'
 import {
   ownOptions,
@@ -26,21 +22,15 @@ import {
   type Submission,
   type SubmissionOptions,
 } from '../../run/submission.ts'
-import { waitForEndings } from '../../run/wait.ts'
 
-interface CreateOptions extends SubmissionOptions {
+export interface CreateOptions extends SubmissionOptions {
   readonly wait?: true
   readonly follow?: true
   readonly quiet?: true
   readonly dryRun?: true
   readonly idempotencyKey?: string
+  readonly file?: string
 }
-
-/** Seconds for which a submission is tried again while the server does not answer. */
-const restartSeconds = 10
-
-/** Jobs of one command whose last lines are shown when they fail. */
-const mostLastLines = 3
 
 const collect = (item: string, items: readonly string[] = []): readonly string[] => [...items, item]
 
@@ -78,6 +68,7 @@ export function define(program: Command, command: readonly string[]): void {
     .option('--by <time>', 'wanted end, such as 2d or 08:00; canfar why shows whether it can be met')
     .option('--group <group>', 'group to charge, such as survey (default: your only group)')
     .option('--gpu-kind <kind>', 'kind of GPU, such as a100 (default: any)')
+    .option('--file <path>', 'file with requests as JSON or one a line, such as jobs.ndjson, or - for stdin')
     .option('-w, --wait', 'wait until the job has ended and exit with its exit code')
     .option('-f, --follow', 'print the output while the job runs, and wait')
     .option('-q, --quiet', 'print only the ids')
@@ -92,12 +83,17 @@ export function define(program: Command, command: readonly string[]): void {
         'canfar create --name a --image skaha/astroml --cores 2 --ram 4 --cmd "sleep 5"',
         'canfar create headless skaha/astroml --workdir /scratch/run -- make all',
         'canfar create headless skaha/astroml --label run=7 -- python fit.py',
+        'canfar create --file jobs.ndjson --quiet',
         'canfar create headless skaha/astroml --follow -- sh -c "echo hello; nproc"',
       ),
     )
     .action(async (words: readonly string[], options: CreateOptions, self: Command) => {
       const suffix = randomBytes(2).toString('hex')
       const invocation = invocationOf(self)
+      if (options.file !== undefined) {
+        const { createFromFile } = await import('./create-from-file.ts')
+        return createFromFile(options.file, options, [...words, ...command], invocation)
+      }
       const submission = submissionFrom(options, words, command, suffix)
       if (invocation.format === 'human') remark(submission.request, options, command)
       await create(submission, options, invocation)
@@ -110,8 +106,11 @@ function remark({ cmd, args }: JobRequest, options: CreateOptions, command: read
   const typed = Array.isArray(args)
     ? { words: options.cmd === undefined ? [cmd ?? '', ...args] : args, cmd: options.cmd }
     : { cmd: options.cmd, args: options.args, words: command }
-  for (const { message, hint, topic } of remarksOn(typed, isPiped()))
-    note(`canfar: ${message}\nfix: ${hint}\nsee: ${troubleshooting(topic)}`)
+  remarksOn(typed, isPiped()).forEach(sayRemark)
+}
+
+function sayRemark({ message, hint, topic }: Remark): void {
+  note(`canfar: ${message}\nfix: ${hint}\nsee: ${troubleshooting(topic)}`)
 }
 
 async function create(submission: Submission, options: CreateOptions, invocation: Invocation): Promise<void> {
@@ -130,8 +129,15 @@ async function create(submission: Submission, options: CreateOptions, invocation
     throw usageFailure('this server does not know --idempotency-key', 'leave --idempotency-key out')
   const interruption = takeInterrupts()
   try {
+    const { workingDirectory } = submission.request
+    const remark =
+      jobs === undefined || workingDirectory === undefined || invocation.format !== 'human'
+        ? undefined
+        : lookAtWorkingDirectory(jobs, workingDirectory, interruption.signal)
     const ids = await submit(platform, jobs, submission, options, interruption, invocation)
     interruption.signal.throwIfAborted()
+    const said = await remark
+    if (said !== undefined) sayRemark(said)
     if (options.wait === true || options.follow === true)
       await waitFor(platform, ids, submission.request.name, options, interruption, invocation)
   } finally {
@@ -150,35 +156,24 @@ async function submit(
 ): Promise<readonly string[]> {
   const { name } = submission.request
   if (jobs !== undefined) {
-    // The server makes all jobs or none. Ctrl-C waits for its answer, because the answer has the ids.
-    const idempotencyKey = options.idempotencyKey ?? crypto.randomUUID()
-    interruption.onSecond(() => {
-      note(
-        `canfar: interrupted; the jobs may have been made\nfix: canfar ps, or repeat the command with --idempotency-key ${idempotencyKey}`,
-      )
-    })
-    const onFirst = (): void => {
-      note('canfar: waiting for the answer of the server; Ctrl-C again stops waiting')
-    }
-    interruption.signal.addEventListener('abort', onFirst)
-    const { ids } = await jobs.submit(submission.request, { idempotencyKey }).catch((error: unknown) => {
-      throw explained(error, ownOptions)
-    })
-    interruption.signal.removeEventListener('abort', onFirst)
-    interruption.onSecond(() => undefined)
-    await printIds(ids, name, options, invocation)
+    const ids = await submitted(options.idempotencyKey, interruption, (idempotencyKey) =>
+      jobs.submit(submission.request, { idempotencyKey }).catch((error: unknown) => {
+        throw explained(error, ownOptions)
+      }),
+    )
+    await printIds(ids, named(ids, name), options, invocation)
     if (interruption.signal.aborted) throw interruptedWith(ids)
     return ids
   }
   try {
     const ids = await platform.session.create(sessionRequestFrom(submission), { signal: interruption.signal })
-    await printIds(ids, name, options, invocation)
+    await printIds(ids, named(ids, name), options, invocation)
     if (interruption.signal.aborted) throw interruptedWith(ids)
     return ids
   } catch (error) {
     if (!(error instanceof SessionError)) throw error
     const made = error.values.map(String)
-    if (made.length > 0) await printIds(made, name, options, invocation)
+    if (made.length > 0) await printIds(made, named(made, name), options, invocation)
     if (!interruption.signal.aborted) throw error
     throw interrupted(
       `interrupted; ${made.length} of ${error.outcomes.length} jobs were made${made.length === 0 ? '' : `: ${made.join(' ')}`}`,
@@ -187,79 +182,5 @@ async function submit(
   }
 }
 
-async function printIds(
-  ids: readonly string[],
-  name: string,
-  { quiet, follow }: CreateOptions,
-  { format }: Invocation,
-): Promise<void> {
-  if (format !== 'human') return print(await serialise(ids, format))
-  if (quiet === true) return print(ids.join('\n'))
-  // With --follow, stdout is for the output of the job alone.
-  const write = follow === true ? note : print
-  if (ids.length === 1) write(`Successfully created session '${name}' (ID: ${ids[0]})`)
-  else
-    write([`Successfully created ${ids.length} sessions named '${name}':`, ...ids.map((id) => `  - ${id}`)].join('\n'))
-}
-
-async function waitFor(
-  platform: Platform,
-  ids: readonly string[],
-  name: string,
-  options: CreateOptions,
-  interruption: Interruption,
-  { format }: Invocation,
-): Promise<void> {
-  const { signal } = interruption
-  const write = options.follow === true || options.quiet === true || format !== 'human' ? note : print
-  const missing = new MissingOutput()
-  const followed = options.follow === true ? follow(platform, ids, name, missing, signal) : Promise.resolve()
-  // When waiting fails first, nothing awaits `followed` any more.
-  followed.catch(() => undefined)
-  const jobs = await platform.jobs()
-  let told = Promise.resolve()
-  let failed = 0
-  const endings = await waitForEndings(platform, ids, {
-    signal,
-    onEnded: (ending) => {
-      if (options.follow === true) return
-      if (ending.state === 'failed') failed += 1
-      const last = failed <= mostLastLines ? lastLines(jobs, ending, signal) : Promise.resolve([])
-      told = told.then(async () => {
-        write([...endingLines(ending), ...(await last)].join('\n'))
-      })
-    },
-  }).catch((error: unknown) => {
-    throw signal.aborted ? interruptedWith(ids) : error
-  })
-  await told
-  await followed.catch((error: unknown) => {
-    if (signal.aborted) throw interruptedWith(ids)
-    reportFailure(reportOf(error), format)
-  })
-  if (options.follow === true) for (const ending of endings) write(endingLines(ending).join('\n'))
-  process.exitCode = endingsExitCode(endings)
-  missing.report()
-}
-
-async function follow(
-  platform: Platform,
-  ids: readonly string[],
-  name: string,
-  missing: MissingOutput,
-  signal: AbortSignal,
-): Promise<void> {
-  if (ids.length === 1) return printStream(followOutput(platform, ids[0] ?? '', missing, signal))
-  await Promise.all(
-    ids.map((id, index) => printPrefixed(followOutput(platform, id, missing, signal), `${name}-${index + 1} | `)),
-  )
-}
-
-function interruptedWith(ids: readonly string[]): Error {
-  const what = ids.length === 1 ? `job ${ids[0]} continues` : `${ids.length} jobs continue: ${ids.join(' ')}`
-  const last = ids.length === 1 ? ids[0] : 'ID'
-  return interrupted(
-    `interrupted; ${what}`,
-    `follow with canfar logs -f ${last}, end with canfar cancel ${ids.join(' ')}`,
-  )
-}
+const named = (ids: readonly string[], name: string): string =>
+  ids.length === 1 ? `session '${name}' (ID: ${ids[0]})` : `${ids.length} sessions named '${name}':`

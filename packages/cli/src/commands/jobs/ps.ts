@@ -62,11 +62,22 @@ async function listed(platform: Platform, options: PsOptions): Promise<Listed[]>
   if (label === undefined) return fetchSessions(platform.session, options)
   const states = status === undefined ? (all === true ? jobStates : activeStates) : statesOf(status)
   if (kind !== 'headless' || states.length === 0) return []
-  return (await labelledJobs(platform, label, { state: states.join(',') })).map(listedJob)
+  return (await labelledJobs(platform, label, { state: states.join(','), fields: shownFields })).map(listedJob)
 }
 
+const shownFields = ['id', 'name', 'kind', 'state', 'image', 'startedAt', 'exitCode', 'labels'] as const
+
 /** A job in the list. */
-const listedJob = ({ id, name, kind, state, image, startedAt, exitCode, labels }: Job): Listed => ({
+const listedJob = ({
+  id,
+  name,
+  kind,
+  state,
+  image,
+  startedAt,
+  exitCode,
+  labels,
+}: Pick<Job, (typeof shownFields)[number]>): Listed => ({
   id,
   name,
   type: kind,

@@ -31,7 +31,8 @@ export function define(program: Command): void {
 /** The jobs with a label are those that exist now. */
 async function wait(named: readonly string[], label: string | undefined, invocation: Invocation): Promise<void> {
   const platform = await platformFor(invocation)
-  const ids = label === undefined ? named : (await labelledJobs(platform, label)).map(({ id }) => id)
+  const ids =
+    label === undefined ? named : (await labelledJobs(platform, label, { fields: ['id'] })).map(({ id }) => id)
   if (label !== undefined && ids.length === 0) throw noneLabelled(label)
   const interruption = takeInterrupts()
   if (isInteractive())

@@ -1,4 +1,4 @@
-import { CancelledJobs, CancelRequest } from '@science-platform/contract'
+import { CancelledJobs, CancelRequest, JobBatch, type Submitted } from '@science-platform/contract'
 import type { Caller } from '../../access/authenticate.ts'
 import { isAdministrator } from '../../access/may-touch.ts'
 import type { CancelJobs } from '../../actions/cancel-jobs.ts'
@@ -8,12 +8,53 @@ import { auditOfChange } from '../server/audit-requests.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import { callerOf } from '../server/guard.ts'
 import { Problem } from '../server/problem.ts'
+import { batchBodyLimit } from '../server/request-limits.ts'
+import { registryAuth } from '../views/registry-auth.ts'
 import type { ApiServer } from './api-server.ts'
+import { idempotencyOf } from './idempotency.ts'
+import { SubmissionHeaders } from './jobs.ts'
+import { sendSubmitted } from './send-submitted.ts'
 import { answer, problemResponses } from './responses.ts'
 
-/** Requests on many jobs: cancel. */
+/** Requests on many jobs: submit and cancel. */
 export function jobSetRoutes(app: ApiServer, parts: Pick<Dependencies, 'store' | 'actions' | 'now'>): void {
   for (const schema of [CancelledJobs, CancelRequest]) app.addSchema(schema)
+  const { jobs } = JobBatch.properties
+  // The document names the schema of a request; validation uses all of it.
+  app.addSchema({ ...JobBatch, properties: { jobs: { ...jobs, items: { $ref: 'JobRequest#' } } } })
+
+  app.post(
+    '/jobs/batch',
+    {
+      config: { scope: 'submit' },
+      bodyLimit: batchBodyLimit,
+      schema: {
+        operationId: 'submitJobBatch',
+        summary: 'Submit up to 1,000 unlike jobs or arrays: all or none',
+        description:
+          'The ids are in the order of the requests; one with replicas has that many in a row. Together the requests may ask for ' +
+          'as many jobs as one may. An error names the request: jobs[3].cores. An Idempotency-Key and ' +
+          'X-Skaha-Registry-Auth count for all of them.',
+        headers: SubmissionHeaders,
+        body: JobBatch,
+        response: {
+          201: answer<Submitted>('Submitted', 'The ids in the order of the requests; Location is the first job'),
+          ...problemResponses,
+        },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request)
+      const outcome = await parts.actions.submit({
+        caller,
+        requests: request.body.jobs,
+        registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
+        idempotency: idempotencyOf(request.headers['idempotency-key'], caller.account.name, request.body),
+        audit: auditOfChange(request, 201, parts.now),
+      })
+      return sendSubmitted(request, reply, outcome)
+    },
+  )
 
   app.post(
     '/jobs/cancel',

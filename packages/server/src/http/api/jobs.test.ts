@@ -160,6 +160,68 @@ describe('/api/v1/jobs', () => {
     }
   })
 
+  it('lists only the named fields, page by page, and reads no more than they need', async () => {
+    const labels = { run: 'slim' }
+    const ids = [
+      await t.submit('ada', { name: 'slim-a', labels }),
+      await t.submit('ada', { name: 'slim-b', labels, env: { A: '1' } }),
+      await t.submit('ada', { name: 'slim-c', labels }),
+    ]
+    const [first = '', , third = ''] = ids
+    await t.run(first)
+    await t.finish(first, 3)
+    await t.run(third)
+    const list = async (query: Record<string, string>): Promise<JobPage> => {
+      const answer = await t.as('ada', {
+        url: '/api/v1/jobs',
+        query: { label: 'run=slim', sort: 'submitted', ...query },
+      })
+      assert.equal(answer.statusCode, 200, answer.body)
+      assert.equal(answer.headers['content-type'], 'application/json; charset=utf-8')
+      return answer.json<JobPage>()
+    }
+    const before = t.calls.length
+    assert.deepEqual(await list({ fields: 'id,state,exitCode' }), {
+      jobs: [
+        { id: ids[0], state: 'failed', exitCode: 3 },
+        { id: ids[1], state: 'queued' },
+        { id: ids[2], state: 'running' },
+      ],
+    })
+    const read = t.calls.slice(before)
+    assert.ok(read.includes('jobOutlines'))
+    for (const none of ['jobs', 'attempts', 'usage']) assert.ok(!read.includes(none), none)
+    const whole = await list({})
+    for (const fields of [
+      Object.keys(whole.jobs[0] ?? {}),
+      ['attempts'],
+      ['usage', 'cause'],
+      ['reason', 'id'],
+      ['env'],
+    ])
+      assert.deepEqual(
+        (await list({ fields: fields.join() })).jobs,
+        whole.jobs.map((job) => Object.fromEntries(Object.entries(job).filter(([name]) => fields.includes(name)))),
+        fields.join(),
+      )
+    const page = await list({ fields: 'name, labels', limit: '2' })
+    assert.deepEqual(page.jobs, [
+      { name: 'slim-a', labels },
+      { name: 'slim-b', labels },
+    ])
+    assert.deepEqual(await list({ fields: 'name', limit: '2', cursor: page.next ?? '' }), {
+      jobs: [{ name: 'slim-c' }],
+    })
+    for (const fields of ['', 'id,', 'id,stat', 'constructor', 'seq']) {
+      const answer = await t.as('ada', { url: '/api/v1/jobs', query: { fields } })
+      const problem = answer.json<ProblemBody>()
+      assert.deepEqual([answer.statusCode, problem.field], [400, 'fields'], fields)
+      assert.match(problem.hint ?? '', /^The fields are: id, name, .*attempts\.$/)
+    }
+    const head = await t.as('ada', { method: 'HEAD', url: '/api/v1/jobs?fields=id' })
+    assert.deepEqual([head.statusCode, head.body], [200, ''])
+  })
+
   it('draws new ids when one exists already', async () => {
     const submit = t.store.submit.bind(t.store)
     const taken: string[][] = []

@@ -7,6 +7,8 @@ import {
   Job,
   JobEvent,
   JobEvents,
+  JobFields,
+  JobFieldsPage,
   JobListQuery,
   JobPage,
   JobRequest,
@@ -22,7 +24,7 @@ import {
 import Type from 'typebox'
 import type { Caller } from '../../access/authenticate.ts'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
-import type { StoredJob } from '../../job/job.ts'
+import type { JobOutline, StoredJob } from '../../job/job.ts'
 import { labelFilter } from '../../job/labels.ts'
 import { waitForAny } from '../../actions/wait.ts'
 import { mayTouchJobsOf } from '../../access/may-touch.ts'
@@ -31,7 +33,16 @@ import { namedJobs } from '../views/named-jobs.ts'
 import { auditOfChange } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
 import { jobEvents } from '../views/job-events.ts'
-import { endedJobView, instant, viewJob, viewJobs } from '../views/job-view.ts'
+import {
+  endedJobView,
+  instant,
+  isOutlined,
+  readFields,
+  viewJob,
+  viewJobs,
+  viewOutlines,
+  withFields,
+} from '../views/job-view.ts'
 import { leaving } from '../server/leaving.ts'
 import type { Dependencies } from '../server/dependencies.ts'
 import { Problem } from '../server/problem.ts'
@@ -39,7 +50,18 @@ import { registryAuth } from '../views/registry-auth.ts'
 import type { ApiServer } from './api-server.ts'
 import { cursorAfter, readCursor } from './cursor.ts'
 import { idempotencyOf } from './idempotency.ts'
+import { sendSubmitted } from './send-submitted.ts'
 import { answer, problemResponses } from './responses.ts'
+
+/** Headers of a submission. */
+export const SubmissionHeaders = Type.Object({
+  'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })),
+  'X-Skaha-Registry-Auth': Type.Optional(
+    Type.String({
+      description: 'user:secret for the registry of a private image, in base64. Only these jobs use it.',
+    }),
+  ),
+})
 
 /** The `:id` in the address of a job. */
 export const JobAddress = Type.Object({ id: Type.String({ description: 'The id of a job.', examples: ['k3x9a0qz'] }) })
@@ -66,6 +88,8 @@ export function jobRoutes(
     Job,
     JobEvent,
     JobEvents,
+    JobFields,
+    JobFieldsPage,
     JobPage,
     JobRequest,
     Resources,
@@ -88,14 +112,7 @@ export function jobRoutes(
         description:
           'With an Idempotency-Key the same request may be repeated, for instance after a broken connection: the answer has ' +
           'the ids of the first submission and Idempotency-Replayed: true.',
-        headers: Type.Object({
-          'Idempotency-Key': Type.Optional(Type.String({ maxLength: 255 })),
-          'X-Skaha-Registry-Auth': Type.Optional(
-            Type.String({
-              description: 'user:secret for the registry of a private image, in base64. Only this job uses it.',
-            }),
-          ),
-        }),
+        headers: SubmissionHeaders,
         body: JobRequest,
         response: {
           201: answer<Submitted>('Submitted', 'The ids in the order of REPLICA_ID; Location is the first job'),
@@ -108,25 +125,12 @@ export function jobRoutes(
       const idempotency = idempotencyOf(request.headers['idempotency-key'], caller.account.name, request.body)
       const outcome = await actions.submit({
         caller,
-        request: request.body,
+        requests: request.body,
         registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
         idempotency,
         audit: auditOfChange(request, 201, parts.now),
       })
-      request.isAudited = outcome.outcome === 'stored'
-      if (outcome.outcome === 'conflict') {
-        throw new Problem('idempotency-conflict', 'This Idempotency-Key was used for another request.', {
-          hint: 'Use a new key for each submission. Reuse a key only to repeat the same request.',
-          field: 'Idempotency-Key',
-        })
-      }
-      if (outcome.outcome === 'repeated') reply.header('idempotency-replayed', 'true')
-      const [first = ''] = outcome.ids
-      request.subject = first
-      return reply
-        .code(201)
-        .header('location', `/api/v1/jobs/${first}`)
-        .send({ ids: [...outcome.ids] })
+      return sendSubmitted(request, reply, outcome)
     },
   )
 
@@ -134,20 +138,34 @@ export function jobRoutes(
     '/jobs',
     {
       config: { scope: 'read' },
+      // A serializer by the schema would validate each page, to find which of the two it is.
+      serializerCompiler: () => JSON.stringify,
       exposeHeadRoute: true,
       schema: {
         operationId: 'listJobs',
         summary: 'Your jobs, in pages',
+        description:
+          'With fields, each job has the named fields alone, those among them included that are required otherwise.',
         querystring: JobListQuery,
         response: {
-          200: answer<JobPage>('JobPage', 'A page; next is the cursor of the next page'),
+          200: {
+            description: 'A page; next is the cursor of the next page',
+            content: {
+              'application/json': {
+                schema: Type.Unsafe<JobPage | JobFieldsPage>(
+                  Type.Union([Type.Ref('JobPage'), Type.Ref('JobFieldsPage')]),
+                ),
+              },
+            },
+          },
           ...problemResponses,
         },
       },
     },
     async (request) => {
       const { state, name, array, label, limit = 50, cursor, sort = '-submitted' } = request.query
-      const jobs = await store.jobs({
+      const fields = request.query.fields === undefined ? undefined : readFields(request.query.fields)
+      const filter = {
         owner: callerOf(request).account.name,
         ...(state === undefined ? {} : { states: readStates(state) }),
         ...(name === undefined ? {} : { namePrefix: name.toLowerCase() }),
@@ -157,11 +175,22 @@ export function jobRoutes(
         // One job more than requested shows whether there is a next page.
         limit: limit + 1,
         ...(cursor === undefined ? {} : { after: readCursor(cursor, sort) }),
-      })
-      const page = jobs.slice(0, limit)
-      const last = page.at(-1)
-      const more = jobs.length > limit && last !== undefined
-      return { jobs: await viewJobs(parts, page), ...(more ? { next: cursorAfter(last, sort) } : {}) }
+      }
+      const next = (jobs: readonly JobOutline[]): { readonly next?: string } => {
+        const last = jobs[limit - 1]
+        return jobs.length > limit && last !== undefined ? { next: cursorAfter(last, sort) } : {}
+      }
+      if (fields === undefined) {
+        const jobs = await store.jobs(filter)
+        return { jobs: await viewJobs(parts, jobs.slice(0, limit)), ...next(jobs) }
+      }
+      if (isOutlined(fields)) {
+        const jobs = await store.jobOutlines(filter)
+        return { jobs: await viewOutlines(parts, jobs.slice(0, limit), fields), ...next(jobs) }
+      }
+      const jobs = await store.jobs(filter)
+      const views = await viewJobs(parts, jobs.slice(0, limit), fields)
+      return { jobs: views.map((view) => withFields(view, fields)), ...next(jobs) }
     },
   )
 

@@ -4,7 +4,7 @@ import { factsOf } from '../server/request-log.ts'
 
 /** Answers any thrown value with a problem (RFC 9457). Errors of the server are logged with their cause. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const problem = asProblem(error)
+  const problem = asProblem(error, request.routeOptions.bodyLimit)
   request.problem = problem.type
   if (problem.status >= 500) {
     request.log.error({ err: problem.cause ?? problem, ...factsOf(request) }, 'request failed')

@@ -26,7 +26,7 @@ export interface Dependencies {
   readonly actions: Actions
   readonly executor: Pick<
     Executor,
-    'usage' | 'logSize' | 'readLog' | 'followLog' | 'output' | 'readOutput' | 'followOutput' | 'signal'
+    'usage' | 'logSize' | 'readLog' | 'followLog' | 'output' | 'readOutput' | 'followOutput' | 'signal' | 'arc'
   >
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** The images that the registries offer, as last listed. */

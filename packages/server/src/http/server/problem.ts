@@ -65,7 +65,7 @@ const foreign: Readonly<
   },
   FST_ERR_CTP_BODY_TOO_LARGE: {
     type: 'too-large',
-    detail: `The body has more than ${bodyLimit} bytes.`,
+    detail: 'The body is too large.',
     hint: 'Put data into a file under /arc and pass its path; split a large submission into several.',
   },
   FST_ERR_CTP_INVALID_JSON_BODY: {
@@ -96,8 +96,11 @@ const imageProblems: Partial<Record<CauseCode, ProblemType>> = {
   'disk-full': 'disk-full',
 }
 
-/** Converts any thrown value into a problem. Unknown errors become `internal`, without details. Pure. */
-export function asProblem(error: unknown): Problem {
+/**
+ * Converts any thrown value into a problem. Unknown errors become `internal`, without details. Pure.
+ * @param limit - Maximum bytes of the body of the request.
+ */
+export function asProblem(error: unknown, limit = bodyLimit): Problem {
   if (error instanceof Problem) return error
   if (error instanceof InvalidRequest) {
     const { problem, message, hint, field } = error
@@ -125,7 +128,10 @@ export function asProblem(error: unknown): Problem {
   }
   const { code, statusCode, message } = (error ?? {}) as { code?: string; statusCode?: number; message?: string }
   const known = foreign[code ?? '']
-  if (known !== undefined) return new Problem(known.type, known.detail, { hint: known.hint, cause: error })
+  if (known !== undefined) {
+    const detail = known.type === 'too-large' ? `The body has more than ${limit} bytes.` : known.detail
+    return new Problem(known.type, detail, { hint: known.hint, cause: error })
+  }
   if (isDiskFull(error)) {
     return new Problem('disk-full', 'The disk of the server is full; nothing was stored.', {
       hint: 'Report it to the people who run this server, and try again later.',

@@ -1,6 +1,9 @@
 /** Maximum bytes of a body. An argument of 1 MiB still arrives, so that the error can name its field. */
 export const bodyLimit = 1_310_720
 
+/** Maximum bytes of the body of a batch of submissions. */
+export const batchBodyLimit = 4 * 2 ** 20
+
 /** Maximum bytes of a request line and headers. On the skaha wire the address carries cmd, args and env. */
 export const headLimit = 1_310_720
 

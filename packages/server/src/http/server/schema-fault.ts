@@ -1,3 +1,4 @@
+import type { TSchema } from 'typebox'
 import type { TLocalizedValidationError } from 'typebox/error'
 import { InvalidRequest, shown } from '../../job/invalid.ts'
 
@@ -9,13 +10,13 @@ export type RequestPart = 'body' | 'query' | 'path' | 'header'
 /**
  * The first validation error of a value, as a sentence with the field and a valid value. Pure.
  * @param errors as the validator lists them; not empty.
- * @param known the top-level keys of the schema, for a suggestion where a key is mistyped.
+ * @param schema the schema of the value, for a suggestion where a key is mistyped.
  */
 export function schemaFault(
   errors: readonly TLocalizedValidationError[],
   value: unknown,
   part: RequestPart,
-  known: readonly string[],
+  schema: TSchema,
 ): InvalidRequest {
   // The validator reports an unknown key twice: by its parent and as "schema is false". It reports a union by each branch and as
   // a whole.
@@ -24,8 +25,8 @@ export function schemaFault(
     (error): error is Fault<'additionalProperties'> => error.keyword === 'additionalProperties',
   )
   const missing = errors.find((error): error is Fault<'required'> => error.keyword === 'required')
-  if (unknown !== undefined) return unknownKey(unknown, part, known)
-  if (missing !== undefined) return missingKey(missing, part)
+  if (unknown !== undefined) return unknownKey(unknown, value, part, keysAt(schema, unknown.instancePath))
+  if (missing !== undefined) return missingKey(missing, value, part)
   const first = real.reduce<TLocalizedValidationError | undefined>(
     (deepest, error) => (deepest === undefined || depth(error) > depth(deepest) ? error : deepest),
     undefined,
@@ -34,7 +35,7 @@ export function schemaFault(
     return new InvalidRequest(part, `the ${part} does not fit its schema`, 'See the OpenAPI document.')
   const words = real.filter(({ instancePath }) => instancePath === first.instancePath).map(({ message }) => message)
   const isUnion = errors.some(({ keyword, instancePath }) => keyword === 'anyOf' && instancePath === first.instancePath)
-  const field = names(first.instancePath).join('.')
+  const field = fieldName(names(first.instancePath), value)
   return new InvalidRequest(
     field === '' ? part : field,
     `${field === '' ? `the ${part}` : field} ${[...new Set(words)].join(isUnion ? ' or ' : ' and ')}; it was ${shownAt(value, first.instancePath)}`,
@@ -42,19 +43,49 @@ export function schemaFault(
   )
 }
 
-function unknownKey(error: Fault<'additionalProperties'>, part: RequestPart, known: readonly string[]): InvalidRequest {
+function unknownKey(
+  error: Fault<'additionalProperties'>,
+  value: unknown,
+  part: RequestPart,
+  known: readonly string[],
+): InvalidRequest {
   const key = error.params.additionalProperties[0] ?? ''
   const near = nearest(key, known)
+  const place = names(error.instancePath)
   return new InvalidRequest(
-    within(error.instancePath, key),
-    `the ${part} has an unknown key ${shown(key)}`,
-    near === undefined ? `Known are: ${known.join(', ')}.` : `Did you mean ${near}?`,
+    fieldName([...place, key], value),
+    `${place.length === 0 ? `the ${part}` : fieldName(place, value)} has an unknown key ${shown(key)}`,
+    near !== undefined
+      ? `Did you mean ${near}?`
+      : known.length > 0
+        ? `Known are: ${known.join(', ')}.`
+        : 'The schema is in the OpenAPI document, /api/v1/openapi.json.',
   )
 }
 
-function missingKey(error: Fault<'required'>, part: RequestPart): InvalidRequest {
-  const field = within(error.instancePath, error.params.requiredProperties[0] ?? '')
-  return new InvalidRequest(field, `the ${part} has no ${field}`, `Add ${field}.`)
+function missingKey(error: Fault<'required'>, value: unknown, part: RequestPart): InvalidRequest {
+  const place = names(error.instancePath)
+  const key = error.params.requiredProperties[0] ?? ''
+  const field = fieldName([...place, key], value)
+  return new InvalidRequest(
+    field,
+    `${place.length === 0 ? `the ${part}` : fieldName(place, value)} has no ${key}`,
+    `Add ${field}.`,
+  )
+}
+
+/** The keys that a schema knows at a pointer. */
+function keysAt(schema: TSchema, pointer: string): readonly string[] {
+  const found = names(pointer).reduce<Nested | undefined>(
+    (inside, name) => inside?.properties?.[name] ?? inside?.items,
+    schema as Nested,
+  )
+  return Object.keys(found?.properties ?? {})
+}
+
+interface Nested {
+  readonly properties?: Readonly<Record<string, Nested>>
+  readonly items?: Nested
 }
 
 type Keyword = TLocalizedValidationError['keyword']
@@ -82,8 +113,18 @@ const names = (pointer: string): string[] =>
     .slice(1)
     .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'))
 
-/** Converts `/env/A` and `B` to the usual notation `env.A.B`. */
-const within = (pointer: string, key: string): string => [...names(pointer), key].join('.')
+/** The usual notation of a place in a value: `env.A`, `args.1`, and `jobs[3].cores` where the elements of a list are objects. */
+function fieldName(path: readonly string[], value: unknown): string {
+  let text = ''
+  let inside = value
+  for (const name of path) {
+    const isElement = Array.isArray(inside)
+    inside = (inside as Record<string, unknown> | null | undefined)?.[name]
+    const isObject = typeof inside === 'object' && inside !== null
+    text += isElement && isObject ? `[${name}]` : text === '' ? name : `.${name}`
+  }
+  return text
+}
 
 /** The value at a pointer, shortened for a message. */
 function shownAt(value: unknown, pointer: string): string {

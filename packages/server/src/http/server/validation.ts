@@ -30,7 +30,7 @@ export const compileSchema: FastifySchemaCompiler<TSchema> = ({ schema, httpPart
   return (data: unknown): Result => {
     const value = part === 'body' ? data : validator.Default(readText(data, properties))
     if (validator.Check(value)) return { value }
-    return { error: schemaFault(validator.Errors(value), concealed(value, properties), part, Object.keys(properties)) }
+    return { error: schemaFault(validator.Errors(value), concealed(value, properties), part, schema) }
   }
 }
 

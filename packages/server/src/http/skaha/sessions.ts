@@ -46,7 +46,7 @@ export function sessionRoutes(
     const job = sessionRequest(parametersOf(request), parts.context(), parts.checkImage)
     const outcome = await actions.submit({
       caller: callerOf(request),
-      request: job,
+      requests: job,
       ignoresReserved: true,
       registryAuth: registryAuth(request.headers['x-skaha-registry-auth']),
       audit: auditOfChange(request, 200, parts.now),

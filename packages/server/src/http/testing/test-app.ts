@@ -210,8 +210,8 @@ export async function testApp(
     logins,
     jobToken,
     queue: {
-      admit: (jobs) => {
-        const { confirm, leave } = queue.admit(jobs)
+      admit: (requests) => {
+        const { confirm, leave } = queue.admit(requests)
         return {
           confirm,
           settle: (number) => {

@@ -14,31 +14,34 @@ function opened() {
 test('admitted jobs count as queued until they are stored or refused, once', () => {
   const { cache, admission } = opened()
   const jobs = Array.from({ length: 3 }, () => someJob())
-  const { leave } = admission.admit(jobs)
-  assert.throws(() => admission.admit(jobs), /3 jobs of ada wait already; with 3 more they would exceed the limit of 5/)
+  const { leave } = admission.admit([{ jobs }])
+  assert.throws(
+    () => admission.admit([{ jobs }]),
+    /3 jobs of ada wait already; with 3 more they would exceed the limit of 5/,
+  )
   cache.upsertJobs(jobs)
   leave()
   leave()
-  assert.throws(() => admission.admit(jobs), /3 jobs of ada wait already/)
-  admission.admit(jobs.slice(1)).leave()
+  assert.throws(() => admission.admit([{ jobs }]), /3 jobs of ada wait already/)
+  admission.admit([{ jobs: jobs.slice(1) }]).leave()
 })
 
 test('a job that entered the cache no longer counts as admitted, while others of its request still do', () => {
   const { cache, admission } = opened()
   const [one, ...others] = [someJob(), someJob(), someJob()]
-  const { leave } = admission.admit([one, ...others])
+  const { leave } = admission.admit([{ jobs: [one, ...others] }])
   cache.upsertJobs([one])
   admission.entered([one])
   const next = [someJob(), someJob(), someJob()]
-  assert.throws(() => admission.admit(next), /3 jobs of ada wait already/)
-  admission.admit(next.slice(1)).leave()
+  assert.throws(() => admission.admit([{ jobs: next }]), /3 jobs of ada wait already/)
+  admission.admit([{ jobs: next.slice(1) }]).leave()
   leave()
-  assert.throws(() => admission.admit([...next, someJob(), someJob()]), /1 jobs of ada wait already/)
+  assert.throws(() => admission.admit([{ jobs: [...next, someJob(), someJob()] }]), /1 jobs of ada wait already/)
 })
 
 test('jobs are refused before they are stored where a limit was set since they were admitted', () => {
   const { cache, admission } = opened()
-  const { confirm, leave } = admission.admit([someJob(), someJob()])
+  const { confirm, leave } = admission.admit([{ jobs: [someJob(), someJob()] }])
   confirm()
   cache.upsertHolder({ kind: 'user', name: 'ada', limits: { queued: 1 }, setAt: 1 })
   assert.throws(confirm, /with 2 more they would exceed the limit of 1/)

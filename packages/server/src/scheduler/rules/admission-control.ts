@@ -1,11 +1,12 @@
-import type { NewJob } from '../../job/job.ts'
+import { checkedAt } from '../../job/invalid.ts'
+import type { NewJob, RequestedJobs } from '../../job/job.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
 import type { SchedulerCache } from '../cache/scheduler-cache.ts'
 import { requireFeasible, requireQueueRoom } from './admission.ts'
 import { quotaHolderKey, quotaHoldersOf, type QuotaHolderName } from './quota-holder-name.ts'
 
-/** Jobs of one request that are admitted and not stored yet. */
+/** Jobs that are admitted and not stored yet. */
 export interface Admission {
   /** Checks again, right before they are stored: a limit may have been set meanwhile. @throws {InvalidRequest} */
   readonly confirm: () => void
@@ -34,22 +35,25 @@ export class AdmissionControl {
   }
 
   /**
-   * Admits the jobs of one request: they are feasible and there is room for them in the queue. Each counts as queued from then on.
+   * Admits the jobs of one or several requests: they are feasible and there is room for all of them in the queue. Each counts as queued
+   * from then on.
    * @throws {InvalidRequest} naming what is too much.
    */
-  admit(jobs: readonly NewJob[]): Admission {
-    const [first] = jobs
-    if (first === undefined) return { confirm: () => {}, leave: () => {} }
-    this.#require(first, jobs.length, 0)
-    const keys = quotaHoldersOf(first).map(quotaHolderKey)
-    for (const { id } of jobs) this.#entering.set(id, keys)
-    this.#count(keys, jobs.length)
+  admit(requests: readonly RequestedJobs[]): Admission {
+    const counts = countsOf(requests)
+    this.#require(requests, counts, false)
+    for (const { jobs } of requests) {
+      const [first] = jobs
+      const keys = first === undefined ? [] : quotaHoldersOf(first).map(quotaHolderKey)
+      for (const { id } of jobs) this.#entering.set(id, keys)
+      this.#count(keys, jobs.length)
+    }
     return {
       confirm: () => {
-        this.#require(first, jobs.length, jobs.length)
+        this.#require(requests, counts, true)
       },
       leave: () => {
-        this.entered(jobs)
+        for (const { jobs } of requests) this.entered(jobs)
       },
     }
   }
@@ -64,20 +68,30 @@ export class AdmissionControl {
     }
   }
 
-  /** @param own - How many of the counted jobs are those that are checked. @throws {InvalidRequest} */
-  #require(first: NewJob, count: number, own: number): void {
+  /** @param areCounted - Whether the jobs that are checked count as queued already. @throws {InvalidRequest} */
+  #require(requests: readonly RequestedJobs[], counts: readonly HolderCount[], areCounted: boolean): void {
     const cache = this.#cache
     const settingsOf = (quotaHolder: QuotaHolderName) => cache.settingsOf(quotaHolder)
     const policy = this.#policy
-    requireFeasible(first, { nodes: cache.nodes(), policy, offPeak: this.#offPeak, settingsOf })
-    requireQueueRoom(first, count, {
-      policy,
-      settingsOf,
-      queuedCount: (quotaHolder) =>
-        cache.jobs.queuedCount(quotaHolder.kind, quotaHolder.name) +
-        (this.#enteringCount.get(quotaHolderKey(quotaHolder)) ?? 0) -
-        own,
-    })
+    const nodes = cache.nodes()
+    for (const { place, jobs } of requests) {
+      const [first] = jobs
+      if (first === undefined) continue
+      checkedAt(place, () => {
+        requireFeasible(first, { nodes, policy, offPeak: this.#offPeak, settingsOf })
+      })
+    }
+    const field = requests[0]?.place === undefined ? 'replicas' : 'jobs'
+    for (const { quotaHolder, count } of counts)
+      requireQueueRoom(quotaHolder, count, {
+        policy,
+        settingsOf,
+        queuedCount:
+          cache.jobs.queuedCount(quotaHolder.kind, quotaHolder.name) +
+          (this.#enteringCount.get(quotaHolderKey(quotaHolder)) ?? 0) -
+          (areCounted ? count : 0),
+        field,
+      })
   }
 
   #count(keys: readonly string[], change: number): void {
@@ -87,4 +101,23 @@ export class AdmissionControl {
       else this.#enteringCount.set(key, count)
     }
   }
+}
+
+/** The number of jobs that enter the queue, by quota holder. */
+interface HolderCount {
+  readonly quotaHolder: QuotaHolderName
+  readonly count: number
+}
+
+/** Pure. */
+function countsOf(requests: readonly RequestedJobs[]): HolderCount[] {
+  const counts = new Map<string, HolderCount>()
+  for (const { jobs } of requests) {
+    const [first] = jobs
+    for (const quotaHolder of first === undefined ? [] : quotaHoldersOf(first)) {
+      const key = quotaHolderKey(quotaHolder)
+      counts.set(key, { quotaHolder, count: (counts.get(key)?.count ?? 0) + jobs.length })
+    }
+  }
+  return [...counts.values()]
 }

@@ -65,31 +65,31 @@ function overLimit({ on, limit, asks }: LimitHit, holder: QuotaHolderName, when:
  * @throws {InvalidRequest} `queue-full`
  */
 export function requireQueueRoom(
-  job: Pick<StoredJob, 'owner' | 'group'>,
+  quotaHolder: QuotaHolderName,
   count: number,
   {
     policy,
     settingsOf,
     queuedCount,
+    field,
   }: {
     readonly policy: Policy
     readonly settingsOf: (quotaHolder: QuotaHolderName) => QuotaSettings | undefined
-    readonly queuedCount: (quotaHolder: QuotaHolderName) => number
+    readonly queuedCount: number
+    /** The field that makes them many. */
+    readonly field: 'replicas' | 'jobs'
   },
 ): void {
-  for (const holder of quotaHoldersOf(job)) {
-    const { queued } = limitsOf(policy.limits[holder.kind], settingsOf(holder)?.limits, false)
-    const there = queuedCount(holder)
-    if (queued === undefined || there + count <= queued) continue
-    throw new InvalidRequest(
-      'replicas',
-      `${there} jobs of ${whoseText(holder)} wait already; with ${count} more they would exceed the limit of ${queued}`,
-      there < queued
-        ? `Submit at most ${queued - there} now, the rest when some have started.`
-        : 'Submit again when some have started.',
-      'queue-full',
-    )
-  }
+  const { queued } = limitsOf(policy.limits[quotaHolder.kind], settingsOf(quotaHolder)?.limits, false)
+  if (queued === undefined || queuedCount + count <= queued) return
+  throw new InvalidRequest(
+    field,
+    `${queuedCount} jobs of ${whoseText(quotaHolder)} wait already; with ${count} more they would exceed the limit of ${queued}`,
+    queuedCount < queued
+      ? `Submit at most ${queued - queuedCount} now, the rest when some have started.`
+      : 'Submit again when some have started.',
+    'queue-full',
+  )
 }
 
 const units = { cores: 'cores', memoryGb: 'GiB of memory', gpus: 'GPUs' } as const

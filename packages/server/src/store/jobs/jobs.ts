@@ -1,11 +1,11 @@
 import { endedStates, isEnded, jobStates, type JobState } from '@science-platform/contract'
-import { sql, type Compilable, type Kysely, type RawBuilder, type SelectQueryBuilder } from 'kysely'
+import { sql, type Compilable, type Kysely, type SelectQueryBuilder } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
-import type { StoredAttempt, StoredJob } from '../../job/job.ts'
+import type { JobOutline, StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { LabelFilter } from '../../job/labels.ts'
 import { activeStates } from '../../job/lifecycle.ts'
 import { workTurns, type WorkSize } from '../../lib/work-turns.ts'
-import { attemptOf, jobOf } from './rows.ts'
+import { attemptOf, jobOf, outlineColumns, outlineOf } from './rows.ts'
 import { execute } from '../sql/execute.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { JobRow, Schema } from '../sql/schema.ts'
@@ -77,60 +77,53 @@ const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as
  * job_labels_by_key where a label is requested, and not only active states.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
-  const { label, states = [] } = filter
-  const isActive = states.length > 0 && !states.some(isEnded)
-  const rows = isMerged(filter)
-    ? await mergedByState(db, filter)
-    : label !== undefined && !isActive
-      ? // The order of the index of labels.
-        await pageOf(fromLabels(db, filter.owner, label).selectAll('jobs'), filter, sql.ref('job_labels.job')).execute()
-      : await pageOf(db.selectFrom('jobs').selectAll('jobs'), filter, sql.ref('jobs.seq')).execute()
-  return jobsOf(rows, seal, 'large')
+  return jobsOf(await pageOf(db, filter).selectAll('jobs').execute(), seal, 'large')
 }
 
-/** Whether the page is merged from the pages of each state: some states of many, in the order in which jobs were submitted. */
-function isMerged({ states = [], label, sort }: JobFilter): boolean {
-  const wanted = new Set(states)
-  const isAllActive = jobStates.every((state) => wanted.has(state) !== isEnded(state))
-  return wanted.size > 1 && !isAllActive && label === undefined && sort.endsWith('submitted')
+/** As {@link listJobs}. It does not read the specifications. */
+export async function listOutlines(db: Kysely<Schema>, filter: JobFilter): Promise<JobOutline[]> {
+  const columns = outlineColumns.map((column) => `jobs.${column}` as const)
+  return (await pageOf(db, filter).select(columns).execute()).map(outlineOf)
 }
 
 /**
- * A page from one page of each state, so that states of which the owner has many and did not ask for are not read. One statement: a
- * job that goes from one state to another meanwhile is found in one of them.
+ * The rows of a page. Where some states of many are requested in the order in which jobs were submitted, the page is merged from one page
+ * of each state, so that jobs in other states are not read. It is one statement: a job that goes from one state to another is in one of them.
  */
-function mergedByState(db: Kysely<Schema>, filter: JobFilter): Promise<JobRow[]> {
-  const { owner, states = [], limit } = filter
+function pageOf(db: Kysely<Schema>, filter: JobFilter): SelectQueryBuilder<Schema, 'jobs', object> {
+  const states = [...new Set(filter.states)]
+  const isAllActive = jobStates.every((state) => states.includes(state) !== isEnded(state))
+  if (states.length < 2 || isAllActive || filter.label !== undefined || !filter.sort.endsWith('submitted'))
+    return pageByFilter(db, filter)
   const direction = directionOf(filter)
-  const pages = [...new Set(states)].map((state) => {
-    const page = pageOf(db.selectFrom('jobs').select('jobs.seq'), { ...filter, states: [state] }, sql.ref('jobs.seq'))
-    return db.selectFrom(page.as('of_state')).select('seq')
-  })
-  const merged = pages.reduce((all, page) => all.unionAll(page))
-  const seqs = db.selectFrom(merged.as('merged')).select('seq').orderBy('seq', direction).limit(limit)
+  const merged = states
+    .map((state) => {
+      const page = pageByFilter(db, { ...filter, states: [state] }).select('jobs.seq')
+      return db.selectFrom(page.as('of_state')).select('seq')
+    })
+    .reduce((all, page) => all.unionAll(page))
+  const seqs = db.selectFrom(merged.as('merged')).select('seq').orderBy('seq', direction).limit(filter.limit)
   return db
     .selectFrom('jobs')
-    .selectAll()
-    .where('owner', '=', owner)
-    .where('seq', 'in', seqs)
-    .orderBy('seq', direction)
-    .execute()
+    .where('jobs.owner', '=', filter.owner)
+    .where('jobs.seq', 'in', seqs)
+    .orderBy('jobs.seq', direction)
 }
 
 const directionOf = ({ sort }: JobFilter): 'asc' | 'desc' => (sort.startsWith('-') ? 'desc' : 'asc')
 
-/** The conditions, the order and the limit of a page. */
-function pageOf<O>(
-  from: SelectQueryBuilder<Schema, 'jobs', O>,
-  filter: JobFilter,
-  seq: RawBuilder<number>,
-): SelectQueryBuilder<Schema, 'jobs', O> {
+function pageByFilter(db: Kysely<Schema>, filter: JobFilter): SelectQueryBuilder<Schema, 'jobs', object> {
   const { owner, states, namePrefix, arrayId, label, after, endedSince } = filter
   const direction = directionOf(filter)
   const beyond = direction === 'desc' ? '<' : '>'
   const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
   const isActive = states !== undefined && !states.some(isEnded)
-  let query = from.where('jobs.owner', '=', owner).where(isVisible)
+  const startsAtLabels = label !== undefined && !isActive
+  let query = (startsAtLabels ? fromLabels(db, owner, label) : db.selectFrom('jobs'))
+    .where('jobs.owner', '=', owner)
+    .where(isVisible)
+  // The order of the index of labels, where the rows come from there.
+  const seq = startsAtLabels ? sql.ref<number>('job_labels.job') : sql.ref<number>('jobs.seq')
   if (states !== undefined) query = query.where('state', 'in', states)
   if (isActive) query = query.where(notEnded)
   if (isActive && label !== undefined) query = query.where(hasLabel(label))

@@ -1,7 +1,14 @@
 import type { Cause, Usage } from '@science-platform/contract'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { Labels } from '../../job/labels.ts'
-import type { Postponement, StopReason, StoredAttempt, StoredJob } from '../../job/job.ts'
+import {
+  specificationKeys,
+  type JobOutline,
+  type Postponement,
+  type StopReason,
+  type StoredAttempt,
+  type StoredJob,
+} from '../../job/job.ts'
 import type { AttemptRow, JobRow } from '../sql/schema.ts'
 
 /** The object without its null values: a null column becomes an absent property. */
@@ -16,26 +23,7 @@ export function present<T extends object>(row: T): Present<T> {
   return result as Present<T>
 }
 
-/** The parts of a job specification that no statement filters by. */
-const specKeys = [
-  'cmd',
-  'args',
-  'env',
-  'workingDirectory',
-  'resources',
-  'network',
-  'jobToken',
-  'timeSeconds',
-  'timeIsAsked',
-  'graceSeconds',
-  'signal',
-  'when',
-  'after',
-  'by',
-  'group',
-  'gpuKind',
-] as const satisfies readonly (keyof StoredJob)[]
-type Spec = Pick<StoredJob, (typeof specKeys)[number]>
+type Specification = Pick<StoredJob, (typeof specificationKeys)[number]>
 
 /** The specification is encrypted: command, arguments and environment must not be readable in a copy of the database. */
 export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
@@ -47,7 +35,7 @@ export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
     image: job.image,
     image_digest: job.imageDigest ?? null,
     state: job.state,
-    spec_sealed: seal(JSON.stringify(Object.fromEntries(specKeys.map((key) => [key, job[key]])))),
+    spec_sealed: seal(JSON.stringify(Object.fromEntries(specificationKeys.map((key) => [key, job[key]])))),
     array_id: job.arrayId ?? null,
     task_index: job.taskIndex,
     task_count: job.taskCount,
@@ -70,9 +58,38 @@ export function jobRow(job: StoredJob, { seal }: Pick<Seal, 'seal'>): JobRow {
 const isSealed = (text: string): boolean => !text.startsWith('{')
 
 export function jobOf(row: JobRow, { unseal }: Pick<Seal, 'unseal'>): StoredJob {
-  const spec = JSON.parse(isSealed(row.spec_sealed) ? unseal(row.spec_sealed) : row.spec_sealed) as Spec
+  const text = isSealed(row.spec_sealed) ? unseal(row.spec_sealed) : row.spec_sealed
+  return { ...(JSON.parse(text) as Specification), ...outlineOf(row) }
+}
+
+/** The columns of a job without its specification. */
+export const outlineColumns = [
+  'id',
+  'seq',
+  'owner',
+  'name',
+  'image',
+  'image_digest',
+  'state',
+  'array_id',
+  'task_index',
+  'task_count',
+  'submitted_at',
+  'started_at',
+  'ended_at',
+  'deadline_at',
+  'exit_code',
+  'cause_json',
+  'attempt',
+  'stop_reason',
+  'removed_at',
+  'not_before',
+  'postponed_json',
+  'labels_json',
+] as const satisfies readonly (keyof JobRow)[]
+
+export function outlineOf(row: Pick<JobRow, (typeof outlineColumns)[number]>): JobOutline {
   return present({
-    ...spec,
     id: row.id,
     seq: row.seq,
     owner: row.owner,

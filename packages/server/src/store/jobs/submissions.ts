@@ -40,11 +40,25 @@ export async function storeSubmission(commit: GroupCommit, submission: Submissio
 
 /** Jobs in pieces for one transaction each. Pure. */
 function piecesOf(jobs: readonly NewJob[]): (readonly NewJob[])[] {
-  // All jobs of a request are alike in size.
-  const [{ cmd, args, env } = {}] = jobs
-  const bytes = jobs.length === 1 ? 1 : Buffer.byteLength(JSON.stringify([cmd, args, env]))
-  const size = Math.max(1, Math.min(mostAtOnce.jobs, Math.floor(mostAtOnce.bytes / bytes)))
-  return Array.from({ length: Math.ceil(jobs.length / size) }, (_, i) => jobs.slice(i * size, (i + 1) * size))
+  if (jobs.length <= 1) return [jobs]
+  const pieces: NewJob[][] = []
+  let room = 0
+  let size = 0
+  for (const [i, job] of jobs.entries()) {
+    const { arrayId, cmd, args, env } = job
+    // The tasks of an array are alike in size.
+    if (arrayId === undefined || arrayId !== jobs[i - 1]?.arrayId)
+      size = Buffer.byteLength(JSON.stringify([cmd, args, env]))
+    const piece = pieces.at(-1)
+    if (piece === undefined || piece.length === mostAtOnce.jobs || room < size) {
+      pieces.push([job])
+      room = mostAtOnce.bytes - size
+    } else {
+      piece.push(job)
+      room -= size
+    }
+  }
+  return pieces
 }
 
 function storeAtOnce(

@@ -94,6 +94,7 @@ export function sqlStore(
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
     jobs: (filter) => jobs.listJobs(readerOf(filter.limit), seal, filter),
+    jobOutlines: (filter) => jobs.listOutlines(readerOf(filter.limit), filter),
     notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(db, seal, after, limit),
     notEndedOf: (owner, filter, after, limit) => jobs.notEndedOf(readerOf(limit), owner, filter, after, limit),
     glimpses: (after, limit) => jobs.glimpses(pages, after, limit),

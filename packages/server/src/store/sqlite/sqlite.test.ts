@@ -302,6 +302,25 @@ test('a submission that was taken for one of a dead process is refused, and noth
   await remove()
 })
 
+test('writes unlike jobs in transactions of about one MiB, whatever the size of the first', async () => {
+  const { path, remove } = await place()
+  let commits = 0
+  const store = await openSqliteStore(path, { onCommit: () => void (commits += 1) })
+  const jobs = ['', 'x'.repeat(600_000), 'y'.repeat(600_000), '', 'z'.repeat(900_000)].map((value) =>
+    someJob({ env: { A: value } }),
+  )
+  const outcome = await store.submit({ jobs, events: [] })
+  // Three pieces, and the one that makes the jobs visible.
+  assert.equal(commits, 4)
+  assert.deepEqual(
+    (await store.notEnded()).map(({ id, env }) => [id, env]),
+    jobs.map(({ id, env }) => [id, env]),
+  )
+  assert.equal(outcome.outcome, 'stored')
+  await store.close()
+  await remove()
+})
+
 test('refuses SQL that changes or deletes an audit entry', async () => {
   const { path, open, remove } = await place()
   const store = await open()
@@ -408,6 +427,9 @@ test('stores no job specification in plain text, and reads plain ones of earlier
   for (const file of await readdir(dirname(path)))
     assert.ok(!(await readFile(join(dirname(path), file), 'latin1')).includes(secret), file)
   const database = new DatabaseSync(path)
+  database.prepare('update jobs set spec_sealed = ?').run('no specification')
+  const [outline] = await store.jobOutlines({ owner: job.owner, sort: 'submitted', limit: 1 })
+  assert.equal(outline?.id, job.id, 'a list without the specification does not read it')
   database.prepare('update jobs set spec_sealed = ?').run(JSON.stringify({ ...job }))
   database.close()
   assert.deepEqual((await store.job(job.id))?.env, job.env)
