@@ -104,11 +104,14 @@ class JobProcesses:
             return
         job.state = "running"
         self.changed.notify_all()
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **job.body.get("env", {})}
+        scratch = self.folder / f"scratch-{job.id}"
+        scratch.mkdir()
+        words = [word.replace("/scratch", str(scratch)) for word in (job.body["cmd"], *job.body.get("args", []))]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), **job.body.get("env", {}), "TMPDIR": str(scratch)}
         with job.log.open("wb") as log:
             try:
                 job.process = subprocess.Popen(
-                    [job.body["cmd"], *job.body.get("args", [])],
+                    words,
                     cwd=self.folder,
                     env=env,
                     stdin=subprocess.DEVNULL,

@@ -505,3 +505,26 @@ def test_members_of_a_group_are_one_job(workflow: Workflow, platform: StandIn) -
     workflow.start().succeeds()
     assert len(platform.jobs) == 1
     assert workflow.lines("runs.txt") == ["a", "b"]
+
+
+def test_without_a_shared_file_system(
+    workflow: Workflow, platform: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The files are in a storage; the sources travel in it too."""
+    storage = tmp_path_factory.mktemp("storage")
+    workflow.write(
+        "rule all:\n    input: 'b.txt'\n"
+        "rule a:\n    output: 'a.txt'\n    shell: 'echo made > {output}'\n"
+        "rule b:\n    input: 'a.txt'\n    output: 'b.txt'\n    script: 'scripts/copy.py'\n"
+    )
+    (workflow.folder / "scripts").mkdir()
+    (workflow.folder / "scripts/copy.py").write_text(
+        "open(snakemake.output[0], 'w').write(open(snakemake.input[0]).read())"
+    )
+    workflow.start(
+        *("--canfar-shared-roots", "/arc", "--shared-fs-usage", "none"),
+        *("--default-storage-provider", "fs", "--default-storage-prefix", str(storage)),
+    ).succeeds()
+    assert (storage / "b.txt").read_text() == "made\n"
+    for job in platform.jobs:
+        assert str(workflow.folder) not in json.dumps(job.body["args"])
