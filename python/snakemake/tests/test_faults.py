@@ -164,7 +164,9 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
 # Ctrl-C, SIGTERM
 
 
-def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: StandIn) -> None:
+@pytest.mark.parametrize("old", [False, True])
+def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: StandIn, old: bool) -> None:
+    platform.old = old
     platform.processes.parallel = 2
     workflow.write(
         "rule all:\n    input: expand('{n}.txt', n=range(6))\n"
@@ -175,6 +177,8 @@ def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: Stand
     engine.interrupt()
     engine.fails()
     platform.processes.wait_for(lambda: all(job.state == "cancelled" for job in platform.jobs), 20)
+    cancels = [path for _, method, path in platform.requests if method == "POST" and path.endswith("/cancel")]
+    assert len(cancels) == (7 if old else 1)
     # The next start is not disturbed by the cancelled jobs.
     workflow.write("rule all:\n    input: '0.txt'\nrule wait:\n    output: '{n}.txt'\n    shell: 'touch {output}'\n")
     workflow.start(*RESUME).succeeds()
