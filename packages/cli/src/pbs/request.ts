@@ -5,7 +5,7 @@ import { limits } from '@science-platform/contract/limits'
 import { usageFailure } from '../failure.ts'
 import { interpreterOf } from './job-script.ts'
 import { queueName, type QsubOptions } from './qsub-options.ts'
-import { exportedVariables } from './variables.ts'
+import { exportedVariables, sharedFolders } from './variables.ts'
 import { wrapperWords } from './wrapper.ts'
 
 /** The label of all jobs of qsub. Its value is the name that PBS programs gave the job. */
@@ -49,6 +49,7 @@ export function requestFor({ text, name }: NamedScript, options: QsubOptions, ca
       interpreter: interpreterOf(text, options.shell),
       output: options.join === 'eo' ? error : output,
       error: options.join === 'oe' ? output : error,
+      path: options.exportsAll && options.variables['PATH'] === undefined ? sharedFolders(caller.environment) : [],
     }),
     env: {
       ...(options.exportsAll ? exportedVariables(caller.environment) : {}),

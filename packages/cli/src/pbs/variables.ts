@@ -19,6 +19,10 @@ export const exportedVariables = (environment: Environment): Record<string, stri
     ),
   )
 
+/** The folders in the PATH of the caller that jobs see too: `-V` puts them before the PATH of the image. */
+export const sharedFolders = ({ PATH = '' }: Environment): string[] =>
+  PATH.split(':').filter((folder) => /^\/arc\//.test(folder))
+
 /**
  * The variables of a `-v`, such as `BAND=r,FIELDS='a,b',TERM`: separated by commas outside of quotes. A name alone has its value from the
  * environment. @throws {CommandFailure} where it has none

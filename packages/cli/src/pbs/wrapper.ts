@@ -8,6 +8,8 @@ export interface Wrapping {
   /** Files for stdout and stderr, absolute; undefined: the log of the job. They may name {@link pathVariables}. */
   readonly output: string | undefined
   readonly error: string | undefined
+  /** Folders that come before those in the PATH of the image. */
+  readonly path: readonly string[]
 }
 
 /** Variables that are replaced in the paths of `-o` and `-e`, when the job starts. */
@@ -20,12 +22,13 @@ const unitsPerWord = 30_000
  * The arguments of `sh` for a job: a wrapper, and the script in pieces. The wrapper writes the script to the job's own /tmp, opens the
  * files of `-o` and `-e`, and runs the script in its own place, so that signals and the exit code are the script's.
  */
-export function wrapperWords({ script, interpreter, output, error }: Wrapping): string[] {
+export function wrapperWords({ script, interpreter, output, error, path }: Wrapping): string[] {
   const [program = ''] = interpreter
   const lines = [
     'export PBS_JOBID="$skaha_sessionid"',
     'script=/tmp/pbs-$PBS_JOBID',
     'printf %s "$@" > "$script" || exit 1',
+    ...(path.length === 0 ? [] : [`export PATH=${quoteWord(path.join(':'))}:"$PATH"`]),
     `command -v ${quoteWord(program)} > /dev/null || { echo "qsub: the image has no program" ${quoteWord(program)} >&2; exit 127; }`,
     ...redirections(output, error),
     `exec ${interpreter.map(quoteWord).join(' ')} "$script"`,
