@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { chown, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -41,9 +42,11 @@ process total {
 workflow { numbers | flatten | square | collect | total }
 `
 
+const page = readFileSync(new URL('../../docs/pbs.md', import.meta.url), 'utf8')
+
+/** The example of docs/pbs.md, and intervals for tests. */
 const settings = `
-process.executor = 'pbs'
-process.clusterOptions = { task.container ? "-W image=\${task.container}" : '' }
+${/^```groovy\n([^]*?)^```$/m.exec(page)?.[1] ?? ''}
 executor { queueStatInterval = '2 sec'; pollInterval = '1 sec'; exitReadTimeout = '20 sec' }
 `
 

@@ -27,7 +27,8 @@ export const queueName = 'batch'
 /** How to get help about qsub. */
 export const qsubHelp = 'see qsub --help'
 
-const letters: OptionLetters = {
+/** The options of qsub. */
+export const letters: OptionLetters = {
   ...Object.fromEntries('NoejlqSvdAPWmMrpkatJcCu'.split('').map((letter) => [letter, 'value'] as const)),
   ...Object.fromEntries('VzhIX'.split('').map((letter) => [letter, 'flag'] as const)),
 }
