@@ -106,10 +106,16 @@ class ApiBackend:
         return [*map(ending_of, waited.ended), *(Ending(one, "gone") for one in waited.unknown)]
 
     def cancel(self, ids: Sequence[str]) -> None:
-        """Cancels jobs, 16 at a time."""
-        with _translated(), ThreadPoolExecutor(PARALLEL_CANCELS) as pool:
-            for _ in pool.map(self._cancel_one, ids):
-                pass
+        """Cancels jobs together; one by one on servers that cannot."""
+        with _translated():
+            try:
+                self._jobs.cancel_many(ids=ids)
+            except ProblemError as error:
+                # The server is older than this request.
+                if error.status not in (404, 405):
+                    raise
+                with ThreadPoolExecutor(PARALLEL_CANCELS) as pool:
+                    list(pool.map(self._cancel_one, ids))
 
     def _cancel_one(self, identifier: str) -> None:
         self._unless_gone(lambda: self._jobs.cancel(identifier))

@@ -33,7 +33,7 @@ class Options:
     identity: str
     """What the names of jobs are made from: the workflow's folder."""
     prelude: str
-    """What scripts do first."""
+    """What the command of a job does first."""
     infrastructure_retries: int
     log_bytes: int
     keep_all_logs: bool
@@ -192,7 +192,7 @@ class Engine:
         """Writes the script of a job and returns the command that runs it; without a shared folder, the line itself."""
         folder = self._options.folder
         if folder is None:
-            return command.line_words(f"cd /scratch && {run.line}")
+            return command.line_words(self._options.prelude + run.line)
         if run.inputs is not None:
             self._journal.write_file(f"{run.key}.inputs", run.inputs)
         self._journal.write_file(f"{run.key}.sh", command.script(folder, self._options.prelude + run.line))

@@ -22,7 +22,7 @@ from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterf
 
 from . import arguments, names, request, workflow_job
 from .backend import Backend, Refused, Request, TokenRefused, Unavailable
-from .command import quoted
+from .command import quoted, scratch_prelude
 from .connect import connect, has_renewable_token
 from .engine import Engine, Options
 from .journal import Journal
@@ -96,7 +96,7 @@ class Executor(RemoteExecutor):
             Options(
                 folder=self._folder,
                 identity=self._folder or here,
-                prelude="" if backend.runs_lines else decoding_line(self.get_python_executable()),
+                prelude=self._prelude(backend),
                 infrastructure_retries=self._settings.infrastructure_retries,
                 log_bytes=self._settings.log_tail_kb * 1024,
                 keep_all_logs=self._settings.keep_logs == "all",
@@ -106,6 +106,11 @@ class Executor(RemoteExecutor):
             error=self._messages.error,
             ready=self._wake.set,
         )
+
+    def _prelude(self, backend: Backend) -> str:
+        if self._folder is None:
+            return scratch_prelude(self.get_python_executable())
+        return "" if backend.runs_lines else decoding_line(self.get_python_executable())
 
     def _connect(self, identity: Identity, outage: Outage) -> Backend:
         def attempt() -> Backend:
