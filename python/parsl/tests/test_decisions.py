@@ -30,7 +30,8 @@ def test_a_request_has_sizes_labels_and_what_the_workers_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"), [("parsl.auto", "parsl-auto"), ("é", "parsl"), ("x" * 80, "x" * 63), ("a" * 62 + ".b", "a" * 62)]
+    ("name", "wanted"),
+    [("parsl.auto", "parsl-auto"), ("é", "parsl"), ("x" * 80, "x" * 63), ("a" * 62 + ".b", "a" * 62)],
 )
 def test_names(name: str, wanted: str) -> None:
     assert job_name(name) == wanted
@@ -68,7 +69,9 @@ def test_loopback_is_refused_on_a_network_of_its_own(addresses: str) -> None:
     assert complaint_of_addresses(POOL.format(addresses), "host") is None
 
 
-@pytest.mark.parametrize("command", [POOL.format("10.0.0.1"), POOL.format("127.0.0.1,10.0.0.1"), "work_queue_worker -a"])
+@pytest.mark.parametrize(
+    "command", [POOL.format("10.0.0.1"), POOL.format("127.0.0.1,10.0.0.1"), "work_queue_worker -a"]
+)
 def test_other_addresses_are_not_refused(command: str) -> None:
     assert complaint_of_addresses(command, None) is None
 

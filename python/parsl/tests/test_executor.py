@@ -110,14 +110,20 @@ def test_blocks_follow_the_tasks(platform: Platform, tmp_path: Path) -> None:
         IMAGE, mem_per_node=1, network="host", init_blocks=0, max_blocks=2, status_polling_interval=1
     )
     executor = HighThroughputExecutor(provider=provider, address="127.0.0.1", worker_logdir_root="/scratch")
-    config = Config(executors=[executor], run_dir=str(tmp_path / "runinfo"), strategy_period=0.5, max_idletime=0.5,
-                    strategy="htex_auto_scale")
+    config = Config(
+        executors=[executor],
+        run_dir=str(tmp_path / "runinfo"),
+        strategy_period=0.5,
+        max_idletime=0.5,
+        strategy="htex_auto_scale",
+    )
     with parsl.load(config):
         for future in [wait_for(str(tmp_path)) for _ in range(4)]:
             future.result()
         # Both are scaled in while the program goes on.
         eventually(
-            "both blocks to be cancelled", lambda: [job.state for job in blocks(platform, provider.run)] == ["cancelled"] * 2
+            "both blocks to be cancelled",
+            lambda: [job.state for job in blocks(platform, provider.run)] == ["cancelled"] * 2,
         )
 
 

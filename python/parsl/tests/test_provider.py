@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from parsl.jobs.states import JobState, JobStatus
@@ -85,7 +86,12 @@ def test_one_request_for_the_states_of_all_blocks(make: MakeProvider, monkeypatc
     ids = [provider.submit("sleep 600", 1) for _ in range(5)]
     requests: list[object] = []
     ask = provider._jobs._run
-    monkeypatch.setattr(provider._jobs, "_run", lambda steps, *rest: requests.append(steps) or ask(steps, *rest))
+
+    def counted(steps: Any, *rest: Any) -> Any:
+        requests.append(steps)
+        return ask(steps, *rest)
+
+    monkeypatch.setattr(provider._jobs, "_run", counted)
     assert len(provider.status(ids)) == 5
     assert len(requests) == 1
     provider.cancel(ids)

@@ -98,7 +98,7 @@ def script(worker_init: str, command: str, *, encrypted: bool) -> str:
         lines += [
             f"(umask 077 && mkdir -p {CERTIFICATES} &&",
             # Workers read the server's public key from a file that must have a secret one too; it stays where it is.
-            f"  printf '%s\\n    secret-key = \"unused\"\\n' \"${SERVER_KEY}\" >{CERTIFICATES}/server.key_secret &&",
+            f'  printf \'%s\\n    secret-key = "unused"\\n\' "${SERVER_KEY}" >{CERTIFICATES}/server.key_secret &&',
             f'  printf %s "${CLIENT_KEY}" >{CERTIFICATES}/client.key_secret) || exit',
             f"unset {SERVER_KEY} {CLIENT_KEY}",
         ]

@@ -39,12 +39,17 @@ _IDS_PER_REQUEST = 1_000
 _LOG_BYTES = 4_096
 
 
-class Refused(SubmitException):  # type: ignore[misc]
+class Refused(SubmitException):
     """A block that cannot be submitted. `str()` gives the reason alone."""
+
+    def __init__(self, job_name: str, reason: str) -> None:
+        """Takes Parsl's name of the block, and why and what to do."""
+        super().__init__(job_name, reason)  # type: ignore[no-untyped-call]
+        self.reason = reason
 
     def __str__(self) -> str:
         """The reason and what to do."""
-        return str(self.message)
+        return self.reason
 
 
 class CanfarProvider(ExecutionProvider, RepresentationMixin):
@@ -55,6 +60,9 @@ class CanfarProvider(ExecutionProvider, RepresentationMixin):
     A server that is away ends no block: its last state stays, and a submission that was not answered is repeated at each status
     request under the same key, so that it makes one job.
     """
+
+    cores_per_node: int
+    mem_per_node: float
 
     def __init__(
         self,
@@ -110,7 +118,9 @@ class CanfarProvider(ExecutionProvider, RepresentationMixin):
         if mem_per_node != int(mem_per_node) or not 1 <= mem_per_node <= 512:
             raise ValueError(f"mem_per_node={mem_per_node} must be whole GiB, 1 to 512")
         if network not in (None, "isolated", "host"):
-            raise ValueError(f"network={network!r} must be 'isolated', 'host' or None: workers connect to the interchange")
+            raise ValueError(
+                f"network={network!r} must be 'isolated', 'host' or None: workers connect to the interchange"
+            )
         self.image = image
         self.cores_per_node = cores_per_node
         self.mem_per_node = mem_per_node
@@ -184,7 +194,9 @@ class CanfarProvider(ExecutionProvider, RepresentationMixin):
             key = str(uuid.uuid4())
             request = self._request(command, tasks_per_node, job_name, key)
             if not self._outcomes:
-                logger.info("The blocks have the label %s=%s: `%s` ends them", RUN_LABEL, self.run, self._cancel_command)
+                logger.info(
+                    "The blocks have the label %s=%s: `%s` ends them", RUN_LABEL, self.run, self._cancel_command
+                )
             try:
                 id = self._jobs.submit(request, key=key).ids[0]
             except UnreachableError as error:

@@ -79,4 +79,3 @@ def _libraries(files: set[Path]) -> set[Path]:
     told = subprocess.run(["ldd", *map(str, sorted(binaries))], capture_output=True, text=True, check=False).stdout
     found = {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(0x", told, re.MULTILINE)}
     return {path for path in found if path not in files}
-
