@@ -266,10 +266,11 @@ class StandIn:
             found = [job.as_json() for job in self.jobs if job.body["name"].startswith(query.get("name", ""))]
             return 200, {"jobs": found}
         if (method, path) == ("POST", "/jobs/cancel") and not self.old:
-            found = [self.processes.jobs[one] for one in json.loads(body)["ids"] if one in self.processes.jobs]
-            for job in found:
-                self.processes.cancel(job)
-            ids = [job.id for job in found]
+            known = self.processes.jobs
+            chosen = [known[identifier] for identifier in json.loads(body)["ids"] if identifier in known]
+            for one in chosen:
+                self.processes.cancel(one)
+            ids = [one.id for one in chosen]
             counts = {"cancelled": len(ids), "ended": 0, "unknown": 0}
             return 200, {"cancelled": ids, "ended": [], "unknown": [], "counts": counts}
         job = self.processes.jobs.get(path.split("/")[2])
