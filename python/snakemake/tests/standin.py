@@ -213,6 +213,8 @@ class StandIn:
         self.swallow = 0
         #: Whether the server is of a release without POST /jobs/cancel.
         self.old = False
+        #: Whether the server is of a release without POST /jobs/wait.
+        self.ancient = False
         #: How many lists do not show jobs, as if they came too early.
         self.blind_lists = 0
         self.requests: list[tuple[float, str, str]] = []
@@ -257,7 +259,7 @@ class StandIn:
             return 200, {"user": "ada", "scopes": self.scopes}
         if (method, path) == ("POST", "/jobs"):
             return self._submit(json.loads(body), headers.get("idempotency-key"))
-        if (method, path) == ("POST", "/jobs/wait"):
+        if (method, path) == ("POST", "/jobs/wait") and not self.ancient:
             return 200, self._wait(**json.loads(body))
         if (method, path) == ("GET", "/jobs"):
             if self.blind_lists > 0:

@@ -296,6 +296,12 @@ def test_a_token_without_rights_is_refused_at_the_start(workflow: Workflow, plat
     assert platform.jobs == []
 
 
+def test_a_server_that_is_too_old(workflow: Workflow, platform: StandIn) -> None:
+    workflow.write(ONCE)
+    platform.ancient = True
+    assert "use --canfar-api skaha" in workflow.start().fails()
+
+
 def test_no_secret_is_written(workflow: Workflow, platform: StandIn) -> None:
     workflow.write(
         "envvars: 'CATALOGUE'\n"
