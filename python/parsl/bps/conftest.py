@@ -10,7 +10,7 @@ from science_platform_testing import Platform, python_program
 def server() -> Iterator[Platform]:
     """A platform whose image has bash, the workers of Parsl, and what functions of BPS import."""
     programs = {"process_worker_pool.py": python_program("parsl.executors.high_throughput.process_worker_pool")}
-    settings = "network:\n  allowed: [isolated, host, none]\n"
+    settings = "capacity: {cores: 6, memoryGb: 24}\nnetwork:\n  allowed: [isolated, host, none]\n"
     with Platform(settings, programs=programs, packages=["parsl", "lsst-ctrl-bps-parsl"]) as one:
         yield one
 

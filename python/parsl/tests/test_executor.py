@@ -1,6 +1,5 @@
 """Real Parsl: the HighThroughputExecutor with its workers in jobs of the real server."""
 
-import os
 import re
 import signal
 import subprocess
@@ -106,6 +105,13 @@ def test_a_loopback_address_is_refused_in_the_error(platform: Platform, tmp_path
 
 
 def test_blocks_follow_the_tasks(platform: Platform, tmp_path: Path) -> None:
+    @python_app
+    def wait(_number: int) -> None:
+        """Travels by its code, because it is no function of a module."""
+        import time
+
+        time.sleep(1)
+
     provider = CanfarProvider(
         IMAGE, mem_per_node=1, network="host", init_blocks=0, max_blocks=2, status_polling_interval=1
     )
@@ -113,31 +119,22 @@ def test_blocks_follow_the_tasks(platform: Platform, tmp_path: Path) -> None:
     config = Config(
         executors=[executor],
         run_dir=str(tmp_path / "runinfo"),
+        strategy="htex_auto_scale",
         strategy_period=0.5,
         max_idletime=0.5,
-        strategy="htex_auto_scale",
     )
     with parsl.load(config):
-        for future in [wait_for(str(tmp_path)) for _ in range(4)]:
+        for future in [wait(number) for number in range(4)]:
             future.result()
         # Both are scaled in while the program goes on.
         eventually(
             "both blocks to be cancelled",
-            lambda: [job.state for job in blocks(platform, provider.run)] == ["cancelled"] * 2,
+            lambda: [job.state for job in blocks(platform, provider.run)] == ["cancelled", "cancelled"],
         )
 
 
-@python_app
-def wait_for(_folder: str) -> None:
-    """A task."""
-    import time
-
-    time.sleep(1)
-
-
 def test_the_example_of_the_page(platform: Platform, tmp_path: Path) -> None:
-    environment = {**os.environ, "NETWORK": "host"}
-    command = [sys.executable, str(EXAMPLE), IMAGE, "3"]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(EXAMPLE), IMAGE, "3", "host"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(r"303 stars, counted in [12] blocks\n", done.stdout)

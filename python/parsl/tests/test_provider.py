@@ -116,7 +116,7 @@ def test_the_keys_of_an_encrypted_executor_come_along(tmp_path: Path, make: Make
     (tmp_path / "client.key_secret").write_text("it's 'secret'\n$HOME\n")
     provider = make()
     look = "stat -c %a $2; cat $2/server.key_secret $2/client.key_secret; env | grep -c PARSL_CANFAR"
-    command = f"set -- --cert_dir {tmp_path}; {look}"
+    command = f"set -- --cert_dir {tmp_path} ; {look}"
     status = until(provider, provider.submit(command, 1), JobState.COMPLETED, JobState.FAILED)
     shown = [line[4:] for line in (status.message or "").splitlines() if line.startswith("  | ")]
     assert shown == ["700", "public", "", '    secret-key = "unused"', "it's 'secret'", "$HOME", "0"]
