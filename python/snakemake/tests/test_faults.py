@@ -152,11 +152,12 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
     engine.wait_until(lambda: platform.jobs)
     engine.kill()
     platform.swallow = 0
-    go(workflow)
     # The list does not show the job at first, so that the request is repeated, with another value under the same key.
     platform.blind_lists = 1
-    workflow.start(*RESUME, "--envvars", "CATALOGUE", CATALOGUE="new-secret").succeeds()
-    assert platform.conflicts == 1
+    second = workflow.start(*RESUME, "--envvars", "CATALOGUE", CATALOGUE="new-secret")
+    second.wait_until(lambda: platform.conflicts == 1)
+    go(workflow)
+    second.succeeds()
     assert workflow.lines("runs.txt") == ["a", "b"]
     assert len(platform.named("a")) == 1
 
@@ -293,6 +294,12 @@ def test_a_token_without_rights_is_refused_at_the_start(workflow: Workflow, plat
     output = workflow.start().fails()
     assert "the token lacks the scope submit, manage" in output
     assert platform.jobs == []
+
+
+def test_a_server_that_is_too_old(workflow: Workflow, platform: StandIn) -> None:
+    workflow.write(ONCE)
+    platform.ancient = True
+    assert "use --canfar-api skaha" in workflow.start().fails()
 
 
 def test_no_secret_is_written(workflow: Workflow, platform: StandIn) -> None:
