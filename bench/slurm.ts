@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { hostname, totalmem } from 'node:os'
 import { freePort } from '../packages/server/src/lib/free-port.ts'
 import { type Contender, parallelism, sinceAsked, type Started, tellTime } from './contender.ts'
 import { type Daemon, isInstalled, run, startDaemon, until } from './run-program.ts'
@@ -32,7 +32,7 @@ SlurmdParameters=config_overrides
 JobCompType=jobcomp/filetxt
 JobCompLoc=${folder}/ended
 ReturnToService=2
-NodeName=${name} NodeAddr=127.0.0.1 CPUs=${parallelism} State=UNKNOWN
+NodeName=${name} NodeAddr=127.0.0.1 CPUs=${parallelism} RealMemory=${Math.round(totalmem() / 2 ** 20)} State=UNKNOWN
 PartitionName=bench Nodes=${name} Default=YES MaxTime=INFINITE State=UP
 `
 }

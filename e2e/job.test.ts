@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { Session } from '@science-platform/client'
+import type { FileList } from '@science-platform/contract'
 import { eventually, onKubernetes, Platform, testImage } from './support/platform.ts'
 
 let platform: Platform
@@ -81,6 +82,33 @@ test('the environment follows the contract, and every value arrives unchanged', 
   assert.equal(seen.get('skaha_username'), 'ada')
   assert.match(seen.get('skaha_sessionid') ?? '', /^[a-z][a-z0-9]{7}$/)
   assert.deepEqual([seen.get('REPLICA_ID'), seen.get('REPLICA_COUNT')], ['1', '1'])
+})
+
+test('a job starts in its working directory, or ends with the reason why it cannot', async () => {
+  const there = await platform.run('pwd; echo $PWD; cd; pwd', { workingDirectory: '//arc/projects/survey/./' })
+  const [folder, home] = ['/arc/projects/survey', '/arc/home/ada']
+  assert.equal(there.log, `${folder}\n${folder}\n${home}\n`)
+  assert.equal(there.job.workingDirectory, folder)
+  assert.equal((await platform.run('pwd', { workingDirectory: '/scratch/a/b' })).log, '/scratch/a/b\n')
+  const { job } = await platform.run('echo ran', { workingDirectory: '/arc/home/ada/no/such' })
+  assert.deepEqual([job.state, job.cause?.code, job.exitCode], ['failed', 'start-failed', undefined])
+  assert.match(job.cause?.message ?? '', /\/arc\/home\/ada\/no\/such .*there is no folder \/arc\/home\/ada\/no /)
+})
+
+test('a user finds the files that a job would see, where the server sees them', async () => {
+  await platform.run('mkdir -p night; touch night/b.fits night/a.fits; touch /arc/projects/survey/c.fits')
+  const answer = await platform.fetch('/api/v1/files?glob=/arc/**/*.fits')
+  if (onKubernetes) {
+    assert.equal(answer.status, 409)
+    assert.match(await answer.text(), /files-not-visible/)
+    return
+  }
+  const { files } = (await answer.json()) as FileList
+  assert.deepEqual(
+    files.map(({ path }) => path),
+    ['/arc/home/ada/night/a.fits', '/arc/home/ada/night/b.fits', '/arc/projects/survey/c.fits'],
+  )
+  assert.deepEqual(await platform.jobs().files({ glob: '/arc/home/ada/no*' }), { files: [], unreadable: 0, unnamed: 0 })
 })
 
 test('the container has no capability, gains no privilege, sees its own processes, and cannot mount', async () => {

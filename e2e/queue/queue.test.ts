@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Job, JobRequest, Why } from '@science-platform/contract'
 import { eventually, Platform, testImage } from '../support/platform.ts'
+import { isEnded } from '@science-platform/contract/states'
 import { waitsFor as waitsForOf } from '../support/waits-for.ts'
 
 const run = promisify(execFile)
@@ -214,6 +215,40 @@ test('advice uses past runs, was tried with the planner, and comes true', async 
   const { job } = await platform.run('sleep 0.2; exit 0', { name: 'past', cores: 1, memoryGb })
   assert.equal(job.state, 'succeeded')
   assert.equal((await platform.jobs().get(id)).state, 'queued', 'the other still waits')
+})
+
+test('a batch is found and cancelled by its label, also where the server is killed in between', async () => {
+  const asked = {
+    image: testImage,
+    cmd: 'sleep',
+    args: ['600'],
+    memoryGb: 1,
+    timeSeconds: 900,
+    labels: { run: 'batch' },
+  }
+  const requests = Array.from({ length: 200 }, (_, i) => ({ ...asked, name: `batch-${i}`, cores: 1 + (i % 2) }))
+  const { ids } = await platform.jobs().submitBatch(requests)
+  const other = await submit('sleep 600', { name: 'other', timeSeconds: 900 })
+  const env = await platform.userEnvironment()
+  const { stdout } = await run(canfar, ['ps', '--label', 'run=batch', '--json'], { env })
+  assert.deepEqual(new Set((JSON.parse(stdout) as { id: string }[]).map(({ id }) => id)), new Set(ids))
+  await platform.becomes(ids[0] ?? '', 'running')
+  const interrupted = platform
+    .jobs()
+    .cancelMany({ label: 'run=batch' })
+    .catch(() => undefined)
+  await eventually('a job of the batch to be cancelled', async () => {
+    const { jobs } = await platform.jobs().list({ state: 'cancelled', label: 'run=batch', limit: 1, fields: ['id'] })
+    return jobs.length > 0
+  })
+  await platform.stop('SIGKILL')
+  await platform.start()
+  const repeated = await run(canfar, ['cancel', '--label', 'run=batch', '--yes'], { env })
+  assert.match(repeated.stdout, /Cancelled \d+ jobs? with the label run=batch|No job with the label run=batch/)
+  const states = (await platform.jobs().wait(ids)).map(({ state }) => state)
+  assert.deepEqual(new Set(states), new Set(['cancelled']))
+  assert.equal(isEnded((await platform.jobs().get(other)).state), false, 'another job goes on')
+  await interrupted
 })
 
 test('canfar prints why and queue in 80 columns, and as JSON', async () => {

@@ -80,9 +80,14 @@ export class Platform {
   async load(as: string, image: Partial<BusyboxImage> = {}): Promise<void> {
     const archive = join(this.folder, `image-${Date.now()}.tar`)
     await busyboxImage({ ...image, archive })
+    await this.loadArchive(archive, as)
+    await rm(archive)
+  }
+
+  /** Loads an OCI archive into the local store. */
+  async loadArchive(archive: string, as: string): Promise<void> {
     await this.admin('image', 'load', archive, '--as', as)
     await this.#cluster?.push(archive, as)
-    await rm(archive)
   }
 
   /** Starts the server and waits until it listens. Later starts use the same address. */

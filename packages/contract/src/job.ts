@@ -299,6 +299,17 @@ export const JobPage = Type.Object(
 )
 export type JobPage = { jobs: Job[]; next?: string }
 
+/** A job with some of its fields. */
+export const JobFields = Type.Partial(Job, { $id: 'JobFields' })
+export type JobFields = Partial<Job>
+
+/** One page of jobs with the fields that the request names. */
+export const JobFieldsPage = Type.Object(
+  { jobs: Type.Array(Type.Ref('JobFields')), next: Type.Optional(Type.String()) },
+  { $id: 'JobFieldsPage' },
+)
+export type JobFieldsPage = { jobs: JobFields[]; next?: string }
+
 /** Orders of a list; `-` reverses the order. */
 export const jobSorts = ['submitted', '-submitted', 'name', '-name'] as const
 export type JobSort = (typeof jobSorts)[number]

@@ -16,6 +16,7 @@ export const problems = {
   conflict: { status: 409, title: 'The request conflicts with what exists' },
   'idempotency-conflict': { status: 409, title: 'The Idempotency-Key was used for another request' },
   'illegal-transition': { status: 409, title: 'The job is in a state that does not allow this' },
+  'files-not-visible': { status: 409, title: 'The server does not see the files of its users' },
   'cursor-too-old': { status: 410, title: 'The change log no longer has this place' },
   'range-not-satisfiable': { status: 416, title: 'The log has no such range' },
   'request-timeout': { status: 408, title: 'The request took too long to arrive' },

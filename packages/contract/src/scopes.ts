@@ -1,7 +1,7 @@
 /**
  * What a token allows.
  *
- * - `read`: read the user's jobs with their logs and events, and what the platform offers.
+ * - `read`: read the user's jobs with their logs and events, the names of files that the user sees, and what the platform offers.
  * - `submit`: submit jobs.
  * - `manage`: cancel, delete and renew the user's jobs; create, rotate and revoke the user's tokens.
  * - `admin`: the same for the jobs of every user, and users, groups and projects. Only for administrators.

@@ -152,11 +152,12 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
     engine.wait_until(lambda: platform.jobs)
     engine.kill()
     platform.swallow = 0
-    go(workflow)
     # The list does not show the job at first, so that the request is repeated, with another value under the same key.
     platform.blind_lists = 1
-    workflow.start(*RESUME, "--envvars", "CATALOGUE", CATALOGUE="new-secret").succeeds()
-    assert platform.conflicts == 1
+    second = workflow.start(*RESUME, "--envvars", "CATALOGUE", CATALOGUE="new-secret")
+    second.wait_until(lambda: platform.conflicts == 1)
+    go(workflow)
+    second.succeeds()
     assert workflow.lines("runs.txt") == ["a", "b"]
     assert len(platform.named("a")) == 1
 
@@ -164,7 +165,9 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
 # Ctrl-C, SIGTERM
 
 
-def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: StandIn) -> None:
+@pytest.mark.parametrize("old", [False, True])
+def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: StandIn, old: bool) -> None:
+    platform.old = old
     platform.processes.parallel = 2
     workflow.write(
         "rule all:\n    input: expand('{n}.txt', n=range(6))\n"
@@ -175,6 +178,8 @@ def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: Stand
     engine.interrupt()
     engine.fails()
     platform.processes.wait_for(lambda: all(job.state == "cancelled" for job in platform.jobs), 20)
+    cancels = [path for _, method, path in platform.requests if method == "POST" and path.endswith("/cancel")]
+    assert len(cancels) == (7 if old else 1)
     # The next start is not disturbed by the cancelled jobs.
     workflow.write("rule all:\n    input: '0.txt'\nrule wait:\n    output: '{n}.txt'\n    shell: 'touch {output}'\n")
     workflow.start(*RESUME).succeeds()
@@ -289,6 +294,12 @@ def test_a_token_without_rights_is_refused_at_the_start(workflow: Workflow, plat
     output = workflow.start().fails()
     assert "the token lacks the scope submit, manage" in output
     assert platform.jobs == []
+
+
+def test_a_server_that_is_too_old(workflow: Workflow, platform: StandIn) -> None:
+    workflow.write(ONCE)
+    platform.ancient = True
+    assert "use --canfar-api skaha" in workflow.start().fails()
 
 
 def test_no_secret_is_written(workflow: Workflow, platform: StandIn) -> None:
@@ -505,3 +516,26 @@ def test_members_of_a_group_are_one_job(workflow: Workflow, platform: StandIn) -
     workflow.start().succeeds()
     assert len(platform.jobs) == 1
     assert workflow.lines("runs.txt") == ["a", "b"]
+
+
+def test_without_a_shared_file_system(
+    workflow: Workflow, platform: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The files are in a storage; the sources travel in it too."""
+    storage = tmp_path_factory.mktemp("storage")
+    workflow.write(
+        "rule all:\n    input: 'b.txt'\n"
+        "rule a:\n    output: 'a.txt'\n    shell: 'echo made > {output}'\n"
+        "rule b:\n    input: 'a.txt'\n    output: 'b.txt'\n    script: 'scripts/copy.py'\n"
+    )
+    (workflow.folder / "scripts").mkdir()
+    (workflow.folder / "scripts/copy.py").write_text(
+        "open(snakemake.output[0], 'w').write(open(snakemake.input[0]).read())"
+    )
+    workflow.start(
+        *("--canfar-shared-roots", "/arc", "--shared-fs-usage", "none"),
+        *("--default-storage-provider", "fs", "--default-storage-prefix", str(storage)),
+    ).succeeds()
+    assert (storage / "b.txt").read_text() == "made\n"
+    for job in platform.jobs:
+        assert str(workflow.folder) not in json.dumps(job.body["args"])

@@ -1,5 +1,6 @@
 import { basename } from 'node:path'
 import { splitWords } from '@science-platform/client'
+import type { CauseCode } from '@science-platform/contract'
 import type { TroubleshootingTopic } from '@science-platform/contract/troubleshooting'
 
 /** What a remark says: what will happen, and what to do. */
@@ -7,7 +8,7 @@ export interface Remark {
   readonly message: string
   readonly hint: string
   /** Its place in the troubleshooting page. */
-  readonly topic: TroubleshootingTopic
+  readonly topic: TroubleshootingTopic | CauseCode
 }
 
 /** The command of a submission, as typed: `text` of --cmd and --args, `words` after `--`. */

@@ -3,6 +3,8 @@ import type {
   CancelRequest,
   Change,
   ChangesQuery,
+  FileList,
+  FileQuery,
   Job,
   JobEvent,
   JobListQuery,
@@ -233,6 +235,18 @@ export class Jobs {
   /** Why a job waits, when it is expected to start, and what would start it sooner. */
   async why(id: string, { signal }: Abortable = {}): Promise<Why> {
     return (await this.#json({ method: 'GET', url: `${this.#job(id)}/why`, signal })) as Why
+  }
+
+  /**
+   * The files below /arc that match a pattern such as `/arc/projects/survey/*.fits`, as a job of the caller would see them: at most
+   * `limit`. @throws {ProblemError} of the type `files-not-visible` on a platform whose server does not see them.
+   */
+  async files(query: FileQuery, { signal }: Abortable = {}): Promise<FileList> {
+    const parameters = new URLSearchParams({
+      glob: query.glob,
+      ...(query.limit === undefined ? {} : { limit: String(query.limit) }),
+    })
+    return (await this.#json({ method: 'GET', url: `${this.#api}/files?${parameters.toString()}`, signal })) as FileList
   }
 
   /** Free capacity, waiting jobs, and how much of their limits the caller and their groups use. */

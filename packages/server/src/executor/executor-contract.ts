@@ -542,6 +542,30 @@ export function describeExecutor(name: string, make: () => Promise<ExecutorUnder
       assert.deepEqual([ending?.stopped, ending?.exitCode], [true, 137])
     })
 
+    it('looks into /arc, and sees what a job of the account sees', async (context) => {
+      const { arc } = runner.executor
+      if (arc === undefined) return context.skip('the server does not see /arc')
+      const { account } = tested
+      const spec = runner.script(
+        'mkdir -p look/in; touch look/b.fits look/a.fits; ln -s /etc look/out; chmod 0 look/in',
+      )
+      assert.equal((await runner.run(spec)).ending?.exitCode, 0)
+      const folder = `/arc/home/${account.name}/look`
+      const { files } = await arc.glob(account, `${folder}/*`)
+      assert.deepEqual(
+        files.map(({ path, type }) => [path, type]),
+        [
+          [`${folder}/a.fits`, 'file'],
+          [`${folder}/b.fits`, 'file'],
+          [`${folder}/in`, 'closed-folder'],
+          [`${folder}/out`, 'broken-link'],
+        ],
+      )
+      const [missing] = await arc.stat(account, ['/etc/passwd'])
+      assert.deepEqual(missing, { path: '/etc/passwd', type: 'unseen', error: 'ENOENT' })
+      assert.equal((await runner.run(runner.script('chmod 700 look/in; rm -r look'))).ending?.exitCode, 0)
+    })
+
     describeEnvironment(() => ({ tested, runner }))
     describeWorkingDirectory(() => ({ tested, runner }))
 

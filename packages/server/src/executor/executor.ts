@@ -1,4 +1,5 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
+import type { ArcLook } from './arc-look.ts'
 import type { ImageReference } from '../job/image-reference.ts'
 import type { Labels } from '../job/labels.ts'
 import type { MemoryKills } from '../job/memory-kills.ts'
@@ -164,6 +165,8 @@ export interface Executor {
    * warning are refused by executors without this method.
    */
   signal?(attemptId: string, signal: WarningSignal): Promise<WarningOutcome>
+  /** Looks into /arc as a user. Absent: this server does not see /arc, or does not before `open()`. */
+  readonly arc?: ArcLook
   /** Present where an attempt with a `workingDirectory` needs a `cmd`: the executor does not know the entry points of images. */
   readonly workingDirectoryNeedsCommand?: true
   /** Every attempt as it is now, ended ones included until they are forgotten. The only truth: `onChange` is a hint. */

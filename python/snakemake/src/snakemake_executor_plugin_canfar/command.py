@@ -20,6 +20,14 @@ def launcher() -> str:
     return '#!/bin/sh\n# RULE.sh FOLDER KEY: runs the script of a job.\nexec sh "$1/$2.sh"\n'
 
 
+def scratch_prelude(python: str) -> str:
+    """What a job does first that does not see the workflow's folder.
+
+    Snakemake calls `python` to unpack the workflow, which many images have as `python3` alone. `python` is quoted for a shell.
+    """
+    return f'cd /scratch && {{ command -v python >/dev/null || python() {{ {python} "$@"; }}; }} && '
+
+
 def line_words(line: str) -> tuple[str, ...]:
     """The words of a command that runs a shell line of any length: a long one in pieces that the shell joins."""
     if len(line.encode()) <= LONGEST_WORD:

@@ -22,7 +22,7 @@ from snakemake_interface_executor_plugins.workflow import WorkflowExecutorInterf
 
 from . import arguments, names, request, workflow_job
 from .backend import Backend, Refused, Request, TokenRefused, Unavailable
-from .command import quoted
+from .command import quoted, scratch_prelude
 from .connect import connect, has_renewable_token
 from .engine import Engine, Options
 from .journal import Journal
@@ -96,7 +96,7 @@ class Executor(RemoteExecutor):
             Options(
                 folder=self._folder,
                 identity=self._folder or here,
-                prelude="" if backend.runs_lines else decoding_line(self.get_python_executable()),
+                prelude=self._prelude(backend),
                 infrastructure_retries=self._settings.infrastructure_retries,
                 log_bytes=self._settings.log_tail_kb * 1024,
                 keep_all_logs=self._settings.keep_logs == "all",
@@ -106,6 +106,11 @@ class Executor(RemoteExecutor):
             error=self._messages.error,
             ready=self._wake.set,
         )
+
+    def _prelude(self, backend: Backend) -> str:
+        if self._folder is None:
+            return scratch_prelude(self.get_python_executable())
+        return "" if backend.runs_lines else decoding_line(self.get_python_executable())
 
     def _connect(self, identity: Identity, outage: Outage) -> Backend:
         def attempt() -> Backend:
@@ -236,7 +241,11 @@ class Executor(RemoteExecutor):
         workflow: Any = self.workflow
         workflow.scheduler.submit_callback(job)
         if not adopted:
-            job.register(external_jobid=identifier)
+            try:
+                job.register(external_jobid=identifier)
+            except OSError as error:
+                # As in the base class: the run goes on, and a kill may leave outputs that look complete.
+                self._messages.warning(f"The outputs of {job.name} could not be marked as incomplete: {error}")
         self._messages.info(f"Submitted {job.name} as job {identifier}.")
 
     @property
@@ -250,8 +259,9 @@ class Executor(RemoteExecutor):
         return self._common
 
     def get_snakefile(self) -> str:
-        """The Snakefile, with its path in the jobs."""
-        return self._there(self.snakefile) or str(self.snakefile)
+        """The Snakefile, with its path in the jobs. It is relative where the sources travel with the jobs."""
+        path = str(self.snakefile)
+        return (self._there(path) if path.startswith("/") else None) or path
 
     def get_python_executable(self) -> str:
         """The Python of the jobs, quoted for a shell."""

@@ -17,8 +17,9 @@ from science_platform.login import Identity
 
 from .backend import Ending, Found, Refused, Request, State, TokenRefused, Unavailable
 
-POLL_SECONDS = 5.0
-"""Seconds between looks at the list of sessions."""
+FIRST_POLL = 1.0
+LAST_POLL = 10.0
+"""Seconds between looks at the list of sessions: 1 after a submission or an end, growing to 10 while nothing changes."""
 SUBMIT_TRIES = 5
 """Submissions of one job that the cluster may reject: the interface answers those like failures of its own."""
 _UNEXPECTED = "unexpected exception"
@@ -113,6 +114,7 @@ class SkahaBackend:
         self._lock = threading.Lock()
         self._doubtful: set[str] = set()
         self._failures: Counter[str] = Counter()
+        self._pause = FIRST_POLL
 
     def check(self) -> None:
         """Checks the token."""
@@ -121,6 +123,7 @@ class SkahaBackend:
     def submit(self, request: Request, key: str) -> str:
         """Submits a job. After a lost answer, the name says whether the job exists: no other job has it."""
         sent = parameters(request)
+        self._pause = FIRST_POLL
         with self._lock:
             doubtful = key in self._doubtful
         if doubtful and (found := self.find_by_name(request.name)):
@@ -147,8 +150,13 @@ class SkahaBackend:
                 ending_of(one, sessions[one] if one in sessions else self._session(one)) for one in dict.fromkeys(ids)
             ]
             ended = [one for one in found if one is not None]
-            if ended or self._stop.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if ended:
+                self._pause = FIRST_POLL
                 return ended
+            pause = min(self._pause, max(0.0, deadline - time.monotonic()))
+            self._pause = min(LAST_POLL, self._pause * 1.2)
+            if self._stop.wait(pause):
+                return []
             if time.monotonic() >= deadline:
                 return []
 
@@ -169,6 +177,10 @@ class SkahaBackend:
             for one in self._sessions()
             if str(one.get("name", "")).startswith(prefix)
         ]
+
+    def why_waiting(self, prefix: str) -> str | None:
+        """The interface does not tell."""
+        return None
 
     def close(self) -> None:
         """Closes the connections."""

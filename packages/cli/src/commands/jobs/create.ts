@@ -6,7 +6,8 @@ import { startTimes } from '@science-platform/contract/timing'
 import { Option, type Command } from 'commander'
 import { examples } from '../../examples.ts'
 import type { JobRequest } from '@science-platform/contract'
-import { remarksOn } from '../../run/command-remarks.ts'
+import { remarksOn, type Remark } from '../../run/command-remarks.ts'
+import { lookAtWorkingDirectory } from '../../run/working-directory-remark.ts'
 import { usageFailure } from '../../failure.ts'
 import { interrupted, takeInterrupts, type Interruption } from '../../run/interruption.ts'
 import { invocationOf, show, type Invocation } from '../../invocation.ts'
@@ -105,8 +106,11 @@ function remark({ cmd, args }: JobRequest, options: CreateOptions, command: read
   const typed = Array.isArray(args)
     ? { words: options.cmd === undefined ? [cmd ?? '', ...args] : args, cmd: options.cmd }
     : { cmd: options.cmd, args: options.args, words: command }
-  for (const { message, hint, topic } of remarksOn(typed, isPiped()))
-    note(`canfar: ${message}\nfix: ${hint}\nsee: ${troubleshooting(topic)}`)
+  remarksOn(typed, isPiped()).forEach(sayRemark)
+}
+
+function sayRemark({ message, hint, topic }: Remark): void {
+  note(`canfar: ${message}\nfix: ${hint}\nsee: ${troubleshooting(topic)}`)
 }
 
 async function create(submission: Submission, options: CreateOptions, invocation: Invocation): Promise<void> {
@@ -125,8 +129,15 @@ async function create(submission: Submission, options: CreateOptions, invocation
     throw usageFailure('this server does not know --idempotency-key', 'leave --idempotency-key out')
   const interruption = takeInterrupts()
   try {
+    const { workingDirectory } = submission.request
+    const remark =
+      jobs === undefined || workingDirectory === undefined || invocation.format !== 'human'
+        ? undefined
+        : lookAtWorkingDirectory(jobs, workingDirectory, interruption.signal)
     const ids = await submit(platform, jobs, submission, options, interruption, invocation)
     interruption.signal.throwIfAborted()
+    const said = await remark
+    if (said !== undefined) sayRemark(said)
     if (options.wait === true || options.follow === true)
       await waitFor(platform, ids, submission.request.name, options, interruption, invocation)
   } finally {

@@ -18,6 +18,7 @@ import type {
   Output,
   WarningOutcome,
 } from '../executor.ts'
+import { ArcLooks } from '../look/arc-looks.ts'
 import { AttemptLogs, keptLogPath, noteGap, type RunningLog } from '../log/attempt-log.ts'
 import { Attempt } from './attempt/attempt.ts'
 import { findAttempt, keepOnlyLog } from './attempt/attempt-folder.ts'
@@ -98,6 +99,7 @@ interface Opened {
 
 class Oci implements OciExecutor {
   readonly name = 'oci'
+  arc?: ArcLooks
   readonly #options: OciExecutorOptions
   readonly #folders: Folders
   readonly #logs: AttemptLogs
@@ -148,6 +150,17 @@ class Oci implements OciExecutor {
       machine.rootless
         ? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, additionalGids: process.getgroups?.() ?? [] }
         : containerIds(account, false)
+    this.arc = new ArcLooks({
+      architecture: machine.architecture,
+      rootless: machine.rootless,
+      ownRoot: machine.ownRoot,
+      view: rootfs,
+      homes,
+      projects,
+      ids: (account) => containerIds(account, machine.rootless),
+      log,
+    })
+    this.arc.open()
     const supervision = new Supervision({
       folders,
       bootId,
@@ -318,6 +331,7 @@ class Oci implements OciExecutor {
     if (opened === undefined) return
     await opened.hints.close()
     opened.supervision.close()
+    this.arc?.close()
     const preparations: Promise<void>[] = []
     for (const { custody } of this.#attempts.values())
       if (custody.type === 'preparing') {

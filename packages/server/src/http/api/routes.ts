@@ -12,6 +12,7 @@ import { compileSchema, type TypeBoxProvider } from '../server/validation.ts'
 import { accountRoutes } from './account-routes.ts'
 import { changeRoutes } from './changes.ts'
 import { auditRoutes } from './audit.ts'
+import { fileRoutes } from './files.ts'
 import { imageRoutes } from './images.ts'
 import { jobRoutes } from './jobs.ts'
 import { jobSetRoutes } from './job-sets.ts'
@@ -60,6 +61,7 @@ export async function apiRoutes(
   logRoutes(app, parts)
   accountRoutes(app)
   auditRoutes(app, parts)
+  fileRoutes(app, parts)
   imageRoutes(app, parts)
   tokenRoutes(app, parts, common.authenticator)
   userRoutes(app, parts, common.authenticator)

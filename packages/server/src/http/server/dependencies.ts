@@ -26,7 +26,7 @@ export interface Dependencies {
   readonly actions: Actions
   readonly executor: Pick<
     Executor,
-    'usage' | 'logSize' | 'readLog' | 'followLog' | 'output' | 'readOutput' | 'followOutput' | 'signal'
+    'usage' | 'logSize' | 'readLog' | 'followLog' | 'output' | 'readOutput' | 'followOutput' | 'signal' | 'arc'
   >
   readonly images: Pick<LocalImages, 'list' | 'describe'>
   /** The images that the registries offer, as last listed. */
@@ -36,7 +36,7 @@ export interface Dependencies {
   /** The change log of the store. */
   readonly changes: ChangeLog
   /** Wakes requests that wait for jobs. */
-  readonly watch: Pick<JobWatch, 'watch'>
+  readonly watch: Pick<JobWatch, 'watch' | 'watchAny'>
   readonly audit: AuditTrail
   readonly metrics: Metrics
   readonly readinessChecks: ReadinessChecks

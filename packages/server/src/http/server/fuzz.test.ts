@@ -98,15 +98,36 @@ const requestKeys = [
   'replicas',
   'network',
   'graceSeconds',
+  'labels',
+  'workingDirectory',
 ]
 const body = fc.tuple(
   fc.constantFrom({}, { name: 'a', image: 'localhost/a:1' }),
   fc.dictionary(fc.constantFrom(...requestKeys, 'x'), anything, { maxKeys: 3 }),
 )
+const job = body.map(([good, other]) => ({ ...good, ...other }))
+const selection = fc.dictionary(fc.constantFrom('ids', 'label', 'prefix', 'owner', 'dryRun', 'x'), anything, {
+  maxKeys: 2,
+})
 const api: fc.Arbitrary<InjectOptions> = fc.oneof(
   fc
     .oneof(
-      body.map(([good, other]) => JSON.stringify({ ...good, ...other })),
+      fc.record({
+        url: fc.constant('/batch'),
+        value: fc.record({ jobs: fc.array(fc.oneof(job, anything), { maxLength: 3 }) }),
+      }),
+      fc.record({ url: fc.constant('/cancel'), value: fc.oneof(selection, fc.constant({ ids: [mine, mine] })) }),
+      fc.record({ url: fc.constantFrom('/batch', '/cancel', '/wait'), value: fc.jsonValue() }),
+    )
+    .map(({ url, value }) => ({
+      method: 'POST' as const,
+      url: `/api/v1/jobs${url}`,
+      payload: JSON.stringify(value),
+      headers: { 'content-type': 'application/json' },
+    })),
+  fc
+    .oneof(
+      job.map((value) => JSON.stringify(value)),
       fc.jsonValue().map((value) => JSON.stringify(value)),
       fc.string(),
     )
@@ -124,9 +145,13 @@ const api: fc.Arbitrary<InjectOptions> = fc.oneof(
           fc.constantFrom('/jobs', '/account', '/images', '/openapi.json'),
           fc.tuple(id, fc.constantFrom('', '/events', '/logs', '/cancel')).map(([id, what]) => `/jobs/${id}${what}`),
         ),
-        fc.dictionary(fc.constantFrom('state', 'name', 'limit', 'cursor', 'sort', 'attempt', 'array'), text, {
-          maxKeys: 2,
-        }),
+        fc.dictionary(
+          fc.constantFrom('state', 'name', 'limit', 'cursor', 'sort', 'attempt', 'array', 'label', 'fields'),
+          text,
+          {
+            maxKeys: 2,
+          },
+        ),
       )
       .map(([path, query]) => `/api/v1${path}?${new URLSearchParams(query).toString()}`),
     headers: fc.record({ range: fc.oneof(fc.constant('bytes=0-1'), fc.stringMatching(/^[ -~]{0,12}$/)) }),

@@ -125,6 +125,8 @@ export const accessRules: Readonly<Record<string, AccessRule>> = {
   'GET /api/v1/jobs/:id/events': readableByOwner,
   'GET /api/v1/jobs/:id/why': readableByOwner,
   'GET /api/v1/queue': readableByCallers,
+  // The simulated executor has no files.
+  'GET /api/v1/files': { ...readableByCallers, status: 409, request: () => ({ query: { glob: '/arc/home/*' } }) },
   'GET /api/v1/limits': { scope: 'admin', whose: 'administrators' },
   'PUT /api/v1/limits/:kind/:name': {
     scope: 'admin',
