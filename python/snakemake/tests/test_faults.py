@@ -25,6 +25,8 @@ rule b:
     output: "b.txt"
     shell: "echo b >> runs.txt; cp {input} {output}"
 """
+#: Makes the command lines of jobs longer than 128 KiB.
+LONG = [f"text{number}={'x' * 4000}" for number in range(40)]
 RESUME = ("--rerun-incomplete", "--nolock")
 
 
@@ -434,7 +436,9 @@ def test_names_wildcards_and_long_commands(workflow: Workflow, platform: StandIn
         "rule many:\n    input: expand('parts/{n}-.part', n=range(30))\n    output: 'many.txt'\n    group: 'g'\n"
         "    shell: 'echo {input} > {output}'\n"
     )
-    workflow.start("--groups", "part=g", "--group-components", "g=1").succeeds()
+    workflow.start("--groups", "part=g", "--group-components", "g=1", "--config", *LONG).succeeds()
+    # The command of the platform is short, and the line in the script long.
+    assert all(len(word) < 1000 for job in platform.jobs for word in job.body["args"])
     assert (workflow.folder / 'out/it\'s "M 31" $HOME.txt').exists()
     assert len((workflow.folder / "long.txt").read_text()) == 200_000
     for job in platform.jobs:
@@ -535,7 +539,9 @@ def test_without_a_shared_file_system(
     workflow.start(
         *("--canfar-shared-roots", "/arc", "--shared-fs-usage", "none"),
         *("--default-storage-provider", "fs", "--default-storage-prefix", str(storage)),
+        *("--config", *LONG),
     ).succeeds()
+    assert all(sum(map(len, job.body["args"])) > 131_072 for job in platform.jobs)
     assert (storage / "b.txt").read_text() == "made\n"
     for job in platform.jobs:
         assert str(workflow.folder) not in json.dumps(job.body["args"])
