@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from standin import Problem, StandIn
-from workflow import Workflow
+from workflow import Workflow, only_in_all
 
 #: Appends a line to a file for each run of the rule, so that a second run shows.
 ONCE = """
@@ -167,7 +167,7 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
 # Ctrl-C, SIGTERM
 
 
-@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("old", [False, pytest.param(True, marks=only_in_all)])
 def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: StandIn, old: bool) -> None:
     platform.old = old
     platform.processes.parallel = 2
@@ -332,7 +332,11 @@ def test_no_secret_is_written(workflow: Workflow, platform: StandIn) -> None:
 
 @pytest.mark.parametrize(
     ("cause", "words"),
-    [("out-of-memory", "each retry has more"), ("time-limit", "runtime="), ("cancelled", "cancelled")],
+    [
+        ("out-of-memory", "each retry has more"),
+        pytest.param("time-limit", "runtime=", marks=only_in_all),
+        pytest.param("cancelled", "cancelled", marks=only_in_all),
+    ],
 )
 def test_the_cause_is_in_the_error(workflow: Workflow, platform: StandIn, cause: str, words: str) -> None:
     workflow.write(ONCE)
@@ -354,7 +358,7 @@ def test_retries_ask_for_more_memory(workflow: Workflow, platform: StandIn) -> N
     assert [job.body["memoryGb"] for job in platform.jobs] == [3, 6]
 
 
-@pytest.mark.parametrize("cause", ["lost", "evicted"])
+@pytest.mark.parametrize("cause", ["lost", pytest.param("evicted", marks=only_in_all)])
 def test_a_failure_of_the_platform_costs_no_retry(workflow: Workflow, platform: StandIn, cause: str) -> None:
     workflow.write(ONCE)
     go(workflow)
