@@ -1,7 +1,6 @@
 """Workflows on a platform that has the skaha interface alone, such as CANFAR."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import snakemake.common.tests
 from skaha_standin import SkahaStandIn
 from snakemake_executor_plugin_canfar import ExecutorSettings
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
-from workflow import Workflow
+from workflow import Workflow, only_in_all
 
 ONCE = """
 rule all:
@@ -42,7 +41,7 @@ def workflow(tmp_path: Path, skaha: SkahaStandIn) -> Iterator[Workflow]:
     made.close()
 
 
-@pytest.mark.skipif(not os.environ.get("E2E_ALL"), reason="E2E_ALL=1 runs it: the cases pass on the other stand-in")
+@only_in_all
 class TestWorkflows(snakemake.common.tests.TestWorkflowsLocalStorageBase):
     __test__ = True
 

@@ -46,7 +46,6 @@ class CanfarWorker(BaseWorker[CanfarJobConfiguration, CanfarVariables, CanfarWor
     job_configuration_variables = CanfarVariables
     _description = "Run flows as batch jobs of a science platform. Not made by CANFAR."
     _display_name = "CANFAR"
-    _documentation_url = "https://github.com/"
 
     #: Seconds between looks at all runs of the pool.
     sweep_seconds: float = 5

@@ -116,11 +116,11 @@ class Executor(RemoteExecutor):
         def attempt() -> Backend:
             try:
                 return connect(identity, self._settings, self._stop)
-            except (TokenRefused, Refused) as error:
-                raise WorkflowError(
-                    f"{identity.addresses.root}: {error} Log in (`canfar auth login`), or set CANFAR_URL and "
-                    "CANFAR_TOKEN."
-                ) from error
+            except TokenRefused as error:
+                login = "Log in (`canfar auth login`), or set CANFAR_URL and CANFAR_TOKEN."
+                raise WorkflowError(f"{identity.addresses.root}: {error} {login}") from error
+            except Refused as error:
+                raise WorkflowError(f"{identity.addresses.root}: {error}") from error
 
         try:
             return outage.persist(attempt, START_SECONDS)
