@@ -3,6 +3,7 @@
  *
  *     npm run bench:workflows                  200 jobs of `true` by each contender; about 15 minutes on two cores
  *     npm run bench:workflows -- --jobs 20     fewer jobs
+ *     npm run bench:workflows -- --run         only the jobs
  *     npm run bench:workflows -- --watch       only the requests of an engine that watches 1,000 jobs; three minutes
  *
  * The floor is the command lines that the plugin gave to the platform, run by `xargs -P` on this machine without the platform. Slurm
@@ -21,7 +22,11 @@ import { run, until } from '../run-program.ts'
 import { startSlurm } from '../slurm.ts'
 
 const { values: options } = parseArgs({
-  options: { jobs: { type: 'string', default: '200' }, watch: { type: 'boolean', default: false } },
+  options: {
+    jobs: { type: 'string', default: '200' },
+    run: { type: 'boolean', default: false },
+    watch: { type: 'boolean', default: false },
+  },
 })
 const count = Number(options.jobs)
 if (!Number.isInteger(count) || count < 1) throw new Error(`--jobs takes a number from 1, not '${options.jobs}'`)
@@ -151,8 +156,15 @@ async function slurm(folder: string, sites: string): Promise<Result | undefined>
       '--latency-wait',
       '5',
     )
+    // The plugin takes the variables of Slurm out of the environment of its jobs, and srun would look in /etc/slurm.
+    const configuration = join(folder, 'slurm/slurm.conf')
+    await mkdir(join(folder, 'bin'))
+    await writeFile(join(folder, 'bin/srun'), `#!/bin/sh\nSLURM_CONF=${configuration} exec /usr/bin/srun "$@"\n`, {
+      mode: 0o755,
+    })
     const seconds = await snakemakeHere(join(folder, 'on-slurm'), sites, args, {
-      SLURM_CONF: join(folder, 'slurm/slurm.conf'),
+      SLURM_CONF: configuration,
+      PATH: `${join(folder, 'bin')}:${process.env['PATH'] ?? ''}`,
     })
     return { name: 'Slurm plugin', seconds }
   } finally {
@@ -208,7 +220,7 @@ const folder = await mkdtemp(join(tmpdir(), 'bench-workflows-'))
 try {
   const machine = await describeMachine()
   console.log(`${machine.processor}, ${machine.cores} cores, ${machine.system}, load ${loadavg()[0]?.toFixed(1)}\n`)
-  await measureWatch(folder)
+  if (!options.run) await measureWatch(folder)
   if (!options.watch) await measureJobs(folder)
 } finally {
   await rm(folder, { recursive: true, force: true })

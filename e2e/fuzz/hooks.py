@@ -68,5 +68,5 @@ def before_call(context, case, kwargs):
     if operation == "waitForJobs" and isinstance(case.body, dict) and is_number(case.body.get("timeout", 30), 0.1, 300):
         case.body = {**case.body, "timeout": 0.1}
     for name, value in (case.path_parameters or {}).items():
-        if value in OWN and case.method != "GET":
+        if isinstance(value, str) and value in OWN and case.method != "GET":
             case.path_parameters[name] = "zzzzzzzzzzzz"

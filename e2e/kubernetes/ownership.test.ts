@@ -5,6 +5,9 @@ import { after, before, describe, it } from 'node:test'
 import { kubectl } from '../support/cluster-place.ts'
 import { eventually, onKubernetes, Platform } from '../support/platform.ts'
 
+/** Labels of the jobs, with keys that the platform and Kubernetes use themselves and a value that no Kubernetes label may have. */
+const labels = { run: 'night 42: "a"', 'canfar.net/id': 'mine', 'canfar.net/record': '{}' }
+
 /** The Lease of the default instance. */
 const lease = 'science-platform.canfar.net'
 
@@ -21,7 +24,7 @@ describe(
       other.set('SCIENCE_PLATFORM_KUBERNETES_NAMESPACE', first.namespace)
       await first.start()
       for (let i = 0; i < 2; i++) {
-        const id = await first.submit('echo up; until [ -e go ]; do sleep 0.2; done; echo down; exit 7')
+        const id = await first.submit('echo up; until [ -e go ]; do sleep 0.2; done; echo down; exit 7', { labels })
         await first.becomes(id, 'running')
         ids.push(id)
       }
@@ -60,8 +63,8 @@ describe(
       await assert.rejects(other.admin('adopt', '--yes'), /Stop that server first; nothing was taken over/)
       await assertUnharmed()
       assert.equal(await holder(), before)
-      const labels = await namespaced('get', 'jobs', '-o', 'jsonpath={.items[*].metadata.labels.canfar\\.net/identity}')
-      assert.equal(labels, `${before} ${before}`)
+      const identities = '{.items[*].metadata.labels.canfar\\.net/identity}'
+      assert.equal(await namespaced('get', 'jobs', '-o', `jsonpath=${identities}`), `${before} ${before}`)
     })
 
     it('refuses as well while the first is away, and the first takes its Lease back', async () => {
@@ -93,7 +96,8 @@ describe(
       await assertUnharmed()
       await writeFile(join(first.dataDir, 'arc/home/ada/go'), '')
       for (const id of ids) {
-        const { exitCode, owner } = await other.ended(id)
+        const { exitCode, owner, labels: adopted } = await other.ended(id)
+        assert.deepEqual(adopted, labels)
         assert.deepEqual([owner, exitCode, await other.logOf(id)], ['ada', 7, 'up\ndown\n'])
       }
       await eventually('an empty namespace', async () => (await namespaced('get', 'jobs,pods', '-o', 'name')) === '')

@@ -7,17 +7,27 @@ import type { Store } from '../store/store.ts'
 /** A watched job, or a watched task of an array. */
 type Watched = Pick<StoredJob, 'id' | 'arrayId'>
 
+/** What one watcher of many jobs is called with. */
+interface Group {
+  readonly ids: ReadonlySet<string>
+  readonly call: (change: StoredChange) => void
+}
+
 /**
  * Notifies watchers of jobs. All watchers share one reader of the change log: ten thousand waiting clients cost one query per
- * commit.
+ * commit, and nothing while nothing changes.
  */
 export class JobWatch {
   readonly #watchers = new Map<string, Set<(change: StoredChange) => void>>()
+  readonly #groups = new Set<Group>()
   readonly #stop: () => void
 
   constructor(log: Pick<ChangeLog, 'follow'>) {
     this.#stop = log.follow((changes) => {
-      for (const change of changes) for (const call of this.#watchers.get(change.subject) ?? []) call(change)
+      for (const change of changes) {
+        for (const call of this.#watchers.get(change.subject) ?? []) call(change)
+        for (const { ids, call } of this.#groups) if (ids.has(change.subject)) call(change)
+      }
     })
   }
 
@@ -37,9 +47,19 @@ export class JobWatch {
     }
   }
 
-  /** The number of watched keys, to detect leaks. */
+  /**
+   * Calls `call` with each change of any of these jobs and arrays from now on. Beginning and end cost the same for one id and for a
+   * thousand; each change costs a look-up. Ids may be added to the set later. Returns a function that unsubscribes.
+   */
+  watchAny(ids: ReadonlySet<string>, call: (change: StoredChange) => void): () => void {
+    const group = { ids, call }
+    this.#groups.add(group)
+    return () => this.#groups.delete(group)
+  }
+
+  /** The number of watched keys and groups, to detect leaks. */
   get size(): number {
-    return this.#watchers.size
+    return this.#watchers.size + this.#groups.size
   }
 
   /** Stops all notifications. */

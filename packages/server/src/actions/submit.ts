@@ -11,8 +11,15 @@ import { checkedAt, InvalidRequest, shown } from '../job/invalid.ts'
 import { checkNetwork } from '../job/offered-networks.ts'
 import type { NewJob, RequestedJobs } from '../job/job.ts'
 import { jobsOf } from '../job/submission.ts'
-import { TimeSlices } from '../lib/time-slices.ts'
-import { JobIdTaken, type IdempotencyKey, type Store, type StoredEvent, type SubmitOutcome } from '../store/store.ts'
+import { workTurns } from '../lib/work-turns.ts'
+import {
+  JobIdTaken,
+  type IdempotencyKey,
+  type Store,
+  type StoredEvent,
+  type StoredToken,
+  type SubmitOutcome,
+} from '../store/store.ts'
 
 /** Dependencies of {@link submitter}. */
 export interface SubmitDependencies {
@@ -96,17 +103,17 @@ export function submitter(dependencies: SubmitDependencies): Submit {
     const requests = [submission.requests].flat() as readonly UncheckedRequest[]
     const now = dependencies.now()
     checkSize(requests, isBatch)
-    const checked: (RequestedJobs & { readonly image: ImageReference; readonly events: readonly StoredEvent[] })[] = []
-    const slices = new TimeSlices()
-    for (const [i, request] of requests.entries()) {
-      const place = isBatch ? `jobs[${i}]` : undefined
-      const jobs = checkedAt(place, () => requestedJobs(request, submission, now))
-      checked.push({ ...(place === undefined ? {} : { place }), ...jobs })
-      await slices.next()
+    const checked: Checked[] = []
+    const tokens: StoredToken[] = []
+    const making = makeJobs(requests)
+    const makeSome = (): boolean => {
+      for (let i = 0; i < jobsAtOnce; i++) if (making.next().done === true) return false
+      return true
     }
+    // The first piece at once: most requests have one job. The others in turns with others' work.
+    for (let more = makeSome(); more; more = await workTurns.run('large', makeSome));
     const secrets = registryAuth === undefined ? undefined : secretsOf(checked, registryAuth)
     const jobs = checked.flatMap((one) => one.jobs)
-    const tokens = tokensOfJobs(jobs, caller, dependencies.jobToken)
     const { confirm, settle } = dependencies.queue.admit(checked)
     let change: number | undefined
     try {
@@ -124,14 +131,32 @@ export function submitter(dependencies: SubmitDependencies): Submit {
     } finally {
       settle(change)
     }
+
+    /** Makes the jobs one by one, each with its first events and its token. @throws {InvalidRequest} naming the field. */
+    function* makeJobs(all: typeof requests): Generator<void, void> {
+      for (const [i, request] of all.entries()) {
+        const place = isBatch ? `jobs[${i}]` : undefined
+        const { image, made, unused } = checkedAt(place, () => requestedJobs(request, submission, now))
+        const own = { image, jobs: [] as NewJob[], events: [] as StoredEvent[] }
+        checked.push({ ...(place === undefined ? {} : { place }), ...own })
+        for (;;) {
+          const { value: job } = checkedAt(place, () => made.next())
+          if (job === undefined) break
+          own.jobs.push(job)
+          own.events.push(...eventsOf(job, unused))
+          tokens.push(...tokensOfJobs([job], caller, dependencies.jobToken))
+          yield
+        }
+      }
+    }
   }
 
-  /** The jobs of one request, with their first events. @throws {InvalidRequest} */
+  /** The jobs of one request, made one by one. `unused` are its variables that the platform sets. @throws {InvalidRequest} */
   function requestedJobs(
     request: UncheckedRequest,
     { caller, ignoresReserved = false }: Submission,
     now: number,
-  ): { readonly jobs: NewJob[]; readonly image: ImageReference; readonly events: readonly StoredEvent[] } {
+  ): { readonly image: ImageReference; readonly made: Generator<NewJob, void>; readonly unused: readonly string[] } {
     const image = typeof request.image === 'string' ? dependencies.checkImage(request.image) : request.image
     checkNetwork(request.network, dependencies.networks)
     if (request.signal !== undefined && dependencies.executor.signal === undefined) {
@@ -153,7 +178,7 @@ export function submitter(dependencies: SubmitDependencies): Submit {
     const { env = {} } = request
     if (!ignoresReserved) checkReserved(env, jobToken !== undefined)
     const unused = reservedIn(env, jobToken !== undefined)
-    const jobs = jobsOf(
+    const made = jobsOf(
       { ...request, image: printReference(image) },
       {
         owner: caller.account,
@@ -163,28 +188,11 @@ export function submitter(dependencies: SubmitDependencies): Submit {
         newId: newJobId,
       },
     )
-    const events = jobs.flatMap(({ id: jobId }): StoredEvent[] => [
-      { jobId, at: now, type: 'Normal', reason: 'Queued', message: 'Accepted; waiting for its turn.' },
-      ...(unused.length === 0
-        ? []
-        : [
-            {
-              jobId,
-              at: now,
-              type: 'Warning' as const,
-              reason: 'EnvironmentIgnored',
-              message: `The given values of ${unused.join(', ')} are not used: the platform sets these variables.`,
-            },
-          ]),
-    ])
-    return { jobs, image, events }
+    return { image, made, unused }
   }
 
   /** The sealed credentials of the jobs, by id. @throws {InvalidRequest} where their images come from several registries. */
-  function secretsOf(
-    checked: readonly (RequestedJobs & { readonly image: ImageReference })[],
-    registryAuth: string,
-  ): ReadonlyMap<string, string> {
+  function secretsOf(checked: readonly Checked[], registryAuth: string): ReadonlyMap<string, string> {
     const registries = new Set(checked.map(({ image }) => image.registry))
     if (registries.size > 1)
       throw new InvalidRequest(
@@ -200,6 +208,28 @@ export function submitter(dependencies: SubmitDependencies): Submit {
     )
   }
 }
+
+/** A request that was checked, and its jobs. */
+type Checked = RequestedJobs & { readonly image: ImageReference; readonly events: readonly StoredEvent[] }
+
+/** Jobs made at once: half a millisecond. */
+const jobsAtOnce = 100
+
+/** The events of an accepted job. Pure. `unused` are the variables that its request gave in vain. */
+const eventsOf = ({ id: jobId, submittedAt: at }: NewJob, unused: readonly string[]): StoredEvent[] => [
+  { jobId, at, type: 'Normal', reason: 'Queued', message: 'Accepted; waiting for its turn.' },
+  ...(unused.length === 0
+    ? []
+    : [
+        {
+          jobId,
+          at,
+          type: 'Warning' as const,
+          reason: 'EnvironmentIgnored',
+          message: `The given values of ${unused.join(', ')} are not used: the platform sets these variables.`,
+        },
+      ]),
+]
 
 /** @throws {InvalidRequest} where the jobs are too many, or together exceed {@link mostBytes}. */
 function checkSize(requests: readonly UncheckedRequest[], isBatch: boolean): void {

@@ -1,16 +1,20 @@
 import { isEnded } from '@science-platform/contract'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { StoredAttempt, StoredJob } from '../job/job.ts'
+import type { StoredChange } from '../store/change.ts'
 import type { Store } from '../store/store.ts'
 import { endOf, type JobWatch } from './job-watch.ts'
 
 /** Milliseconds after the first end in which further ends join its answer. */
 const gatherMs = 50
 
+/** Waits for up to so many jobs are registered by id, as ten thousand clients may wait for one job each. */
+const fewJobs = 8
+
 /** Dependencies of {@link waitForAny}. */
 export interface WaitDependencies {
-  readonly store: Pick<Store, 'jobsById' | 'attempts'>
-  readonly watch: Pick<JobWatch, 'watch'>
+  readonly store: Pick<Store, 'glimpsesById' | 'jobsById' | 'attempts'>
+  readonly watch: Pick<JobWatch, 'watch' | 'watchAny'>
 }
 
 /** The result of a wait. */
@@ -22,43 +26,46 @@ export interface WaitOutcome {
 
 /**
  * Waits until at least one of the jobs has ended, or the signal is aborted. Returns at once where a job has ended or is
- * unknown. The jobs are read once at the beginning and, where some ended, once at the end.
+ * unknown. Owner and state of the jobs are read once at the beginning, and those that ended are read once at the end.
  */
 export async function waitForAny(
   { store, watch }: WaitDependencies,
   ids: readonly string[],
-  maySee: (job: StoredJob) => boolean,
+  maySee: (job: Pick<StoredJob, 'owner'>) => boolean,
   signal: AbortSignal,
 ): Promise<WaitOutcome> {
-  const wanted = [...new Set(ids)]
+  const wanted = new Set(ids)
   const ended = new Set<string>()
   const { promise, resolve } = Promise.withResolvers<void>()
   const leave = (): void => {
     resolve()
   }
+  /** The ids, and the arrays of these jobs: when a whole array ends in one change, that change names only the array. */
+  const subjects = new Set(wanted)
+  const tasksOf = new Map<string, string[]>()
+  const call = (change: StoredChange): void => {
+    if (endOf(change) === undefined && change.kind !== 'deleted') return
+    for (const id of tasksOf.get(change.subject) ?? [change.subject]) ended.add(id)
+    resolve()
+  }
   // Watched before the first read, so that no end is missed.
-  const stops = wanted.map((id) =>
-    watch.watch({ id }, (change) => {
-      if (endOf(change) === undefined && change.kind !== 'deleted') return
-      ended.add(id)
-      resolve()
-    }),
-  )
+  const stops =
+    wanted.size > fewJobs ? [watch.watchAny(subjects, call)] : [...wanted].map((id) => watch.watch({ id }, call))
   signal.addEventListener('abort', leave, { once: true })
   try {
-    const jobs = (await store.jobsById(wanted)).filter(maySee)
-    const seen = new Map(jobs.map((job) => [job.id, job]))
-    const unknown = wanted.filter((id) => !seen.has(id))
-    // When a whole array ends in one change, that change names only the array.
-    for (const { id, arrayId } of jobs)
-      if (arrayId !== undefined)
-        stops.push(
-          watch.watch({ id: arrayId }, (change) => {
-            if (endOf(change) === undefined) return
-            ended.add(id)
-            resolve()
-          }),
-        )
+    const jobs = (await store.glimpsesById([...wanted])).filter(maySee)
+    const seen = new Set(jobs.map(({ id }) => id))
+    const unknown = jobs.length === wanted.size ? [] : [...wanted].filter((id) => !seen.has(id))
+    for (const { id, arrayId } of jobs) {
+      if (arrayId === undefined) continue
+      const tasks = tasksOf.get(arrayId)
+      if (tasks !== undefined) tasks.push(id)
+      else {
+        tasksOf.set(arrayId, [id])
+        subjects.add(arrayId)
+        if (wanted.size <= fewJobs) stops.push(watch.watch({ id: arrayId }, call))
+      }
+    }
     for (const { id, state } of jobs) if (isEnded(state)) ended.add(id)
     if (ended.size === 0 && unknown.length === 0 && !signal.aborted) {
       await promise

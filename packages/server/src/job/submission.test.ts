@@ -15,7 +15,7 @@ const context = contextOf({ cores: 16, memoryGb: 64, gpus: 1 }, 5)
 const now = Date.parse('2026-11-23T08:00:00Z')
 const ada = { name: 'ada', groups: [{ name: 'survey' }, { name: 'radio' }] }
 const origin = { owner: ada, context, now, newId: newJobId }
-const jobs = (request: Partial<JobRequest>) => jobsOf({ name: 'n', image: 'localhost/a:1', ...request }, origin)
+const jobs = (request: Partial<JobRequest>) => [...jobsOf({ name: 'n', image: 'localhost/a:1', ...request }, origin)]
 const job = (request: Partial<JobRequest>) => {
   const [only] = jobs(request)
   assert.ok(only)
@@ -171,7 +171,7 @@ test('a job is charged to the requested group, else to the only group of its own
     jobsOf(
       { name: 'n', image: 'localhost/a:1', ...(group === undefined ? {} : { group }) },
       { ...origin, owner: { name: 'ada', groups: groups.map((name) => ({ name })) } },
-    )[0]?.group
+    ).next().value?.group
   assert.equal(groupOf(['survey', 'radio'], 'radio'), 'radio')
   assert.equal(groupOf(['survey', 'radio']), undefined)
   assert.equal(groupOf(['survey']), 'survey')

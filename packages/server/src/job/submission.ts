@@ -17,11 +17,11 @@ export const defaultTimeSeconds = 1_209_600
 const defaultGraceSeconds = 30
 
 /**
- * The jobs of a request, ready to be stored: one, or `replicas` of them. The request has passed the schema; rules beyond
- * the schema are checked here. Pure: `origin` supplies ids and the time.
+ * The jobs of a request, ready to be stored: one, or `replicas` of them, made one by one. The request has passed the schema; rules
+ * beyond the schema are checked here, before the first. Pure: `origin` supplies ids and the time.
  * @throws {InvalidRequest} naming the field.
  */
-export function jobsOf(
+export function* jobsOf(
   request: JobRequest,
   origin: {
     readonly owner: { readonly name: string; readonly groups: readonly { readonly name: string }[] }
@@ -31,7 +31,7 @@ export function jobsOf(
     readonly jobToken?: readonly JobScope[] | undefined
     readonly newId: () => string
   },
-): NewJob[] {
+): Generator<NewJob, void> {
   const { owner, context, now, jobToken, newId } = origin
   const name = jobName(request.name)
   const command = parseCommand(request.cmd, request.args)
@@ -46,31 +46,32 @@ export function jobsOf(
   const timing = timingOf(request, now)
   const group = chargedGroup(request.group, owner)
   const arrayId = many ? newId() : undefined
-  return Array.from({ length: count }, (_, i) => ({
-    id: newId(),
-    owner: owner.name,
-    name: replicaName(name, i + 1, count),
-    image: request.image,
-    state: 'queued',
-    ...command,
-    env: many
-      ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
-      : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
-    ...(workingDirectory === undefined ? {} : { workingDirectory }),
-    ...(Object.keys(labels).length === 0 ? {} : { labels }),
-    resources,
-    ...(request.network === undefined ? {} : { network: request.network }),
-    ...(jobToken === undefined ? {} : { jobToken }),
-    timeSeconds: request.timeSeconds ?? defaultTimeSeconds,
-    ...(request.timeSeconds === undefined ? {} : { timeIsAsked: true }),
-    graceSeconds: request.graceSeconds ?? defaultGraceSeconds,
-    ...timing,
-    ...(group === undefined ? {} : { group }),
-    ...(request.gpuKind === undefined ? {} : { gpuKind: request.gpuKind }),
-    ...(arrayId === undefined ? {} : { arrayId }),
-    taskIndex: i + 1,
-    taskCount: count,
-    submittedAt: now,
-    attempt: 0,
-  }))
+  for (let i = 0; i < count; i++)
+    yield {
+      id: newId(),
+      owner: owner.name,
+      name: replicaName(name, i + 1, count),
+      image: request.image,
+      state: 'queued',
+      ...command,
+      env: many
+        ? { ...env, REPLICA_ID: String(i + 1), REPLICA_COUNT: String(count) }
+        : { REPLICA_ID: '1', REPLICA_COUNT: '1', ...env },
+      ...(workingDirectory === undefined ? {} : { workingDirectory }),
+      ...(Object.keys(labels).length === 0 ? {} : { labels }),
+      resources,
+      ...(request.network === undefined ? {} : { network: request.network }),
+      ...(jobToken === undefined ? {} : { jobToken }),
+      timeSeconds: request.timeSeconds ?? defaultTimeSeconds,
+      ...(request.timeSeconds === undefined ? {} : { timeIsAsked: true }),
+      graceSeconds: request.graceSeconds ?? defaultGraceSeconds,
+      ...timing,
+      ...(group === undefined ? {} : { group }),
+      ...(request.gpuKind === undefined ? {} : { gpuKind: request.gpuKind }),
+      ...(arrayId === undefined ? {} : { arrayId }),
+      taskIndex: i + 1,
+      taskCount: count,
+      submittedAt: now,
+      attempt: 0,
+    }
 }

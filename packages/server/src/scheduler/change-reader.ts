@@ -1,6 +1,6 @@
 import { isEnded, type JobState } from '@science-platform/contract'
 import type { StoredJob } from '../job/job.ts'
-import { TimeSlices } from '../lib/time-slices.ts'
+import { workTurns } from '../lib/work-turns.ts'
 import { activeStates } from '../job/lifecycle.ts'
 import { CursorTooOld, type StoredChange } from '../store/change.ts'
 import type { ChangeLog } from '../store/change-log.ts'
@@ -79,9 +79,8 @@ export class ChangeReader {
   #own = new Set<number>()
   #waiting: { readonly number: number; readonly call: () => void }[] = []
   #work: Promise<void> = Promise.resolve()
-  /** Large arrays whose tasks from `first` on are not loaded yet, in the order of their numbers. */
-  #loading: Reading['arrays'][number][] = []
-  readonly #slices = new TimeSlices()
+  /** Arrays whose tasks after the one with the `seq` `after` are not loaded yet, in the order of their numbers. */
+  #loading: (Reading['arrays'][number] & { readonly after: number })[] = []
 
   constructor(dependencies: ChangeReaderDependencies) {
     this.#dependencies = dependencies
@@ -103,7 +102,6 @@ export class ChangeReader {
       await this.#load(page, () => number)
       after = page.at(-1)?.seq ?? after
       if (page.length < jobsPerPage) break
-      await this.#slices.next()
     }
     for (const id of known) if (!there.has(id)) this.#end(id, 'cancelled', number)
     this.#loading = []
@@ -128,7 +126,6 @@ export class ChangeReader {
     return this.#next(async () => {
       for (const end = performance.now() + loadMs; this.isLoading && performance.now() < end;) {
         await this.#loadPiece()
-        await this.#slices.next()
       }
     })
   }
@@ -195,10 +192,9 @@ export class ChangeReader {
     const { store, queue } = this.#dependencies
     const { jobs: changed, arrays, ended, holders } = readingOf(page)
     if (holders) queue.setHolders(await store.holders())
-    this.#loading.push(...arrays)
+    this.#loading.push(...arrays.map((array) => ({ ...array, after: 0 })))
     for (let loaded = 0; this.isLoading && loaded < tasksPerPage; loaded += tasksAtOnce) {
       await this.#loadPiece()
-      await this.#slices.next()
     }
     const wanted = [...changed].filter(([id, number]) => this.#isNews(id, number)).map(([id]) => id)
     if (wanted.length > 0) await this.#load(await store.jobsById(wanted), (id) => changed.get(id) ?? 0)
@@ -209,12 +205,11 @@ export class ChangeReader {
   async #loadPiece(): Promise<void> {
     const [array] = this.#loading
     if (array === undefined) return
-    const next = array.first + tasksAtOnce
-    await this.#load(
-      await this.#dependencies.store.tasks(array.id, array.first, Math.min(array.last, next - 1)),
-      () => array.number,
-    )
-    if (next <= array.last) this.#loading[0] = { ...array, first: next }
+    const { id, first, last, after, number } = array
+    const tasks = await this.#dependencies.store.tasks(id, { first, last, after, limit: tasksAtOnce })
+    await this.#load(tasks, () => number)
+    const seq = tasks.at(-1)?.seq
+    if (seq !== undefined && tasks.length === tasksAtOnce) this.#loading[0] = { ...array, after: seq }
     else this.#loading.shift()
     this.#callWaiting()
   }
@@ -224,12 +219,14 @@ export class ChangeReader {
     const { store, queue, onJobs } = this.#dependencies
     const active = stored.filter(isActive).map((job) => job.id)
     const attempts = active.length === 0 ? [] : await store.attempts(active)
-    // The loop may have applied its own steps during the queries.
-    const news = stored.filter(({ id }) => this.#isNews(id, numberOf(id)))
-    const latest = new Map(news.map((job) => [job.id, job.attempt]))
-    this.#upsert(news, numberOf)
-    queue.upsertAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
-    if (news.length > 0) onJobs?.(news)
+    await workTurns.run('small', () => {
+      // The loop may have applied its own steps during the queries.
+      const news = stored.filter(({ id }) => this.#isNews(id, numberOf(id)))
+      const latest = new Map(news.map((job) => [job.id, job.attempt]))
+      this.#upsert(news, numberOf)
+      queue.upsertAttempts(attempts.filter(({ jobId, number }) => latest.get(jobId) === number))
+      if (news.length > 0) onJobs?.(news)
+    })
   }
 
   #isNews(id: string, number: number): boolean {

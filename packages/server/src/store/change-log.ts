@@ -8,8 +8,11 @@ const lookEveryMs = 500
 /** Newest changes in memory, for readers that are up to date: 1 MB. Others read the store. */
 const mostKept = 4_000
 
-/** Changes per query. */
+/** Changes per query, for readers that are behind. */
 const pageSize = 1_000
+
+/** Changes per query at the head of the log. Scheduling waits for these reads, so they are short. */
+const headPageSize = 200
 
 /**
  * The change log as one process reads it. The store hands it the changes of each commit of this process. It reads those of other
@@ -179,7 +182,7 @@ export class ChangeLog {
   async #readOn(): Promise<void> {
     const before = this.#head
     for (let head = await this.#store.logHead(); this.#head < head;) {
-      const page = await this.#store.changesAfter(this.#head, pageSize)
+      const page = await this.#store.changesAfter(this.#head, headPageSize)
       if (page.length === 0) break
       this.#keep(page)
       head = Math.max(head, this.#head)

@@ -209,8 +209,14 @@ export function describeStore(
         )
         const own = changes.find(({ tasks }) => tasks !== undefined)
         assert.deepEqual([own?.number, own?.tasks], [outcome.change, { first: 1, last: 1_000 }])
-        const stored = await store.tasks('arr00000', 1, 1_000)
+        const stored = await store.tasks('arr00000', { first: 1, last: 1_000, after: 0, limit: 1_000 })
         assert.deepEqual(ids(stored), ids(jobs))
+        const pages: StoredJob[] = []
+        for (let last: StoredJob | undefined; pages.length < 900; last = pages.at(-1))
+          pages.push(...(await store.tasks('arr00000', { first: 51, last: 950, after: last?.seq ?? 0, limit: 300 })))
+        assert.deepEqual(ids(pages), ids(jobs.slice(50, 950)))
+        const { id, owner, state, arrayId } = jobs[7] ?? someJob()
+        assert.deepEqual(await store.glimpsesById([id, 'zzzzzzzz']), [{ id, owner, state, arrayId }])
         assert.deepEqual(
           stored.map(({ seq }) => seq - (stored[0]?.seq ?? 0)),
           jobs.map((_, i) => i),
@@ -397,6 +403,35 @@ export function describeStore(
         }
         assert.deepEqual(ids(paged), ids(await store.jobs(all('ada', { sort }))), sort)
       }
+      const everything = await store.jobs(all('ada', { sort: 'submitted' }))
+      for (const states of [
+        ['cancelled', 'queued'],
+        ['queued', 'running', 'queued'],
+        ['held', 'queued', 'starting', 'running', 'stopping'],
+        ['failed', 'running'],
+      ] as const)
+        for (const filter of [{}, { arrayId: 'arr' }, { namePrefix: 'a' }])
+          for (const sort of ['submitted', '-submitted'] as const) {
+            const { namePrefix = '', arrayId } = filter as { readonly namePrefix?: string; readonly arrayId?: string }
+            const wanted = everything.filter(
+              (job) =>
+                (states as readonly string[]).includes(job.state) &&
+                job.name.startsWith(namePrefix) &&
+                (arrayId === undefined || job.arrayId === arrayId),
+            )
+            const paged: StoredJob[] = []
+            for (let after: StoredJob | undefined; ; after = paged.at(-1)) {
+              const place = after === undefined ? {} : { after }
+              const page = await store.jobs(all('ada', { ...filter, states, sort, limit: 2, ...place }))
+              if (page.length === 0) break
+              paged.push(...page)
+            }
+            assert.deepEqual(
+              ids(paged),
+              ids(sort === 'submitted' ? wanted : wanted.toReversed()),
+              `${states.join()} ${sort}`,
+            )
+          }
       await store.step([
         { jobId: cancelled.id, at: 7, from: 'cancelled', event: { type: 'removed' }, fields: { removedAt: 7 } },
       ])
@@ -475,6 +510,14 @@ export function describeStore(
       assert.deepEqual(await names({ label: run }), ['c', 'e'])
     })
 
+    test('no longer counts a job as not ended after a step that does not say when it ended', async () => {
+      const job = someJob()
+      await submit(store, job)
+      await store.step([{ jobId: job.id, at: 7, from: 'queued', event: { type: 'cancelRequested' } }])
+      assert.deepEqual(await store.notEnded(), [])
+      assert.equal((await store.job(job.id))?.endedAt, 7)
+    })
+
     test('moves the deadline of a job that runs, and of no other', async () => {
       const job = someJob()
       await submit(store, job)
@@ -515,7 +558,10 @@ export function describeStore(
         },
       ])
       assert.equal(await store.logHead(), 3)
-      assert.deepEqual(ids(await store.tasks('arr00000', 2, 3)), ids(tasks.slice(1)))
+      assert.deepEqual(
+        ids(await store.tasks('arr00000', { first: 2, last: 3, after: 0, limit: 1_000 })),
+        ids(tasks.slice(1)),
+      )
       assert.deepEqual(ids(await store.jobsById([two.id, one.id, 'zzzzzzzz'])).toSorted(), ids([one, two]).toSorted())
     })
 

@@ -109,6 +109,8 @@ export interface StoredRun {
   readonly seconds: number
   /** Absent where the machine could not measure it. */
   readonly peakBytes?: number
+  /** The job's class by its size. Absent for runs that an earlier release stored. */
+  readonly jobClass?: 'small' | 'normal' | 'large'
 }
 
 /** The last runs of jobs with one fingerprint, oldest first. */
@@ -179,6 +181,19 @@ export interface JobFilter {
 
 /** The public fields of a job. */
 export type JobGlimpse = Pick<StoredJob, 'seq' | 'owner' | 'state' | 'startedAt'>
+
+/** What tells whether a job has ended, by its id. */
+export type IdentifiedGlimpse = Pick<StoredJob, 'id' | 'owner' | 'state' | 'arrayId'>
+
+/** A page of the tasks of an array. */
+export interface TaskPage {
+  /** The range of tasks, by their REPLICA_ID, both included. */
+  readonly first: number
+  readonly last: number
+  /** Continue after the task with this `seq`; 0 at the beginning. */
+  readonly after: number
+  readonly limit: number
+}
 
 /** A job that has not ended, and whether a filter matches it. */
 export type JobMatch = Pick<StoredJob, 'id' | 'seq' | 'owner' | 'state'> & { readonly isMatch: boolean }
@@ -363,8 +378,10 @@ export interface Store {
   ): Promise<readonly JobMatch[]>
   /** The existing jobs among these ids. */
   jobsById(ids: readonly string[]): Promise<StoredJob[]>
-  /** Tasks of an array from `first` to `last`, both included. */
-  tasks(arrayId: string, first: number, last: number): Promise<StoredJob[]>
+  /** What tells whether these jobs have ended, for those that exist. */
+  glimpsesById(ids: readonly string[]): Promise<IdentifiedGlimpse[]>
+  /** Tasks of an array in order. */
+  tasks(arrayId: string, page: TaskPage): Promise<StoredJob[]>
   attempts(jobIds: readonly string[]): Promise<StoredAttempt[]>
   /**
    * Those of these attempts that have a record: the server changes and ends no other. `current`: its job starts, runs or stops with

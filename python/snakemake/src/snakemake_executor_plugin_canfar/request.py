@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-_OPTIONS = {
+OPTIONS = {
     "canfar_group": "group",
     "canfar_when": "when",
     "canfar_after": "after",
@@ -13,6 +13,7 @@ _OPTIONS = {
     "canfar_signal": "signal",
     "canfar_grace": "graceSeconds",
 }
+"""Resources that are fields of a submission."""
 
 
 def known(resources: Mapping[str, Any], name: str) -> Any:
@@ -54,7 +55,7 @@ def sizes(resources: Mapping[str, Any], threads: int, margin: int) -> dict[str, 
 
 def options(resources: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Further fields of the submission: resources `canfar_…`, then `defaults` (fields of the submission)."""
-    chosen = {to: known(resources, name) for name, to in _OPTIONS.items()}
+    chosen = {to: known(resources, name) for name, to in OPTIONS.items()}
     kind = known(resources, "gpu_model")
     return {
         name: value

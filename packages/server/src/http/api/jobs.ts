@@ -335,7 +335,7 @@ export function jobRoutes(
 }
 
 /** Whether the caller may access a job. */
-const isOf = (caller: Caller): ((job: StoredJob) => boolean) => {
+const isOf = (caller: Caller): ((job: Pick<StoredJob, 'owner'>) => boolean) => {
   const owner = mayTouchJobsOf(caller)
   return (job) => owner === undefined || job.owner === owner
 }

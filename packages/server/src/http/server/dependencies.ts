@@ -36,7 +36,7 @@ export interface Dependencies {
   /** The change log of the store. */
   readonly changes: ChangeLog
   /** Wakes requests that wait for jobs. */
-  readonly watch: Pick<JobWatch, 'watch'>
+  readonly watch: Pick<JobWatch, 'watch' | 'watchAny'>
   readonly audit: AuditTrail
   readonly metrics: Metrics
   readonly readinessChecks: ReadinessChecks

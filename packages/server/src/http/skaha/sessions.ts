@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream'
-import { setImmediate as othersFirst } from 'node:timers/promises'
 import { isEnded, type SessionGlimpse, type SessionRecord } from '@science-platform/contract'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Caller } from '../../access/authenticate.ts'
 import { attemptId, type StoredJob } from '../../job/job.ts'
 import { findJob } from '../views/find-job.ts'
 import { namedJobs } from '../views/named-jobs.ts'
+import { workTurns } from '../../lib/work-turns.ts'
 import type { JobFilter } from '../../store/store.ts'
 import { auditOfChange } from '../server/audit-requests.ts'
 import { callerOf } from '../server/guard.ts'
@@ -27,8 +27,8 @@ import { plainText } from '../server/plain-text.ts'
 
 type Session = FastifyRequest<{ Params: { id: string } }>
 
-/** Sessions of `view=all` per query, which then takes a few milliseconds. */
-const glimpsePage = 1_000
+/** Sessions of `view=all` per query and per piece of text: about a millisecond each. */
+const glimpsePage = 500
 
 /** Jobs per query of a list. */
 const pageSize = 500
@@ -179,7 +179,6 @@ export function sessionRoutes(
       const last = page.at(-1)
       if (last === undefined || page.length < glimpsePage) return
       after = last.seq
-      await othersFirst()
     }
   }
 
@@ -221,12 +220,13 @@ async function sendPages<T extends SessionRecord | SessionGlimpse>(
   }
   if (isWhole) return sendJson(reply, first)
   async function* text(): AsyncGenerator<string> {
-    yield `[\n${printed(first)}`
-    for await (const page of pages) if (page.length > 0) yield `,\n${printed(page)}`
+    yield `[\n${await printed(first)}`
+    for await (const page of pages) if (page.length > 0) yield `,\n${await printed(page)}`
     yield '\n]\n'
   }
   return reply.type('application/json').send(Readable.from(text()))
 }
 
-const printed = (records: readonly (SessionRecord | SessionGlimpse)[]): string =>
-  records.map((record) => JSON.stringify(record, null, 2)).join(',\n')
+/** A page as text, in turns with others' work. */
+const printed = (records: readonly (SessionRecord | SessionGlimpse)[]): Promise<string> =>
+  workTurns.run('large', () => records.map((record) => JSON.stringify(record, null, 2)).join(',\n'))

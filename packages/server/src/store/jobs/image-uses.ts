@@ -20,7 +20,7 @@ export async function imageUses(
   return rows.map((row) => ({ account: row.account, image: row.image, at: Number(row.at) }))
 }
 
-/** The images of jobs that have been placed and have not ended. Served by jobs_not_ended. */
+/** The images of jobs that have been placed and have not ended. Served by jobs_not_ended_by_state. */
 export async function imagesInUse(
   db: Kysely<Schema>,
 ): Promise<{ readonly image: string; readonly digest: string | undefined }[]> {

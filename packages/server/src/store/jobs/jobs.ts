@@ -1,19 +1,39 @@
-import { endedStates, isEnded, type JobState } from '@science-platform/contract'
-import { sql, type Kysely, type SelectQueryBuilder } from 'kysely'
+import { endedStates, isEnded, jobStates, type JobState } from '@science-platform/contract'
+import { sql, type Compilable, type Kysely, type SelectQueryBuilder } from 'kysely'
 import type { Seal } from '../../lib/secrets/seal.ts'
 import type { JobOutline, StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { LabelFilter } from '../../job/labels.ts'
 import { activeStates } from '../../job/lifecycle.ts'
-import { TimeSlices } from '../../lib/time-slices.ts'
+import { workTurns, type WorkSize } from '../../lib/work-turns.ts'
 import { attemptOf, jobOf, outlineColumns, outlineOf } from './rows.ts'
+import { execute } from '../sql/execute.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
-import type { Schema } from '../sql/schema.ts'
+import type { JobRow, Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
 import { isVisible } from './visible.ts'
-import type { EndedAt, JobFilter, JobGlimpse, JobMatch } from '../store.ts'
+import type { EndedAt, IdentifiedGlimpse, JobFilter, JobGlimpse, JobMatch, TaskPage } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
 export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
+
+/**
+ * As {@link notEnded}, by the column that every end sets. For pages of all users' jobs: with {@link notEnded} SQLite takes the index by
+ * state, and reads and sorts all of them for each page.
+ */
+export const withoutEnd = sql<boolean>`ended_at is null`
+
+/** Rows that one piece of work decrypts. */
+const rowsAtOnce = 50
+
+/** Decrypts rows. Many of them are decrypted in pieces, in turns with others' work. */
+async function jobsOf(rows: readonly JobRow[], seal: Seal, size: WorkSize = 'small'): Promise<StoredJob[]> {
+  const decrypt = (part: readonly JobRow[]): StoredJob[] => part.map((row) => jobOf(row, seal))
+  if (rows.length <= rowsAtOnce) return decrypt(rows)
+  const jobs: StoredJob[] = []
+  for (let i = 0; i < rows.length; i += rowsAtOnce)
+    jobs.push(...(await workTurns.run(size, () => decrypt(rows.slice(i, i + rowsAtOnce)))))
+  return jobs
+}
 
 /** Served by the primary key. */
 export async function findJob(
@@ -53,11 +73,11 @@ const sortColumns = { name: 'name', ended: 'ended_at', submitted: undefined } as
 
 /**
  * One page of the jobs of one owner. Served by jobs_by_owner, jobs_by_owner_name, jobs_by_owner_state, jobs_by_array; by
- * jobs_not_ended_by_owner where all requested states are active; by jobs_by_end where sorted by end; by job_labels_by_value or
+ * jobs_not_ended_by_owner where all active states are requested; by jobs_by_end where sorted by end; by job_labels_by_value or
  * job_labels_by_key where a label is requested, and not only active states.
  */
 export async function listJobs(db: Kysely<Schema>, seal: Seal, filter: JobFilter): Promise<StoredJob[]> {
-  return (await pageOf(db, filter).selectAll('jobs').execute()).map((row) => jobOf(row, seal))
+  return jobsOf(await pageOf(db, filter).selectAll('jobs').execute(), seal, 'large')
 }
 
 /** As {@link listJobs}. It does not read the specifications. */
@@ -66,9 +86,35 @@ export async function listOutlines(db: Kysely<Schema>, filter: JobFilter): Promi
   return (await pageOf(db, filter).select(columns).execute()).map(outlineOf)
 }
 
+/**
+ * The rows of a page. Where some states of many are requested in the order in which jobs were submitted, the page is merged from one page
+ * of each state, so that jobs in other states are not read. It is one statement: a job that goes from one state to another is in one of them.
+ */
 function pageOf(db: Kysely<Schema>, filter: JobFilter): SelectQueryBuilder<Schema, 'jobs', object> {
+  const states = [...new Set(filter.states)]
+  const isAllActive = jobStates.every((state) => states.includes(state) !== isEnded(state))
+  if (states.length < 2 || isAllActive || filter.label !== undefined || !filter.sort.endsWith('submitted'))
+    return pageByFilter(db, filter)
+  const direction = directionOf(filter)
+  const merged = states
+    .map((state) => {
+      const page = pageByFilter(db, { ...filter, states: [state] }).select('jobs.seq')
+      return db.selectFrom(page.as('of_state')).select('seq')
+    })
+    .reduce((all, page) => all.unionAll(page))
+  const seqs = db.selectFrom(merged.as('merged')).select('seq').orderBy('seq', direction).limit(filter.limit)
+  return db
+    .selectFrom('jobs')
+    .where('jobs.owner', '=', filter.owner)
+    .where('jobs.seq', 'in', seqs)
+    .orderBy('jobs.seq', direction)
+}
+
+const directionOf = ({ sort }: JobFilter): 'asc' | 'desc' => (sort.startsWith('-') ? 'desc' : 'asc')
+
+function pageByFilter(db: Kysely<Schema>, filter: JobFilter): SelectQueryBuilder<Schema, 'jobs', object> {
   const { owner, states, namePrefix, arrayId, label, after, endedSince } = filter
-  const direction = filter.sort.startsWith('-') ? 'desc' : 'asc'
+  const direction = directionOf(filter)
   const beyond = direction === 'desc' ? '<' : '>'
   const column = sortColumns[filter.sort.replace('-', '') as keyof typeof sortColumns]
   const isActive = states !== undefined && !states.some(isEnded)
@@ -112,86 +158,94 @@ export async function countByState(db: Kysely<Schema>): Promise<ReadonlyMap<JobS
   return new Map(rows.map(({ state, count }) => [state, Number(count)]))
 }
 
-/** A page of the jobs that have not ended. Served by jobs_not_ended. */
+/** A page of the jobs that have not ended. Served by jobs_without_end. */
 const pageOfNotEnded = (db: Kysely<Schema>, after: number, limit: number) =>
-  db.selectFrom('jobs').where(notEnded).where(isVisible).where('seq', '>', after).orderBy('seq').limit(limit)
+  db.selectFrom('jobs').where(withoutEnd).where(isVisible).where('seq', '>', after).orderBy('seq').limit(limit)
 
 export async function jobsNotEnded(db: Kysely<Schema>, seal: Seal, after: number, limit: number): Promise<StoredJob[]> {
-  const rows = await pageOfNotEnded(db, after, limit).selectAll().execute()
-  return rows.map((row) => jobOf(row, seal))
+  return jobsOf(await pageOfNotEnded(db, after, limit).selectAll().execute(), seal)
 }
 
-async function inParts<T>(ids: readonly string[], read: (part: readonly string[]) => Promise<T[]>): Promise<T[]> {
-  const found: T[] = []
-  const slices = new TimeSlices()
+/** Runs a statement for parts of a long list of ids, one after another. Its text is built once for each length of a part. */
+async function inParts<R>(
+  db: Kysely<Schema>,
+  name: string,
+  ids: readonly string[],
+  build: (part: readonly string[]) => Compilable<R>,
+): Promise<R[]> {
+  const rows: R[] = []
   for (let i = 0; i < ids.length; i += idsPerStatement) {
-    found.push(...(await read(paddedIds(ids.slice(i, i + idsPerStatement)))))
-    await slices.next()
+    const part = paddedIds(ids.slice(i, i + idsPerStatement))
+    rows.push(...(await execute(db, `${name} ${part.length}`, () => build(part), part)))
   }
-  return found
+  return rows
 }
 
 /** Served by the primary key. */
-export const jobsById = (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
-  inParts(ids, async (part) =>
-    (await db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible).execute()).map((row) =>
-      jobOf(row, seal),
+export const jobsById = async (db: Kysely<Schema>, seal: Seal, ids: readonly string[]): Promise<StoredJob[]> =>
+  jobsOf(
+    await inParts(db, 'jobs by id', ids, (part) =>
+      db.selectFrom('jobs').selectAll().where('id', 'in', part).where(isVisible),
     ),
+    seal,
   )
 
-/** Served by jobs_by_array. */
+/** Reads four columns and decrypts nothing. Served by the primary key. */
+export async function glimpsesById(db: Kysely<Schema>, ids: readonly string[]): Promise<IdentifiedGlimpse[]> {
+  const rows = await inParts(db, 'glimpses by id', ids, (part) =>
+    db.selectFrom('jobs').select(['id', 'owner', 'state', 'array_id']).where('id', 'in', part).where(isVisible),
+  )
+  return rows.map(({ array_id, ...row }) => ({ ...row, ...(array_id === null ? {} : { arrayId: array_id }) }))
+}
+
+/** Served by jobs_by_array: it reads no task outside the page, but for those before `first`. */
 export async function tasksOf(
   db: Kysely<Schema>,
   seal: Seal,
   arrayId: string,
-  first: number,
-  last: number,
+  { first, last, after, limit }: TaskPage,
 ): Promise<StoredJob[]> {
   const rows = await db
     .selectFrom('jobs')
     .selectAll()
     .where('array_id', '=', arrayId)
+    .where('seq', '>', after)
     .where('task_index', '>=', first)
     .where('task_index', '<=', last)
     .where(isVisible)
     .orderBy('seq')
+    .limit(limit)
     .execute()
-  return rows.map((row) => jobOf(row, seal))
+  return jobsOf(rows, seal)
 }
 
 /** Served by the unique key on (job_id, number). */
-export const attemptsOf = (db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> =>
-  inParts(jobIds, async (part) =>
-    (
-      await db
-        .selectFrom('attempts')
-        .selectAll()
-        .where('job_id', 'in', part)
-        .orderBy('job_id')
-        .orderBy('number')
-        .execute()
-    ).map(attemptOf),
-  )
+export const attemptsOf = async (db: Kysely<Schema>, jobIds: readonly string[]): Promise<StoredAttempt[]> =>
+  (
+    await inParts(db, 'attempts by job', jobIds, (part) =>
+      db.selectFrom('attempts').selectAll().where('job_id', 'in', part).orderBy('job_id').orderBy('number'),
+    )
+  ).map(attemptOf)
 
 /** Served by the primary keys. */
-export const recordedAttempts = async (
+export async function recordedAttempts(
   db: Kysely<Schema>,
   ids: readonly string[],
-): Promise<ReadonlyMap<string, 'current' | 'over'>> =>
-  new Map(
-    await inParts(ids, async (part) => {
-      const rows = await db
-        .selectFrom('attempts')
-        .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
-        .select(['attempts.id', 'attempts.number', 'jobs.attempt', 'jobs.state'])
-        .where('attempts.id', 'in', part)
-        .execute()
-      return rows.map(({ id, number, attempt, state }): [string, 'current' | 'over'] => [
-        id,
-        number === attempt && (activeStates as readonly string[]).includes(state) ? 'current' : 'over',
-      ])
-    }),
+): Promise<ReadonlyMap<string, 'current' | 'over'>> {
+  const rows = await inParts(db, 'recorded attempts', ids, (part) =>
+    db
+      .selectFrom('attempts')
+      .innerJoin('jobs', 'jobs.id', 'attempts.job_id')
+      .select(['attempts.id', 'attempts.number', 'jobs.attempt', 'jobs.state'])
+      .where('attempts.id', 'in', part),
   )
+  return new Map(
+    rows.map(({ id, number, attempt, state }) => [
+      id,
+      number === attempt && (activeStates as readonly string[]).includes(state) ? 'current' : 'over',
+    ]),
+  )
+}
 
 export async function sealedSecret(db: Kysely<Schema>, jobId: string): Promise<string | undefined> {
   const row = await db.selectFrom('job_secrets').select('sealed').where('job_id', '=', jobId).executeTakeFirst()

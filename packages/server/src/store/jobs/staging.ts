@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import type { GroupCommit } from '../sql/group-commit.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
-import { deleteJobs, notEnded } from './jobs.ts'
+import { deleteJobs, withoutEnd } from './jobs.ts'
 
 /** Jobs that one transaction deletes. */
 const jobsAtOnce = 100
@@ -66,11 +66,11 @@ async function deleteSome({ db }: WriteTransaction, firstJob: number): Promise<b
     .returning('last_job')
     .executeTakeFirst()
   if (staging === undefined) return false
-  // Served by jobs_not_ended.
+  // Served by jobs_without_end.
   const jobs = await db
     .selectFrom('jobs')
     .select('id')
-    .where(notEnded)
+    .where(withoutEnd)
     .where('seq', '>=', firstJob)
     .where('seq', '<=', staging.last_job)
     .limit(jobsAtOnce)

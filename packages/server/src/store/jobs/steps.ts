@@ -25,7 +25,9 @@ export interface TakenStep {
 export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal): Promise<TakenStep | undefined> {
   const { db } = tx
   const state = nextState(step.from, step.event)
-  const columns = { state, ...columnsOf(step.fields ?? {}) }
+  const isEnd = isEnded(state) && !isEnded(step.from)
+  // Pages of jobs that have not ended are found by this column.
+  const columns = { state, ...(isEnd ? { ended_at: step.at } : {}), ...columnsOf(step.fields ?? {}) }
   const [row] = await execute(
     db,
     `update job ${Object.keys(columns).join()}`,
@@ -54,7 +56,6 @@ export async function takeStep(tx: WriteTransaction, step: JobStep, seal: Seal):
   for (const score of step.scores ?? []) await countScore(db, score)
   if (step.forecast !== undefined) await insertForecast(db, step.forecast)
   const job = jobOf(row, seal)
-  const isEnd = isEnded(state) && !isEnded(step.from)
   const change = tx.append({
     at: step.at,
     kind: changeKindOf(step.event.type),

@@ -35,28 +35,34 @@ export interface StoreOptions {
 export interface Connections {
   /** One connection: its transactions run one after another. */
   readonly writer: Kysely<Schema>
-  /** Reads committed data, independent of the writer. */
+  /** Reads committed data, independent of the writer: what scheduling and short answers read, which does not wait for many pages. */
   readonly reader: Kysely<Schema>
+  /** As `reader`, for the pieces of long answers. */
+  readonly pages: Kysely<Schema>
 }
+
+/** Rows of a short answer: at most about a millisecond. */
+const fewRows = 200
 
 /**
  * The store over any database that Kysely supports. A driver provides the connections and runs the migrations. Job
  * specifications are encrypted with the seal.
  */
 export function sqlStore(
-  { writer, reader: db }: Connections,
+  { writer, reader: db, pages }: Connections,
   { logId, identity }: Pick<Store, 'logId' | 'identity'>,
   seal: Seal,
   { now = Date.now, onCommit }: StoreOptions = {},
 ): Store {
   const listeners = new Set<(changes: readonly StoredChange[]) => void>()
+  const readerOf = (rows: number): Kysely<Schema> => (rows <= fewRows ? db : pages)
   const commit = new GroupCommit(writer, (seconds, committed) => {
     onCommit?.(seconds)
     if (committed.length > 0) for (const listener of listeners) listener(committed)
   })
   return {
     submit: (submission) => storeSubmission(commit, submission, seal),
-    deleteStagedBefore: (at) => deleteStagedBefore(db, commit, at),
+    deleteStagedBefore: (at) => deleteStagedBefore(pages, commit, at),
     answeredBefore: (idempotency) => answeredBefore(db, idempotency),
     step: async (steps, audit) => {
       const taken = await commit.run(async (tx) => {
@@ -79,7 +85,7 @@ export function sqlStore(
     noteAdopted: () => commit.run((tx) => facts.deleteFact(tx.db, 'restored_at')),
     logId,
     logHead: () => changes.headOfLog(db),
-    changesAfter: (number, limit, owner) => changes.changesAfter(db, number, limit, owner),
+    changesAfter: (number, limit, owner) => changes.changesAfter(readerOf(limit), number, limit, owner),
     onCommit: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -87,13 +93,14 @@ export function sqlStore(
     deleteChangesBefore: (at, most) => commit.run((tx) => changes.deleteChangesBefore(tx.db, at, most)),
 
     job: (id, owner) => jobs.findJob(db, seal, id, owner),
-    jobs: (filter) => jobs.listJobs(db, seal, filter),
-    jobOutlines: (filter) => jobs.listOutlines(db, filter),
+    jobs: (filter) => jobs.listJobs(readerOf(filter.limit), seal, filter),
+    jobOutlines: (filter) => jobs.listOutlines(readerOf(filter.limit), filter),
     notEnded: (after = 0, limit = Number.MAX_SAFE_INTEGER) => jobs.jobsNotEnded(db, seal, after, limit),
-    notEndedOf: (owner, filter, after, limit) => jobs.notEndedOf(db, owner, filter, after, limit),
-    glimpses: (after, limit) => jobs.glimpses(db, after, limit),
+    notEndedOf: (owner, filter, after, limit) => jobs.notEndedOf(readerOf(limit), owner, filter, after, limit),
+    glimpses: (after, limit) => jobs.glimpses(pages, after, limit),
     jobsById: (ids) => jobs.jobsById(db, seal, ids),
-    tasks: (arrayId, first, last) => jobs.tasksOf(db, seal, arrayId, first, last),
+    glimpsesById: (ids) => jobs.glimpsesById(ids.length === 1 ? db : pages, ids),
+    tasks: (arrayId, page) => jobs.tasksOf(db, seal, arrayId, page),
     attempts: (jobIds) => jobs.attemptsOf(db, jobIds),
     recordedAttempts: (ids) => jobs.recordedAttempts(db, ids),
     events: (jobId) => eventsOf(db, jobId),
@@ -102,17 +109,17 @@ export function sqlStore(
     holders: () => holders.allHolders(db),
     setHolder: (holder) => commit.run((tx) => holders.upsertHolder(tx, holder)),
     clearHolder: (kind, name, at) => commit.run((tx) => holders.deleteHolder(tx, kind, name, at)),
-    shares: () => shares.allShares(db),
+    shares: () => shares.allShares(pages),
     replaceShares: (all) => commit.run((tx) => shares.replaceShares(tx.db, all)),
-    runHistories: () => runs.allRunHistories(db),
+    runHistories: () => runs.allRunHistories(pages),
     deleteRunHistoriesBefore: (at) => commit.run((tx) => runs.deleteRunHistoriesBefore(tx.db, at)),
-    estimateScores: (since) => scoresSince(db, since),
-    startForecasts: (most) => newestForecasts(db, most),
+    estimateScores: (since) => scoresSince(pages, since),
+    startForecasts: (most) => newestForecasts(pages, most),
     deleteStartForecastsBefore: (at) => commit.run((tx) => deleteForecastsBefore(tx.db, at)),
-    endedRuns: (after, most) => runs.endedRuns(db, after, most, seal),
+    endedRuns: (after, most) => runs.endedRuns(pages, after, most, seal),
 
     account: async (name) => (await accounts.findAccounts(db, name))[0],
-    directory: () => accounts.readDirectory(db),
+    directory: () => accounts.readDirectory(pages),
     changeDirectory: (decide) => commit.run((tx) => accounts.changeDirectory(tx, decide, now())),
     usersToCancel: () => accounts.usersToCancel(db),
     addToken: (token) => commit.run((tx) => tokens.insertToken(tx.db, token)),
@@ -127,22 +134,22 @@ export function sqlStore(
         async () => {},
         () => entries,
       ),
-    audit: (filter) => audit.listAudit(db, filter),
+    audit: (filter) => audit.listAudit(readerOf(filter.limit), filter),
     deleteAuditBefore: (at) => commit.run((tx) => audit.deleteAuditBefore(tx.db, at)),
     putRegistryLogin: (login) => commit.run((tx) => registryLogins.putRegistryLogin(tx.db, login)),
     registryLogin: (account, registry) => registryLogins.findRegistryLogin(db, account, registry),
     registryLogins: (account) => registryLogins.registryLoginsOf(db, account),
     deleteRegistryLogin: (account, registry) =>
       commit.run((tx) => registryLogins.deleteRegistryLogin(tx.db, account, registry)),
-    imageUses: (of) => imageUses(db, of),
-    imagesInUse: () => imagesInUse(db),
+    imageUses: (of) => imageUses(pages, of),
+    imagesInUse: () => imagesInUse(pages),
 
     deleteJobsEndedBefore: (at, most) => commit.run((tx) => jobs.deleteEnded(tx, at, most, now())),
-    attemptsEndedBefore: (to, after, most) => jobs.attemptsEndedBefore(db, to, after, most),
+    attemptsEndedBefore: (to, after, most) => jobs.attemptsEndedBefore(pages, to, after, most),
     logsDeletedTo: () => jobs.logsDeletedTo(db),
     setLogsDeletedTo: (place) => commit.run((tx) => jobs.setLogsDeletedTo(tx.db, place)),
     deleteIdempotencyBefore: (at) => commit.run((tx) => deleteIdempotencyBefore(tx.db, at)),
-    jobsByState: () => jobs.countByState(db),
+    jobsByState: () => jobs.countByState(pages),
     checkWritable: async () => {
       await commit.run((tx) => tx.db.updateTable('probe').set({ at: now() }).execute())
     },
@@ -150,6 +157,7 @@ export function sqlStore(
       await commit.idle()
       await writer.destroy()
       await db.destroy()
+      await pages.destroy()
     },
   }
 }

@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as wait } from 'node:timers/promises'
-import { Kysely, SqliteAdapter, SqliteDialect } from 'kysely'
+import { Kysely, type SqliteAdapter, SqliteDialect } from 'kysely'
 import { openSeal, type Seal } from '../../lib/secrets/seal.ts'
 import { drawnFact } from '../sql/facts.ts'
 import { migrate } from '../sql/migrate.ts'
 import type { Schema } from '../sql/schema.ts'
 import { sqlStore, type StoreOptions } from '../sql/sql-store.ts'
 import type { Store } from '../store.ts'
-import { ReadsInTurns } from './reads-in-turns.ts'
+import { ReadsInTurns, UnlockedAdapter } from './reads-in-turns.ts'
 import { asBetterSqlite } from './statements.ts'
 
 /** The key file beside the database. A copy of the database alone reveals no job environment and no credentials. */
@@ -50,8 +50,10 @@ export async function openSqliteStore(path: string, options: StoreOptions = {}):
   // A separate connection: a long write transaction delays no read. SQLite shows it the last commit.
   const reading = new DatabaseSync(path, { timeout: patienceMs })
   reading.exec('pragma query_only = on; pragma cache_size = -16000;')
-  const reader = new Kysely<Schema>({ dialect: new ReadsInTurns({ database: asBetterSqlite(reading) }) })
-  const store = sqlStore({ writer, reader }, ids, seal, options)
+  const shared = { database: asBetterSqlite(reading) }
+  const reader = new Kysely<Schema>({ dialect: new ReadsInTurns(shared, 'small') })
+  const pages = new Kysely<Schema>({ dialect: new ReadsInTurns(shared, 'large') })
+  const store = sqlStore({ writer, reader, pages }, ids, seal, options)
   return {
     ...store,
     close: async () => {
@@ -72,12 +74,6 @@ export const newLogId = (): string => randomBytes(8).toString('hex')
 class Dialect extends SqliteDialect {
   override createAdapter(): SqliteAdapter {
     return new UnlockedAdapter()
-  }
-}
-
-class UnlockedAdapter extends SqliteAdapter {
-  override get supportsMultipleConnections(): boolean {
-    return true
   }
 }
 

@@ -1,38 +1,55 @@
-import { setImmediate as othersFirst } from 'node:timers/promises'
-import { type DatabaseConnection, SqliteDialect, SqliteDriver, type SqliteDialectConfig } from 'kysely'
-
-/** Milliseconds of reads before the event loop gets a turn. */
-const turnMs = 8
+import { type DatabaseConnection, SqliteAdapter, SqliteDialect, type SqliteDialectConfig, SqliteDriver } from 'kysely'
+import { workTurns, type WorkSize, type WorkTurns } from '../../lib/work-turns.ts'
 
 /**
  * SQLite answers without waiting, so a hundred reads that arrive together run one after the other before the event loop gets a turn.
- * Through this dialect they take turns with everything else. For a connection that only reads: a transaction would hold others up.
+ * Through this dialect they take turns with everything else (`lib/work-turns.ts`), small ones first. For a connection that only reads:
+ * a transaction would hold others up. Several dialects may share one database.
  */
 export class ReadsInTurns extends SqliteDialect {
   readonly #config: SqliteDialectConfig
+  readonly #size: WorkSize
+  readonly #turns: WorkTurns
 
-  constructor(config: SqliteDialectConfig) {
+  constructor(config: SqliteDialectConfig, size: WorkSize, turns = workTurns) {
     super(config)
     this.#config = config
+    this.#size = size
+    this.#turns = turns
   }
 
   override createDriver(): SqliteDriver {
-    return new TurnTakingDriver(this.#config)
+    return new TurnTakingDriver(this.#config, this.#size, this.#turns)
+  }
+
+  override createAdapter(): SqliteAdapter {
+    return new UnlockedAdapter()
+  }
+}
+
+/** Kysely locks a connection of SQLite for each query, and wakes all that wait when it is free. This leaves the order to the driver. */
+export class UnlockedAdapter extends SqliteAdapter {
+  override get supportsMultipleConnections(): boolean {
+    return true
   }
 }
 
 class TurnTakingDriver extends SqliteDriver {
-  /** When the first read of this turn of the event loop began; undefined where there was none. */
-  #begunAt: number | undefined
+  readonly #size: WorkSize
+  readonly #turns: WorkTurns
+
+  constructor(config: SqliteDialectConfig, size: WorkSize, turns: WorkTurns) {
+    super(config)
+    this.#size = size
+    this.#turns = turns
+  }
 
   override async acquireConnection(): Promise<DatabaseConnection> {
-    while (this.#begunAt !== undefined && performance.now() - this.#begunAt >= turnMs) await othersFirst()
-    if (this.#begunAt === undefined) {
-      this.#begunAt = performance.now()
-      setImmediate(() => {
-        this.#begunAt = undefined
-      })
-    }
+    await this.#turns.begin(this.#size)
     return super.acquireConnection()
+  }
+
+  override async releaseConnection(): Promise<void> {
+    this.#turns.end()
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -196,7 +196,7 @@ async function tasksSeen(store: Store): Promise<number[]> {
     await store.jobs({ ...filter, sort: '-name', namePrefix: 'job' }),
     await store.jobs({ ...filter, states: ['queued'] }),
     await store.jobs({ ...filter, arrayId: 'array000' }),
-    await store.tasks('array000', 1, 1_000),
+    await store.tasks('array000', { first: 1, last: 1_000, after: 0, limit: 1_000 }),
     await store.notEnded(),
     await store.jobsById(taskIds),
   ]
@@ -285,7 +285,7 @@ test('another process reads and writes between the transactions of a large submi
   assert.deepEqual(await child.end(), { output: 'stored\n', errors: '' })
   const [submitted] = await store.changesAfter(2, 9)
   assert.deepEqual([submitted?.number, submitted?.tasks], [3, { first: 1, last: 1_000 }])
-  assert.equal((await store.tasks('array000', 1, 1_000)).length, 1_000)
+  assert.equal((await store.tasks('array000', { first: 1, last: 1_000, after: 0, limit: 1_000 })).length, 1_000)
   await store.close()
   await remove()
 })
@@ -333,22 +333,54 @@ test('refuses SQL that changes or deletes an audit entry', async () => {
   await remove()
 })
 
-test('serves queries of active jobs from indexes', async () => {
+test('serves its pages of jobs from indexes in their order', async (t) => {
   const { path, open, remove } = await place()
-  await (await open()).close()
+  const store = await open()
   const database = new DatabaseSync(path)
-  const states = `('held', 'queued', 'starting', 'running', 'stopping')`
-  for (const [query, index] of [
-    [`select * from jobs where state in ${states} order by seq`, 'jobs_not_ended'],
-    [`select state, count(*) from jobs where state in ${states} group by state`, 'jobs_not_ended_by_state'],
-  ]) {
-    const plan = database.prepare(`explain query plan ${query}`).all()
-    assert.ok(
-      plan.some(({ detail }) => String(detail).includes(`INDEX ${index}`)),
-      JSON.stringify(plan),
-    )
+  const texts: string[] = []
+  const prepare = Object.getOwnPropertyDescriptor(DatabaseSync.prototype, 'prepare')?.value as (
+    this: DatabaseSync,
+    text: string,
+  ) => StatementSync
+  t.mock.method(DatabaseSync.prototype, 'prepare', function (this: DatabaseSync, text: string) {
+    texts.push(text)
+    return prepare.call(this, text)
+  })
+  /** The plan of what a call of the store reads from the jobs, as it is prepared. */
+  const plan = async (read: () => Promise<unknown>): Promise<string> => {
+    texts.length = 0
+    await read()
+    const reads = texts.filter((text) => /from "jobs"|from jobs/.test(text))
+    assert.equal(reads.length, 1, texts.join('\n'))
+    const steps = prepare.call(database, `explain query plan ${reads[0]}`).all()
+    return steps.map(({ detail }) => String(detail)).join('\n')
+  }
+  const page = { owner: 'ada', limit: 7 } as const
+  const some = { ...page, states: ['failed', 'running'] } as const
+  const active = ['held', 'queued', 'starting', 'running', 'stopping'] as const
+  for (const [read, index, isSorted] of [
+    [() => store.notEnded(0, 7), 'jobs_without_end (seq>?)'],
+    [() => store.glimpses(0, 7), 'jobs_without_end (seq>?)'],
+    [() => store.notEndedOf('ada', {}, 0, 7), 'jobs_not_ended_by_owner (owner=? AND seq>?)'],
+    [() => store.tasks('arr', { first: 1, last: 9, after: 0, limit: 7 }), 'jobs_by_array (array_id=? AND seq>?)'],
+    [() => store.jobs({ ...page, sort: '-submitted' }), 'jobs_by_owner (owner=?)'],
+    [() => store.jobs({ ...page, sort: 'name' }), 'jobs_by_owner_name (owner=?)'],
+    [() => store.jobs({ ...page, states: active, sort: '-submitted' }), 'jobs_not_ended_by_owner (owner=?)'],
+    [
+      () => store.jobs({ ...page, states: ['failed'], sort: '-submitted' }),
+      'jobs_by_owner_state (owner=? AND state=?)',
+    ],
+    // Merges one page of each state: what is sorted has as many rows.
+    [() => store.jobs({ ...some, sort: '-submitted' }), 'jobs_by_owner_state (owner=? AND state=?)', true],
+    [() => store.jobsByState(), 'jobs_not_ended_by_state', true],
+  ] as const) {
+    const text = await plan(read)
+    assert.ok(text.includes(index), `${index} is not in\n${text}`)
+    assert.ok(!/SCAN jobs/.test(text), text)
+    assert.equal(/TEMP B-TREE/.test(text), isSorted ?? false, text)
   }
   database.close()
+  await store.close()
   await remove()
 })
 

@@ -20,8 +20,9 @@ export function asBetterSqlite(
       if (kept.size > 500 && oldest !== undefined) kept.delete(oldest)
       return made
     },
+    // Several dialects may share one connection.
     close: () => {
-      database.close()
+      if (database.isOpen) database.close()
     },
   }
   return adapted
