@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Platform } from './platform.ts'
 
 /** The folder with qsub, qstat, qdel and pbsnodes. */
-export const pbsFolder = fileURLToPath(new URL('../../bin/pbs', import.meta.url))
+const pbsFolder = fileURLToPath(new URL('../../bin/pbs', import.meta.url))
 
 /** The numbers of an account, as its jobs have them. */
 export interface Account {

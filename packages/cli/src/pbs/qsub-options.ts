@@ -25,7 +25,7 @@ export interface QsubOptions {
 export const queueName = 'batch'
 
 /** How to get help about qsub. */
-export const qsubHelp = 'see qsub --help'
+const qsubHelp = 'see qsub --help'
 
 /** The options of qsub. */
 export const letters: OptionLetters = {

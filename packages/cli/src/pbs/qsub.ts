@@ -7,7 +7,7 @@ import { joinWords } from '@science-platform/client'
 import { usageFailure } from '../failure.ts'
 import { directivesOf } from './job-script.ts'
 import { newerServerNeeded, pbsJobs } from './pbs-jobs.ts'
-import { qsubHelp, qsubOptions, qsubWords } from './qsub-options.ts'
+import { qsubOptions, qsubWords } from './qsub-options.ts'
 import { requestFor, type NamedScript } from './request.ts'
 import { submitOnce } from './unanswered.ts'
 
@@ -37,7 +37,7 @@ async function scriptOf(operands: readonly string[], command: readonly string[] 
   if (argument !== undefined)
     throw usageFailure(
       `'${argument}' stands after the script`,
-      `a script has no arguments: give it variables, -v NAME=VALUE; ${qsubHelp}`,
+      `a script has no arguments: give it variables, -v NAME=VALUE`,
     )
   if (path === '-') {
     if (process.stdin.isTTY)
@@ -47,7 +47,7 @@ async function scriptOf(operands: readonly string[], command: readonly string[] 
   try {
     return { text: await readFile(path, 'utf8'), name: basename(path) }
   } catch (error) {
-    throw usageFailure(`the script ${path} cannot be read: ${(error as Error).message}`, qsubHelp, error)
+    throw usageFailure(`the script ${path} cannot be read: ${(error as Error).message}`, 'see qsub --help', error)
   }
 }
 

@@ -21,7 +21,7 @@ export const exportedVariables = (environment: Environment): Record<string, stri
 
 /** The folders in the PATH of the caller that jobs see too: `-V` puts them before the PATH of the image. */
 export const sharedFolders = ({ PATH = '' }: Environment): string[] =>
-  PATH.split(':').filter((folder) => /^\/arc\//.test(folder))
+  PATH.split(':').filter((folder) => folder.startsWith('/arc/'))
 
 /**
  * The variables of a `-v`, such as `BAND=r,FIELDS='a,b',TERM`: separated by commas outside of quotes. A name alone has its value from the
