@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmod, cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Job, JobRequest } from '@science-platform/contract'
-import { eventually, Platform } from './support/platform.ts'
+import { freePort } from '../packages/server/src/lib/free-port.ts'
+import { eventually, onKubernetes, Platform } from './support/platform.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('..', import.meta.url))
@@ -20,6 +22,7 @@ let platform: Platform
 before(async () => {
   const { stdout } = await run(join(repository, 'examples/night/build-image'))
   platform = await Platform.make('capacity: {cores: 6, memoryGb: 24}\n')
+  if (onKubernetes) await listenForPods(platform)
   await platform.loadArchive(stdout.trim(), image)
   await platform.start()
   const source = join(platform.dataDir, 'arc/projects/survey/source')
@@ -35,6 +38,17 @@ before(async () => {
 })
 
 after(() => platform[Symbol.asyncDispose]())
+
+/** Lets the pods of the test cluster reach the server: the engine in a job calls it. */
+async function listenForPods(platform: Platform): Promise<void> {
+  const address = Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+  assert.ok(address !== undefined, 'this machine has an address')
+  const port = await freePort()
+  platform.set('SCIENCE_PLATFORM_LISTEN', `${address}:${port}`)
+  platform.set('SCIENCE_PLATFORM_PUBLIC_URL', `http://${address}:${port}`)
+}
 
 /** Runs a shell line in the image, in a folder of the project. */
 const inFolder = (folder: string, line: string, more: Partial<JobRequest> = {}) =>

@@ -14,11 +14,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
 FOLDER = Path(__file__).resolve().parent
-EXAMPLES = FOLDER.parent / "examples" / "python"
+#: The examples of the users' pages, by the distribution whose types check them.
+EXAMPLES = {
+    name: FOLDER.parent / "examples" / folder
+    for name, folder in {"client": "python", "prefect": "prefect", "parsl": "parsl"}.items()
+}
+#: Distributions whose tests run at the same time.
+TESTS_AT_ONCE = 3
 CACHE = FOLDER.parent / ".cache" / "python"
 ENVIRONMENT = Path(sys.prefix)
 
@@ -49,23 +56,34 @@ def check(name: str, command: list[str], folder: Path) -> bool:
     return passed
 
 
-def test(distribution: Path, arguments: list[str]) -> tuple[int, int]:
-    """Runs the tests of a distribution; returns how many passed and failed. A run without a test has failed."""
+def test(distribution: Path, arguments: list[str], alone: bool) -> tuple[int, int]:
+    """Runs the tests of a distribution; returns how many passed and failed. A run without a test has failed.
+
+    Prints as the tests go where they run alone, otherwise everything at their end.
+    """
+    started = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         options = ["--quiet", "-o", f"cache_dir={CACHE / 'pytest' / distribution.name}", f"--junit-xml={report.name}"]
-        print(f"tests of {distribution.name}:", flush=True)
         command = [sys.executable, "-m", "pytest", *options, *arguments]
-        code = subprocess.run(command, cwd=distribution, check=False).returncode
+        done = subprocess.run(
+            command,
+            cwd=distribution,
+            check=False,
+            text=True,
+            stdout=None if alone else subprocess.PIPE,
+            stderr=None if alone else subprocess.STDOUT,
+        )
         try:
             suite = ElementTree.parse(report.name).getroot().find("testsuite")  # noqa: S314 our own file
         except ElementTree.ParseError:
             suite = None
+    print(f"{done.stdout or ''}tests of {distribution.name}: {time.monotonic() - started:.0f} s", flush=True)
     if suite is None:
         return 0, 1
     counts = {name: int(suite.get(name, "0")) for name in ("tests", "failures", "errors", "skipped")}
     failed = counts["failures"] + counts["errors"]
     passed = counts["tests"] - failed - counts["skipped"]
-    return passed, failed if failed or code == 0 else 1
+    return passed, failed if failed or done.returncode == 0 else 1
 
 
 def main(arguments: list[str]) -> int:
@@ -84,19 +102,20 @@ def main(arguments: list[str]) -> int:
             return 2
     passed = failed = 0
     if not arguments:
-        ruff_cache = ["--quiet", "--cache-dir", str(CACHE / "ruff"), ".", str(EXAMPLES)]
+        ruff_cache = ["--quiet", "--cache-dir", str(CACHE / "ruff"), ".", *map(str, EXAMPLES.values())]
         results = [
             check("ruff check", ["ruff", "check", *ruff_cache], FOLDER),
             check("ruff format", ["ruff", "format", "--check", *ruff_cache], FOLDER),
         ]
         for one in chosen:
             mypy = ["mypy", "--config-file", str(FOLDER / "mypy.ini"), "--cache-dir", str(CACHE / "mypy" / one.name)]
-            examples = [str(EXAMPLES)] if one.name == "client" else []
+            examples = [str(EXAMPLES[one.name])] if one.name in EXAMPLES else []
             results.append(check(f"mypy --strict {one.name}", [*mypy, "src", "tests", *examples], one))
         passed, failed = results.count(True), results.count(False)
-    for one in chosen:
-        good, bad = test(one, arguments)
-        passed, failed = passed + good, failed + bad
+    # At the same time: most tests wait for servers and jobs, not for the processor.
+    with ThreadPoolExecutor(TESTS_AT_ONCE) as pool:
+        outcomes = [*pool.map(lambda one: test(one, arguments, len(chosen) == 1), chosen)]
+    passed, failed = passed + sum(good for good, _ in outcomes), failed + sum(bad for _, bad in outcomes)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
 

@@ -3,7 +3,6 @@ import type { Decider } from '../../packages/server/src/scheduler/forecast/simul
 import { FirstCome } from './first-come.ts'
 import { planned } from './planned.ts'
 import { boundedSlowdown, classOfJob, type Observer, replay } from './replay.ts'
-import { RunTimes } from './run-times.ts'
 import type { Trace, TraceJob } from './trace.ts'
 
 /** The figures of a queue for a trace. */
@@ -19,13 +18,15 @@ export interface Treatment {
   readonly worstTurnHours: number
 }
 
-/** Replays a trace with first come, first served, with EASY, and with the platform's planner, on the same simulated cluster. */
+/** Replays a trace with first come, first served, with EASY, and with the platform's planner with and without reservations, on the same simulated cluster. */
 export function compare(trace: Trace): readonly Treatment[] {
   const { planner, observer } = planned(trace.nodes)
+  const free = planned(trace.nodes, { ...defaultPolicy, backfill: { ...defaultPolicy.backfill, reservations: 0 } })
   return [
     treat('first come', trace, new FirstCome(trace.nodes, false)),
     treat('EASY', trace, new FirstCome(trace.nodes, true)),
     treat('platform', trace, planner, observer),
+    treat('no reservations', trace, free.planner, free.observer),
   ]
 }
 
@@ -37,7 +38,7 @@ export function boundHours({ jobs }: Trace): number {
 }
 
 function treat(queue: string, trace: Trace, decider: Decider, observer: Observer = {}): Treatment {
-  const { waits, utilisation } = replay(trace, decider, new RunTimes(), observer)
+  const { waits, utilisation } = replay(trace, decider, observer)
   if (waits.size < trace.jobs.length) throw new Error(`${queue} left ${trace.jobs.length - waits.size} jobs waiting`)
   const waitOf = ({ number }: TraceJob): number => waits.get(number) ?? 0
   const of = (name: string): readonly TraceJob[] =>

@@ -3,7 +3,6 @@ import { forecast } from '../../packages/server/src/scheduler/forecast/forecast.
 import type { Decider } from '../../packages/server/src/scheduler/forecast/simulate.ts'
 import { planned } from './planned.ts'
 import { replay } from './replay.ts'
-import { RunTimes } from './run-times.ts'
 import type { Trace } from './trace.ts'
 
 /** Accuracy of the expected starts of a trace. */
@@ -57,7 +56,7 @@ export function scoreEstimates(trace: Trace, every: number): Estimates {
       return plan
     },
   }
-  replay(trace, decider, new RunTimes(), {
+  replay(trace, decider, {
     ...observer,
     onSubmitted: ({ id }) => submitted.push(id),
     onPlaced: ({ id, placedAt }) => {

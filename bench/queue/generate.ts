@@ -68,7 +68,8 @@ export function generate({ seed, days, nodes, users, load }: Workload): Trace {
   }
   jobs.sort((a, b) => a.submitSeconds - b.submitSeconds)
   return {
-    name: `generated, seed ${seed}: ${days} days, load ${load}`,
+    name: `generated, seed ${seed}: ${days} days, load ${load}, ${nodes} ${nodes === 1 ? 'node' : 'nodes'}`,
+    timesAreGiven: true,
     nodes: Array.from({ length: nodes }, (_, i) => ({ name: `node${i + 1}`, ...node })),
     jobs: jobs.map((job, i) => ({ number: i + 1, ...job })),
   }

@@ -22,6 +22,7 @@ import { generate } from './generate.ts'
 import { report } from './report.ts'
 import { measureForecasts, measureScale } from './scale.ts'
 import { readSwf, writeSwf } from './swf.ts'
+import { withoutTimes } from './trace.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -43,6 +44,14 @@ async function readTrace(file: string) {
   return readSwf(await readFile(file, 'utf8'), basename(file))
 }
 
+/** More than fits, and traces in which nobody gives a time, on a cluster and on one and two nodes with few users. */
+function others() {
+  const busy = generate({ ...generated, load: 1 })
+  const one = generate({ ...generated, load: 0.8, nodes: 1, users: 6 })
+  const two = generate({ ...generated, load: 0.7, nodes: 2, users: 8, seed: generated.seed + 1 })
+  return [busy, ...[busy, one, two].map(withoutTimes)]
+}
+
 async function run(): Promise<void> {
   const say = (text: string): void => console.error(`bench: ${text}…`)
   setFlagsFromString('--expose-gc')
@@ -53,7 +62,7 @@ async function run(): Promise<void> {
   const million = measureScale(options.quick ? 100_000 : 1_000_000, 2000, collect)
   const hundredThousand = measureScale(100_000, 200, collect)
   const forecasts = [16, 200, 10_000].map((nodes) => measureForecasts(nodes, 100_000, collect))
-  const traces = options.trace === undefined ? [standard, generate({ ...generated, load: 1 })] : [standard]
+  const traces = options.trace === undefined ? [standard, ...others()] : [standard, withoutTimes(standard)]
   const comparisons = traces.map((trace) => {
     say(trace.name)
     const queues = compare(trace)

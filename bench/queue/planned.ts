@@ -5,13 +5,16 @@ import { emptySnapshot, type PlanNode } from '../../packages/server/src/schedule
 import { epoch, type Observer } from './replay.ts'
 
 /** The platform's planner for a replay, and the observer that charges ended jobs. */
-export function planned(nodes: Iterable<PlanNode>): {
+export function planned(
+  nodes: Iterable<PlanNode>,
+  policy = defaultPolicy,
+): {
   readonly planner: Planner
   readonly observer: Required<Pick<Observer, 'onEnded'>>
 } {
-  const charges = new Charges(defaultPolicy)
+  const charges = new Charges(policy)
   return {
-    planner: new Planner({ ...emptySnapshot(epoch, defaultPolicy), nodes }),
+    planner: new Planner({ ...emptySnapshot(epoch, policy), nodes }),
     observer: { onEnded: (job, endedAt) => charges.ended(job, endedAt) },
   }
 }

@@ -21,7 +21,12 @@ export function readSwf(text: string, name: string): Trace {
     if (job !== undefined) jobs.push(job)
   })
   if (jobs.length === 0) throw new Error(`${name} has no job that ran`)
-  return { name, nodes: nodesOf(header, jobs), jobs: jobs.toSorted((a, b) => a.submitSeconds - b.submitSeconds) }
+  return {
+    timesAreGiven: true,
+    name,
+    nodes: nodesOf(header, jobs),
+    jobs: jobs.toSorted((a, b) => a.submitSeconds - b.submitSeconds),
+  }
 }
 
 function jobOf(fields: readonly number[]): TraceJob | undefined {

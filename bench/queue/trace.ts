@@ -20,4 +20,17 @@ export interface Trace {
   readonly name: string
   readonly nodes: readonly PlanNode[]
   readonly jobs: readonly TraceJob[]
+  /** The users gave the requested times; otherwise each is the platform's default. */
+  readonly timesAreGiven: boolean
 }
+
+/** The platform's default time limit in seconds (wire contract: sessions live for 14 days). */
+const defaultSeconds = 14 * 86_400
+
+/** The same trace if nobody gave a time: no published client can send one. */
+export const withoutTimes = (trace: Trace): Trace => ({
+  ...trace,
+  name: `${trace.name}, no times given`,
+  jobs: trace.jobs.map((job) => ({ ...job, requestedSeconds: defaultSeconds })),
+  timesAreGiven: false,
+})

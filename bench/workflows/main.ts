@@ -156,8 +156,15 @@ async function slurm(folder: string, sites: string): Promise<Result | undefined>
       '--latency-wait',
       '5',
     )
+    // The plugin takes the variables of Slurm out of the environment of its jobs, and srun would look in /etc/slurm.
+    const configuration = join(folder, 'slurm/slurm.conf')
+    await mkdir(join(folder, 'bin'))
+    await writeFile(join(folder, 'bin/srun'), `#!/bin/sh\nSLURM_CONF=${configuration} exec /usr/bin/srun "$@"\n`, {
+      mode: 0o755,
+    })
     const seconds = await snakemakeHere(join(folder, 'on-slurm'), sites, args, {
-      SLURM_CONF: join(folder, 'slurm/slurm.conf'),
+      SLURM_CONF: configuration,
+      PATH: `${join(folder, 'bin')}:${process.env['PATH'] ?? ''}`,
     })
     return { name: 'Slurm plugin', seconds }
   } finally {

@@ -213,6 +213,8 @@ class StandIn:
         self.swallow = 0
         #: Whether the server is of a release without POST /jobs/cancel.
         self.old = False
+        #: Whether the server is of a release without POST /jobs/wait.
+        self.ancient = False
         #: How many lists do not show jobs, as if they came too early.
         self.blind_lists = 0
         self.requests: list[tuple[float, str, str]] = []
@@ -257,7 +259,7 @@ class StandIn:
             return 200, {"user": "ada", "scopes": self.scopes}
         if (method, path) == ("POST", "/jobs"):
             return self._submit(json.loads(body), headers.get("idempotency-key"))
-        if (method, path) == ("POST", "/jobs/wait"):
+        if (method, path) == ("POST", "/jobs/wait") and not self.ancient:
             return 200, self._wait(**json.loads(body))
         if (method, path) == ("GET", "/jobs"):
             if self.blind_lists > 0:
@@ -266,10 +268,11 @@ class StandIn:
             found = [job.as_json() for job in self.jobs if job.body["name"].startswith(query.get("name", ""))]
             return 200, {"jobs": found}
         if (method, path) == ("POST", "/jobs/cancel") and not self.old:
-            found = [self.processes.jobs[one] for one in json.loads(body)["ids"] if one in self.processes.jobs]
-            for job in found:
-                self.processes.cancel(job)
-            ids = [job.id for job in found]
+            known = self.processes.jobs
+            chosen = [known[identifier] for identifier in json.loads(body)["ids"] if identifier in known]
+            for one in chosen:
+                self.processes.cancel(one)
+            ids = [one.id for one in chosen]
             counts = {"cancelled": len(ids), "ended": 0, "unknown": 0}
             return 200, {"cancelled": ids, "ended": [], "unknown": [], "counts": counts}
         job = self.processes.jobs.get(path.split("/")[2])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from standin import Problem, StandIn
-from workflow import Workflow
+from workflow import Workflow, only_in_all
 
 #: Appends a line to a file for each run of the rule, so that a second run shows.
 ONCE = """
@@ -25,6 +25,8 @@ rule b:
     output: "b.txt"
     shell: "echo b >> runs.txt; cp {input} {output}"
 """
+#: Makes the command lines of jobs longer than 128 KiB.
+LONG = [f"text{number}={'x' * 4000}" for number in range(40)]
 RESUME = ("--rerun-incomplete", "--nolock")
 
 
@@ -152,11 +154,12 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
     engine.wait_until(lambda: platform.jobs)
     engine.kill()
     platform.swallow = 0
-    go(workflow)
     # The list does not show the job at first, so that the request is repeated, with another value under the same key.
     platform.blind_lists = 1
-    workflow.start(*RESUME, "--envvars", "CATALOGUE", CATALOGUE="new-secret").succeeds()
-    assert platform.conflicts == 1
+    second = workflow.start(*RESUME, "--envvars", "CATALOGUE", CATALOGUE="new-secret")
+    second.wait_until(lambda: platform.conflicts == 1)
+    go(workflow)
+    second.succeeds()
     assert workflow.lines("runs.txt") == ["a", "b"]
     assert len(platform.named("a")) == 1
 
@@ -164,7 +167,7 @@ def test_a_secret_that_was_renewed_between_two_starts(workflow: Workflow, platfo
 # Ctrl-C, SIGTERM
 
 
-@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("old", [False, pytest.param(True, marks=only_in_all)])
 def test_ctrl_c_ends_what_the_engine_started(workflow: Workflow, platform: StandIn, old: bool) -> None:
     platform.old = old
     platform.processes.parallel = 2
@@ -295,6 +298,12 @@ def test_a_token_without_rights_is_refused_at_the_start(workflow: Workflow, plat
     assert platform.jobs == []
 
 
+def test_a_server_that_is_too_old(workflow: Workflow, platform: StandIn) -> None:
+    workflow.write(ONCE)
+    platform.ancient = True
+    assert "use --canfar-api skaha" in workflow.start().fails()
+
+
 def test_no_secret_is_written(workflow: Workflow, platform: StandIn) -> None:
     workflow.write(
         "envvars: 'CATALOGUE'\n"
@@ -323,7 +332,11 @@ def test_no_secret_is_written(workflow: Workflow, platform: StandIn) -> None:
 
 @pytest.mark.parametrize(
     ("cause", "words"),
-    [("out-of-memory", "each retry has more"), ("time-limit", "runtime="), ("cancelled", "cancelled")],
+    [
+        ("out-of-memory", "each retry has more"),
+        pytest.param("time-limit", "runtime=", marks=only_in_all),
+        pytest.param("cancelled", "cancelled", marks=only_in_all),
+    ],
 )
 def test_the_cause_is_in_the_error(workflow: Workflow, platform: StandIn, cause: str, words: str) -> None:
     workflow.write(ONCE)
@@ -345,7 +358,7 @@ def test_retries_ask_for_more_memory(workflow: Workflow, platform: StandIn) -> N
     assert [job.body["memoryGb"] for job in platform.jobs] == [3, 6]
 
 
-@pytest.mark.parametrize("cause", ["lost", "evicted"])
+@pytest.mark.parametrize("cause", ["lost", pytest.param("evicted", marks=only_in_all)])
 def test_a_failure_of_the_platform_costs_no_retry(workflow: Workflow, platform: StandIn, cause: str) -> None:
     workflow.write(ONCE)
     go(workflow)
@@ -427,7 +440,9 @@ def test_names_wildcards_and_long_commands(workflow: Workflow, platform: StandIn
         "rule many:\n    input: expand('parts/{n}-.part', n=range(30))\n    output: 'many.txt'\n    group: 'g'\n"
         "    shell: 'echo {input} > {output}'\n"
     )
-    workflow.start("--groups", "part=g", "--group-components", "g=1").succeeds()
+    workflow.start("--groups", "part=g", "--group-components", "g=1", "--config", *LONG).succeeds()
+    # The command of the platform is short, and the line in the script long.
+    assert all(len(word) < 1000 for job in platform.jobs for word in job.body["args"])
     assert (workflow.folder / 'out/it\'s "M 31" $HOME.txt').exists()
     assert len((workflow.folder / "long.txt").read_text()) == 200_000
     for job in platform.jobs:
@@ -528,7 +543,9 @@ def test_without_a_shared_file_system(
     workflow.start(
         *("--canfar-shared-roots", "/arc", "--shared-fs-usage", "none"),
         *("--default-storage-provider", "fs", "--default-storage-prefix", str(storage)),
+        *("--config", *LONG),
     ).succeeds()
+    assert all(sum(map(len, job.body["args"])) > 131_072 for job in platform.jobs)
     assert (storage / "b.txt").read_text() == "made\n"
     for job in platform.jobs:
         assert str(workflow.folder) not in json.dumps(job.body["args"])

@@ -9,7 +9,7 @@ import snakemake.common.tests
 from skaha_standin import SkahaStandIn
 from snakemake_executor_plugin_canfar import ExecutorSettings
 from snakemake_interface_executor_plugins.settings import ExecutorSettingsBase
-from workflow import Workflow
+from workflow import Workflow, only_in_all
 
 ONCE = """
 rule all:
@@ -41,6 +41,7 @@ def workflow(tmp_path: Path, skaha: SkahaStandIn) -> Iterator[Workflow]:
     made.close()
 
 
+@only_in_all
 class TestWorkflows(snakemake.common.tests.TestWorkflowsLocalStorageBase):
     __test__ = True
 

@@ -9,6 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+#: Marks tests that repeat the proof of another in other circumstances.
+only_in_all = pytest.mark.skipif(not os.environ.get("E2E_ALL"), reason="E2E_ALL=1 runs it")
+
 
 class Engine:
     """A run of Snakemake as a process."""

@@ -92,6 +92,8 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
       asked.abort(signal)
     })
 
+  for (const key of config.unusedKeys)
+    log.warn({ key, hint: 'remove it' }, 'this key of the configuration has no effect any more')
   await using parts = new AsyncDisposableStack()
   await makeFolders(config.dataDir)
   const dataDir = await realpath(config.dataDir)

@@ -58,6 +58,8 @@ export interface Config {
   }
   /** The rules of the queue, and the limits of users and groups. */
   readonly policy: Policy
+  /** Keys that were given and have no effect any more. */
+  readonly unusedKeys: readonly string[]
   readonly retention: {
     readonly logsDays: number
     readonly jobsDays: number

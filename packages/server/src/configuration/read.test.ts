@@ -88,6 +88,13 @@ test('a proxy is an address or a range', async () => {
     await refused(`dataDir: /d\ntrustedProxies: ["${proxy}"]`, /trustedProxies has .*; it takes addresses/)
 })
 
+test('keys without an effect are accepted and named', async () => {
+  const config = await read('dataDir: /d\nqueue: {backfill: {safety: 2, reservations: 5}, points: {deadline: 3}}')
+  assert.deepEqual(config.unusedKeys, ['queue.points.deadline', 'queue.backfill.safety'])
+  assert.equal(config.policy.backfill.reservations, 5)
+  assert.deepEqual((await read('dataDir: /d')).unusedKeys, [])
+})
+
 test('invalid rules of the queue are refused with the reason', async () => {
   const cases: Record<string, RegExp> = {
     'queue: {halfLifeHours: 0}': /queue\.halfLifeHours: it is 0\. Use a number from/,
@@ -95,7 +102,7 @@ test('invalid rules of the queue are refused with the reason', async () => {
     'queue: {halfLifeHours: .nan}': /queue\.halfLifeHours must be number/,
     'queue: {halfLifeHours: .inf}': /queue\.halfLifeHours must be number/,
     'queue: {halfLifeHours: 1e99}': /queue\.halfLifeHours: it is 1e\+99/,
-    'queue: {backfill: {safety: 0}}': /queue\.backfill\.safety: it is 0/,
+    'queue: {backfill: {confidence: 1}}': /queue\.backfill\.confidence: it is 1/,
     'queue: {classes: {small: {cores: 20, memoryGb: 16}}}': /queue\.classes/,
     'queue: {offPeak: {days: [mon], from: "25:00", to: "08:00", timezone: UTC}}': /queue\.offPeak\.from.*"25:00"/,
     'queue: {offPeak: {days: [mon], from: "18:00", to: "08:00", timezone: Europe/Atlantis}}':
@@ -140,8 +147,12 @@ test('docs/configuration.md lists every key, and its example is valid', async ()
       .toSorted(),
   )
   const { limits: _, ...others } = defaultPolicy
-  // The key is accepted and has no effect (docs/decisions/0006).
-  const rules = { ...others, points: { ...others.points, deadline: 'none' } }
+  // Two keys are accepted and have no effect (docs/decisions/0006, 0013).
+  const rules = {
+    ...others,
+    points: { ...others.points, deadline: 'none' },
+    backfill: { ...others.backfill, safety: 'none' },
+  }
   for (const { path } of knownKeys(FileConfig)) {
     const key = path.join('.')
     if (!key.startsWith('queue.') || key.startsWith('queue.offPeak.')) continue

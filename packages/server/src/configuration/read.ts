@@ -172,6 +172,9 @@ function policyFrom({ queue = {}, limits: { user, group } }: FileConfig): Policy
   }
 }
 
+/** Keys of older releases that are accepted and have no effect. */
+const formerKeys = ['queue.points.deadline', 'queue.backfill.safety']
+
 function frozen(file: FileConfig): Config {
   const strange = file.trustedProxies?.find((proxy) => !isAddressOrRange(proxy))
   if (strange !== undefined)
@@ -196,6 +199,7 @@ function frozen(file: FileConfig): Config {
     jobs: file.jobs.umask === undefined ? {} : { umask: parseInt(file.jobs.umask, 8) },
     limits: file.limits,
     policy: policyFrom(file),
+    unusedKeys: formerKeys.filter((key) => at(file, key.split('.')) !== undefined),
     retention: file.retention,
   })
 }

@@ -57,7 +57,18 @@ const Queue = Type.Optional(
       halfLifeHours: number,
       charge: Type.Optional(Type.Object({ memoryGbPerCore: number, coresPerGpu: number }, Closed)),
       offPeakCharge: number,
-      backfill: Type.Optional(Type.Object({ reservations: number, safety: number, maxDelaySeconds: number }, Closed)),
+      backfill: Type.Optional(
+        Type.Object(
+          {
+            reservations: number,
+            reserveAfterSeconds: number,
+            confidence: number,
+            maxDelaySeconds: number,
+            safety: number,
+          },
+          Closed,
+        ),
+      ),
     },
     Closed,
   ),

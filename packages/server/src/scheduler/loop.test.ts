@@ -95,7 +95,7 @@ test('what does not fit waits with a reason, and starts when there is room', asy
   const now = clock.now()
   assert.match(
     server.loop.queue.reason(third, now) ?? '',
-    /It is next: 1 core and 1 GiB of memory are reserved for it on here/,
+    /It waits for 1 core and 1 GiB of memory: the one node that could hold it has 0 cores and 6 GiB of memory free/,
   )
   assert.match(server.loop.queue.reason(fourth, now) ?? '', /1 core and 1 GiB of memory/)
   assert.equal(whyIn(server.loop.queue, fourth, now, noScores).ahead?.jobs, 1)

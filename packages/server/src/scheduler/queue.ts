@@ -47,10 +47,14 @@ export class Queue {
     this.#policy = policy
     this.#offPeak = offPeakHoursOf(policy)
     this.#planners = new PlannerPair(emptySnapshot(now, policy))
-    this.#cache = new SchedulerCache((event) => {
-      this.#planners.apply(event)
-      for (const listener of this.#listeners) listener(event)
-    }, runsMs)
+    this.#cache = new SchedulerCache(
+      (event) => {
+        this.#planners.apply(event)
+        for (const listener of this.#listeners) listener(event)
+      },
+      runsMs,
+      policy,
+    )
     this.#admission = new AdmissionControl(policy, this.#offPeak, this.#cache)
   }
 

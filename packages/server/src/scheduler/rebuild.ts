@@ -27,7 +27,12 @@ export async function rebuildIfLost(
       const key = `${job.owner} ${job.group ?? ''}`
       shares.set(
         key,
-        usageAfter(shares.get(key), { ...activeJobOf(job, attempt, undefined), endedAt }, policy, offPeak),
+        usageAfter(
+          shares.get(key),
+          { ...activeJobOf(job, attempt, { estimateSeconds: job.timeSeconds }), endedAt },
+          policy,
+          offPeak,
+        ),
       )
       after = { at: endedAt, attemptId: attempt.id }
     }

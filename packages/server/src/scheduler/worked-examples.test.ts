@@ -7,9 +7,12 @@ import { contextOf, resourcesFor } from '../job/resources.ts'
 import { someJob } from '../store/store-contract.ts'
 import { requireFeasible } from './rules/admission.ts'
 import { OffPeakHours } from '../configuration/policy/off-peak.ts'
-import { queuedJobOf } from './cache/planned-job.ts'
+import { expectedRunTime } from './cache/expected-run-time.ts'
+import { needsOf, queuedJobOf } from './cache/planned-job.ts'
+import { classOf } from './rules/job-class.ts'
 import { Planner } from './planner/planner.ts'
-import { policyOf } from '../configuration/policy/policy-of.ts'
+import { defaultPolicy, policyOf } from '../configuration/policy/policy-of.ts'
+import { defaultTimeSeconds } from '../job/submission.ts'
 import { RunHistories } from './cache/run-histories.ts'
 import { type QuotaSettings, type Policy, weekdays } from '../configuration/policy/policy.ts'
 import { type ActiveJob, emptySnapshot, type PlanNode } from './cache/snapshot.ts'
@@ -17,7 +20,6 @@ import { type ActiveJob, emptySnapshot, type PlanNode } from './cache/snapshot.t
 const hour = 3_600_000
 const now = Date.parse('2026-11-23T12:00Z')
 /** The time limit of a job without `--time`. */
-const longestSeconds = 1_209_600
 
 const page = await readFile(new URL('../../../../docs/queue.md', import.meta.url), 'utf8')
 const chapter = /^## Predict it\n([^]*?)(?=^## )/m.exec(page)?.[1] ?? ''
@@ -99,7 +101,8 @@ function jobOf(row: ReadonlyMap<string, string>, seq: number, nodes: readonly Pl
       { cores: amount('cores'), memoryGb: amount('GiB'), gpus: amount('GPUs') },
       contextOf({ cores: largest('cores'), memoryGb: largest('memoryGb'), gpus: largest('gpus') }, 5),
     ),
-    timeSeconds: time === '' ? longestSeconds : Number.parseFloat(time) * 3600,
+    timeSeconds: time === '' ? defaultTimeSeconds : Number.parseFloat(time) * 3600,
+    ...(time === '' ? {} : { timeIsAsked: true as const }),
     submittedAt: now - Number.parseFloat(cell('waited') || '0') * hour,
     ...(cell('group') === '' ? {} : { group: cell('group') }),
     ...(cell('--when') === '' ? {} : { when: 'off-peak' }),
@@ -111,12 +114,18 @@ function expectationOf(row: ReadonlyMap<string, string>, job: StoredJob) {
   const histories = new RunHistories()
   const runs = (row.get('past runs') ?? '').split(', ').filter(Boolean)
   for (const run of runs) histories.add(job, { endedAt: now, seconds: Number.parseFloat(run) * 3600 })
-  return histories.expectation(job)
+  return expectedRunTime({
+    limitSeconds: job.timeSeconds,
+    isLimitGiven: job.timeIsAsked === true,
+    history: histories.expectation(job)?.seconds,
+    ofClass: histories.ofClass(classOf(needsOf(job), defaultPolicy)),
+    confidence: defaultPolicy.backfill.confidence,
+  })
 }
 
 describe('the examples of docs/queue.md', () => {
   it('are there', () => {
-    assert.equal(examples.length, 10)
+    assert.equal(examples.length, 11)
   })
 
   for (const [, title = '', sentences = '', table = ''] of examples) {

@@ -109,6 +109,8 @@ export interface StoredRun {
   readonly seconds: number
   /** Absent where the machine could not measure it. */
   readonly peakBytes?: number
+  /** The job's class by its size. Absent for runs that an earlier release stored. */
+  readonly jobClass?: 'small' | 'normal' | 'large'
 }
 
 /** The last runs of jobs with one fingerprint, oldest first. */

@@ -13,6 +13,8 @@ from .backend import Ending, Found, KeyReused, Refused, Request, State, TokenRef
 KEY_SECONDS = 23 * 3600.0
 """The server remembers keys for 24 hours."""
 PARALLEL_CANCELS = 16
+_NO_JOB = "a0000000"
+"""An id that may be asked for whether or not it exists."""
 
 _T = TypeVar("_T")
 
@@ -93,6 +95,14 @@ class ApiBackend:
         missing = [scope for scope in ("read", "submit", "manage") if scope not in scopes]
         if missing:
             raise TokenRefused(f"the token lacks the scope {', '.join(missing)}.")
+        try:
+            with _translated():
+                self._jobs.wait_any([_NO_JOB], seconds=0)
+        except Refused as error:
+            raise Refused(
+                "this server has no POST /api/v1/jobs/wait, which the plugin needs: ask its operators to upgrade it, or use "
+                f"--canfar-api skaha. ({error})"
+            ) from error
 
     def submit(self, request: Request, key: str) -> str:
         """Submits a job under its key."""
@@ -140,6 +150,12 @@ class ApiBackend:
                 Found(job.id, job.name, _STATES.get(job.state) or cast(State, job.state))
                 for job in self._jobs.list_all(name=prefix)
             ]
+
+    def why_waiting(self, prefix: str) -> str | None:
+        """Asks for the oldest job of these names that waits."""
+        with _translated():
+            waiting = self._jobs.list(name=prefix, state=["held", "queued"], sort="submitted", limit=1).jobs
+            return str(self._jobs.why(waiting[0].id).summary) if waiting else None
 
     def close(self) -> None:
         """Closes the client's connections."""

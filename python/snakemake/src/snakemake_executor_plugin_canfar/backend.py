@@ -103,5 +103,8 @@ class Backend(Protocol):
     def find_by_name(self, prefix: str) -> list[Found]:
         """The caller's jobs whose names start with this."""
 
+    def why_waiting(self, prefix: str) -> str | None:
+        """Why the oldest waiting job of these names waits; None if none does, or if the platform does not tell."""
+
     def close(self) -> None:
         """Ends connections."""

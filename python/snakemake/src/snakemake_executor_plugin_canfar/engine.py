@@ -21,6 +21,8 @@ SETTLE_SECONDS = 10.0
 """How long Ctrl-C waits for requests that are under way, and for the platform to accept the cancelling."""
 LOG_SECONDS = 120.0
 """How long the log of an ended job is asked for while the platform is away."""
+EXPLAIN_SECONDS = 120.0
+"""How often the engine asks why its jobs wait."""
 RETRY_PAUSE = 5.0
 """Seconds before a job is submitted again after a failure of the platform, times the number of the retry."""
 
@@ -70,6 +72,7 @@ class Engine:
         self._unanswered: dict[str, Run] = {}
         self._workers = Workers(PARALLEL_REQUESTS, self._task_failed)
         self._watcher = Watcher(self._wait, self._ended, fresh_lane=backend.holds_waits, stop=stop)
+        threading.Thread(target=self._explain_waits, name="canfar-why", daemon=True).start()
 
     # Submission
 
@@ -173,6 +176,10 @@ class Engine:
                 return False
             self._submit(run)
             return True
+        except Refused:
+            # The request of that time is not one that the platform takes; this run's may be.
+            self._submit(run)
+            return True
         self._arrived(run, record, identifier, adopted=True)
         return True
 
@@ -209,6 +216,8 @@ class Engine:
         except Stopped:
             return []
         except Exception as error:
+            if self._stop.is_set():
+                return []
             self._error(f"Waiting for jobs failed and goes on: {type(error).__name__}: {error}")
             self._stop.wait(RETRY_PAUSE)
             return []
@@ -283,6 +292,20 @@ class Engine:
             self._error(failure.missing_output(identifier, run.label, run.log, run.log_path))
 
         self._do(run, explain)
+
+    def _explain_waits(self) -> None:
+        """Tells why jobs wait, after a while and whenever the reason changes."""
+        told = ""
+        while not self._stop.wait(EXPLAIN_SECONDS):
+            if not self._live:
+                continue
+            try:
+                why = self._backend.why_waiting(names.name_prefix(self._options.identity))
+            except BackendError:
+                continue
+            if why is not None and why != told:
+                self._info(f"Jobs of this workflow wait: {why}")
+            told = why or told
 
     # Cancelling and closing
 

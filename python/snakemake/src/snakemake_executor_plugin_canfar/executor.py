@@ -116,11 +116,11 @@ class Executor(RemoteExecutor):
         def attempt() -> Backend:
             try:
                 return connect(identity, self._settings, self._stop)
-            except (TokenRefused, Refused) as error:
-                raise WorkflowError(
-                    f"{identity.addresses.root}: {error} Log in (`canfar auth login`), or set CANFAR_URL and "
-                    "CANFAR_TOKEN."
-                ) from error
+            except TokenRefused as error:
+                login = "Log in (`canfar auth login`), or set CANFAR_URL and CANFAR_TOKEN."
+                raise WorkflowError(f"{identity.addresses.root}: {error} {login}") from error
+            except Refused as error:
+                raise WorkflowError(f"{identity.addresses.root}: {error}") from error
 
         try:
             return outage.persist(attempt, START_SECONDS)
@@ -241,7 +241,11 @@ class Executor(RemoteExecutor):
         workflow: Any = self.workflow
         workflow.scheduler.submit_callback(job)
         if not adopted:
-            job.register(external_jobid=identifier)
+            try:
+                job.register(external_jobid=identifier)
+            except OSError as error:
+                # As in the base class: the run goes on, and a kill may leave outputs that look complete.
+                self._messages.warning(f"The outputs of {job.name} could not be marked as incomplete: {error}")
         self._messages.info(f"Submitted {job.name} as job {identifier}.")
 
     @property
@@ -255,8 +259,9 @@ class Executor(RemoteExecutor):
         return self._common
 
     def get_snakefile(self) -> str:
-        """The Snakefile, with its path in the jobs."""
-        return self._there(self.snakefile) or str(self.snakefile)
+        """The Snakefile, with its path in the jobs. It is relative where the sources travel with the jobs."""
+        path = str(self.snakefile)
+        return (self._there(path) if path.startswith("/") else None) or path
 
     def get_python_executable(self) -> str:
         """The Python of the jobs, quoted for a shell."""

@@ -178,6 +178,10 @@ class SkahaBackend:
             if str(one.get("name", "")).startswith(prefix)
         ]
 
+    def why_waiting(self, prefix: str) -> str | None:
+        """The interface does not tell."""
+        return None
+
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()

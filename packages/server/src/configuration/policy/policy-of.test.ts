@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { limits } from '@science-platform/contract'
+import { longestTimeSeconds } from '../../scheduler/rules/longest-time.ts'
 import { fitsSomeNode, infeasibleLimit } from '../../scheduler/rules/feasibility.ts'
 import { InvalidPolicy } from './invalid-policy.ts'
 import { runTimeStep } from '../../scheduler/cache/lane.ts'
@@ -15,6 +17,10 @@ test('what is left out has its default', () => {
   assert.equal(policyOf({ points: { groupShare: 0 } }).points.userShare, 12)
 })
 
+test('the planner knows the longest time limit', () => {
+  assert.equal(longestTimeSeconds, limits.timeSeconds)
+})
+
 test('numbers outside their range are refused with their key and the range', () => {
   for (const halfLifeHours of [0, -1, Number.NaN, 1e9, Infinity])
     refused(() => policyOf({ halfLifeHours }), /^halfLifeHours: it is .* Use a number from 0.001 to 87600/)
@@ -24,7 +30,7 @@ test('numbers outside their range are refused with their key and the range', () 
     /^group.offPeak.running.*a whole number/,
   )
   refused(() => policyOf({ points: { groupShare: Number.NaN } }), /^points.groupShare: it is NaN/)
-  refused(() => policyOf({ backfill: { safety: 0.5 } }), /^backfill.safety: it is 0.5. Use a number from 1/)
+  refused(() => policyOf({ backfill: { confidence: 0.2 } }), /^backfill.confidence: it is 0.2. Use a number from 0.5/)
   refused(
     () => policyOf({ classes: { small: { cores: 16, memoryGb: 16 } } }),
     /^classes: a small job may be as large as a large one/,

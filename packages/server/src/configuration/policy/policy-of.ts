@@ -9,7 +9,7 @@ export const defaultPolicy: Policy = {
   halfLifeHours: 168,
   charge: { memoryGbPerCore: 4, coresPerGpu: 16 },
   offPeakCharge: 0.5,
-  backfill: { reservations: 4, safety: 1.5, maxDelaySeconds: 14_400 },
+  backfill: { reservations: 2, reserveAfterSeconds: 1800, confidence: 0.95, maxDelaySeconds: 14_400 },
   limits: { user: {}, group: {} },
 }
 
@@ -22,7 +22,11 @@ type Parts<T> = { readonly [K in keyof T]?: T[K] }
  * @throws {InvalidPolicy} where a value is outside its range.
  */
 export function policyOf(given: PartialPolicy): Policy {
-  // `points.deadline` of older configurations is accepted and has no effect (docs/decisions/0006).
+  // `points.deadline` and `backfill.safety` of older configurations are accepted and have no effect (docs/decisions/0006, 0013).
+  const { reservations, reserveAfterSeconds, confidence, maxDelaySeconds } = {
+    ...defaultPolicy.backfill,
+    ...given.backfill,
+  }
   const { class: classPoints, groupShare, userShare } = { ...defaultPolicy.points, ...given.points }
   const policy: Policy = {
     classes: { ...defaultPolicy.classes, ...given.classes },
@@ -30,7 +34,7 @@ export function policyOf(given: PartialPolicy): Policy {
     halfLifeHours: given.halfLifeHours ?? defaultPolicy.halfLifeHours,
     charge: { ...defaultPolicy.charge, ...given.charge },
     offPeakCharge: given.offPeakCharge ?? defaultPolicy.offPeakCharge,
-    backfill: { ...defaultPolicy.backfill, ...given.backfill },
+    backfill: { reservations, reserveAfterSeconds, confidence, maxDelaySeconds },
     limits: { ...defaultPolicy.limits, ...given.limits },
     ...(given.offPeak === undefined ? {} : { offPeak: given.offPeak }),
   }
@@ -55,7 +59,8 @@ export function policyOf(given: PartialPolicy): Policy {
   within('charge.coresPerGpu', policy.charge.coresPerGpu, { least: 0, most: 1e4 })
   within('offPeakCharge', policy.offPeakCharge, { least: 0, most: 10 })
   within('backfill.reservations', policy.backfill.reservations, { least: 0, most: 1000, whole: true })
-  within('backfill.safety', policy.backfill.safety, { least: 1, most: 100 })
+  within('backfill.reserveAfterSeconds', policy.backfill.reserveAfterSeconds, { least: 0, most: 31_536_000 })
+  within('backfill.confidence', policy.backfill.confidence, { least: 0.5, most: 0.999 })
   within('backfill.maxDelaySeconds', policy.backfill.maxDelaySeconds, { least: 0, most: 31_536_000 })
   requireLimits('user', policy.limits.user)
   requireLimits('group', policy.limits.group)

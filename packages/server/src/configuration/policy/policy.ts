@@ -68,11 +68,13 @@ export interface Policy {
   readonly offPeakCharge: number
   readonly offPeak?: OffPeak
   readonly backfill: {
-    /** How many of the first jobs that lack capacity get a reservation. Default 4. */
+    /** How many of the first jobs that lack capacity get a reservation. Default 2. */
     readonly reservations: number
-    /** Backfill multiplies estimates by this. Default 1.5. */
-    readonly safety: number
-    /** A job with a wrong estimate delays a reservation by this many seconds at most. Default 14,400. */
+    /** Seconds that a job waits before it gets a reservation: until then any job that fits starts. Default 1,800. */
+    readonly reserveAfterSeconds: number
+    /** A job starts before a reservation by past runs if it ends in time with this probability. Default 0.95. */
+    readonly confidence: number
+    /** Once its start has slipped by more seconds than this, a reservation may move to another node. Default 14,400. */
     readonly maxDelaySeconds: number
   }
   readonly limits: { readonly user: LimitsByHour; readonly group: LimitsByHour }

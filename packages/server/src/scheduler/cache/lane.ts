@@ -19,19 +19,19 @@ export interface Entry {
 /** What the jobs of a lane have in common besides user, group and size. */
 export interface LaneKind {
   /** How long backfill trusts them to run, in seconds. */
-  readonly plannedSeconds: number
+  readonly trustedSeconds: number
   /** When they are ended at the latest. */
   readonly limitSeconds: number
   readonly offPeak: boolean
 }
 
 /**
- * Waiting jobs of one association with the same size, planned run time, limit and window. Time does not change their order: the
+ * Waiting jobs of one association with the same size, trusted run time, limit and window. Time does not change their order: the
  * earliest deadline (`by`) first, then first come, first served. So a cycle compares only the first of each lane.
  */
 export class Lane implements LaneKind {
   readonly key: string
-  readonly plannedSeconds: number
+  readonly trustedSeconds: number
   readonly limitSeconds: number
   readonly offPeak: boolean
   readonly group: LaneGroup
@@ -56,7 +56,7 @@ export class Lane implements LaneKind {
     this.key = key
     this.group = group
     this.servedAt = servedAt
-    this.plannedSeconds = kind.plannedSeconds
+    this.trustedSeconds = kind.trustedSeconds
     this.limitSeconds = kind.limitSeconds
     this.offPeak = kind.offPeak
   }
@@ -241,14 +241,14 @@ function inLaneOrder(a: Entry, b: Entry): number {
 }
 
 /** The lane that a job belongs in. */
-export function laneOf(job: PlannedJob, { backfill }: Policy): LaneKind & { readonly key: string } {
+export function laneOf(job: PlannedJob): LaneKind & { readonly key: string } {
   const { user, group = '', needs } = job
   const limitSeconds = runTimeStep(job.limitSeconds)
-  const plannedSeconds = Math.min(limitSeconds, runTimeStep(job.estimateSeconds * backfill.safety))
+  const trustedSeconds = Math.min(limitSeconds, runTimeStep(job.trustedSeconds ?? job.limitSeconds))
   const offPeak = job.offPeak === true
   // One template, and only here: every job needs a key.
-  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${plannedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''}`
-  return { key, plannedSeconds, limitSeconds, offPeak }
+  const key = `${user}\n${group}\n${needs.cores} ${needs.memoryGb} ${needs.gpus} ${needs.gpuKind ?? ''}\n${trustedSeconds} ${limitSeconds} ${offPeak ? 'off-peak' : ''}`
+  return { key, trustedSeconds, limitSeconds, offPeak }
 }
 
 /** The key of the group that a job's lane belongs in. */

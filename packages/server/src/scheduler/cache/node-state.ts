@@ -1,3 +1,4 @@
+import { estimatedPart } from './expected-run-time.ts'
 import type { ActiveJob, PlanNode } from './snapshot.ts'
 import { fits, minus, plus, sizeOfOffer, sizeOfRequest, type Size } from '../rules/size.ts'
 import { countBefore } from '../../lib/sorted.ts'
@@ -16,11 +17,20 @@ export class Allocation {
 }
 
 /**
- * When a job is expected to end: after its estimate. Past that, after twice its estimate, four times, and so on up to its
- * limit; past its limit it is being ended: after one more minute, two, four.
+ * When a job is expected to end: after its estimate. Past that, when three in four of the known runs that took longer had ended; past
+ * all of them, after twice as long, four times, and so on up to its limit; past its limit it is being ended: after one more minute,
+ * two, four.
  */
-export function expectedEnd({ placedAt, estimateSeconds, limitSeconds }: ActiveJob, now: number): number {
+export function expectedEnd(job: ActiveJob, now: number): number {
+  const { placedAt, estimateSeconds, limitSeconds } = job
   let seconds = Math.max(1, Math.min(estimateSeconds, limitSeconds))
+  if (placedAt + seconds * 1000 <= now) {
+    const runs = job.history ?? job.prior ?? []
+    const elapsed = (now - placedAt) / 1000
+    const longer = countBefore(runs, (run) => run <= elapsed)
+    const place = Math.floor(longer + estimatedPart * (runs.length - 1 - longer))
+    seconds = Math.min(limitSeconds, Math.max(seconds, runs[place] ?? 0))
+  }
   while (placedAt + seconds * 1000 <= now && seconds < limitSeconds) seconds = Math.min(2 * seconds, limitSeconds)
   let minutes = 0
   while (placedAt + seconds * 1000 + minutes * 60_000 <= now) minutes = Math.max(1, 2 * minutes)

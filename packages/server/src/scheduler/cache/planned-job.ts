@@ -1,5 +1,5 @@
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
-import { estimateOf, type Expectation } from './run-histories.ts'
+import type { ExpectedRunTime } from './expected-run-time.ts'
 import type { ActiveJob, Needs, QueuedJob } from './snapshot.ts'
 
 /** What a job is allocated while it is active. */
@@ -10,19 +10,14 @@ export const needsOf = ({ resources, gpuKind }: Pick<StoredJob, 'resources' | 'g
   ...(gpuKind === undefined ? {} : { gpuKind }),
 })
 
-/** How long a job is expected to run, in seconds: by the runs of its fingerprint, else as long as it may. */
-const estimateSeconds = ({ timeSeconds }: StoredJob, expectation: Expectation | undefined): number =>
-  expectation === undefined ? timeSeconds : Math.min(timeSeconds, estimateOf(expectation))
-
 /** A waiting job as the planner reads it. */
-export const queuedJobOf = (job: StoredJob, expectation: Expectation | undefined): QueuedJob => ({
+export const queuedJobOf = (job: StoredJob, expected: ExpectedRunTime): QueuedJob => ({
   id: job.id,
   user: job.owner,
   ...(job.group === undefined ? {} : { group: job.group }),
   needs: needsOf(job),
-  estimateSeconds: estimateSeconds(job, expectation),
+  ...expected,
   limitSeconds: job.timeSeconds,
-  ...(expectation === undefined ? {} : { history: expectation.seconds }),
   ...(job.by === undefined ? {} : { by: job.by }),
   ...(job.when === undefined ? {} : { offPeak: true as const }),
   seq: job.seq,
@@ -40,9 +35,9 @@ function notBeforeOf({ after, notBefore, submittedAt }: StoredJob): Pick<QueuedJ
 export const activeJobOf = (
   job: StoredJob,
   { node, placedAt }: StoredAttempt,
-  expectation: Expectation | undefined,
+  expected: ExpectedRunTime,
 ): ActiveJob => ({
-  ...queuedJobOf(job, expectation),
+  ...queuedJobOf(job, expected),
   node,
   placedAt,
   ...(job.state === 'starting' ? { isStarting: true as const } : {}),

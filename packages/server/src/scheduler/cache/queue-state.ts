@@ -262,7 +262,7 @@ export class QueueState {
   }
 
   #addToLane(job: QueuedJob): void {
-    const kind = laneOf(job, this.policy)
+    const kind = laneOf(job)
     let lane = this.#lanes.get(kind.key)
     if (lane === undefined) {
       lane = new Lane(kind.key, this.#group(laneGroupKey(job), job), kind, this.#served.get(kind.key) ?? 0)
@@ -294,7 +294,7 @@ export class QueueState {
     return shape
   }
 
-  #place(job: ActiveJob, laneKey = laneOf(job, this.policy).key): void {
+  #place(job: ActiveJob, laneKey = laneOf(job).key): void {
     const allocation = new Allocation(job)
     this.allocations.set(job.id, allocation)
     const there = this.#allocationsOn.get(job.node)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { outcomeOf, percentile, RunHistories } from './run-histories.ts'
+import { percentile } from '../../lib/quantiles.ts'
+import { outcomeOf, RunHistories } from './run-histories.ts'
 
 const job = { owner: 'ada', image: 'localhost/a:1', cmd: ['reduce'] }
 const run = (seconds: number, peakBytes?: number) => ({

@@ -1,6 +1,10 @@
 import type { StoredJob } from '../../job/job.ts'
 import type { EstimateOutcome, StoredRun, StoredRunHistory } from '../../store/store.ts'
+import { percentile } from '../../lib/quantiles.ts'
+import type { JobClass } from '../rules/job-class.ts'
 import { jobFingerprint } from '../rules/job-fingerprint.ts'
+import { ClassRuns } from './class-runs.ts'
+import { estimatedPart, trustedRuns } from './expected-run-time.ts'
 
 /** Runs that a history has at most: the latest. */
 const mostRuns = 50
@@ -31,7 +35,10 @@ interface History {
 export interface AddedRun {
   /** What the store is to keep. */
   readonly stored: StoredRunHistory
-  /** Waiting jobs with the fingerprint need a new estimate: it is the first, or differs from the last by more than a quarter. */
+  /**
+   * Waiting jobs with the fingerprint need a new estimate: it is the first, the first that may be trusted, or differs from the last by
+   * more than a quarter.
+   */
   readonly estimateChanged: boolean
   /** Removes the run again: its commit failed. */
   readonly undo: () => void
@@ -39,13 +46,16 @@ export interface AddedRun {
 
 type Runnable = Pick<StoredJob, 'owner' | 'image' | 'cmd' | 'args'>
 
-/** How long jobs ran, by fingerprint: the source of estimated run times. */
+/** How long jobs ran, by fingerprint and by class: the source of estimated run times. */
 export class RunHistories {
   readonly #histories = new Map<string, History>()
+  readonly #classes: ClassRuns
 
   constructor(histories: readonly StoredRunHistory[] = []) {
     for (const { alike: fingerprint, runs } of histories)
       this.#histories.set(fingerprint, { runs, expectation: undefined, plannedEstimate: undefined })
+    const runs = histories.flatMap((history) => history.runs)
+    this.#classes = new ClassRuns(runs.flatMap((run) => (run.jobClass === undefined ? [] : [[run.jobClass, run]])))
   }
 
   /** Number of fingerprints. */
@@ -59,6 +69,11 @@ export class RunHistories {
     return history && expectationOf(history)
   }
 
+  /** Run times of jobs of a class in seconds, ascending; assumed ones where too few are known. */
+  ofClass(jobClass: JobClass): readonly number[] {
+    return this.#classes.of(jobClass)
+  }
+
   /** Adds a run. */
   add(job: Runnable, run: StoredRun): AddedRun {
     const fingerprint = jobFingerprint(job)
@@ -68,10 +83,13 @@ export class RunHistories {
     const expectation = expectationOf(added)
     const estimate = expectation && estimateOf(expectation)
     const estimateChanged =
-      estimate !== undefined && (added.plannedEstimate === undefined || differs(estimate, added.plannedEstimate))
+      estimate !== undefined &&
+      (added.plannedEstimate === undefined || runs.length === trustedRuns || differs(estimate, added.plannedEstimate))
     const after: History = { runs, expectation, plannedEstimate: estimateChanged ? estimate : added.plannedEstimate }
     this.#histories.set(fingerprint, after)
+    const undoOfClass = run.jobClass === undefined ? undefined : this.#classes.add(run.jobClass, run)
     const undo = (): void => {
+      undoOfClass?.()
       const current = this.#histories.get(fingerprint)
       if (current === undefined) return
       if (current === after && before !== undefined) this.#histories.set(fingerprint, before)
@@ -94,7 +112,7 @@ export class RunHistories {
 }
 
 /** How long a run is expected to take, in seconds: three in four took no longer. */
-export const estimateOf = ({ seconds }: Pick<Expectation, 'seconds'>): number => Math.max(1, percentile(seconds, 0.75))
+const estimateOf = ({ seconds }: Expectation): number => Math.max(1, percentile(seconds, estimatedPart))
 
 /** Less than a quarter makes no difference to the order (`runTimeStep`). */
 const differs = (a: number, b: number): boolean => Math.max(a, b) > 1.25 * Math.min(a, b)
@@ -110,14 +128,6 @@ function expectationOf(history: Pick<History, 'runs' | 'expectation'>): Expectat
     ...(peaks.length === 0 ? {} : { peakBytes: Math.max(...peaks) }),
   }
   return history.expectation
-}
-
-/** The value below which a part of an ascending list lies, interpolated between two of its values. Zero for an empty list. */
-export function percentile(ascending: readonly number[], part: number): number {
-  const place = part * (ascending.length - 1)
-  const below = ascending[Math.floor(place)] ?? 0
-  const above = ascending[Math.ceil(place)] ?? below
-  return below + (above - below) * (place - Math.floor(place))
 }
 
 /** Whether a value lies in its estimated range, within a tolerance. Pure. */

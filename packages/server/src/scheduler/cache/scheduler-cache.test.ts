@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { defaultPolicy } from '../../configuration/policy/policy-of.ts'
 import { someJob } from '../../store/store-contract.ts'
 import { SchedulerCache } from './scheduler-cache.ts'
 import type { PlannerEvent } from './snapshot.ts'
@@ -8,7 +9,10 @@ const node = { name: 'n1', cores: 4, memoryGb: 16, gpus: 0 }
 
 function cacheWithEvents(keepRunsMs = Infinity): { cache: SchedulerCache; takeEvents: () => readonly PlannerEvent[] } {
   const events: PlannerEvent[] = []
-  return { cache: new SchedulerCache((event) => events.push(event), keepRunsMs), takeEvents: () => events.splice(0) }
+  return {
+    cache: new SchedulerCache((event) => events.push(event), keepRunsMs, defaultPolicy),
+    takeEvents: () => events.splice(0),
+  }
 }
 
 test('replacing the nodes emits those that changed, came and went, and nothing where nothing changed', () => {

@@ -1,11 +1,13 @@
 import type { Node } from '../../executor/executor.ts'
 import type { StoredAttempt, StoredJob } from '../../job/job.ts'
 import type { StoredHolder, StoredRun, StoredRunHistory, StoredShare } from '../../store/store.ts'
-import type { QuotaSettings } from '../../configuration/policy/policy.ts'
+import type { Policy, QuotaSettings } from '../../configuration/policy/policy.ts'
 import { quotaHolderKey, type QuotaHolderName } from '../rules/quota-holder-name.ts'
+import { classOf } from '../rules/job-class.ts'
+import { type ExpectedRunTime, expectedRunTime } from './expected-run-time.ts'
 import { isActive, JobCache } from './job-cache.ts'
 import { associationKey } from './ledger.ts'
-import { activeJobOf, queuedJobOf } from './planned-job.ts'
+import { activeJobOf, needsOf, queuedJobOf } from './planned-job.ts'
 import { type AddedRun, type Expectation, RunHistories } from './run-histories.ts'
 import type { PlannerEvent } from './snapshot.ts'
 
@@ -41,6 +43,7 @@ export class SchedulerCache {
   readonly jobs = new JobCache()
   readonly #emit: (event: PlannerEvent) => void
   readonly #keepRunsMs: number
+  readonly #policy: Pick<Policy, 'classes' | 'backfill'>
   #histories = new RunHistories()
   #runsAdded = 0
   #nodes: readonly Node[] = []
@@ -50,9 +53,10 @@ export class SchedulerCache {
   readonly #toEstimate = new Map<string, Iterator<StoredJob, void>>()
 
   /** @param keepRunsMs - Run histories without a run for this long are dropped, as the store drops them. */
-  constructor(emit: (event: PlannerEvent) => void, keepRunsMs: number) {
+  constructor(emit: (event: PlannerEvent) => void, keepRunsMs: number, policy: Pick<Policy, 'classes' | 'backfill'>) {
     this.#emit = emit
     this.#keepRunsMs = keepRunsMs
+    this.#policy = policy
   }
 
   nodes(): readonly Node[] {
@@ -80,6 +84,17 @@ export class SchedulerCache {
   /** What past runs say about a job; undefined where too few are known. */
   expectation(job: StoredJob): Expectation | undefined {
     return this.#histories.expectation(job)
+  }
+
+  /** How long a job is expected to run. */
+  expectedRunTime(job: StoredJob): ExpectedRunTime {
+    return expectedRunTime({
+      limitSeconds: job.timeSeconds,
+      isLimitGiven: job.timeIsAsked === true,
+      history: this.expectation(job)?.seconds,
+      ofClass: this.#histories.ofClass(classOf(needsOf(job), this.#policy)),
+      confidence: this.#policy.backfill.confidence,
+    })
   }
 
   /** Adds a run. Where it changes the estimate of waiting jobs, some are updated at once and the others by {@link estimateSome}. */
@@ -202,11 +217,11 @@ export class SchedulerCache {
   emitActive(id: string): void {
     const job = this.jobs.activeJob(id)
     if (job === undefined) return
-    this.#emit({ type: 'placed', job: activeJobOf(job, this.jobs.attempt(job), this.expectation(job)) })
+    this.#emit({ type: 'placed', job: activeJobOf(job, this.jobs.attempt(job), this.expectedRunTime(job)) })
   }
 
   #emitQueued(job: StoredJob): void {
-    this.#emit({ type: 'queued', job: queuedJobOf(job, this.expectation(job)) })
+    this.#emit({ type: 'queued', job: queuedJobOf(job, this.expectedRunTime(job)) })
   }
 
   #emitShare(cached: CachedShare): void {

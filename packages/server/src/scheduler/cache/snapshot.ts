@@ -28,15 +28,22 @@ export interface PlannedJob {
   /** The group that is charged. Left out: its user is charged as a group of one. */
   readonly group?: string
   readonly needs: Needs
-  /** How long it is expected to run: from history, else the limit. The planner caps it by `limitSeconds`. */
+  /** How long it is expected to run: three in four such jobs took no longer. The planner caps it by `limitSeconds`. */
   readonly estimateSeconds: number
   /** When it is ended at the latest after its start (`--time`). */
   readonly limitSeconds: number
   /**
    * Run times of earlier jobs with the same fingerprint, ascending, a few dozen at most; one array for all such jobs. Forecasts
-   * draw from it. Left out: forecasts draw from a spread around the estimate.
+   * draw from it. Left out: forecasts draw from `prior`, or from a spread around the estimate.
    */
   readonly history?: readonly number[]
+  /** The same of jobs of its class, where nothing else is known of how long it runs. One array for all such jobs. */
+  readonly prior?: readonly number[]
+  /**
+   * It ends within so many seconds with the policy's confidence: by then it may start before a reservation, whatever its limit. Left
+   * out: its limit decides.
+   */
+  readonly trustedSeconds?: number
   /** It starts in off-peak hours only (`--when off-peak`). Where the policy has none, every hour is off-peak. */
   readonly offPeak?: true
   /** Its user wants it to have ended by then (`--by`): it stands before jobs of its lane with a later `by` or none. */
@@ -89,7 +96,7 @@ export interface Snapshot {
   readonly users: ReadonlyMap<string, QuotaSettings>
   readonly groups: ReadonlyMap<string, QuotaSettings>
   /**
-   * When a job of a lane (`laneOf(job, policy).key`, lane.ts: user, group, size, run time, window) was last placed. Waiting counts
+   * When a job of a lane (`laneOf(job).key`, lane.ts: user, group, size, run time, window) was last placed. Waiting counts
    * from then, so that a user's thousand jobs do not all grow old together. May be empty: what is missing is derived from
    * `active`, and the jobs of an unknown lane wait since their submission.
    */

@@ -35,6 +35,7 @@ export function submittedWith(
     needs: needs ?? job.needs,
     limitSeconds: seconds,
     estimateSeconds: Math.min(job.estimateSeconds, seconds),
+    ...(job.trustedSeconds === undefined ? {} : { trustedSeconds: Math.min(job.trustedSeconds, seconds) }),
     submittedAt: now,
     seq: Number.MAX_SAFE_INTEGER,
   }

@@ -70,7 +70,7 @@ function startOf(sample: Sample, jobId: string, now: number, random: () => numbe
 
 function drawRunSeconds(job: QueuedJob | ActiveJob, now: number, random: () => number): number {
   const elapsed = 'placedAt' in job ? Math.max(0, (now - job.placedAt) / 1000) : 0
-  const possible = (job.history ?? []).filter((seconds) => seconds > elapsed)
+  const possible = (job.history ?? job.prior ?? []).filter((seconds) => seconds > elapsed)
   const drawn = possible[Math.floor(random() * possible.length)]
   if (drawn !== undefined) return Math.min(drawn, job.limitSeconds)
   // No run took as long: uniform up to the estimate, or where that is over, up to the limit.

@@ -44,5 +44,5 @@ function atOnce(limits: Limits, needs: Needs): number {
 /** So that three times 0.1 fit in 0.3. */
 const rounding = 1e-6
 
-const meanSeconds = ({ history = [], estimateSeconds }: PlannedJob): number =>
+const meanSeconds = ({ prior = [], history = prior, estimateSeconds }: PlannedJob): number =>
   history.length === 0 ? estimateSeconds : history.reduce((sum, seconds) => sum + seconds, 0) / history.length

@@ -9,6 +9,8 @@ import type { ActiveJob } from '../cache/snapshot.ts'
 import { hour, ids, jobOf, minute, morning, node, running, snapshotOf } from '../testing/examples.ts'
 
 const old = morning - 30 * hour
+/** Order by waiting alone. */
+const byAge = policyOf({ points: { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0 } })
 /** The first in order, needs the whole node. */
 const large = jobOf(16, { id: 'large', user: 'bob', submittedAt: old })
 
@@ -20,18 +22,66 @@ test('the first job that finds no room gets a reservation, at the expected end o
   assert.deepEqual(plan.reasonOf('large'), { kind: 'reservation', asks: large.needs, at: morning + hour, node: 'n1' })
 })
 
-test('a later job starts beside a reservation only if it ends in time, and at its limit within the delay that the policy allows', () => {
-  const may = (estimateMinutes: number, limitMinutes: number): boolean => {
-    const job = jobOf(1, { estimateSeconds: estimateMinutes * 60, limitSeconds: limitMinutes * 60 })
+test('a job that has not waited for half an hour gets no reservation, and the plan says when it will have', () => {
+  const waited = (minutes: number) => ({ ...large, submittedAt: morning - minutes * minute })
+  const long = jobOf(1, { limitSeconds: 1_000_000, estimateSeconds: 1_000_000 })
+  const planOf = (minutes: number) =>
+    new Planner(snapshotOf({ policy: byAge, active: [running(8)], queued: [waited(minutes), long] })).plan(morning)
+  const [young, old] = [planOf(29), planOf(30)]
+  assert.deepEqual([young.reservations, ids(young), young.again], [[], [long.id], morning + minute])
+  assert.equal(young.reasonOf('large')?.kind, 'resources')
+  assert.deepEqual([old.reservations.length, ids(old)], [1, []])
+})
+
+test('a later job starts beside a reservation only if it ends in time: by its limit, or by past runs whatever its limit', () => {
+  const may = (trustedMinutes: number | undefined, limitMinutes: number): boolean => {
+    const job = jobOf(1, {
+      limitSeconds: limitMinutes * 60,
+      ...(trustedMinutes === undefined ? {} : { trustedSeconds: trustedMinutes * 60 }),
+    })
     const plan = new Planner(snapshotOf({ active: [running(8)], queued: [large, job] })).plan(morning)
     const reason = plan.reasonOf(job.id)?.kind
     assert.equal(reason, ids(plan).includes(job.id) ? 'placed' : 'backfill')
     return reason === 'placed'
   }
-  assert.equal(may(30, 30), true)
-  assert.equal(may(30, 3 * 60), true, 'an hour and four more are within the delay of four')
-  assert.equal(may(30, 6 * 60), false, 'at its limit it would delay by more')
-  assert.equal(may(40, 3 * 60), false, 'an estimate is trusted with half of it more, and that is an hour and more')
+  assert.equal(may(undefined, 45), true)
+  assert.equal(may(undefined, 61), false)
+  assert.equal(may(45, 14 * 24 * 60), true)
+  assert.equal(may(61, 14 * 24 * 60), false)
+})
+
+test('jobs that run longer than their past runs put a reservation off to the longest limit and the delay, and no further', () => {
+  const hours = fc.integer({ min: 1, max: 24 * 30 })
+  fc.assert(
+    fc.property(fc.array(hours, { minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 12 }), (limits, every) => {
+      const first = jobOf(16, { id: 'large', user: 'bob' })
+      // Past runs took minutes, and each of these runs to its limit.
+      const others = Array.from({ length: 200 }, (_, i) =>
+        jobOf(4, {
+          submittedAt: morning + i * every * hour,
+          limitSeconds: (limits[i % limits.length] ?? 1) * 3600,
+          estimateSeconds: 600,
+          trustedSeconds: 600,
+        }),
+      )
+      const active = [running(8, { limitSeconds: 30 * 86_400, estimateSeconds: 600 })]
+      let startedAt = Infinity
+      simulate({
+        decider: new Planner(snapshotOf({ policy: byAge, active })),
+        now: morning,
+        active,
+        arrivals: [first, ...others],
+        runSeconds: ({ limitSeconds }) => limitSeconds,
+        onPlaced: (job) => {
+          if (job.id === 'large') startedAt = job.placedAt
+          return job.id !== 'large'
+        },
+      })
+      const bound = 1800 + 30 * 86_400 + 14_400
+      assert.ok(startedAt - morning <= bound * 1000, `it started after ${(startedAt - morning) / hour} hours`)
+    }),
+    { numRuns: 100 },
+  )
 })
 
 test('or if it leaves enough', () => {
@@ -163,12 +213,13 @@ test('a reservation moves only to a node that is free sooner at the latest too',
   )
 })
 
-test('four jobs get a reservation, each of another node, and the fifth gets none', () => {
+test('as many jobs as the policy says get a reservation, each of another node, and the next gets none', () => {
   const names = ['n1', 'n2', 'n3', 'n4', 'n5', 'n6']
   const nodes = names.map((name) => ({ ...node, name }))
   const active = names.map((name) => running(8, { node: name }))
   const queued = names.map((id, i) => ({ ...large, id, user: id, seq: i, submittedAt: old + i * minute }))
-  const { reservations } = new Planner(snapshotOf({ nodes, active, queued })).plan(morning)
+  const policy = policyOf({ backfill: { reservations: 4 } })
+  const { reservations } = new Planner(snapshotOf({ policy, nodes, active, queued })).plan(morning)
   assert.deepEqual(
     reservations.map(({ jobId }) => jobId),
     names.slice(0, 4),
@@ -177,8 +228,7 @@ test('four jobs get a reservation, each of another node, and the fifth gets none
 })
 
 test('no job behind delays a reservation: with right estimates each reserved job starts at its reservation or before', () => {
-  // Order by waiting alone, and each user has one job.
-  const points = { class: { small: 0, normal: 0, large: 0 }, groupShare: 0, userShare: 0 }
+  // Each user has one job.
   const cases = fc.record({
     seed: fc.nat(),
     nodes: fc.integer({ min: 1, max: 5 }),
@@ -198,7 +248,7 @@ test('no job behind delays a reservation: with right estimates each reserved job
         const needs = { cores: pick(random, [1, 2, 4, 8, 12, 16]), memoryGb: 1, gpus: 0 }
         return jobOf(1, { needs, user: `u${i}`, submittedAt: old + i * minute, ...times() })
       })
-      const planner = new Planner(snapshotOf({ policy: policyOf({ points }), nodes, active, queued }))
+      const planner = new Planner(snapshotOf({ policy: byAge, nodes, active, queued }))
       const reserved = new Map(planner.plan(morning).reservations.map((each) => [each.jobId, each]))
       const placeOf = new Map(queued.map(({ id }, i) => [id, i]))
       /** A job ahead in the order may take a reserved node: that reservation no longer holds. */

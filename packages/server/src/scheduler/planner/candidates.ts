@@ -9,6 +9,8 @@ export interface Candidate {
   /** Points of its first job. */
   readonly score: number
   readonly seq: number
+  /** Since when its first job waits, and since when its lane was not served: the later. */
+  readonly since: number
   /** Its place in its group; undefined where the cycle has placed a job of the lane already, or `reservesOnly`. */
   readonly place: number | undefined
   /** Its job may not start now, only keep its reservation. */
@@ -21,14 +23,19 @@ export class Candidates {
   readonly #now: number
   /** Of the cycle: marks with it count in this cycle alone. */
   readonly #number: number
+  readonly #reserveAfterMs: number
   readonly #heap = new Heap<Candidate>(goesBefore)
   /** Candidates whose size may still fit on some node. */
   #hopeful = 0
+  /** Candidates that may have a reservation. */
+  #reservable = 0
+  #nextReservable = Infinity
 
   constructor(state: QueueState, now: number, number: number) {
     this.#state = state
     this.#now = now
     this.#number = number
+    this.#reserveAfterMs = state.policy.backfill.reserveAfterSeconds * 1000
   }
 
   /** Settles lanes, marks sizes that fit no node, and computes shares. */
@@ -53,6 +60,21 @@ export class Candidates {
     return this.#hopeful > 0
   }
 
+  /** Whether any candidate may have a reservation. */
+  get areReservable(): boolean {
+    return this.#reservable > 0
+  }
+
+  /** When the first of the others may have one. */
+  get nextReservable(): number {
+    return this.#nextReservable
+  }
+
+  /** Whether a candidate may have a reservation: it has waited for long enough, or has one. */
+  isReservable({ lane, since }: Candidate): boolean {
+    return since + this.#reserveAfterMs <= this.#now || this.#state.reservations.has(lane.first()?.job.id ?? '')
+  }
+
   get isEmpty(): boolean {
     return this.#heap.size === 0
   }
@@ -60,6 +82,7 @@ export class Candidates {
   /** Takes the candidate with the most points. */
   pop(): Candidate {
     const candidate = this.#heap.pop() as Candidate
+    if (this.isReservable(candidate)) this.#reservable--
     if (candidate.reservesOnly) return candidate
     const { shape } = candidate.lane.group
     shape.candidates--
@@ -87,7 +110,14 @@ export class Candidates {
   addNextJob(lane: Lane): void {
     const next = lane.first()
     if (next === undefined) return
-    this.#add({ lane, score: lane.group.pointsWithoutAge(), seq: next.job.seq, place: undefined, reservesOnly: false })
+    this.#add({
+      lane,
+      score: lane.group.pointsWithoutAge(),
+      seq: next.job.seq,
+      since: this.#now,
+      place: undefined,
+      reservesOnly: false,
+    })
   }
 
   #addLane(group: LaneGroup, place: number): void {
@@ -95,14 +125,20 @@ export class Candidates {
     if (lane === undefined) return
     const { since, seq } = place === 0 ? group : lane
     const score = group.pointsWithoutAge() + ageHours(since, this.#now)
-    this.#add({ lane, score, seq, place, reservesOnly: false })
+    this.#add({ lane, score, seq, since, place, reservesOnly: false })
   }
 
   #add(candidate: Candidate): void {
     const { shape } = candidate.lane.group
-    this.#heap.push(candidate)
+    this.#push(candidate)
     shape.candidates++
     if (!this.isBlocked(shape)) this.#hopeful++
+  }
+
+  #push(candidate: Candidate): void {
+    this.#heap.push(candidate)
+    if (this.isReservable(candidate)) this.#reservable++
+    else this.#nextReservable = Math.min(this.#nextReservable, candidate.since + this.#reserveAfterMs)
   }
 
   /**
@@ -116,7 +152,7 @@ export class Candidates {
       const { lane } = entry
       if (lane.first() !== entry) continue
       const score = lane.group.pointsWithoutAge() + lane.ageHours(entry, this.#now)
-      this.#heap.push({ lane, score, seq: entry.job.seq, place: undefined, reservesOnly: true })
+      this.#push({ lane, score, seq: entry.job.seq, since: lane.since, place: undefined, reservesOnly: true })
     }
   }
 }

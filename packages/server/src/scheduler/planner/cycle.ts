@@ -12,6 +12,8 @@ export interface Decision {
   readonly limitReservations: LimitReservations
   /** The cycle reached its limit of placements with candidates left that may fit. */
   readonly isCut: boolean
+  /** When a job that found no reservation will have waited for long enough. */
+  readonly nextReservable: number | undefined
 }
 
 /** A job that the cycle starts. */
@@ -29,7 +31,7 @@ type Nomination =
 let cycles = 0
 
 /**
- * One scheduling cycle: starts what fits and may start, in order; reserves a node for the first few jobs that find no room and a
+ * One scheduling cycle: starts what fits and may start, in order; reserves a node for the first few jobs that have waited and find no room, and a
  * part of a limit for the first that meets it; lets later jobs start where they delay no reservation. Of the state only the
  * reservations change: a placement becomes true when the planner receives it as an event.
  */
@@ -45,7 +47,7 @@ export function runCycle(state: QueueState, now: number, mostPlacements: number)
     // 2. Collect heads: the first lane of each group, and jobs that only keep a reservation.
     candidates.addHeads()
     // 3. Order: the candidate with the most points next, while one may start or get a reservation.
-    while (!candidates.isEmpty && (candidates.areHopeful || reservations.areLeft)) {
+    while (!candidates.isEmpty && (candidates.areHopeful || (reservations.areLeft && candidates.areReservable))) {
       if (placed.length >= mostPlacements) {
         isCut = candidates.areHopeful
         break
@@ -55,15 +57,20 @@ export function runCycle(state: QueueState, now: number, mostPlacements: number)
       const nomination = nominate(candidate, cycle)
       // 5. Admit the job, or reserve what it lacks.
       if (nomination.type === 'start') placed.push(start(candidate.lane, nomination.node, cycle))
-      if (nomination.type === 'noRoom') reservations.reserveNode(candidate.lane)
-      if (nomination.type === 'atLimit') reservations.reserveAtLimit(candidate.lane)
-      if (nomination.type === 'notAtThisHour') reservations.renew(candidate.lane)
+      else if (candidates.isReservable(candidate)) reserve(candidate.lane, nomination, reservations)
       // 6. Requeue: the next job of the lane, the next lane of the group.
       requeue(candidate, nomination, cycle)
     }
     // 7. Hand the reservations to the next cycle.
     reservations.save()
-    return { placed, nodeReservations: reservations.onNodes, limitReservations: reservations.ofLimits, isCut }
+    const nextReservable = reservations.areLeft ? candidates.nextReservable : undefined
+    return {
+      placed,
+      nodeReservations: reservations.onNodes,
+      limitReservations: reservations.ofLimits,
+      isCut,
+      nextReservable,
+    }
   } finally {
     rollBack(placed, state)
   }
@@ -113,6 +120,12 @@ function start(lane: Lane, node: NodeState, { state, now, reservations }: Cycle)
   for (const quotaHolder of group.association.quotaHolders) quotaHolder.add(allocation, 1)
   lane.advance()
   return { entry, node, allocation }
+}
+
+function reserve(lane: Lane, { type }: Nomination, reservations: CycleReservations): void {
+  if (type === 'noRoom') reservations.reserveNode(lane)
+  if (type === 'atLimit') reservations.reserveAtLimit(lane)
+  if (type === 'notAtThisHour') reservations.renew(lane)
 }
 
 /** A lane at a limit is not followed by the next of its group, which asks for the same under the same limits. */

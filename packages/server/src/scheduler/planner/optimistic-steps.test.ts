@@ -121,7 +121,7 @@ test('an estimate that an uncommitted run changed is taken back from waiting job
     const { job, applied } = run(seconds)
     applied.commit([{ ...job, state: 'succeeded' }])
   }
-  const waiting = someJob({ ...whole, cmd: ['reduce'], timeSeconds: 86_400 })
+  const waiting = someJob({ ...whole, cmd: ['reduce'], timeSeconds: 86_400, timeIsAsked: true })
   queue.upsertJobs([waiting])
   const estimate = () =>
     queue.snapshot() && [...queue.snapshot().queued].find(({ id }) => id === waiting.id)?.estimateSeconds

@@ -6,10 +6,12 @@ import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
 import { isActive } from '../cache/job-cache.ts'
 import { activeJobOf } from '../cache/planned-job.ts'
-import { outcomeOf, percentile } from '../cache/run-histories.ts'
+import { outcomeOf } from '../cache/run-histories.ts'
 import type { SchedulerCache } from '../cache/scheduler-cache.ts'
 import type { StartForecasts } from '../forecast/start-forecasts.ts'
+import { classOf, type JobClass } from '../rules/job-class.ts'
 import { usageAfter } from '../rules/share.ts'
+import { percentile } from '../../lib/quantiles.ts'
 
 /** What optimistic steps change. */
 export interface OptimisticState {
@@ -110,12 +112,12 @@ export class OptimisticSteps implements Disposable {
   #applyEnd(step: JobStep, job: StoredJob): AppliedStep {
     const { cache, policy, offPeak } = this.#state
     const endedAt = step.attempt?.endedAt ?? step.fields?.endedAt ?? this.#now
-    const ended = { ...activeJobOf(job, cache.jobs.attempt(job), undefined), endedAt }
+    const ended = { ...activeJobOf(job, cache.jobs.attempt(job), cache.expectedRunTime(job)), endedAt }
     const association = { user: job.owner, ...(job.group === undefined ? {} : { group: job.group }) }
     const next = (share: Parameters<typeof usageAfter>[0]) => usageAfter(share, ended, policy, offPeak)
     cache.emitGone(job.id)
     const charge = cache.charge(association, next)
-    const run = runOf(step)
+    const run = runOf(step, classOf(ended.needs, policy))
     const added = run && this.#addRun(job, run)
     return {
       step: { ...step, charge: { ...association, next }, ...added?.records },
@@ -141,7 +143,7 @@ export class OptimisticSteps implements Disposable {
 const unchanged = (step: JobStep): AppliedStep => ({ step, commit: () => {}, undo: () => {} })
 
 /** The run that a step ends, where it says something about the next: the command ended with success, or the job met its limit. */
-function runOf({ attempt, fields }: JobStep): StoredRun | undefined {
+function runOf({ attempt, fields }: JobStep, jobClass: JobClass): StoredRun | undefined {
   const { startedAt, endedAt, usage } = attempt ?? {}
   const { cause, exitCode } = fields ?? {}
   const isComplete = (cause?.code === 'exited' && exitCode === 0) || cause?.code === 'time-limit'
@@ -149,5 +151,5 @@ function runOf({ attempt, fields }: JobStep): StoredRun | undefined {
   // Page cache is no need of the job: the kernel takes it back.
   const peakBytes = usage?.residentPeakBytes ?? usage?.memoryPeakBytes
   const seconds = Math.round(endedAt - startedAt) / 1000
-  return { endedAt, seconds: Math.max(0, seconds), ...(peakBytes === undefined ? {} : { peakBytes }) }
+  return { endedAt, seconds: Math.max(0, seconds), jobClass, ...(peakBytes === undefined ? {} : { peakBytes }) }
 }

@@ -230,7 +230,8 @@ test('a node that lost allocated GPUs still gets jobs without GPUs, now and afte
   assert.deepEqual(ids(planOf({ nodes: lost, active: [withGpus], queued: [plain, gpu] })), [plain.id])
   // The job with the GPUs continues. When the other has ended, enough cores are free.
   const slow = { ...withGpus, estimateSeconds: 36_000, limitSeconds: 36_000 }
-  const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [plain] })
+  const waits = { ...plain, user: 'bob', submittedAt: morning - hour }
+  const plan = planOf({ nodes: lost, active: [slow, running(jobOf(8))], queued: [waits] })
   assert.equal(plan.reservations[0]?.at, morning + hour)
 })
 

@@ -47,10 +47,15 @@ export class Planner {
   plan(now: number, mostPlacements = Infinity): Plan {
     const state = this.#state
     state.advance(now)
-    const { placed, ...decision } = runCycle(state, now, mostPlacements)
+    const { placed, nextReservable, ...decision } = runCycle(state, now, mostPlacements)
     this.#last = { ...decision, placed: new Map(placed.map(({ entry, node }) => [entry.job.id, node.name])) }
     const reservations = [...state.reservations.values()]
-    const instants = [state.nextStart(), state.offPeak?.nextEdge(now), ...reservations.map(({ at }) => at + 1)]
+    const instants = [
+      state.nextStart(),
+      nextReservable,
+      state.offPeak?.nextEdge(now),
+      ...reservations.map(({ at }) => at + 1),
+    ]
     const again = instants.filter((at) => at !== undefined && at > now) as number[]
     return {
       placements: placed.map(({ entry, node }) => ({ job: entry.job, node: node.name })),

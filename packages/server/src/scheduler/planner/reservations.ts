@@ -1,10 +1,11 @@
 import type { Lane, LaneGroup } from '../cache/lane.ts'
 import type { QuotaHolder } from '../cache/quota-holder.ts'
-import { type Allocation, expectedEnd, type NodeState } from '../cache/node-state.ts'
+import type { Allocation, NodeState } from '../cache/node-state.ts'
 import type { OffPeakHours } from '../../configuration/policy/off-peak.ts'
+import { longestTimeSeconds } from '../rules/longest-time.ts'
 import { fits, minus, plus, type Size } from '../rules/size.ts'
 import type { Policy } from '../../configuration/policy/policy.ts'
-import type { Reservation } from '../cache/snapshot.ts'
+import type { PlannedJob, Reservation } from '../cache/snapshot.ts'
 
 /** A reservation for the first job of a lane: of its part of its quota holders' limits. */
 export interface LaneReservation {
@@ -81,8 +82,7 @@ export function spareOf(node: NodeState, room: Room, reserved: LaneReservation, 
   let spare = minus(room.free, group.shape.size)
   for (const { job, size, end } of node.allocations(now)) {
     if (end > room.at) break
-    if (job.placedAt >= reservation.madeAt && job.placedAt + job.limitSeconds * 1000 > latest)
-      spare = minus(spare, size)
+    if (job.placedAt >= reservation.madeAt && job.placedAt + trustedMs(job) > latest) spare = minus(spare, size)
   }
   return spare
 }
@@ -159,10 +159,7 @@ export class LimitReservations {
   }
 }
 
-/**
- * Whether a job may start on a reserved node: it is expected to end before, and even at its limit delays the reservation by no more
- * than the policy says, counted from the reservation's first start; or it leaves enough.
- */
+/** Whether a job may start on a reserved node: it ends before the reservation, or it leaves enough. */
 export function mayBackfill(reserved: NodeReservation, lane: Lane, now: number): boolean {
   return endsBefore(reserved, lane, now) || fits(lane.group.shape.size, reserved.spare)
 }
@@ -172,13 +169,18 @@ export function mayBackfill(reserved: NodeReservation, lane: Lane, now: number):
  * counts the same ({@link spareOf}), or it would find room that this one did not.
  */
 export function shareNode(reserved: NodeReservation, { job, size }: Allocation, now: number): void {
-  const endsInTime =
-    expectedEnd(job, now) <= reserved.reservation.at && now + job.limitSeconds * 1000 <= reserved.latest
-  if (!endsInTime) reserved.spare = minus(reserved.spare, size)
+  if (now + trustedMs(job) > reserved.reservation.at) reserved.spare = minus(reserved.spare, size)
 }
 
-const endsBefore = (
-  { reservation, latest }: LaneReservation,
-  { plannedSeconds, limitSeconds }: Lane,
-  now: number,
-): boolean => now + plannedSeconds * 1000 <= reservation.at && now + limitSeconds * 1000 <= latest
+/** How long backfill trusts a job to run. */
+const trustedMs = ({ trustedSeconds, limitSeconds }: PlannedJob): number => (trustedSeconds ?? limitSeconds) * 1000
+
+/**
+ * Whether a job is trusted to end before a reservation. By past runs some do not: even those have met their limit by the instant at
+ * which jobs that ran when the reservation was made may still run, and the policy's delay. So wrong ones cannot put it off for ever.
+ */
+function endsBefore({ reservation, latest }: LaneReservation, lane: Lane, now: number): boolean {
+  if (now + lane.trustedSeconds * 1000 > reservation.at) return false
+  const atLatest = reservation.madeAt + longestTimeSeconds * 1000 + (latest - reservation.firstAt)
+  return lane.trustedSeconds === lane.limitSeconds || now + lane.limitSeconds * 1000 <= atLatest
+}

@@ -42,7 +42,7 @@ export function reasonOf(jobId: string, state: QueueState, last: LastDecision, n
   if (reservedLimit !== undefined) return { kind: 'limit', ...reservedLimit }
   const inTheWay = reservationInTheWay(lane, state, last, now)
   if (last.isCut || inTheWay === undefined) return { kind: 'turn' }
-  return { kind: 'backfill', reservedAt: inTheWay.reservation.at, plannedSeconds: lane.plannedSeconds }
+  return { kind: 'backfill', reservedAt: inTheWay.reservation.at, plannedSeconds: lane.trustedSeconds }
 }
 
 function limitHit({ association, shape }: LaneGroup, state: QueueState, now: number): LimitHit | undefined {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { defaultPolicy } from '../../configuration/policy/policy-of.ts'
 import { someJob } from '../../store/store-contract.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { SchedulerCache } from '../cache/scheduler-cache.ts'
@@ -7,7 +8,7 @@ import { AdmissionControl } from './admission-control.ts'
 
 function opened() {
   const policy = policyOf({ limits: { user: { queued: 5 }, group: {} } })
-  const cache = new SchedulerCache(() => {}, Infinity)
+  const cache = new SchedulerCache(() => {}, Infinity, defaultPolicy)
   return { cache, admission: new AdmissionControl(policy, undefined, cache) }
 }
 

@@ -44,7 +44,7 @@ export class Model {
       }
       case 'placed': {
         const known = this.#queued.get(event.job.id) ?? event.job
-        const key = laneOf(known, this.#base.policy).key
+        const key = laneOf(known).key
         this.#drop(event.job.id)
         this.#active.set(event.job.id, event.job)
         this.#served.set(key, Math.max(event.job.placedAt, this.#served.get(key) ?? 0))

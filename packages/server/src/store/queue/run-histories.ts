@@ -8,25 +8,27 @@ import { execute } from '../sql/execute.ts'
 import type { Schema } from '../sql/schema.ts'
 import type { EndedAt, StoredRun, StoredRunHistory } from '../store.ts'
 
-/** A packed run: end time, seconds, bytes. It is short because every end of a job rewrites it. */
-type Packed = readonly [endedAt: number, seconds: number, peakBytes?: number]
+/** A packed run: end time, seconds, bytes, class. It is short because every end of a job rewrites it. */
+type Packed = readonly [endedAt: number, seconds: number, peakBytes?: number | null, jobClass?: StoredRun['jobClass']]
 
 export async function allRunHistories(db: Kysely<Schema>): Promise<StoredRunHistory[]> {
   const rows = await db.selectFrom('run_histories').select(['alike', 'runs_json']).execute()
   return rows.map(({ alike, runs_json }) => ({
     alike,
-    runs: (JSON.parse(runs_json) as Packed[]).map(([endedAt, seconds, peakBytes]): StoredRun => ({
+    runs: (JSON.parse(runs_json) as Packed[]).map(([endedAt, seconds, peakBytes, jobClass]): StoredRun => ({
       endedAt,
       seconds,
-      ...(peakBytes === undefined ? {} : { peakBytes }),
+      ...(peakBytes === undefined || peakBytes === null ? {} : { peakBytes }),
+      ...(jobClass === undefined ? {} : { jobClass }),
     })),
   }))
 }
 
 export async function upsertRunHistory(db: Kysely<Schema>, { alike, runs }: StoredRunHistory): Promise<void> {
-  const packed = runs.map(({ endedAt, seconds, peakBytes }): Packed =>
-    peakBytes === undefined ? [endedAt, seconds] : [endedAt, seconds, peakBytes],
-  )
+  const packed = runs.map(({ endedAt, seconds, peakBytes, jobClass }): Packed => {
+    if (jobClass !== undefined) return [endedAt, seconds, peakBytes ?? null, jobClass]
+    return peakBytes === undefined ? [endedAt, seconds] : [endedAt, seconds, peakBytes]
+  })
   const values = { runs_json: JSON.stringify(packed), at: runs.at(-1)?.endedAt ?? 0 }
   const list = Object.values(values)
   await execute(
