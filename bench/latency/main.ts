@@ -118,7 +118,7 @@ async function measure(server: Server, name: string, ids: string, job: string): 
     spread(cycles),
     `${digits(lateP99, 0)}/${digits(lateMost, 0)}`,
     digits(longestTurn, 0),
-    longestTurn <= aimMs ? '' : 'MISSED',
+    longestTurn <= aimMs ? 'reached' : 'MISSED',
   ]
 }
 
@@ -143,6 +143,7 @@ try {
   const before = loadavg()[0] ?? 0
   const rows: string[][] = []
   for (const name of scenarios) if (options.only.includes(name)) rows.push(await measure(server, name, ids, job))
+  const reached = rows.filter((row) => row.at(-1) === 'reached').length
   const machine = await describeMachine()
   console.log(
     [
@@ -153,7 +154,7 @@ try {
       'late: timers of the server, p99/most; turn: most processor time between two of its timers.',
       table([['in a loop', 'answers', 'GET job', 'submit', 'cycle', 'late', 'turn', ''], ...rows]),
       '',
-      `Figure to reach: no turn above ${aimMs} ms.`,
+      `Figure to reach: no turn above ${aimMs} ms; reached in ${reached} of ${rows.length}.`,
     ].join('\n'),
   )
 } finally {
