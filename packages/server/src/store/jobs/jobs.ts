@@ -195,7 +195,9 @@ export async function glimpsesById(db: Kysely<Schema>, ids: readonly string[]): 
   const rows = await inParts(db, 'glimpses by id', ids, (part) =>
     db.selectFrom('jobs').select(['id', 'owner', 'state', 'array_id']).where('id', 'in', part).where(isVisible),
   )
-  return rows.map(({ array_id, ...row }) => ({ ...row, ...(array_id === null ? {} : { arrayId: array_id }) }))
+  return rows.map(({ id, owner, state, array_id }) =>
+    array_id === null ? { id, owner, state } : { id, owner, state, arrayId: array_id },
+  )
 }
 
 /** Served by jobs_by_array: it reads no task outside the page, but for those before `first`. */
