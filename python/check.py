@@ -21,7 +21,8 @@ from xml.etree import ElementTree
 FOLDER = Path(__file__).resolve().parent
 #: The examples of the users' pages, by the distribution whose types check them.
 EXAMPLES = {
-    name: FOLDER.parent / "examples" / folder for name, folder in {"client": "python", "prefect": "prefect"}.items()
+    name: FOLDER.parent / "examples" / folder
+    for name, folder in {"client": "python", "prefect": "prefect", "parsl": "parsl"}.items()
 }
 #: Distributions whose tests run at the same time.
 TESTS_AT_ONCE = 3

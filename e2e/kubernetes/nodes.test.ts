@@ -16,7 +16,7 @@ describe('several nodes', { skip }, () => {
     // The platform counts other pods once a minute, and pods of earlier tests may still be terminating.
     await eventually('the node to be empty', async () => (await kubectl('get', 'pods', '-A', '-o', 'name')) === '', 120)
     own = 2 * Number(await kubectl('get', 'node', real, '-o', 'jsonpath={.status.allocatable.cpu}'))
-    platform = await Platform.make()
+    platform = await Platform.make('queue: {backfill: {reserveAfterSeconds: 0}}\n')
     await platform.start()
     await freeBecomes(own)
   })

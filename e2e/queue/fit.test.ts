@@ -11,7 +11,9 @@ let bob: Jobs
 let root: string
 
 before(async () => {
-  platform = await Platform.make('capacity: {cores: 4, memoryGb: 8, gpus: 2, gpuKind: a100}\n')
+  platform = await Platform.make(
+    'capacity: {cores: 4, memoryGb: 8, gpus: 2, gpuKind: a100}\nqueue: {backfill: {reserveAfterSeconds: 0}}\n',
+  )
   await platform.admin('user', 'add', 'bob')
   await platform.admin('user', 'add', 'chief', '--admin')
   root = await platform.admin('token', 'create', 'chief', '--scope', 'read,submit,manage,admin')

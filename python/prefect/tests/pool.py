@@ -34,7 +34,7 @@ class Worker(CanfarWorker):
     """The worker, a hundred times less patient, and with sweeps when a test wants one."""
 
     type = "canfar-test"
-    sweep_seconds = 3600
+    sweep_seconds: float = 3600
     patience = 0.01
 
 

@@ -8,15 +8,21 @@ import json
 import platform
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from .python_image import add_python
 
 _BUSYBOX = Path("/bin/busybox")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def busybox_image(archive: Path, programs: dict[str, str] | None = None) -> None:
-    """Writes the image as an OCI archive. `programs` are shell scripts in /bin, by name."""
-    layer = _layer(programs or {})
+def busybox_image(archive: Path, programs: dict[str, str] | None = None, packages: Sequence[str] = ()) -> None:
+    """Writes the image as an OCI archive.
+
+    `programs` are shell scripts in /bin, by name. With `packages` it has bash, this Python and these distributions.
+    """
+    layer = _layer(programs or {}, packages)
     digest = _digest(layer)
     config = json.dumps(
         {
@@ -45,7 +51,7 @@ def busybox_image(archive: Path, programs: dict[str, str] | None = None) -> None
             _add(tar, f"blobs/{_digest(blob).replace(':', '/')}", blob)
 
 
-def _layer(programs: dict[str, str]) -> bytes:
+def _layer(programs: dict[str, str], packages: Sequence[str]) -> bytes:
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for folder in ("bin", "etc", "proc", "sys", "dev", "root", "var", "tmp"):
@@ -61,6 +67,8 @@ def _layer(programs: dict[str, str]) -> bytes:
                 tar.addfile(link)
         for name, script in programs.items():
             _add(tar, f"bin/{name}", script.encode(), 0o755)
+        if packages:
+            add_python(tar, packages)
         _add(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
         _add(tar, "etc/group", b"root:x:0:\n")
     return content.getvalue()

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TypeVar
@@ -33,12 +33,15 @@ class Platform:
     `token` is that of the user ada of the group survey.
     """
 
-    def __init__(self, settings: str = "", programs: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: str = "", programs: dict[str, str] | None = None, packages: Sequence[str] = ()
+    ) -> None:
         """Makes the data directory, a user and the image, and starts the server.
 
         Args:
             settings: More of its configuration, in YAML.
             programs: Shell scripts in /bin of the image, by name.
+            packages: Distributions of this environment that the image has, with this environment's Python and bash.
 
         """
         self.folder = Path(tempfile.mkdtemp(prefix="sp-python-"))
@@ -53,7 +56,7 @@ class Platform:
             self.admin("user", "add", "ada", "--group", "survey")
             self.token = self.new_token()
             archive = self.folder / "image.tar"
-            busybox_image(archive, programs)
+            busybox_image(archive, programs, packages)
             self.admin("image", "load", str(archive), "--as", IMAGE)
             archive.unlink()
             self.start()
