@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2154
 # Runs `entry`, a file of this checkout, with the project's Node and `node_options`. The launchers in bin/ source this file and
-# also set `self`, their own path with links resolved. Exits with 78 (EX_CONFIG, sysexits.h) if the checkout is not set up.
+# also set `self`, their own path with links resolved, and `depth`, the way from their folder to the checkout. Exits with 78
+# (EX_CONFIG, sysexits.h) if the checkout is not set up.
 
-root=$(CDPATH='' cd -- "${self%/*}/.." && pwd -P)
+root=$(CDPATH='' cd -- "${self%/*}/$depth" && pwd -P)
 
 # runc, nft and ip are in sbin folders, which are not in the PATH of an ordinary user on Debian.
 PATH=$PATH:/usr/sbin:/sbin
