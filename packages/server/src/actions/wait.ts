@@ -34,14 +34,14 @@ export async function waitForAny(
   maySee: (job: Pick<StoredJob, 'owner'>) => boolean,
   signal: AbortSignal,
 ): Promise<WaitOutcome> {
-  const wanted = new Set(ids)
+  /** The ids, and the arrays of these jobs: when a whole array ends in one change, that change names only the array. */
+  const subjects = new Set(ids)
+  const wanted = subjects.size === ids.length ? ids : [...subjects]
   const ended = new Set<string>()
   const { promise, resolve } = Promise.withResolvers<void>()
   const leave = (): void => {
     resolve()
   }
-  /** The ids, and the arrays of these jobs: when a whole array ends in one change, that change names only the array. */
-  const subjects = new Set(wanted)
   const tasksOf = new Map<string, string[]>()
   const call = (change: StoredChange): void => {
     if (endOf(change) === undefined && change.kind !== 'deleted') return
@@ -50,12 +50,11 @@ export async function waitForAny(
   }
   // Watched before the first read, so that no end is missed.
   const stops =
-    wanted.size > fewJobs ? [watch.watchAny(subjects, call)] : [...wanted].map((id) => watch.watch({ id }, call))
+    wanted.length > fewJobs ? [watch.watchAny(subjects, call)] : wanted.map((id) => watch.watch({ id }, call))
   signal.addEventListener('abort', leave, { once: true })
   try {
-    const jobs = (await store.glimpsesById([...wanted])).filter(maySee)
-    const seen = new Set(jobs.map(({ id }) => id))
-    const unknown = jobs.length === wanted.size ? [] : [...wanted].filter((id) => !seen.has(id))
+    const jobs = (await store.glimpsesById(wanted)).filter(maySee)
+    const unknown = jobs.length === wanted.length ? [] : without(wanted, jobs)
     for (const { id, arrayId } of jobs) {
       if (arrayId === undefined) continue
       const tasks = tasksOf.get(arrayId)
@@ -63,7 +62,7 @@ export async function waitForAny(
       else {
         tasksOf.set(arrayId, [id])
         subjects.add(arrayId)
-        if (wanted.size <= fewJobs) stops.push(watch.watch({ id: arrayId }, call))
+        if (wanted.length <= fewJobs) stops.push(watch.watch({ id: arrayId }, call))
       }
     }
     for (const { id, state } of jobs) if (isEnded(state)) ended.add(id)
@@ -71,7 +70,7 @@ export async function waitForAny(
       await promise
       if (!signal.aborted) await pause(gatherMs, undefined, { signal }).catch(() => undefined)
     }
-    const over = await store.jobsById([...ended].filter((id) => seen.has(id)))
+    const over = (await store.jobsById([...ended])).filter(maySee)
     const attempts = new Map(
       (await store.attempts(over.map(({ id }) => id))).map((attempt) => [attempt.jobId, attempt]),
     )
@@ -83,4 +82,10 @@ export async function waitForAny(
     for (const stop of stops) stop()
     signal.removeEventListener('abort', leave)
   }
+}
+
+/** The ids of no given job. Pure. */
+function without(ids: readonly string[], jobs: readonly Pick<StoredJob, 'id'>[]): string[] {
+  const seen = new Set(jobs.map(({ id }) => id))
+  return ids.filter((id) => !seen.has(id))
 }

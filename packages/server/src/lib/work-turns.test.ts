@@ -4,7 +4,7 @@ import { WorkTurns } from './work-turns.ts'
 
 /** Work that takes longer than a turn may. */
 const long = (): void => {
-  for (const end = performance.now() + 7; performance.now() < end;);
+  for (const end = performance.now() + 12; performance.now() < end;);
 }
 
 describe('pieces of work', () => {

@@ -1,5 +1,8 @@
-/** Milliseconds of work before the event loop gets a turn. */
-const turnMs = 5
+/**
+ * Milliseconds of work before the event loop gets a turn. Small pieces may begin when there is no time left for large ones: a short answer
+ * is made of several, one after another, and would need a turn for each.
+ */
+const turnMs: Readonly<Record<WorkSize, number>> = { large: 5, small: 10 }
 
 /**
  * `small`: what scheduling waits for, and short answers; at most about a millisecond. `large`: a piece of a long answer, a few
@@ -45,8 +48,9 @@ export class WorkTurns {
   }
 
   #next(): void {
-    if (this.#isBusy || this.#isSpent()) return
+    if (this.#isBusy) return
     const size = this.#isLargeDue || this.#waiting.small.length === 0 ? 'large' : 'small'
+    if (this.#begunAt !== undefined && performance.now() - this.#begunAt >= turnMs[size]) return
     const begin = this.#waiting[size].shift()
     if (begin === undefined) return
     if (this.#begunAt === undefined) {
@@ -61,10 +65,6 @@ export class WorkTurns {
     }
     this.#isBusy = true
     begin()
-  }
-
-  #isSpent(): boolean {
-    return this.#begunAt !== undefined && performance.now() - this.#begunAt >= turnMs
   }
 
   #endTurn(): void {

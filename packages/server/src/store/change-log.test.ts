@@ -149,3 +149,46 @@ test('a failed read is retried', async () => {
   await log.close()
   await close()
 })
+
+test('a refresh waits for one read that begins after it, however many commits follow', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const changeOf = (number: number): StoredChange => ({ number, at: 1, kind: 'submitted', owner: 'ada', subject: 'a' })
+  let commit: (changes: readonly StoredChange[]) => void = () => undefined
+  const heads: ((head: number) => void)[] = []
+  let isOpen = false
+  const log = await ChangeLog.open(
+    {
+      logId: 'l',
+      logHead: () => (isOpen ? new Promise((resolve) => heads.push(resolve)) : Promise.resolve(0)),
+      changesAfter: async (number) => Array.from({ length: 9 - number }, (_, i) => changeOf(number + 1 + i)),
+      onCommit: (listener) => {
+        commit = listener
+        return () => undefined
+      },
+    },
+    { error: assert.fail },
+  )
+  isOpen = true
+  const seen: number[] = []
+  log.follow((changes) => void seen.push(...changes.map(({ number }) => number)))
+  const early = log.refresh()
+  const late = [log.refresh(), log.refresh()]
+  assert.equal(heads.length, 1)
+  // Commits of this process are added during a read. One of them comes after another process's, and asks for a read of its own.
+  commit([changeOf(1)])
+  commit([changeOf(2)])
+  assert.equal(log.head, 2)
+  commit([changeOf(4)])
+  heads[0]?.(2)
+  await early
+  while (heads.length < 2) await new Promise((resolve) => setImmediate(resolve))
+  commit([changeOf(5)])
+  heads[1]?.(9)
+  await Promise.all(late)
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9])
+  while (heads.length < 3) await new Promise((resolve) => setImmediate(resolve))
+  heads[2]?.(9)
+  await log.close()
+  assert.equal(heads.length, 3)
+})

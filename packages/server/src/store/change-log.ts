@@ -26,7 +26,8 @@ export class ChangeLog {
   #kept: StoredChange[] = []
   #head: number
   #reading: Promise<void> | undefined
-  #isHinted = false
+  /** The read after the one in progress, for those that came meanwhile. */
+  #nextReading: Promise<void> | undefined
   #isClosed = false
   readonly #stopListening: () => void
   readonly #timer: NodeJS.Timeout
@@ -126,11 +127,14 @@ export class ChangeLog {
     signal.removeEventListener('abort', leave)
   }
 
-  /** Reads all changes committed so far. */
-  async refresh(): Promise<void> {
-    // A read in progress may have missed the newest commit.
-    if (this.#reading !== undefined) await this.#reading
-    await (this.#reading ??= this.#read())
+  /** Reads all changes committed so far. It does not wait for reads of those that are committed meanwhile. */
+  refresh(): Promise<void> {
+    if (this.#reading === undefined) return this.#startReading()
+    // The read in progress may have missed the newest commit.
+    return (this.#nextReading ??= this.#reading.then(() => {
+      this.#nextReading = undefined
+      return this.#startReading()
+    }))
   }
 
   /** Stops reading. */
@@ -138,13 +142,13 @@ export class ChangeLog {
     this.#isClosed = true
     clearInterval(this.#timer)
     this.#stopListening()
-    await this.#reading
+    await (this.#nextReading ?? this.#reading)
   }
 
-  /** Takes changes that follow on the newest. False where others lie between them, or a read is in progress. */
+  /** Takes changes that follow on the newest, also while a read is in progress. False where others lie between them. */
   #add(changes: readonly StoredChange[]): boolean {
     if (this.#isClosed) return true
-    if (this.#reading !== undefined || changes[0]?.number !== this.#head + 1) return false
+    if (changes[0]?.number !== this.#head + 1) return false
     this.#keep(changes)
     for (const listener of this.#listeners) this.#guard(listener)
     return true
@@ -158,36 +162,35 @@ export class ChangeLog {
   }
 
   #hint(): void {
-    if (this.#isClosed) return
-    if (this.#reading !== undefined) {
-      this.#isHinted = true
-      return
-    }
-    this.#reading = this.#read()
+    if (!this.#isClosed) void this.refresh()
+  }
+
+  #startReading(): Promise<void> {
+    return (this.#reading = this.#read().finally(() => {
+      this.#reading = undefined
+    }))
   }
 
   async #read(): Promise<void> {
     try {
-      do {
-        this.#isHinted = false
-        await this.#readOn()
-      } while (this.#isHinted && !this.#isClosed)
+      if (!this.#isClosed) await this.#readOn()
     } catch (error) {
       this.#log.error({ err: error }, 'the change log could not be read, retrying')
-    } finally {
-      this.#reading = undefined
     }
   }
 
   async #readOn(): Promise<void> {
-    const before = this.#head
+    let isNew = false
     for (let head = await this.#store.logHead(); this.#head < head;) {
       const page = await this.#store.changesAfter(this.#head, headPageSize)
       if (page.length === 0) break
-      this.#keep(page)
+      // Commits of this process may have added some of them meanwhile.
+      const news = page.filter(({ number }) => number > this.#head)
+      this.#keep(news)
+      isNew ||= news.length > 0
       head = Math.max(head, this.#head)
     }
-    if (this.#head === before) return
+    if (!isNew) return
     for (const listener of this.#listeners) this.#guard(listener)
   }
 

@@ -14,7 +14,7 @@ import { isVisible } from './visible.ts'
 import type { EndedAt, IdentifiedGlimpse, JobFilter, JobGlimpse, JobMatch, TaskPage } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
-export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
+const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
 
 /**
  * As {@link notEnded}, by the column that every end sets. For pages of all users' jobs: with {@link notEnded} SQLite takes the index by
@@ -195,7 +195,9 @@ export async function glimpsesById(db: Kysely<Schema>, ids: readonly string[]): 
   const rows = await inParts(db, 'glimpses by id', ids, (part) =>
     db.selectFrom('jobs').select(['id', 'owner', 'state', 'array_id']).where('id', 'in', part).where(isVisible),
   )
-  return rows.map(({ array_id, ...row }) => ({ ...row, ...(array_id === null ? {} : { arrayId: array_id }) }))
+  return rows.map(({ id, owner, state, array_id }) =>
+    array_id === null ? { id, owner, state } : { id, owner, state, arrayId: array_id },
+  )
 }
 
 /** Served by jobs_by_array: it reads no task outside the page, but for those before `first`. */
