@@ -10,7 +10,8 @@
  * is measured if it is installed (slurmctld, slurmd, munge) and the benchmark runs as root. Needs a Debian 12, whose Python is
  * that of the image.
  */
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -143,6 +144,23 @@ async function floor(folder: string, scripts: string, sites: string): Promise<Re
   }
 }
 
+/** Moves this process, and with it all that it starts, into a control group of its own until it is disposed. */
+async function joinGroup(): Promise<AsyncDisposable> {
+  const first = existsSync('/sys/fs/cgroup/cgroup.controllers') ? '/sys/fs/cgroup' : '/sys/fs/cgroup/cpu'
+  const group = join(first, 'bench-workflows')
+  await mkdir(group, { recursive: true })
+  await writeFile(join(group, 'cgroup.procs'), String(process.pid))
+  return {
+    async [Symbol.asyncDispose]() {
+      await writeFile(join(first, 'cgroup.procs'), String(process.pid))
+      await until('the end of all processes of the benchmark', 30, async () =>
+        (await readFile(join(group, 'cgroup.procs'), 'utf8')) === '' ? true : undefined,
+      )
+      await rmdir(group)
+    },
+  }
+}
+
 async function slurm(folder: string, sites: string): Promise<Result | undefined> {
   const started = await startSlurm(join(folder, 'slurm'))
   if (started === undefined) return undefined
@@ -191,6 +209,8 @@ async function measureJobs(folder: string): Promise<void> {
   const sites = await packagesOfSnakemake()
   say(`${count} jobs of true on the platform`)
   const platform = await onPlatform(folder)
+  // The jobs of the platform share a control group, which gets as much of a busy machine as one process. So do the others.
+  await using _group = await joinGroup()
   say('the floor')
   const lowest = await floor(folder, platform.scripts, sites)
   say('the local executor')

@@ -37,7 +37,7 @@ process total {
     publishDir 'results', mode: 'copy'
     input: path squares
     output: path 'total.txt'
-    script: 'cat square_* | paste -sd+ | sed "s/.*/echo $((&))/" | sh > total.txt'
+    script: 'sum=0; for n in $(cat square_*); do sum=$((sum + n)); done; echo $sum > total.txt'
 }
 workflow { numbers | flatten | square | collect | total }
 `
@@ -49,6 +49,9 @@ const settings = `
 ${/^```groovy\n([^]*?)^```$/m.exec(page)?.[1] ?? ''}
 executor { queueStatInterval = '2 sec'; pollInterval = '1 sec'; exitReadTimeout = '20 sec' }
 `
+
+/** Seconds for the start of an engine and its first jobs, on a busy machine too. */
+const startSeconds = 300
 
 let platform: Platform
 let account: Account
@@ -94,11 +97,15 @@ async function jobsNamed(prefix: string): Promise<Job[]> {
 test('three steps run; an engine that was killed continues with -resume', { skip: onlyInAll }, async () => {
   await folderWith('nf', { 'main.nf': pipeline, 'nextflow.config': settings })
   const first = await nextflow('nf', '')
-  const squares = await eventually('the squares to run', async () => {
-    if (first.child.exitCode !== null) throw new Error(JSON.stringify(await first.ended))
-    const jobs = await jobsNamed('nf-square')
-    return jobs.length === 3 && jobs.every(({ state }) => state === 'running') ? jobs : undefined
-  })
+  const squares = await eventually(
+    'the squares to run',
+    async () => {
+      if (first.child.exitCode !== null) throw new Error(JSON.stringify(await first.ended))
+      const jobs = await jobsNamed('nf-square')
+      return jobs.length === 3 && jobs.every(({ state }) => state === 'running') ? jobs : undefined
+    },
+    startSeconds,
+  )
   for (const { resources, timeSeconds } of squares)
     assert.deepEqual([resources.cores.limit, resources.memoryGb.limit, timeSeconds], [2, 2, 1800])
   first.child.kill('SIGKILL')
@@ -106,7 +113,11 @@ test('three steps run; an engine that was killed continues with -resume', { skip
 
   const second = await nextflow('nf', '-resume')
   // The engine does not find the jobs of the killed one; it submits those tasks again.
-  await eventually('the squares to be submitted again', async () => (await jobsNamed('nf-square')).length === 6)
+  await eventually(
+    'the squares to be submitted again',
+    async () => (await jobsNamed('nf-square')).length === 6,
+    startSeconds,
+  )
   await writeFile(onHost('nf/go'), '')
   const { code, stdout, stderr } = await second.ended
   assert.equal(code, 0, stdout + stderr)
@@ -134,10 +145,14 @@ test('a task that fails ends the run with its exit code and its output', { skip:
 test('a job that was cancelled, and one whose image does not exist, end the run', { skip: onlyInAll }, async () => {
   await folderWith('cancelled', { 'main.nf': cancelled, 'nextflow.config': settings })
   const engine = await nextflow('cancelled', '')
-  const [job] = await eventually('the job', async () => {
-    const jobs = await jobsNamed('nf-sleeps')
-    return jobs[0]?.state === 'running' ? jobs : undefined
-  })
+  const [job] = await eventually(
+    'the job',
+    async () => {
+      const jobs = await jobsNamed('nf-sleeps')
+      return jobs[0]?.state === 'running' ? jobs : undefined
+    },
+    startSeconds,
+  )
   await platform.jobs().cancel(job?.id ?? '')
   assert.equal((await engine.ended).code, 1)
 
@@ -152,10 +167,14 @@ test('an engine that is stopped cancels its jobs', { skip: onlyInAll }, async ()
   await folderWith('stopped', { 'main.nf': cancelled, 'nextflow.config': settings })
   const before = (await jobsNamed('nf-sleeps')).length
   const engine = await nextflow('stopped', '')
-  const job = await eventually('the job', async () => {
-    const jobs = await jobsNamed('nf-sleeps')
-    return jobs.length > before ? jobs.find(({ state }) => state === 'running') : undefined
-  })
+  const job = await eventually(
+    'the job',
+    async () => {
+      const jobs = await jobsNamed('nf-sleeps')
+      return jobs.length > before ? jobs.find(({ state }) => state === 'running') : undefined
+    },
+    startSeconds,
+  )
   engine.child.kill('SIGTERM')
   await engine.ended
   assert.equal((await platform.ended(job.id)).state, 'cancelled')

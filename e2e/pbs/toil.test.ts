@@ -99,10 +99,14 @@ const runs = async (): Promise<string[]> => (await readFile(onHost('runs.txt'), 
 
 test('three steps run; an engine that was killed continues with --restart', { skip: onlyInAll }, async () => {
   const first = await toil('store')
-  await eventually('the squares to run', async () => {
-    if (first.child.exitCode !== null) throw new Error(JSON.stringify(await first.ended))
-    return (await readFile(onHost('runs.txt'), 'utf8').catch(() => '')).split('square').length === 4
-  })
+  await eventually(
+    'the squares to run',
+    async () => {
+      if (first.child.exitCode !== null) throw new Error(JSON.stringify(await first.ended))
+      return (await readFile(onHost('runs.txt'), 'utf8').catch(() => '')).split('square').length === 4
+    },
+    300,
+  )
   const wide = (await jobs()).filter(({ resources }) => resources.cores.limit === 2)
   assert.deepEqual(
     wide.map(({ resources, state }) => [resources.memoryGb.limit, state]),

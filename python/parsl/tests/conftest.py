@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from science_platform_testing import Platform, python_program
 
-SETTINGS = "network:\n  allowed: [isolated, host, none]\n"
+SETTINGS = "network:\n  default: isolated\n  allowed: [isolated, host, none]\n"
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ executor = HighThroughputExecutor(
     address="127.0.0.1",
     worker_logdir_root="/scratch",
     heartbeat_period=1,
-    heartbeat_threshold=5,
+    heartbeat_threshold=15,
     interchange_launch_cmd=interchange_that_ends_with_the_engine(),
 )
 with parsl.load(Config(executors=[executor], run_dir=folder, strategy_period=0.5)):

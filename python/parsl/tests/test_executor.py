@@ -1,5 +1,6 @@
 """Real Parsl: the HighThroughputExecutor with its workers in jobs of the real server."""
 
+import os
 import re
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import parsl
 import pytest
+from other_machine import other_machine
 from parsl import Config, python_app
 from parsl.executors import HighThroughputExecutor
 from parsl.executors.errors import BadStateException
@@ -35,7 +37,9 @@ def test_tasks_run_in_blocks_which_end_with_the_program(platform: Platform, tmp_
     first, *results = output.splitlines()
     assert process.returncode == 0
     assert results == ["result 1 /arc/home/ada"] * 3
-    (block,) = blocks(platform, first.split()[1])
+    run = first.split()[1]
+    assert f"canfar cancel --label parsl-run={run}" in (tmp_path / "runinfo" / "000" / "parsl.log").read_text()
+    (block,) = blocks(platform, run)
     assert block.name == "parsl-highthroughputexecutor-block-0"
     with platform.jobs() as jobs:
         (ended,) = jobs.wait(block.id)
@@ -128,7 +132,14 @@ def test_blocks_follow_the_tasks(platform: Platform, tmp_path: Path) -> None:
 
 
 def test_the_example_of_the_page(platform: Platform, tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLE), IMAGE, "3", "host"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    """From another machine, with workers on the network `isolated`."""
+    with other_machine(platform.url) as machine:
+        environment = {**os.environ, "CANFAR_URL": machine.platform}
+        command = [*machine.enter, sys.executable, str(EXAMPLE), IMAGE, "3"]
+        done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(r"303 stars, counted in [12] blocks\n", done.stdout)
+    with platform.jobs() as jobs:
+        networks = {job.network for job in jobs.list_all() if f"-a {machine.address} " in str(job.args)}
+    # None is the platform's default, which conftest.py sets.
+    assert networks == {None}

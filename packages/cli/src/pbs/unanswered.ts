@@ -1,5 +1,4 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -69,7 +68,17 @@ async function leftBehind(hash: string, folder: string): Promise<{ name: string;
         () => 0,
       ))
     if (age > rememberedHours * 3_600_000) await rm(join(folder, name), { force: true })
-    else if (ofHash === hash && host === hostname() && !existsSync(`/proc/${pid}`)) found.push({ name, key })
+    else if (ofHash === hash && host === hostname() && !isAlive(Number(pid))) found.push({ name, key })
   }
   return found
+}
+
+/** Whether a process of this machine lives, also one of another user (kill(2)). */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
 }

@@ -1,4 +1,4 @@
-import type { Account } from './executor.ts'
+import type { Account } from './account.ts'
 
 /** A file below /arc as its user sees it in a job. */
 export interface SeenFile {

@@ -1,4 +1,4 @@
-import type { Account } from './executor.ts'
+import type { Account } from './account.ts'
 
 /** Path of an account's home inside every container. */
 export const homeOf = (account: Account): string => `/arc/home/${account.name}`

@@ -1,17 +1,9 @@
 import type { Cause, Network, Resources, Usage, WarningSignal } from '@science-platform/contract'
+import type { Account } from './account.ts'
 import type { ArcLook } from './arc-look.ts'
 import type { ImageReference } from '../job/image-reference.ts'
 import type { Labels } from '../job/labels.ts'
 import type { MemoryKills } from '../job/memory-kills.ts'
-
-/** The account that a job runs as. Its POSIX ids decide what the job may read and write under `/arc`. */
-export interface Account {
-  readonly name: string
-  readonly uid: number
-  readonly gid: number
-  /** Supplementary groups, by name, so that `id` inside the container can name them. */
-  readonly groups: readonly { readonly name: string; readonly gid: number }[]
-}
 
 /** Where an attempt comes from: what a server that adopts it must know of its job, beside the rest of the {@link AttemptSpec}. */
 export interface AttemptOrigin {

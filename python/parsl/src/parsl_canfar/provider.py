@@ -32,7 +32,8 @@ from .block import (
 from .network import complaint_of_addresses
 from .outcome import LIVE_STATES, WAITING, Outcome, outcome_of_ended, outcome_of_live, outcome_of_unknown
 
-logger = logging.getLogger(__name__)
+#: Below Parsl's own, so that it writes to parsl.log.
+logger = logging.getLogger("parsl.canfar")
 
 #: Jobs of one request: the server takes no more.
 _IDS_PER_REQUEST = 1_000

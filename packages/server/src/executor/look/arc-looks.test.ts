@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import pino from 'pino'
 import { LookBusy, LookFailed, type LookAnswer } from '../arc-look.ts'
-import type { Account } from '../executor.ts'
+import type { Account } from '../account.ts'
 import { ArcLooks, type ArcLooksOptions } from './arc-looks.ts'
 
 const survey = { name: 'survey', gid: 40_000 }

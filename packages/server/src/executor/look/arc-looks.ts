@@ -11,7 +11,7 @@ import {
   type UnseenFile,
 } from '../arc-look.ts'
 import type { ContainerIds } from '../container-user.ts'
-import type { Account } from '../executor.ts'
+import type { Account } from '../account.ts'
 import { LookServer, lookLanes, type LookServerOptions } from './look-server.ts'
 import { orderText, type LookOrder, type LookRecord } from './order.ts'
 import { parsePattern, type PatternPart } from './pattern.ts'

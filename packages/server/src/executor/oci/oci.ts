@@ -7,8 +7,8 @@ import type { Logger } from 'pino'
 import type { LocalImages } from '../../image/store/local-images.ts'
 import { stoppedBeforeStart } from '../causes.ts'
 import { containerIds, type ContainerIds } from '../container-user.ts'
+import type { Account } from '../account.ts'
 import type {
-  Account,
   AttemptSpec,
   Executor,
   ExecutorEvent,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { FileList, ProblemBody } from '@science-platform/contract'
 import { LookBusy, LookFailed, type ArcLook, type LookAnswer, type LookLimits } from '../../executor/arc-look.ts'
-import type { Account } from '../../executor/executor.ts'
+import type { Account } from '../../executor/account.ts'
 import { InvalidRequest } from '../../job/invalid.ts'
 import { testApp } from '../testing/test-app.ts'
 

@@ -14,7 +14,7 @@ import { isVisible } from './visible.ts'
 import type { EndedAt, IdentifiedGlimpse, JobFilter, JobGlimpse, JobMatch, TaskPage } from '../store.ts'
 
 /** Literals instead of bound values: SQLite does not use a partial index for bound values. */
-export const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
+const notEnded = sql<boolean>`state in ('held', 'queued', 'starting', 'running', 'stopping')`
 
 /**
  * As {@link notEnded}, by the column that every end sets. For pages of all users' jobs: with {@link notEnded} SQLite takes the index by

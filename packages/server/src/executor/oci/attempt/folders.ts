@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Account } from '../../executor.ts'
+import type { Account } from '../../account.ts'
 
 /**
  * Files of the executor below the data folder.
