@@ -147,7 +147,7 @@ test('docs/configuration.md lists every key, and its example is valid', async ()
       .toSorted(),
   )
   const { limits: _, ...others } = defaultPolicy
-  // Two keys are accepted and have no effect (docs/decisions/0006, 0013).
+  // Two keys are accepted and have no effect (docs/decisions/0007, 0015).
   const rules = {
     ...others,
     points: { ...others.points, deadline: 'none' },

@@ -22,7 +22,7 @@ type Parts<T> = { readonly [K in keyof T]?: T[K] }
  * @throws {InvalidPolicy} where a value is outside its range.
  */
 export function policyOf(given: PartialPolicy): Policy {
-  // `points.deadline` and `backfill.safety` of older configurations are accepted and have no effect (docs/decisions/0006, 0013).
+  // `points.deadline` and `backfill.safety` of older configurations are accepted and have no effect (docs/decisions/0007, 0015).
   const { reservations, reserveAfterSeconds, confidence, maxDelaySeconds } = {
     ...defaultPolicy.backfill,
     ...given.backfill,
