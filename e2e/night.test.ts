@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Job, JobRequest } from '@science-platform/contract'
 import { freePort } from '../packages/server/src/lib/free-port.ts'
+import { onlyInAll } from './support/all.ts'
 import { eventually, onKubernetes, Platform } from './support/platform.ts'
 
 const run = promisify(execFile)
@@ -92,6 +93,26 @@ test('a night becomes one catalogue, which has the added sources, although the s
   // A second run finds nothing to do.
   const again = await inFolder('night', `snakemake --profile profile --canfar-image ${image}`, coordinator)
   assert.match(await succeeds(again), /Nothing to be done/)
+})
+
+// It needs the environment of the Python packages, and runs the night once more.
+test('a Prefect flow reduces each night with the same workflow', { skip: onlyInAll }, async () => {
+  const environment = await run(join(repository, 'scripts/python-environment'), [
+    join(repository, 'python/environment.txt'),
+  ])
+  const nightly = join(repository, 'examples/prefect/nightly.py')
+  const { stdout } = await run(join(environment.stdout.trim(), 'bin/python'), [nightly, image, survey, '--once'], {
+    env: {
+      ...process.env,
+      PYTHONPATH: join(repository, 'python/client/src'),
+      PREFECT_HOME: join(platform.dataDir, 'prefect'),
+      CANFAR_URL: platform.url,
+      CANFAR_TOKEN: platform.token,
+    },
+  })
+  const night = stdout.trim().split('\n').at(-1) ?? ''
+  assert.match(night, /^\/arc\/projects\/survey\/\d{4}-\d\d-\d\d$/)
+  assert.ok((await readdir(folderOf(night.split('/').at(-1) ?? ''))).includes('catalogue.csv'))
 })
 
 const once = `
