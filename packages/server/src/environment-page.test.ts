@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -8,9 +8,11 @@ const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const read = (path: string): string => readFileSync(join(repository, path), 'utf8')
 
 /** The titles of the tests that every executor passes. */
-const titles = ['executor-contract.ts', 'environment-contract.ts'].flatMap((file) =>
-  [...read(`packages/server/src/executor/${file}`).matchAll(/\bit\('([^']+)'/g)].map(([, title = '']) => title),
-)
+const titles = readdirSync(join(repository, 'packages/server/src/executor'))
+  .filter((file) => file.endsWith('-contract.ts'))
+  .flatMap((file) =>
+    [...read(`packages/server/src/executor/${file}`).matchAll(/\bit\('([^']+)'/g)].map(([, title = '']) => title),
+  )
 
 /** The cells of a table row; a vertical line in a cell has a backslash. */
 const cellsOf = (row: string): string[] => row.split(/(?<!\\)\|/).slice(1, -1)
