@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { jobStates } from '@science-platform/contract'
-import { someJob } from '../store/store-contract.ts'
+import { someJob } from '../store/testing/some-job.ts'
 import { cancelStep } from './cancel.ts'
 import { testApp } from '../http/testing/test-app.ts'
 

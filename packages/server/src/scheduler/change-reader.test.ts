@@ -8,7 +8,7 @@ import { policyOf } from '../configuration/policy/policy-of.ts'
 import type { StoredChange } from '../store/change.ts'
 import { ChangeLog } from '../store/change-log.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
-import { someJob } from '../store/store-contract.ts'
+import { someJob } from '../store/testing/some-job.ts'
 import { ChangeReader, readingOf } from './change-reader.ts'
 import { Queue } from './queue.ts'
 

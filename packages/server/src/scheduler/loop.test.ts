@@ -7,7 +7,7 @@ import { exit, forever, wait, type Behaviour } from '../executor/simulated/behav
 import { SimulatedCluster, type Fact } from '../executor/simulated/simulated-cluster.ts'
 import type { Clock } from '../lib/clock.ts'
 import { attemptId, type StoredJob } from '../job/job.ts'
-import { someJob } from '../store/store-contract.ts'
+import { someJob } from '../store/testing/some-job.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 import { CallFailed } from './testing/fault-injector.ts'
 import { whyIn } from './testing/answers.ts'

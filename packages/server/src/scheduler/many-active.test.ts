@@ -8,7 +8,7 @@ import { forever } from '../executor/simulated/behaviour.ts'
 import { SimulatedCluster } from '../executor/simulated/simulated-cluster.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 import { openSqliteStore } from '../store/sqlite/open.ts'
-import { someJob } from '../store/store-contract.ts'
+import { someJob } from '../store/testing/some-job.ts'
 import { Server } from './testing/server.ts'
 
 const count = 100_000

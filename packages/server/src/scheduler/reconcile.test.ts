@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Observed } from '../executor/executor.ts'
 import { attemptId, type StoredAttempt, type StoredJob } from '../job/job.ts'
 import { nextState } from '../job/lifecycle.ts'
-import { someJob } from '../store/store-contract.ts'
+import { someJob } from '../store/testing/some-job.ts'
 import { reconcile } from './reconcile.ts'
 
 const attemptOf = (job: StoredJob): StoredAttempt => ({

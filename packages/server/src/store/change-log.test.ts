@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { CursorTooOld, type StoredChange } from './change.ts'
 import { ChangeLog } from './change-log.ts'
 import { openSqliteStore } from './sqlite/open.ts'
-import { someJob } from './store-contract.ts'
+import { someJob } from './testing/some-job.ts'
 import type { Store } from './store.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'sp-log-'))

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test'
 import { pino } from 'pino'
 import { VirtualClock } from '../../lib/virtual-clock.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
-import { someJob } from '../../store/store-contract.ts'
+import { someJob } from '../../store/testing/some-job.ts'
 import { Queue } from '../queue.ts'
 import { QueueAnswers } from './queue-answers.ts'
 

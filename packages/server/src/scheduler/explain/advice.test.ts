@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { someJob } from '../../store/store-contract.ts'
+import { someJob } from '../../store/testing/some-job.ts'
 import type { Modification } from './counterfactuals.ts'
 import { adviceOf, suitsRuns } from './advice.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import type { StoredJob } from '../../job/job.ts'
-import { someJob } from '../../store/store-contract.ts'
+import { someJob } from '../../store/testing/some-job.ts'
 import type { JobStep } from '../../store/store.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { Queue } from '../queue.ts'

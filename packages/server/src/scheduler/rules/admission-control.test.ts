@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { defaultPolicy } from '../../configuration/policy/policy-of.ts'
-import { someJob } from '../../store/store-contract.ts'
+import { someJob } from '../../store/testing/some-job.ts'
 import { policyOf } from '../../configuration/policy/policy-of.ts'
 import { SchedulerCache } from '../cache/scheduler-cache.ts'
 import { AdmissionControl } from './admission-control.ts'

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, test } from 'node:test'
 import { openSeal } from '../../lib/secrets/seal.ts'
 import { runTool } from '../../lib/tool.ts'
-import { someJob } from '../store-contract.ts'
+import { someJob } from '../testing/some-job.ts'
 import { restoreBackup, writeBackup, type BackupSource, type CopyControl } from './backup.ts'
 import { openSqliteStore, sealFile } from './open.ts'
 

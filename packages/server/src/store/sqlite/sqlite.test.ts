@@ -10,7 +10,8 @@ import { addGroup, addUser, inTurn } from '../../access/directory.ts'
 import { openSeal } from '../../lib/secrets/seal.ts'
 import { NewerDatabase } from '../sql/migrate.ts'
 import type { Store } from '../store.ts'
-import { describeStore, someJob } from '../store-contract.ts'
+import { describeStore } from '../store-contract.ts'
+import { someJob } from '../testing/some-job.ts'
 import { openSqliteStore, sealFile } from './open.ts'
 
 async function place() {
@@ -98,7 +99,7 @@ test('acknowledged writes survive kill -9 during writing', async () => {
   const { path, open, remove } = await place()
   const program = `
     import { openSqliteStore, sealFile } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
-    import { someJob } from ${JSON.stringify(new URL('../store-contract.ts', import.meta.url).href)}
+    import { someJob } from ${JSON.stringify(new URL('../testing/some-job.ts', import.meta.url).href)}
     const store = await openSqliteStore(${JSON.stringify(path)})
     let told = 0
     for (;;) {
@@ -173,7 +174,7 @@ const taskIds = Array.from({ length: 1_000 }, (_, i) => `t${String(i).padStart(7
  */
 const largeSubmission = (path: string, { onCommit = '', onConfirm = '' }): string => `
     import { openSqliteStore } from ${JSON.stringify(new URL('./open.ts', import.meta.url).href)}
-    import { someJob } from ${JSON.stringify(new URL('../store-contract.ts', import.meta.url).href)}
+    import { someJob } from ${JSON.stringify(new URL('../testing/some-job.ts', import.meta.url).href)}
     let commits = 0
     let confirms = 0
     const store = await openSqliteStore(${JSON.stringify(path)}, { onCommit: () => { commits++; ${onCommit} } })
