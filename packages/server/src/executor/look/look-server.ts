@@ -108,7 +108,7 @@ export class LookServer {
     for (const stream of [started.stdin, started.stderr, ...lanes] as unknown as readonly (Socket | null)[])
       stream?.unref()
     started.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.#log.warn({ text: text.slice(0, 1000) }, 'the look server wrote an error')
+      this.#log.warn({ failure: text }, 'the look server wrote an error')
     })
     const onDeath = (why: string): void => {
       if (this.#process !== started) return
