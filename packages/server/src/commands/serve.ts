@@ -93,7 +93,7 @@ async function serve(options: Location & { readonly listen?: string; readonly lo
     })
 
   for (const key of config.unusedKeys)
-    log.warn({ hint: `remove ${key}` }, 'a key of the configuration has no effect any more')
+    log.warn({ hint: 'remove it' }, `the configuration has ${key}, which has no effect any more`)
   await using parts = new AsyncDisposableStack()
   await makeFolders(config.dataDir)
   const dataDir = await realpath(config.dataDir)
