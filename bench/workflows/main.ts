@@ -110,7 +110,7 @@ async function onPlatform(folder: string): Promise<Result & { scripts: string; a
         await cp(join(bench, '.snakemake/canfar/jobs', name), join(scripts, name)).catch(() => {})
       return (await readdir(scripts)).length >= count ? true : undefined
     })
-    const job = await platform.ended(id)
+    const job = await platform.ended(id, 3_600_000)
     if (job.state !== 'succeeded') throw new Error(`the engine ended with ${job.exitCode}: ${await platform.logOf(id)}`)
     await checkDone(bench)
     const [started = 0, ended = 0] = await Promise.all(

@@ -206,8 +206,8 @@ export class Platform {
   }
 
   /** Waits for a job to end. */
-  async ended(id: string): Promise<Job> {
-    const [job] = await this.jobs().wait([id], { signal: AbortSignal.timeout(300_000) })
+  async ended(id: string, withinMs = 300_000): Promise<Job> {
+    const [job] = await this.jobs().wait([id], { signal: AbortSignal.timeout(withinMs) })
     if (job === undefined || !isEnded(job.state)) throw new Error(`job ${id} did not end`)
     return job
   }
