@@ -86,6 +86,8 @@ async function onPlatform(folder: string): Promise<Result & { scripts: string; a
         recursive: true,
         filter: (path) => !path.endsWith('__pycache__'),
       })
+    // As pip does: jobs could not write what they compile.
+    await run(python, ['-m', 'compileall', '-q', join(source, 'plugins')])
     await run('chmod', ['-R', 'a+rX', source])
     // The first job unpacks the image.
     await platform.run('python3 -c "import snakemake, httpx"', { image, memoryGb: 1 })
