@@ -44,7 +44,7 @@ async function readTrace(file: string) {
   return readSwf(await readFile(file, 'utf8'), basename(file))
 }
 
-/** More than fits, and traces in which nobody gives a time, on a cluster and on one and two nodes with few users. */
+/** More than fits, and traces without time limits given: on a cluster, and on one and two nodes with few users. */
 function others() {
   const busy = generate({ ...generated, load: 1 })
   const one = generate({ ...generated, load: 0.8, nodes: 1, users: 6 })

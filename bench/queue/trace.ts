@@ -27,7 +27,7 @@ export interface Trace {
 /** The platform's default time limit in seconds (wire contract: sessions live for 14 days). */
 const defaultSeconds = 14 * 86_400
 
-/** The same trace if nobody gave a time: no published client can send one. */
+/** The same trace without time limits given: no published client can send one. */
 export const withoutTimes = (trace: Trace): Trace => ({
   ...trace,
   name: `${trace.name}, no times given`,

@@ -29,7 +29,7 @@ export class Candidates {
   #hopeful = 0
   /** Candidates that may have a reservation. */
   #reservable = 0
-  #nextReservable = Infinity
+  #nextReservable: number | undefined
 
   constructor(state: QueueState, now: number, number: number) {
     this.#state = state
@@ -65,8 +65,8 @@ export class Candidates {
     return this.#reservable > 0
   }
 
-  /** When the first of the others may have one. */
-  get nextReservable(): number {
+  /** When the first of the others may have one; undefined where there is no other. */
+  get nextReservable(): number | undefined {
     return this.#nextReservable
   }
 
@@ -138,7 +138,7 @@ export class Candidates {
   #push(candidate: Candidate): void {
     this.#heap.push(candidate)
     if (this.isReservable(candidate)) this.#reservable++
-    else this.#nextReservable = Math.min(this.#nextReservable, candidate.since + this.#reserveAfterMs)
+    else this.#nextReservable = Math.min(this.#nextReservable ?? Infinity, candidate.since + this.#reserveAfterMs)
   }
 
   /**

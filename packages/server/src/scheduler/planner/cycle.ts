@@ -31,9 +31,9 @@ type Nomination =
 let cycles = 0
 
 /**
- * One scheduling cycle: starts what fits and may start, in order; reserves a node for the first few jobs that have waited and find no room, and a
- * part of a limit for the first that meets it; lets later jobs start where they delay no reservation. Of the state only the
- * reservations change: a placement becomes true when the planner receives it as an event.
+ * One scheduling cycle: starts what fits and may start, in order; reserves a node for the first few jobs that have waited and find no
+ * room, and a part of a limit for the first that meets it; lets later jobs start where they delay no reservation. Of the state only
+ * the reservations change: a placement becomes true when the planner receives it as an event.
  */
 export function runCycle(state: QueueState, now: number, mostPlacements: number): Decision {
   const candidates = new Candidates(state, now, ++cycles)
