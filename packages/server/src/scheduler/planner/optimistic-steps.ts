@@ -112,7 +112,7 @@ export class OptimisticSteps implements Disposable {
   #applyEnd(step: JobStep, job: StoredJob): AppliedStep {
     const { cache, policy, offPeak } = this.#state
     const endedAt = step.attempt?.endedAt ?? step.fields?.endedAt ?? this.#now
-    const ended = { ...activeJobOf(job, cache.jobs.attempt(job), cache.expectedRunTime(job)), endedAt }
+    const ended = { ...activeJobOf(job, cache.jobs.attempt(job), { estimateSeconds: job.timeSeconds }), endedAt }
     const association = { user: job.owner, ...(job.group === undefined ? {} : { group: job.group }) }
     const next = (share: Parameters<typeof usageAfter>[0]) => usageAfter(share, ended, policy, offPeak)
     cache.emitGone(job.id)
