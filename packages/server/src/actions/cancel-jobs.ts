@@ -6,6 +6,7 @@ import type { StoredJob } from '../job/job.ts'
 import { mayHappen } from '../job/lifecycle.ts'
 import type { JobFilter, Store } from '../store/store.ts'
 import { actorText, cancelJob, cancelStep, type CancelDependencies } from './cancel.ts'
+import { parts } from '../lib/parts.ts'
 
 /** Jobs cancelled per transaction: it takes the writer, and the event loop, for few milliseconds. */
 const stepsAtOnce = 25
@@ -131,7 +132,3 @@ async function* matchingJobs(
     after = page.length < readAtOnce ? undefined : page.at(-1)?.seq
   }
 }
-
-/** A list in parts of at most `size`, in order. Pure. */
-const parts = <T>(list: readonly T[], size: number): (readonly T[])[] =>
-  Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size))

@@ -7,6 +7,7 @@ import { activeStates } from '../../job/lifecycle.ts'
 import { workTurns, type WorkSize } from '../../lib/work-turns.ts'
 import { attemptOf, jobOf, outlineColumns, outlineOf } from './rows.ts'
 import { execute } from '../sql/execute.ts'
+import { parts } from '../../lib/parts.ts'
 import { idsPerStatement, paddedIds } from '../sql/padded-ids.ts'
 import type { JobRow, Schema } from '../sql/schema.ts'
 import type { WriteTransaction } from '../sql/write-transaction.ts'
@@ -30,8 +31,7 @@ async function jobsOf(rows: readonly JobRow[], seal: Seal, size: WorkSize = 'sma
   const decrypt = (part: readonly JobRow[]): StoredJob[] => part.map((row) => jobOf(row, seal))
   if (rows.length <= rowsAtOnce) return decrypt(rows)
   const jobs: StoredJob[] = []
-  for (let i = 0; i < rows.length; i += rowsAtOnce)
-    jobs.push(...(await workTurns.run(size, () => decrypt(rows.slice(i, i + rowsAtOnce)))))
+  for (const some of parts(rows, rowsAtOnce)) jobs.push(...(await workTurns.run(size, () => decrypt(some))))
   return jobs
 }
 
@@ -174,8 +174,8 @@ async function inParts<R>(
   build: (part: readonly string[]) => Compilable<R>,
 ): Promise<R[]> {
   const rows: R[] = []
-  for (let i = 0; i < ids.length; i += idsPerStatement) {
-    const part = paddedIds(ids.slice(i, i + idsPerStatement))
+  for (const some of parts(ids, idsPerStatement)) {
+    const part = paddedIds(some)
     rows.push(...(await execute(db, `${name} ${part.length}`, () => build(part), part)))
   }
   return rows
